@@ -1,0 +1,2 @@
+DROP VIEW daily_stats;
+DELETE FROM schema_version WHERE version = 2;

@@ -1,0 +1,2 @@
+DROP TABLE botstore_schedules;
+DROP TABLE botstore_idempotency;

@@ -1,0 +1,10 @@
+DROP INDEX botstore_audit_type;
+DROP INDEX botstore_sessions_active;
+DROP INDEX botstore_users_allowed;
+DROP INDEX botstore_users_first_seen;
+DROP INDEX botstore_costs_date;
+DROP INDEX botstore_tokens_user;
+DROP INDEX botstore_audit_user;
+DROP INDEX botstore_tool_usage_session;
+DROP INDEX botstore_messages_user;
+DROP INDEX botstore_messages_session;

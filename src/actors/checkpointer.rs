@@ -1,0 +1,100 @@
+//! Copies the write-ahead log into the file, on a thread and a connection of its own, so that no
+//! commit waits for it.
+
+use super::Dispatch;
+use crate::error::Result;
+use crate::sqlite;
+use actix::{Actor, ActorContext, Context, Handler, Message};
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the last checkpoint did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointReport {
+    /// When it ended, by the store's clock.
+    pub at: DateTime<Utc>,
+    /// Frames (pages) in the log when it ran.
+    pub frames: i64,
+    /// How many of them are in the file now. Fewer than `frames` when a reader still needed the
+    /// state before them, or more came in meanwhile.
+    pub copied: i64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// "The log is long enough to be worth copying."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Checkpoint;
+
+/// "Let go of the file."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Release;
+
+pub(super) struct Checkpointer {
+    pub(super) path: PathBuf,
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) conn: Option<Connection>,
+    /// True from the order to the end of the work, so that there is one order at a time.
+    pub(super) ordered: Arc<AtomicBool>,
+}
+
+impl Actor for Checkpointer {
+    type Context = Context<Self>;
+}
+
+impl Checkpointer {
+    fn checkpoint(&mut self) -> Result<()> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            none => none.insert(sqlite::open_checkpointer(&self.path)?),
+        };
+        let started = Instant::now();
+        let (_busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
+        note(&self.dispatch, frames, copied, started);
+        Ok(())
+    }
+}
+
+/// Writes down what a checkpoint did.
+pub(super) fn note(dispatch: &Dispatch, frames: i64, copied: i64, started: Instant) {
+    let report = CheckpointReport {
+        at: dispatch.clock.now(),
+        frames,
+        copied,
+        took: started.elapsed(),
+    };
+    tracing::debug!(frames, copied, took = ?report.took, "checkpoint");
+    *dispatch
+        .last_checkpoint
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(report);
+}
+
+impl Handler<Checkpoint> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, _: Checkpoint, _ctx: &mut Self::Context) {
+        if let Err(error) = self.checkpoint() {
+            // The log keeps what could not be copied, and the next order tries again.
+            tracing::warn!(%error, "checkpoint failed");
+            self.conn = None;
+        }
+        self.ordered.store(false, Ordering::Release);
+    }
+}
+
+impl Handler<Release> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, _: Release, ctx: &mut Self::Context) {
+        self.conn = None;
+        ctx.stop();
+    }
+}

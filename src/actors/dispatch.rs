@@ -1,0 +1,223 @@
+//! The way in: takes an operation, waits for room, queues it, and waits for the answer.
+
+use super::checkpointer::CheckpointReport;
+use super::lane::Lane;
+use super::request::{self, Permit, ReadRequest, WriteRequest};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::health::Metrics;
+use crate::operation::{self, Mutation, Query};
+use crate::time::Clock;
+use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, TryAcquireError};
+
+/// How many requests may be in flight, and how many bytes they may hold.
+struct Room {
+    count: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    max_count: usize,
+    max_bytes: u32,
+}
+
+impl Room {
+    fn new(max_count: usize, max_bytes: usize) -> Self {
+        let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
+        Self {
+            count: Arc::new(Semaphore::new(max_count)),
+            bytes: Arc::new(Semaphore::new(max_bytes as usize)),
+            max_count,
+            max_bytes,
+        }
+    }
+
+    /// One that is larger than the whole room goes alone rather than never.
+    fn weight(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).map_or(self.max_bytes, |bytes| bytes.min(self.max_bytes))
+    }
+
+    async fn enter(&self, bytes: usize) -> Result<Permit> {
+        let closed = |_| Error::closed();
+        let count = Arc::clone(&self.count).acquire_owned().await;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.weight(bytes));
+        Ok(Permit {
+            _count: count.map_err(closed)?,
+            _bytes: Some(bytes.await.map_err(closed)?),
+        })
+    }
+
+    fn try_enter(&self, bytes: usize) -> Result<Permit> {
+        let refused = |why| match why {
+            TryAcquireError::Closed => Error::closed(),
+            TryAcquireError::NoPermits => Error::new(
+                ErrorKind::Overloaded,
+                "as many requests as the store may hold are in flight; try again in a moment",
+            ),
+        };
+        let count = Arc::clone(&self.count).try_acquire_owned();
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(self.weight(bytes));
+        Ok(Permit {
+            _count: count.map_err(refused)?,
+            _bytes: Some(bytes.map_err(refused)?),
+        })
+    }
+
+    fn close(&self) {
+        self.count.close();
+        self.bytes.close();
+    }
+
+    fn in_flight(&self) -> usize {
+        self.max_count
+            .saturating_sub(self.count.available_permits())
+    }
+
+    fn bytes_in_flight(&self) -> usize {
+        (self.max_bytes as usize).saturating_sub(self.bytes.available_permits())
+    }
+}
+
+/// A lane of queries: its queue, its bound, and how long a query may take.
+pub(super) struct QueryLane {
+    pub(super) lane: Arc<Lane<dyn ReadRequest>>,
+    room: Room,
+    deadline: Duration,
+}
+
+/// What callers and actors share. Knows the lanes, not the actors behind them.
+pub(crate) struct Dispatch {
+    pub(super) writes: Arc<Lane<dyn WriteRequest>>,
+    write_room: Room,
+    pub(super) interactive: QueryLane,
+    pub(super) analytics: QueryLane,
+    closing: AtomicBool,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
+}
+
+impl Dispatch {
+    pub(super) fn new(
+        config: &Config,
+        writes: Arc<Lane<dyn WriteRequest>>,
+        interactive: Arc<Lane<dyn ReadRequest>>,
+        analytics: Arc<Lane<dyn ReadRequest>>,
+    ) -> Self {
+        let query_lane = |lane, deadline| QueryLane {
+            lane,
+            room: Room::new(config.max_in_flight, config.max_in_flight_bytes),
+            deadline,
+        };
+        Self {
+            writes,
+            write_room: Room::new(config.max_in_flight, config.max_in_flight_bytes),
+            interactive: query_lane(interactive, config.interactive_deadline),
+            analytics: query_lane(analytics, config.analytics_deadline),
+            closing: AtomicBool::new(false),
+            clock: Arc::clone(&config.clock),
+            metrics: Metrics::default(),
+            last_checkpoint: Mutex::new(None),
+        }
+    }
+
+    pub(crate) async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        let permit = self.write_room.enter(mutation.size_bytes()).await;
+        self.run_mutation(mutation, permit).await
+    }
+
+    pub(crate) async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        let permit = self.write_room.try_enter(mutation.size_bytes());
+        self.run_mutation(mutation, permit).await
+    }
+
+    async fn run_mutation<M: Mutation>(
+        &self,
+        mutation: M,
+        permit: Result<Permit>,
+    ) -> Result<M::Output> {
+        let named = |error: Error| error.in_operation(M::name());
+        let (request, reply) = request::mutation(mutation, permit.map_err(named)?);
+        self.check_open().map_err(named)?;
+        // A request that is given back is dropped, and its reply with it.
+        let _ = self.writes.send(request);
+        reply.await.unwrap_or_else(|_| Err(named(Error::closed())))
+    }
+
+    pub(crate) async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        let lane = self.lane(Q::LANE);
+        let deadline = Instant::now() + lane.deadline;
+        let permit = lane.room.enter(size_of::<Q>()).await;
+        self.run_query(query, deadline, permit).await
+    }
+
+    pub(crate) async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        let lane = self.lane(Q::LANE);
+        let deadline = Instant::now() + lane.deadline;
+        self.run_query(query, deadline, lane.room.try_enter(size_of::<Q>()))
+            .await
+    }
+
+    async fn run_query<Q: Query>(
+        &self,
+        query: Q,
+        deadline: Instant,
+        permit: Result<Permit>,
+    ) -> Result<Q::Output> {
+        let named = |error: Error| error.in_operation(Q::name());
+        let (request, reply) = request::query(query, deadline, permit.map_err(named)?);
+        self.check_open().map_err(named)?;
+        let _ = self.lane(Q::LANE).lane.send(request);
+        reply.await.unwrap_or_else(|_| Err(named(Error::closed())))
+    }
+
+    fn lane(&self, lane: operation::Lane) -> &QueryLane {
+        match lane {
+            operation::Lane::Interactive => &self.interactive,
+            operation::Lane::Analytics => &self.analytics,
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
+        Ok(())
+    }
+
+    /// From here on nothing new is taken in; those who wait for room get `Closed`.
+    pub(super) fn shut(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.write_room.close();
+        self.interactive.room.close();
+        self.analytics.room.close();
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Mutations waiting, mutations in flight, bytes they hold.
+    pub(crate) fn write_load(&self) -> (usize, usize, usize) {
+        let room = &self.write_room;
+        (self.writes.len(), room.in_flight(), room.bytes_in_flight())
+    }
+
+    /// Queries waiting and in flight on a lane.
+    pub(crate) fn read_load(&self, lane: operation::Lane) -> (usize, usize) {
+        let lane = self.lane(lane);
+        (lane.lane.len(), lane.room.in_flight())
+    }
+
+    pub(crate) fn checkpoint_report(&self) -> Option<CheckpointReport> {
+        *self
+            .last_checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

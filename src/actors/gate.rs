@@ -1,0 +1,81 @@
+//! Lets the writer have a moment without readers.
+//!
+//! The log can only start over when no reader is in the middle of it. Under steady point reads
+//! there is always one, so the writer holds new reads back for as long as the running ones take.
+//! A `RwLock` was turned down: its writer cannot give up after a while.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Default)]
+pub(super) struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    inside: usize,
+    shut: bool,
+}
+
+/// A reader inside the gate.
+pub(super) struct Inside<'a>(&'a Gate);
+
+/// The gate is shut until this is dropped.
+pub(super) struct Shut<'a>(&'a Gate);
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters, once the gate is open.
+    pub(super) fn enter(&self) -> Inside<'_> {
+        let mut state = self.lock();
+        while state.shut {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.inside += 1;
+        Inside(self)
+    }
+
+    /// Shuts the gate and waits until nobody is inside, but no longer than `patience`.
+    pub(super) fn shut(&self, patience: Duration) -> Shut<'_> {
+        let until = Instant::now() + patience;
+        let mut state = self.lock();
+        state.shut = true;
+        while state.inside > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            (state, _) = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Shut(self)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.inside -= 1;
+        if state.shut && state.inside == 0 {
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.lock().shut = false;
+        self.0.changed.notify_all();
+    }
+}

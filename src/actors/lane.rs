@@ -1,0 +1,107 @@
+//! A bounded queue that one or more workers take from, and the bells that wake them.
+//!
+//! Senders ring a bell only when a worker rests, so that a busy store hands over requests without
+//! waking anybody. Workers that block on the queue itself were turned down: they could not take an
+//! actor's messages, and so not be stopped in order.
+
+use actix::{Message, Recipient};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+/// "There is work in your lane."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Bell;
+
+/// The senders' end.
+pub(super) struct Lane<R: ?Sized> {
+    queue: Sender<Box<R>>,
+    /// A bit for each worker that rests.
+    resting: AtomicU64,
+    bells: OnceLock<Vec<Recipient<Bell>>>,
+}
+
+/// A worker's end.
+pub(super) struct Worker<R: ?Sized> {
+    lane: Arc<Lane<R>>,
+    queue: Receiver<Box<R>>,
+    bit: u64,
+}
+
+/// A lane for `capacity` requests and the ends of its workers, of which there are at most 64.
+pub(super) fn lane<R: ?Sized>(capacity: usize, workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) {
+    let (sender, receiver) = bounded(capacity);
+    let lane = Arc::new(Lane {
+        queue: sender,
+        resting: AtomicU64::new(0),
+        bells: OnceLock::new(),
+    });
+    let ends = (0..workers).map(|index| Worker {
+        lane: Arc::clone(&lane),
+        queue: receiver.clone(),
+        bit: 1 << index,
+    });
+    let ends = ends.collect();
+    (lane, ends)
+}
+
+impl<R: ?Sized> Lane<R> {
+    /// Tells the lane whom to wake. Workers count as resting from here on.
+    pub(super) fn staff(&self, bells: Vec<Recipient<Bell>>) {
+        let everybody = bells
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (index, _)| bits | 1 << index);
+        let _ = self.bells.set(bells);
+        self.resting.store(everybody, Ordering::SeqCst);
+    }
+
+    /// Queues a request and wakes a worker if one rests. Gives it back if there are no workers any
+    /// more, or no room: the permits should have seen to that.
+    pub(super) fn send(&self, request: Box<R>) -> Result<(), Box<R>> {
+        self.queue
+            .try_send(request)
+            .map_err(|refused| refused.into_inner())?;
+        // Pairs with the fence in `rest`: either the worker sees the request, or we see it rest.
+        fence(Ordering::SeqCst);
+        let mut resting = self.resting.load(Ordering::Relaxed);
+        while resting != 0 {
+            let bit = resting & resting.wrapping_neg();
+            let before = self.resting.fetch_and(!bit, Ordering::SeqCst);
+            if before & bit != 0 {
+                let bells = self.bells.get().map_or(&[][..], Vec::as_slice);
+                if let Some(bell) = bells.get(bit.trailing_zeros() as usize) {
+                    bell.do_send(Bell);
+                }
+                break;
+            }
+            resting = before & !bit;
+        }
+        Ok(())
+    }
+
+    /// How many requests wait.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl<R: ?Sized> Worker<R> {
+    /// The next request, if one waits.
+    pub(super) fn next(&self) -> Option<Box<R>> {
+        self.queue.try_recv().ok()
+    }
+
+    /// Lies down. False if work came in meanwhile and is this worker's to do.
+    pub(super) fn rest(&self) -> bool {
+        self.lane.resting.fetch_or(self.bit, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if self.queue.is_empty() {
+            return true;
+        }
+        // Whoever clears the bit has the duty: if it was a sender, its bell is on the way.
+        let before = self.lane.resting.fetch_and(!self.bit, Ordering::SeqCst);
+        before & self.bit == 0
+    }
+}

@@ -1,0 +1,30 @@
+//! The mechanism: who runs operations, when, and on which connection. No table is named here.
+//!
+//! ```text
+//!              ┌───────────── Dispatch ─────────────┐
+//! caller ────▶ │ permits (count, bytes), then a lane │ ──▶ Writer        one connection, groups
+//!              └────────────────────────────────────┘ ──▶ Reader × n     one snapshot a query
+//! Supervisor: schedules, closing          Checkpointer: log → file, off the writer's path
+//! ```
+//!
+//! A request waits in its lane's queue, not in a mailbox: a mailbox is not bounded for `send`, and
+//! a queue that a whole pool takes from never puts a request behind a busy reader. The mailbox
+//! carries the bell that says "there is work", and the few orders that come from the supervisor.
+
+mod checkpointer;
+mod dispatch;
+mod gate;
+mod group;
+mod lane;
+mod ports;
+mod reader;
+mod request;
+mod staff;
+mod supervisor;
+mod writer;
+
+pub use checkpointer::CheckpointReport;
+pub(crate) use dispatch::Dispatch;
+pub use ports::{MutationPort, QueryPort};
+pub(crate) use staff::{Staff, hire};
+pub(crate) use supervisor::{Close, Outcome, RunDue, Supervisor};

@@ -1,0 +1,187 @@
+//! The actors that answer queries, each on a read-only connection of its own.
+
+use super::Dispatch;
+use super::gate::Gate;
+use super::lane::{Bell, Worker};
+use super::request::{Outcome, ReadRequest};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Lane, ReadTx};
+use crate::sqlite::{self, OperationGuard, Watchdog};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Queries between two looks at the mailbox.
+const QUERIES_PER_BELL: usize = 64;
+
+// Prepared once. The comment keeps these texts apart from any that an operation may bring, so that
+// an operation's own COMMIT is refused by the guard and not found in the statement cache.
+const BEGIN: &str = "BEGIN /* botstore snapshot */";
+const END: &str = "COMMIT /* botstore snapshot */";
+
+/// "Answer what waits, then let go of the file."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
+pub(super) struct Reader {
+    pub(super) path: PathBuf,
+    pub(super) config: Config,
+    pub(super) lane: Lane,
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) queue: Worker<dyn ReadRequest>,
+    pub(super) gate: Arc<Gate>,
+    /// Set when the store cannot wait for queries any longer.
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) connection: Option<ReadConnection>,
+}
+
+pub(super) struct ReadConnection {
+    conn: Connection,
+    guard: OperationGuard,
+    watchdog: Watchdog,
+}
+
+impl ReadConnection {
+    pub(super) fn open(
+        path: &std::path::Path,
+        config: &Config,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let mut conn = sqlite::open_reader(path, config)?;
+        let guard = OperationGuard::default();
+        guard.install(&mut conn)?;
+        let watchdog = Watchdog::new(Arc::clone(stop));
+        watchdog.install(&mut conn)?;
+        Ok(Self {
+            conn,
+            guard,
+            watchdog,
+        })
+    }
+}
+
+impl Actor for Reader {
+    type Context = Context<Self>;
+}
+
+impl Reader {
+    /// Answers one query. False when none waits.
+    fn answer_one(&mut self) -> bool {
+        let Some(request) = self.queue.next() else {
+            return false;
+        };
+        if request.is_abandoned() {
+            return true;
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            request.refuse(Error::closed());
+            return true;
+        }
+        if Instant::now() >= request.deadline() {
+            self.refuse(
+                request,
+                Error::new(
+                    ErrorKind::Deadline,
+                    "it waited for a reader until its deadline; more readers, or fewer queries at once",
+                ),
+            );
+            return true;
+        }
+        if self.connection.is_none() {
+            match ReadConnection::open(&self.path, &self.config, &self.stop) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    self.refuse(request, error);
+                    return true;
+                }
+            }
+        }
+        self.run(request);
+        true
+    }
+
+    fn run(&mut self, mut request: Box<dyn ReadRequest>) {
+        let Some(open) = &self.connection else { return };
+        let fetched = {
+            // Only point reads stand at the gate: the writer must not wait for a scan.
+            let _inside = (self.lane == Lane::Interactive).then(|| self.gate.enter());
+            snapshot(open, &mut *request, &*self.dispatch.clock)
+        };
+        // A connection whose transaction cannot be ended is in doubt, and after an I/O error what
+        // it holds may differ from the file. Opening anew costs a millisecond.
+        let in_doubt = !open.conn.is_autocommit()
+            || request
+                .failure()
+                .or(fetched.as_ref().err())
+                .is_some_and(|e| matches!(e.kind(), ErrorKind::Io | ErrorKind::Corrupt));
+        if in_doubt {
+            self.connection = None;
+            self.dispatch.metrics.count_reconnect();
+        }
+        match fetched {
+            Err(error) => self.refuse(request, error),
+            Ok(_) => {
+                self.dispatch.metrics.count_read(request.failure());
+                if self.stop.load(Ordering::Relaxed)
+                    && request
+                        .failure()
+                        .is_some_and(|e| e.kind() == ErrorKind::Deadline)
+                {
+                    request.refuse(Error::closed());
+                } else {
+                    request.answer();
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, request: Box<dyn ReadRequest>, error: Error) {
+        self.dispatch.metrics.count_read(Some(&error));
+        request.refuse(error);
+    }
+}
+
+/// Runs a query in a transaction: SQLite takes the snapshot at its first read.
+fn snapshot(
+    open: &ReadConnection,
+    request: &mut dyn ReadRequest,
+    clock: &dyn crate::time::Clock,
+) -> Result<Outcome> {
+    open.conn.prepare_cached(BEGIN)?.execute([])?;
+    let tx = ReadTx::new(&open.conn, clock.now());
+    let outcome = open.watchdog.until(request.deadline(), || {
+        open.guard.during(|| request.fetch(&tx))
+    });
+    if !open.conn.is_autocommit() {
+        open.conn.prepare_cached(END)?.execute([])?;
+    }
+    Ok(outcome)
+}
+
+impl Handler<Bell> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, _: Bell, ctx: &mut Self::Context) {
+        for _ in 0..QUERIES_PER_BELL {
+            if !self.answer_one() && self.queue.rest() {
+                return;
+            }
+        }
+        ctx.notify(Bell);
+    }
+}
+
+impl Handler<Retire> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        while self.answer_one() {}
+        self.connection = None;
+        ctx.stop();
+    }
+}

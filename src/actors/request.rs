@@ -1,0 +1,178 @@
+//! An operation on its way to a worker and its answer on the way back, without its type.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// The room that a request takes up while it waits and runs. Given back when it is dropped.
+pub(super) struct Permit {
+    pub(super) _count: OwnedSemaphorePermit,
+    pub(super) _bytes: Option<OwnedSemaphorePermit>,
+}
+
+/// What a mutation did when it was tried.
+pub(super) enum Outcome {
+    Done,
+    Failed,
+    Panicked,
+}
+
+/// A mutation that waits for its commit. Its outcome is kept until the transaction's fate is known.
+pub(super) trait WriteRequest: Send {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Runs the operation; a panic in it is an outcome.
+    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome;
+    /// The error of the last run, if it failed.
+    fn failure(&self) -> Option<&Error>;
+    /// Gives the caller the outcome of the last run.
+    fn answer(self: Box<Self>);
+    /// Gives the caller this error, whatever the last run gave.
+    fn refuse(self: Box<Self>, error: Error);
+}
+
+/// A query that waits for a reader.
+pub(super) trait ReadRequest: Send {
+    fn is_abandoned(&self) -> bool;
+    fn deadline(&self) -> Instant;
+    fn fetch(&mut self, tx: &ReadTx<'_>) -> Outcome;
+    fn failure(&self) -> Option<&Error>;
+    fn answer(self: Box<Self>);
+    fn refuse(self: Box<Self>, error: Error);
+}
+
+/// An operation, its outcome once it ran, and the way back to the caller. Dropped unanswered, it
+/// answers [`ErrorKind::Closed`], because the caller sees the channel close.
+struct Pending<O, T> {
+    operation: O,
+    deadline: Instant,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+    _permit: Permit,
+}
+
+impl<O, T> Pending<O, T> {
+    /// Runs `work` on the operation and keeps what it gives.
+    fn run(&mut self, name: &'static str, work: impl FnOnce(&O) -> Result<T>) -> Outcome {
+        // Whatever the closure may leave half-changed is inside the transaction, and that is
+        // rolled back when this fails.
+        let result = catch_unwind(AssertUnwindSafe(|| work(&self.operation)));
+        let (outcome, kept) = match result {
+            Ok(Ok(value)) => (Outcome::Done, Ok(value)),
+            Ok(Err(error)) => (Outcome::Failed, Err(error.in_operation(name))),
+            Err(_payload) => {
+                // The payload may quote user data; the panic hook has had it.
+                let error = Error::new(
+                    ErrorKind::Panicked,
+                    "the operation's own code panicked and nothing was changed; \
+                     the panic's message is where the panic hook writes",
+                );
+                (Outcome::Panicked, Err(error.in_operation(name)))
+            }
+        };
+        self.outcome = Some(kept);
+        outcome
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        self.outcome.as_ref()?.as_ref().err()
+    }
+
+    fn finish(mut self: Box<Self>, error: Option<Error>) {
+        // The answer, if nobody takes it, and the operation are dropped here: a host's `Drop` may
+        // panic too.
+        let _ = catch_unwind(AssertUnwindSafe(move || {
+            let outcome = match error {
+                Some(error) => Err(error),
+                None => self.outcome.take().unwrap_or_else(|| Err(Error::closed())),
+            };
+            let _ = self.reply.send(outcome);
+        }));
+    }
+}
+
+impl<M: Mutation> WriteRequest for Pending<M, M::Output> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome {
+        self.run(M::name(), |operation| operation.apply(tx))
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        Pending::failure(self)
+    }
+
+    fn answer(self: Box<Self>) {
+        self.finish(None);
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        self.finish(Some(error.in_operation(M::name())));
+    }
+}
+
+impl<Q: Query> ReadRequest for Pending<Q, Q::Output> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn fetch(&mut self, tx: &ReadTx<'_>) -> Outcome {
+        self.run(Q::name(), |operation| operation.fetch(tx))
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        Pending::failure(self)
+    }
+
+    fn answer(self: Box<Self>) {
+        self.finish(None);
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        self.finish(Some(error.in_operation(Q::name())));
+    }
+}
+
+/// Where the caller waits for the answer.
+pub(super) type Reply<T> = oneshot::Receiver<Result<T>>;
+
+pub(super) fn mutation<M: Mutation>(
+    operation: M,
+    permit: Permit,
+) -> (Box<dyn WriteRequest>, Reply<M::Output>) {
+    let (request, reply) = pending(operation, Instant::now(), permit);
+    (request, reply)
+}
+
+pub(super) fn query<Q: Query>(
+    operation: Q,
+    deadline: Instant,
+    permit: Permit,
+) -> (Box<dyn ReadRequest>, Reply<Q::Output>) {
+    let (request, reply) = pending(operation, deadline, permit);
+    (request, reply)
+}
+
+fn pending<O, T>(
+    operation: O,
+    deadline: Instant,
+    permit: Permit,
+) -> (Box<Pending<O, T>>, Reply<T>) {
+    let (reply, answer) = oneshot::channel();
+    let request = Box::new(Pending {
+        operation,
+        deadline,
+        outcome: None,
+        reply,
+        _permit: permit,
+    });
+    (request, answer)
+}

@@ -1,0 +1,137 @@
+//! Starts the actors: who gets which connection, lane and thread.
+
+use super::Dispatch;
+use super::checkpointer::Checkpointer;
+use super::gate::Gate;
+use super::lane::{self, Bell};
+use super::ports::{MutationPort, QueryPort};
+use super::reader::{ReadConnection, Reader};
+use super::supervisor::{Crew, Outcome, Supervisor};
+use super::writer::{WriteConnection, Writer};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::operation::Lane;
+use actix::{Actor, Addr, Arbiter, Recipient};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
+use std::thread::ThreadId;
+
+/// Everybody who works for a store, and the threads they are on.
+pub(crate) struct Staff {
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) mutations: Addr<MutationPort>,
+    pub(crate) queries: Addr<QueryPort>,
+    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) threads: Vec<Arbiter>,
+    /// Theirs, so that none of them ever waits for itself.
+    pub(crate) thread_ids: Vec<ThreadId>,
+}
+
+/// Starts all actors in the current System. `conn` is the writer's connection, migrated.
+pub(crate) fn hire(
+    conn: Connection,
+    path: &Path,
+    config: &Config,
+    outcome: Outcome,
+) -> Result<Staff> {
+    let room = config.max_in_flight;
+    let (writes, mut writer_end) = lane::lane(room, 1);
+    let (interactive, interactive_ends) = lane::lane(room, config.readers);
+    let (analytics, analytics_ends) = lane::lane(room, config.analytics_readers);
+    let dispatch = Arc::new(Dispatch::new(config, writes, interactive, analytics));
+    let gate = Arc::new(Gate::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+    let mut thread_ids = vec![std::thread::current().id()];
+    let mut thread = || {
+        let arbiter = Arbiter::try_new().map_err(|e| Error::io("cannot start a thread", e))?;
+        let handle = arbiter.handle();
+        let (tell, told) = mpsc::channel();
+        handle.spawn_fn(move || {
+            let _ = tell.send(std::thread::current().id());
+        });
+        thread_ids.extend(told.recv());
+        threads.push(arbiter);
+        Ok::<_, Error>(handle)
+    };
+
+    let ordered = Arc::new(AtomicBool::new(false));
+    let checkpointer = {
+        let actor = Checkpointer {
+            path: path.to_owned(),
+            dispatch: Arc::clone(&dispatch),
+            conn: None,
+            ordered: Arc::clone(&ordered),
+        };
+        Checkpointer::start_in_arbiter(&thread()?, |_| actor)
+    };
+    let writer = {
+        let actor = Writer {
+            path: path.to_owned(),
+            config: config.clone(),
+            dispatch: Arc::clone(&dispatch),
+            queue: writer_end.remove(0),
+            gate: Arc::clone(&gate),
+            checkpointer: checkpointer.clone().recipient(),
+            checkpoint_ordered: ordered,
+            connection: Some(WriteConnection::new(conn)?),
+            careful: 0,
+            relief_not_before: None,
+        };
+        Writer::start_in_arbiter(&thread()?, |_| actor)
+    };
+    dispatch.writes.staff(vec![writer.clone().recipient()]);
+
+    let mut readers = Vec::new();
+    for (lane, ends) in [
+        (Lane::Interactive, interactive_ends),
+        (Lane::Analytics, analytics_ends),
+    ] {
+        let mut bells: Vec<Recipient<Bell>> = Vec::new();
+        for queue in ends {
+            let actor = Reader {
+                path: path.to_owned(),
+                config: config.clone(),
+                lane,
+                dispatch: Arc::clone(&dispatch),
+                queue,
+                gate: Arc::clone(&gate),
+                stop: Arc::clone(&stop),
+                connection: Some(ReadConnection::open(path, config, &stop)?),
+            };
+            let reader = Reader::start_in_arbiter(&thread()?, |_| actor);
+            bells.push(reader.clone().recipient());
+            readers.push(reader.recipient());
+        }
+        match lane {
+            Lane::Interactive => dispatch.interactive.lane.staff(bells),
+            Lane::Analytics => dispatch.analytics.lane.staff(bells),
+        }
+    }
+
+    let crew = Crew {
+        writer,
+        readers,
+        checkpointer,
+        close_deadline: config.close_deadline,
+        stop,
+    };
+    let schedules = config.schedules.clone();
+    let supervisor = Supervisor::new(Arc::clone(&dispatch), schedules, crew, outcome);
+    let mutations = MutationPort {
+        dispatch: Arc::clone(&dispatch),
+    };
+    let queries = QueryPort {
+        dispatch: Arc::clone(&dispatch),
+    };
+    Ok(Staff {
+        dispatch,
+        mutations: mutations.start(),
+        queries: queries.start(),
+        supervisor: supervisor.start(),
+        threads,
+        thread_ids,
+    })
+}

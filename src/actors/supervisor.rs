@@ -1,0 +1,202 @@
+//! The actor that runs what is scheduled and closes the store in order.
+
+use super::Dispatch;
+use super::checkpointer::{Checkpointer, Release};
+use super::reader::Retire;
+use super::writer::{CloseFile, Finish, Optimize, Writer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Mutation, WriteTx};
+use crate::schedule::Schedule;
+use actix::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture, System,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often the supervisor looks whether something is due: the grain of every schedule.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The longest wait before a scheduled run that failed is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// "Run what is due now"; answers how many runs there were.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct RunDue;
+
+/// "Close the store."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Close;
+
+/// What closing came to, for the thread that tells it when everything else is gone.
+pub(crate) type Outcome = Arc<Mutex<Option<Result<()>>>>;
+
+/// When each schedule is next worth asking about. A cache: the truth is in the file.
+type DueTimes = Arc<Mutex<HashMap<String, DateTime<Utc>>>>;
+
+/// Those whom the supervisor gives orders.
+#[derive(Clone)]
+pub(super) struct Crew {
+    pub(super) writer: Addr<Writer>,
+    pub(super) readers: Vec<Recipient<Retire>>,
+    pub(super) checkpointer: Addr<Checkpointer>,
+    pub(super) close_deadline: Duration,
+    /// Ends the queries that run.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+pub(crate) struct Supervisor {
+    dispatch: Arc<Dispatch>,
+    schedules: Arc<[Schedule]>,
+    due: DueTimes,
+    crew: Crew,
+    outcome: Outcome,
+}
+
+/// Stands for `PRAGMA optimize` in the schedule; the writer runs that outside any transaction.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+struct OptimizeFile;
+
+impl Mutation for OptimizeFile {
+    type Output = ();
+
+    fn apply(&self, _tx: &WriteTx<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        dispatch: Arc<Dispatch>,
+        mut schedules: Vec<Schedule>,
+        crew: Crew,
+        outcome: Outcome,
+    ) -> Self {
+        schedules.push(Schedule::new(DAY, || OptimizeFile));
+        Schedule::number(&mut schedules);
+        Self {
+            dispatch,
+            schedules: schedules.into(),
+            due: DueTimes::default(),
+            crew,
+            outcome,
+        }
+    }
+
+    fn run_due(&self) -> impl Future<Output = usize> + use<> {
+        let dispatch = Arc::clone(&self.dispatch);
+        let schedules = Arc::clone(&self.schedules);
+        let due = Arc::clone(&self.due);
+        let writer = self.crew.writer.clone();
+        async move {
+            let mut runs = 0;
+            for schedule in schedules.iter() {
+                if dispatch.is_closing() || !is_due(&due, schedule, dispatch.clock.now()) {
+                    continue;
+                }
+                let ran = run(schedule, &dispatch, &due).await;
+                runs += usize::from(ran);
+                if ran && schedule.name() == OptimizeFile::name() {
+                    writer.do_send(Optimize);
+                }
+            }
+            runs
+        }
+    }
+}
+
+fn is_due(due: &DueTimes, schedule: &Schedule, now: DateTime<Utc>) -> bool {
+    let due = due.lock().unwrap_or_else(PoisonError::into_inner);
+    let interval = TimeDelta::from_std(schedule.interval()).unwrap_or(TimeDelta::MAX);
+    due.get(schedule.name()).is_none_or(|&at| {
+        // Further away than an interval: the clock was set back.
+        at <= now || at.signed_duration_since(now) > interval
+    })
+}
+
+/// Runs one schedule if the file agrees that it is due, and notes when to ask again.
+async fn run(schedule: &Schedule, dispatch: &Arc<Dispatch>, due: &DueTimes) -> bool {
+    let (ran, due_at) = match schedule.run_if_due(Arc::clone(dispatch)).await {
+        Ok(turn) => (turn.ran, turn.due_at),
+        Err(error) if error.kind() == ErrorKind::Closed => return false,
+        Err(error) => {
+            tracing::warn!(schedule = schedule.name(), %error, "a scheduled run failed");
+            let pause = schedule.interval().min(RETRY);
+            (false, dispatch.clock.now() + pause)
+        }
+    };
+    due.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(schedule.name().to_owned(), due_at);
+    ran
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // The first look at once, so that a bot that never runs for long has its schedules too.
+        ctx.notify(RunDue);
+        ctx.run_interval(TICK, |_, ctx| ctx.notify(RunDue));
+    }
+}
+
+impl Handler<RunDue> for Supervisor {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, _: RunDue, _ctx: &mut Self::Context) -> Self::Result {
+        Box::pin(self.run_due())
+    }
+}
+
+impl Handler<Close> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, _ctx: &mut Self::Context) {
+        if self.dispatch.is_closing() {
+            return;
+        }
+        self.dispatch.shut();
+        let crew = self.crew.clone();
+        let outcome = Arc::clone(&self.outcome);
+        actix::spawn(async move {
+            let result = crew.close().await;
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            System::current().stop();
+        });
+    }
+}
+
+impl Crew {
+    /// Has everything that waits answered, then lets go of the file, the writer last.
+    async fn close(self) -> Result<()> {
+        let stop = Arc::clone(&self.stop);
+        let watch = actix::spawn(async move {
+            tokio::time::sleep(self.close_deadline).await;
+            stop.store(true, Ordering::Relaxed);
+        });
+        let by = Instant::now() + self.close_deadline;
+        // All orders are out before the first answer is waited for.
+        let finished = self.writer.send(Finish { by });
+        let retired: Vec<_> = self.readers.iter().map(|r| r.send(Retire)).collect();
+        let released = self.checkpointer.send(Release);
+        // An actor that is gone has nothing left to finish.
+        let _ = finished.await;
+        for reader in retired {
+            let _ = reader.await;
+        }
+        let _ = released.await;
+        watch.abort();
+        self.writer
+            .send(CloseFile)
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Io, "the writer is gone")))
+    }
+}

@@ -1,0 +1,228 @@
+//! The actor that owns the only connection that writes.
+
+use super::Dispatch;
+use super::checkpointer::{self, Checkpoint};
+use super::gate::Gate;
+use super::group::{Committer, Connected, next_wanted};
+use super::lane::{Bell, Worker};
+use super::request::WriteRequest;
+use crate::config::Config;
+use crate::error::Result;
+use crate::sqlite::{self, OperationGuard};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Groups between two looks at the mailbox, so that orders do not starve behind mutations.
+const GROUPS_PER_BELL: usize = 16;
+
+/// How long the writer lets point reads end when the log must start over.
+const GATE_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long it leaves a log alone that would not start over.
+const RELIEF_PAUSE: Duration = Duration::from_millis(250);
+
+/// What a frame adds to a page in the log: <https://sqlite.org/fileformat2.html#walformat>.
+const FRAME_HEADER_BYTES: u64 = 24;
+
+/// "Commit or refuse everything that waits."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Finish {
+    pub(super) by: Instant,
+}
+
+/// "Empty the log, close the file." Comes last, when no other connection is left.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub(super) struct CloseFile;
+
+/// "Refresh the query planner's statistics."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Optimize;
+
+pub(super) struct Writer {
+    pub(super) path: PathBuf,
+    pub(super) config: Config,
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) queue: Worker<dyn WriteRequest>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) checkpointer: Recipient<Checkpoint>,
+    pub(super) checkpoint_ordered: Arc<AtomicBool>,
+    pub(super) connection: Option<WriteConnection>,
+    pub(super) careful: u32,
+    pub(super) relief_not_before: Option<Instant>,
+}
+
+/// The connection and what is watched on it.
+pub(super) struct WriteConnection {
+    conn: Connection,
+    guard: OperationGuard,
+    /// Frames in the log after the last commit.
+    frames: Arc<AtomicI64>,
+    frame_bytes: u64,
+}
+
+impl WriteConnection {
+    pub(super) fn new(mut conn: Connection) -> Result<Self> {
+        let guard = OperationGuard::default();
+        guard.install(&mut conn)?;
+        let frames = Arc::new(AtomicI64::new(0));
+        sqlite::watch_wal(&mut conn, Arc::clone(&frames))?;
+        let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        Ok(Self {
+            conn,
+            guard,
+            frames,
+            frame_bytes: page as u64 + FRAME_HEADER_BYTES,
+        })
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed).max(0) as u64 * self.frame_bytes
+    }
+}
+
+impl Actor for Writer {
+    type Context = Context<Self>;
+}
+
+impl Writer {
+    /// Commits one group. False when nothing waits.
+    fn commit_group(&mut self) -> bool {
+        let Some(first) = next_wanted(&self.queue) else {
+            return false;
+        };
+        if self.connection.is_none()
+            && let Err(error) = self.reconnect()
+        {
+            self.dispatch.metrics.count_failed(&error);
+            first.refuse(error);
+            return true;
+        }
+        let Some(open) = &self.connection else {
+            return true;
+        };
+        let mut committer = Committer {
+            conn: &open.conn,
+            guard: &open.guard,
+            clock: &*self.dispatch.clock,
+            metrics: &self.dispatch.metrics,
+            max_group: self.config.max_group,
+            max_group_time: self.config.max_group_time,
+            careful: &mut self.careful,
+        };
+        match committer.commit(first, &self.queue) {
+            Connected::Sound => self.tend_log(),
+            // Opened anew when the next mutation comes.
+            Connected::InDoubt => self.connection = None,
+        }
+        true
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        let conn = sqlite::connect(&self.path, &self.config)?;
+        sqlite::make_writer(&conn, &self.path, &self.config)?;
+        self.connection = Some(WriteConnection::new(conn)?);
+        self.dispatch.metrics.count_reconnect();
+        tracing::info!("the writer has opened its connection anew");
+        Ok(())
+    }
+
+    /// Has the log copied when it is long, and helps when it is too long.
+    fn tend_log(&mut self) {
+        let Some(open) = &self.connection else { return };
+        let bytes = open.wal_bytes();
+        if bytes >= self.config.checkpoint_at_bytes
+            && !self.checkpoint_ordered.swap(true, Ordering::AcqRel)
+        {
+            self.checkpointer.do_send(Checkpoint);
+        }
+        let now = Instant::now();
+        if bytes >= self.config.wal_ceiling_bytes
+            && self.relief_not_before.is_none_or(|then| now >= then)
+        {
+            let emptied = relieve(&open.conn, &self.gate, &self.dispatch);
+            self.relief_not_before = (!emptied).then(|| now + RELIEF_PAUSE);
+        }
+    }
+}
+
+/// Copies the rest of the log while no point read holds an older state of it, so that the next
+/// commit starts the log over. False if a longer query, or another program, still needs it.
+fn relieve(conn: &Connection, gate: &Gate, dispatch: &Dispatch) -> bool {
+    let _shut = gate.shut(GATE_PATIENCE);
+    let started = Instant::now();
+    match sqlite::checkpoint(conn, "PASSIVE") {
+        Ok((_, frames, copied)) => {
+            checkpointer::note(dispatch, frames, copied, started);
+            dispatch.metrics.count_relief();
+            frames == copied
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the log is over its ceiling and could not be copied");
+            false
+        }
+    }
+}
+
+impl Handler<Bell> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Bell, ctx: &mut Self::Context) {
+        for _ in 0..GROUPS_PER_BELL {
+            if !self.commit_group() && self.queue.rest() {
+                return;
+            }
+        }
+        ctx.notify(Bell);
+    }
+}
+
+impl Handler<Finish> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, order: Finish, _ctx: &mut Self::Context) {
+        while Instant::now() < order.by {
+            if !self.commit_group() {
+                return;
+            }
+        }
+        while let Some(late) = next_wanted(&self.queue) {
+            late.refuse(crate::Error::closed());
+        }
+    }
+}
+
+impl Handler<Optimize> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Optimize, _ctx: &mut Self::Context) {
+        let Some(open) = &self.connection else { return };
+        if let Err(error) = sqlite::optimize(&open.conn) {
+            tracing::warn!(%error, "PRAGMA optimize failed");
+        }
+    }
+}
+
+impl Handler<CloseFile> for Writer {
+    type Result = Result<()>;
+
+    fn handle(&mut self, _: CloseFile, ctx: &mut Self::Context) -> Result<()> {
+        ctx.stop();
+        let Some(open) = self.connection.take() else {
+            return Ok(());
+        };
+        // Statistics are a comfort; failing to gather them is no reason not to close well.
+        let _ = sqlite::optimize(&open.conn);
+        sqlite::checkpoint(&open.conn, "TRUNCATE")?;
+        // Statements in the cache hold the connection, so they go first.
+        open.conn.flush_prepared_statement_cache();
+        open.conn.close().map_err(|(_, error)| error)?;
+        Ok(())
+    }
+}

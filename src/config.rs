@@ -1,0 +1,338 @@
+//! Every knob of a store, with its unit, default and range, and what it sets.
+
+use crate::error::{Error, Result};
+use crate::operation::Mutation;
+use crate::schedule::Schedule;
+use crate::schema::{Schema, SchemaDef};
+use crate::time::{Clock, SystemClock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an acknowledgement is worth when the power fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// `PRAGMA synchronous=FULL`: the log is synced before a commit returns. What was acknowledged
+    /// survives a crash of the program, of the operating system, and a loss of power.
+    #[default]
+    Full,
+    /// `PRAGMA synchronous=NORMAL`: the log is synced at checkpoints only. What was acknowledged
+    /// survives a crash of the program; a crash of the operating system or a loss of power may
+    /// take the last moments with it, never the file's consistency.
+    Normal,
+}
+
+/// What is done with an existing file before a migration step changes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BeforeUpgrade {
+    /// A verified copy is put into the folder `NAME.backups` beside the file. Takes the time of a
+    /// copy and a full check of it, and as much room as the file.
+    #[default]
+    Backup,
+    /// Nothing: for a host that has just made its own.
+    Skip,
+}
+
+/// Where the file is and how the store runs. Every setting has a default that suits a bot.
+///
+/// ```no_run
+/// # async fn demo() -> botstore::Result<()> {
+/// use botstore::{Config, Durability, Store, sessions};
+/// use std::time::Duration;
+///
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// let config = Config::new("bot.db")
+///     .durability(Durability::Full)
+///     .readers(2)
+///     .every(DAY, || sessions::ExpireIdle { idle_for: 30 * DAY });
+/// let store = Store::open(config).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[must_use = "a configuration does nothing until a store is opened with it"]
+pub struct Config {
+    pub(crate) path: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) before_upgrade: BeforeUpgrade,
+    pub(crate) readers: usize,
+    pub(crate) analytics_readers: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_in_flight_bytes: usize,
+    pub(crate) max_group: usize,
+    pub(crate) max_group_time: Duration,
+    pub(crate) interactive_deadline: Duration,
+    pub(crate) analytics_deadline: Duration,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) close_deadline: Duration,
+    pub(crate) checkpoint_at_bytes: u64,
+    pub(crate) wal_ceiling_bytes: u64,
+    pub(crate) cache_bytes: usize,
+    pub(crate) mmap_bytes: u64,
+    pub(crate) idempotency_retention: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) schemas: Vec<SchemaDef>,
+    pub(crate) schedules: Vec<Schedule>,
+}
+
+const MIB: u64 = 1024 * 1024;
+
+impl Config {
+    /// The defaults, for the file at `path`. It and its folder are created when they are missing.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            path: path.as_ref().to_owned(),
+            durability: Durability::default(),
+            before_upgrade: BeforeUpgrade::default(),
+            readers: cores.min(4),
+            analytics_readers: 1,
+            max_in_flight: 4096,
+            max_in_flight_bytes: 64 * MIB as usize,
+            max_group: 256,
+            max_group_time: Duration::from_millis(10),
+            interactive_deadline: Duration::from_secs(5),
+            analytics_deadline: Duration::from_secs(60),
+            busy_timeout: Duration::from_secs(5),
+            close_deadline: Duration::from_secs(10),
+            checkpoint_at_bytes: 8 * MIB,
+            wal_ceiling_bytes: 64 * MIB,
+            cache_bytes: 8 * MIB as usize,
+            mmap_bytes: 0,
+            idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            clock: Arc::new(SystemClock),
+            schemas: Vec::new(),
+            schedules: Vec::new(),
+        }
+    }
+
+    /// What an acknowledgement is worth when the power fails. Sets `PRAGMA synchronous`.
+    /// Default: [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// What is done before a migration changes an existing file.
+    /// Default: [`BeforeUpgrade::Backup`].
+    pub fn before_upgrade(mut self, what: BeforeUpgrade) -> Self {
+        self.before_upgrade = what;
+        self
+    }
+
+    /// Reader actors for [`Lane::Interactive`](crate::Lane), each with a thread and a connection.
+    /// Range 1–32; default: the number of cores, at most 4.
+    pub fn readers(mut self, count: usize) -> Self {
+        self.readers = count;
+        self
+    }
+
+    /// Reader actors for [`Lane::Analytics`](crate::Lane), beside the interactive ones.
+    /// Range 1–32; default 1.
+    pub fn analytics_readers(mut self, count: usize) -> Self {
+        self.analytics_readers = count;
+        self
+    }
+
+    /// How many requests may be waiting or running at once, for mutations and for each lane of
+    /// queries. At the bound a caller waits; with a `try_` call it gets
+    /// [`Overloaded`](crate::ErrorKind::Overloaded). Range 1–1,000,000; default 4,096.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// How many bytes the mutations in flight may hold ([`Mutation::size_bytes`]). One that is
+    /// larger than this goes alone. Range 1 KiB–2 GiB; default 64 MiB.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.max_in_flight_bytes = bytes;
+        self
+    }
+
+    /// How many mutations share one commit at most. Range 1–10,000; default 256.
+    pub fn max_group(mut self, mutations: usize) -> Self {
+        self.max_group = mutations;
+        self
+    }
+
+    /// How long the writer goes on adding waiting mutations to one transaction before it commits.
+    /// Range 0–1 s; default 10 ms.
+    pub fn max_group_time(mut self, time: Duration) -> Self {
+        self.max_group_time = time;
+        self
+    }
+
+    /// How long a query may take on the interactive lane, waiting included, before it is
+    /// interrupted with [`Deadline`](crate::ErrorKind::Deadline). Range 1 ms–1 h; default 5 s.
+    pub fn interactive_deadline(mut self, time: Duration) -> Self {
+        self.interactive_deadline = time;
+        self
+    }
+
+    /// The same for the analytics lane. Range 1 ms–1 h; default 60 s.
+    pub fn analytics_deadline(mut self, time: Duration) -> Self {
+        self.analytics_deadline = time;
+        self
+    }
+
+    /// How long to wait for a program outside this store that holds SQLite's write lock.
+    /// Sets `PRAGMA busy_timeout`. Range 0–60 s; default 5 s.
+    pub fn busy_timeout(mut self, time: Duration) -> Self {
+        self.busy_timeout = time;
+        self
+    }
+
+    /// How long closing may take before queries that still run are interrupted and mutations that
+    /// still wait are refused. Range 0–10 min; default 10 s.
+    pub fn close_deadline(mut self, time: Duration) -> Self {
+        self.close_deadline = time;
+        self
+    }
+
+    /// The size of the write-ahead log at which it is copied into the file in the background.
+    /// Range 64 KiB–the ceiling; default 8 MiB.
+    pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
+        self.checkpoint_at_bytes = bytes;
+        self
+    }
+
+    /// The size of the write-ahead log at which the writer stops to have it emptied. It may go
+    /// over by one group of mutations, and by more while a query that began before keeps its
+    /// snapshot. Sets `PRAGMA journal_size_limit`. Range 256 KiB–64 GiB; default 64 MiB.
+    pub fn wal_ceiling_bytes(mut self, bytes: u64) -> Self {
+        self.wal_ceiling_bytes = bytes;
+        self
+    }
+
+    /// The page cache of each connection. Sets `PRAGMA cache_size`. There is one connection for
+    /// the writer, one for the checkpointer and one for each reader.
+    /// Range 64 KiB–16 GiB; default 8 MiB.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// How much of the file each reader maps into memory. Sets `PRAGMA mmap_size`. An I/O error
+    /// under a mapping ends the process, where a read gives an error; hence off by default.
+    /// Default 0.
+    pub fn mmap_bytes(mut self, bytes: u64) -> Self {
+        self.mmap_bytes = bytes;
+        self
+    }
+
+    /// How long an idempotency key is kept; sent again later, an interaction counts as a new one.
+    /// Old keys are swept once a minute. Range 1 min–10 years; default 7 days.
+    pub fn idempotency_retention(mut self, time: Duration) -> Self {
+        self.idempotency_retention = time;
+        self
+    }
+
+    /// The clock that the store goes by. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Adds the host's own tables: see [`Schema`]. They are migrated after this crate's, in the
+    /// order in which they are added.
+    pub fn schema<S: Schema>(mut self) -> Self {
+        self.schemas.push(SchemaDef::of::<S>());
+        self
+    }
+
+    /// Sends a mutation again and again, first one interval after the file was first opened with
+    /// it. When it last ran is kept in the file, under the mutation's
+    /// [`name`](Mutation::name), so that a daily job of a bot that restarts hourly still runs
+    /// daily. A run that fails is tried again after a minute, or an interval if that is shorter.
+    /// Interval: at least 1 s.
+    pub fn every<M: Mutation>(
+        mut self,
+        interval: Duration,
+        make: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.schedules.push(Schedule::new(interval, make));
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        fn within<T: PartialOrd + std::fmt::Debug>(
+            field: &'static str,
+            value: T,
+            low: T,
+            high: T,
+        ) -> Result<()> {
+            if value < low || value > high {
+                let why = format!("must be from {low:?} to {high:?}, not {value:?}");
+                return Err(Error::invalid(field, &why));
+            }
+            Ok(())
+        }
+        let path = self.path.as_os_str();
+        if path.is_empty() || path == ":memory:" {
+            return Err(Error::invalid(
+                "path",
+                "must name a file: readers and writer have connections of their own, so they \
+                 cannot share a database in memory (tests: botstore::testing)",
+            ));
+        }
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        within("readers", self.readers, 1, 32)?;
+        within("analytics_readers", self.analytics_readers, 1, 32)?;
+        within("max_in_flight", self.max_in_flight, 1, 1_000_000)?;
+        within(
+            "max_in_flight_bytes",
+            self.max_in_flight_bytes,
+            1024,
+            2048 * MIB as usize,
+        )?;
+        within("max_group", self.max_group, 1, 10_000)?;
+        within("max_group_time", self.max_group_time, ms(0), s(1))?;
+        within(
+            "interactive_deadline",
+            self.interactive_deadline,
+            ms(1),
+            s(3600),
+        )?;
+        within(
+            "analytics_deadline",
+            self.analytics_deadline,
+            ms(1),
+            s(3600),
+        )?;
+        within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
+        within("close_deadline", self.close_deadline, ms(0), s(600))?;
+        within(
+            "idempotency_retention",
+            self.idempotency_retention,
+            s(60),
+            s(10 * 366 * 24 * 3600),
+        )?;
+        within(
+            "wal_ceiling_bytes",
+            self.wal_ceiling_bytes,
+            256 * 1024,
+            64 * 1024 * MIB,
+        )?;
+        within(
+            "checkpoint_at_bytes",
+            self.checkpoint_at_bytes,
+            64 * 1024,
+            self.wal_ceiling_bytes,
+        )?;
+        within(
+            "cache_bytes",
+            self.cache_bytes,
+            64 * 1024,
+            16 * 1024 * MIB as usize,
+        )?;
+        for schedule in &self.schedules {
+            within("interval", schedule.interval(), s(1), Duration::MAX)?;
+        }
+        Ok(())
+    }
+}
+
+impl<P: AsRef<Path>> From<P> for Config {
+    fn from(path: P) -> Self {
+        Self::new(path)
+    }
+}

@@ -1,0 +1,263 @@
+//! Who did what, and whether it worked.
+
+use super::columns::{flag, json, time};
+use super::page::{self, Cursor, Page, PageRequest};
+use super::{check, users};
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::time::Timestamp;
+use actix::Message;
+use chrono::{DateTime, Utc};
+use rusqlite::{Row, ToSql};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The type of the event that [`SaveInteraction`](super::interactions::SaveInteraction) records.
+/// (In files of the Python bot it is `claude_interaction`.)
+pub const INTERACTION: &str = "interaction";
+
+/// One event, as the file has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// The store's id, growing.
+    pub id: i64,
+    /// Who did it, or tried to.
+    pub user_id: i64,
+    /// What kind of event it was.
+    pub event_type: String,
+    /// The details. Text in the file that is not JSON reads as `{}`.
+    pub event_data: Option<Value>,
+    /// Whether it worked.
+    pub success: bool,
+    /// When.
+    pub timestamp: DateTime<Utc>,
+    /// Where it came from, if that was known.
+    pub ip_address: Option<String>,
+}
+
+fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
+    Ok(AuditEvent {
+        id: row.get(0)?,
+        user_id: row.get(1)?,
+        event_type: row.get(2)?,
+        event_data: json(row, 3)?,
+        success: flag(row, 4)?,
+        timestamp: time(row, 5)?,
+        ip_address: row.get(6)?,
+    })
+}
+
+/// Records an event; gives its id. A user who was never seen gets a row, and may not use the bot:
+/// a failed login of a stranger must be on record, and the record refers to its user.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<i64>")]
+pub struct LogEvent {
+    /// Who did it, or tried to.
+    pub user_id: i64,
+    /// What kind of event it was, such as `"authentication_failure"`.
+    pub event_type: String,
+    /// The details. They are kept as they are: leave secrets and texts of users out.
+    pub event_data: Option<Value>,
+    /// Whether it worked.
+    pub success: bool,
+    /// Where it came from.
+    pub ip_address: Option<String>,
+}
+
+impl Mutation for LogEvent {
+    type Output = i64;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
+        check::not_empty("event_type", &self.event_type)?;
+        users::ensure(tx, self.user_id)?;
+        let event_data = self.event_data.as_ref().map(to_text).transpose()?;
+        save(
+            tx,
+            &NewEvent {
+                user_id: self.user_id,
+                event_type: &self.event_type,
+                event_data,
+                success: self.success,
+                ip_address: self.ip_address.as_deref(),
+            },
+        )
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self)
+            + self.event_type.len()
+            + self.event_data.as_ref().map_or(0, check::json_bytes)
+            + check::bytes(&[&self.ip_address])
+    }
+}
+
+/// An event on its way into the file.
+pub(super) struct NewEvent<'a> {
+    pub(super) user_id: i64,
+    pub(super) event_type: &'a str,
+    pub(super) event_data: Option<String>,
+    pub(super) success: bool,
+    pub(super) ip_address: Option<&'a str>,
+}
+
+pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
+    tx.insert(
+        "INSERT INTO audit_log (user_id, event_type, event_data, success, timestamp, ip_address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            event.user_id,
+            event.event_type,
+            &event.event_data,
+            event.success,
+            tx.now_text(),
+            event.ip_address,
+        ),
+    )
+}
+
+pub(super) fn to_text(data: &impl Serialize) -> Result<String> {
+    serde_json::to_string(data).map_err(|e| {
+        let why = format!("cannot be written as JSON: {e}");
+        Error::new(ErrorKind::Invalid, format!("event_data {why}"))
+    })
+}
+
+/// Which events a list has. The default is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventFilter {
+    /// Only events of this type.
+    pub event_type: Option<String>,
+    /// Only events at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Only events before this time.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl EventFilter {
+    /// Events of the last so much time.
+    pub fn last(within: Duration, now: DateTime<Utc>) -> Self {
+        Self {
+            since: Some(page::since(now, within)),
+            ..Self::default()
+        }
+    }
+
+    fn since(&self) -> Timestamp {
+        Timestamp(self.since.unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
+    /// The key that events must come after, newest first: where the page before ended, or the end
+    /// of the span if that is earlier.
+    fn after(&self, page: &PageRequest) -> Result<(String, i64)> {
+        let (at, id) = page.after_integer()?;
+        let until = self.until.map(|until| Timestamp(until).to_string());
+        Ok(match until {
+            // Ids are positive, so this stands before every event of that instant.
+            Some(until) if until <= at => (until, i64::MIN),
+            _ => (at, id),
+        })
+    }
+}
+
+/// The events of a user, newest first. Reads a page; with an event type, whatever it takes to
+/// fill one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<AuditEvent>>")]
+pub struct UserAuditLog {
+    /// The user.
+    pub user_id: i64,
+    /// Which events.
+    pub filter: EventFilter,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for UserAuditLog {
+    type Output = Page<AuditEvent>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.filter.after(&self.page)?;
+        let events = tx.all(
+            "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+             FROM audit_log
+             WHERE user_id = ?1 AND timestamp >= ?2 AND (timestamp, id) < (?3, ?4)
+               AND (?5 IS NULL OR event_type = ?5)
+             ORDER BY timestamp DESC, id DESC LIMIT ?6",
+            (
+                self.user_id,
+                self.filter.since(),
+                at,
+                id,
+                &self.filter.event_type,
+                rows + 1,
+            ),
+            from_row,
+        )?;
+        Ok(page_of(events, rows))
+    }
+}
+
+/// Everybody's events, newest first. Reads a page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<AuditEvent>>")]
+#[serde(default)]
+pub struct RecentAuditLog {
+    /// Which events.
+    pub filter: EventFilter,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for RecentAuditLog {
+    type Output = Page<AuditEvent>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.filter.after(&self.page)?;
+        let (since, limit) = (self.filter.since(), rows + 1);
+        let everything: &[&dyn ToSql] = &[&since, &at, &id, &limit];
+        let events = match self.filter.event_type.as_deref() {
+            None => tx.all(
+                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+                 FROM audit_log
+                 WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
+                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
+                everything,
+                from_row,
+            ),
+            // Nearly all events: found by time.
+            Some(INTERACTION) => tx.all(
+                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+                 FROM audit_log
+                 WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
+                   AND event_type = 'interaction'
+                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
+                everything,
+                from_row,
+            ),
+            // The rest: found by type, in an index that leaves interactions out.
+            Some(event_type) => tx.all(
+                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+                 FROM audit_log
+                 WHERE event_type = ?5 AND event_type <> 'interaction'
+                   AND timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
+                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
+                &[&since as &dyn ToSql, &at, &id, &limit, &event_type][..],
+                from_row,
+            ),
+        }?;
+        Ok(page_of(events, rows))
+    }
+}
+
+fn page_of(events: Vec<AuditEvent>, rows: u32) -> Page<AuditEvent> {
+    Page::new(events, rows, |event| {
+        Cursor::integer(event.timestamp, event.id)
+    })
+}

@@ -1,0 +1,142 @@
+//! What users cost, by day. A day is a UTC day.
+
+use super::columns::{amount, count, day};
+use super::page;
+use super::{check, users};
+use crate::error::Result;
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::time;
+use actix::Message;
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+/// Adds a request and its cost to a user's day, for what is not a message: an image, a
+/// transcription. The user's own total counts messages and is not changed.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<()>")]
+pub struct AddCost {
+    /// The user.
+    pub user_id: i64,
+    /// The cost, in US dollars: from 0.
+    pub cost: f64,
+}
+
+impl Mutation for AddCost {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        check::cost("cost", self.cost)?;
+        users::exists(tx, self.user_id)?;
+        add(tx, self.user_id, self.cost)
+    }
+}
+
+pub(super) fn add(tx: &WriteTx<'_>, user_id: i64, cost: f64) -> Result<()> {
+    // The first ten characters of a time are its day.
+    let today = &tx.now_text()[..10];
+    tx.execute(
+        "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
+         VALUES (?1, ?2, ?3, 1)
+         ON CONFLICT (user_id, date) DO UPDATE SET
+             daily_cost = coalesce(daily_cost, 0.0) + excluded.daily_cost,
+             request_count = coalesce(request_count, 0) + 1",
+        (user_id, today, cost),
+    )?;
+    Ok(())
+}
+
+/// A user's cost on one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DailyCost {
+    /// The day, UTC.
+    pub date: NaiveDate,
+    /// What the user's requests cost, in US dollars.
+    pub daily_cost: f64,
+    /// How many there were.
+    pub request_count: u64,
+}
+
+/// A user's costs of today and the `days` days before, newest first; days without a request are
+/// left out. Reads as many rows as there are days, at most [`page::MAX_LIMIT`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Vec<DailyCost>>")]
+pub struct UserDailyCosts {
+    /// The user.
+    pub user_id: i64,
+    /// How many days before today.
+    pub days: u32,
+}
+
+impl Query for UserDailyCosts {
+    type Output = Vec<DailyCost>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DailyCost>> {
+        tx.all(
+            "SELECT date, daily_cost, request_count FROM cost_tracking
+             WHERE user_id = ?1 AND date >= ?2 ORDER BY date DESC LIMIT ?3",
+            (self.user_id, first_day(tx, self.days), page::MAX_LIMIT),
+            |row| {
+                Ok(DailyCost {
+                    date: day(row, 0)?,
+                    daily_cost: amount(row, 1)?,
+                    request_count: count(row, 2)?,
+                })
+            },
+        )
+    }
+}
+
+/// Everybody's cost on one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DayTotal {
+    /// The day, UTC.
+    pub date: NaiveDate,
+    /// What all requests cost, in US dollars.
+    pub total_cost: f64,
+    /// How many there were.
+    pub total_requests: u64,
+    /// How many users had one.
+    pub active_users: u64,
+}
+
+/// Everybody's costs of today and the `days` days before, newest first; days without a request are
+/// left out. Reads one row a user and day, at most [`page::MAX_LIMIT`] days.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Vec<DayTotal>>")]
+pub struct TotalCosts {
+    /// How many days before today.
+    pub days: u32,
+}
+
+impl Query for TotalCosts {
+    const LANE: crate::Lane = crate::Lane::Analytics;
+    type Output = Vec<DayTotal>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotal>> {
+        tx.all(
+            "SELECT date, sum(daily_cost), sum(request_count), count(DISTINCT user_id)
+             FROM cost_tracking WHERE date >= ?1
+             GROUP BY date ORDER BY date DESC LIMIT ?2",
+            (first_day(tx, self.days), page::MAX_LIMIT),
+            |row| {
+                Ok(DayTotal {
+                    date: day(row, 0)?,
+                    total_cost: amount(row, 1)?,
+                    total_requests: count(row, 2)?,
+                    active_users: count(row, 3)?,
+                })
+            },
+        )
+    }
+}
+
+/// The day so many days before today, as the file spells it.
+fn first_day(tx: &ReadTx<'_>, days: u32) -> String {
+    let first = tx.now().checked_sub_days(Days::new(days.into()));
+    let text = time::format(first.unwrap_or(chrono::DateTime::<chrono::Utc>::MIN_UTC));
+    text[..10].to_owned()
+}

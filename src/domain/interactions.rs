@@ -1,0 +1,221 @@
+//! A whole exchange with everything that belongs to it, in one transaction.
+
+use super::audit::{self, NewEvent};
+use super::messages::{self, NewMessage};
+use super::tools::ToolCall;
+use super::{check, columns, page};
+use crate::error::Result;
+use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::time::Timestamp;
+use actix::Message;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Saves one exchange between a user and the bot: the message, its tool uses, the cost of the day,
+/// the counters of user and session, and an audit row. All of it, or nothing.
+///
+/// Sent again with the same `idempotency_key`, it changes nothing and gives the first receipt: so
+/// a caller that timed out, or whose framework delivers an update twice, just sends it again. A
+/// key belongs to the user; it is forgotten when [`SweepKeys`] says so.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
+/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
+/// id, tool name or idempotency key.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::interactions::SaveInteraction;
+/// use botstore::tools::ToolCall;
+/// # use botstore::{sessions::CreateSession, users::EnsureUser};
+/// # store.write(EnsureUser::new(42, None)).await?;
+/// # let (session_id, project_path) = ("s-1".to_owned(), "/srv/api".to_owned());
+/// # store.write(CreateSession { session_id, user_id: 42, project_path }).await?;
+///
+/// let receipt = store
+///     .write(SaveInteraction {
+///         user_id: 42,
+///         session_id: "s-1".into(),
+///         prompt: "What is in this folder?".into(),
+///         response: Some("A README and some sources.".into()),
+///         cost: 0.0125,
+///         tools: vec![ToolCall::new("LS")],
+///         idempotency_key: Some("update-1001".into()),
+///         ..Default::default()
+///     })
+///     .await?;
+/// assert!(receipt.message_id > 0);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Receipt>")]
+#[serde(default)]
+pub struct SaveInteraction {
+    /// Who talked to the bot.
+    pub user_id: i64,
+    /// In which of the user's sessions.
+    pub session_id: String,
+    /// What the user said.
+    pub prompt: String,
+    /// What the bot answered, if it did.
+    pub response: Option<String>,
+    /// What it cost, in US dollars: from 0.
+    pub cost: f64,
+    /// How long the answer took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// How many turns the model took.
+    pub turns: u32,
+    /// What went wrong, if something did; then the audit row is one of a failure.
+    pub error: Option<String>,
+    /// The tools that were used, in order.
+    pub tools: Vec<ToolCall>,
+    /// Where the user came from, if that is known, for the audit row.
+    pub ip_address: Option<String>,
+    /// What makes this exchange the same when it is sent again, such as the messenger's update id.
+    pub idempotency_key: Option<String>,
+}
+
+/// What [`SaveInteraction`] did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The id of the message.
+    pub message_id: i64,
+    /// When it was saved.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// What the audit row of an interaction tells. No prompt, no response.
+#[derive(Serialize)]
+struct AuditData<'a> {
+    session_id: &'a str,
+    message_id: i64,
+    cost: f64,
+    duration_ms: Option<u64>,
+    num_turns: u32,
+    is_error: bool,
+    tools_used: Vec<&'a str>,
+}
+
+impl Mutation for SaveInteraction {
+    type Output = Receipt;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Receipt> {
+        self.tools.iter().try_for_each(ToolCall::check)?;
+        if let Some(key) = &self.idempotency_key {
+            check::not_empty("idempotency_key", key)?;
+            if let Some(first) = first_receipt(tx, self.user_id, key)? {
+                return Ok(first);
+            }
+        }
+        let message_id = messages::save(
+            tx,
+            &NewMessage {
+                user_id: self.user_id,
+                session_id: &self.session_id,
+                prompt: &self.prompt,
+                response: self.response.as_deref(),
+                cost: self.cost,
+                duration_ms: self.duration_ms,
+                turns: self.turns,
+                error: self.error.as_deref(),
+            },
+        )?;
+        for tool in &self.tools {
+            tool.save(tx, &self.session_id, Some(message_id))?;
+        }
+        let data = AuditData {
+            session_id: &self.session_id,
+            message_id,
+            cost: self.cost,
+            duration_ms: self.duration_ms,
+            num_turns: self.turns,
+            is_error: self.error.is_some(),
+            tools_used: self.tools.iter().map(|t| t.tool_name.as_str()).collect(),
+        };
+        audit::save(
+            tx,
+            &NewEvent {
+                user_id: self.user_id,
+                event_type: audit::INTERACTION,
+                event_data: Some(audit::to_text(&data)?),
+                success: self.error.is_none(),
+                ip_address: self.ip_address.as_deref(),
+            },
+        )?;
+        let receipt = Receipt {
+            message_id,
+            recorded_at: tx.now(),
+        };
+        if let Some(key) = &self.idempotency_key {
+            keep_receipt(tx, self.user_id, key, &receipt)?;
+        }
+        Ok(receipt)
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self)
+            + self.session_id.len()
+            + self.prompt.len()
+            + check::bytes(&[
+                &self.response,
+                &self.error,
+                &self.ip_address,
+                &self.idempotency_key,
+            ])
+            + self.tools.iter().map(ToolCall::size_bytes).sum::<usize>()
+    }
+}
+
+fn first_receipt(tx: &ReadTx<'_>, user_id: i64, key: &str) -> Result<Option<Receipt>> {
+    tx.maybe(
+        "SELECT message_id, recorded_at FROM botstore_idempotency
+         WHERE user_id = ?1 AND idempotency_key = ?2",
+        (user_id, key),
+        |row| {
+            Ok(Receipt {
+                message_id: row.get(0)?,
+                recorded_at: columns::time(row, 1)?,
+            })
+        },
+    )
+}
+
+fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) -> Result<()> {
+    tx.execute(
+        "INSERT INTO botstore_idempotency (user_id, idempotency_key, message_id, recorded_at)
+         VALUES (?1, ?2, ?3, ?4)",
+        (user_id, key, receipt.message_id, tx.now_text()),
+    )?;
+    Ok(())
+}
+
+/// Forgets idempotency keys older than this; gives how many. At most 10,000 at once, oldest first,
+/// so that it never holds the writer for long.
+///
+/// The store sends it by itself: see
+/// [`Config::idempotency_retention`](crate::Config::idempotency_retention).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<usize>")]
+pub struct SweepKeys {
+    /// How old a key may grow.
+    pub older_than: Duration,
+}
+
+impl Mutation for SweepKeys {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        let Some(before) = page::ago(tx.now(), self.older_than) else {
+            return Ok(0);
+        };
+        tx.execute(
+            "DELETE FROM botstore_idempotency WHERE (user_id, idempotency_key) IN
+                 (SELECT user_id, idempotency_key FROM botstore_idempotency
+                  WHERE recorded_at < ?1 ORDER BY recorded_at LIMIT 10000)",
+            [Timestamp(before)],
+        )
+    }
+}

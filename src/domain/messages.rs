@@ -1,0 +1,262 @@
+//! What was said: prompts and responses.
+
+use super::columns::{amount, maybe_count, time};
+use super::page::{self, Cursor, Page, PageRequest};
+use super::{check, costs, sessions, users};
+use crate::error::Result;
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::time::Timestamp;
+use actix::Message;
+use chrono::{DateTime, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// One exchange: what the user said and what the bot answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// The store's id, growing.
+    pub message_id: i64,
+    /// The session that it belongs to.
+    pub session_id: String,
+    /// Who said it.
+    pub user_id: i64,
+    /// When it was saved.
+    pub timestamp: DateTime<Utc>,
+    /// What the user said.
+    pub prompt: String,
+    /// What the bot answered, if it did.
+    pub response: Option<String>,
+    /// What it cost, in US dollars.
+    pub cost: f64,
+    /// How long the answer took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What went wrong, if something did.
+    pub error: Option<String>,
+}
+
+fn from_row(row: &Row<'_>) -> Result<ChatMessage> {
+    Ok(ChatMessage {
+        message_id: row.get(0)?,
+        session_id: row.get(1)?,
+        user_id: row.get(2)?,
+        timestamp: time(row, 3)?,
+        prompt: row.get(4)?,
+        response: row.get(5)?,
+        cost: amount(row, 6)?,
+        duration_ms: maybe_count(row, 7)?,
+        error: row.get(8)?,
+    })
+}
+
+/// Saves one exchange: the message, and its cost and count on the session, the user and the day.
+/// For what has neither tools nor an audit row; usually
+/// [`SaveInteraction`](super::interactions::SaveInteraction) is meant. Gives the message's id.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
+/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<i64>")]
+pub struct SaveMessage {
+    /// Who said it.
+    pub user_id: i64,
+    /// In which session.
+    pub session_id: String,
+    /// What was said.
+    pub prompt: String,
+    /// What was answered.
+    pub response: Option<String>,
+    /// What it cost, in US dollars: from 0.
+    pub cost: f64,
+    /// How long the answer took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl Mutation for SaveMessage {
+    type Output = i64;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
+        save(
+            tx,
+            &NewMessage {
+                user_id: self.user_id,
+                session_id: &self.session_id,
+                prompt: &self.prompt,
+                response: self.response.as_deref(),
+                cost: self.cost,
+                duration_ms: self.duration_ms,
+                turns: 0,
+                error: self.error.as_deref(),
+            },
+        )
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self)
+            + self.session_id.len()
+            + self.prompt.len()
+            + check::bytes(&[&self.response, &self.error])
+    }
+}
+
+/// A message on its way into the file.
+pub(super) struct NewMessage<'a> {
+    pub(super) user_id: i64,
+    pub(super) session_id: &'a str,
+    pub(super) prompt: &'a str,
+    pub(super) response: Option<&'a str>,
+    pub(super) cost: f64,
+    pub(super) duration_ms: Option<u64>,
+    pub(super) turns: u32,
+    pub(super) error: Option<&'a str>,
+}
+
+/// Writes the message and counts it on session, user and day. What may fail comes first, so that a
+/// failure has nothing to undo.
+pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
+    check::not_empty("session_id", new.session_id)?;
+    check::cost("cost", new.cost)?;
+    let duration_ms = new
+        .duration_ms
+        .map(|ms| check::integer("duration_ms", ms))
+        .transpose()?;
+    let session = tx.execute(
+        "UPDATE sessions
+         SET last_used = ?3, total_cost = coalesce(total_cost, 0.0) + ?4,
+             total_turns = coalesce(total_turns, 0) + ?5,
+             message_count = coalesce(message_count, 0) + 1
+         WHERE session_id = ?1 AND user_id = ?2",
+        (
+            new.session_id,
+            new.user_id,
+            tx.now_text(),
+            new.cost,
+            new.turns,
+        ),
+    )?;
+    if session == 0 {
+        users::exists(tx, new.user_id)?;
+        return Err(sessions::unknown(new.session_id));
+    }
+    tx.execute(
+        "UPDATE users
+         SET last_active = ?2, total_cost = coalesce(total_cost, 0.0) + ?3,
+             message_count = coalesce(message_count, 0) + 1
+         WHERE user_id = ?1",
+        (new.user_id, tx.now_text(), new.cost),
+    )?;
+    costs::add(tx, new.user_id, new.cost)?;
+    tx.insert(
+        "INSERT INTO messages (session_id, user_id, timestamp, prompt, response, cost,
+                               duration_ms, error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            new.session_id,
+            new.user_id,
+            tx.now_text(),
+            new.prompt,
+            new.response,
+            new.cost,
+            duration_ms,
+            new.error,
+        ),
+    )
+}
+
+/// The messages of a session, newest first. Reads a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<ChatMessage>>")]
+pub struct SessionMessages {
+    /// The session. Whose it is is not asked: see
+    /// [`SessionHistory`](super::sessions::SessionHistory).
+    pub session_id: String,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for SessionMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        let messages = tx.all(
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages
+             WHERE session_id = ?1 AND (timestamp, message_id) < (?2, ?3)
+             ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
+            (&self.session_id, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(messages, rows))
+    }
+}
+
+/// The messages of a user, newest first. Reads a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<ChatMessage>>")]
+pub struct UserMessages {
+    /// The user.
+    pub user_id: i64,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for UserMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        let messages = tx.all(
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages
+             WHERE user_id = ?1 AND (timestamp, message_id) < (?2, ?3)
+             ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
+            (self.user_id, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(messages, rows))
+    }
+}
+
+/// Everybody's messages of the last so much time, newest first. Reads a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<ChatMessage>>")]
+pub struct RecentMessages {
+    /// How far back from now.
+    pub within: Duration,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for RecentMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        let since = page::since(tx.now(), self.within);
+        let messages = tx.all(
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages
+             WHERE timestamp >= ?1 AND (timestamp, message_id) < (?2, ?3)
+             ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
+            (Timestamp(since), at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(messages, rows))
+    }
+}
+
+fn page_of(messages: Vec<ChatMessage>, rows: u32) -> Page<ChatMessage> {
+    Page::new(messages, rows, |message| {
+        Cursor::integer(message.timestamp, message.message_id)
+    })
+}

@@ -1,0 +1,18 @@
+//! The vocabulary: one file a noun, with its model, its messages, their SQL and their unit tests.
+//! Nothing here knows an actor.
+
+pub mod analytics;
+pub mod audit;
+mod check;
+mod columns;
+pub mod costs;
+pub mod interactions;
+pub mod messages;
+pub mod page;
+mod schema;
+pub mod sessions;
+pub mod tokens;
+pub mod tools;
+pub mod users;
+
+pub(crate) use schema::BotSchema;

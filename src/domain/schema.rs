@@ -1,0 +1,201 @@
+//! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{ReadTx, WriteTx};
+use crate::schema::{Migration, Schema};
+
+/// This crate's own tables.
+pub(crate) struct BotSchema;
+
+impl Schema for BotSchema {
+    const NAME: &'static str = "botstore";
+
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(
+            1,
+            "seed",
+            include_str!("../../migrations/botstore/0001_seed.up.sql"),
+            include_str!("../../migrations/botstore/0001_seed.down.sql"),
+        ),
+        Migration::new(
+            2,
+            "daily_stats",
+            include_str!("../../migrations/botstore/0002_daily_stats.up.sql"),
+            include_str!("../../migrations/botstore/0002_daily_stats.down.sql"),
+        ),
+        Migration::new(
+            3,
+            "one_time_spelling",
+            include_str!("../../migrations/botstore/0003_one_time_spelling.up.sql"),
+            include_str!("../../migrations/botstore/0003_one_time_spelling.down.sql"),
+        ),
+        Migration::new(
+            4,
+            "store_tables",
+            include_str!("../../migrations/botstore/0004_store_tables.up.sql"),
+            include_str!("../../migrations/botstore/0004_store_tables.down.sql"),
+        ),
+        Migration::new(
+            5,
+            "ordered_reads",
+            include_str!("../../migrations/botstore/0005_ordered_reads.up.sql"),
+            include_str!("../../migrations/botstore/0005_ordered_reads.down.sql"),
+        ),
+    ];
+
+    /// A file without our ledger is a Python bot's if it has the bot's `schema_version` table, and
+    /// if those of the seven tables that are there have exactly the seed's columns.
+    fn recognise(tx: &ReadTx<'_>) -> Result<()> {
+        let foreign = |why: String| Err(Error::new(ErrorKind::ForeignFile, why));
+        if columns(tx, "schema_version")? != ["version"] {
+            return foreign(
+                "it is an SQLite database, but neither this crate's nor the Python bot's; \
+                 give the store a file of its own"
+                    .to_owned(),
+            );
+        }
+        for (table, expected) in SEED {
+            let found = columns(tx, table)?;
+            if !found.is_empty() && found != *expected {
+                return foreign(format!(
+                    "its table {table:?} has the columns {found:?} where the Python bot's has {expected:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts right the times that another program has written since the store was last open.
+    fn opened(tx: &WriteTx<'_>) -> Result<()> {
+        let mut rows = 0;
+        for statement in STRAYS {
+            rows += tx.execute(statement, [])?;
+        }
+        if rows > 0 {
+            tracing::info!(
+                rows,
+                "rows that another program wrote now have the store's spelling of time"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn columns(tx: &ReadTx<'_>, table: &str) -> Result<Vec<String>> {
+    tx.all(
+        "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
+        [table],
+        |row| Ok(row.get(0)?),
+    )
+}
+
+/// The seven tables that keep these columns for ever.
+const SEED: &[(&str, &[&str])] = &[
+    (
+        "users",
+        &[
+            "user_id",
+            "telegram_username",
+            "first_seen",
+            "last_active",
+            "is_allowed",
+            "total_cost",
+            "message_count",
+            "session_count",
+        ],
+    ),
+    (
+        "sessions",
+        &[
+            "session_id",
+            "user_id",
+            "project_path",
+            "created_at",
+            "last_used",
+            "total_cost",
+            "total_turns",
+            "message_count",
+            "is_active",
+        ],
+    ),
+    (
+        "messages",
+        &[
+            "message_id",
+            "session_id",
+            "user_id",
+            "timestamp",
+            "prompt",
+            "response",
+            "cost",
+            "duration_ms",
+            "error",
+        ],
+    ),
+    (
+        "tool_usage",
+        &[
+            "id",
+            "session_id",
+            "message_id",
+            "tool_name",
+            "tool_input",
+            "timestamp",
+            "success",
+            "error_message",
+        ],
+    ),
+    (
+        "audit_log",
+        &[
+            "id",
+            "user_id",
+            "event_type",
+            "event_data",
+            "success",
+            "timestamp",
+            "ip_address",
+        ],
+    ),
+    (
+        "user_tokens",
+        &[
+            "token_id",
+            "user_id",
+            "token_hash",
+            "created_at",
+            "expires_at",
+            "last_used",
+            "is_active",
+        ],
+    ),
+    (
+        "cost_tracking",
+        &["id", "user_id", "date", "daily_cost", "request_count"],
+    ),
+];
+
+/// The conditions are, to the letter, those of the partial indexes of step 3, so that SQLite finds
+/// the rows through them. A text that is not a time at all is tried again at each opening.
+const STRAYS: &[&str] = &[
+    "UPDATE users
+     SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
+     WHERE first_seen NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_active NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+    "UPDATE sessions
+     SET created_at = botstore_utc(created_at), last_used = botstore_utc(last_used)
+     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+    "UPDATE messages SET timestamp = botstore_utc(timestamp)
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+    "UPDATE tool_usage SET timestamp = botstore_utc(timestamp)
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+    "UPDATE audit_log SET timestamp = botstore_utc(timestamp)
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+    "UPDATE user_tokens
+     SET created_at = botstore_utc(created_at), expires_at = botstore_utc(expires_at),
+         last_used = botstore_utc(last_used)
+     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+];

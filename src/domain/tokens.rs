@@ -1,0 +1,264 @@
+//! Tokens with which a user proves who it is, outside the messenger.
+//!
+//! A token's secret is told once, when it is issued. The file holds its SHA-256; a secret has 256
+//! random bits, so there is nothing that salting or a slow hash would add.
+
+use super::columns::{flag, maybe_time, time};
+use super::page::{self, Cursor, Page, PageRequest};
+use super::users;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::time::Timestamp;
+use actix::Message;
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+/// The secret of a token. Neither `Debug` nor serde tells it: call [`expose`](Self::expose).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret as a user presented it.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The text of the secret, to be handed to its user.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// 256 bits from the operating system.
+    fn random() -> Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|e| {
+            Error::new(
+                ErrorKind::Io,
+                format!("the system gave no random bytes: {e}"),
+            )
+        })?;
+        Ok(Self(hex(&bytes)))
+    }
+
+    fn hash(&self) -> String {
+        hex(&Sha256::digest(&self.0))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Issues a token. The answer is the only place where its secret is ever told.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, None)).await?;
+/// use botstore::tokens::{IssueToken, VerifyToken};
+/// use std::time::Duration;
+///
+/// let hour = Duration::from_secs(3600);
+/// let token = store.write(IssueToken { user_id: 42, expires_in: Some(hour) }).await?;
+/// let who = store.read(VerifyToken { secret: token.secret }).await?;
+/// assert_eq!(who.map(|token| token.user_id), Some(42));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<IssuedToken>")]
+pub struct IssueToken {
+    /// For whom.
+    pub user_id: i64,
+    /// How long it is good for; `None` for as long as it is not revoked.
+    pub expires_in: Option<Duration>,
+}
+
+/// A token that was just issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedToken {
+    /// The store's id for it.
+    pub token_id: i64,
+    /// What the user presents: 64 hexadecimal digits.
+    pub secret: Secret,
+    /// Until when it is good.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Mutation for IssueToken {
+    type Output = IssuedToken;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<IssuedToken> {
+        users::exists(tx, self.user_id)?;
+        let expires_at = self
+            .expires_in
+            .map(|time| {
+                TimeDelta::from_std(time)
+                    .ok()
+                    .and_then(|time| tx.now().checked_add_signed(time))
+                    .filter(|at| *at <= page::latest())
+                    .ok_or_else(|| Error::invalid("expires_in", "is past the year 9999"))
+            })
+            .transpose()?;
+        let secret = Secret::random()?;
+        let token_id = tx.insert(
+            "INSERT INTO user_tokens (user_id, token_hash, created_at, expires_at, is_active)
+             VALUES (?1, ?2, ?3, ?4, 1)",
+            (
+                self.user_id,
+                secret.hash(),
+                tx.now_text(),
+                expires_at.map(Timestamp),
+            ),
+        )?;
+        Ok(IssuedToken {
+            token_id,
+            secret,
+            expires_at: expires_at.map(crate::time::to_micros),
+        })
+    }
+}
+
+/// Revokes one token. Revoking it again changes nothing.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<()>")]
+pub struct RevokeToken {
+    /// The token.
+    pub token_id: i64,
+    /// Whose it must be.
+    pub user_id: i64,
+}
+
+impl Mutation for RevokeToken {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        let found = tx.execute(
+            "UPDATE user_tokens SET is_active = 0 WHERE token_id = ?1 AND user_id = ?2",
+            (self.token_id, self.user_id),
+        )?;
+        (found == 1).then_some(()).ok_or_else(|| {
+            let what = format!("token {} of this user", self.token_id);
+            Error::not_found("token_id", what)
+        })
+    }
+}
+
+/// Revokes all tokens of a user; gives how many were active.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<usize>")]
+pub struct RevokeUserTokens {
+    /// The user.
+    pub user_id: i64,
+}
+
+impl Mutation for RevokeUserTokens {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        tx.execute(
+            "UPDATE user_tokens SET is_active = 0 WHERE user_id = ?1 AND is_active = 1",
+            [self.user_id],
+        )
+    }
+}
+
+/// A token, as the file has it: without its secret, and without the hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserToken {
+    /// The store's id for it.
+    pub token_id: i64,
+    /// Whose it is.
+    pub user_id: i64,
+    /// When it was issued.
+    pub created_at: DateTime<Utc>,
+    /// Until when it is good; `None` for always.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When another program last used it. This store does not note uses: verifying only reads.
+    pub last_used: Option<DateTime<Utc>>,
+    /// False once it is revoked.
+    pub is_active: bool,
+}
+
+fn from_row(row: &Row<'_>) -> Result<UserToken> {
+    Ok(UserToken {
+        token_id: row.get(0)?,
+        user_id: row.get(1)?,
+        created_at: time(row, 2)?,
+        expires_at: maybe_time(row, 3)?,
+        last_used: maybe_time(row, 4)?,
+        is_active: flag(row, 5)?,
+    })
+}
+
+/// Whose secret this is: the token, or `None` if it is unknown, expired or revoked, which look
+/// alike. A point read.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "Result<Option<UserToken>>")]
+pub struct VerifyToken {
+    /// What was presented.
+    pub secret: Secret,
+}
+
+impl Query for VerifyToken {
+    type Output = Option<UserToken>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserToken>> {
+        tx.maybe(
+            "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
+             FROM user_tokens
+             WHERE token_hash = ?1 AND is_active = 1 AND (expires_at IS NULL OR expires_at > ?2)",
+            (self.secret.hash(), tx.now_text()),
+            from_row,
+        )
+    }
+}
+
+/// The tokens of a user, expired and revoked ones included, newest first. Sorts the user's tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<UserToken>>")]
+pub struct UserTokens {
+    /// The user.
+    pub user_id: i64,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for UserTokens {
+    type Output = Page<UserToken>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<UserToken>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        let tokens = tx.all(
+            "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
+             FROM user_tokens
+             WHERE user_id = ?1 AND (created_at, token_id) < (?2, ?3)
+             ORDER BY created_at DESC, token_id DESC LIMIT ?4",
+            (self.user_id, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(Page::new(tokens, rows, |token| {
+            Cursor::integer(token.created_at, token.token_id)
+        }))
+    }
+}

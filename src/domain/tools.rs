@@ -1,0 +1,278 @@
+//! Which tools the model used.
+
+use super::columns::{count, flag, json, time};
+use super::page::{self, Cursor, Page, PageRequest};
+use super::{check, sessions};
+use crate::error::{Error, Result};
+use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+use actix::Message;
+use chrono::{DateTime, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One use of a tool, as the file has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolUse {
+    /// The store's id, growing.
+    pub id: i64,
+    /// The session in which it was used.
+    pub session_id: String,
+    /// The message for which it was used, if it was for one.
+    pub message_id: Option<i64>,
+    /// The tool.
+    pub tool_name: String,
+    /// What it was given. Text in the file that is not JSON reads as `{}`.
+    pub tool_input: Option<Value>,
+    /// When it was saved.
+    pub timestamp: DateTime<Utc>,
+    /// Whether it worked.
+    pub success: bool,
+    /// What went wrong, if something did.
+    pub error_message: Option<String>,
+}
+
+fn from_row(row: &Row<'_>) -> Result<ToolUse> {
+    Ok(ToolUse {
+        id: row.get(0)?,
+        session_id: row.get(1)?,
+        message_id: row.get(2)?,
+        tool_name: row.get(3)?,
+        tool_input: json(row, 4)?,
+        timestamp: time(row, 5)?,
+        success: flag(row, 6)?,
+        error_message: row.get(7)?,
+    })
+}
+
+/// One use of a tool within an interaction.
+///
+/// ```
+/// use botstore::tools::ToolCall;
+/// let read = ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" }));
+/// let failed = ToolCall::new("Bash").failed("exit code 1");
+/// assert!(read.success && !failed.success);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The tool.
+    pub tool_name: String,
+    /// What it was given.
+    pub tool_input: Option<Value>,
+    /// Whether it worked.
+    pub success: bool,
+    /// What went wrong.
+    pub error_message: Option<String>,
+}
+
+impl ToolCall {
+    /// A use that worked, without input.
+    pub fn new(tool_name: impl Into<String>) -> Self {
+        Self {
+            tool_name: tool_name.into(),
+            tool_input: None,
+            success: true,
+            error_message: None,
+        }
+    }
+
+    /// The same use with this input.
+    pub fn input(mut self, input: Value) -> Self {
+        self.tool_input = Some(input);
+        self
+    }
+
+    /// The same use, failed for this reason.
+    pub fn failed(mut self, why: impl Into<String>) -> Self {
+        self.success = false;
+        self.error_message = Some(why.into());
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        check::not_empty("tool_name", &self.tool_name)
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        size_of_val(self)
+            + self.tool_name.len()
+            + check::bytes(&[&self.error_message])
+            + self.tool_input.as_ref().map_or(0, check::json_bytes)
+    }
+
+    pub(super) fn save(
+        &self,
+        tx: &WriteTx<'_>,
+        session_id: &str,
+        message_id: Option<i64>,
+    ) -> Result<i64> {
+        let input = self.tool_input.as_ref().map(Value::to_string);
+        tx.insert(
+            "INSERT INTO tool_usage (session_id, message_id, tool_name, tool_input, timestamp,
+                                     success, error_message)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            (
+                session_id,
+                message_id,
+                &self.tool_name,
+                input,
+                tx.now_text(),
+                self.success,
+                &self.error_message,
+            ),
+        )
+    }
+}
+
+/// Records one use of a tool outside an interaction; gives its id.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session or message, or a message of
+/// another session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<i64>")]
+pub struct RecordToolUse {
+    /// The session.
+    pub session_id: String,
+    /// The message for which it was used, if it was for one.
+    pub message_id: Option<i64>,
+    /// What was used.
+    pub call: ToolCall,
+}
+
+impl Mutation for RecordToolUse {
+    type Output = i64;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
+        self.call.check()?;
+        let session = "SELECT 1 FROM sessions WHERE session_id = ?1";
+        tx.maybe(session, [&self.session_id], |_| Ok(()))?
+            .ok_or_else(|| sessions::unknown(&self.session_id))?;
+        if let Some(message_id) = self.message_id {
+            tx.maybe(
+                "SELECT 1 FROM messages WHERE message_id = ?1 AND session_id = ?2",
+                (message_id, &self.session_id),
+                |_| Ok(()),
+            )?
+            .ok_or_else(|| {
+                let what = format!("message {message_id} in this session");
+                Error::not_found("message_id", what)
+            })?;
+        }
+        self.call.save(tx, &self.session_id, self.message_id)
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self) + self.session_id.len() + self.call.size_bytes()
+    }
+}
+
+/// The tool uses of a session, newest first. Reads a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<ToolUse>>")]
+pub struct SessionToolUse {
+    /// The session.
+    pub session_id: String,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for SessionToolUse {
+    type Output = Page<ToolUse>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        let uses = tx.all(
+            "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
+                    error_message
+             FROM tool_usage
+             WHERE session_id = ?1 AND (timestamp, id) < (?2, ?3)
+             ORDER BY timestamp DESC, id DESC LIMIT ?4",
+            (&self.session_id, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(uses, rows))
+    }
+}
+
+/// The tool uses in a user's sessions, newest first. Looks at all of them to sort them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<ToolUse>>")]
+pub struct UserToolUse {
+    /// The user.
+    pub user_id: i64,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for UserToolUse {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Page<ToolUse>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_integer()?;
+        // CROSS JOIN: the sessions of the user first, then the uses in each.
+        let uses = tx.all(
+            "SELECT t.id, t.session_id, t.message_id, t.tool_name, t.tool_input, t.timestamp,
+                    t.success, t.error_message
+             FROM sessions s CROSS JOIN tool_usage t ON t.session_id = s.session_id
+             WHERE s.user_id = ?1 AND (t.timestamp, t.id) < (?2, ?3)
+             ORDER BY t.timestamp DESC, t.id DESC LIMIT ?4",
+            (self.user_id, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(uses, rows))
+    }
+}
+
+fn page_of(uses: Vec<ToolUse>, rows: u32) -> Page<ToolUse> {
+    Page::new(uses, rows, |tool| Cursor::integer(tool.timestamp, tool.id))
+}
+
+/// How a tool was used, in all sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolStat {
+    /// The tool.
+    pub tool_name: String,
+    /// How often it was used.
+    pub usage_count: u64,
+    /// In how many sessions.
+    pub sessions_used: u64,
+    /// How often it worked.
+    pub success_count: u64,
+    /// How often it did not.
+    pub error_count: u64,
+}
+
+/// How each tool was used, most used first. Reads all tool uses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Vec<ToolStat>>")]
+pub struct ToolStats {
+    /// How many tools at most: from 1, capped at [`page::MAX_LIMIT`].
+    pub limit: u32,
+}
+
+impl Query for ToolStats {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<ToolStat>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<ToolStat>> {
+        tx.all(
+            "SELECT tool_name, count(*) AS uses, count(DISTINCT session_id),
+                    count(*) FILTER (WHERE success = 1), count(*) FILTER (WHERE success = 0)
+             FROM tool_usage GROUP BY tool_name ORDER BY uses DESC, tool_name LIMIT ?1",
+            [page::limit("limit", self.limit)?],
+            |row| {
+                Ok(ToolStat {
+                    tool_name: row.get(0)?,
+                    usage_count: count(row, 1)?,
+                    sessions_used: count(row, 2)?,
+                    success_count: count(row, 3)?,
+                    error_count: count(row, 4)?,
+                })
+            },
+        )
+    }
+}

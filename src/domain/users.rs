@@ -1,0 +1,264 @@
+//! Who talks to the bot, and who may.
+
+use super::columns::{amount, count, flag, time};
+use super::page::{Cursor, Page, PageRequest};
+use crate::error::{Error, Result};
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use actix::Message;
+use chrono::{DateTime, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+/// A user, as the file has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The messenger's id. Telegram's groups have negative ones.
+    pub user_id: i64,
+    /// The name, if one was ever told.
+    pub username: Option<String>,
+    /// When the user was first heard of.
+    pub first_seen: DateTime<Utc>,
+    /// When the user last did something.
+    pub last_active: DateTime<Utc>,
+    /// Whether the user may use the bot.
+    pub is_allowed: bool,
+    /// What the user's messages have cost, in US dollars.
+    pub total_cost: f64,
+    /// How many messages there were.
+    pub message_count: u64,
+    /// How many sessions were begun.
+    pub session_count: u64,
+}
+
+pub(super) fn from_row(row: &Row<'_>) -> Result<User> {
+    Ok(User {
+        user_id: row.get(0)?,
+        username: row.get(1)?,
+        first_seen: time(row, 2)?,
+        last_active: time(row, 3)?,
+        is_allowed: flag(row, 4)?,
+        total_cost: amount(row, 5)?,
+        message_count: count(row, 6)?,
+        session_count: count(row, 7)?,
+    })
+}
+
+pub(super) fn unknown(user_id: i64) -> Error {
+    Error::not_found("user_id", format_args!("user {user_id}"))
+}
+
+/// Gets a user, creating the row if there is none. A new user may not use the bot yet. A name that
+/// differs from the stored one replaces it; no name leaves it as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<User>")]
+pub struct EnsureUser {
+    /// The messenger's id.
+    pub user_id: i64,
+    /// The user's present name, if the messenger tells one.
+    pub username: Option<String>,
+}
+
+impl EnsureUser {
+    /// A user by id and name.
+    pub fn new(user_id: i64, username: Option<&str>) -> Self {
+        Self {
+            user_id,
+            username: username.map(str::to_owned),
+        }
+    }
+}
+
+impl Mutation for EnsureUser {
+    type Output = User;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
+        tx.execute(
+            "INSERT INTO users (user_id, telegram_username, first_seen, last_active,
+                                is_allowed, total_cost, message_count, session_count)
+             VALUES (?1, ?2, ?3, ?3, 0, 0.0, 0, 0)
+             ON CONFLICT (user_id) DO UPDATE SET telegram_username = excluded.telegram_username
+             WHERE excluded.telegram_username IS NOT NULL
+               AND telegram_username IS NOT excluded.telegram_username",
+            (self.user_id, &self.username, tx.now_text()),
+        )?;
+        get(tx, self.user_id)?.ok_or_else(|| unknown(self.user_id))
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self) + super::check::bytes(&[&self.username])
+    }
+}
+
+/// Makes sure that rows can refer to the user.
+pub(super) fn ensure(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO users (user_id, first_seen, last_active,
+                            is_allowed, total_cost, message_count, session_count)
+         VALUES (?1, ?2, ?2, 0, 0.0, 0, 0)
+         ON CONFLICT (user_id) DO NOTHING",
+        (user_id, tx.now_text()),
+    )?;
+    Ok(())
+}
+
+pub(super) fn exists(tx: &ReadTx<'_>, user_id: i64) -> Result<()> {
+    let sql = "SELECT 1 FROM users WHERE user_id = ?1";
+    tx.maybe(sql, [user_id], |_| Ok(()))?
+        .ok_or_else(|| unknown(user_id))
+}
+
+fn get(tx: &ReadTx<'_>, user_id: i64) -> Result<Option<User>> {
+    tx.maybe(
+        "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
+                total_cost, message_count, session_count
+         FROM users WHERE user_id = ?1",
+        [user_id],
+        from_row,
+    )
+}
+
+/// Says whether a user may use the bot.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<()>")]
+pub struct SetAllowed {
+    /// The user.
+    pub user_id: i64,
+    /// Whether the user may.
+    pub allowed: bool,
+}
+
+impl Mutation for SetAllowed {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        let changed = tx.execute(
+            "UPDATE users SET is_allowed = ?2 WHERE user_id = ?1",
+            (self.user_id, self.allowed),
+        )?;
+        (changed == 1)
+            .then_some(())
+            .ok_or_else(|| unknown(self.user_id))
+    }
+}
+
+/// Notes that a user did something now.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<()>")]
+pub struct Touch {
+    /// The user.
+    pub user_id: i64,
+}
+
+impl Mutation for Touch {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        let changed = tx.execute(
+            "UPDATE users SET last_active = ?2 WHERE user_id = ?1",
+            (self.user_id, tx.now_text()),
+        )?;
+        (changed == 1)
+            .then_some(())
+            .ok_or_else(|| unknown(self.user_id))
+    }
+}
+
+/// A user by id; `None` if unknown. A point read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Option<User>>")]
+pub struct GetUser {
+    /// The user.
+    pub user_id: i64,
+}
+
+impl Query for GetUser {
+    type Output = Option<User>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
+        get(tx, self.user_id)
+    }
+}
+
+/// Whether a user may use the bot; false for an unknown one. A point read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<bool>")]
+pub struct IsAllowed {
+    /// The user.
+    pub user_id: i64,
+}
+
+impl Query for IsAllowed {
+    type Output = bool;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<bool> {
+        let allowed = tx.maybe(
+            "SELECT is_allowed FROM users WHERE user_id = ?1",
+            [self.user_id],
+            |row| flag(row, 0),
+        )?;
+        Ok(allowed.unwrap_or(false))
+    }
+}
+
+/// The users who may use the bot, those first seen last coming first. Reads a page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<User>>")]
+pub struct AllowedUsers {
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for AllowedUsers {
+    type Output = Page<User>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<User>> {
+        list(
+            tx,
+            &self.page,
+            "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
+                    total_cost, message_count, session_count
+             FROM users
+             WHERE is_allowed = 1 AND (first_seen, user_id) < (?1, ?2)
+             ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
+        )
+    }
+}
+
+/// All users, those first seen last coming first. Reads a page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<User>>")]
+pub struct ListUsers {
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for ListUsers {
+    type Output = Page<User>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<User>> {
+        list(
+            tx,
+            &self.page,
+            "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
+                    total_cost, message_count, session_count
+             FROM users
+             WHERE (first_seen, user_id) < (?1, ?2)
+             ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
+        )
+    }
+}
+
+fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &str) -> Result<Page<User>> {
+    let rows = page.rows()?;
+    let (at, id) = page.after_integer()?;
+    let users = tx.all(sql, (at, id, rows + 1), from_row)?;
+    Ok(Page::new(users, rows, |user| {
+        Cursor::integer(user.first_seen, user.user_id)
+    }))
+}

@@ -1,0 +1,344 @@
+//! The one error type: which operation failed, what kind of failure it was, and a sentence that a
+//! person can act on.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed, in a form that a program can act on.
+///
+/// More kinds may come, so a `match` needs a `_` arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A value of the message is not acceptable; [`Error::field`] names it. Nothing was changed.
+    Invalid,
+    /// The row that the message refers to is not there; [`Error::field`] names which.
+    NotFound,
+    /// A row with this key is already there.
+    Conflict,
+    /// The bound on requests in flight is reached and the caller asked not to wait.
+    Overloaded,
+    /// The query ran past its deadline and was interrupted.
+    Deadline,
+    /// The store is closing or closed. A request with this answer was not carried out.
+    Closed,
+    /// Another program holds SQLite's write lock for longer than the busy timeout.
+    Busy,
+    /// There is no room left for what was to be written. Nothing was changed.
+    DiskFull,
+    /// The operating system refused to read, write, sync or open a file.
+    Io,
+    /// The file is damaged, or holds a value that cannot be what the schema says. Restore a backup.
+    Corrupt,
+    /// The file, or the folder that it is in, cannot be written.
+    ReadOnly,
+    /// Another store, in this process or another, has the file open.
+    AlreadyOpen,
+    /// The file is not an SQLite database, or one that this crate's tables do not belong in.
+    ForeignFile,
+    /// The file was written by a newer version of this program.
+    NewerSchema,
+    /// A migration step that the file has applied reads differently in this program.
+    ChangedMigration,
+    /// A migration step failed. The file is as it was before that step.
+    Migration,
+    /// The operation's own code panicked. Nothing was changed.
+    Panicked,
+    /// The operation asked for something that operations may not do, or SQLite refused its SQL.
+    Sql,
+}
+
+impl ErrorKind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NotFound => "not found",
+            Self::Conflict => "conflict",
+            Self::Overloaded => "overloaded",
+            Self::Deadline => "deadline exceeded",
+            Self::Closed => "closed",
+            Self::Busy => "busy",
+            Self::DiskFull => "disk full",
+            Self::Io => "I/O error",
+            Self::Corrupt => "corrupt",
+            Self::ReadOnly => "read-only",
+            Self::AlreadyOpen => "already open",
+            Self::ForeignFile => "foreign file",
+            Self::NewerSchema => "newer schema",
+            Self::ChangedMigration => "changed migration",
+            Self::Migration => "migration failed",
+            Self::Panicked => "panicked",
+            Self::Sql => "SQL error",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// A failure: the operation, the [`ErrorKind`], and a sentence.
+///
+/// It never holds a prompt, a response or a secret. Cloning is cheap: when a transaction fails as
+/// a whole, every caller in it gets the same error.
+///
+/// ```
+/// use botstore::{Error, ErrorKind};
+///
+/// let error = Error::invalid("cost", "must be a finite number of US dollars, at least 0");
+/// assert_eq!(error.kind(), ErrorKind::Invalid);
+/// assert_eq!(error.field(), Some("cost"));
+/// assert_eq!(error.to_string(), "cost must be a finite number of US dollars, at least 0 (invalid)");
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    // One pointer, so that `Result<T>` stays as small as `T` for the common answers.
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Option<&'static str>,
+    field: Option<&'static str>,
+    message: Cow<'static, str>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of this kind with this sentence. Operations of a host use it for their own.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                operation: None,
+                field: None,
+                message: message.into(),
+                source: None,
+            }),
+        }
+    }
+
+    /// A value that is not acceptable: `field` is its name, `why` completes the sentence.
+    pub fn invalid(field: &'static str, why: &str) -> Self {
+        Self::new(ErrorKind::Invalid, format!("{field} {why}")).with_field(field)
+    }
+
+    /// A row that is not there: `field` names the value that led to it, `what` the row.
+    pub fn not_found(field: &'static str, what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotFound, format!("there is no {what}")).with_field(field)
+    }
+
+    /// A row that is already there: `field` names the key, `what` the row.
+    pub fn conflict(field: &'static str, what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Conflict, format!("there is already a {what}")).with_field(field)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(
+            ErrorKind::Closed,
+            "the store is closed; this request was not carried out",
+        )
+    }
+
+    pub(crate) fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match source.kind() {
+            Io::StorageFull | Io::QuotaExceeded => ErrorKind::DiskFull,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+            _ => ErrorKind::Io,
+        };
+        Self::new(kind, format!("{doing}: {source}")).with_source(source)
+    }
+
+    fn with_field(mut self, field: &'static str) -> Self {
+        self.edit(|inner| inner.field = Some(field));
+        self
+    }
+
+    fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.edit(|inner| inner.source = Some(Arc::new(source)));
+        self
+    }
+
+    /// The same error, attributed to `operation` unless it already names one.
+    pub(crate) fn in_operation(mut self, operation: &'static str) -> Self {
+        if self.inner.operation.is_none() {
+            self.edit(|inner| inner.operation = Some(operation));
+        }
+        self
+    }
+
+    /// The same failure seen from a higher step: another kind, and words before the sentence.
+    pub(crate) fn because(mut self, kind: ErrorKind, doing: impl fmt::Display) -> Self {
+        self.edit(|inner| {
+            inner.kind = kind;
+            inner.message = format!("{doing}: {}", inner.message).into();
+        });
+        self
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut Inner)) {
+        change(Arc::make_mut(&mut self.inner));
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The name of the operation that failed, such as `"SaveInteraction"`; `None` for failures
+    /// outside any operation, such as opening.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.inner.operation
+    }
+
+    /// The name of the value that was refused or led nowhere, such as `"cost"` or `"session_id"`.
+    pub fn field(&self) -> Option<&'static str> {
+        self.inner.field
+    }
+
+    /// Whether the same request may succeed later without anybody changing it: the store was
+    /// overloaded, busy, out of disk, or the query ran out of time.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Overloaded | ErrorKind::Busy | ErrorKind::DiskFull | ErrorKind::Deadline
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.inner.operation {
+            write!(f, "{operation}: ")?;
+        }
+        write!(f, "{} ({})", self.inner.message, self.inner.kind)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("operation", &self.inner.operation)
+            .field("field", &self.inner.field)
+            .field("message", &self.inner.message)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let (kind, advice) = classify(&error);
+        let message = if advice.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error}; {advice}")
+        };
+        Self::new(kind, message).with_source(error)
+    }
+}
+
+/// What an SQLite failure means to a caller, and what to do about it.
+/// Codes: <https://sqlite.org/rescode.html>.
+fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
+    use rusqlite::ffi::{self, ErrorCode as Code};
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) => (
+            ErrorKind::Corrupt,
+            "a stored value is not of the type its column should hold",
+        ),
+        rusqlite::Error::QueryReturnedNoRows => (ErrorKind::NotFound, ""),
+        _ => {
+            let Some(code) = error.sqlite_error() else {
+                return (ErrorKind::Sql, "");
+            };
+            match (code.code, code.extended_code) {
+                (
+                    Code::ConstraintViolation,
+                    ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+                ) => (ErrorKind::Conflict, ""),
+                (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
+                    (ErrorKind::NotFound, "it refers to a row that is not there")
+                }
+                (Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch, _) => {
+                    (ErrorKind::Invalid, "")
+                }
+                (Code::DiskFull, _) => (ErrorKind::DiskFull, "make room and try again"),
+                (Code::DatabaseCorrupt, _) => (ErrorKind::Corrupt, "restore a backup"),
+                (Code::NotADatabase, _) => (
+                    ErrorKind::ForeignFile,
+                    "it is something else, or damaged in its first page",
+                ),
+                (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
+                    (ErrorKind::Busy, "another program is writing to the file")
+                }
+                (Code::ReadOnly | Code::PermissionDenied, _) => (
+                    ErrorKind::ReadOnly,
+                    "the file and its folder must be writable",
+                ),
+                (Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory, _) => {
+                    (ErrorKind::Io, "")
+                }
+                (Code::OperationInterrupted, _) => {
+                    (ErrorKind::Deadline, "the query was interrupted")
+                }
+                (Code::AuthorizationForStatementDenied, _) => (
+                    ErrorKind::Sql,
+                    "an operation may read and change rows, nothing else: \
+                     transactions, tables and settings belong to the store and its migrations",
+                ),
+                _ => (ErrorKind::Sql, ""),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_names_operation_and_kind_and_keeps_the_first_operation() {
+        let error = Error::not_found("user_id", "user 7")
+            .in_operation("SaveInteraction")
+            .in_operation("Outer");
+        assert_eq!(
+            error.to_string(),
+            "SaveInteraction: there is no user 7 (not found)"
+        );
+        assert_eq!(error.operation(), Some("SaveInteraction"));
+        assert_eq!(error.field(), Some("user_id"));
+    }
+
+    #[test]
+    fn sqlite_codes_become_kinds() {
+        let conn = rusqlite::Connection::open_in_memory().expect("open");
+        conn.execute_batch(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n > 0));
+             CREATE TABLE b (a INTEGER NOT NULL REFERENCES a(id));
+             INSERT INTO a VALUES (1, 1);",
+        )
+        .expect("tables");
+        let kind = |sql: &str| Error::from(conn.execute(sql, []).expect_err(sql)).kind();
+        assert_eq!(kind("INSERT INTO a VALUES (1, 1)"), ErrorKind::Conflict);
+        assert_eq!(kind("INSERT INTO b VALUES (9)"), ErrorKind::NotFound);
+        assert_eq!(kind("INSERT INTO a VALUES (2, 0)"), ErrorKind::Invalid);
+        assert_eq!(kind("INSERT INTO nowhere VALUES (2)"), ErrorKind::Sql);
+    }
+}

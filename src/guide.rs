@@ -1,0 +1,9 @@
+//! The documents of the `docs` folder, with their examples checked.
+
+/// How it is built, and why so.
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
+/// Daily life with a store: opening, upgrading, taking over a Python bot's file.
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}

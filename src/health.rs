@@ -1,0 +1,193 @@
+//! What a store tells of itself, and the counters behind it.
+
+use crate::actors::CheckpointReport;
+use crate::error::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// The state of a store. Asking costs two file sizes and one point read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the store takes requests: open, and the last transaction was not lost to the disk.
+    pub ok: bool,
+    /// The writer.
+    pub writer: WriterHealth,
+    /// The readers of the interactive lane.
+    pub interactive: ReaderHealth,
+    /// The readers of the analytics lane.
+    pub analytics: ReaderHealth,
+    /// The last step that the file has of each schema.
+    pub schemas: Vec<SchemaStep>,
+    /// The size of the database file, in bytes.
+    pub file_bytes: u64,
+    /// The size of the write-ahead log beside it, in bytes.
+    pub wal_bytes: u64,
+    /// The last time the log was copied into the file, if it was since opening.
+    pub last_checkpoint: Option<CheckpointReport>,
+    /// How often a connection was opened anew because its state was in doubt.
+    pub reconnects: u64,
+}
+
+/// Counters since opening, and the load now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WriterHealth {
+    /// Mutations in the queue.
+    pub waiting: usize,
+    /// Mutations waiting or running.
+    pub in_flight: usize,
+    /// The bytes that they hold.
+    pub in_flight_bytes: usize,
+    /// Mutations committed.
+    pub committed: u64,
+    /// Mutations answered with an error.
+    pub failed: u64,
+    /// Of these, the ones that panicked.
+    pub panicked: u64,
+    /// Transactions committed.
+    pub groups: u64,
+    /// Transactions rolled back and run again because a mutation in them failed.
+    pub reruns: u64,
+    /// The largest number of mutations in one transaction.
+    pub largest_group: u64,
+    /// How many transactions had 1, 2, 3–4, 5–8, 9–16 … mutations.
+    pub group_sizes: Vec<u64>,
+    /// How often the log was at its ceiling and the writer stopped to have it emptied.
+    pub log_reliefs: u64,
+    /// The last error that came from the file or the disk and not from a message.
+    pub last_error: Option<String>,
+}
+
+/// Counters since opening, for one lane of queries, and the load now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReaderHealth {
+    /// Reader actors.
+    pub readers: usize,
+    /// Queries in the queue.
+    pub waiting: usize,
+    /// Queries waiting or running.
+    pub in_flight: usize,
+}
+
+/// How far a schema is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaStep {
+    /// The schema's name.
+    pub schema: String,
+    /// Its last applied step.
+    pub step: u32,
+}
+
+const SIZE_CLASSES: usize = 15;
+
+/// Counts what happens. Written by one thread each, read by `health`.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    committed: AtomicU64,
+    failed: AtomicU64,
+    panicked: AtomicU64,
+    groups: AtomicU64,
+    reruns: AtomicU64,
+    largest_group: AtomicU64,
+    group_sizes: [AtomicU64; SIZE_CLASSES],
+    log_reliefs: AtomicU64,
+    reconnects: AtomicU64,
+    last_error: Mutex<Option<String>>,
+    /// Whether the last transaction was lost to the disk.
+    ailing: std::sync::atomic::AtomicBool,
+}
+
+impl Metrics {
+    pub(crate) fn count_committed(&self) {
+        self.committed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_failed(&self, error: &Error) {
+        self.failed.fetch_add(1, Relaxed);
+        if error.kind() == ErrorKind::Panicked {
+            self.panicked.fetch_add(1, Relaxed);
+        }
+        self.note(error);
+    }
+
+    pub(crate) fn count_group(&self, size: usize) {
+        let size = size as u64;
+        self.groups.fetch_add(1, Relaxed);
+        self.largest_group.fetch_max(size, Relaxed);
+        // 1 → 0, 2 → 1, 3..=4 → 2, 5..=8 → 3
+        let class = size
+            .saturating_sub(1)
+            .checked_ilog2()
+            .map_or(0, |log| log + 1);
+        self.group_sizes[(class as usize).min(SIZE_CLASSES - 1)].fetch_add(1, Relaxed);
+        self.ailing.store(false, Relaxed);
+    }
+
+    pub(crate) fn count_rerun(&self) {
+        self.reruns.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_relief(&self) {
+        self.log_reliefs.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_reconnect(&self) {
+        self.reconnects.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_read(&self, failure: Option<&Error>) {
+        if let Some(error) = failure {
+            self.note(error);
+        }
+    }
+
+    fn note(&self, error: &Error) {
+        if matches!(
+            error.kind(),
+            ErrorKind::DiskFull
+                | ErrorKind::Io
+                | ErrorKind::Corrupt
+                | ErrorKind::ReadOnly
+                | ErrorKind::Busy
+        ) {
+            self.ailing.store(true, Relaxed);
+            *self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
+    }
+
+    pub(crate) fn is_ailing(&self) -> bool {
+        self.ailing.load(Relaxed)
+    }
+
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.reconnects.load(Relaxed)
+    }
+
+    pub(crate) fn writer(&self, load: (usize, usize, usize)) -> WriterHealth {
+        let (waiting, in_flight, in_flight_bytes) = load;
+        WriterHealth {
+            waiting,
+            in_flight,
+            in_flight_bytes,
+            committed: self.committed.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            panicked: self.panicked.load(Relaxed),
+            groups: self.groups.load(Relaxed),
+            reruns: self.reruns.load(Relaxed),
+            largest_group: self.largest_group.load(Relaxed),
+            group_sizes: self.group_sizes.iter().map(|n| n.load(Relaxed)).collect(),
+            log_reliefs: self.log_reliefs.load(Relaxed),
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+}

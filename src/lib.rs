@@ -1,0 +1,70 @@
+//! The durable memory of a chat bot: an actor-based store on SQLite, driven by typed messages.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("bot.db");
+//! use botstore::{Store, interactions::SaveInteraction, sessions::CreateSession, users};
+//!
+//! let store = Store::open(&path).await?;
+//! let user = store.write(users::EnsureUser::new(42, Some("ada"))).await?;
+//! let session = store
+//!     .write(CreateSession { session_id: "s-1".into(), user_id: 42, project_path: "/srv".into() })
+//!     .await?;
+//! let receipt = store
+//!     .write(SaveInteraction {
+//!         user_id: user.user_id, session_id: session.session_id,
+//!         prompt: "Hello".into(), response: Some("Hi!".into()), cost: 0.002,
+//!         ..Default::default()
+//!     })
+//!     .await?; // committed, synced, and not lost
+//! # assert_eq!(receipt.message_id, 1);
+//! store.close().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`Store`], [`Config`], [`Health`] | open, write, read, close; every knob; how it is |
+//! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
+//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
+//! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) |
+//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) · [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
+//! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
+//! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
+//! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
+//! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
+//! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
+//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`] | messages of your own |
+//! | [`schema`] | tables of your own, migrations, rollback |
+//! | [`page`], [`time`], [`Error`] | lists, times, failures |
+//! | [`testing`] | a temporary store and a clock to set (feature `testing`) |
+//! | [`guide`] | architecture and operations |
+
+mod actors;
+mod backup;
+mod config;
+mod domain;
+mod error;
+pub mod guide;
+mod health;
+mod operation;
+mod schedule;
+pub mod schema;
+mod sqlite;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+
+pub use actors::{CheckpointReport, MutationPort, QueryPort};
+pub use config::{BeforeUpgrade, Config, Durability};
+pub use domain::{
+    analytics, audit, costs, interactions, messages, page, sessions, tokens, tools, users,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use health::{Health, ReaderHealth, SchemaStep, WriterHealth};
+pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+pub use rusqlite;
+pub use store::Store;

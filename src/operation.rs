@@ -1,0 +1,242 @@
+//! The core vocabulary: what a change is, what a question is, and the transaction that each gets.
+//!
+//! A [`Mutation`] and a [`Query`] are plain actix messages, so that a bot actor can hold a
+//! `Recipient<SaveInteraction>` and a test can put a mock behind it. A host declares its own in the
+//! same way as this crate does; nothing lists the operations there are.
+
+use crate::error::Result;
+use crate::time;
+use actix::Message;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Params, Row};
+use std::ops::Deref;
+
+/// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
+///
+/// `apply` takes `&self` and may be called more than once: when a neighbour in the same transaction
+/// fails, the transaction is rolled back and run again. So it must not have effects outside the
+/// transaction. Returning an error, or panicking, undoes all of this operation and nothing else.
+///
+/// ```
+/// use botstore::{Mutation, Result, WriteTx};
+/// use actix::Message;
+///
+/// #[derive(Message)]
+/// #[rtype(result = "Result<usize>")]
+/// struct ForgetNotes { user_id: i64 }
+///
+/// impl Mutation for ForgetNotes {
+///     type Output = usize;
+///     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+///         tx.execute("DELETE FROM notes WHERE user_id = ?1", [self.user_id])
+///     }
+/// }
+/// ```
+pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send + 'static {
+    /// What the caller gets once the change is committed.
+    type Output: Send + 'static;
+
+    /// Makes the change.
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output>;
+
+    /// How many bytes this message holds while it waits, for the store's bound on memory. The
+    /// default counts the struct itself; count long texts in too.
+    fn size_bytes(&self) -> usize {
+        size_of_val(self)
+    }
+
+    /// The name in errors, events and schedules. The default is the type's own, without its path.
+    fn name() -> &'static str {
+        short_name::<Self>()
+    }
+}
+
+/// A question. Runs on any reader, read-only, inside one snapshot of the file.
+///
+/// ```
+/// use botstore::{Query, ReadTx, Result};
+/// use actix::Message;
+///
+/// #[derive(Message)]
+/// #[rtype(result = "Result<Vec<String>>")]
+/// struct Notes { user_id: i64 }
+///
+/// impl Query for Notes {
+///     type Output = Vec<String>;
+///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+///         tx.all(
+///             "SELECT body FROM notes WHERE user_id = ?1 ORDER BY note_id LIMIT 100",
+///             [self.user_id],
+///             |row| Ok(row.get(0)?),
+///         )
+///     }
+/// }
+/// ```
+pub trait Query: Message<Result = Result<<Self as Query>::Output>> + Send + 'static {
+    /// Which readers answer it. [`Lane::Analytics`] for whatever may read many rows, so that it
+    /// never stands in front of a point read.
+    const LANE: Lane = Lane::Interactive;
+
+    /// What the caller gets.
+    type Output: Send + 'static;
+
+    /// Answers the question.
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output>;
+
+    /// The name in errors. The default is the type's own, without its path.
+    fn name() -> &'static str {
+        short_name::<Self>()
+    }
+}
+
+/// Which readers answer a [`Query`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Point reads and pages: what a user waits for.
+    Interactive,
+    /// Scans and statistics, on connections of their own.
+    Analytics,
+}
+
+/// `SaveInteraction` for `botstore::domain::interactions::SaveInteraction`.
+fn short_name<T: ?Sized>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// A read transaction: one snapshot of the file, and the time at which it began.
+///
+/// Every statement goes through the connection's cache of prepared statements, so write the SQL as
+/// one constant text and bind every value.
+pub struct ReadTx<'conn> {
+    conn: &'conn Connection,
+    now: DateTime<Utc>,
+    now_text: String,
+}
+
+impl<'conn> ReadTx<'conn> {
+    pub(crate) fn new(conn: &'conn Connection, now: DateTime<Utc>) -> Self {
+        let now = time::to_micros(now);
+        Self {
+            conn,
+            now,
+            now_text: time::format(now),
+        }
+    }
+
+    /// The time of this transaction, from the store's clock: the same for all of it, in whole
+    /// microseconds.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// [`now`](Self::now) as the file spells it, ready to be bound.
+    pub fn now_text(&self) -> &str {
+        &self.now_text
+    }
+
+    /// The one row that the statement gives.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it gives none; whatever `read` says.
+    pub fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.maybe(sql, params, read)?
+            .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+    }
+
+    /// The first row that the statement gives, if it gives any.
+    pub fn maybe<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    /// Every row that the statement gives, in its order. Put a `LIMIT` into the statement.
+    pub fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+
+    /// Asks another query inside this transaction, so that both see the same snapshot.
+    pub fn ask<Q: Query>(&self, query: &Q) -> Result<Q::Output> {
+        query.fetch(self)
+    }
+}
+
+/// A write transaction: everything that a [`ReadTx`] can, and changes.
+///
+/// It gives no way to end the transaction, to change the schema or to attach another file: those
+/// are refused with [`Sql`](crate::ErrorKind::Sql), since they would break the promise made to the
+/// other operations in it. Tables come from a [`Schema`](crate::schema::Schema)'s migrations.
+pub struct WriteTx<'conn> {
+    read: ReadTx<'conn>,
+}
+
+impl<'conn> WriteTx<'conn> {
+    pub(crate) fn new(conn: &'conn Connection, now: DateTime<Utc>) -> Self {
+        Self {
+            read: ReadTx::new(conn, now),
+        }
+    }
+
+    /// Runs an `INSERT`, `UPDATE` or `DELETE`; gives the number of rows that it changed.
+    pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
+        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Runs an `INSERT`; gives the new row's id.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) if a row with its key is there,
+    /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to is not.
+    pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
+        Ok(self.conn.prepare_cached(sql)?.insert(params)?)
+    }
+
+    /// Makes another change inside this transaction: both happen, or neither.
+    pub fn make<M: Mutation>(&self, change: &M) -> Result<M::Output> {
+        change.apply(self)
+    }
+}
+
+impl<'conn> Deref for WriteTx<'conn> {
+    type Target = ReadTx<'conn>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_name;
+
+    #[test]
+    fn names_have_neither_path_nor_type_parameters() {
+        struct Wrapped<T>(T);
+        assert_eq!(short_name::<String>(), "String");
+        assert_eq!(short_name::<Wrapped<Vec<u8>>>(), "Wrapped");
+        let _ = Wrapped(1).0;
+    }
+}

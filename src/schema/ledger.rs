@@ -1,0 +1,164 @@
+//! The table in which a file keeps the steps that it has applied.
+
+use super::{Migration, SchemaDef};
+use crate::error::{Error, ErrorKind, Result};
+use crate::health::SchemaStep;
+use crate::operation::{ReadTx, WriteTx};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// `down_sql` is kept too, so that a program that does not know a step can still take it back.
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_ledger (
+    schema     TEXT    NOT NULL,
+    step       INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    up_sql     TEXT    NOT NULL,
+    down_sql   TEXT    NOT NULL,
+    checksum   TEXT    NOT NULL,
+    applied_at TEXT    NOT NULL,
+    PRIMARY KEY (schema, step)
+) STRICT, WITHOUT ROWID";
+
+/// One applied step.
+pub(super) struct Entry {
+    pub(super) step: u32,
+    pub(super) name: String,
+    pub(super) up_sql: String,
+    pub(super) down_sql: String,
+    checksum: String,
+}
+
+pub(super) fn exists(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'botstore_ledger'";
+    Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
+}
+
+/// The steps of a schema that the file has applied, in order.
+pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
+    if !exists(tx)? {
+        return Ok(Vec::new());
+    }
+    tx.all(
+        "SELECT step, name, up_sql, down_sql, checksum FROM botstore_ledger
+         WHERE schema = ?1 ORDER BY step",
+        [schema],
+        |row| {
+            Ok(Entry {
+                step: row.get(0)?,
+                name: row.get(1)?,
+                up_sql: row.get(2)?,
+                down_sql: row.get(3)?,
+                checksum: row.get(4)?,
+            })
+        },
+    )
+}
+
+/// The last applied step of each schema.
+pub(crate) fn steps(tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
+    tx.all(
+        "SELECT schema, max(step) FROM botstore_ledger GROUP BY schema ORDER BY schema",
+        [],
+        |row| {
+            Ok(SchemaStep {
+                schema: row.get(0)?,
+                step: row.get(1)?,
+            })
+        },
+    )
+}
+
+pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> Result<()> {
+    tx.execute(CREATE, [])?;
+    tx.execute(
+        "INSERT INTO botstore_ledger (schema, step, name, up_sql, down_sql, checksum, applied_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            schema,
+            migration.step,
+            migration.name,
+            migration.up,
+            migration.down,
+            checksum(migration.up),
+            tx.now_text(),
+        ),
+    )?;
+    Ok(())
+}
+
+pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
+    tx.execute(
+        "DELETE FROM botstore_ledger WHERE schema = ?1 AND step = ?2",
+        (schema, step),
+    )?;
+    Ok(())
+}
+
+/// Refuses a file that has applied a step that reads differently here, or one unknown here.
+pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
+    for entry in applied {
+        let known = schema.migrations.iter().find(|m| m.step == entry.step);
+        let Some(known) = known else {
+            return Err(Error::new(
+                ErrorKind::NewerSchema,
+                format!(
+                    "the file has step {} ({:?}) of schema {:?}, and this program knows them up to \
+                     {}: run the newer program, or restore the backup from before its upgrade, or \
+                     take the step back with botstore::schema::rollback",
+                    entry.step,
+                    entry.name,
+                    schema.name,
+                    schema.last()
+                ),
+            ));
+        };
+        if entry.checksum != checksum(known.up) {
+            return Err(Error::new(
+                ErrorKind::ChangedMigration,
+                format!(
+                    "step {} ({:?}) of schema {:?} reads differently from what the file has \
+                     applied. Put the old text back and make the change in a new step.\n\
+                     --- applied to the file\n{}\n--- in this program\n{}\n---",
+                    entry.step,
+                    entry.name,
+                    schema.name,
+                    normalised(&entry.up_sql),
+                    normalised(known.up)
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of the normalised SQL, in hexadecimal.
+fn checksum(sql: &str) -> String {
+    let digest = Sha256::digest(normalised(sql));
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The SQL without what an editor or a checkout changes by itself: carriage returns, blanks at the
+/// ends of lines, empty lines at both ends.
+fn normalised(sql: &str) -> String {
+    let lines: Vec<_> = sql.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    #[test]
+    fn line_ends_and_trailing_blanks_do_not_count_and_words_do() {
+        let sql = "CREATE TABLE a (\n  b TEXT\n);";
+        assert_eq!(
+            checksum(sql),
+            checksum("CREATE TABLE a (  \r\n  b TEXT\t\r\n);\r\n\r\n")
+        );
+        assert_ne!(checksum(sql), checksum("CREATE TABLE a (\n  b BLOB\n);"));
+        assert_ne!(checksum(sql), checksum("CREATE TABLE a (\n b TEXT\n);"));
+    }
+}

@@ -1,0 +1,143 @@
+//! Tables and how they change: numbered steps of SQL, kept in the file's own ledger.
+//!
+//! This crate's tables and a host's go through the same machinery. A [`Schema`] is a name and a
+//! list of [`Migration`]s; opening a store applies what the file does not have yet. Each step is
+//! one transaction together with its row in the ledger, so that a step is either applied and
+//! written down, or neither. The ledger keeps the SQL of each step, so that a step that reads
+//! differently later is refused with both texts, and can be rolled back by a program that no
+//! longer has it.
+
+mod ledger;
+mod migrate;
+
+pub(crate) use ledger::steps;
+pub use migrate::{Plan, PlannedStep, apply, plan, rollback};
+pub(crate) use migrate::{refuse_unknown, upgrade};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{ReadTx, WriteTx};
+use std::collections::BTreeSet;
+
+/// A set of tables and the steps that make them. See `examples/custom_tables.rs`.
+///
+/// ```
+/// use botstore::schema::{Migration, Schema};
+///
+/// struct Notes;
+///
+/// impl Schema for Notes {
+///     const NAME: &'static str = "notes";
+///     const MIGRATIONS: &'static [Migration] = &[Migration::new(
+///         1,
+///         "notes",
+///         "CREATE TABLE notes (
+///              note_id INTEGER PRIMARY KEY,
+///              user_id INTEGER NOT NULL REFERENCES users(user_id),
+///              body    TEXT NOT NULL
+///          );
+///          CREATE INDEX notes_user ON notes(user_id);",
+///         "DROP TABLE notes;",
+///     )];
+/// }
+/// ```
+pub trait Schema: 'static {
+    /// The name in the ledger; never change it. `"botstore"` is taken.
+    const NAME: &'static str;
+
+    /// The steps, numbered 1, 2, 3 and so on. Never change one that has been released: add another.
+    const MIGRATIONS: &'static [Migration];
+
+    /// Looks at a file that has tables but no ledger, before anything is changed. An error refuses
+    /// the file. A schema whose tables may already be there writes its first steps with
+    /// `IF NOT EXISTS` and makes sure here that they are what they should be.
+    fn recognise(_tx: &ReadTx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Runs at every opening, after the migrations, in one transaction for all schemas.
+    fn opened(_tx: &WriteTx<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// One step of a schema: SQL that changes it, and SQL that changes it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub(crate) step: u32,
+    pub(crate) name: &'static str,
+    pub(crate) up: &'static str,
+    pub(crate) down: &'static str,
+    pub(crate) rebuilds: bool,
+}
+
+impl Migration {
+    /// A step. Line ends and blanks at the ends of lines do not count when it is compared with
+    /// what a file has applied.
+    pub const fn new(step: u32, name: &'static str, up: &'static str, down: &'static str) -> Self {
+        Self {
+            step,
+            name,
+            up,
+            down,
+            rebuilds: false,
+        }
+    }
+
+    /// Marks a step that makes a table anew (create, copy, drop, rename), which is how SQLite
+    /// changes a column: <https://sqlite.org/lang_altertable.html#otheralter>. Foreign keys are
+    /// off while it runs, and it is refused if it leaves a row that refers to nothing where there
+    /// was none before. The check reads every table.
+    pub const fn rebuilding(mut self) -> Self {
+        self.rebuilds = true;
+        self
+    }
+}
+
+/// A [`Schema`] as a value.
+#[derive(Clone, Copy)]
+pub(crate) struct SchemaDef {
+    pub(crate) name: &'static str,
+    pub(crate) migrations: &'static [Migration],
+    pub(crate) recognise: fn(&ReadTx<'_>) -> Result<()>,
+    pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
+}
+
+impl SchemaDef {
+    pub(crate) fn of<S: Schema>() -> Self {
+        Self {
+            name: S::NAME,
+            migrations: S::MIGRATIONS,
+            recognise: S::recognise,
+            opened: S::opened,
+        }
+    }
+
+    /// The last step that this program knows.
+    fn last(&self) -> u32 {
+        self.migrations.last().map_or(0, |m| m.step)
+    }
+}
+
+/// Refuses a set of schemas that cannot be told apart in a ledger.
+pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for schema in schemas {
+        let wrong = |why: String| Error::new(ErrorKind::Invalid, why);
+        if schema.name.is_empty() || !names.insert(schema.name) {
+            return Err(wrong(format!(
+                "there are two schemas named {:?}, or one without a name",
+                schema.name
+            )));
+        }
+        for (expected, migration) in (1..).zip(schema.migrations) {
+            if migration.step != expected {
+                return Err(wrong(format!(
+                    "the steps of schema {:?} must be numbered 1, 2, 3 and so on; \
+                     where step {expected} should be is step {}",
+                    schema.name, migration.step
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! The handle that a bot holds.
+
+use crate::actors::{
+    self, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Staff, Supervisor,
+};
+use crate::backup;
+use crate::config::Config;
+use crate::domain::interactions::SweepKeys;
+use crate::error::{Error, ErrorKind, Result};
+use crate::health::{Health, ReaderHealth, SchemaStep};
+use crate::operation::{Lane, Mutation, Query, ReadTx};
+use crate::schema;
+use crate::sqlite::{self, FileLock};
+use actix::{Addr, Message};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// An open store: cheap to clone, and to be shared with every task and actor of a bot.
+///
+/// It works the same inside an actix System and on plain tokio: its actors have a System and
+/// threads of their own. (Sharing the host's System was turned down: `System::stop` would end the
+/// writer in the middle of its queue.)
+///
+/// When the last clone is dropped the store closes as with [`close`](Self::close), and the
+/// dropping thread waits for it, at most [`Config::close_deadline`] and the time of a commit.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::{Store, users};
+///
+/// let store = Store::open(&path).await?;
+/// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
+/// assert!(!store.read(users::IsAllowed { user_id: 42 }).await?);
+/// store.close().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    dispatch: Arc<Dispatch>,
+    readers: (usize, usize),
+    mutations: Addr<MutationPort>,
+    queries: Addr<QueryPort>,
+    supervisor: Addr<Supervisor>,
+    closed: watch::Receiver<Option<Result<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The threads of the actors, which must not wait for themselves.
+    own_threads: Vec<ThreadId>,
+}
+
+/// What the store's thread hands back once everything runs.
+struct Started {
+    path: PathBuf,
+    dispatch: Arc<Dispatch>,
+    mutations: Addr<MutationPort>,
+    queries: Addr<QueryPort>,
+    supervisor: Addr<Supervisor>,
+    own_threads: Vec<ThreadId>,
+}
+
+impl Store {
+    /// Opens the file, creates or upgrades its tables, and starts the actors.
+    ///
+    /// A file left by the Python bot whose schema this is is taken over: see
+    /// `docs/operations.md`. Before an existing file is changed by a migration, a verified copy is
+    /// put beside it.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a setting out of its range;
+    /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) when another store has the file open;
+    /// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
+    /// [`ChangedMigration`](ErrorKind::ChangedMigration) for a file that this program must not
+    /// touch, which stays as it is; [`Migration`](ErrorKind::Migration) when a step failed;
+    /// [`ReadOnly`](ErrorKind::ReadOnly), [`DiskFull`](ErrorKind::DiskFull) and
+    /// [`Io`](ErrorKind::Io) from the operating system.
+    pub async fn open(config: impl Into<Config>) -> Result<Self> {
+        let config = config.into();
+        let older_than = config.idempotency_retention;
+        let config = config.every(SWEEP_INTERVAL, move || SweepKeys { older_than });
+        config.check()?;
+        let readers = (config.readers, config.analytics_readers);
+        let (started, start) = oneshot::channel();
+        let (closed, closing) = watch::channel(None);
+        let thread = std::thread::Builder::new()
+            .name("botstore".to_owned())
+            .spawn(move || run(&config, started, &closed))
+            .map_err(|e| Error::io("cannot start a thread", e))?;
+        let started = start.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Panicked,
+                "opening the store panicked",
+            ))
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: started.path,
+                dispatch: started.dispatch,
+                readers,
+                mutations: started.mutations,
+                queries: started.queries,
+                supervisor: started.supervisor,
+                closed: closing,
+                own_threads: started.own_threads,
+                thread: Mutex::new(Some(thread)),
+            }),
+        })
+    }
+
+    /// Makes a change and gives its answer after its commit. Waits while as many requests are in
+    /// flight as the store may hold.
+    ///
+    /// Nothing happens until the future is first polled. One that is dropped before the writer has
+    /// begun with it does not run; one that is dropped later may have run.
+    ///
+    /// # Errors
+    /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
+    /// those of the disk. After any error the change was not made.
+    pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        self.inner.dispatch.write(mutation).await
+    }
+
+    /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
+    /// [`write`](Self::write) would wait for room.
+    pub async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        self.inner.dispatch.try_write(mutation).await
+    }
+
+    /// Asks a question. It sees every change whose `Ok` came before it was asked.
+    ///
+    /// # Errors
+    /// Those of the query; [`Deadline`](ErrorKind::Deadline) when it took too long,
+    /// [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the disk.
+    pub async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        self.inner.dispatch.read(query).await
+    }
+
+    /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
+    /// [`read`](Self::read) would wait for room.
+    pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        self.inner.dispatch.try_read(query).await
+    }
+
+    /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the
+    /// store holds `store.mutations().recipient::<SaveInteraction>()`, and its test a mock.
+    pub fn mutations(&self) -> Addr<MutationPort> {
+        self.inner.mutations.clone()
+    }
+
+    /// The actor that takes every [`Query`] as a message.
+    pub fn queries(&self) -> Addr<QueryPort> {
+        self.inner.queries.clone()
+    }
+
+    /// The file, without links and dots in its path.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// The time by the store's clock.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        crate::time::to_micros(self.inner.dispatch.now())
+    }
+
+    /// Runs what is scheduled and due now instead of within a second; gives how many runs there
+    /// were. For tests that set the clock.
+    pub async fn run_due(&self) -> Result<usize> {
+        self.inner
+            .supervisor
+            .send(RunDue)
+            .await
+            .map_err(|_| Error::closed())
+    }
+
+    /// How the store is: counters, queues, sizes, schema steps, the last checkpoint.
+    ///
+    /// # Errors
+    /// [`Closed`](ErrorKind::Closed) and those of a query.
+    pub async fn health(&self) -> Result<Health> {
+        let schemas = self.read(SchemaSteps).await?;
+        let dispatch = &self.inner.dispatch;
+        let lane = |lane, readers| {
+            let (waiting, in_flight) = dispatch.read_load(lane);
+            ReaderHealth {
+                readers,
+                waiting,
+                in_flight,
+            }
+        };
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+        let (interactive, analytics) = self.inner.readers;
+        Ok(Health {
+            ok: !dispatch.is_closing() && !dispatch.metrics.is_ailing(),
+            writer: dispatch.metrics.writer(dispatch.write_load()),
+            interactive: lane(Lane::Interactive, interactive),
+            analytics: lane(Lane::Analytics, analytics),
+            schemas,
+            file_bytes: size(self.path()),
+            wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
+            last_checkpoint: dispatch.checkpoint_report(),
+            reconnects: dispatch.metrics.reconnects(),
+        })
+    }
+
+    /// Closes the store: requests that were taken in are answered, new ones get
+    /// [`Closed`](ErrorKind::Closed), the log is emptied into the file and removed, the lock
+    /// released. Waits for all of that, at most [`Config::close_deadline`] for requests. Closing
+    /// again gives the same answer.
+    ///
+    /// # Errors
+    /// Those of the last checkpoint. Nothing acknowledged is lost with them: the log stays, and
+    /// the next opening reads it.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.supervisor.do_send(Close);
+        let mut closed = self.inner.closed.clone();
+        let outcome = closed.wait_for(Option::is_some).await.map_err(|_| {
+            Error::new(
+                ErrorKind::Panicked,
+                "the store's thread ended before the store was closed",
+            )
+        })?;
+        outcome.clone().unwrap_or(Ok(()))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.supervisor.do_send(Close);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let here = std::thread::current().id();
+        if let Some(thread) = thread.filter(|_| !self.own_threads.contains(&here)) {
+            // A panic there has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The store's own thread: opens the file, starts the actors, and stays until they have closed.
+fn run(
+    config: &Config,
+    started: oneshot::Sender<Result<Started>>,
+    closed: &watch::Sender<Option<Result<()>>>,
+) {
+    let (lock, path, conn) = match prepare(config) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let system = actix::System::new();
+    let outcome = Outcome::default();
+    let hired = system.block_on(async { actors::hire(conn, &path, config, Arc::clone(&outcome)) });
+    let Staff {
+        dispatch,
+        mutations,
+        queries,
+        supervisor,
+        threads,
+        thread_ids,
+    } = match hired {
+        Ok(staff) => staff,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    tracing::info!(path = %path.display(), "the store is open");
+    let abandoned = started
+        .send(Ok(Started {
+            path: path.clone(),
+            dispatch,
+            mutations,
+            queries,
+            supervisor: supervisor.clone(),
+            own_threads: thread_ids,
+        }))
+        .is_err();
+    if abandoned {
+        supervisor.do_send(Close);
+    }
+    drop(supervisor);
+    let ran = system.run();
+    for thread in threads {
+        thread.stop();
+        let _ = thread.join();
+    }
+    drop(lock);
+    let result = outcome
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let result =
+        result.unwrap_or_else(|| ran.map_err(|e| Error::io("the store's System ended", e)));
+    tracing::info!(path = %path.display(), ok = result.is_ok(), "the store is closed");
+    closed.send_replace(Some(result));
+}
+
+/// Everything about opening that can go wrong, before there is an actor.
+fn prepare(config: &Config) -> Result<(FileLock, PathBuf, rusqlite::Connection)> {
+    let path = sqlite::resolve(&config.path)?;
+    let lock = FileLock::acquire(&path)?;
+    backup::clear_partial(&path)?;
+    let conn = sqlite::connect(&path, config)?;
+    schema::refuse_unknown(&conn, &path, config)?;
+    sqlite::make_writer(&conn, &path, config)?;
+    schema::upgrade(&conn, &path, config)?;
+    Ok((lock, path, conn))
+}
+
+/// The last step of each schema in the file.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<SchemaStep>>")]
+struct SchemaSteps;
+
+impl Query for SchemaSteps {
+    type Output = Vec<SchemaStep>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
+        schema::steps(tx)
+    }
+}

@@ -1,0 +1,124 @@
+//! For tests, of this crate and of its hosts: a store in a temporary folder, and a clock to set.
+//! Behind the feature `testing`.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! use botstore::testing::TestStore;
+//! use botstore::{sessions, users};
+//! use std::time::Duration;
+//!
+//! let store = TestStore::open().await?;
+//! store.write(users::EnsureUser::new(1, None)).await?;
+//! store.write(sessions::CreateSession {
+//!     session_id: "s".into(), user_id: 1, project_path: "/".into(),
+//! }).await?;
+//!
+//! store.clock().advance(Duration::from_secs(3600));
+//! let expired = store.write(sessions::ExpireIdle { idle_for: Duration::from_secs(60) }).await?;
+//! assert_eq!(expired, 1);
+//! # Ok(()) }
+//! ```
+
+use crate::{Config, Error, Result, Store, time::Clock};
+use chrono::{DateTime, TimeZone, Utc};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A clock that stands until it is set. Clones are the same clock.
+#[derive(Clone, Debug)]
+pub struct FixedClock {
+    micros: Arc<AtomicI64>,
+}
+
+impl FixedClock {
+    /// A clock that stands at this time.
+    pub fn at(now: DateTime<Utc>) -> Self {
+        Self {
+            micros: Arc::new(AtomicI64::new(now.timestamp_micros())),
+        }
+    }
+
+    /// Sets it, forwards or backwards.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.micros.store(now.timestamp_micros(), Ordering::SeqCst);
+    }
+
+    /// Sets it forward by this much.
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Default for FixedClock {
+    /// 2026-03-10 15:30:00 UTC.
+    fn default() -> Self {
+        Self::at(DateTime::UNIX_EPOCH + Duration::from_secs(1_773_156_600))
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> DateTime<Utc> {
+        let micros = self.micros.load(Ordering::SeqCst);
+        Utc.timestamp_micros(micros).single().unwrap_or_default()
+    }
+}
+
+/// A store in a temporary folder that goes with it, on a [`FixedClock`]. Use it as a [`Store`].
+#[derive(Debug)]
+pub struct TestStore {
+    // Dropped in this order: the file is closed before its folder goes.
+    store: Store,
+    clock: FixedClock,
+    folder: TempDir,
+}
+
+impl TestStore {
+    /// A new store with the default settings. Takes a few milliseconds.
+    pub async fn open() -> Result<Self> {
+        Self::open_with(|config| config).await
+    }
+
+    /// A new store with other settings: the host's schema, small bounds, schedules.
+    pub async fn open_with(configure: impl FnOnce(Config) -> Config) -> Result<Self> {
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("cannot make a temporary folder", e))?;
+        let clock = FixedClock::default();
+        let config = Config::new(folder.path().join("test.db")).clock(clock.clone());
+        Ok(Self {
+            store: Store::open(configure(config)).await?,
+            clock,
+            folder,
+        })
+    }
+
+    /// The clock that the store goes by.
+    pub fn clock(&self) -> &FixedClock {
+        &self.clock
+    }
+
+    /// The folder that the file is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Closes the store and gives the folder and the file in it, to be looked at.
+    pub async fn into_file(self) -> Result<(TempDir, PathBuf)> {
+        self.store.close().await?;
+        let path = self.store.path().to_owned();
+        Ok((self.folder, path))
+    }
+}
+
+impl Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}

@@ -1,0 +1,226 @@
+//! The one spelling of a time in the file, and the clock that tells the store what time it is.
+//!
+//! Every time is stored as UTC text, `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`, always 32 characters, so
+//! that the order of the text is the order of the times and SQLite's date functions read it.
+//! An integer would be smaller; text is what the seed schema has, and what a person can read in
+//! the `sqlite3` shell.
+
+use chrono::{DateTime, DurationRound, NaiveDateTime, TimeDelta, Utc};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+use std::fmt;
+
+/// Tells the store what time it is. Tests set it; everything that the store writes or compares
+/// uses it, never SQLite's `datetime('now')`.
+pub trait Clock: Send + Sync + 'static {
+    /// The time now. Anything finer than a microsecond is cut off by the store.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The operating system's clock: the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+/// A time as the file spells it: binds and reads a [`DateTime<Utc>`] in a statement.
+///
+/// Hosts use it in their own tables, so that their times sort and compare with ours. Reading
+/// accepts every spelling that older files hold (see [`parse`]).
+///
+/// ```
+/// use botstore::time::Timestamp;
+/// use chrono::{TimeZone, Utc};
+///
+/// let at = Timestamp(Utc.with_ymd_and_hms(2026, 3, 10, 15, 30, 0).unwrap());
+/// assert_eq!(at.to_string(), "2026-03-10T15:30:00.000000+00:00");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub DateTime<Utc>);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format(self.0))
+    }
+}
+
+impl ToSql for Timestamp {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Owned(Value::Text(format(self.0))))
+    }
+}
+
+impl FromSql for Timestamp {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            // The seed's columns may be NULL; a time that the file does not have is the epoch,
+            // because one such row must not make a whole list unreadable.
+            ValueRef::Null => Ok(Self(DateTime::UNIX_EPOCH)),
+            _ => {
+                let text = value.as_str()?;
+                parse(text).map(Self).ok_or_else(|| {
+                    FromSqlError::Other(format!("{text:?} is not a point in time").into())
+                })
+            }
+        }
+    }
+}
+
+/// Cuts a time to what the file keeps: microseconds.
+pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.duration_trunc(TimeDelta::microseconds(1))
+        .unwrap_or(time)
+}
+
+/// The text of a time, as the file spells it. Years outside 0–9999 are drawn to the nearest end,
+/// since five digits would break the order of the text.
+///
+/// ```
+/// use chrono::{TimeZone, Utc};
+/// let time = Utc.timestamp_micros(1_773_156_600_000_001).unwrap();
+/// assert_eq!(botstore::time::format(time), "2026-03-10T15:30:00.000001+00:00");
+/// ```
+pub fn format(time: DateTime<Utc>) -> String {
+    use chrono::{Datelike, Timelike};
+    // A leap second reads as nanosecond 1,000,000,000 and more; text has no room for it.
+    let micros = (time.nanosecond() / 1_000).min(999_999);
+    let mut text = Vec::with_capacity(32);
+    if !(0..=9999).contains(&time.year()) {
+        let end = if time.year() < 0 {
+            "0000-01-01T00:00:00.000000+00:00"
+        } else {
+            "9999-12-31T23:59:59.999999+00:00"
+        };
+        return end.to_owned();
+    }
+    let mut put = |value: u32, digits: u32, then: &[u8]| {
+        for place in (0..digits).rev() {
+            text.push(b'0' + (value / 10_u32.pow(place) % 10) as u8);
+        }
+        text.extend_from_slice(then);
+    };
+    put(time.year() as u32, 4, b"-");
+    put(time.month(), 2, b"-");
+    put(time.day(), 2, b"T");
+    put(time.hour(), 2, b":");
+    put(time.minute(), 2, b":");
+    put(time.second(), 2, b".");
+    put(micros, 6, b"+00:00");
+    text.into_iter().map(char::from).collect()
+}
+
+/// Reads a time in any spelling that a file may hold: date and time with a blank or a `T` between
+/// them, with or without a fraction of a second, with an offset, `Z`, or neither (which means
+/// UTC). `None` if the text is not a time.
+///
+/// ```
+/// use botstore::time::{format, parse};
+/// let same = "2026-03-10T15:30:00.000000+00:00";
+/// for spelling in ["2026-03-10 15:30:00", "2026-03-10T15:30:00Z", "2026-03-10 17:30:00.0+02:00"] {
+///     assert_eq!(parse(spelling).map(format).as_deref(), Some(same));
+/// }
+/// assert_eq!(parse("yesterday"), None);
+/// ```
+pub fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if text.len() < "2026-03-10 15:30:00".len() || !text.is_ascii() {
+        return None;
+    }
+    // The fraction is at most digits and a dot, so an offset can only start at a later sign.
+    let (clock, offset) = match text[19..].find(['+', '-', 'Z', 'z']) {
+        Some(at) => text.split_at(19 + at),
+        None => (text, ""),
+    };
+    let separator = match clock.as_bytes()[10] {
+        b'T' | b't' => &clock[10..11],
+        b' ' => " ",
+        _ => return None,
+    };
+    let naive = NaiveDateTime::parse_from_str(clock, &format!("%Y-%m-%d{separator}%H:%M:%S%.f"));
+    let shift = match offset {
+        "" | "Z" | "z" => TimeDelta::zero(),
+        _ => parse_offset(offset)?,
+    };
+    naive
+        .ok()?
+        .and_utc()
+        .checked_sub_signed(shift)
+        .map(to_micros)
+}
+
+/// `+HH:MM`, `+HHMM` or `+HH`, within a day.
+fn parse_offset(text: &str) -> Option<TimeDelta> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits: String = text[1..].chars().filter(|&c| c != ':').collect();
+    if !matches!(digits.len(), 2 | 4) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let hours: i64 = digits[..2].parse().ok()?;
+    let minutes: i64 = digits.get(2..4).map_or(Some(0), |m| m.parse().ok())?;
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    Some(TimeDelta::minutes(sign * (hours * 60 + minutes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeZone;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_four_spellings_of_older_files_and_their_relatives_are_read() {
+        let expected = "2026-02-18T23:59:59.120000+00:00";
+        for spelling in [
+            "2026-02-18 23:59:59.12",
+            "2026-02-18 23:59:59.120000",
+            "2026-02-18T23:59:59.120000+00:00",
+            "2026-02-18 23:59:59.120000+00:00",
+            "2026-02-19T01:59:59.120000+02:00",
+            "2026-02-18T18:29:59.120000-0530",
+            "2026-02-18T23:59:59.120000Z",
+        ] {
+            assert_eq!(
+                parse(spelling).map(format).as_deref(),
+                Some(expected),
+                "{spelling}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for text in [
+            "",
+            "2026-02-18",
+            "2026-13-01 00:00:00",
+            "2026-02-18 23:59:59+99:00",
+            "2026-02-18x23:59:59",
+            "2026-02-18 23:59:59 extra",
+            "２０２６-02-18 23:59:59.000",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_order_is_time_order_and_nothing_is_lost(
+            a in 0_i64..253_402_300_799_000_000, b in 0_i64..253_402_300_799_000_000
+        ) {
+            let (a, b) = (Utc.timestamp_micros(a).unwrap(), Utc.timestamp_micros(b).unwrap());
+            prop_assert_eq!(format(a).len(), 32);
+            prop_assert_eq!(parse(&format(a)), Some(a));
+            prop_assert_eq!(format(a).cmp(&format(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,48}") {
+            let _ = parse(&text);
+        }
+    }
+}
