@@ -42,6 +42,9 @@
 //! | [`testing`] | a temporary store and a clock to set (feature `testing`) |
 //! | [`guide`] | architecture and operations |
 
+#![forbid(unsafe_code)]
+#![deny(missing_docs, unreachable_pub)]
+
 mod actors;
 mod backup;
 mod config;

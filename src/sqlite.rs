@@ -125,13 +125,18 @@ pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
             ),
         ));
     }
+    // Closing would empty a log that its program left into a file that may yet be refused.
+    let has_log = beside(path, "-wal").exists();
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     conn.busy_timeout(config.busy_timeout)?;
-    common(&conn, config)?;
+    // The first to read the file, so the first to find that it is no database.
+    common(&conn, config).map_err(|e| name_file(e, path))?;
     Ok(conn)
 }
 
 /// Makes a connection the one that writes.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Only a file without tables takes this setting; it lets retention give space back later.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let mode: String = conn

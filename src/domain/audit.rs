@@ -52,7 +52,8 @@ fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
 /// a failed login of a stranger must be on record, and the record refers to its user.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, or details nested deeper than
+/// 127 levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<i64>")]
 pub struct LogEvent {
@@ -73,6 +74,7 @@ impl Mutation for LogEvent {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         check::not_empty("event_type", &self.event_type)?;
+        check::json("event_data", self.event_data.as_ref())?;
         users::ensure(tx, self.user_id)?;
         let event_data = self.event_data.as_ref().map(to_text).transpose()?;
         save(

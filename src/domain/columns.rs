@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::time::Timestamp;
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> Result<DateTime<Utc>> {
@@ -49,8 +50,15 @@ pub(super) fn day(row: &Row<'_>, column: usize) -> Result<NaiveDate> {
 
 /// A JSON text. One that is malformed reads as `{}`, as it does in the Python bot.
 pub(super) fn json(row: &Row<'_>, column: usize) -> Result<Option<Value>> {
-    let text: Option<String> = row.get(column)?;
-    Ok(text.map(|text| {
-        serde_json::from_str(&text).unwrap_or_else(|_| Value::Object(serde_json::Map::new()))
-    }))
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        // The seed declares these columns as JSON, which SQLite takes for a kind of number: a text
+        // that is nothing but a number is kept as that number.
+        ValueRef::Integer(number) => Some(number.into()),
+        ValueRef::Real(number) => Some(number.into()),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Some(
+            serde_json::from_slice(text)
+                .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        ),
+    })
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
 /// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
-/// id, tool name or idempotency key.
+/// id, tool name or idempotency key, or a tool input nested deeper than 127 levels.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

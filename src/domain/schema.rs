@@ -199,3 +199,75 @@ const STRAYS: &[&str] = &[
         OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
         OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+    use rusqlite::functions::FunctionFlags;
+
+    /// A file with all steps, for its plans only: times stay as they are.
+    fn migrated() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        let flags = FunctionFlags::SQLITE_DETERMINISTIC;
+        conn.create_scalar_function("botstore_utc", 1, flags, |context| context.get::<String>(0))
+            .unwrap();
+        for migration in BotSchema::MIGRATIONS {
+            conn.execute_batch(migration.up).unwrap();
+        }
+        conn
+    }
+
+    /// How SQLite would find the rows of each statement in [`STRAYS`].
+    fn plans(conn: &Connection) -> Vec<String> {
+        let plan = |sql: &&str| {
+            let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let lines = explain.query_map([], |row| row.get::<_, String>(3));
+            let lines: rusqlite::Result<Vec<_>> = lines.unwrap().collect();
+            lines.unwrap().join("\n")
+        };
+        STRAYS.iter().map(plan).collect()
+    }
+
+    #[test]
+    fn rows_spelled_otherwise_are_found_through_their_index() {
+        let conn = migrated();
+        let check = |when: &str| {
+            for (plan, statement) in plans(&conn).iter().zip(STRAYS) {
+                assert!(
+                    plan.contains("INDEX botstore_stray_"),
+                    "{when}: {plan}: {statement}"
+                );
+            }
+        };
+        check("empty");
+        // With statistics, and many rows that the index leaves out.
+        conn.execute_batch(
+            "CREATE TEMP TABLE n AS
+                 WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                 SELECT i, '2026-03-10T15:30:00.000000+00:00' AS at FROM n;
+             INSERT INTO users (user_id, first_seen, last_active) SELECT i, at, at FROM n;
+             INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used)
+                 SELECT i, i, '/', at, at FROM n;
+             INSERT INTO messages (session_id, user_id, prompt, timestamp)
+                 SELECT i, i, 'p', at FROM n;
+             INSERT INTO tool_usage (session_id, tool_name, timestamp)
+                 SELECT i, 'Read', at FROM n;
+             INSERT INTO audit_log (user_id, event_type, timestamp)
+                 SELECT i, 'command', at FROM n;
+             INSERT INTO user_tokens (user_id, token_hash, created_at, expires_at, last_used)
+                 SELECT i, i, at, at, at FROM n;
+             ANALYZE;",
+        )
+        .unwrap();
+        check("with statistics");
+    }
+
+    #[test]
+    fn there_is_one_index_for_each_statement() {
+        let conn = migrated();
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'botstore_stray_*'";
+        let indexes: u32 = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(indexes as usize, STRAYS.len());
+    }
+}

@@ -133,7 +133,8 @@ fn count_on_user(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty id or path, or a cost that is not one.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty id or path, a cost that is not one, or a
+/// count above 1,000,000,000,000.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Session>")]
 pub struct SaveSession {
@@ -158,8 +159,8 @@ impl Mutation for SaveSession {
         check::not_empty("session_id", &self.session_id)?;
         check::not_empty("project_path", &self.project_path)?;
         check::cost("total_cost", self.total_cost)?;
-        let turns = check::integer("total_turns", self.total_turns)?;
-        let messages = check::integer("message_count", self.message_count)?;
+        let turns = check::count("total_turns", self.total_turns)?;
+        let messages = check::count("message_count", self.message_count)?;
         users::exists(tx, self.user_id)?;
         let updated = tx.execute(
             "UPDATE sessions SET last_used = ?3, total_cost = ?4, total_turns = ?5,
@@ -248,7 +249,8 @@ impl Mutation for ExpireIdle {
             return Ok(0);
         };
         tx.execute(
-            "UPDATE sessions SET is_active = 0 WHERE is_active = 1 AND last_used < ?1",
+            "UPDATE sessions INDEXED BY botstore_sessions_active
+             SET is_active = 0 WHERE is_active = 1 AND last_used < ?1",
             [Timestamp(since)],
         )
     }

@@ -90,7 +90,8 @@ impl ToolCall {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        check::not_empty("tool_name", &self.tool_name)
+        check::not_empty("tool_name", &self.tool_name)?;
+        check::json("tool_input", self.tool_input.as_ref())
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -128,7 +129,8 @@ impl ToolCall {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session or message, or a message of
-/// another session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name.
+/// another session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, or an input
+/// nested deeper than 127 levels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<i64>")]
 pub struct RecordToolUse {

@@ -7,9 +7,14 @@ use crate::domain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, FileLock};
-use rusqlite::Connection;
-use std::fmt;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OpenFlags};
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One step that opening the file would apply, or that was applied or taken back.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -65,19 +70,52 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
     config.check()?;
     let schemas = all_schemas(&config)?;
     if !config.path.exists() {
-        return Ok(pending(&schemas, |_| Ok(0))?);
+        return pending(&schemas, |_| Ok(0));
     }
     let path = sqlite::resolve(&config.path)?;
-    let conn = sqlite::open_reader(&path, &config)?;
+    let conn = open_to_look(&path, &config)?;
     let tx = ReadTx::new(&conn, config.clock.now());
     refuse(&tx, &schemas, &path)?;
     pending(&schemas, |schema| applied_up_to(&tx, schema))
+}
+
+/// Opens a file only to look at it. On a file whose log was emptied and removed, a connection that
+/// reads would make a `-wal` and a `-shm` and leave them there; one that takes the file for
+/// immutable does not. Without a log nobody has such a file open, or nobody has written yet.
+fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
+    if !cfg!(unix) || !has_log_mode(path) || sqlite::beside(path, "-wal").exists() {
+        return sqlite::open_reader(path, config);
+    }
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte == b'/' || byte.is_ascii_alphanumeric() {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    Ok(Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?)
+}
+
+/// Whether the file says of itself that it has a log: <https://sqlite.org/fileformat2.html>.
+fn has_log_mode(path: &Path) -> bool {
+    let mut header = [0; 19];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && header[18] == 2
 }
 
 /// Applies what is missing to a file that no store has open, as opening would; gives what it did.
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = config.into();
     config.check()?;
+    // Before there is a file.
+    all_schemas(&config)?;
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
     let conn = sqlite::connect(&path, &config)?;
@@ -95,6 +133,10 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
 pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
     let config = config.into();
     config.check()?;
+    if !config.path.exists() {
+        let file = format!("file {}", config.path.display());
+        return Err(Error::not_found("path", file));
+    }
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
     let conn = sqlite::connect(&path, &config)?;
@@ -114,12 +156,14 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         backup::before_upgrade(&conn, &path, config.clock.now())?;
     }
     let mut done = Plan::default();
+    let stepper = Stepper::open(&path, &config)?;
     for entry in back {
         // Always as a rebuild: what a step back drops may be referred to by what stays.
-        in_step(&conn, &config, Rebuild::Yes, &entry.down_sql, |tx| {
-            ledger::remove(tx, schema, entry.step)
-        })
-        .map_err(|e| step_failed(e, "taking back", schema, entry.step, &entry.name))?;
+        stepper
+            .run(Rebuild::Yes, &entry.down_sql, |tx| {
+                ledger::remove(tx, schema, entry.step)
+            })
+            .map_err(|e| step_failed(e, "taking back", schema, entry.step, &entry.name))?;
         done.steps.push(PlannedStep {
             schema: schema.to_owned(),
             step: entry.step,
@@ -176,8 +220,19 @@ pub(crate) fn upgrade(conn: &Connection, path: &Path, config: &Config) -> Result
     if !todo.steps.is_empty() && has_tables && config.before_upgrade == BeforeUpgrade::Backup {
         backup::before_upgrade(conn, path, config.clock.now())?;
     }
-    for schema in &schemas {
-        let done = applied_up_to(&read(), schema)?;
+    if !todo.steps.is_empty() {
+        apply_steps(&schemas, path, config)?;
+    }
+    transaction(conn, config, |tx| {
+        schemas.iter().try_for_each(|schema| (schema.opened)(tx))
+    })?;
+    Ok(todo)
+}
+
+fn apply_steps(schemas: &[SchemaDef], path: &Path, config: &Config) -> Result<()> {
+    let stepper = Stepper::open(path, config)?;
+    for schema in schemas {
+        let done = applied_up_to(&ReadTx::new(&stepper.conn, config.clock.now()), schema)?;
         for migration in schema.migrations.iter().filter(|m| m.step > done) {
             let rebuild = if migration.rebuilds {
                 Rebuild::Yes
@@ -190,16 +245,16 @@ pub(crate) fn upgrade(conn: &Connection, path: &Path, config: &Config) -> Result
                 name = migration.name,
                 "migrating"
             );
-            in_step(conn, config, rebuild, migration.up, |tx| {
-                ledger::record(tx, schema.name, migration)
-            })
-            .map_err(|e| step_failed(e, "applying", schema.name, migration.step, migration.name))?;
+            stepper
+                .run(rebuild, migration.up, |tx| {
+                    ledger::record(tx, schema.name, migration)
+                })
+                .map_err(|e| {
+                    step_failed(e, "applying", schema.name, migration.step, migration.name)
+                })?;
         }
     }
-    transaction(conn, config, |tx| {
-        schemas.iter().try_for_each(|schema| (schema.opened)(tx))
-    })?;
-    Ok(todo)
+    Ok(())
 }
 
 fn applied_up_to(tx: &ReadTx<'_>, schema: &SchemaDef) -> Result<u32> {
@@ -233,48 +288,88 @@ enum Rebuild {
     No,
 }
 
-/// Runs a step's SQL and its change of the ledger in one transaction.
-fn in_step(
-    conn: &Connection,
-    config: &Config,
-    rebuild: Rebuild,
-    sql: &str,
-    write_down: impl FnOnce(&WriteTx<'_>) -> Result<()>,
-) -> Result<()> {
-    let orphans_before = match rebuild {
-        Rebuild::Yes => {
-            // Has no effect inside a transaction, hence here.
-            conn.pragma_update(None, "foreign_keys", false)?;
-            orphans(conn)?
-        }
-        Rebuild::No => 0,
-    };
-    let done = transaction(conn, config, |tx| {
-        conn.execute_batch(sql)?;
-        if conn.is_autocommit() {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "its SQL ends the transaction; leave BEGIN, COMMIT and ROLLBACK out of it",
-            ));
-        }
-        if rebuild == Rebuild::Yes {
-            let left = orphans(conn)?;
-            if left > orphans_before {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    format!(
-                        "it leaves {} rows that refer to nothing",
-                        left - orphans_before
-                    ),
-                ));
+/// Runs steps, on a connection of its own: it refuses what a step may not do, and its foreign keys
+/// may be off.
+struct Stepper<'a> {
+    conn: Connection,
+    config: &'a Config,
+    /// Whether a step's SQL runs, and not what is put around it.
+    inside: Arc<AtomicBool>,
+}
+
+impl<'a> Stepper<'a> {
+    fn open(path: &Path, config: &'a Config) -> Result<Self> {
+        let mut conn = sqlite::connect(path, config)?;
+        sqlite::make_writer(&conn, path, config)?;
+        let inside = Arc::new(AtomicBool::new(false));
+        let watched = Arc::clone(&inside);
+        conn.authorizer(Some(move |context: AuthContext<'_>| {
+            // Asked before such a statement runs: looking afterwards whether the transaction is
+            // still there would find what a COMMIT has kept, and miss a BEGIN after it.
+            let ends = matches!(context.action, AuthAction::Transaction { .. });
+            if ends && watched.load(Ordering::Relaxed) {
+                Authorization::Deny
+            } else {
+                Authorization::Allow
             }
-        }
-        write_down(tx)
-    });
-    if rebuild == Rebuild::Yes {
-        conn.pragma_update(None, "foreign_keys", true)?;
+        }))?;
+        Ok(Self {
+            conn,
+            config,
+            inside,
+        })
     }
-    done
+
+    /// Runs a step's SQL and its change of the ledger in one transaction.
+    fn run(
+        &self,
+        rebuild: Rebuild,
+        sql: &str,
+        write_down: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let conn = &self.conn;
+        let orphans_before = match rebuild {
+            Rebuild::Yes => {
+                // Has no effect inside a transaction, hence here.
+                conn.pragma_update(None, "foreign_keys", false)?;
+                orphans(conn)?
+            }
+            Rebuild::No => 0,
+        };
+        let done = transaction(conn, self.config, |tx| {
+            self.execute(sql)?;
+            if rebuild == Rebuild::Yes {
+                let left = orphans(conn)?;
+                if left > orphans_before {
+                    return Err(Error::new(
+                        ErrorKind::Invalid,
+                        format!(
+                            "it leaves {} rows that refer to nothing",
+                            left - orphans_before
+                        ),
+                    ));
+                }
+            }
+            write_down(tx)
+        });
+        if rebuild == Rebuild::Yes {
+            conn.pragma_update(None, "foreign_keys", true)?;
+        }
+        done
+    }
+
+    fn execute(&self, sql: &str) -> Result<()> {
+        self.inside.store(true, Ordering::Relaxed);
+        let done = self.conn.execute_batch(sql);
+        self.inside.store(false, Ordering::Relaxed);
+        done.map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => Error::new(
+                ErrorKind::Invalid,
+                "its SQL begins or ends a transaction; leave BEGIN, COMMIT and ROLLBACK out of it",
+            ),
+            _ => error.into(),
+        })
+    }
 }
 
 fn orphans(conn: &Connection) -> Result<i64> {

@@ -1,0 +1,146 @@
+//! The table at the end, and the JSON line.
+
+use crate::callers::Run;
+use crate::verify::Found;
+use crate::{Args, DurabilityArg, Runtime};
+use botstore::Health;
+use hdrhistogram::Histogram;
+use serde_json::json;
+
+pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
+    let seconds = run.took.as_secs_f64();
+    println!(
+        "{} callers on {}, {} users, durability {}, {} readers, {:.2} s\n",
+        args.callers,
+        match args.runtime {
+            Runtime::Actix => "one actix System",
+            Runtime::Tokio => "tokio",
+        },
+        args.users,
+        match args.durability {
+            DurabilityArg::Full => "full",
+            DurabilityArg::Normal => "normal",
+        },
+        health.interactive.readers,
+        seconds,
+    );
+    println!("            per second       p50       p95       p99       max");
+    line("writes", &run.writes, seconds);
+    line("reads", &run.reads, seconds);
+
+    let writer = &health.writer;
+    println!(
+        "\ngroups      {} commits for {} mutations, {:.1} each on average, {} at most",
+        writer.groups,
+        writer.committed,
+        writer.committed as f64 / writer.groups.max(1) as f64,
+        writer.largest_group
+    );
+    println!("            {}", sizes(&writer.group_sizes));
+    println!(
+        "log         {} at its largest, {} at the end; emptied {} times by the writer",
+        mib(run.wal_peak),
+        mib(health.wal_bytes),
+        writer.log_reliefs
+    );
+    println!("file        {}", mib(health.file_bytes));
+    if let Some(memory) = peak_memory() {
+        println!("memory      {} at the peak, this program's callers included", mib(memory));
+    }
+    println!(
+        "\nverified    {} acknowledged, {} found whole in the file",
+        found.acknowledged, found.found
+    );
+    println!(
+        "            {} redelivered and {} refused, which left no trace",
+        run.redelivered, run.refused
+    );
+    println!("            rows, sums, counters, foreign keys, integrity");
+    for problem in &found.problems {
+        println!("  PROBLEM   {problem}");
+    }
+    println!("\n{}", if found.verified() { "OK" } else { "NOT VERIFIED" });
+}
+
+fn line(name: &str, latencies: &Histogram<u64>, seconds: f64) {
+    if latencies.is_empty() {
+        return;
+    }
+    let at = |quantile| time(latencies.value_at_quantile(quantile));
+    println!(
+        "{name:<10}  {:>10.0} {:>9} {:>9} {:>9} {:>9}",
+        latencies.len() as f64 / seconds,
+        at(0.5),
+        at(0.95),
+        at(0.99),
+        time(latencies.max())
+    );
+}
+
+fn time(nanos: u64) -> String {
+    match nanos {
+        0..1_000_000 => format!("{} µs", nanos / 1_000),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        _ => format!("{:.2} s", nanos as f64 / 1e9),
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0))
+}
+
+/// `1: 3  2: 0  3–4: 12  …` up to the largest size there was.
+fn sizes(classes: &[u64]) -> String {
+    let last = classes.iter().rposition(|&n| n > 0).unwrap_or(0);
+    let named = classes[..=last].iter().enumerate().map(|(class, count)| {
+        let high = 1_u64 << class;
+        let low = high / 2 + 1;
+        if low >= high {
+            format!("{high}: {count}")
+        } else {
+            format!("{low}–{high}: {count}")
+        }
+    });
+    named.collect::<Vec<_>>().join("  ")
+}
+
+/// The largest resident size of this process, where the system tells it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+pub(crate) fn json(args: &Args, run: &Run, health: &Health, found: &Found) -> serde_json::Value {
+    let seconds = run.took.as_secs_f64();
+    let at = |latencies: &Histogram<u64>, quantile| {
+        latencies.value_at_quantile(quantile) as f64 / 1_000.0
+    };
+    json!({
+        "callers": args.callers,
+        "interactions": args.interactions,
+        "seconds": seconds,
+        "interactions_per_s": found.acknowledged as f64 / seconds,
+        "reads_per_s": run.reads.len() as f64 / seconds,
+        "write_p50_us": at(&run.writes, 0.5),
+        "write_p95_us": at(&run.writes, 0.95),
+        "write_p99_us": at(&run.writes, 0.99),
+        "write_max_us": run.writes.max() as f64 / 1_000.0,
+        "read_p50_us": at(&run.reads, 0.5),
+        "read_p95_us": at(&run.reads, 0.95),
+        "read_p99_us": at(&run.reads, 0.99),
+        "read_max_us": run.reads.max() as f64 / 1_000.0,
+        "groups": health.writer.groups,
+        "largest_group": health.writer.largest_group,
+        "wal_peak_bytes": run.wal_peak,
+        "file_bytes": health.file_bytes,
+        "peak_memory_bytes": peak_memory(),
+        "redelivered": run.redelivered,
+        "refused": run.refused,
+        "acknowledged": found.acknowledged,
+        "found": found.found,
+        "problems": found.problems,
+        "verified": found.verified(),
+    })
+}

@@ -1,0 +1,157 @@
+//! P2: all of a mutation or none of it, and counters that equal the sums of what was acknowledged.
+
+mod common;
+
+use actix::Message;
+use botstore::interactions::SaveInteraction;
+use botstore::rusqlite::Connection;
+use botstore::sessions::{CreateSession, GetSession};
+use botstore::testing::TestStore;
+use botstore::tools::ToolCall;
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{Error, ErrorKind, Mutation, Result, Store, WriteTx, costs};
+use common::kind;
+use tokio::task::JoinSet;
+
+async fn user_with_session(store: &Store, user_id: i64) -> String {
+    let session_id = format!("s{user_id}");
+    store.write(EnsureUser::new(user_id, None)).await.unwrap();
+    let session = CreateSession {
+        session_id: session_id.clone(),
+        user_id,
+        project_path: "/srv".into(),
+    };
+    store.write(session).await.unwrap();
+    session_id
+}
+
+fn interaction(user_id: i64) -> SaveInteraction {
+    SaveInteraction {
+        user_id,
+        session_id: format!("s{user_id}"),
+        prompt: "p".into(),
+        // An eighth, so that sums are exact.
+        cost: 0.125,
+        turns: 3,
+        tools: vec![ToolCall::new("Read"), ToolCall::new("Bash")],
+        ..Default::default()
+    }
+}
+
+/// Every row of every table, as one text.
+fn dump(path: &std::path::Path) -> String {
+    let conn = Connection::open(path).unwrap();
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut text = String::new();
+    let mut tables = conn.prepare(tables).unwrap();
+    let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    for name in names.map(Result::<_, _>::unwrap) {
+        let mut rows = conn.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values = (0..columns).map(|c| format!("{:?}", row.get_ref(c).unwrap()));
+            text += &format!("{name}: {}\n", values.collect::<Vec<_>>().join(", "));
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_update_is_lost_when_everybody_writes_to_the_same_rows() {
+    const CALLERS: usize = 32;
+    const EACH: usize = 20;
+    let store = TestStore::open().await.unwrap();
+    user_with_session(&store, 1).await;
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let store = Store::clone(&store);
+        callers.spawn(async move {
+            for _ in 0..EACH {
+                store.write(interaction(1)).await.unwrap();
+            }
+        });
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.unwrap();
+    }
+    let saved = (CALLERS * EACH) as u64;
+    let user = store.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    assert_eq!(user.message_count, saved);
+    assert_eq!(user.total_cost, 0.125 * saved as f64);
+    let session = GetSession {
+        session_id: "s1".into(),
+        user_id: 1,
+    };
+    let session = store.read(session).await.unwrap().unwrap();
+    assert_eq!(session.message_count, saved);
+    assert_eq!(session.total_turns, 3 * saved);
+    assert_eq!(session.total_cost, 0.125 * saved as f64);
+    let days = costs::UserDailyCosts {
+        user_id: 1,
+        days: 1,
+    };
+    let days = store.read(days).await.unwrap();
+    assert_eq!(days[0].request_count, saved);
+    assert_eq!(days[0].daily_cost, 0.125 * saved as f64);
+    let (_folder, path) = store.into_file().await.unwrap();
+    let conn = Connection::open(path).unwrap();
+    for (table, rows) in [("messages", saved), ("tool_usage", 2 * saved), ("audit_log", saved)] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let found: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(found as u64, rows, "{table}");
+    }
+}
+
+/// Fails after an interaction and more have been written in the same transaction.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+struct SaveThenFail;
+
+impl Mutation for SaveThenFail {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        tx.make(&interaction(1))?;
+        tx.make(&EnsureUser::new(99, Some("nobody")))?;
+        Err(Error::new(ErrorKind::Conflict, "changed its mind"))
+    }
+}
+
+#[tokio::test]
+async fn a_mutation_that_fails_at_its_end_has_done_nothing() {
+    let store = TestStore::open().await.unwrap();
+    user_with_session(&store, 1).await;
+    store.write(interaction(1)).await.unwrap();
+    let before = dump(store.path());
+    assert_eq!(kind(store.write(SaveThenFail).await), ErrorKind::Conflict);
+    assert_eq!(dump(store.path()), before);
+}
+
+#[tokio::test]
+async fn an_interaction_with_one_wrong_part_leaves_none_of_it() {
+    let store = TestStore::open().await.unwrap();
+    user_with_session(&store, 1).await;
+    let before = dump(store.path());
+    for wrong in [
+        SaveInteraction {
+            tools: vec![ToolCall::new("Read"), ToolCall::new("")],
+            ..interaction(1)
+        },
+        SaveInteraction {
+            cost: -0.01,
+            ..interaction(1)
+        },
+        SaveInteraction {
+            duration_ms: Some(u64::MAX),
+            ..interaction(1)
+        },
+        SaveInteraction {
+            idempotency_key: Some(String::new()),
+            ..interaction(1)
+        },
+    ] {
+        assert_eq!(kind(store.write(wrong).await), ErrorKind::Invalid);
+    }
+    assert_eq!(dump(store.path()), before);
+}

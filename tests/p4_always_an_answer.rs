@@ -1,0 +1,124 @@
+//! P4: the caller always gets an answer, a value or a typed error, promptly.
+
+mod common;
+
+use botstore::rusqlite::Connection;
+use botstore::users::GetUser;
+use botstore::{Config, ErrorKind, Store};
+use common::{Endless, EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until_in_flight};
+use std::io::{Seek, SeekFrom, Write};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let store = probe_store(|config| config).await;
+    store.close().await.unwrap();
+    let error = store.write(Put::new(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(error.operation(), Some("Put"));
+    assert_eq!(kind(store.try_write(Put::new(1)).await), ErrorKind::Closed);
+    assert_eq!(kind(store.read(Numbers).await), ErrorKind::Closed);
+    assert_eq!(kind(store.try_read(Numbers).await), ErrorKind::Closed);
+    assert_eq!(kind(store.health().await), ErrorKind::Closed);
+    assert_eq!(kind(store.mutations().send(Put::new(1)).await.unwrap_or_else(|_| Err(closed()))), ErrorKind::Closed);
+    assert_eq!(kind(store.run_due().await), ErrorKind::Closed);
+}
+
+fn closed() -> botstore::Error {
+    botstore::Error::new(ErrorKind::Closed, "the port is gone")
+}
+
+#[tokio::test]
+async fn a_query_past_its_deadline_is_interrupted_and_the_reader_goes_on() {
+    let short = Duration::from_millis(50);
+    let store = probe_store(|config| {
+        config
+            .readers(1)
+            .interactive_deadline(short)
+            .analytics_deadline(short)
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(kind(store.read(Endless).await), ErrorKind::Deadline);
+        assert_eq!(kind(store.read(EndlessScan).await), ErrorKind::Deadline);
+        store.read(Numbers).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_behind_an_endless_query_is_answered_at_the_deadline() {
+    let short = Duration::from_millis(100);
+    let store = probe_store(|config| config.readers(1).interactive_deadline(short)).await;
+    let (a, b, c) = tokio::join!(store.read(Endless), store.read(Endless), store.read(Numbers));
+    assert_eq!(kind(a), ErrorKind::Deadline);
+    assert_eq!(kind(b), ErrorKind::Deadline);
+    assert_eq!(kind(c), ErrorKind::Deadline);
+    store.read(Numbers).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_abandoned_request_that_has_not_begun_does_not_run() {
+    let store = probe_store(|config| config).await;
+    let (holding, held) = hold_writer(&store).await;
+    let abandoned = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.write(Put::new(1)).await }
+    });
+    until_in_flight(&store, 2).await;
+    abandoned.abort();
+    assert!(abandoned.await.unwrap_err().is_cancelled());
+    holding.release();
+    held.await.unwrap().unwrap();
+    store.write(Put::new(2)).await.unwrap();
+    assert_eq!(store.read(Numbers).await.unwrap(), [2]);
+}
+
+/// Overwrites every page but the first, which says what the file is.
+fn ruin(path: &std::path::Path) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    let garbage = vec![0xA5; (length - 4096) as usize];
+    file.write_all(&garbage).unwrap();
+}
+
+#[tokio::test]
+async fn a_ruined_file_is_called_corrupt_and_the_advice_is_to_restore() {
+    let store = probe_store(|config| config).await;
+    for number in 0..500 {
+        store.write(Put::new(number)).await.unwrap();
+    }
+    let (_folder, path) = store.into_file().await.unwrap();
+    ruin(&path);
+    let opened = Store::open(Config::new(&path).schema::<Probe>()).await;
+    let error = opened.expect_err("nothing in it can be read");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("restore a backup"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_ruined_while_it_is_open_gives_typed_errors_and_no_wrong_answer() {
+    let small = 64 * 1024;
+    let store = probe_store(|config| config.cache_bytes(small)).await;
+    store.write(botstore::users::EnsureUser::new(1, Some("ada"))).await.unwrap();
+    for number in 0..20_000 / 100 {
+        store.write(common::PutMany { first: number * 100, count: 100 }).await.unwrap();
+    }
+    // Everything is in the file and nothing in the log when it is ruined.
+    let conn = Connection::open(store.path()).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(conn);
+    ruin(store.path());
+    let read = store.read(Numbers).await;
+    assert_eq!(kind(read), ErrorKind::Corrupt);
+    // Still an answer to each, whatever is in a cache.
+    for user_id in 0..5 {
+        let _ = store.read(GetUser { user_id }).await;
+        let _ = store.write(Put::new(-1 - user_id)).await;
+    }
+    let health = store.health().await;
+    if let Ok(health) = health {
+        assert!(!health.ok);
+    }
+    let _ = store.close().await;
+}

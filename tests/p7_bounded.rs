@@ -1,0 +1,164 @@
+//! P7: requests in flight, groups and the log are bounded. At the bound a caller waits, or is told
+//! `Overloaded` where it asked not to wait.
+
+mod common;
+
+use botstore::interactions::SaveInteraction;
+use botstore::{Config, ErrorKind, Store};
+use common::{Endless, Numbers, Put, PutMany, hold_writer, kind, probe_store, until_in_flight};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn past_the_bound_on_requests_try_is_overloaded_and_write_waits() {
+    let store = probe_store(|config| config.max_in_flight(4)).await;
+    let (holding, held) = hold_writer(&store).await;
+    let mut taken = JoinSet::new();
+    for number in 0..3 {
+        let store = Store::clone(&store);
+        taken.spawn(async move { store.try_write(Put::new(number)).await });
+    }
+    until_in_flight(&store, 4).await;
+    let error = store.try_write(Put::new(9)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(error.is_transient());
+    let waiting = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.write(Put::new(10)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(store.health().await.unwrap().writer.in_flight, 4);
+    holding.release();
+    held.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+    while let Some(put) = taken.join_next().await {
+        put.unwrap().unwrap();
+    }
+    assert_eq!(store.read(Numbers).await.unwrap(), [0, 1, 2, 10]);
+    assert_eq!(store.health().await.unwrap().writer.in_flight, 0);
+}
+
+#[tokio::test]
+async fn past_the_bound_on_bytes_try_is_overloaded_and_one_larger_than_all_goes_alone() {
+    const MIB: usize = 1024 * 1024;
+    let store = probe_store(|config| config.max_in_flight_bytes(MIB)).await;
+    let saved = |bytes: usize| SaveInteraction {
+        user_id: 1,
+        session_id: "nobody's".into(),
+        prompt: "x".repeat(bytes),
+        ..Default::default()
+    };
+    let (holding, held) = hold_writer(&store).await;
+    let waiting = tokio::spawn({
+        let store = Store::clone(&store);
+        let large = saved(MIB * 3 / 4);
+        async move { store.write(large).await }
+    });
+    until_in_flight(&store, 2).await;
+    let health = store.health().await.unwrap();
+    assert!(health.writer.in_flight_bytes > MIB * 3 / 4);
+    assert_eq!(kind(store.try_write(saved(MIB / 2)).await), ErrorKind::Overloaded);
+    // Small ones still have room.
+    let small = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.try_write(Put::new(1)).await }
+    });
+    until_in_flight(&store, 3).await;
+    holding.release();
+    held.await.unwrap().unwrap();
+    small.await.unwrap().unwrap();
+    // No such user: an answer all the same.
+    assert_eq!(kind(waiting.await.unwrap()), ErrorKind::NotFound);
+    assert_eq!(kind(store.write(saved(5 * MIB)).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn queries_are_bounded_too() {
+    let store = probe_store(|config| {
+        config
+            .readers(1)
+            .max_in_flight(1)
+            .interactive_deadline(Duration::from_millis(300))
+    })
+    .await;
+    let endless = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.read(Endless).await }
+    });
+    while kind_or_ok(store.try_read(Numbers).await) != Some(ErrorKind::Overloaded) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kind(endless.await.unwrap()), ErrorKind::Deadline);
+    store.try_read(Numbers).await.unwrap();
+}
+
+fn kind_or_ok<T>(result: botstore::Result<T>) -> Option<ErrorKind> {
+    result.err().map(|error| error.kind())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_group_is_larger_than_configured() {
+    let store = probe_store(|config| config.max_group(3)).await;
+    let (holding, held) = hold_writer(&store).await;
+    let mut puts = JoinSet::new();
+    for number in 0..50 {
+        let store = Store::clone(&store);
+        puts.spawn(async move { store.write(Put::new(number)).await });
+    }
+    until_in_flight(&store, 51).await;
+    holding.release();
+    held.await.unwrap().unwrap();
+    while let Some(put) = puts.join_next().await {
+        put.unwrap().unwrap();
+    }
+    assert_eq!(store.health().await.unwrap().writer.largest_group, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_stays_under_its_ceiling_while_readers_never_rest() {
+    const CEILING: u64 = 512 * 1024;
+    let store = probe_store(|config: Config| {
+        config
+            .checkpoint_at_bytes(128 * 1024)
+            .wal_ceiling_bytes(CEILING)
+            .readers(2)
+    })
+    .await;
+    let mut reading = JoinSet::new();
+    for _ in 0..4 {
+        let store = Store::clone(&store);
+        reading.spawn(async move { while store.read(Count).await.is_ok() {} });
+    }
+    let mut largest = 0;
+    for step in 0..400 {
+        let put = PutMany {
+            first: step * 50,
+            count: 50,
+        };
+        store.write(put).await.unwrap();
+        largest = largest.max(store.health().await.unwrap().wal_bytes);
+    }
+    // What was written is many times the ceiling; one group may go over it.
+    let health = store.health().await.unwrap();
+    assert!(health.file_bytes + health.wal_bytes > 4 * CEILING);
+    assert!(largest < 2 * CEILING, "the log grew to {largest} bytes");
+    assert!(health.last_checkpoint.is_some());
+    store.close().await.unwrap();
+    while reading.join_next().await.is_some() {}
+}
+
+/// A point read that never stops coming.
+#[derive(actix::Message)]
+#[rtype(result = "botstore::Result<i64>")]
+struct Count;
+
+impl botstore::Query for Count {
+    type Output = i64;
+
+    fn fetch(&self, tx: &botstore::ReadTx<'_>) -> botstore::Result<i64> {
+        tx.one("SELECT max(number) FROM probe", [], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+        })
+    }
+}

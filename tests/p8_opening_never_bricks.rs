@@ -1,0 +1,163 @@
+//! P8: a file is opened, or refused with an error that says what to do and left as it is.
+//! (The machinery of steps is in `outside_schema.rs`, the Python bot's files in `adoption`.)
+
+mod common;
+
+use botstore::rusqlite::Connection;
+use botstore::schema::{Migration, Schema};
+use botstore::testing::TestStore;
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
+use common::{Probe, kind};
+use std::path::Path;
+use std::process::Command;
+
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
+    let store = TestStore::open().await.unwrap();
+    let (_folder, path) = store.into_file().await.unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute(
+        "INSERT INTO botstore_ledger VALUES ('botstore', 999, 'of_next_year', 'SELECT 1', '', '', '')",
+        [],
+    )
+    .unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(conn);
+    let before = bytes(&path);
+    let error = Store::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NewerSchema);
+    assert!(error.to_string().contains("999"), "{error}");
+    assert_eq!(bytes(&path), before);
+}
+
+#[tokio::test]
+async fn a_text_file_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "Dear diary, today I was opened as a database.\n".repeat(100)).unwrap();
+    let before = bytes(&path);
+    let error = Store::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ForeignFile);
+    assert!(error.to_string().contains("notes.txt"), "{error}");
+    assert_eq!(bytes(&path), before);
+}
+
+/// A step that takes a while, so that the process can be killed in the middle of it.
+struct Slow;
+
+impl Schema for Slow {
+    const NAME: &'static str = "slow";
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(1, "first", "CREATE TABLE first (a)", "DROP TABLE first"),
+        Migration::new(
+            2,
+            "second",
+            "CREATE TABLE second (a);
+             INSERT INTO second WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000000)
+                 SELECT i FROM n;",
+            "DROP TABLE second",
+        ),
+    ];
+}
+
+/// The same as far as a test has the patience to run it.
+struct Quick;
+
+impl Schema for Quick {
+    const NAME: &'static str = "slow";
+    const MIGRATIONS: &'static [Migration] = &[
+        Slow::MIGRATIONS[0],
+        Migration::new(2, "second", "CREATE TABLE second (a)", "DROP TABLE second"),
+    ];
+}
+
+#[tokio::test]
+#[ignore = "the child process of the next test"]
+async fn child_that_is_killed_in_a_migration() {
+    if let Ok(path) = std::env::var("BOTSTORE_TEST_FILE") {
+        let _ = Store::open(Config::new(path).schema::<Slow>()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_killed_in_a_migration_leaves_a_file_that_opens() {
+    let store = TestStore::open().await.unwrap();
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    let (_folder, path) = store.into_file().await.unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "child_that_is_killed_in_a_migration"])
+        .env("BOTSTORE_TEST_FILE", &path)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The first step is in the ledger, so the second is running.
+    let step_one = || -> Option<i64> {
+        let conn = Connection::open(&path).ok()?;
+        let sql = "SELECT count(*) FROM botstore_ledger WHERE schema = 'slow'";
+        conn.query_row(sql, [], |row| row.get(0)).ok()
+    };
+    while step_one() != Some(1) {
+        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let store = Store::open(Config::new(&path).schema::<Quick>()).await.unwrap();
+    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
+    let steps = store.health().await.unwrap().schemas;
+    assert!(steps.iter().any(|s| s.schema == "slow" && s.step == 2));
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
+    let store = TestStore::open().await.unwrap();
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    let (folder, path) = store.into_file().await.unwrap();
+    let copies = || -> Vec<std::path::PathBuf> {
+        let folder = folder.path().join("test.db.backups");
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    assert!(copies().is_empty(), "a new file needs no copy");
+    let again = Store::open(&path).await.unwrap();
+    again.close().await.unwrap();
+    assert!(copies().is_empty(), "no step, no copy");
+
+    let upgraded = Store::open(Config::new(&path).schema::<Probe>()).await.unwrap();
+    upgraded.close().await.unwrap();
+    let copies = copies();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    assert!(copies[0].to_string_lossy().ends_with("-before-upgrade.db"));
+    // The copy is the file as it was: it opens, without the new table.
+    let copy = Store::open(Config::new(&copies[0]).before_upgrade(BeforeUpgrade::Skip)).await.unwrap();
+    let user = copy.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    assert_eq!(user.username.as_deref(), Some("ada"));
+    let schemas = copy.health().await.unwrap().schemas;
+    assert!(schemas.iter().all(|s| s.schema == "botstore"));
+}
+
+#[tokio::test]
+async fn a_second_store_is_refused_until_the_first_is_closed() {
+    let store = TestStore::open().await.unwrap();
+    let error = Store::open(store.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyOpen);
+    let pid = std::process::id().to_string();
+    assert!(error.to_string().contains(&pid), "{error}");
+    // The same file by another name.
+    let link = store.folder().join("link.db");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(store.path(), &link).unwrap();
+        assert_eq!(kind(Store::open(&link).await), ErrorKind::AlreadyOpen);
+    }
+    store.close().await.unwrap();
+    let second = Store::open(store.path()).await.unwrap();
+    second.close().await.unwrap();
+}

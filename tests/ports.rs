@@ -1,0 +1,116 @@
+//! Operations as plain actix messages: a bot's actor holds recipients, its test a mock.
+
+mod common;
+
+use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
+use botstore::interactions::{Receipt, SaveInteraction};
+use botstore::sessions::CreateSession;
+use botstore::testing::TestStore;
+use botstore::users::{EnsureUser, GetUser, User};
+use botstore::{ErrorKind, Result, Store};
+use common::{HoldWriter, Numbers, Put, hold, probe_store};
+
+/// A bot that knows no store.
+struct Bot {
+    save: Recipient<SaveInteraction>,
+}
+
+impl Actor for Bot {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Receipt>")]
+struct Hear(&'static str);
+
+impl Handler<Hear> for Bot {
+    type Result = ResponseFuture<Result<Receipt>>;
+
+    fn handle(&mut self, hear: Hear, _: &mut Self::Context) -> Self::Result {
+        let saved = self.save.send(SaveInteraction {
+            user_id: 1,
+            session_id: "s".into(),
+            prompt: hear.0.into(),
+            ..Default::default()
+        });
+        Box::pin(async move { saved.await.expect("the port lives as long as the store") })
+    }
+}
+
+#[actix::test]
+async fn a_bot_that_holds_a_recipient_saves_through_the_store() {
+    let store = TestStore::open().await.unwrap();
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    let session = CreateSession {
+        session_id: "s".into(),
+        user_id: 1,
+        project_path: "/".into(),
+    };
+    store.write(session).await.unwrap();
+    let save = store.mutations().recipient();
+    let bot = Bot { save }.start();
+    let receipt = bot.send(Hear("hello")).await.unwrap().unwrap();
+    assert_eq!(receipt.message_id, 1);
+    let users: Recipient<GetUser> = store.queries().recipient();
+    let user = users.send(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    assert_eq!(user.map(|user: User| user.message_count), Some(1));
+}
+
+struct Mock;
+
+impl Actor for Mock {
+    type Context = Context<Self>;
+}
+
+impl Handler<SaveInteraction> for Mock {
+    type Result = Result<Receipt>;
+
+    fn handle(&mut self, _: SaveInteraction, _: &mut Self::Context) -> Self::Result {
+        Err(botstore::Error::new(ErrorKind::DiskFull, "of a mock"))
+    }
+}
+
+#[actix::test]
+async fn a_mock_stands_in_for_the_store() {
+    let save = Mock.start().recipient();
+    let bot = Bot { save }.start();
+    let error = bot.send(Hear("hello")).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DiskFull);
+}
+
+#[actix::test]
+async fn a_message_to_a_port_waits_for_room_as_a_call_does() {
+    let store = probe_store(|config| config.max_in_flight(1)).await;
+    let (held, holding) = hold();
+    let holding = std::sync::Arc::new(holding);
+    let first = store.mutations().send(HoldWriter(held));
+    let first = actix::spawn(first);
+    holding.started().await;
+    let second = actix::spawn(store.mutations().send(Put::new(1)));
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!second.is_finished());
+    assert_eq!(store.health().await.unwrap().writer.in_flight, 1);
+    holding.release();
+    first.await.unwrap().unwrap().unwrap();
+    second.await.unwrap().unwrap().unwrap();
+    assert_eq!(store.read(Numbers).await.unwrap(), [1]);
+}
+
+#[actix::test]
+async fn a_message_that_nobody_waits_for_is_carried_out() {
+    let store = probe_store(|config| config).await;
+    store.mutations().do_send(Put::new(7));
+    for _ in 0..1_000 {
+        if store.read(Numbers).await.unwrap() == [7] {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("it was lost");
+}
+
+#[test]
+fn a_store_is_for_every_thread() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    shared::<Store>();
+}
