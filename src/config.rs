@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::operation::Mutation;
 use crate::schedule::Schedule;
-use crate::schema::{Schema, SchemaDef};
+use crate::schema::{self, Schema, SchemaDef};
 use crate::time::{Clock, SystemClock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -324,6 +324,7 @@ impl Config {
             64 * 1024,
             16 * 1024 * MIB as usize,
         )?;
+        schema::all_schemas(self)?;
         for schedule in &self.schedules {
             within("interval", schedule.interval(), s(1), Duration::MAX)?;
         }

@@ -240,6 +240,13 @@ impl std::error::Error for Error {
     }
 }
 
+/// A port that is gone belongs to a store that is closed.
+impl From<actix::MailboxError> for Error {
+    fn from(_: actix::MailboxError) -> Self {
+        Self::closed()
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         let (kind, advice) = classify(&error);

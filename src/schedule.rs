@@ -96,17 +96,16 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
             time.checked_add_signed(self.interval)
                 .unwrap_or(DateTime::<Utc>::MAX_UTC)
         };
-        // A clock that was set back must not put off the next run for as long as it went back.
-        let last = last_run(tx, &self.name)?.map(|last| last.min(now));
-        if let Some(last) = last
-            && after(last) > now
-        {
-            return Ok(Turn {
-                ran: false,
-                due_at: after(last),
-            });
-        }
-        if last.is_some() {
+        // The first time that it is heard of, it counts as having run. So it does when it ran in
+        // the future: the clock was set back, and must not put the next run off by as much.
+        let last = last_run(tx, &self.name)?.filter(|&last| last <= now);
+        if let Some(last) = last {
+            if after(last) > now {
+                return Ok(Turn {
+                    ran: false,
+                    due_at: after(last),
+                });
+            }
             self.work.apply(tx)?;
         }
         tx.execute(

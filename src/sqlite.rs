@@ -1,78 +1,35 @@
 //! Every way a connection is opened and every PRAGMA that is set. Reasons and alternatives are in
 //! `docs/architecture.md`.
 
+mod guard;
+mod lock;
+
+pub(crate) use guard::{Guard, Watchdog, is_for_operations};
+pub(crate) use lock::FileLock;
+
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// More than there are statements, so that none is prepared twice.
 const STATEMENT_CACHE: usize = 256;
-
-/// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
-const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 
 /// The path with `suffix` after its last component: SQLite's way to name the files beside a file.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// The claim of one store on a file, held for as long as the store is open.
-///
-/// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The file
-/// stays when the lock goes: removing it would let two stores lock two files of the same name.
-pub(crate) struct FileLock(#[allow(dead_code, reason = "held, not read")] File);
-
-impl FileLock {
-    pub(crate) fn acquire(database: &Path) -> Result<Self> {
-        let path = beside(database, ".lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| Error::io(format_args!("cannot create {}", path.display()), e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = match holder.trim() {
-                    "" => "another store".to_owned(),
-                    pid => format!("the store in process {pid}"),
-                };
-                return Err(Error::new(
-                    ErrorKind::AlreadyOpen,
-                    format!(
-                        "{} is open in {holder}: one store writes to a file at a time",
-                        database.display()
-                    ),
-                ));
-            }
-            Err(TryLockError::Error(e)) => {
-                return Err(Error::io(format_args!("cannot lock {}", path.display()), e));
-            }
-        }
-        // For the sentence above only, so a failure is no reason not to open.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self(file))
-    }
 }
 
 /// Creates the folder if it is missing, and gives the file's path without links and dots, so that
@@ -179,6 +136,37 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
     Ok(conn)
 }
 
+/// Opens a file only to look at it. On a file whose log was emptied and removed, a connection that
+/// reads would make a `-wal` and a `-shm` and leave them there; one that takes the file for
+/// immutable does not. Without a log nobody has such a file open, or nobody has written yet.
+pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
+    if !cfg!(unix) || !has_log_mode(path) || beside(path, "-wal").exists() {
+        return open_reader(path, config);
+    }
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte == b'/' || byte.is_ascii_alphanumeric() {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    Ok(Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?)
+}
+
+/// Whether the file says of itself that it has a log: <https://sqlite.org/fileformat2.html>.
+fn has_log_mode(path: &Path) -> bool {
+    let mut header = [0; 19];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && header[18] == 2
+}
+
 /// Opens the connection that copies the log into the file, and does nothing else.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(
@@ -244,112 +232,6 @@ pub(crate) fn optimize(conn: &Connection) -> Result<()> {
     Ok(conn.execute_batch("PRAGMA analysis_limit=400; PRAGMA optimize;")?)
 }
 
-/// Keeps an operation from doing to its connection what would break its neighbours.
-///
-/// SQLite asks when a statement is prepared. The store's own statements are prepared while no
-/// operation runs, and have texts that no operation's statement has. Checking the SQL's first word
-/// instead was turned down: SQLite's own parser sees through comments and pragma functions.
-#[derive(Clone, Default)]
-pub(crate) struct OperationGuard(Arc<AtomicBool>);
-
-impl OperationGuard {
-    pub(crate) fn install(&self, conn: &mut Connection) -> Result<()> {
-        let active = Arc::clone(&self.0);
-        conn.authorizer(Some(move |context: AuthContext<'_>| {
-            if !active.load(Ordering::Relaxed) || is_for_operations(&context.action) {
-                Authorization::Allow
-            } else {
-                Authorization::Deny
-            }
-        }))?;
-        Ok(())
-    }
-
-    /// Runs `operation` with the guard up.
-    pub(crate) fn during<T>(&self, operation: impl FnOnce() -> T) -> T {
-        self.0.store(true, Ordering::Relaxed);
-        let _down = Lower(&self.0);
-        operation()
-    }
-}
-
-struct Lower<'a>(&'a AtomicBool);
-
-impl Drop for Lower<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-fn is_for_operations(action: &AuthAction<'_>) -> bool {
-    match action {
-        AuthAction::Select
-        | AuthAction::Read { .. }
-        | AuthAction::Insert { .. }
-        | AuthAction::Update { .. }
-        | AuthAction::Delete { .. }
-        | AuthAction::Function { .. }
-        | AuthAction::Recursive => true,
-        // What tells of the schema, not what sets something.
-        AuthAction::Pragma { pragma_name, .. } => matches!(
-            *pragma_name,
-            "table_info"
-                | "table_xinfo"
-                | "table_list"
-                | "index_list"
-                | "index_info"
-                | "index_xinfo"
-                | "foreign_key_list"
-                | "data_version"
-        ),
-        _ => false,
-    }
-}
-
-/// Interrupts a query that runs past its deadline, or past the store's.
-#[derive(Clone)]
-pub(crate) struct Watchdog {
-    epoch: Instant,
-    /// Nanoseconds after `epoch`; 0 while no query runs.
-    deadline: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Watchdog {
-    /// `stop` ends every query that runs, whatever its deadline.
-    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
-        Self {
-            epoch: Instant::now(),
-            deadline: Arc::default(),
-            stop,
-        }
-    }
-
-    pub(crate) fn install(&self, conn: &mut Connection) -> Result<()> {
-        let watch = self.clone();
-        conn.progress_handler(
-            STEPS_BETWEEN_CHECKS,
-            Some(move || {
-                let deadline = watch.deadline.load(Ordering::Relaxed);
-                deadline != 0
-                    && (watch.stop.load(Ordering::Relaxed)
-                        || watch.epoch.elapsed().as_nanos() as u64 > deadline)
-            }),
-        )?;
-        Ok(())
-    }
-
-    /// Runs `query` with this deadline.
-    pub(crate) fn until<T>(&self, deadline: Instant, query: impl FnOnce() -> T) -> T {
-        let after = deadline.saturating_duration_since(self.epoch).as_nanos();
-        self.deadline
-            .store((after as u64).max(1), Ordering::Relaxed);
-        let answer = query();
-        self.deadline.store(0, Ordering::Relaxed);
-        answer
-    }
-}
-
 /// Counts the frames in the log after each commit, as SQLite reports them.
 pub(crate) fn watch_wal(conn: &mut Connection, frames: Arc<AtomicI64>) -> Result<()> {
     conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
@@ -357,4 +239,51 @@ pub(crate) fn watch_wal(conn: &mut Connection, frames: Arc<AtomicI64>) -> Result
         Ok(())
     }))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(durability: Durability) -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pragmas.db");
+        let config = Config::new(&path).durability(durability);
+        let conn = connect(&path, &config).unwrap();
+        make_writer(&conn, &path, &config).unwrap();
+        (folder, conn)
+    }
+
+    fn pragma(conn: &Connection, name: &str) -> i64 {
+        conn.pragma_query_value(None, name, |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_writer_syncs_each_commit_unless_told_otherwise() {
+        let (_folder, full) = opened(Durability::Full);
+        assert_eq!(pragma(&full, "synchronous"), 2);
+        let (_folder, normal) = opened(Durability::Normal);
+        assert_eq!(pragma(&normal, "synchronous"), 1);
+    }
+
+    #[test]
+    fn a_new_file_can_give_space_back_and_minds_its_references() {
+        let (_folder, conn) = opened(Durability::Full);
+        assert_eq!(pragma(&conn, "auto_vacuum"), 2);
+        assert_eq!(pragma(&conn, "foreign_keys"), 1);
+        assert_eq!(pragma(&conn, "wal_autocheckpoint"), 0);
+        assert_eq!(pragma(&conn, "trusted_schema"), 0);
+    }
+
+    #[test]
+    fn a_reader_can_not_write() {
+        let (folder, conn) = opened(Durability::Full);
+        conn.execute_batch("CREATE TABLE a (b)").unwrap();
+        let path = folder.path().join("pragmas.db");
+        let reader = open_reader(&path, &Config::new(&path)).unwrap();
+        reader.pragma_update(None, "query_only", false).unwrap();
+        let error = Error::from(reader.execute("INSERT INTO a VALUES (1)", []).unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    }
 }

@@ -324,10 +324,10 @@ fn prepare(config: &Config) -> Result<(FileLock, PathBuf, rusqlite::Connection)>
     let path = sqlite::resolve(&config.path)?;
     let lock = FileLock::acquire(&path)?;
     backup::clear_partial(&path)?;
-    let conn = sqlite::connect(&path, config)?;
+    let mut conn = sqlite::connect(&path, config)?;
     schema::refuse_unknown(&conn, &path, config)?;
     sqlite::make_writer(&conn, &path, config)?;
-    schema::upgrade(&conn, &path, config)?;
+    schema::upgrade(&mut conn, &path, config)?;
     Ok((lock, path, conn))
 }
 

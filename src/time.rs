@@ -113,8 +113,8 @@ pub fn format(time: DateTime<Utc>) -> String {
 }
 
 /// Reads a time in any spelling that a file may hold: date and time with a blank or a `T` between
-/// them, with or without a fraction of a second, with an offset, `Z`, or neither (which means
-/// UTC). `None` if the text is not a time.
+/// them, with or without seconds and a fraction of them, with an offset, `Z`, or neither (which
+/// means UTC); or a date alone. `None` if the text is not a time.
 ///
 /// ```
 /// use botstore::time::{format, parse};
@@ -126,9 +126,17 @@ pub fn format(time: DateTime<Utc>) -> String {
 /// ```
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    if text.len() < "2026-03-10 15:30:00".len() || !text.is_ascii() {
+    if !text.is_ascii() {
         return None;
     }
+    // A day, or a minute of one, begins at its first second.
+    let padded = match text.len() {
+        10 => format!("{text} 00:00:00"),
+        16 => format!("{text}:00"),
+        19.. => text.to_owned(),
+        _ => return None,
+    };
+    let text = padded.as_str();
     // The fraction is at most digits and a dot, so an offset can only start at a later sign.
     let (clock, offset) = match text[19..].find(['+', '-', 'Z', 'z']) {
         Some(at) => text.split_at(19 + at),
@@ -196,7 +204,8 @@ mod tests {
     fn what_is_not_a_time_is_refused() {
         for text in [
             "",
-            "2026-02-18",
+            "2026-02",
+            "2026-02-18T23",
             "2026-13-01 00:00:00",
             "2026-02-18 23:59:59+99:00",
             "2026-02-18x23:59:59",

@@ -17,7 +17,13 @@ enum Step {
     Ensure(i64),
     Allow(i64, bool),
     Create(u8, i64),
-    Save { session: u8, user: i64, cost: u16, tools: u8, key: Option<u8> },
+    Save {
+        session: u8,
+        user: i64,
+        cost: u16,
+        tools: u8,
+        key: Option<u8>,
+    },
     End(u8, i64),
     Wait(u32),
     Expire(u32),
@@ -124,7 +130,13 @@ impl Model {
                     self.sessions.insert(session, new);
                 }
             }
-            Step::Save { session, user, cost, tools, key } => {
+            Step::Save {
+                session,
+                user,
+                cost,
+                tools,
+                key,
+            } => {
                 self.save(store, session, user, cost, tools, key).await;
             }
             Step::End(session, user_id) => {
@@ -133,7 +145,11 @@ impl Model {
                     user_id,
                 };
                 let answer = store.write(end).await;
-                match self.sessions.get_mut(&session).filter(|s| s.user == user_id) {
+                match self
+                    .sessions
+                    .get_mut(&session)
+                    .filter(|s| s.user == user_id)
+                {
                     Some(session) => {
                         answer.unwrap();
                         session.active = false;
@@ -196,13 +212,17 @@ impl Model {
         if let Some(&first) = key.and_then(|key| self.keys.get(&(user_id, key))) {
             return assert_eq!(answer.unwrap().message_id, first);
         }
-        let owned = self.sessions.get_mut(&session).filter(|s| s.user == user_id);
+        let owned = self
+            .sessions
+            .get_mut(&session)
+            .filter(|s| s.user == user_id);
         let (Some(session), Some(user)) = (owned, self.users.get_mut(&user_id)) else {
             return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
         };
         self.messages += 1;
         assert_eq!(answer.unwrap().message_id, self.messages);
-        self.keys.extend(key.map(|key| ((user_id, key), self.messages)));
+        self.keys
+            .extend(key.map(|key| ((user_id, key), self.messages)));
         self.tools += u64::from(tools);
         session.prompts.push(prompt);
         session.cost += cost;
@@ -217,14 +237,26 @@ impl Model {
         for (&user_id, expected) in &self.users {
             let user = store.read(GetUser { user_id }).await.unwrap().unwrap();
             assert_eq!(user.is_allowed, expected.allowed);
-            assert_eq!(store.read(IsAllowed { user_id }).await.unwrap(), expected.allowed);
+            assert_eq!(
+                store.read(IsAllowed { user_id }).await.unwrap(),
+                expected.allowed
+            );
             assert_eq!(user.message_count, expected.messages);
             assert_eq!(user.session_count, expected.sessions);
             assert_eq!(user.total_cost, expected.cost);
-            let days = costs::UserDailyCosts { user_id, days: 10_000 };
+            let days = costs::UserDailyCosts {
+                user_id,
+                days: 10_000,
+            };
             let days = store.read(days).await.unwrap();
-            assert_eq!(days.iter().map(|day| day.request_count).sum::<u64>(), expected.requests);
-            assert_eq!(days.iter().map(|day| day.daily_cost).sum::<f64>(), expected.spent);
+            assert_eq!(
+                days.iter().map(|day| day.request_count).sum::<u64>(),
+                expected.requests
+            );
+            assert_eq!(
+                days.iter().map(|day| day.daily_cost).sum::<f64>(),
+                expected.spent
+            );
             let stats = store.read(analytics::UserStats { user_id }).await.unwrap();
             assert_eq!(stats.total_messages, expected.messages);
             assert_eq!(stats.total_cost, expected.cost);

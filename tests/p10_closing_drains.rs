@@ -19,7 +19,9 @@ fn numbers_in(path: &Path) -> Vec<i64> {
     assert!(!beside(path, "-wal").exists(), "the log is gone");
     assert!(!beside(path, "-shm").exists());
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut rows = conn.prepare("SELECT number FROM probe ORDER BY number").unwrap();
+    let mut rows = conn
+        .prepare("SELECT number FROM probe ORDER BY number")
+        .unwrap();
     let numbers = rows.query_map([], |row| row.get(0)).unwrap();
     numbers.map(Result::unwrap).collect()
 }
@@ -94,7 +96,9 @@ async fn closing_again_gives_the_same_answer_and_the_file_opens_again() {
     a.unwrap();
     b.unwrap();
     store.close().await.unwrap();
-    let again = Store::open(Config::new(store.path()).schema::<Probe>()).await.unwrap();
+    let again = Store::open(Config::new(store.path()).schema::<Probe>())
+        .await
+        .unwrap();
     assert_eq!(again.read(Numbers).await.unwrap(), [1]);
 }
 
@@ -102,7 +106,9 @@ async fn closing_again_gives_the_same_answer_and_the_file_opens_again() {
 async fn dropping_the_last_handle_closes_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dropped.db");
-    let store = Store::open(Config::new(&path).schema::<Probe>()).await.unwrap();
+    let store = Store::open(Config::new(&path).schema::<Probe>())
+        .await
+        .unwrap();
     let clone = store.clone();
     store.write(Put::new(1)).await.unwrap();
     drop(store);
@@ -129,7 +135,9 @@ impl botstore::Mutation for HoldsTheStore {
 async fn the_last_handle_may_be_dropped_by_an_operation_on_the_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dropped.db");
-    let store = Store::open(Config::new(&path).schema::<Probe>()).await.unwrap();
+    let store = Store::open(Config::new(&path).schema::<Probe>())
+        .await
+        .unwrap();
     let (hold, holding) = common::hold();
     let holding = std::sync::Arc::new(holding);
     let port = store.mutations();

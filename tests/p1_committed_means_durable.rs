@@ -39,8 +39,13 @@ async fn child_that_writes_until_it_is_killed() {
     let Ok(path) = std::env::var("BOTSTORE_TEST_FILE") else {
         return;
     };
-    let first: i64 = std::env::var("BOTSTORE_TEST_FIRST").unwrap().parse().unwrap();
-    let store = Store::open(Config::new(path).schema::<Probe>()).await.unwrap();
+    let first: i64 = std::env::var("BOTSTORE_TEST_FIRST")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let store = Store::open(Config::new(path).schema::<Probe>())
+        .await
+        .unwrap();
     let tasks: Vec<_> = (0..8)
         .map(|caller| {
             let store = store.clone();

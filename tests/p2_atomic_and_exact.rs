@@ -96,7 +96,11 @@ async fn no_update_is_lost_when_everybody_writes_to_the_same_rows() {
     assert_eq!(days[0].daily_cost, 0.125 * saved as f64);
     let (_folder, path) = store.into_file().await.unwrap();
     let conn = Connection::open(path).unwrap();
-    for (table, rows) in [("messages", saved), ("tool_usage", 2 * saved), ("audit_log", saved)] {
+    for (table, rows) in [
+        ("messages", saved),
+        ("tool_usage", 2 * saved),
+        ("audit_log", saved),
+    ] {
         let sql = format!("SELECT count(*) FROM {table}");
         let found: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(found as u64, rows, "{table}");

@@ -7,6 +7,7 @@ use actix::Message;
 use botstore::{ErrorKind, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use common::{Numbers, Put, Then, hold_writer, kind, probe_store, until_in_flight};
 use proptest::prelude::*;
+use std::time::Duration;
 
 /// Sends all of them while the writer is held, so that they make one group; gives their answers.
 async fn as_one_group(store: &Store, puts: Vec<Put>) -> Vec<Result<i64>> {
@@ -30,7 +31,8 @@ async fn as_one_group(store: &Store, puts: Vec<Put>) -> Vec<Result<i64>> {
 
 #[tokio::test]
 async fn neighbours_of_failing_and_panicking_operations_commit() {
-    let store = probe_store(|config| config).await;
+    // Printing a panic takes longer than a group usually may.
+    let store = probe_store(|config| config.max_group_time(Duration::from_secs(1))).await;
     let puts = (0..30).map(|number| {
         Put::then(
             number,
@@ -52,10 +54,8 @@ async fn neighbours_of_failing_and_panicking_operations_commit() {
     let kept: Vec<i64> = (0..30).filter(|number| number % 5 < 3).collect();
     assert_eq!(store.read(Numbers).await.unwrap(), kept);
     let writer = store.health().await.unwrap().writer;
-    assert!(writer.largest_group > 1, "they were in one group");
+    assert!(writer.largest_group >= 30, "they were in one group");
     assert_eq!(writer.panicked, 6);
-    // The held one was in a group of its own or in theirs; there was no other.
-    assert!(writer.groups <= 3, "{} groups", writer.groups);
 }
 
 #[tokio::test]
@@ -214,10 +214,17 @@ async fn no_operation_ends_the_transaction_that_it_shares() {
     ] {
         let wrote = store.write(Forbidden(sql)).await;
         assert_eq!(kind(wrote), ErrorKind::Sql, "{sql}");
-        assert_eq!(kind(store.read(ForbiddenQuery(sql)).await), ErrorKind::Sql, "{sql}");
+        assert_eq!(
+            kind(store.read(ForbiddenQuery(sql)).await),
+            ErrorKind::Sql,
+            "{sql}"
+        );
     }
     let insert = "INSERT INTO probe (number) VALUES (200)";
-    assert_eq!(kind(store.read(ForbiddenQuery(insert)).await), ErrorKind::ReadOnly);
+    assert_eq!(
+        kind(store.read(ForbiddenQuery(insert)).await),
+        ErrorKind::ReadOnly
+    );
     assert_eq!(store.read(Numbers).await.unwrap(), Vec::<i64>::new());
     store.write(Put::new(1)).await.unwrap();
 }
@@ -232,7 +239,11 @@ async fn a_stream_of_failures_and_panics_costs_the_good_ones_nothing_but_time() 
             for step in 0..25 {
                 let number = caller * 1_000 + step;
                 store.write(Put::new(number)).await.unwrap();
-                let then = if step % 2 == 0 { Then::Fail } else { Then::Panic };
+                let then = if step % 2 == 0 {
+                    Then::Fail
+                } else {
+                    Then::Panic
+                };
                 store.write(Put::then(-number - 1, then)).await.unwrap_err();
             }
         });

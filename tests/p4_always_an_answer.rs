@@ -5,7 +5,9 @@ mod common;
 use botstore::rusqlite::Connection;
 use botstore::users::GetUser;
 use botstore::{Config, ErrorKind, Store};
-use common::{Endless, EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until_in_flight};
+use common::{
+    Endless, EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until_in_flight,
+};
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
 
@@ -20,7 +22,16 @@ async fn a_closed_store_says_so() {
     assert_eq!(kind(store.read(Numbers).await), ErrorKind::Closed);
     assert_eq!(kind(store.try_read(Numbers).await), ErrorKind::Closed);
     assert_eq!(kind(store.health().await), ErrorKind::Closed);
-    assert_eq!(kind(store.mutations().send(Put::new(1)).await.unwrap_or_else(|_| Err(closed()))), ErrorKind::Closed);
+    assert_eq!(
+        kind(
+            store
+                .mutations()
+                .send(Put::new(1))
+                .await
+                .unwrap_or_else(|_| Err(closed()))
+        ),
+        ErrorKind::Closed
+    );
     assert_eq!(kind(store.run_due().await), ErrorKind::Closed);
 }
 
@@ -49,7 +60,11 @@ async fn a_query_past_its_deadline_is_interrupted_and_the_reader_goes_on() {
 async fn who_waits_behind_an_endless_query_is_answered_at_the_deadline() {
     let short = Duration::from_millis(100);
     let store = probe_store(|config| config.readers(1).interactive_deadline(short)).await;
-    let (a, b, c) = tokio::join!(store.read(Endless), store.read(Endless), store.read(Numbers));
+    let (a, b, c) = tokio::join!(
+        store.read(Endless),
+        store.read(Endless),
+        store.read(Numbers)
+    );
     assert_eq!(kind(a), ErrorKind::Deadline);
     assert_eq!(kind(b), ErrorKind::Deadline);
     assert_eq!(kind(c), ErrorKind::Deadline);
@@ -100,13 +115,23 @@ async fn a_ruined_file_is_called_corrupt_and_the_advice_is_to_restore() {
 async fn a_file_ruined_while_it_is_open_gives_typed_errors_and_no_wrong_answer() {
     let small = 64 * 1024;
     let store = probe_store(|config| config.cache_bytes(small)).await;
-    store.write(botstore::users::EnsureUser::new(1, Some("ada"))).await.unwrap();
+    store
+        .write(botstore::users::EnsureUser::new(1, Some("ada")))
+        .await
+        .unwrap();
     for number in 0..20_000 / 100 {
-        store.write(common::PutMany { first: number * 100, count: 100 }).await.unwrap();
+        store
+            .write(common::PutMany {
+                first: number * 100,
+                count: 100,
+            })
+            .await
+            .unwrap();
     }
     // Everything is in the file and nothing in the log when it is ruined.
     let conn = Connection::open(store.path()).unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
     drop(conn);
     ruin(store.path());
     let read = store.read(Numbers).await;

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{HoldAnalytics, Numbers, Put, hold, hold_writer, probe_store};
 use botstore::Store;
+use common::{HoldAnalytics, Numbers, Put, hold, hold_writer, probe_store};
 use std::sync::Arc;
 
 #[tokio::test]

@@ -58,7 +58,10 @@ async fn past_the_bound_on_bytes_try_is_overloaded_and_one_larger_than_all_goes_
     until_in_flight(&store, 2).await;
     let health = store.health().await.unwrap();
     assert!(health.writer.in_flight_bytes > MIB * 3 / 4);
-    assert_eq!(kind(store.try_write(saved(MIB / 2)).await), ErrorKind::Overloaded);
+    assert_eq!(
+        kind(store.try_write(saved(MIB / 2)).await),
+        ErrorKind::Overloaded
+    );
     // Small ones still have room.
     let small = tokio::spawn({
         let store = Store::clone(&store);

@@ -26,7 +26,8 @@ async fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
         [],
     )
     .unwrap();
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
     drop(conn);
     let before = bytes(&path);
     let error = Store::open(&path).await.unwrap_err();
@@ -39,7 +40,11 @@ async fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
 async fn a_text_file_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
-    std::fs::write(&path, "Dear diary, today I was opened as a database.\n".repeat(100)).unwrap();
+    std::fs::write(
+        &path,
+        "Dear diary, today I was opened as a database.\n".repeat(100),
+    )
+    .unwrap();
     let before = bytes(&path);
     let error = Store::open(&path).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ForeignFile);
@@ -90,7 +95,11 @@ async fn a_process_killed_in_a_migration_leaves_a_file_that_opens() {
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
     let (_folder, path) = store.into_file().await.unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "child_that_is_killed_in_a_migration"])
+        .args([
+            "--ignored",
+            "--exact",
+            "child_that_is_killed_in_a_migration",
+        ])
         .env("BOTSTORE_TEST_FILE", &path)
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -102,13 +111,18 @@ async fn a_process_killed_in_a_migration_leaves_a_file_that_opens() {
         conn.query_row(sql, [], |row| row.get(0)).ok()
     };
     while step_one() != Some(1) {
-        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
 
-    let store = Store::open(Config::new(&path).schema::<Quick>()).await.unwrap();
+    let store = Store::open(Config::new(&path).schema::<Quick>())
+        .await
+        .unwrap();
     assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
     let steps = store.health().await.unwrap().schemas;
     assert!(steps.iter().any(|s| s.schema == "slow" && s.step == 2));
@@ -130,13 +144,17 @@ async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
     again.close().await.unwrap();
     assert!(copies().is_empty(), "no step, no copy");
 
-    let upgraded = Store::open(Config::new(&path).schema::<Probe>()).await.unwrap();
+    let upgraded = Store::open(Config::new(&path).schema::<Probe>())
+        .await
+        .unwrap();
     upgraded.close().await.unwrap();
     let copies = copies();
     assert_eq!(copies.len(), 1, "{copies:?}");
     assert!(copies[0].to_string_lossy().ends_with("-before-upgrade.db"));
     // The copy is the file as it was: it opens, without the new table.
-    let copy = Store::open(Config::new(&copies[0]).before_upgrade(BeforeUpgrade::Skip)).await.unwrap();
+    let copy = Store::open(Config::new(&copies[0]).before_upgrade(BeforeUpgrade::Skip))
+        .await
+        .unwrap();
     let user = copy.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
     assert_eq!(user.username.as_deref(), Some("ada"));
     let schemas = copy.health().await.unwrap().schemas;

@@ -185,7 +185,11 @@ impl Part {
             .saturating_record(sent.elapsed().as_nanos() as u64);
         let receipt = match answer {
             Ok(receipt) => receipt,
-            Err(error) => return self.complaints.push(format!("interaction {number}: {error}")),
+            Err(error) => {
+                return self
+                    .complaints
+                    .push(format!("interaction {number}: {error}"));
+            }
         };
         if let Some(again) = again {
             self.redelivered += 1;
@@ -235,13 +239,17 @@ impl Part {
             _ => {
                 let page = PageRequest::first(10);
                 let messages = SessionMessages { session_id, page };
-                store.read(messages).await.map(|page| page.items.len() <= 10)
+                store
+                    .read(messages)
+                    .await
+                    .map(|page| page.items.len() <= 10)
             }
         };
         self.reads
             .saturating_record(sent.elapsed().as_nanos() as u64);
         if !matches!(found, Ok(true)) {
-            self.complaints.push(format!("a read of user {user}: {found:?}"));
+            self.complaints
+                .push(format!("a read of user {user}: {found:?}"));
         }
     }
 }

@@ -45,7 +45,10 @@ pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
     );
     println!("file        {}", mib(health.file_bytes));
     if let Some(memory) = peak_memory() {
-        println!("memory      {} at the peak, this program's callers included", mib(memory));
+        println!(
+            "memory      {} at the peak, this program's callers included",
+            mib(memory)
+        );
     }
     println!(
         "\nverified    {} acknowledged, {} found whole in the file",
@@ -59,7 +62,14 @@ pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
     for problem in &found.problems {
         println!("  PROBLEM   {problem}");
     }
-    println!("\n{}", if found.verified() { "OK" } else { "NOT VERIFIED" });
+    println!(
+        "\n{}",
+        if found.verified() {
+            "OK"
+        } else {
+            "NOT VERIFIED"
+        }
+    );
 }
 
 fn line(name: &str, latencies: &Histogram<u64>, seconds: f64) {

@@ -29,7 +29,11 @@ struct Sums {
     cost: f64,
 }
 
-pub(crate) fn compare(path: &Path, args: &Args, run: &Run) -> Result<Found, Box<dyn std::error::Error>> {
+pub(crate) fn compare(
+    path: &Path,
+    args: &Args,
+    run: &Run,
+) -> Result<Found, Box<dyn std::error::Error>> {
     let mut problems = run.complaints.clone();
     for suffix in ["-wal", "-shm"] {
         let mut beside = path.as_os_str().to_owned();
@@ -112,10 +116,18 @@ fn compare_counters(
     for user in 0..args.users {
         let sums = users.get(&user).unwrap_or(&nothing);
         let agrees = counters.query_row([script::user_id(user)], |row| {
-            let counts: [i64; 5] = [row.get(0)?, row.get(2)?, row.get(3)?, row.get(5)?, row.get(6)?];
+            let counts: [i64; 5] = [
+                row.get(0)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(5)?,
+                row.get(6)?,
+            ];
             let costs: [f64; 3] = [row.get(1)?, row.get(4)?, row.get(7)?];
-            Ok(counts == [sums.messages, 1, sums.messages, sums.turns, sums.messages]
-                && costs == [sums.cost; 3])
+            Ok(
+                counts == [sums.messages, 1, sums.messages, sums.turns, sums.messages]
+                    && costs == [sums.cost; 3],
+            )
         })?;
         if !agrees && problems.len() < 20 {
             problems.push(format!(

@@ -19,7 +19,7 @@ use super::request::{Outcome, WriteRequest};
 use crate::error::{Error, ErrorKind};
 use crate::health::Metrics;
 use crate::operation::WriteTx;
-use crate::sqlite::OperationGuard;
+use crate::sqlite::Guard;
 use crate::time::Clock;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub(super) enum Connected {
 
 pub(super) struct Committer<'a> {
     pub(super) conn: &'a Connection,
-    pub(super) guard: &'a OperationGuard,
+    pub(super) guard: &'a Guard,
     pub(super) clock: &'a dyn Clock,
     pub(super) metrics: &'a Metrics,
     pub(super) max_group: usize,

@@ -7,7 +7,7 @@ use super::request::{Outcome, ReadRequest};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, ReadTx};
-use crate::sqlite::{self, OperationGuard, Watchdog};
+use crate::sqlite::{self, Guard, Watchdog};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(super) struct Reader {
 
 pub(super) struct ReadConnection {
     conn: Connection,
-    guard: OperationGuard,
+    guard: Guard,
     watchdog: Watchdog,
 }
 
@@ -53,8 +53,7 @@ impl ReadConnection {
         stop: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let mut conn = sqlite::open_reader(path, config)?;
-        let guard = OperationGuard::default();
-        guard.install(&mut conn)?;
+        let guard = Guard::install(&mut conn, sqlite::is_for_operations)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
         Ok(Self {

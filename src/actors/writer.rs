@@ -7,8 +7,8 @@ use super::group::{Committer, Connected, next_wanted};
 use super::lane::{Bell, Worker};
 use super::request::WriteRequest;
 use crate::config::Config;
-use crate::error::Result;
-use crate::sqlite::{self, OperationGuard};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sqlite::{self, Guard};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -24,6 +24,9 @@ const GATE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long it leaves a log alone that would not start over.
 const RELIEF_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long closing waits for another program to let the log be emptied.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a frame adds to a page in the log: <https://sqlite.org/fileformat2.html#walformat>.
 const FRAME_HEADER_BYTES: u64 = 24;
@@ -61,7 +64,7 @@ pub(super) struct Writer {
 /// The connection and what is watched on it.
 pub(super) struct WriteConnection {
     conn: Connection,
-    guard: OperationGuard,
+    guard: Guard,
     /// Frames in the log after the last commit.
     frames: Arc<AtomicI64>,
     frame_bytes: u64,
@@ -69,8 +72,7 @@ pub(super) struct WriteConnection {
 
 impl WriteConnection {
     pub(super) fn new(mut conn: Connection) -> Result<Self> {
-        let guard = OperationGuard::default();
-        guard.install(&mut conn)?;
+        let guard = Guard::install(&mut conn, sqlite::is_for_operations)?;
         let frames = Arc::new(AtomicI64::new(0));
         sqlite::watch_wal(&mut conn, Arc::clone(&frames))?;
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -187,13 +189,18 @@ impl Handler<Finish> for Writer {
     type Result = ();
 
     fn handle(&mut self, order: Finish, _ctx: &mut Self::Context) {
+        if let Some(open) = &self.connection {
+            // Another program's lock is not waited for past the deadline.
+            let left = order.by.saturating_duration_since(Instant::now());
+            let _ = open.conn.busy_timeout(left.min(self.config.busy_timeout));
+        }
         while Instant::now() < order.by {
             if !self.commit_group() {
                 return;
             }
         }
         while let Some(late) = next_wanted(&self.queue) {
-            late.refuse(crate::Error::closed());
+            late.refuse(Error::closed());
         }
     }
 }
@@ -217,9 +224,15 @@ impl Handler<CloseFile> for Writer {
         let Some(open) = self.connection.take() else {
             return Ok(());
         };
-        // Statistics are a comfort; failing to gather them is no reason not to close well.
-        let _ = sqlite::optimize(&open.conn);
-        sqlite::checkpoint(&open.conn, "TRUNCATE")?;
+        open.conn.busy_timeout(CLOSE_PATIENCE)?;
+        let (busy, ..) = sqlite::checkpoint(&open.conn, "TRUNCATE")?;
+        if busy {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "another program uses the file, so its log stays beside it; nothing is lost, and \
+                 the next opening or closing takes it in",
+            ));
+        }
         // Statements in the cache hold the connection, so they go first.
         open.conn.flush_prepared_statement_cache();
         open.conn.close().map_err(|(_, error)| error)?;

@@ -35,7 +35,15 @@ pub(crate) fn before_upgrade(
         .map_err(|e| Error::io(format_args!("cannot create {}", folder.display()), e))
         .map_err(in_words("no copy was made"))?;
     let stamp = now.format("%Y%m%dT%H%M%S%.6fZ");
-    let finished = folder.join(format!("{stamp}-before-upgrade.db"));
+    // A clock that stands, or was set back, must not cost an older copy its name.
+    let finished = (1..)
+        .map(|n| match n {
+            1 => format!("{stamp}-before-upgrade.db"),
+            n => format!("{stamp}-{n}-before-upgrade.db"),
+        })
+        .map(|name| folder.join(name))
+        .find(|path| !path.exists())
+        .ok_or_else(|| Error::new(ErrorKind::Io, "no name is left for the copy"))?;
     let partial = sqlite::beside(&finished, ".partial");
     copy(conn, &partial).map_err(in_words("no copy could be made"))?;
     verify(conn, &partial).map_err(in_words("the copy did not verify"))?;

@@ -57,8 +57,7 @@ pub(super) fn json(row: &Row<'_>, column: usize) -> Result<Option<Value>> {
         ValueRef::Integer(number) => Some(number.into()),
         ValueRef::Real(number) => Some(number.into()),
         ValueRef::Text(text) | ValueRef::Blob(text) => Some(
-            serde_json::from_slice(text)
-                .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+            serde_json::from_slice(text).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
         ),
     })
 }

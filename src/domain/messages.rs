@@ -246,7 +246,7 @@ impl Query for RecentMessages {
             "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                     duration_ms, error
              FROM messages
-             WHERE timestamp > ?1 AND (timestamp, message_id) < (?2, ?3)
+             WHERE timestamp >= ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
             (Timestamp(since), at, id, rows + 1),
             from_row,

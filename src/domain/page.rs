@@ -121,9 +121,12 @@ pub(super) fn latest() -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The beginning of a span that ends now, drawn to the beginning of all times.
+/// The first instant of a span that ends now: less than `within` ago, as the seed has it, so what
+/// is exactly that old is out.
 pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
-    ago(now, within).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    ago(now, within).map_or(DateTime::<Utc>::MIN_UTC, |start| {
+        start + TimeDelta::microseconds(1)
+    })
 }
 
 /// One page of a list.

@@ -176,7 +176,8 @@ impl Mutation for RevokeUserTokens {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
         tx.execute(
-            "UPDATE user_tokens SET is_active = 0 WHERE user_id = ?1 AND is_active = 1",
+            "UPDATE user_tokens INDEXED BY botstore_tokens_user
+             SET is_active = 0 WHERE user_id = ?1 AND is_active = 1",
             [self.user_id],
         )
     }

@@ -219,7 +219,8 @@ impl Query for UserToolUse {
         let uses = tx.all(
             "SELECT t.id, t.session_id, t.message_id, t.tool_name, t.tool_input, t.timestamp,
                     t.success, t.error_message
-             FROM sessions s CROSS JOIN tool_usage t ON t.session_id = s.session_id
+             FROM sessions s INDEXED BY idx_sessions_user_id
+             CROSS JOIN tool_usage t ON t.session_id = s.session_id
              WHERE s.user_id = ?1 AND (t.timestamp, t.id) < (?2, ?3)
              ORDER BY t.timestamp DESC, t.id DESC LIMIT ?4",
             (self.user_id, at, id, rows + 1),

@@ -9,10 +9,14 @@
 
 mod ledger;
 mod migrate;
+mod plan;
+mod step;
 
 pub(crate) use ledger::steps;
-pub use migrate::{Plan, PlannedStep, apply, plan, rollback};
-pub(crate) use migrate::{refuse_unknown, upgrade};
+pub(crate) use migrate::upgrade;
+pub use migrate::{apply, rollback};
+pub use plan::{Plan, PlannedStep, plan};
+pub(crate) use plan::{all_schemas, refuse_unknown};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};
@@ -119,7 +123,7 @@ impl SchemaDef {
 }
 
 /// Refuses a set of schemas that cannot be told apart in a ledger.
-pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
+fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
     let mut names = BTreeSet::new();
     for schema in schemas {
         let wrong = |why: String| Error::new(ErrorKind::Invalid, why);

@@ -3,14 +3,13 @@
 //! Totals here are sums over messages and tool uses, so they also tell of rows that no counter has
 //! seen. Days are UTC days. They run in the analytics lane.
 
-use super::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog};
+mod dashboards;
+
+pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
+
 use super::columns::{amount, count, day, maybe_time};
-use super::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
-use super::messages::{ChatMessage, UserMessages};
-use super::page::{self, Page, PageRequest};
-use super::sessions::{Session, UserSessions, Which};
+use super::page;
 use super::tools::{ToolStat, ToolStats};
-use super::users::{GetUser, ListUsers, User};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use crate::time::Timestamp;
@@ -89,7 +88,8 @@ impl Query for UserStats {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<UserStatistics> {
         let top_tools = tx.all(
             "SELECT t.tool_name, count(*) AS uses
-             FROM sessions s CROSS JOIN tool_usage t ON t.session_id = s.session_id
+             FROM sessions s INDEXED BY idx_sessions_user_id
+             CROSS JOIN tool_usage t ON t.session_id = s.session_id
              WHERE s.user_id = ?1
              GROUP BY t.tool_name ORDER BY uses DESC, t.tool_name LIMIT ?2",
             (self.user_id, TOP),
@@ -287,113 +287,5 @@ impl Query for TopUsers {
                 })
             },
         )
-    }
-}
-
-/// Everything that a bot shows a user about the user; `None` if unknown. Reads all of the user's
-/// messages and tool uses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Option<UserOverview>>")]
-pub struct UserDashboard {
-    /// The user.
-    pub user_id: i64,
-}
-
-/// The answer to [`UserDashboard`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UserOverview {
-    /// The user.
-    pub user: User,
-    /// The user's statistics.
-    pub stats: UserStatistics,
-    /// The ten sessions last used, ended ones included.
-    pub recent_sessions: Vec<Session>,
-    /// The ten newest messages.
-    pub recent_messages: Vec<ChatMessage>,
-    /// The twenty newest events.
-    pub recent_audit: Vec<AuditEvent>,
-    /// The costs of today and the 30 days before, newest first.
-    pub daily_costs: Vec<DailyCost>,
-}
-
-impl Query for UserDashboard {
-    const LANE: Lane = Lane::Analytics;
-    type Output = Option<UserOverview>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserOverview>> {
-        let user_id = self.user_id;
-        let Some(user) = tx.ask(&GetUser { user_id })? else {
-            return Ok(None);
-        };
-        let sessions = tx.ask(&UserSessions {
-            user_id,
-            which: Which::All,
-            page: PageRequest::first(10),
-        })?;
-        let messages = tx.ask(&UserMessages {
-            user_id,
-            page: PageRequest::first(10),
-        })?;
-        let audit = tx.ask(&UserAuditLog {
-            user_id,
-            filter: EventFilter::default(),
-            page: PageRequest::first(20),
-        })?;
-        Ok(Some(UserOverview {
-            user,
-            stats: tx.ask(&UserStats { user_id })?,
-            recent_sessions: sessions.items,
-            recent_messages: messages.items,
-            recent_audit: audit.items,
-            daily_costs: tx.ask(&UserDailyCosts {
-                user_id,
-                days: DAYS,
-            })?,
-        }))
-    }
-}
-
-/// Everything that a bot shows its admin. Reads all messages and tool uses.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<SystemOverview>")]
-#[serde(default)]
-pub struct AdminDashboard {
-    /// Which page of the users.
-    pub users: PageRequest,
-}
-
-/// The answer to [`AdminDashboard`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SystemOverview {
-    /// Statistics of everybody.
-    pub stats: SystemStatistics,
-    /// A page of the users, those first seen last coming first.
-    pub users: Page<User>,
-    /// The newest events of the last 24 hours, at most 100.
-    pub recent_audit: Vec<AuditEvent>,
-    /// The costs of today and the 30 days before, newest first.
-    pub total_costs: Vec<DayTotal>,
-    /// The hundred tools used most.
-    pub tool_stats: Vec<ToolStat>,
-}
-
-impl Query for AdminDashboard {
-    const LANE: Lane = Lane::Analytics;
-    type Output = SystemOverview;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemOverview> {
-        let audit = tx.ask(&RecentAuditLog {
-            filter: EventFilter::last(DAY, tx.now()),
-            page: PageRequest::first(100),
-        })?;
-        Ok(SystemOverview {
-            stats: tx.ask(&SystemStats)?,
-            users: tx.ask(&ListUsers {
-                page: self.users.clone(),
-            })?,
-            recent_audit: audit.items,
-            total_costs: tx.ask(&TotalCosts { days: DAYS })?,
-            tool_stats: tx.ask(&ToolStats { limit: 100 })?,
-        })
     }
 }

@@ -1,0 +1,157 @@
+//! A bot in the terminal whose memory is the store: it survives a restart, and `kill -9`.
+//!
+//! ```text
+//! cargo run --example bot -- --db bot.db --user 1 --name ada
+//! ```
+//!
+//! The bot is an actor that keeps nothing itself. It asks the store which conversation goes on,
+//! lets a "model" answer, saves the exchange, and only then says the answer.
+
+mod bot;
+mod commands;
+mod model;
+mod operations;
+mod text;
+
+use actix::{Actor, Addr};
+use bot::{Bot, Greet, Said, answer_of};
+use botstore::sessions::ExpireIdle;
+use botstore::users::EnsureUser;
+use botstore::{Config, Result, Store};
+use chrono::Utc;
+use clap::Parser;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A bot in the terminal. Its memory is one SQLite file.
+#[derive(Parser)]
+struct Args {
+    /// The file with the bot's memory; created if it is missing.
+    #[arg(long, default_value = "bot.db")]
+    db: PathBuf,
+    /// Who talks to the bot: the id that a messenger would tell.
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
+    user: i64,
+    /// The user's name.
+    #[arg(long)]
+    name: Option<String>,
+    /// A conversation ends when nothing was said for so many minutes.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    idle_minutes: u32,
+}
+
+#[actix::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bot: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let idle_for = MINUTE * args.idle_minutes;
+    let config = Config::new(&args.db).every(MINUTE, move || ExpireIdle { idle_for });
+    let store = Store::open(config).await?;
+    // What fell idle while no bot was running.
+    store.write(ExpireIdle { idle_for }).await?;
+    let bot = Bot {
+        user_id: args.user,
+        saver: store.mutations().recipient(),
+        store: store.clone(),
+    };
+    tokio::select! {
+        _ = talk(bot.start(), EnsureUser::new(args.user, args.name.as_deref())) => {}
+        () = asked_to_stop() => {}
+    }
+    // Whatever was accepted is committed, and no -wal is left beside the file.
+    store.close().await?;
+    let _ = say("Goodbye. I shall remember.");
+    Ok(())
+}
+
+/// Passes what the user types to the bot, and what the bot answers to the user, until one of them
+/// hangs up.
+async fn talk(bot: Addr<Bot>, user: EnsureUser) -> io::Result<()> {
+    // A messenger has update ids; here it is the time of the start and the number of the line.
+    let started = Utc::now().timestamp_micros();
+    let mut lines = lines_of_stdin();
+    say(&answer_of(bot.send(Greet(user)).await))?;
+    for number in 1.. {
+        if io::stdin().is_terminal() {
+            print!("you> ");
+            io::stdout().flush()?;
+        }
+        let Some(line) = lines.recv().await else {
+            end_prompt();
+            break;
+        };
+        let blank = |c: char| c.is_whitespace() || c.is_control();
+        let text = line.trim_matches(blank).to_owned();
+        match text.as_str() {
+            "" => continue,
+            "/quit" => break,
+            _ => {}
+        }
+        let update_id = format!("{started}-{number}");
+        say(&answer_of(bot.send(Said { text, update_id }).await))?;
+    }
+    Ok(())
+}
+
+/// Reads standard input on a thread of its own: a read that waits must not hold up the actors, and
+/// tokio's would hold up the end of the program until the next key.
+fn lines_of_stdin() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            // What is no UTF-8 becomes �, so that garbage is talked about and not fatal.
+            let text = String::from_utf8_lossy(&line).into_owned();
+            if sender.blocking_send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+/// Prints what the bot says. Control characters are left out: they may come from anywhere.
+fn say(text: &str) -> io::Result<()> {
+    let shown: String = text
+        .chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect();
+    writeln!(io::stdout(), "bot> {}", shown.replace('\n', "\n     "))
+}
+
+/// Ends with Ctrl-C, or when the system asks the program to go.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+    end_prompt();
+}
+
+/// Leaves the line on which the user was asked.
+fn end_prompt() {
+    if io::stdin().is_terminal() {
+        println!();
+    }
+}

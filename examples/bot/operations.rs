@@ -1,0 +1,64 @@
+//! Two changes of the bot's own, made of the crate's: each happens as a whole, or not at all.
+
+use actix::Message;
+use botstore::page::PageRequest;
+use botstore::sessions::{CreateSession, EndSession, Session, UserSessions, Which};
+use botstore::users::{EnsureUser, ListUsers, SetAllowed, User};
+use botstore::{Mutation, Result, WriteTx};
+
+/// Notes who is here. The first user of a new file is allowed to use /admin. An operation of this
+/// bot's own, made of the crate's: all of it happens, or nothing.
+#[derive(Message)]
+#[rtype(result = "Result<User>")]
+pub(crate) struct Welcome(pub(crate) EnsureUser);
+
+impl Mutation for Welcome {
+    type Output = User;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
+        let known = tx.ask(&ListUsers {
+            page: PageRequest::first(1),
+        })?;
+        let mut user = tx.make(&self.0)?;
+        if known.items.is_empty() {
+            tx.make(&SetAllowed {
+                user_id: user.user_id,
+                allowed: true,
+            })?;
+            user.is_allowed = true;
+        }
+        Ok(user)
+    }
+}
+
+/// Ends the user's conversations and begins another.
+#[derive(Message)]
+#[rtype(result = "Result<Session>")]
+pub(crate) struct BeginAnew {
+    pub(crate) user_id: i64,
+    pub(crate) project: String,
+}
+
+impl Mutation for BeginAnew {
+    type Output = Session;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
+        let user_id = self.user_id;
+        let active = tx.ask(&UserSessions {
+            user_id,
+            which: Which::Active,
+            page: PageRequest::default(),
+        })?;
+        for Session { session_id, .. } in active.items {
+            tx.make(&EndSession {
+                session_id,
+                user_id,
+            })?;
+        }
+        tx.make(&CreateSession {
+            session_id: format!("{user_id}-{}", tx.now().timestamp_micros()),
+            user_id,
+            project_path: self.project.clone(),
+        })
+    }
+}

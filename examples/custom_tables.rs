@@ -1,0 +1,237 @@
+//! Tables and operations of your own, in the same file as the store's and with the same promises.
+//!
+//! A bot that reminds its users: a [`Schema`] with two steps, changes, questions, and a schedule
+//! that fires what is due. Runs by itself for about three seconds.
+//!
+//! ```text
+//! cargo run --example custom_tables
+//! ```
+
+use actix::Message;
+use botstore::audit::{EventFilter, LogEvent, UserAuditLog};
+use botstore::page::PageRequest;
+use botstore::schema::{self, Migration, Schema};
+use botstore::time::Timestamp;
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{Config, Error, Mutation, Query, ReadTx, Result, Store, WriteTx};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+/// The tables. The name and the released steps stay as they are for ever; what comes later is
+/// another step.
+struct Reminders;
+
+impl Schema for Reminders {
+    const NAME: &'static str = "reminders";
+
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(
+            1,
+            "reminders",
+            "CREATE TABLE reminders (
+                 reminder_id INTEGER PRIMARY KEY,
+                 user_id     INTEGER NOT NULL,
+                 body        TEXT    NOT NULL,
+                 due_at      TEXT    NOT NULL,
+                 fired_at    TEXT
+             );",
+            "DROP TABLE reminders;",
+        ),
+        // Step 1 forgot to say that the user must be there. SQLite adds that to a table by making
+        // the table anew, hence `rebuilding`: no foreign key is checked meanwhile, all are after.
+        // The SQL is one transaction already, so no BEGIN and no COMMIT.
+        Migration::new(
+            2,
+            "reminders_of_known_users",
+            "CREATE TABLE new_reminders (
+                 reminder_id INTEGER PRIMARY KEY,
+                 user_id     INTEGER NOT NULL REFERENCES users(user_id),
+                 body        TEXT    NOT NULL,
+                 due_at      TEXT    NOT NULL,
+                 fired_at    TEXT
+             );
+             INSERT INTO new_reminders SELECT reminder_id, user_id, body, due_at, fired_at
+             FROM reminders;
+             DROP TABLE reminders;
+             ALTER TABLE new_reminders RENAME TO reminders;
+             CREATE INDEX reminders_waiting ON reminders(due_at) WHERE fired_at IS NULL;",
+            "CREATE TABLE old_reminders (
+                 reminder_id INTEGER PRIMARY KEY,
+                 user_id     INTEGER NOT NULL,
+                 body        TEXT    NOT NULL,
+                 due_at      TEXT    NOT NULL,
+                 fired_at    TEXT
+             );
+             INSERT INTO old_reminders SELECT reminder_id, user_id, body, due_at, fired_at
+             FROM reminders;
+             DROP TABLE reminders;
+             ALTER TABLE old_reminders RENAME TO reminders;",
+        )
+        .rebuilding(),
+    ];
+}
+
+/// Adds a reminder; gives its id.
+#[derive(Message)]
+#[rtype(result = "Result<i64>")]
+struct Remind {
+    user_id: i64,
+    body: String,
+    after: TimeDelta,
+}
+
+impl Mutation for Remind {
+    type Output = i64;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
+        // An error undoes this operation and no other.
+        if self.body.is_empty() {
+            return Err(Error::invalid("body", "must not be empty"));
+        }
+        // `tx.now()` is the store's clock, which tests set. `Timestamp` spells a time as the
+        // store's own tables do, so that texts compare as times.
+        let due_at = Timestamp(tx.now() + self.after);
+        tx.insert(
+            "INSERT INTO reminders (user_id, body, due_at) VALUES (?1, ?2, ?3)",
+            (self.user_id, &self.body, due_at),
+        )
+    }
+}
+
+/// Marks what is due as fired, each with a row in the store's audit log: both, or neither.
+///
+/// It only marks. `apply` may run more than once before its commit, so it must not send anything;
+/// the bot asks for [`Fired`] and sends.
+#[derive(Message)]
+#[rtype(result = "Result<usize>")]
+struct FireDue;
+
+impl Mutation for FireDue {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        let due = tx.all(
+            "SELECT reminder_id, user_id FROM reminders
+             WHERE fired_at IS NULL AND due_at <= ?1 ORDER BY due_at, reminder_id LIMIT 100",
+            [tx.now_text()],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+        )?;
+        for &(reminder_id, user_id) in &due {
+            tx.execute(
+                "UPDATE reminders SET fired_at = ?2 WHERE reminder_id = ?1",
+                (reminder_id, tx.now_text()),
+            )?;
+            // One of the crate's own operations, inside this transaction.
+            tx.make(&LogEvent {
+                user_id,
+                event_type: "reminder_fired".to_owned(),
+                event_data: Some(serde_json::json!({ "reminder_id": reminder_id })),
+                success: true,
+                ip_address: None,
+            })?;
+        }
+        Ok(due.len())
+    }
+}
+
+/// The reminders of a user that have fired, addressed by name.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<String>>")]
+struct Fired {
+    user_id: i64,
+}
+
+impl Query for Fired {
+    type Output = Vec<String>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+        // One of the crate's own questions, on the same snapshot.
+        let user = tx.ask(&GetUser {
+            user_id: self.user_id,
+        })?;
+        let name = user.and_then(|user| user.username).unwrap_or_default();
+        tx.all(
+            "SELECT body, fired_at FROM reminders
+             WHERE user_id = ?1 AND fired_at IS NOT NULL ORDER BY fired_at, reminder_id LIMIT 100",
+            [self.user_id],
+            |row| {
+                let body: String = row.get(0)?;
+                let Timestamp(at) = row.get(1)?;
+                Ok(format!("{}: {name}, {body}", clock_time(at)))
+            },
+        )
+    }
+}
+
+fn clock_time(time: DateTime<Utc>) -> String {
+    time.format("%H:%M:%S").to_string()
+}
+
+#[actix::main]
+async fn main() -> Result<()> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("bot.db");
+
+    // The store's tables come first, so that ours can refer to them. The schedule's last run is
+    // kept in the file: a bot that restarts neither forgets a run nor repeats one.
+    let config = Config::new(&path)
+        .schema::<Reminders>()
+        .every(SECOND, || FireDue);
+
+    // A dry run, for a deployment to print: nothing is changed, no file is created.
+    println!("Opening would apply:");
+    for step in schema::plan(config.clone())?.steps {
+        println!("  {} {:04} {}", step.schema, step.step, step.name);
+    }
+
+    let store = Store::open(config).await?;
+    let user_id = 42;
+    store.write(EnsureUser::new(user_id, Some("ada"))).await?;
+    for (body, seconds) in [("drink some water", 1), ("call your mother", 3600)] {
+        let (body, after) = (body.to_owned(), TimeDelta::seconds(seconds));
+        let remind = Remind {
+            user_id,
+            body,
+            after,
+        };
+        println!("Reminder {} is kept.", store.write(remind).await?);
+    }
+
+    // The foreign key of step 2: nobody is reminded who is not there.
+    let stranger = Remind {
+        user_id: 7,
+        body: "wake up".to_owned(),
+        after: TimeDelta::zero(),
+    };
+    if let Err(error) = store.write(stranger).await {
+        println!("Refused: {error}");
+    }
+
+    println!("At {} we wait …", clock_time(store.now()));
+    let fired = loop {
+        let fired = store.read(Fired { user_id }).await?;
+        if !fired.is_empty() {
+            break fired;
+        }
+        tokio::time::sleep(SECOND / 10).await;
+    };
+    for text in fired {
+        println!("{text}");
+    }
+    let audit = store.read(UserAuditLog {
+        user_id,
+        filter: EventFilter::default(),
+        page: PageRequest::first(10),
+    });
+    for event in audit.await?.items {
+        let data = event.event_data.unwrap_or_default();
+        println!("On record: {} {data}", event.event_type);
+    }
+    store.close().await?;
+
+    // What the newest step did can be taken back, with a verified copy of the file made first.
+    let back = schema::rollback(Config::new(&path), Reminders::NAME, 1)?;
+    println!("Taken back: {back}");
+    Ok(())
+}

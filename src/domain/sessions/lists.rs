@@ -1,0 +1,220 @@
+//! Sessions by the page, and what a user's come to.
+
+use super::{Session, from_row, get};
+use crate::domain::columns::{amount, count};
+use crate::domain::messages::{self, ChatMessage};
+use crate::domain::page::{self, Cursor, Page, PageRequest};
+use crate::domain::tools::{self, ToolUse};
+use crate::error::Result;
+use crate::operation::{Query, ReadTx};
+use actix::Message;
+use serde::{Deserialize, Serialize};
+
+/// Which sessions a list has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// Those that go on.
+    #[default]
+    Active,
+    /// Those that ended, too.
+    All,
+}
+
+/// The sessions of a user, last used first. Sorts the user's sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<Session>>")]
+pub struct UserSessions {
+    /// The user.
+    pub user_id: i64,
+    /// Which of them.
+    pub which: Which,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for UserSessions {
+    type Output = Page<Session>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_text()?;
+        let all = self.which == Which::All;
+        let sessions = tx.all(
+            "SELECT session_id, user_id, project_path, created_at, last_used,
+                    total_cost, total_turns, message_count, is_active
+             FROM sessions INDEXED BY idx_sessions_user_id
+             WHERE user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
+             ORDER BY last_used DESC, session_id DESC LIMIT ?5",
+            (self.user_id, all, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(sessions, rows))
+    }
+}
+
+/// The sessions about a project, of all users, last used first. Sorts the project's sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<Session>>")]
+pub struct ProjectSessions {
+    /// The project, spelled as when the sessions were created.
+    pub project_path: String,
+    /// Which of them.
+    pub which: Which,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for ProjectSessions {
+    type Output = Page<Session>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_text()?;
+        let all = self.which == Which::All;
+        let sessions = tx.all(
+            "SELECT session_id, user_id, project_path, created_at, last_used,
+                    total_cost, total_turns, message_count, is_active
+             FROM sessions INDEXED BY idx_sessions_project_path
+             WHERE project_path = ?1 AND (is_active = 1 OR ?2)
+               AND (last_used, session_id) < (?3, ?4)
+             ORDER BY last_used DESC, session_id DESC LIMIT ?5",
+            (&self.project_path, all, at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(sessions, rows))
+    }
+}
+
+/// The active sessions of all users, last used first. Sorts the active sessions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Page<Session>>")]
+pub struct ActiveSessions {
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Query for ActiveSessions {
+    type Output = Page<Session>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
+        let rows = self.page.rows()?;
+        let (at, id) = self.page.after_text()?;
+        let sessions = tx.all(
+            "SELECT session_id, user_id, project_path, created_at, last_used,
+                    total_cost, total_turns, message_count, is_active
+             FROM sessions INDEXED BY botstore_sessions_active
+             WHERE is_active = 1 AND (last_used, session_id) < (?1, ?2)
+             ORDER BY last_used DESC, session_id DESC LIMIT ?3",
+            (at, id, rows + 1),
+            from_row,
+        )?;
+        Ok(page_of(sessions, rows))
+    }
+}
+
+fn page_of(sessions: Vec<Session>, rows: u32) -> Page<Session> {
+    Page::new(sessions, rows, |session| {
+        Cursor::text(session.last_used, &session.session_id)
+    })
+}
+
+/// What a user's sessions come to. Reads the user's sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<SessionTotals>")]
+pub struct SessionSummary {
+    /// The user.
+    pub user_id: i64,
+}
+
+/// The answer to [`SessionSummary`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionTotals {
+    /// Sessions, ended ones included.
+    pub total_sessions: u64,
+    /// Those that go on.
+    pub active_sessions: u64,
+    /// The sum of their costs, in US dollars.
+    pub total_cost: f64,
+    /// The sum of their message counts.
+    pub total_messages: u64,
+    /// What they are about, in alphabetical order; at most [`page::MAX_LIMIT`].
+    pub projects: Vec<String>,
+}
+
+impl Query for SessionSummary {
+    type Output = SessionTotals;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<SessionTotals> {
+        let projects = tx.all(
+            "SELECT DISTINCT project_path FROM sessions INDEXED BY idx_sessions_user_id
+             WHERE user_id = ?1 ORDER BY project_path LIMIT ?2",
+            (self.user_id, page::MAX_LIMIT),
+            |row| Ok(row.get(0)?),
+        )?;
+        tx.one(
+            "SELECT count(*), total(is_active = 1), sum(total_cost), sum(message_count)
+             FROM sessions INDEXED BY idx_sessions_user_id WHERE user_id = ?1",
+            [self.user_id],
+            |row| {
+                Ok(SessionTotals {
+                    total_sessions: count(row, 0)?,
+                    active_sessions: amount(row, 1)? as u64,
+                    total_cost: amount(row, 2)?,
+                    total_messages: count(row, 3)?,
+                    projects,
+                })
+            },
+        )
+    }
+}
+
+/// A session of a user with its newest messages and tool uses; `None` if unknown, or another
+/// user's. Reads a page of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Option<History>>")]
+pub struct SessionHistory {
+    /// The session.
+    pub session_id: String,
+    /// Whose it must be.
+    pub user_id: i64,
+    /// How many messages, and how many tool uses, at most: from 1, capped at
+    /// [`page::MAX_LIMIT`].
+    pub limit: u32,
+}
+
+/// The answer to [`SessionHistory`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The session.
+    pub session: Session,
+    /// Its messages, newest first.
+    pub messages: Vec<ChatMessage>,
+    /// Its tool uses, newest first.
+    pub tools: Vec<ToolUse>,
+}
+
+impl Query for SessionHistory {
+    type Output = Option<History>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<History>> {
+        let page = PageRequest::first(self.limit);
+        page.rows()?;
+        let Some(session) = get(tx, &self.session_id, self.user_id)? else {
+            return Ok(None);
+        };
+        let messages = tx.ask(&messages::SessionMessages {
+            session_id: self.session_id.clone(),
+            page: page.clone(),
+        })?;
+        let tools = tx.ask(&tools::SessionToolUse {
+            session_id: self.session_id.clone(),
+            page,
+        })?;
+        Ok(Some(History {
+            session,
+            messages: messages.items,
+            tools: tools.items,
+        }))
+    }
+}

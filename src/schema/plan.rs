@@ -1,0 +1,134 @@
+//! What lies between a file and this program.
+
+use super::{SchemaDef, check_definitions, ledger};
+use crate::config::Config;
+use crate::domain;
+use crate::error::Result;
+use crate::operation::ReadTx;
+use crate::sqlite;
+use rusqlite::Connection;
+use std::fmt;
+use std::path::Path;
+
+/// One step that opening the file would apply, or that was applied or taken back.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PlannedStep {
+    /// The schema's name.
+    pub schema: String,
+    /// The number of the step.
+    pub step: u32,
+    /// The name of the step.
+    pub name: String,
+    /// The SQL that is run.
+    pub sql: String,
+}
+
+/// The steps between a file and this program, in the order in which they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<PlannedStep>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.steps.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(
+                f,
+                "{line_end}{} {:04} {}",
+                step.schema, step.step, step.name
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What opening a store with this configuration would apply. Changes nothing, not even when the
+/// file is missing.
+///
+/// # Errors
+/// Those with which [`Store::open`](crate::Store::open) would refuse the file.
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// let plan = botstore::schema::plan("a-file-that-is-not-there.db")?;
+/// assert_eq!(plan.steps[0].schema, "botstore");
+/// # Ok(()) }
+/// ```
+pub fn plan(config: impl Into<Config>) -> Result<Plan> {
+    let config = config.into();
+    config.check()?;
+    let schemas = all_schemas(&config)?;
+    if !config.path.exists() {
+        return pending(&schemas, |_| Ok(0));
+    }
+    let path = sqlite::resolve(&config.path)?;
+    let conn = sqlite::open_to_look(&path, &config)?;
+    let tx = ReadTx::new(&conn, config.clock.now());
+    refuse(&tx, &schemas, &path)?;
+    pending(&schemas, |schema| applied_up_to(&tx, schema))
+}
+
+/// This crate's schema, then the host's.
+pub(crate) fn all_schemas(config: &Config) -> Result<Vec<SchemaDef>> {
+    let mut schemas = vec![SchemaDef::of::<domain::BotSchema>()];
+    schemas.extend(&config.schemas);
+    check_definitions(&schemas)?;
+    Ok(schemas)
+}
+
+/// Refuses a file that is not ours, too new, or applied a step that has changed since. Changes
+/// nothing, so that a refused file stays as it is.
+pub(crate) fn refuse_unknown(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+    let tx = ReadTx::new(conn, config.clock.now());
+    refuse(&tx, &all_schemas(config)?, path)
+}
+
+fn refuse(tx: &ReadTx<'_>, schemas: &[SchemaDef], path: &Path) -> Result<()> {
+    let tables: i64 = tx
+        .one("SELECT count(*) FROM sqlite_schema", [], |row| {
+            Ok(row.get(0)?)
+        })
+        .map_err(|e| sqlite::name_file(e, path))?;
+    if tables == 0 {
+        return Ok(());
+    }
+    let has_ledger = ledger::exists(tx)?;
+    for schema in schemas {
+        if has_ledger {
+            ledger::compare(schema, &ledger::applied(tx, schema.name)?)?;
+        } else {
+            (schema.recognise)(tx).map_err(|e| sqlite::name_file(e, path))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn applied_up_to(tx: &ReadTx<'_>, schema: &SchemaDef) -> Result<u32> {
+    Ok(ledger::applied(tx, schema.name)?
+        .last()
+        .map_or(0, |entry| entry.step))
+}
+
+pub(super) fn pending(
+    schemas: &[SchemaDef],
+    applied_up_to: impl Fn(&SchemaDef) -> Result<u32>,
+) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for schema in schemas {
+        let done = applied_up_to(schema)?;
+        for migration in schema.migrations.iter().filter(|m| m.step > done) {
+            plan.steps.push(PlannedStep {
+                schema: schema.name.to_owned(),
+                step: migration.step,
+                name: migration.name.to_owned(),
+                sql: migration.up.to_owned(),
+            });
+        }
+    }
+    Ok(plan)
+}

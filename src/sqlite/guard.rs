@@ -1,0 +1,119 @@
+//! What is watched while an operation runs: what it does, and for how long.
+
+use crate::error::Result;
+use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
+const STEPS_BETWEEN_CHECKS: i32 = 1_000;
+
+/// Keeps what runs on a connection from doing what it must not.
+///
+/// SQLite asks when a statement is prepared. The store's own statements are prepared while nothing
+/// is guarded, and have texts that no operation's statement has. Checking the SQL's first word
+/// instead was turned down: SQLite's own parser sees through comments and pragma functions.
+pub(crate) struct Guard(Arc<AtomicBool>);
+
+impl Guard {
+    /// Replaces the guard that the connection had.
+    pub(crate) fn install(conn: &mut Connection, may: fn(&AuthAction<'_>) -> bool) -> Result<Self> {
+        let up = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&up);
+        conn.authorizer(Some(move |context: AuthContext<'_>| {
+            if !asked.load(Ordering::Relaxed) || may(&context.action) {
+                Authorization::Allow
+            } else {
+                Authorization::Deny
+            }
+        }))?;
+        Ok(Self(up))
+    }
+
+    /// Runs `guarded` with the guard up.
+    pub(crate) fn during<T>(&self, guarded: impl FnOnce() -> T) -> T {
+        self.0.store(true, Ordering::Relaxed);
+        let _down = Lower(&self.0);
+        guarded()
+    }
+}
+
+struct Lower<'a>(&'a AtomicBool);
+
+impl Drop for Lower<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What an operation may do to its connection without breaking its neighbours.
+pub(crate) fn is_for_operations(action: &AuthAction<'_>) -> bool {
+    match action {
+        AuthAction::Select
+        | AuthAction::Read { .. }
+        | AuthAction::Insert { .. }
+        | AuthAction::Update { .. }
+        | AuthAction::Delete { .. }
+        | AuthAction::Function { .. }
+        | AuthAction::Recursive => true,
+        // What tells of the schema, not what sets something.
+        AuthAction::Pragma { pragma_name, .. } => matches!(
+            *pragma_name,
+            "table_info"
+                | "table_xinfo"
+                | "table_list"
+                | "index_list"
+                | "index_info"
+                | "index_xinfo"
+                | "foreign_key_list"
+                | "data_version"
+        ),
+        _ => false,
+    }
+}
+
+/// Interrupts a query that runs past its deadline, or past the store's.
+#[derive(Clone)]
+pub(crate) struct Watchdog {
+    epoch: Instant,
+    /// Nanoseconds after `epoch`; 0 while no query runs.
+    deadline: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watchdog {
+    /// `stop` ends every query that runs, whatever its deadline.
+    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
+        Self {
+            epoch: Instant::now(),
+            deadline: Arc::default(),
+            stop,
+        }
+    }
+
+    pub(crate) fn install(&self, conn: &mut Connection) -> Result<()> {
+        let watch = self.clone();
+        conn.progress_handler(
+            STEPS_BETWEEN_CHECKS,
+            Some(move || {
+                let deadline = watch.deadline.load(Ordering::Relaxed);
+                deadline != 0
+                    && (watch.stop.load(Ordering::Relaxed)
+                        || watch.epoch.elapsed().as_nanos() as u64 > deadline)
+            }),
+        )?;
+        Ok(())
+    }
+
+    /// Runs `query` with this deadline.
+    pub(crate) fn until<T>(&self, deadline: Instant, query: impl FnOnce() -> T) -> T {
+        let after = deadline.saturating_duration_since(self.epoch).as_nanos();
+        self.deadline
+            .store((after as u64).max(1), Ordering::Relaxed);
+        let answer = query();
+        self.deadline.store(0, Ordering::Relaxed);
+        answer
+    }
+}

@@ -1,0 +1,11 @@
+//! Opening a file that the Python bot left takes it over: no row is lost, every answer is the bot's
+//! own or, where that one was wrong, the right one, and the bot can go on with the file.
+
+mod answers;
+mod histories;
+mod legacy;
+mod refusals;
+mod statistics;
+mod takeover;
+mod windows;
+mod writes_on;

@@ -1,0 +1,305 @@
+//! The promises of `examples/bot`, kept by the built program: its memory outlives it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, SystemTime};
+
+/// Longer than any answer takes; when it has passed, the bot hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/bot`.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("it is in target/PROFILE/deps");
+    let program = profile
+        .join("examples")
+        .join(format!("bot{}", std::env::consts::EXE_SUFFIX));
+    let built = program.metadata().and_then(|data| data.modified()).ok();
+    assert!(
+        built.is_some_and(|built| built >= last_change_of_its_source()),
+        "{} is missing or older than its source: run `cargo build --example bot` with the profile \
+         of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
+        program.display()
+    );
+    program
+}
+
+fn last_change_of_its_source() -> SystemTime {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/bot");
+    let files = folder.read_dir().expect("the example's source");
+    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
+    changes
+        .map(|time| time.expect("a time"))
+        .max()
+        .expect("a file")
+}
+
+fn command(db: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.arg("--db").arg(db).args(more);
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A bot that one talks to.
+struct Bot {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Bot {
+    fn start(db: &Path) -> Self {
+        let mut process = command(db, &["--name", "ada"]).spawn().expect("start");
+        let stdout = process.stdout.take().expect("stdout");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self {
+            stdin: process.stdin.take(),
+            process,
+            lines,
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("it still listens");
+        writeln!(stdin, "{text}").expect("say");
+    }
+
+    /// Waits for a line with this in it.
+    fn hear(&self, expected: &str) -> String {
+        let mut heard = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(expected) => return line,
+                Ok(line) => heard.push(line),
+                Err(_) => panic!("no line with {expected:?}, but {heard:#?}"),
+            }
+        }
+    }
+
+    fn kill(mut self) {
+        // SIGKILL on Unix.
+        self.process.kill().expect("kill");
+        self.process.wait().expect("wait");
+    }
+
+    /// The end of input, as of a closed terminal.
+    fn hang_up(mut self) {
+        drop(self.stdin.take());
+        let status = self.process.wait().expect("wait");
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        // Only a test that failed leaves one running.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Says these lines to a bot and gives all that it printed once it has ended.
+fn conversation(db: &Path, more: &[&str], lines: &[u8]) -> Output {
+    let mut process = command(db, more).spawn().expect("start");
+    // A bot that refuses to start does not listen.
+    let _ = process.stdin.take().expect("stdin").write_all(lines);
+    process.wait_with_output().expect("wait")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("folder")
+}
+
+fn beside(db: &Path, suffix: &str) -> PathBuf {
+    let mut name = db.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[test]
+fn an_answer_that_was_printed_is_there_after_a_kill() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let mut bot = Bot::start(&db);
+    bot.hear("the first one here");
+    bot.say("my roses are red");
+    bot.hear("[message 1,");
+    bot.kill();
+
+    let mut bot = Bot::start(&db);
+    bot.hear("Welcome back, ada");
+    bot.hear("you said: my roses are red");
+    bot.say("/history");
+    bot.hear("you: my roses are red");
+    bot.hear("bot: Your roses are red? Tell me more.");
+    // The killed bot's log holds no number twice.
+    bot.say("and white");
+    bot.hear("[message 2,");
+    bot.hang_up();
+}
+
+#[test]
+fn a_bot_whose_input_ends_leaves_no_log_beside_the_file() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let mut bot = Bot::start(&db);
+    bot.say("hello");
+    bot.hear("[message 1,");
+    assert!(beside(&db, "-wal").exists(), "while it runs there is one");
+    bot.hang_up();
+    assert!(!beside(&db, "-wal").exists());
+    assert!(!beside(&db, "-shm").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bot_that_is_asked_to_stop_says_goodbye_and_leaves_no_log() {
+    for signal in ["-TERM", "-INT"] {
+        let folder = folder();
+        let db = folder.path().join("bot.db");
+        let mut bot = Bot::start(&db);
+        bot.say("hello");
+        bot.hear("[message 1,");
+        let pid = bot.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.expect("kill").success());
+        bot.hear("Goodbye");
+        let status = bot.process.wait().expect("wait");
+        assert!(status.success(), "{signal}: {status}");
+        assert!(!beside(&db, "-wal").exists(), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_bot_on_the_file_is_refused_with_a_sentence_and_the_first_goes_on() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let mut bot = Bot::start(&db);
+    bot.hear("Hello, ada");
+
+    let second = conversation(&db, &["--user", "2"], b"hello\n");
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(stdout(&second), "");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    let first = format!("is open in the store in process {}", bot.process.id());
+    assert!(said.starts_with("bot: ") && said.contains(&first), "{said}");
+    assert!(
+        said.contains("one store writes to a file at a time"),
+        "{said}"
+    );
+
+    bot.say("hello");
+    bot.hear("[message 1,");
+    bot.hang_up();
+}
+
+#[test]
+fn piped_input_gets_answers_only_and_every_command_has_one() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let lines = "hello\n\n   \nWhat is it?\n/history\n/sessions\n/stats\n/admin\n/help\n/dance\n\
+                 /new the garden\n/sessions\n/quit\nnot heard any more\n";
+    let said = stdout(&conversation(&db, &["--name", "ada"], lines.as_bytes()));
+    for expected in [
+        "bot> Hello, ada.",
+        "Hello! What is on your mind?",
+        "[message 2, $0.0006, used Search]",
+        "you: hello",
+        "2 messages in 1 conversation, $0.0009 in all.",
+        "Search       used 1 time",
+        ", allowed\n",
+        "/new [project]",
+        "I do not know /dance.",
+        "A new conversation about the garden.",
+        ", ended\n",
+        "bot> Goodbye.",
+    ] {
+        assert!(said.contains(expected), "no {expected:?} in\n{said}");
+    }
+    assert!(!said.contains("you> "), "a prompt in a pipe:\n{said}");
+    assert!(!said.contains("not heard"), "{said}");
+}
+
+#[test]
+fn whatever_is_typed_the_bot_goes_on() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let mut input = b"\xff\xfe\x1b[31mred\x07\n\0\n\x80\n".to_vec();
+    input.extend(std::iter::repeat_n(b'x', 1_000_000));
+    input.extend_from_slice("\n🦀 日本語\nthe end".as_bytes());
+    let output = conversation(&db, &["--user", "-100"], &input);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("That is 1000000 characters"), "{said}");
+    assert!(said.contains("\"🦀 日本語\": please go on."), "{said}");
+    assert!(said.contains("\"the end\": please go on."), "{said}");
+    assert!(
+        !said.contains('\u{1b}'),
+        "the terminal's own codes are not passed on"
+    );
+}
+
+#[test]
+fn only_an_allowed_user_sees_the_admin_page_and_the_attempt_is_on_record() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    conversation(&db, &["--name", "ada"], b"hello\n");
+    let said = stdout(&conversation(&db, &["--user", "2"], b"/admin\n"));
+    assert!(said.contains("/admin is not for you"), "{said}");
+    assert!(said.contains("here that is ada."), "{said}");
+    let conn = botstore::rusqlite::Connection::open(&db).expect("open");
+    let refused: (i64, bool) = conn
+        .query_row(
+            "SELECT user_id, success FROM audit_log WHERE event_type = 'admin_refused'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .expect("one row");
+    assert_eq!(refused, (2, false));
+}
+
+#[test]
+fn a_save_that_fails_is_apologised_for_and_the_bot_goes_on() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let mut bot = Bot::start(&db);
+    bot.say("hello");
+    bot.hear("[message 1,");
+    // Another program makes saving impossible, after the session was counted up.
+    let conn = botstore::rusqlite::Connection::open(&db).expect("open");
+    conn.execute_batch(
+        "CREATE TRIGGER no_more BEFORE INSERT ON messages
+         BEGIN SELECT raise(ABORT, 'no more messages'); END",
+    )
+    .expect("trigger");
+    bot.say("is this lost?");
+    bot.hear("Sorry, that did not work, and nothing was changed.");
+    bot.hear("SaveInteraction: no more messages");
+    conn.execute_batch("DROP TRIGGER no_more").expect("drop");
+    drop(conn);
+    bot.say("and now?");
+    bot.hear("[message 2,");
+    bot.say("/sessions");
+    let row = bot.hear("this and that");
+    assert!(
+        row.contains("        2 "),
+        "two messages are counted: {row}"
+    );
+    bot.hang_up();
+}
