@@ -7,3 +7,7 @@ pub mod architecture {}
 /// Daily life with a store: opening, upgrading, taking over a Python bot's file.
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
+
+/// The first page of the repository.
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -39,7 +39,7 @@
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`] | messages of your own |
 //! | [`schema`] | tables of your own, migrations, rollback |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
-//! | [`testing`] | a temporary store and a clock to set (feature `testing`) |
+//! | `testing` | a temporary store and a clock to set (feature `testing`) |
 //! | [`guide`] | architecture and operations |
 
 #![forbid(unsafe_code)]

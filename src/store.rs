@@ -284,6 +284,10 @@ fn run(
     } = match hired {
         Ok(staff) => staff,
         Err(error) => {
+            // Ends the threads of those who had started.
+            system.block_on(async { actix::System::current().stop() });
+            let _ = system.run();
+            drop(lock);
             let _ = started.send(Err(error));
             return;
         }

@@ -38,8 +38,9 @@ pub(crate) struct Run {
 /// One caller's part.
 struct Part {
     receipts: Vec<(u64, Receipt)>,
-    writes: Histogram<u64>,
-    reads: Histogram<u64>,
+    /// Latencies in nanoseconds.
+    writes: Vec<u64>,
+    reads: Vec<u64>,
     redelivered: u64,
     refused: u64,
     complaints: Vec<String>,
@@ -100,8 +101,12 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
         complaints: Vec::new(),
     };
     for part in parts {
-        run.writes.add(part.writes)?;
-        run.reads.add(part.reads)?;
+        part.writes
+            .iter()
+            .for_each(|&nanos| run.writes.saturating_record(nanos));
+        part.reads
+            .iter()
+            .for_each(|&nanos| run.reads.saturating_record(nanos));
         run.redelivered += part.redelivered;
         run.refused += part.refused;
         run.complaints.extend(part.complaints);
@@ -144,8 +149,8 @@ async fn call(shared: Arc<Shared>, caller: u32) -> Part {
     let args = &shared.args;
     let mut part = Part {
         receipts: Vec::new(),
-        writes: latencies(),
-        reads: latencies(),
+        writes: Vec::new(),
+        reads: Vec::new(),
         redelivered: 0,
         refused: 0,
         complaints: Vec::new(),
@@ -181,8 +186,7 @@ impl Part {
 
         let sent = Instant::now();
         let answer = store.write(interaction).await;
-        self.writes
-            .saturating_record(sent.elapsed().as_nanos() as u64);
+        self.writes.push(sent.elapsed().as_nanos() as u64);
         let receipt = match answer {
             Ok(receipt) => receipt,
             Err(error) => {
@@ -245,8 +249,7 @@ impl Part {
                     .map(|page| page.items.len() <= 10)
             }
         };
-        self.reads
-            .saturating_record(sent.elapsed().as_nanos() as u64);
+        self.reads.push(sent.elapsed().as_nanos() as u64);
         if !matches!(found, Ok(true)) {
             self.complaints
                 .push(format!("a read of user {user}: {found:?}"));

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the last checkpoint did.
@@ -41,6 +41,8 @@ pub(super) struct Checkpointer {
     pub(super) path: PathBuf,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) conn: Option<Connection>,
+    /// Held by whoever runs a checkpoint: SQLite lets one at a time, and turns the other away.
+    pub(super) turn: Arc<Mutex<()>>,
     /// True from the order to the end of the work, so that there is one order at a time.
     pub(super) ordered: Arc<AtomicBool>,
 }
@@ -55,6 +57,7 @@ impl Checkpointer {
             Some(conn) => conn,
             none => none.insert(sqlite::open_checkpointer(&self.path)?),
         };
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let (_busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
         note(&self.dispatch, frames, copied, started);

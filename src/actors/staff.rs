@@ -15,7 +15,7 @@ use actix::{Actor, Addr, Arbiter, Recipient};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::ThreadId;
 
 /// Everybody who works for a store, and the threads they are on.
@@ -58,11 +58,13 @@ pub(crate) fn hire(
     };
 
     let ordered = Arc::new(AtomicBool::new(false));
+    let turn = Arc::new(Mutex::new(()));
     let checkpointer = {
         let actor = Checkpointer {
             path: path.to_owned(),
             dispatch: Arc::clone(&dispatch),
             conn: None,
+            turn: Arc::clone(&turn),
             ordered: Arc::clone(&ordered),
         };
         Checkpointer::start_in_arbiter(&thread()?, |_| actor)
@@ -76,6 +78,7 @@ pub(crate) fn hire(
             gate: Arc::clone(&gate),
             checkpointer: checkpointer.clone().recipient(),
             checkpoint_ordered: ordered,
+            checkpoint_turn: turn,
             connection: Some(WriteConnection::new(conn)?),
             careful: 0,
             relief_not_before: None,

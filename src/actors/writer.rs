@@ -12,8 +12,8 @@ use crate::sqlite::{self, Guard};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Groups between two looks at the mailbox, so that orders do not starve behind mutations.
@@ -56,6 +56,7 @@ pub(super) struct Writer {
     pub(super) gate: Arc<Gate>,
     pub(super) checkpointer: Recipient<Checkpoint>,
     pub(super) checkpoint_ordered: Arc<AtomicBool>,
+    pub(super) checkpoint_turn: Arc<Mutex<()>>,
     pub(super) connection: Option<WriteConnection>,
     pub(super) careful: u32,
     pub(super) relief_not_before: Option<Instant>,
@@ -148,6 +149,11 @@ impl Writer {
         if bytes >= self.config.wal_ceiling_bytes
             && self.relief_not_before.is_none_or(|then| now >= then)
         {
+            // When the checkpointer is at work, what it leaves will be less.
+            let _turn = self
+                .checkpoint_turn
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let emptied = relieve(&open.conn, &self.gate, &self.dispatch);
             self.relief_not_before = (!emptied).then(|| now + RELIEF_PAUSE);
         }

@@ -1,9 +1,9 @@
 //! The copy before an upgrade.
 
 use crate::support::*;
+use botstore::Config;
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::schema;
-use botstore::Config;
 use std::path::{Path, PathBuf};
 
 fn copies(file: &File) -> Vec<PathBuf> {

@@ -1,8 +1,8 @@
 //! Files and schemas that this program must not touch.
 
 use crate::support::*;
-use botstore::schema::{self, Migration, Schema};
 use botstore::ErrorKind;
+use botstore::schema::{self, Migration, Schema};
 
 struct ChangedPets;
 
