@@ -167,10 +167,7 @@ impl Bot {
     /// Saves the exchange; when that fails for a reason that may pass, once more. The idempotency
     /// key sees to it that it is never there twice.
     async fn save(&self, exchange: SaveInteraction) -> Result<Receipt> {
-        let send = |exchange| async {
-            let gone = |_| Err(Error::new(ErrorKind::Closed, "the store is closed"));
-            self.saver.send(exchange).await.unwrap_or_else(gone)
-        };
+        let send = |exchange| async { self.saver.send(exchange).await? };
         match send(exchange.clone()).await {
             Err(error) if error.is_transient() => send(exchange).await,
             saved => saved,
