@@ -1,5 +1,6 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
+use crate::domain::BotSchema;
 use crate::error::{Error, Result};
 use crate::operation::Mutation;
 use crate::schedule::Schedule;
@@ -100,7 +101,8 @@ impl Config {
             mmap_bytes: 0,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
             clock: Arc::new(SystemClock),
-            schemas: Vec::new(),
+            // This crate's own tables are one schema like another.
+            schemas: vec![SchemaDef::of::<BotSchema>()],
             schedules: Vec::new(),
         }
     }
@@ -324,7 +326,7 @@ impl Config {
             64 * 1024,
             16 * 1024 * MIB as usize,
         )?;
-        schema::all_schemas(self)?;
+        schema::check_definitions(&self.schemas)?;
         for schedule in &self.schedules {
             within("interval", schedule.interval(), s(1), Duration::MAX)?;
         }

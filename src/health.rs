@@ -1,10 +1,11 @@
 //! What a store tells of itself, and the counters behind it.
 
-use crate::actors::CheckpointReport;
 use crate::error::{Error, ErrorKind};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// The state of a store. Asking costs two file sizes and one point read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +29,20 @@ pub struct Health {
     pub last_checkpoint: Option<CheckpointReport>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
+}
+
+/// What the last checkpoint did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointReport {
+    /// When it ended, by the store's clock.
+    pub at: DateTime<Utc>,
+    /// Frames (pages) in the log when it ran.
+    pub frames: i64,
+    /// How many of them are in the file now. Fewer than `frames` when a reader still needed the
+    /// state before them, or more came in meanwhile.
+    pub copied: i64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// Counters since opening, and the load now.

@@ -61,13 +61,13 @@ mod store;
 pub mod testing;
 pub mod time;
 
-pub use actors::{CheckpointReport, MutationPort, QueryPort};
+pub use actors::{MutationPort, QueryPort};
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{
     analytics, audit, costs, interactions, messages, page, sessions, tokens, tools, users,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use health::{Health, ReaderHealth, SchemaStep, WriterHealth};
+pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 pub use rusqlite;
 pub use store::Store;

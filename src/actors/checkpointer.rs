@@ -3,29 +3,14 @@
 
 use super::Dispatch;
 use crate::error::Result;
+use crate::health::CheckpointReport;
 use crate::sqlite;
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// What the last checkpoint did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointReport {
-    /// When it ended, by the store's clock.
-    pub at: DateTime<Utc>,
-    /// Frames (pages) in the log when it ran.
-    pub frames: i64,
-    /// How many of them are in the file now. Fewer than `frames` when a reader still needed the
-    /// state before them, or more came in meanwhile.
-    pub copied: i64,
-    /// How long it took.
-    pub took: Duration,
-}
+use std::time::Instant;
 
 /// "The log is long enough to be worth copying."
 #[derive(Message)]

@@ -1,11 +1,10 @@
 //! The way in: takes an operation, waits for room, queues it, and waits for the answer.
 
-use super::checkpointer::CheckpointReport;
 use super::lane::Lane;
 use super::request::{self, Permit, ReadRequest, WriteRequest};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::Metrics;
+use crate::health::{CheckpointReport, Metrics};
 use crate::operation::{self, Mutation, Query};
 use crate::time::Clock;
 use chrono::{DateTime, Utc};

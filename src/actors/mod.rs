@@ -23,7 +23,6 @@ mod staff;
 mod supervisor;
 mod writer;
 
-pub use checkpointer::CheckpointReport;
 pub(crate) use dispatch::Dispatch;
 pub use ports::{MutationPort, QueryPort};
 pub(crate) use staff::{Staff, hire};

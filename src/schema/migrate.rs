@@ -1,6 +1,6 @@
 //! Brings a file to the steps that this program knows, or back.
 
-use super::plan::{Plan, PlannedStep, all_schemas, applied_up_to, pending, refuse_unknown};
+use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
 use super::step::{Rebuild, Stepper, transaction};
 use super::{SchemaDef, ledger};
 use crate::backup;
@@ -15,8 +15,6 @@ use std::path::Path;
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = config.into();
     config.check()?;
-    // Before there is a file.
-    all_schemas(&config)?;
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
     let mut conn = sqlite::connect(&path, &config)?;
@@ -77,12 +75,12 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
 
 /// Applies what is missing, after a backup if the file holds anything; gives what it did.
 pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Result<Plan> {
-    let schemas = all_schemas(config)?;
+    let schemas = &config.schemas;
     let (todo, has_tables) = {
         let tx = ReadTx::new(conn, config.clock.now());
         let has_tables = "SELECT count(*) > 0 FROM sqlite_schema";
         (
-            pending(&schemas, |schema| applied_up_to(&tx, schema))?,
+            pending(schemas, |schema| applied_up_to(&tx, schema))?,
             tx.one(has_tables, [], |row| Ok(row.get::<_, bool>(0)?))?,
         )
     };
@@ -90,7 +88,7 @@ pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Re
         backup::before_upgrade(conn, path, config.clock.now())?;
     }
     if !todo.steps.is_empty() {
-        apply_steps(&schemas, conn, config)?;
+        apply_steps(schemas, conn, config)?;
     }
     transaction(conn, config, |tx| {
         schemas.iter().try_for_each(|schema| (schema.opened)(tx))

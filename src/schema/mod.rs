@@ -15,8 +15,8 @@ mod step;
 pub(crate) use ledger::steps;
 pub(crate) use migrate::upgrade;
 pub use migrate::{apply, rollback};
+pub(crate) use plan::refuse_unknown;
 pub use plan::{Plan, PlannedStep, plan};
-pub(crate) use plan::{all_schemas, refuse_unknown};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};
@@ -123,7 +123,7 @@ impl SchemaDef {
 }
 
 /// Refuses a set of schemas that cannot be told apart in a ledger.
-fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
+pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
     let mut names = BTreeSet::new();
     for schema in schemas {
         let wrong = |why: String| Error::new(ErrorKind::Invalid, why);

@@ -1,8 +1,7 @@
 //! What lies between a file and this program.
 
-use super::{SchemaDef, check_definitions, ledger};
+use super::{SchemaDef, ledger};
 use crate::config::Config;
-use crate::domain;
 use crate::error::Result;
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -62,30 +61,22 @@ impl fmt::Display for Plan {
 pub fn plan(config: impl Into<Config>) -> Result<Plan> {
     let config = config.into();
     config.check()?;
-    let schemas = all_schemas(&config)?;
+    let schemas = &config.schemas;
     if !config.path.exists() {
-        return pending(&schemas, |_| Ok(0));
+        return pending(schemas, |_| Ok(0));
     }
     let path = sqlite::resolve(&config.path)?;
     let conn = sqlite::open_to_look(&path, &config)?;
     let tx = ReadTx::new(&conn, config.clock.now());
-    refuse(&tx, &schemas, &path)?;
-    pending(&schemas, |schema| applied_up_to(&tx, schema))
-}
-
-/// This crate's schema, then the host's.
-pub(crate) fn all_schemas(config: &Config) -> Result<Vec<SchemaDef>> {
-    let mut schemas = vec![SchemaDef::of::<domain::BotSchema>()];
-    schemas.extend(&config.schemas);
-    check_definitions(&schemas)?;
-    Ok(schemas)
+    refuse(&tx, schemas, &path)?;
+    pending(schemas, |schema| applied_up_to(&tx, schema))
 }
 
 /// Refuses a file that is not ours, too new, or applied a step that has changed since. Changes
 /// nothing, so that a refused file stays as it is.
 pub(crate) fn refuse_unknown(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
     let tx = ReadTx::new(conn, config.clock.now());
-    refuse(&tx, &all_schemas(config)?, path)
+    refuse(&tx, &config.schemas, path)
 }
 
 fn refuse(tx: &ReadTx<'_>, schemas: &[SchemaDef], path: &Path) -> Result<()> {
