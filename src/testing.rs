@@ -20,8 +20,9 @@
 //! # Ok(()) }
 //! ```
 
-use crate::{Config, Error, Result, Store, time::Clock};
+use crate::{Config, Error, ReadTx, Result, Store, WriteTx, schema, sqlite, time::Clock};
 use chrono::{DateTime, TimeZone, Utc};
+use rusqlite::Connection;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,5 +121,64 @@ impl Deref for TestStore {
 
     fn deref(&self) -> &Store {
         &self.store
+    }
+}
+
+/// The same operations on one plain connection, without actors, groups or queues: for the unit
+/// test of a host's own operation, and as the ceiling that benchmarks compare with.
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// use botstore::{testing::Plain, users};
+///
+/// let plain = Plain::open(|config| config)?;
+/// let user = plain.write(|tx| tx.make(&users::EnsureUser::new(1, None)))?;
+/// assert_eq!(user.user_id, 1);
+/// # Ok(()) }
+/// ```
+pub struct Plain {
+    conn: Connection,
+    clock: Arc<dyn Clock>,
+    _folder: TempDir,
+}
+
+impl Plain {
+    /// A new file in a temporary folder, opened and migrated with these settings.
+    pub fn open(configure: impl FnOnce(Config) -> Config) -> Result<Self> {
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("cannot make a temporary folder", e))?;
+        let config = configure(Config::new(folder.path().join("plain.db")));
+        config.check()?;
+        let path = sqlite::resolve(&config.path)?;
+        let mut conn = sqlite::connect(&path, &config)?;
+        sqlite::make_writer(&conn, &path, &config)?;
+        schema::upgrade(&mut conn, &path, &config)?;
+        Ok(Self {
+            conn,
+            clock: Arc::clone(&config.clock),
+            _folder: folder,
+        })
+    }
+
+    /// Runs `work` in one transaction and commits it, or rolls it back when it fails.
+    pub fn write<T>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work(&WriteTx::new(&self.conn, self.clock.now()));
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.conn.execute_batch(end)?;
+        done
+    }
+
+    /// Runs `work` in one read transaction.
+    pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.conn.execute_batch("BEGIN")?;
+        let done = work(&ReadTx::new(&self.conn, self.clock.now()));
+        self.conn.execute_batch("COMMIT")?;
+        done
+    }
+
+    /// The connection, for settings that a benchmark varies.
+    pub fn connection(&self) -> &Connection {
+        &self.conn
     }
 }

@@ -1,0 +1,302 @@
+//! What nobody should send.
+
+use crate::support::{ADA, BOB, MICRO, changes_nothing, populated, refused, survives_json};
+use botstore::audit::{EventFilter, RecentAuditLog};
+use botstore::costs::{AddCost, UserDailyCosts};
+use botstore::interactions::{SaveInteraction, SweepKeys};
+use botstore::messages::{RecentMessages, SaveMessage, SessionMessages, UserMessages};
+use botstore::page::{Cursor, PageRequest};
+use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, SaveSession};
+use botstore::testing::TestStore;
+use botstore::tokens::{IssueToken, UserTokens};
+use botstore::tools::{RecordToolUse, SessionToolUse, ToolCall};
+use botstore::users::{EnsureUser, GetUser, ListUsers};
+use botstore::{Error, ErrorKind};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn any_id_of_a_user_will_do() {
+    let store = TestStore::open().await.expect("a store");
+    for user_id in [i64::MIN, -1, 0, i64::MAX] {
+        assert_eq!(store.read(GetUser { user_id }).await.expect("a read"), None);
+        let made = store.write(EnsureUser::new(user_id, None)).await;
+        survives_json(&made.expect("a user"));
+        let session_id = user_id.to_string();
+        let create = CreateSession {
+            session_id: session_id.clone(),
+            user_id,
+            project_path: "/".to_owned(),
+        };
+        store.write(create).await.expect("a session");
+        let save = SaveInteraction {
+            user_id,
+            session_id,
+            cost: 0.5,
+            idempotency_key: Some("k".to_owned()),
+            ..SaveInteraction::default()
+        };
+        store.write(save).await.expect("a receipt");
+        let issue = IssueToken {
+            user_id,
+            expires_in: None,
+        };
+        store.write(issue).await.expect("a token");
+        let page = PageRequest::default();
+        let days = 0;
+        let costs = store.read(UserDailyCosts { user_id, days }).await;
+        assert_eq!(costs.expect("costs")[0].daily_cost, 0.5);
+        let messages = UserMessages {
+            user_id,
+            page: page.clone(),
+        };
+        assert_eq!(store.read(messages).await.expect("a page").items.len(), 1);
+        let tokens = UserTokens { user_id, page };
+        assert_eq!(store.read(tokens).await.expect("a page").items.len(), 1);
+    }
+    let mut request = PageRequest::first(1);
+    for expected in [i64::MAX, 0, -1, i64::MIN] {
+        let page = store
+            .read(ListUsers {
+                page: request.clone(),
+            })
+            .await;
+        let page = page.expect("a page");
+        assert_eq!(page.items[0].user_id, expected);
+        let Some(next) = page.next else { break };
+        request = request.after(next);
+    }
+}
+
+#[tokio::test]
+async fn an_amount_is_a_finite_number_of_dollars_from_nothing_to_a_billion() {
+    let store = populated().await;
+    let session_id = "ada-1".to_owned();
+    let interaction = |cost| SaveInteraction {
+        user_id: ADA,
+        session_id: session_id.clone(),
+        cost,
+        ..SaveInteraction::default()
+    };
+    let message = |cost| SaveMessage {
+        user_id: ADA,
+        session_id: session_id.clone(),
+        cost,
+        ..SaveMessage::default()
+    };
+    let session = |total_cost| SaveSession {
+        session_id: session_id.clone(),
+        user_id: ADA,
+        project_path: "/".to_owned(),
+        total_cost,
+        total_turns: 0,
+        message_count: 0,
+    };
+    for cost in [
+        f64::NAN,
+        -f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        -1e-300,
+        -5.0,
+        1e9 * 1.000_001,
+        f64::MAX,
+    ] {
+        let kind = ErrorKind::Invalid;
+        refused(&store, interaction(cost), kind, "cost").await;
+        refused(&store, message(cost), kind, "cost").await;
+        refused(&store, AddCost { user_id: ADA, cost }, kind, "cost").await;
+        refused(&store, session(cost), kind, "total_cost").await;
+    }
+    for cost in [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 1e9] {
+        store.write(interaction(cost)).await.expect("a receipt");
+        store.write(message(cost)).await.expect("an id");
+        let day = AddCost { user_id: ADA, cost };
+        store.write(day).await.expect("a day");
+        let saved = store.write(session(cost)).await.expect("a session");
+        assert_eq!(saved.total_cost, cost);
+        let page = PageRequest::first(2);
+        let kept = store.read(UserMessages { user_id: ADA, page }).await;
+        assert!(kept.expect("a page").items.iter().all(|m| m.cost == cost));
+    }
+}
+
+#[tokio::test]
+async fn any_span_of_time_will_do() {
+    let store = populated().await;
+    let save = SaveInteraction {
+        user_id: ADA,
+        session_id: "ada-1".to_owned(),
+        idempotency_key: Some("k".to_owned()),
+        ..SaveInteraction::default()
+    };
+    store.write(save).await.expect("a receipt");
+    store.clock().advance(MICRO);
+    let century = Duration::from_secs(100 * 366 * 24 * 3600);
+    for span in [
+        Duration::MAX,
+        Duration::from_secs(i64::MAX as u64),
+        century * 1_000,
+        century * 30,
+    ] {
+        let expired = changes_nothing(&store, ExpireIdle { idle_for: span }).await;
+        let swept = changes_nothing(&store, SweepKeys { older_than: span }).await;
+        assert_eq!((expired, swept), (0, 0));
+        let page = PageRequest::default();
+        let recent = RecentMessages {
+            within: span,
+            page: page.clone(),
+        };
+        assert_eq!(store.read(recent).await.expect("a page").items.len(), 1);
+        let filter = EventFilter::last(span, store.now());
+        let recent = RecentAuditLog { filter, page };
+        assert_eq!(store.read(recent).await.expect("a page").items.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_may_say_anything_and_the_list_stays_whole() {
+    let store = populated().await;
+    for text in [
+        "",
+        ".",
+        ":",
+        "1",
+        "a.1",
+        "1.",
+        "1.a",
+        "1.9223372036854775808",
+        "9e9.1",
+        "NaN:s",
+        "1.1;",
+        " 1.1",
+    ] {
+        let error = text.parse::<Cursor>().expect_err(text);
+        assert_eq!(
+            (error.kind(), error.field()),
+            (ErrorKind::Invalid, Some("after"))
+        );
+        let json = json!({ "limit": 3, "after": text });
+        assert!(
+            serde_json::from_value::<PageRequest>(json).is_err(),
+            "{text}"
+        );
+    }
+    // Well-formed, of a time that no file has.
+    for (text, rows) in [
+        ("-99999999999999999.1", 0),
+        ("0.0", 0),
+        ("8000000000000000000.1", 2),
+    ] {
+        let page = PageRequest::first(3).after(text.parse().expect(text));
+        let users = store.read(ListUsers { page }).await.expect("a page");
+        assert_eq!(users.items.len(), rows, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_empty_or_unknown_finds_nothing() {
+    let store = populated().await;
+    for session_id in ["", " ada-1", "ADA-1", "ada-1\u{0}", "ada-%"] {
+        let (session_id, page) = (session_id.to_owned(), PageRequest::default());
+        let messages = SessionMessages {
+            session_id: session_id.clone(),
+            page: page.clone(),
+        };
+        assert!(store.read(messages).await.expect("a page").items.is_empty());
+        let tools = SessionToolUse {
+            session_id: session_id.clone(),
+            page,
+        };
+        assert!(store.read(tools).await.expect("a page").items.is_empty());
+        let get = GetSession {
+            session_id: session_id.clone(),
+            user_id: ADA,
+        };
+        assert_eq!(store.read(get).await.expect("a read"), None);
+        let end = EndSession {
+            session_id: session_id.clone(),
+            user_id: ADA,
+        };
+        refused(&store, end, ErrorKind::NotFound, "session_id").await;
+        let call = ToolCall::new("LS");
+        let record = RecordToolUse {
+            session_id,
+            message_id: None,
+            call,
+        };
+        refused(&store, record, ErrorKind::NotFound, "session_id").await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_never_tells_what_was_said() {
+    const SAID: &str = "SAID-IN-CONFIDENCE";
+    let store = populated().await;
+    let said = || Some(SAID.to_owned());
+    let save = |change: &dyn Fn(&mut SaveInteraction)| {
+        let mut save = SaveInteraction {
+            user_id: ADA,
+            session_id: "ada-1".to_owned(),
+            prompt: SAID.to_owned(),
+            response: said(),
+            error: said(),
+            tools: vec![ToolCall::new("T").input(json!(SAID)).failed(SAID)],
+            ..SaveInteraction::default()
+        };
+        change(&mut save);
+        save
+    };
+    let mut errors: Vec<Error> = Vec::new();
+    for (kind, field, wrong) in [
+        (ErrorKind::NotFound, "user_id", save(&|s| s.user_id = 404)),
+        (
+            ErrorKind::NotFound,
+            "session_id",
+            save(&|s| s.session_id = "bob-1".to_owned()),
+        ),
+        (
+            ErrorKind::Invalid,
+            "session_id",
+            save(&|s| s.session_id.clear()),
+        ),
+        (ErrorKind::Invalid, "cost", save(&|s| s.cost = f64::NAN)),
+        (
+            ErrorKind::Invalid,
+            "duration_ms",
+            save(&|s| s.duration_ms = Some(u64::MAX)),
+        ),
+        (
+            ErrorKind::Invalid,
+            "tool_name",
+            save(&|s| s.tools[0].tool_name.clear()),
+        ),
+        (
+            ErrorKind::Invalid,
+            "idempotency_key",
+            save(&|s| s.idempotency_key = Some(String::new())),
+        ),
+    ] {
+        errors.push(refused(&store, wrong, kind, field).await);
+    }
+    let elsewhere = SaveMessage {
+        user_id: BOB,
+        session_id: "ada-1".to_owned(),
+        prompt: SAID.to_owned(),
+        response: said(),
+        error: said(),
+        ..SaveMessage::default()
+    };
+    errors.push(refused(&store, elsewhere, ErrorKind::NotFound, "session_id").await);
+    store.close().await.expect("closed");
+    errors.push(store.write(save(&|_| ())).await.expect_err("closed"));
+    for error in errors {
+        let mut told = format!("{error} {error:?} {error:#?}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            told += &format!(" {cause} {cause:?}");
+            source = cause.source();
+        }
+        assert!(!told.contains("CONFIDENCE"), "{told}");
+    }
+}

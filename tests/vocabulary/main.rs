@@ -1,0 +1,19 @@
+//! The vocabulary, message by message, through the public door: what each promises in its doc,
+//! what it refuses, and that what it refuses changes nothing.
+
+mod analytics;
+mod audit;
+mod bad_input;
+mod costs;
+mod dashboards;
+mod injections;
+mod interactions;
+mod messages;
+mod opening;
+mod plans;
+mod session_lists;
+mod sessions;
+mod support;
+mod tokens;
+mod tools;
+mod users;

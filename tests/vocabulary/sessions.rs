@@ -1,0 +1,332 @@
+use crate::support::{
+    ADA, BOB, HOUR, MICRO, STRANGER, changes_nothing, not_answered, populated, refused,
+    survives_json, user,
+};
+use botstore::ErrorKind::{Conflict, Invalid, NotFound};
+use botstore::interactions::SaveInteraction;
+use botstore::page::PageRequest;
+use botstore::sessions::{
+    ActiveSessions, CreateSession, EndSession, ExpireIdle, GetSession, ProjectSessions,
+    SaveSession, Session, SessionHistory, SessionSummary, SessionTotals, UserSessions, Which,
+};
+use botstore::testing::TestStore;
+use botstore::tools::ToolCall;
+use botstore::users::User;
+
+pub(crate) fn create(session_id: &str, user_id: i64, project_path: &str) -> CreateSession {
+    CreateSession {
+        session_id: session_id.to_owned(),
+        user_id,
+        project_path: project_path.to_owned(),
+    }
+}
+
+pub(crate) fn save(session_id: &str, user_id: i64) -> SaveSession {
+    SaveSession {
+        session_id: session_id.to_owned(),
+        user_id,
+        project_path: "/srv/saved".to_owned(),
+        total_cost: 1.5,
+        total_turns: 7,
+        message_count: 3,
+    }
+}
+
+pub(crate) fn end(session_id: &str, user_id: i64) -> EndSession {
+    EndSession {
+        session_id: session_id.to_owned(),
+        user_id,
+    }
+}
+
+async fn get(store: &TestStore, session_id: &str, user_id: i64) -> Option<Session> {
+    let session_id = session_id.to_owned();
+    let get = GetSession {
+        session_id,
+        user_id,
+    };
+    store.read(get).await.expect("a read")
+}
+
+pub(crate) async fn active(store: &TestStore) -> Vec<String> {
+    let page = store.read(ActiveSessions::default()).await.expect("a page");
+    page.items.into_iter().map(|s| s.session_id).collect()
+}
+
+#[tokio::test]
+async fn a_new_session_is_active_and_counts_on_its_user() {
+    let store = populated().await;
+    let (ada, bob) = (user(&store, ADA).await, user(&store, BOB).await);
+    assert_eq!(ada.session_count, 1);
+    store.clock().advance(HOUR);
+    let created = store.write(create("s", ADA, "/srv/api")).await;
+    let expected = Session {
+        session_id: "s".to_owned(),
+        user_id: ADA,
+        project_path: "/srv/api".to_owned(),
+        created_at: store.now(),
+        last_used: store.now(),
+        total_cost: 0.0,
+        total_turns: 0,
+        message_count: 0,
+        is_active: true,
+    };
+    assert_eq!(created.expect("a session"), expected);
+    assert_eq!(get(&store, "s", ADA).await, Some(expected));
+    let expected = User {
+        session_count: 2,
+        ..ada
+    };
+    assert_eq!(user(&store, ADA).await, expected);
+    assert_eq!(user(&store, BOB).await, bob);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_created_changes_nothing() {
+    let store = populated().await;
+    let id = "session_id";
+    refused(&store, create("ada-1", ADA, "/x"), Conflict, id).await;
+    // Whoever has it.
+    refused(&store, create("bob-1", ADA, "/x"), Conflict, id).await;
+    refused(&store, create("s", STRANGER, "/x"), NotFound, "user_id").await;
+    refused(&store, create("", ADA, "/x"), Invalid, id).await;
+    refused(&store, create("s", ADA, ""), Invalid, "project_path").await;
+    // One that has ended keeps its id.
+    store.write(end("ada-1", ADA)).await.expect("an end");
+    refused(&store, create("ada-1", ADA, "/x"), Conflict, id).await;
+}
+
+#[tokio::test]
+async fn the_session_of_another_user_is_as_good_as_none() {
+    let store = populated().await;
+    assert!(get(&store, "bob-1", BOB).await.is_some());
+    for id in ["bob-1", "none"] {
+        assert_eq!(get(&store, id, ADA).await, None);
+        refused(&store, end(id, ADA), NotFound, "session_id").await;
+        let history = SessionHistory {
+            session_id: id.to_owned(),
+            user_id: ADA,
+            limit: 10,
+        };
+        assert_eq!(store.read(history).await.expect("a read"), None);
+    }
+    let error = refused(&store, save("bob-1", ADA), NotFound, "session_id").await;
+    let sentence = r#"SaveSession: there is no session "bob-1" of this user (not found)"#;
+    assert_eq!(error.to_string(), sentence);
+}
+
+#[tokio::test]
+async fn saving_a_session_that_is_new_creates_it_and_counts_it_once() {
+    let store = populated().await;
+    let saved = store.write(save("s", ADA)).await.expect("a session");
+    let expected = Session {
+        session_id: "s".to_owned(),
+        user_id: ADA,
+        project_path: "/srv/saved".to_owned(),
+        created_at: store.now(),
+        last_used: store.now(),
+        total_cost: 1.5,
+        total_turns: 7,
+        message_count: 3,
+        is_active: true,
+    };
+    assert_eq!(saved, expected);
+    assert_eq!(get(&store, "s", ADA).await, Some(expected));
+    assert_eq!(user(&store, ADA).await.session_count, 2);
+    changes_nothing(&store, save("s", ADA)).await;
+}
+
+#[tokio::test]
+async fn saving_a_session_replaces_its_totals_and_wakes_it() {
+    let store = populated().await;
+    let before = get(&store, "ada-1", ADA).await.expect("a session");
+    let ada = user(&store, ADA).await;
+    store.write(save("ada-1", ADA)).await.expect("a session");
+    store.write(end("ada-1", ADA)).await.expect("an end");
+    store.clock().advance(HOUR);
+    let mut second = save("ada-1", ADA);
+    // Replaced, not added; they may even go down.
+    (second.total_cost, second.total_turns, second.message_count) = (0.25, 2, 1);
+    let saved = store.write(second).await.expect("a session");
+    let expected = Session {
+        last_used: store.now(),
+        total_cost: 0.25,
+        total_turns: 2,
+        message_count: 1,
+        is_active: true,
+        // It keeps the path that it has.
+        ..before
+    };
+    assert_eq!(saved, expected);
+    assert_eq!(get(&store, "ada-1", ADA).await, Some(expected));
+    assert_eq!(user(&store, ADA).await, ada);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_saved_changes_nothing() {
+    let store = populated().await;
+    for (id, user_id) in [("s", STRANGER), ("ada-1", STRANGER)] {
+        refused(&store, save(id, user_id), NotFound, "user_id").await;
+    }
+    refused(&store, save("", ADA), Invalid, "session_id").await;
+    let mut pathless = save("ada-1", ADA);
+    pathless.project_path.clear();
+    refused(&store, pathless, Invalid, "project_path").await;
+    for total_cost in [-0.01, f64::NAN, f64::INFINITY] {
+        let mut wrong = save("ada-1", ADA);
+        wrong.total_cost = total_cost;
+        refused(&store, wrong, Invalid, "total_cost").await;
+    }
+    for total in [u64::MAX, i64::MAX as u64] {
+        let mut wrong = save("ada-1", ADA);
+        wrong.total_turns = total;
+        refused(&store, wrong, Invalid, "total_turns").await;
+        let mut wrong = save("s", ADA);
+        wrong.message_count = total;
+        refused(&store, wrong, Invalid, "message_count").await;
+    }
+}
+
+#[tokio::test]
+async fn the_greatest_totals_can_still_be_counted_on() {
+    let store = populated().await;
+    for id in ["ada-1", "s", "t"] {
+        let mut great = save(id, ADA);
+        great.total_turns = 1_000_000_000_000;
+        great.message_count = 1_000_000_000_000;
+        store.write(great).await.expect("a session");
+    }
+    let message = SaveInteraction {
+        user_id: ADA,
+        session_id: "s".to_owned(),
+        turns: u32::MAX,
+        ..SaveInteraction::default()
+    };
+    store.write(message).await.expect("a message");
+    let session = get(&store, "s", ADA).await.expect("a session");
+    assert_eq!(session.message_count, 1_000_000_000_001);
+    assert_eq!(session.total_turns, 1_000_000_000_000 + 4_294_967_295);
+    let totals = store.read(SessionSummary { user_id: ADA }).await;
+    assert_eq!(totals.expect("totals").total_messages, 3_000_000_000_001);
+}
+
+#[tokio::test]
+async fn ending_a_session_again_changes_nothing() {
+    let store = populated().await;
+    let before = get(&store, "ada-1", ADA).await.expect("a session");
+    store.clock().advance(HOUR);
+    store.write(end("ada-1", ADA)).await.expect("an end");
+    let expected = Session {
+        is_active: false,
+        ..before
+    };
+    assert_eq!(get(&store, "ada-1", ADA).await, Some(expected));
+    store.clock().advance(HOUR);
+    changes_nothing(&store, end("ada-1", ADA)).await;
+    assert_eq!(active(&store).await, ["bob-1"]);
+}
+
+#[tokio::test]
+async fn a_summary_adds_up_the_sessions_of_one_user() {
+    let store = populated().await;
+    for (id, path) in [("s", "/b"), ("t", "/a"), ("u", "/b")] {
+        let session = SaveSession {
+            project_path: path.to_owned(),
+            ..save(id, ADA)
+        };
+        store.write(session).await.expect("a session");
+    }
+    store.write(end("t", ADA)).await.expect("an end");
+    let summary = async |user_id| {
+        store
+            .read(SessionSummary { user_id })
+            .await
+            .expect("totals")
+    };
+    let expected = SessionTotals {
+        total_sessions: 4,
+        active_sessions: 3,
+        total_cost: 4.5,
+        total_messages: 9,
+        projects: ["/a", "/b", "/srv/project"].map(str::to_owned).to_vec(),
+    };
+    assert_eq!(summary(ADA).await, expected);
+    survives_json(&expected);
+    assert_eq!(summary(STRANGER).await, SessionTotals::default());
+}
+
+#[tokio::test]
+async fn a_history_is_the_session_with_its_newest_messages_and_tool_uses() {
+    let store = populated().await;
+    for prompt in ["one", "two", "three"] {
+        for (user_id, session_id) in [(ADA, "ada-1"), (BOB, "bob-1")] {
+            let exchange = SaveInteraction {
+                user_id,
+                session_id: session_id.to_owned(),
+                prompt: prompt.to_owned(),
+                tools: vec![ToolCall::new(format!("{prompt} a")), ToolCall::new(prompt)],
+                ..SaveInteraction::default()
+            };
+            store.write(exchange).await.expect("a receipt");
+        }
+    }
+    let ask = |limit| SessionHistory {
+        session_id: "ada-1".to_owned(),
+        user_id: ADA,
+        limit,
+    };
+    let history = store.read(ask(2)).await.expect("a read").expect("one");
+    assert_eq!(
+        Some(&history.session),
+        get(&store, "ada-1", ADA).await.as_ref()
+    );
+    let prompts: Vec<_> = history.messages.iter().map(|m| m.prompt.as_str()).collect();
+    assert_eq!(prompts, ["three", "two"]);
+    let tools: Vec<_> = history.tools.iter().map(|t| t.tool_name.as_str()).collect();
+    assert_eq!(tools, ["three", "three a"]);
+    survives_json(&history);
+    let whole = store
+        .read(ask(u32::MAX))
+        .await
+        .expect("a read")
+        .expect("one");
+    assert_eq!((whole.messages.len(), whole.tools.len()), (3, 6));
+    not_answered(&store, ask(0), "limit").await;
+}
+
+#[tokio::test]
+async fn messages_about_sessions_survive_json() {
+    let page = PageRequest::first(5).after("1773156600000000:s.1:2".parse().expect("a cursor"));
+    survives_json(&create("s", ADA, "/srv"));
+    survives_json(&save("s", ADA));
+    survives_json(&end("s", ADA));
+    survives_json(&ExpireIdle {
+        idle_for: HOUR + MICRO,
+    });
+    survives_json(&SessionSummary { user_id: ADA });
+    survives_json(&ActiveSessions { page: page.clone() });
+    let user_sessions = UserSessions {
+        user_id: ADA,
+        which: Which::All,
+        page: page.clone(),
+    };
+    survives_json(&user_sessions);
+    let json = serde_json::to_value(&user_sessions).expect("JSON");
+    assert_eq!(json["which"], "all");
+    assert_eq!(json["page"]["after"], "1773156600000000:s.1:2");
+    survives_json(&ProjectSessions {
+        project_path: "/srv".to_owned(),
+        which: Which::Active,
+        page,
+    });
+    let session_id = "s".to_owned();
+    survives_json(&GetSession {
+        session_id: session_id.clone(),
+        user_id: ADA,
+    });
+    survives_json(&SessionHistory {
+        session_id,
+        user_id: ADA,
+        limit: 3,
+    });
+}
