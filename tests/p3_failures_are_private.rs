@@ -54,7 +54,8 @@ async fn neighbours_of_failing_and_panicking_operations_commit() {
     let kept: Vec<i64> = (0..30).filter(|number| number % 5 < 3).collect();
     assert_eq!(store.read(Numbers).await.unwrap(), kept);
     let writer = store.health().await.unwrap().writer;
-    assert!(writer.largest_group >= 30, "they were in one group");
+    // Those up to the first that had to be undone, and then all the others.
+    assert!(writer.largest_group >= 20, "they were in one group");
     assert_eq!(writer.panicked, 6);
 }
 
@@ -154,7 +155,8 @@ impl Query for PanickingQuery {
 #[tokio::test]
 async fn a_panic_in_drop_or_in_a_query_ends_no_actor() {
     let store = probe_store(|config| config.readers(1)).await;
-    let _ = store.write(DropBomb(PanicsOnDrop)).await;
+    // It is committed, and answered so, whatever its remains do.
+    store.write(DropBomb(PanicsOnDrop)).await.unwrap();
     for number in 0..20 {
         assert_eq!(kind(store.read(PanickingQuery).await), ErrorKind::Panicked);
         store.write(Put::new(number)).await.unwrap();

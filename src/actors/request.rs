@@ -50,7 +50,7 @@ struct Pending<O, T> {
     deadline: Instant,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl<O, T> Pending<O, T> {
@@ -80,15 +80,26 @@ impl<O, T> Pending<O, T> {
         self.outcome.as_ref()?.as_ref().err()
     }
 
-    fn finish(mut self: Box<Self>, error: Option<Error>) {
-        // The answer, if nobody takes it, and the operation are dropped here: a host's `Drop` may
-        // panic too.
+    /// Gives up the operation and its room, and only then answers: so who has the answer of the
+    /// last request in flight finds room for the next.
+    fn finish(self: Box<Self>, error: Option<Error>) {
+        let Self {
+            operation,
+            outcome,
+            reply,
+            permit,
+            ..
+        } = *self;
+        // A host's `Drop` may panic too: that of the operation, and that of an answer which nobody
+        // takes.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(operation)));
+        drop(permit);
         let _ = catch_unwind(AssertUnwindSafe(move || {
             let outcome = match error {
                 Some(error) => Err(error),
-                None => self.outcome.take().unwrap_or_else(|| Err(Error::closed())),
+                None => outcome.unwrap_or_else(|| Err(Error::closed())),
             };
-            let _ = self.reply.send(outcome);
+            let _ = reply.send(outcome);
         }));
     }
 }
@@ -172,7 +183,7 @@ fn pending<O, T>(
         deadline,
         outcome: None,
         reply,
-        _permit: permit,
+        permit,
     });
     (request, answer)
 }
