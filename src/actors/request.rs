@@ -82,14 +82,14 @@ impl<O, T> Pending<O, T> {
 
     /// Gives up the operation and its room, and only then answers: so who has the answer of the
     /// last request in flight finds room for the next.
-    fn finish(self: Box<Self>, error: Option<Error>) {
+    fn finish(self, error: Option<Error>) {
         let Self {
             operation,
             outcome,
             reply,
             permit,
             ..
-        } = *self;
+        } = self;
         // A host's `Drop` may panic too: that of the operation, and that of an answer which nobody
         // takes.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(operation)));
@@ -118,11 +118,11 @@ impl<M: Mutation> WriteRequest for Pending<M, M::Output> {
     }
 
     fn answer(self: Box<Self>) {
-        self.finish(None);
+        (*self).finish(None);
     }
 
     fn refuse(self: Box<Self>, error: Error) {
-        self.finish(Some(error.in_operation(M::name())));
+        (*self).finish(Some(error.in_operation(M::name())));
     }
 }
 
@@ -144,11 +144,11 @@ impl<Q: Query> ReadRequest for Pending<Q, Q::Output> {
     }
 
     fn answer(self: Box<Self>) {
-        self.finish(None);
+        (*self).finish(None);
     }
 
     fn refuse(self: Box<Self>, error: Error) {
-        self.finish(Some(error.in_operation(Q::name())));
+        (*self).finish(Some(error.in_operation(Q::name())));
     }
 }
 
