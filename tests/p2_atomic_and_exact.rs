@@ -38,10 +38,11 @@ fn interaction(user_id: i64) -> SaveInteraction {
     }
 }
 
-/// Every row of every table, as one text.
+/// Every row of every table but the ledger, as one text.
 fn dump(path: &std::path::Path) -> String {
     let conn = Connection::open(path).unwrap();
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'
+                  AND name <> 'botstore_ledger' ORDER BY name";
     let mut text = String::new();
     let mut tables = conn.prepare(tables).unwrap();
     let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();

@@ -26,12 +26,9 @@ impl Schema for Probe {
 
 /// A store with the table, otherwise as configured.
 pub async fn probe_store(configure: impl FnOnce(Config) -> Config) -> TestStore {
-    let store = TestStore::open_with(|config| configure(config.schema::<Probe>()))
+    TestStore::open_with(|config| configure(config.schema::<Probe>()))
         .await
-        .expect("a new store opens");
-    // The supervisor's first look is over, so that nothing but the test has requests in flight.
-    store.run_due().await.expect("it is open");
-    store
+        .expect("a new store opens")
 }
 
 /// What happens to a [`Put`] after it has written its row.
