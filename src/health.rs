@@ -69,8 +69,8 @@ pub struct WriterHealth {
     pub largest_group: u64,
     /// How many transactions had 1, 2, 3–4, 5–8, 9–16 … mutations.
     pub group_sizes: Vec<u64>,
-    /// How often the log was at its ceiling and the writer stopped to have it emptied.
-    pub log_reliefs: u64,
+    /// How often the log was copied to its end, so that it starts over.
+    pub log_restarts: u64,
     /// The last error that came from the file or the disk and not from a message.
     pub last_error: Option<String>,
 }
@@ -108,7 +108,7 @@ pub(crate) struct Metrics {
     reruns: AtomicU64,
     largest_group: AtomicU64,
     group_sizes: [AtomicU64; SIZE_CLASSES],
-    log_reliefs: AtomicU64,
+    log_restarts: AtomicU64,
     reconnects: AtomicU64,
     last_error: Mutex<Option<String>>,
     /// Whether the last transaction was lost to the disk.
@@ -145,8 +145,8 @@ impl Metrics {
         self.reruns.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn count_relief(&self) {
-        self.log_reliefs.fetch_add(1, Relaxed);
+    pub(crate) fn count_log_restart(&self) {
+        self.log_restarts.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn count_reconnect(&self) {
@@ -197,7 +197,7 @@ impl Metrics {
             reruns: self.reruns.load(Relaxed),
             largest_group: self.largest_group.load(Relaxed),
             group_sizes: self.group_sizes.iter().map(|n| n.load(Relaxed)).collect(),
-            log_reliefs: self.log_reliefs.load(Relaxed),
+            log_restarts: self.log_restarts.load(Relaxed),
             last_error: self
                 .last_error
                 .lock()

@@ -135,7 +135,8 @@ impl Deref for TestStore {
 /// # fn main() -> botstore::Result<()> {
 /// use botstore::{testing::Plain, users};
 ///
-/// let plain = Plain::open(|config| config)?;
+/// let folder = tempfile::tempdir().unwrap();
+/// let plain = Plain::open(folder.path().join("plain.db"))?;
 /// let user = plain.write(|tx| tx.make(&users::EnsureUser::new(1, None)))?;
 /// assert_eq!(user.user_id, 1);
 /// # Ok(()) }
@@ -143,15 +144,12 @@ impl Deref for TestStore {
 pub struct Plain {
     conn: Connection,
     clock: Arc<dyn Clock>,
-    _folder: TempDir,
 }
 
 impl Plain {
-    /// A new file in a temporary folder, opened and migrated with these settings.
-    pub fn open(configure: impl FnOnce(Config) -> Config) -> Result<Self> {
-        let folder =
-            tempfile::tempdir().map_err(|e| Error::io("cannot make a temporary folder", e))?;
-        let config = configure(Config::new(folder.path().join("plain.db")));
+    /// Opens and migrates a file with the settings of a store's writer.
+    pub fn open(config: impl Into<Config>) -> Result<Self> {
+        let config = config.into();
         config.check()?;
         let path = sqlite::resolve(&config.path)?;
         let mut conn = sqlite::connect(&path, &config)?;
@@ -160,7 +158,6 @@ impl Plain {
         Ok(Self {
             conn,
             clock: Arc::clone(&config.clock),
-            _folder: folder,
         })
     }
 
@@ -173,12 +170,9 @@ impl Plain {
         done
     }
 
-    /// Runs `work` in one read transaction.
+    /// Runs `work` without a transaction of its own, so each statement sees its own snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.conn.execute_batch("BEGIN")?;
-        let done = work(&ReadTx::new(&self.conn, self.clock.now()));
-        self.conn.execute_batch("COMMIT")?;
-        done
+        work(&ReadTx::new(&self.conn, self.clock.now()))
     }
 
     /// The connection, for settings that a benchmark varies.

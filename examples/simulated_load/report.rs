@@ -38,10 +38,10 @@ pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
     );
     println!("            {}", sizes(&writer.group_sizes));
     println!(
-        "log         {} at its largest, {} at the end; emptied {} times by the writer",
+        "log         {} at its largest, {} at the end; started over {} times",
         mib(run.wal_peak),
         mib(health.wal_bytes),
-        writer.log_reliefs
+        writer.log_restarts
     );
     println!("file        {}", mib(health.file_bytes));
     if let Some(memory) = peak_memory() {

@@ -2,14 +2,15 @@
 //! commit waits for it.
 
 use super::Dispatch;
+use super::wal::Signals;
 use crate::error::Result;
 use crate::health::CheckpointReport;
 use crate::sqlite;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 /// "The log is long enough to be worth copying."
@@ -26,10 +27,7 @@ pub(super) struct Checkpointer {
     pub(super) path: PathBuf,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) conn: Option<Connection>,
-    /// Held by whoever runs a checkpoint: SQLite lets one at a time, and turns the other away.
-    pub(super) turn: Arc<Mutex<()>>,
-    /// True from the order to the end of the work, so that there is one order at a time.
-    pub(super) ordered: Arc<AtomicBool>,
+    pub(super) signals: Arc<Signals>,
 }
 
 impl Actor for Checkpointer {
@@ -42,7 +40,8 @@ impl Checkpointer {
             Some(conn) => conn,
             none => none.insert(sqlite::open_checkpointer(&self.path)?),
         };
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.signals.turn.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let (_busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
         note(&self.dispatch, frames, copied, started);
@@ -74,7 +73,7 @@ impl Handler<Checkpoint> for Checkpointer {
             tracing::warn!(%error, "checkpoint failed");
             self.conn = None;
         }
-        self.ordered.store(false, Ordering::Release);
+        self.signals.ordered.store(false, Ordering::Release);
     }
 }
 

@@ -21,6 +21,7 @@ mod reader;
 mod request;
 mod staff;
 mod supervisor;
+mod wal;
 mod writer;
 
 pub(crate) use dispatch::Dispatch;

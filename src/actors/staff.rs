@@ -7,6 +7,7 @@ use super::lane::{self, Bell};
 use super::ports::{MutationPort, QueryPort};
 use super::reader::{ReadConnection, Reader};
 use super::supervisor::{Crew, Outcome, Supervisor};
+use super::wal::{Signals, WalKeeper};
 use super::writer::{WriteConnection, Writer};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use actix::{Actor, Addr, Arbiter, Recipient};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
 
 /// Everybody who works for a store, and the threads they are on.
@@ -57,15 +58,13 @@ pub(crate) fn hire(
         Ok::<_, Error>(handle)
     };
 
-    let ordered = Arc::new(AtomicBool::new(false));
-    let turn = Arc::new(Mutex::new(()));
+    let signals = Arc::new(Signals::default());
     let checkpointer = {
         let actor = Checkpointer {
             path: path.to_owned(),
             dispatch: Arc::clone(&dispatch),
             conn: None,
-            turn: Arc::clone(&turn),
-            ordered: Arc::clone(&ordered),
+            signals: Arc::clone(&signals),
         };
         Checkpointer::start_in_arbiter(&thread()?, |_| actor)
     };
@@ -75,13 +74,15 @@ pub(crate) fn hire(
             config: config.clone(),
             dispatch: Arc::clone(&dispatch),
             queue: writer_end.remove(0),
-            gate: Arc::clone(&gate),
-            checkpointer: checkpointer.clone().recipient(),
-            checkpoint_ordered: ordered,
-            checkpoint_turn: turn,
+            wal: WalKeeper::new(
+                checkpointer.clone().recipient(),
+                signals,
+                Arc::clone(&gate),
+                Arc::clone(&dispatch),
+                config,
+            ),
             connection: Some(WriteConnection::new(conn)?),
             careful: 0,
-            relief_not_before: None,
         };
         Writer::start_in_arbiter(&thread()?, |_| actor)
     };

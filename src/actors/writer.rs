@@ -1,29 +1,22 @@
 //! The actor that owns the only connection that writes.
 
 use super::Dispatch;
-use super::checkpointer::{self, Checkpoint};
-use super::gate::Gate;
 use super::group::{Committer, Connected, next_wanted};
 use super::lane::{Bell, Worker};
 use super::request::WriteRequest;
+use super::wal::WalKeeper;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite::{self, Guard};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Groups between two looks at the mailbox, so that orders do not starve behind mutations.
 const GROUPS_PER_BELL: usize = 16;
-
-/// How long the writer lets point reads end when the log must start over.
-const GATE_PATIENCE: Duration = Duration::from_millis(20);
-
-/// How long it leaves a log alone that would not start over.
-const RELIEF_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long closing waits for another program to let the log be emptied.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -53,13 +46,9 @@ pub(super) struct Writer {
     pub(super) config: Config,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) queue: Worker<dyn WriteRequest>,
-    pub(super) gate: Arc<Gate>,
-    pub(super) checkpointer: Recipient<Checkpoint>,
-    pub(super) checkpoint_ordered: Arc<AtomicBool>,
-    pub(super) checkpoint_turn: Arc<Mutex<()>>,
+    pub(super) wal: WalKeeper,
     pub(super) connection: Option<WriteConnection>,
     pub(super) careful: u32,
-    pub(super) relief_not_before: Option<Instant>,
 }
 
 /// The connection and what is watched on it.
@@ -83,10 +72,6 @@ impl WriteConnection {
             frames,
             frame_bytes: page as u64 + FRAME_HEADER_BYTES,
         })
-    }
-
-    fn wal_bytes(&self) -> u64 {
-        self.frames.load(Ordering::Relaxed).max(0) as u64 * self.frame_bytes
     }
 }
 
@@ -120,7 +105,11 @@ impl Writer {
             careful: &mut self.careful,
         };
         match committer.commit(first, &self.queue) {
-            Connected::Sound => self.tend_log(),
+            Connected::Sound => {
+                let frames = open.frames.load(Ordering::Relaxed).max(0);
+                let bytes = frames as u64 * open.frame_bytes;
+                self.wal.tend(&open.conn, frames, bytes);
+            }
             // Opened anew when the next mutation comes.
             Connected::InDoubt => self.connection = None,
         }
@@ -134,47 +123,6 @@ impl Writer {
         self.dispatch.metrics.count_reconnect();
         tracing::info!("the writer has opened its connection anew");
         Ok(())
-    }
-
-    /// Has the log copied when it is long, and helps when it is too long.
-    fn tend_log(&mut self) {
-        let Some(open) = &self.connection else { return };
-        let bytes = open.wal_bytes();
-        if bytes >= self.config.checkpoint_at_bytes
-            && !self.checkpoint_ordered.swap(true, Ordering::AcqRel)
-        {
-            self.checkpointer.do_send(Checkpoint);
-        }
-        let now = Instant::now();
-        if bytes >= self.config.wal_ceiling_bytes
-            && self.relief_not_before.is_none_or(|then| now >= then)
-        {
-            // When the checkpointer is at work, what it leaves will be less.
-            let _turn = self
-                .checkpoint_turn
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let emptied = relieve(&open.conn, &self.gate, &self.dispatch);
-            self.relief_not_before = (!emptied).then(|| now + RELIEF_PAUSE);
-        }
-    }
-}
-
-/// Copies the rest of the log while no point read holds an older state of it, so that the next
-/// commit starts the log over. False if a longer query, or another program, still needs it.
-fn relieve(conn: &Connection, gate: &Gate, dispatch: &Dispatch) -> bool {
-    let _shut = gate.shut(GATE_PATIENCE);
-    let started = Instant::now();
-    match sqlite::checkpoint(conn, "PASSIVE") {
-        Ok((_, frames, copied)) => {
-            checkpointer::note(dispatch, frames, copied, started);
-            dispatch.metrics.count_relief();
-            frames == copied
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the log is over its ceiling and could not be copied");
-            false
-        }
     }
 }
 

@@ -1,0 +1,67 @@
+//! The table of what was measured.
+
+use serde_json::{Value, json};
+
+/// What a value must be to meet its target.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+pub(crate) struct Row {
+    pub(crate) id: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) value: f64,
+    pub(crate) target: Target,
+    /// The figures behind the value.
+    pub(crate) detail: String,
+}
+
+impl Row {
+    pub(crate) fn met(&self) -> bool {
+        match self.target {
+            Target::AtLeast(bound) => self.value >= bound,
+            Target::AtMost(bound) => self.value <= bound,
+        }
+    }
+
+    fn bound(&self) -> String {
+        match self.target {
+            Target::AtLeast(bound) => format!("≥ {bound} {}", self.unit),
+            Target::AtMost(bound) => format!("≤ {bound} {}", self.unit),
+        }
+    }
+}
+
+pub(crate) fn print(rows: &[Row]) {
+    println!("\n{:<5} {:<44} {:>12} {:>14}", "", "", "measured", "target");
+    for row in rows {
+        println!(
+            "{:<5} {:<44} {:>12} {:>14}  {}   {}",
+            row.id.to_uppercase(),
+            row.what,
+            format!("{:.2} {}", row.value, row.unit),
+            row.bound(),
+            if row.met() { "met " } else { "MISSED" },
+            row.detail
+        );
+    }
+}
+
+pub(crate) fn json(rows: &[Row]) -> Value {
+    let mut all = serde_json::Map::new();
+    for row in rows {
+        let target = match row.target {
+            Target::AtLeast(bound) | Target::AtMost(bound) => bound,
+        };
+        let name = if row.unit == "×" { "ratio" } else { "value" };
+        let entry = json!({
+            name: row.value, "unit": row.unit, "target": target, "met": row.met(),
+            "what": row.what, "detail": row.detail,
+        });
+        all.insert(row.id.to_owned(), entry);
+    }
+    Value::Object(all)
+}

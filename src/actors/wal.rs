@@ -1,0 +1,122 @@
+//! Keeps the write-ahead log short without making commits wait for it.
+//!
+//! A log starts over when it is copied completely and no reader is in the middle of it. The
+//! checkpointer copies nearly all of it, on its own thread; but while it works, commits go on. So
+//! when it is done and little has come since, the writer copies that little itself, behind the
+//! gate, and the next commit starts the log over. At the ceiling it does so however much there is.
+
+use super::Dispatch;
+use super::checkpointer::{self, Checkpoint};
+use super::gate::Gate;
+use crate::config::Config;
+use crate::sqlite;
+use actix::Recipient;
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long the writer lets point reads end when the log is to start over.
+const GATE_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long it leaves a log alone that would not start over.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What the writer copies itself without being at the ceiling, in frames: about a millisecond.
+const LITTLE: i64 = 256;
+
+/// What the checkpointer and the writer say to each other.
+#[derive(Default)]
+pub(super) struct Signals {
+    /// True from an order to the end of the work, so that there is one order at a time.
+    pub(super) ordered: AtomicBool,
+    /// Held by whoever runs a checkpoint: SQLite lets one at a time, and turns the other away.
+    pub(super) turn: Mutex<()>,
+}
+
+pub(super) struct WalKeeper {
+    checkpointer: Recipient<Checkpoint>,
+    signals: Arc<Signals>,
+    gate: Arc<Gate>,
+    dispatch: Arc<Dispatch>,
+    checkpoint_at_bytes: u64,
+    ceiling_bytes: u64,
+    /// The length at the last order.
+    ordered_at: u64,
+    /// Whether what the checkpointer left is still to be looked at.
+    unfinished: bool,
+    not_before: Option<Instant>,
+}
+
+impl WalKeeper {
+    pub(super) fn new(
+        checkpointer: Recipient<Checkpoint>,
+        signals: Arc<Signals>,
+        gate: Arc<Gate>,
+        dispatch: Arc<Dispatch>,
+        config: &Config,
+    ) -> Self {
+        Self {
+            checkpointer,
+            signals,
+            gate,
+            dispatch,
+            checkpoint_at_bytes: config.checkpoint_at_bytes,
+            ceiling_bytes: config.wal_ceiling_bytes,
+            ordered_at: 0,
+            unfinished: false,
+            not_before: None,
+        }
+    }
+
+    /// Looks at the log after a commit that left it this long.
+    pub(super) fn tend(&mut self, conn: &Connection, frames: i64, bytes: u64) {
+        if bytes < self.ordered_at {
+            // It has started over.
+            self.ordered_at = 0;
+        }
+        if bytes >= self.ceiling_bytes {
+            self.start_over(conn);
+        } else if self.signals.ordered.load(Ordering::Acquire) {
+            // The checkpointer is at it.
+        } else if self.unfinished {
+            self.unfinished = false;
+            let report = self.dispatch.checkpoint_report();
+            if report.is_some_and(|report| frames - report.copied <= LITTLE) {
+                self.start_over(conn);
+            }
+        } else if bytes >= self.ordered_at + self.checkpoint_at_bytes {
+            self.ordered_at = bytes;
+            self.unfinished = true;
+            self.signals.ordered.store(true, Ordering::Release);
+            self.checkpointer.do_send(Checkpoint);
+        }
+    }
+
+    /// Copies the rest of the log while no point read holds an older state of it. When a longer
+    /// query, or another program, still needs that, it is left alone for a while.
+    fn start_over(&mut self, conn: &Connection) {
+        let now = Instant::now();
+        if self.not_before.is_some_and(|then| now < then) {
+            return;
+        }
+        // When the checkpointer is at work, what it leaves will be less.
+        let turn = self.signals.turn.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        let _shut = self.gate.shut(GATE_PATIENCE);
+        let copied_all = match sqlite::checkpoint(conn, "PASSIVE") {
+            Ok((_, frames, copied)) => {
+                checkpointer::note(&self.dispatch, frames, copied, now);
+                frames == copied
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be copied");
+                false
+            }
+        };
+        if copied_all {
+            self.dispatch.metrics.count_log_restart();
+        }
+        self.not_before = (!copied_all).then(|| now + PAUSE);
+    }
+}
