@@ -61,6 +61,7 @@ pub struct Config {
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) max_group: usize,
     pub(crate) max_group_time: Duration,
+    pub(crate) mutation_deadline: Duration,
     pub(crate) interactive_deadline: Duration,
     pub(crate) analytics_deadline: Duration,
     pub(crate) busy_timeout: Duration,
@@ -91,6 +92,7 @@ impl Config {
             max_in_flight_bytes: 64 * MIB as usize,
             max_group: 256,
             max_group_time: Duration::from_millis(10),
+            mutation_deadline: Duration::from_secs(30),
             interactive_deadline: Duration::from_secs(5),
             analytics_deadline: Duration::from_secs(60),
             busy_timeout: Duration::from_secs(5),
@@ -163,6 +165,15 @@ impl Config {
         self
     }
 
+    /// How long a mutation may run, once begun, before it is interrupted with
+    /// [`Deadline`](crate::ErrorKind::Deadline) and undone. Its SQL is interrupted; Rust code of
+    /// its own that does not come to an end is not, and holds the writer.
+    /// Range 1 ms–1 h; default 30 s.
+    pub fn mutation_deadline(mut self, time: Duration) -> Self {
+        self.mutation_deadline = time;
+        self
+    }
+
     /// How long a query may take on the interactive lane, waiting included, before it is
     /// interrupted with [`Deadline`](crate::ErrorKind::Deadline). Range 1 ms–1 h; default 5 s.
     pub fn interactive_deadline(mut self, time: Duration) -> Self {
@@ -192,7 +203,7 @@ impl Config {
 
     /// How much the write-ahead log grows before it is copied into the file in the background. A
     /// page that was written several times is copied once, so more is less work; and more to read
-    /// when a log is found at opening. Range 64 KiB–the ceiling; default 32 MiB.
+    /// when a log is found at opening. Range 64 KiB–64 GiB, drawn to the ceiling; default 32 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self
@@ -295,6 +306,7 @@ impl Config {
             ms(1),
             s(3600),
         )?;
+        within("mutation_deadline", self.mutation_deadline, ms(1), s(3600))?;
         within(
             "analytics_deadline",
             self.analytics_deadline,
@@ -319,7 +331,7 @@ impl Config {
             "checkpoint_at_bytes",
             self.checkpoint_at_bytes,
             64 * 1024,
-            self.wal_ceiling_bytes,
+            64 * 1024 * MIB,
         )?;
         within(
             "cache_bytes",

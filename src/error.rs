@@ -108,6 +108,8 @@ struct Inner {
     operation: Option<&'static str>,
     field: Option<&'static str>,
     message: Cow<'static, str>,
+    /// Whether SQLite or the system said so of the file, and not an operation of itself.
+    of_the_disk: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -120,6 +122,7 @@ impl Error {
                 operation: None,
                 field: None,
                 message: message.into(),
+                of_the_disk: false,
                 source: None,
             }),
         }
@@ -204,6 +207,11 @@ impl Error {
         self.inner.field
     }
 
+    /// Whether the file or the disk under it is the reason.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        self.inner.of_the_disk
+    }
+
     /// Whether the same request may succeed later without anybody changing it: the store was
     /// overloaded, busy, out of disk, or the query ran out of time.
     pub fn is_transient(&self) -> bool {
@@ -250,12 +258,24 @@ impl From<actix::MailboxError> for Error {
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         let (kind, advice) = classify(&error);
+        let from_sqlite = error.sqlite_error().is_some();
         let message = if advice.is_empty() {
             error.to_string()
         } else {
             format!("{error}; {advice}")
         };
-        Self::new(kind, message).with_source(error)
+        let mut classified = Self::new(kind, message).with_source(error);
+        let of_the_disk = matches!(
+            kind,
+            ErrorKind::DiskFull
+                | ErrorKind::Io
+                | ErrorKind::Corrupt
+                | ErrorKind::ReadOnly
+                | ErrorKind::ForeignFile
+                | ErrorKind::Busy
+        );
+        classified.edit(|inner| inner.of_the_disk = of_the_disk && from_sqlite);
+        classified
     }
 }
 
@@ -264,11 +284,13 @@ impl From<rusqlite::Error> for Error {
 fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     use rusqlite::ffi::{self, ErrorCode as Code};
     match error {
-        rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..) => (
+        rusqlite::Error::FromSqlConversionFailure(..) => (
             ErrorKind::Corrupt,
-            "a stored value is not of the type its column should hold",
+            "a stored value is not what its column should hold",
+        ),
+        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) => (
+            ErrorKind::Sql,
+            "a stored value is not of the type that the operation reads",
         ),
         rusqlite::Error::QueryReturnedNoRows => (ErrorKind::NotFound, ""),
         _ => {
@@ -280,9 +302,10 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
                     Code::ConstraintViolation,
                     ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
                 ) => (ErrorKind::Conflict, ""),
-                (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
-                    (ErrorKind::NotFound, "it refers to a row that is not there")
-                }
+                (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => (
+                    ErrorKind::NotFound,
+                    "it refers to a row that is not there, or takes away one that others refer to",
+                ),
                 (Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch, _) => {
                     (ErrorKind::Invalid, "")
                 }
@@ -302,12 +325,13 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
                 (Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory, _) => {
                     (ErrorKind::Io, "")
                 }
-                (Code::OperationInterrupted, _) => {
-                    (ErrorKind::Deadline, "the query was interrupted")
-                }
+                (Code::OperationInterrupted, _) => (
+                    ErrorKind::Deadline,
+                    "it took too long, or the store was closing",
+                ),
                 (Code::AuthorizationForStatementDenied, _) => (
                     ErrorKind::Sql,
-                    "an operation may read and change rows, nothing else: \
+                    "a query may read rows, a mutation may change them, nothing else: \
                      transactions, tables and settings belong to the store and its migrations",
                 ),
                 _ => (ErrorKind::Sql, ""),

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The state of a store. Asking costs two file sizes and one point read.
+/// The state of a store. Asking costs two file sizes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the store takes requests: open, and the last transaction was not lost to the disk.
+    /// Whether the store takes requests: open, all actors at work, the file there, and nothing wrong
+    /// with the disk when it was last used.
     pub ok: bool,
     /// The writer.
     pub writer: WriterHealth,
@@ -160,14 +161,7 @@ impl Metrics {
     }
 
     fn note(&self, error: &Error) {
-        if matches!(
-            error.kind(),
-            ErrorKind::DiskFull
-                | ErrorKind::Io
-                | ErrorKind::Corrupt
-                | ErrorKind::ReadOnly
-                | ErrorKind::Busy
-        ) {
+        if error.is_of_the_disk() {
             self.ailing.store(true, Relaxed);
             *self
                 .last_error

@@ -4,11 +4,11 @@
 //! `Recipient<SaveInteraction>` and a test can put a mock behind it. A host declares its own in the
 //! same way as this crate does; nothing lists the operations there are.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::time;
 use actix::Message;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{CachedStatement, Connection, Params, Row};
 use std::ops::Deref;
 
 /// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
@@ -113,6 +113,8 @@ pub struct ReadTx<'conn> {
     conn: &'conn Connection,
     now: DateTime<Utc>,
     now_text: String,
+    /// Whether a transaction was open when this was made, and so has to be.
+    in_transaction: bool,
 }
 
 impl<'conn> ReadTx<'conn> {
@@ -122,7 +124,22 @@ impl<'conn> ReadTx<'conn> {
             conn,
             now,
             now_text: time::format(now),
+            in_transaction: !conn.is_autocommit(),
         }
+    }
+
+    /// A statement from the cache. Refused when SQLite has ended the transaction (a full disk,
+    /// `ON CONFLICT ROLLBACK`) and the operation goes on all the same: what it changes from here on
+    /// would be committed statement by statement.
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        if self.in_transaction && self.conn.is_autocommit() {
+            return Err(Error::new(
+                ErrorKind::Sql,
+                "SQLite has ended the transaction after an error that the operation passed over; \
+                 nothing of it was changed",
+            ));
+        }
+        Ok(self.conn.prepare_cached(sql)?)
     }
 
     /// The time of this transaction, from the store's clock: the same for all of it, in whole
@@ -157,7 +174,7 @@ impl<'conn> ReadTx<'conn> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(read).transpose()
     }
@@ -169,7 +186,7 @@ impl<'conn> ReadTx<'conn> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -202,7 +219,7 @@ impl<'conn> WriteTx<'conn> {
 
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; gives the number of rows that it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
-        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+        Ok(self.prepare(sql)?.execute(params)?)
     }
 
     /// Runs an `INSERT`; gives the new row's id.
@@ -211,7 +228,7 @@ impl<'conn> WriteTx<'conn> {
     /// [`Conflict`](crate::ErrorKind::Conflict) if a row with its key is there,
     /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to is not.
     pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
-        Ok(self.conn.prepare_cached(sql)?.insert(params)?)
+        Ok(self.prepare(sql)?.insert(params)?)
     }
 
     /// Makes another change inside this transaction: both happen, or neither.

@@ -1,11 +1,12 @@
 //! Work that comes again: a mutation and how often. When it last ran is kept in the file.
 
 use crate::actors::Dispatch;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +30,21 @@ impl Schedule {
             name: M::name().to_owned(),
             interval,
             run: Arc::new(move |dispatch, name, interval| {
-                let turn = TakeTurn {
-                    name,
-                    interval,
-                    work: make(),
-                };
-                Box::pin(async move { dispatch.write(turn).await })
+                // A host's code, which must not end the supervisor's look at the other schedules.
+                let made = catch_unwind(AssertUnwindSafe(&make));
+                Box::pin(async move {
+                    let work = made.map_err(|payload| {
+                        std::mem::forget(payload);
+                        let why = "making the scheduled mutation panicked";
+                        Error::new(ErrorKind::Panicked, why).in_operation(M::name())
+                    })?;
+                    let turn = TakeTurn {
+                        name,
+                        interval,
+                        work,
+                    };
+                    dispatch.write(turn).await
+                })
             }),
         }
     }

@@ -4,7 +4,7 @@
 mod guard;
 mod lock;
 
-pub(crate) use guard::{Guard, Watchdog, is_for_operations};
+pub(crate) use guard::{Guard, Watchdog, is_for_mutations, is_for_queries};
 pub(crate) use lock::FileLock;
 
 use crate::config::{Config, Durability};
@@ -15,8 +15,6 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,11 +64,19 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
 /// Opens a connection that may write, creating the file if it is missing. Changes nothing else
 /// yet, so that a file that is refused stays as it is.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
+    connect_with(path, config, OpenFlags::SQLITE_OPEN_CREATE)
+}
+
+/// The same for a file that was there before: one that is missing now must not be replaced by an
+/// empty one.
+pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> {
+    connect_with(path, config, OpenFlags::empty())
+}
+
+fn connect_with(path: &Path, config: &Config, more: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(
         path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more,
     )
     .map_err(|e| name_file(e.into(), path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
@@ -136,12 +142,15 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
     Ok(conn)
 }
 
-/// Opens a file only to look at it. On a file whose log was emptied and removed, a connection that
-/// reads would make a `-wal` and a `-shm` and leave them there; one that takes the file for
-/// immutable does not. Without a log nobody has such a file open, or nobody has written yet.
+/// Opens a file only to look at it. On a file without a log, a connection that reads would make a
+/// `-wal` and a `-shm` and leave them there; one that takes the file for immutable does not.
+///
+/// Nothing here opens the file but SQLite: to open and close it otherwise would drop the locks that
+/// a store in this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
 pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
-    if !cfg!(unix) || !has_log_mode(path) || beside(path, "-wal").exists() {
-        return open_reader(path, config);
+    let in_use = ["-wal", "-journal"].map(|suffix| beside(path, suffix).exists());
+    if !cfg!(unix) || in_use.contains(&true) {
+        return open_reader(path, config).map_err(|e| name_file(e, path));
     }
     let mut uri = "file:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {
@@ -158,13 +167,6 @@ pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?)
-}
-
-/// Whether the file says of itself that it has a log: <https://sqlite.org/fileformat2.html>.
-fn has_log_mode(path: &Path) -> bool {
-    let mut header = [0; 19];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    read.is_ok() && header[18] == 2
 }
 
 /// Opens the connection that copies the log into the file, and does nothing else.

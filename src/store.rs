@@ -1,8 +1,6 @@
 //! The handle that a bot holds.
 
-use crate::actors::{
-    self, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Staff, Supervisor,
-};
+use crate::actors::{self, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Supervisor};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
@@ -11,9 +9,9 @@ use crate::health::{Health, ReaderHealth, SchemaStep};
 use crate::operation::{Lane, Mutation, Query, ReadTx};
 use crate::schema;
 use crate::sqlite::{self, FileLock};
-use actix::{Addr, Message};
+use actix::Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -50,6 +48,9 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     dispatch: Arc<Dispatch>,
+    /// The last step of each schema. They only change while no store is open.
+    schemas: Vec<SchemaStep>,
+    /// Reader actors of the interactive lane and of the analytics lane.
     readers: (usize, usize),
     mutations: Addr<MutationPort>,
     queries: Addr<QueryPort>,
@@ -60,22 +61,15 @@ struct Inner {
     own_threads: Vec<ThreadId>,
 }
 
-/// What the store's thread hands back once everything runs.
-struct Started {
-    path: PathBuf,
-    dispatch: Arc<Dispatch>,
-    mutations: Addr<MutationPort>,
-    queries: Addr<QueryPort>,
-    supervisor: Addr<Supervisor>,
-    own_threads: Vec<ThreadId>,
-}
-
 impl Store {
     /// Opens the file, creates or upgrades its tables, and starts the actors.
     ///
     /// A file left by the Python bot whose schema this is is taken over: see
     /// `docs/operations.md`. Before an existing file is changed by a migration, a verified copy is
     /// put beside it.
+    ///
+    /// An `open` whose future is dropped goes on in the background and then closes what it opened;
+    /// until then the file counts as open.
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) for a setting out of its range;
@@ -90,32 +84,17 @@ impl Store {
         let older_than = config.idempotency_retention;
         let config = config.every(SWEEP_INTERVAL, move || SweepKeys { older_than });
         config.check()?;
-        let readers = (config.readers, config.analytics_readers);
-        let (started, start) = oneshot::channel();
-        let (closed, closing) = watch::channel(None);
+        let (opened, open) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("botstore".to_owned())
-            .spawn(move || run(&config, started, &closed))
+            .spawn(move || run(&config, opened))
             .map_err(|e| Error::io("cannot start a thread", e))?;
-        let started = start.await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Panicked,
-                "opening the store panicked",
-            ))
+        let store: Self = open.await.unwrap_or_else(|_| {
+            let why = "opening the store panicked";
+            Err(Error::new(ErrorKind::Panicked, why))
         })?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path: started.path,
-                dispatch: started.dispatch,
-                readers,
-                mutations: started.mutations,
-                queries: started.queries,
-                supervisor: started.supervisor,
-                closed: closing,
-                own_threads: started.own_threads,
-                thread: Mutex::new(Some(thread)),
-            }),
-        })
+        *store.inner.thread() = Some(thread);
+        Ok(store)
     }
 
     /// Makes a change and gives its answer after its commit. Waits while as many requests are in
@@ -183,12 +162,12 @@ impl Store {
             .map_err(|_| Error::closed())
     }
 
-    /// How the store is: counters, queues, sizes, schema steps, the last checkpoint.
+    /// How the store is: counters, queues, sizes, schema steps, the last checkpoint. Asks no actor,
+    /// so it answers when everything else does not, and after closing too.
     ///
     /// # Errors
-    /// [`Closed`](ErrorKind::Closed) and those of a query.
+    /// None yet.
     pub async fn health(&self) -> Result<Health> {
-        let schemas = self.read(SchemaSteps).await?;
         let dispatch = &self.inner.dispatch;
         let lane = |lane, readers| {
             let (waiting, in_flight) = dispatch.read_load(lane);
@@ -201,11 +180,11 @@ impl Store {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
         let (interactive, analytics) = self.inner.readers;
         Ok(Health {
-            ok: !dispatch.is_closing() && !dispatch.metrics.is_ailing(),
+            ok: dispatch.is_sound() && self.path().exists(),
             writer: dispatch.metrics.writer(dispatch.write_load()),
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
-            schemas,
+            schemas: self.inner.schemas.clone(),
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
             last_checkpoint: dispatch.checkpoint_report(),
@@ -242,14 +221,17 @@ impl std::fmt::Debug for Store {
     }
 }
 
+impl Inner {
+    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Also closes a store whose `open` was given up just before it gave its answer.
 impl Drop for Inner {
     fn drop(&mut self) {
         self.supervisor.do_send(Close);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread().take();
         let here = std::thread::current().id();
         if let Some(thread) = thread.filter(|_| !self.own_threads.contains(&here)) {
             // A panic there has been reported by the panic hook.
@@ -259,56 +241,52 @@ impl Drop for Inner {
 }
 
 /// The store's own thread: opens the file, starts the actors, and stays until they have closed.
-fn run(
-    config: &Config,
-    started: oneshot::Sender<Result<Started>>,
-    closed: &watch::Sender<Option<Result<()>>>,
-) {
-    let (lock, path, conn) = match prepare(config) {
+fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
+    let Prepared {
+        lock,
+        path,
+        conn,
+        schemas,
+    } = match prepare(config) {
         Ok(prepared) => prepared,
         Err(error) => {
-            let _ = started.send(Err(error));
+            let _ = opened.send(Err(error));
             return;
         }
     };
     let system = actix::System::new();
     let outcome = Outcome::default();
     let hired = system.block_on(async { actors::hire(conn, &path, config, Arc::clone(&outcome)) });
-    let Staff {
-        dispatch,
-        mutations,
-        queries,
-        supervisor,
-        threads,
-        thread_ids,
-    } = match hired {
+    let staff = match hired {
         Ok(staff) => staff,
         Err(error) => {
             // Ends the threads of those who had started.
             system.block_on(async { actix::System::current().stop() });
             let _ = system.run();
             drop(lock);
-            let _ = started.send(Err(error));
+            let _ = opened.send(Err(error));
             return;
         }
     };
     tracing::info!(path = %path.display(), "the store is open");
-    let abandoned = started
-        .send(Ok(Started {
+    let (closed, closing) = watch::channel(None);
+    // When nobody waits for it any more it is dropped here, which closes it.
+    let _ = opened.send(Ok(Store {
+        inner: Arc::new(Inner {
             path: path.clone(),
-            dispatch,
-            mutations,
-            queries,
-            supervisor: supervisor.clone(),
-            own_threads: thread_ids,
-        }))
-        .is_err();
-    if abandoned {
-        supervisor.do_send(Close);
-    }
-    drop(supervisor);
+            dispatch: staff.dispatch,
+            schemas,
+            readers: (config.readers, config.analytics_readers),
+            mutations: staff.mutations,
+            queries: staff.queries,
+            supervisor: staff.supervisor,
+            closed: closing,
+            thread: Mutex::new(None),
+            own_threads: staff.thread_ids,
+        }),
+    }));
     let ran = system.run();
-    for thread in threads {
+    for thread in staff.threads {
         thread.stop();
         let _ = thread.join();
     }
@@ -323,8 +301,16 @@ fn run(
     closed.send_replace(Some(result));
 }
 
+/// A file that is open, ours, and up to date.
+struct Prepared {
+    lock: FileLock,
+    path: PathBuf,
+    conn: rusqlite::Connection,
+    schemas: Vec<SchemaStep>,
+}
+
 /// Everything about opening that can go wrong, before there is an actor.
-fn prepare(config: &Config) -> Result<(FileLock, PathBuf, rusqlite::Connection)> {
+fn prepare(config: &Config) -> Result<Prepared> {
     let path = sqlite::resolve(&config.path)?;
     let lock = FileLock::acquire(&path)?;
     backup::clear_partial(&path)?;
@@ -332,18 +318,11 @@ fn prepare(config: &Config) -> Result<(FileLock, PathBuf, rusqlite::Connection)>
     schema::refuse_unknown(&conn, &path, config)?;
     sqlite::make_writer(&conn, &path, config)?;
     schema::upgrade(&mut conn, &path, config)?;
-    Ok((lock, path, conn))
-}
-
-/// The last step of each schema in the file.
-#[derive(Message)]
-#[rtype(result = "Result<Vec<SchemaStep>>")]
-struct SchemaSteps;
-
-impl Query for SchemaSteps {
-    type Output = Vec<SchemaStep>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
-        schema::steps(tx)
-    }
+    let schemas = schema::steps(&ReadTx::new(&conn, config.clock.now()))?;
+    Ok(Prepared {
+        lock,
+        path,
+        conn,
+        schemas,
+    })
 }

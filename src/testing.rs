@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+use crate::sqlite::FileLock;
 use crate::{Config, Error, ReadTx, Result, Store, WriteTx, schema, sqlite, time::Clock};
 use chrono::{DateTime, TimeZone, Utc};
 use rusqlite::Connection;
@@ -144,6 +145,7 @@ impl Deref for TestStore {
 pub struct Plain {
     conn: Connection,
     clock: Arc<dyn Clock>,
+    _lock: FileLock,
 }
 
 impl Plain {
@@ -152,12 +154,15 @@ impl Plain {
         let config = config.into();
         config.check()?;
         let path = sqlite::resolve(&config.path)?;
+        let lock = FileLock::acquire(&path)?;
         let mut conn = sqlite::connect(&path, &config)?;
+        schema::refuse_unknown(&conn, &path, &config)?;
         sqlite::make_writer(&conn, &path, &config)?;
         schema::upgrade(&mut conn, &path, &config)?;
         Ok(Self {
             conn,
             clock: Arc::clone(&config.clock),
+            _lock: lock,
         })
     }
 

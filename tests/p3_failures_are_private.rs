@@ -225,7 +225,7 @@ async fn no_operation_ends_the_transaction_that_it_shares() {
     let insert = "INSERT INTO probe (number) VALUES (200)";
     assert_eq!(
         kind(store.read(ForbiddenQuery(insert)).await),
-        ErrorKind::ReadOnly
+        ErrorKind::Sql
     );
     assert_eq!(store.read(Numbers).await.unwrap(), Vec::<i64>::new());
     store.write(Put::new(1)).await.unwrap();

@@ -197,6 +197,15 @@ impl Dispatch {
         self.clock.now()
     }
 
+    /// Whether the store takes requests: open, everybody at work, the disk well when last seen.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.is_closing()
+            && !self.metrics.is_ailing()
+            && self.writes.is_staffed()
+            && self.interactive.lane.is_staffed()
+            && self.analytics.lane.is_staffed()
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }

@@ -16,16 +16,20 @@
 
 use super::lane::Worker;
 use super::request::{Outcome, WriteRequest};
-use crate::error::{Error, ErrorKind};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
 use crate::health::Metrics;
 use crate::operation::WriteTx;
-use crate::sqlite::Guard;
+use crate::sqlite::{Guard, Watchdog};
 use crate::time::Clock;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 /// After a group that had to be run again, this many are run with savepoints at once.
 const CAREFUL_GROUPS: u32 = 16;
+
+/// How long a group waits for another program's lock when the one before waited in vain.
+const IMPATIENCE: Duration = Duration::from_millis(100);
 
 type Requests = Vec<Box<dyn WriteRequest>>;
 
@@ -59,12 +63,21 @@ pub(super) enum Connected {
 pub(super) struct Committer<'a> {
     pub(super) conn: &'a Connection,
     pub(super) guard: &'a Guard,
+    pub(super) watchdog: &'a Watchdog,
     pub(super) clock: &'a dyn Clock,
     pub(super) metrics: &'a Metrics,
-    pub(super) max_group: usize,
-    pub(super) max_group_time: Duration,
+    pub(super) config: &'a Config,
+    pub(super) mood: &'a mut Mood,
+}
+
+/// What one group leaves for the next to know.
+#[derive(Default)]
+pub(super) struct Mood {
     /// How many of the next groups use savepoints from the start.
-    pub(super) careful: &'a mut u32,
+    careful: u32,
+    /// Whether the last group found another program's lock. Then the next waits less for it, so
+    /// that those in the queue are not refused one busy timeout after the other.
+    impatient: bool,
 }
 
 impl Committer<'_> {
@@ -74,20 +87,42 @@ impl Committer<'_> {
         first: Box<dyn WriteRequest>,
         queue: &Worker<dyn WriteRequest>,
     ) -> Connected {
-        let mut group = vec![first];
-        let isolation = if *self.careful > 0 {
-            *self.careful -= 1;
+        // Those who wait are in before the lock is asked for: if it is not to be had, they all
+        // hear so at once.
+        let waiting = std::iter::from_fn(|| next_wanted(queue));
+        let mut group: Requests = std::iter::once(first)
+            .chain(waiting)
+            .take(self.config.max_group)
+            .collect();
+        let isolation = if self.mood.careful > 0 {
+            self.mood.careful -= 1;
             Isolation::Savepoint
         } else {
             Isolation::None
         };
         let mut attempt = self.attempt(&mut group, isolation, Some(queue));
         if matches!(attempt, Attempt::Undo) {
-            *self.careful = CAREFUL_GROUPS;
+            self.mood.careful = CAREFUL_GROUPS;
             self.metrics.count_rerun();
+            group = self.answer_overdue(group);
             attempt = self.attempt(&mut group, Isolation::Savepoint, None);
         }
         self.settle(group, attempt)
+    }
+
+    /// Answers those who ran past their deadline, and leaves the others: what takes too long once
+    /// is not run again.
+    fn answer_overdue(&self, group: Requests) -> Requests {
+        let overdue = |request: &Box<dyn WriteRequest>| {
+            let failure = request.failure();
+            failure.is_some_and(|error| error.kind() == ErrorKind::Deadline)
+        };
+        let (overdue, others) = group.into_iter().partition(overdue);
+        let overdue: Requests = overdue;
+        for request in overdue {
+            self.answer(request);
+        }
+        others
     }
 
     fn settle(&mut self, group: Requests, attempt: Attempt) -> Connected {
@@ -102,7 +137,7 @@ impl Committer<'_> {
             Attempt::Lost(error) if group.len() > 1 && !puts_in_doubt(&error) => {
                 self.metrics.count_rerun();
                 let mut state = Connected::Sound;
-                for request in group {
+                for request in self.answer_overdue(group) {
                     if state == Connected::InDoubt {
                         self.refuse(request, error.clone());
                         continue;
@@ -139,15 +174,16 @@ impl Committer<'_> {
         isolation: Isolation,
         gather: Option<&Worker<dyn WriteRequest>>,
     ) -> Attempt {
-        if let Err(error) = self.conn.execute_batch("BEGIN IMMEDIATE") {
-            return Attempt::NotBegun(error.into());
+        if let Err(error) = self.begin() {
+            return Attempt::NotBegun(error);
         }
         let tx = WriteTx::new(self.conn, self.clock.now());
         let began = Instant::now();
         let mut next = 0;
         loop {
             if next == group.len() {
-                let full = next >= self.max_group || began.elapsed() >= self.max_group_time;
+                let full =
+                    next >= self.config.max_group || began.elapsed() >= self.config.max_group_time;
                 match gather.filter(|_| !full).and_then(next_wanted) {
                     Some(request) => group.push(request),
                     None => break,
@@ -162,6 +198,21 @@ impl Committer<'_> {
             Ok(()) => Attempt::Committed,
             Err(error) => self.lost(error.into()),
         }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let begun = self.conn.execute_batch("BEGIN IMMEDIATE");
+        let begun = begun.map_err(Error::from);
+        let impatient = begun.as_ref().is_err_and(|e| e.kind() == ErrorKind::Busy);
+        if impatient != self.mood.impatient {
+            self.mood.impatient = impatient;
+            let patience = self.config.busy_timeout;
+            self.conn.busy_timeout(match impatient {
+                true => patience.min(IMPATIENCE),
+                false => patience,
+            })?;
+        }
+        begun
     }
 
     /// Runs one operation; says so if the transaction ended with it.
@@ -179,7 +230,10 @@ impl Committer<'_> {
             return Some(self.lost(error.into()));
         }
         let changes_before = self.conn.total_changes();
-        let outcome = self.guard.during(|| request.apply(tx));
+        let deadline = Instant::now() + self.config.mutation_deadline;
+        let outcome = self
+            .watchdog
+            .until(deadline, || self.guard.during(|| request.apply(tx)));
         if self.conn.is_autocommit() {
             let error = request.failure().cloned();
             return Some(Attempt::Lost(error.unwrap_or_else(|| {
@@ -228,12 +282,20 @@ impl Committer<'_> {
 
 /// The next request whose caller still waits.
 pub(super) fn next_wanted(queue: &Worker<dyn WriteRequest>) -> Option<Box<dyn WriteRequest>> {
-    std::iter::from_fn(|| queue.next()).find(|request| !request.is_abandoned())
+    loop {
+        let request = queue.next()?;
+        if !request.is_abandoned() {
+            return Some(request);
+        }
+        // Not just dropped: a host's `Drop` may panic.
+        request.refuse(Error::closed());
+    }
 }
 
 fn puts_in_doubt(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::ForeignFile
-    )
+    error.is_of_the_disk()
+        && matches!(
+            error.kind(),
+            ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::ForeignFile
+        )
 }

@@ -1,11 +1,15 @@
-//! A bounded queue that one or more workers take from, and the bells that wake them.
+//! A queue that one or more workers take from, and the bells that wake them.
+//!
+//! The permits bound it (see `dispatch`). The channel itself is not bounded, because crossbeam's
+//! bounded one keeps its messages when the last receiver goes: a request that came a moment too
+//! late would wait for ever. This one drops them, and their callers hear that the store is closed.
 //!
 //! Senders ring a bell only when a worker rests, so that a busy store hands over requests without
 //! waking anybody. Workers that block on the queue itself were turned down: they could not take an
 //! actor's messages, and so not be stopped in order.
 
 use actix::{Message, Recipient};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
@@ -29,9 +33,9 @@ pub(super) struct Worker<R: ?Sized> {
     bit: u64,
 }
 
-/// A lane for `capacity` requests and the ends of its workers, of which there are at most 64.
-pub(super) fn lane<R: ?Sized>(capacity: usize, workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) {
-    let (sender, receiver) = bounded(capacity);
+/// A lane and the ends of its workers, of which there are at most 64.
+pub(super) fn lane<R: ?Sized>(workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) {
+    let (sender, receiver) = unbounded();
     let lane = Arc::new(Lane {
         queue: sender,
         resting: AtomicU64::new(0),
@@ -58,11 +62,9 @@ impl<R: ?Sized> Lane<R> {
     }
 
     /// Queues a request and wakes a worker if one rests. Gives it back if there are no workers any
-    /// more, or no room: the permits should have seen to that.
+    /// more.
     pub(super) fn send(&self, request: Box<R>) -> Result<(), Box<R>> {
-        self.queue
-            .try_send(request)
-            .map_err(|refused| refused.into_inner())?;
+        self.queue.send(request).map_err(|refused| refused.0)?;
         // Pairs with the fence in `rest`: either the worker sees the request, or we see it rest.
         fence(Ordering::SeqCst);
         let mut resting = self.resting.load(Ordering::Relaxed);
@@ -79,6 +81,12 @@ impl<R: ?Sized> Lane<R> {
             resting = before & !bit;
         }
         Ok(())
+    }
+
+    /// Whether every worker is there.
+    pub(super) fn is_staffed(&self) -> bool {
+        let bells = self.bells.get().map_or(&[][..], Vec::as_slice);
+        bells.iter().all(Recipient::connected)
     }
 
     /// How many requests wait.

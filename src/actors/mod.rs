@@ -26,5 +26,5 @@ mod writer;
 
 pub(crate) use dispatch::Dispatch;
 pub use ports::{MutationPort, QueryPort};
-pub(crate) use staff::{Staff, hire};
+pub(crate) use staff::hire;
 pub(crate) use supervisor::{Close, Outcome, RunDue, Supervisor};

@@ -10,6 +10,7 @@ use crate::operation::{Lane, ReadTx};
 use crate::sqlite::{self, Guard, Watchdog};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +18,6 @@ use std::time::Instant;
 
 /// Queries between two looks at the mailbox.
 const QUERIES_PER_BELL: usize = 64;
-
-// Prepared once. The comment keeps these texts apart from any that an operation may bring, so that
-// an operation's own COMMIT is refused by the guard and not found in the statement cache.
-const BEGIN: &str = "BEGIN /* botstore snapshot */";
-const END: &str = "COMMIT /* botstore snapshot */";
 
 /// "Answer what waits, then let go of the file."
 #[derive(Message)]
@@ -42,6 +38,10 @@ pub(super) struct Reader {
 
 pub(super) struct ReadConnection {
     conn: Connection,
+    /// Prepared once. A random number in them keeps them apart from any text that an operation may
+    /// bring, so that its own COMMIT is refused by the guard and not found in the statement cache.
+    begin: String,
+    end: String,
     guard: Guard,
     watchdog: Watchdog,
 }
@@ -53,11 +53,17 @@ impl ReadConnection {
         stop: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let mut conn = sqlite::open_reader(path, config)?;
-        let guard = Guard::install(&mut conn, sqlite::is_for_operations)?;
+        let guard = Guard::install(&mut conn, sqlite::is_for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
+        let mut nonce = [0; 8];
+        getrandom::fill(&mut nonce)
+            .map_err(|e| Error::new(ErrorKind::Io, format!("no random bytes: {e}")))?;
+        let nonce = u64::from_ne_bytes(nonce);
         Ok(Self {
             conn,
+            begin: format!("BEGIN /* {nonce:x} */"),
+            end: format!("COMMIT /* {nonce:x} */"),
             guard,
             watchdog,
         })
@@ -71,10 +77,21 @@ impl Actor for Reader {
 impl Reader {
     /// Answers one query. False when none waits.
     fn answer_one(&mut self) -> bool {
+        // As in the writer: for what panics outside the query itself.
+        catch_unwind(AssertUnwindSafe(|| self.answer_next())).unwrap_or_else(|payload| {
+            std::mem::forget(payload);
+            self.connection = None;
+            true
+        })
+    }
+
+    fn answer_next(&mut self) -> bool {
         let Some(request) = self.queue.next() else {
             return false;
         };
         if request.is_abandoned() {
+            // Not just dropped: a host's `Drop` may panic.
+            request.refuse(Error::closed());
             return true;
         }
         if self.stop.load(Ordering::Relaxed) {
@@ -117,7 +134,7 @@ impl Reader {
             || request
                 .failure()
                 .or(fetched.as_ref().err())
-                .is_some_and(|e| matches!(e.kind(), ErrorKind::Io | ErrorKind::Corrupt));
+                .is_some_and(Error::is_of_the_disk);
         if in_doubt {
             self.connection = None;
             self.dispatch.metrics.count_reconnect();
@@ -151,13 +168,13 @@ fn snapshot(
     request: &mut dyn ReadRequest,
     clock: &dyn crate::time::Clock,
 ) -> Result<Outcome> {
-    open.conn.prepare_cached(BEGIN)?.execute([])?;
+    open.conn.prepare_cached(&open.begin)?.execute([])?;
     let tx = ReadTx::new(&open.conn, clock.now());
     let outcome = open.watchdog.until(request.deadline(), || {
         open.guard.during(|| request.fetch(&tx))
     });
     if !open.conn.is_autocommit() {
-        open.conn.prepare_cached(END)?.execute([])?;
+        open.conn.prepare_cached(&open.end)?.execute([])?;
     }
     Ok(outcome)
 }

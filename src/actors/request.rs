@@ -59,11 +59,16 @@ impl<O, T> Pending<O, T> {
         // Whatever the closure may leave half-changed is inside the transaction, and that is
         // rolled back when this fails.
         let result = catch_unwind(AssertUnwindSafe(|| work(&self.operation)));
+        // The outcome of a run that was rolled back may panic when it is dropped.
+        let rolled_back = self.outcome.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(rolled_back)));
         let (outcome, kept) = match result {
             Ok(Ok(value)) => (Outcome::Done, Ok(value)),
             Ok(Err(error)) => (Outcome::Failed, Err(error.in_operation(name))),
-            Err(_payload) => {
-                // The payload may quote user data; the panic hook has had it.
+            Err(payload) => {
+                // It may quote user data, and the panic hook has had it; and it may panic when it is
+                // dropped, so it is not.
+                std::mem::forget(payload);
                 let error = Error::new(
                     ErrorKind::Panicked,
                     "the operation's own code panicked and nothing was changed; \

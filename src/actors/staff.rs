@@ -3,8 +3,9 @@
 use super::Dispatch;
 use super::checkpointer::Checkpointer;
 use super::gate::Gate;
+use super::group::Mood;
 use super::lane::{self, Bell};
-use super::ports::{MutationPort, QueryPort};
+use super::ports::{MutationPort, QueryPort, ports};
 use super::reader::{ReadConnection, Reader};
 use super::supervisor::{Crew, Outcome, Supervisor};
 use super::wal::{Signals, WalKeeper};
@@ -37,10 +38,9 @@ pub(crate) fn hire(
     config: &Config,
     outcome: Outcome,
 ) -> Result<Staff> {
-    let room = config.max_in_flight;
-    let (writes, mut writer_end) = lane::lane(room, 1);
-    let (interactive, interactive_ends) = lane::lane(room, config.readers);
-    let (analytics, analytics_ends) = lane::lane(room, config.analytics_readers);
+    let (writes, mut writer_end) = lane::lane(1);
+    let (interactive, interactive_ends) = lane::lane(config.readers);
+    let (analytics, analytics_ends) = lane::lane(config.analytics_readers);
     let dispatch = Arc::new(Dispatch::new(config, writes, interactive, analytics));
     let gate = Arc::new(Gate::default());
     let stop = Arc::new(AtomicBool::new(false));
@@ -81,8 +81,9 @@ pub(crate) fn hire(
                 Arc::clone(&dispatch),
                 config,
             ),
-            connection: Some(WriteConnection::new(conn)?),
-            careful: 0,
+            connection: Some(WriteConnection::new(conn, &stop)?),
+            mood: Mood::default(),
+            stop: Arc::clone(&stop),
         };
         Writer::start_in_arbiter(&thread()?, |_| actor)
     };
@@ -124,12 +125,7 @@ pub(crate) fn hire(
     };
     let schedules = config.schedules.clone();
     let supervisor = Supervisor::new(Arc::clone(&dispatch), schedules, crew, outcome);
-    let mutations = MutationPort {
-        dispatch: Arc::clone(&dispatch),
-    };
-    let queries = QueryPort {
-        dispatch: Arc::clone(&dispatch),
-    };
+    let (mutations, queries) = ports(&dispatch, config.max_in_flight);
     Ok(Staff {
         dispatch,
         mutations: mutations.start(),

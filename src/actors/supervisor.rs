@@ -55,6 +55,7 @@ pub(crate) struct Supervisor {
     dispatch: Arc<Dispatch>,
     schedules: Arc<[Schedule]>,
     due: DueTimes,
+    looking: Arc<AtomicBool>,
     crew: Crew,
     outcome: Outcome,
 }
@@ -85,9 +86,24 @@ impl Supervisor {
             dispatch,
             schedules: schedules.into(),
             due: DueTimes::default(),
+            looking: Arc::default(),
             crew,
             outcome,
         }
+    }
+
+    /// Runs what is due, unless the last look is not over: while the writer is held up, looks must
+    /// not pile up in front of it.
+    fn look(&self) {
+        if self.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let looking = Arc::clone(&self.looking);
+        let work = self.run_due();
+        actix::spawn(async move {
+            work.await;
+            looking.store(false, Ordering::Release);
+        });
     }
 
     fn run_due(&self) -> impl Future<Output = usize> + use<> {
@@ -143,8 +159,8 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         // The first look at once, so that a bot that never runs for long has its schedules too.
-        ctx.notify(RunDue);
-        ctx.run_interval(TICK, |_, ctx| ctx.notify(RunDue));
+        self.look();
+        ctx.run_interval(TICK, |supervisor, _| supervisor.look());
     }
 }
 

@@ -61,7 +61,7 @@ impl WalKeeper {
             signals,
             gate,
             dispatch,
-            checkpoint_at_bytes: config.checkpoint_at_bytes,
+            checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
             ordered_at: 0,
             unfinished: false,

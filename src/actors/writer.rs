@@ -1,18 +1,19 @@
 //! The actor that owns the only connection that writes.
 
 use super::Dispatch;
-use super::group::{Committer, Connected, next_wanted};
+use super::group::{Committer, Connected, Mood, next_wanted};
 use super::lane::{Bell, Worker};
 use super::request::WriteRequest;
 use super::wal::WalKeeper;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sqlite::{self, Guard};
+use crate::sqlite::{self, Guard, Watchdog};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Groups between two looks at the mailbox, so that orders do not starve behind mutations.
@@ -48,27 +49,33 @@ pub(super) struct Writer {
     pub(super) queue: Worker<dyn WriteRequest>,
     pub(super) wal: WalKeeper,
     pub(super) connection: Option<WriteConnection>,
-    pub(super) careful: u32,
+    pub(super) mood: Mood,
+    /// Set when the store cannot wait for mutations any longer.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 /// The connection and what is watched on it.
 pub(super) struct WriteConnection {
     conn: Connection,
     guard: Guard,
+    watchdog: Watchdog,
     /// Frames in the log after the last commit.
     frames: Arc<AtomicI64>,
     frame_bytes: u64,
 }
 
 impl WriteConnection {
-    pub(super) fn new(mut conn: Connection) -> Result<Self> {
-        let guard = Guard::install(&mut conn, sqlite::is_for_operations)?;
+    pub(super) fn new(mut conn: Connection, stop: &Arc<AtomicBool>) -> Result<Self> {
+        let guard = Guard::install(&mut conn, sqlite::is_for_mutations)?;
+        let watchdog = Watchdog::new(Arc::clone(stop));
+        watchdog.install(&mut conn)?;
         let frames = Arc::new(AtomicI64::new(0));
         sqlite::watch_wal(&mut conn, Arc::clone(&frames))?;
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         Ok(Self {
             conn,
             guard,
+            watchdog,
             frames,
             frame_bytes: page as u64 + FRAME_HEADER_BYTES,
         })
@@ -82,6 +89,16 @@ impl Actor for Writer {
 impl Writer {
     /// Commits one group. False when nothing waits.
     fn commit_group(&mut self) -> bool {
+        // An operation's panics are caught where it runs. This is for the rest, such as a host's
+        // clock: the writer must live on, on a connection whose state is known.
+        catch_unwind(AssertUnwindSafe(|| self.commit_next())).unwrap_or_else(|payload| {
+            std::mem::forget(payload);
+            self.connection = None;
+            true
+        })
+    }
+
+    fn commit_next(&mut self) -> bool {
         let Some(first) = next_wanted(&self.queue) else {
             return false;
         };
@@ -99,10 +116,10 @@ impl Writer {
             conn: &open.conn,
             guard: &open.guard,
             clock: &*self.dispatch.clock,
+            watchdog: &open.watchdog,
             metrics: &self.dispatch.metrics,
-            max_group: self.config.max_group,
-            max_group_time: self.config.max_group_time,
-            careful: &mut self.careful,
+            config: &self.config,
+            mood: &mut self.mood,
         };
         match committer.commit(first, &self.queue) {
             Connected::Sound => {
@@ -117,9 +134,9 @@ impl Writer {
     }
 
     fn reconnect(&mut self) -> Result<()> {
-        let conn = sqlite::connect(&self.path, &self.config)?;
+        let conn = sqlite::connect_again(&self.path, &self.config)?;
         sqlite::make_writer(&conn, &self.path, &self.config)?;
-        self.connection = Some(WriteConnection::new(conn)?);
+        self.connection = Some(WriteConnection::new(conn, &self.stop)?);
         self.dispatch.metrics.count_reconnect();
         tracing::info!("the writer has opened its connection anew");
         Ok(())

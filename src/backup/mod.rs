@@ -45,8 +45,11 @@ pub(crate) fn before_upgrade(
         .find(|path| !path.exists())
         .ok_or_else(|| Error::new(ErrorKind::Io, "no name is left for the copy"))?;
     let partial = sqlite::beside(&finished, ".partial");
+    // One snapshot for the copy and for what it is compared with: another program may be writing.
+    let snapshot = conn.unchecked_transaction()?;
     copy(conn, &partial).map_err(in_words("no copy could be made"))?;
     verify(conn, &partial).map_err(in_words("the copy did not verify"))?;
+    snapshot.finish()?;
     publish(&partial, &finished).map_err(in_words("the copy could not be kept"))?;
     tracing::info!(copy = %finished.display(), "copied the file before its upgrade");
     Ok(finished)

@@ -7,7 +7,7 @@ use crate::backup;
 use crate::config::{BeforeUpgrade, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
-use crate::sqlite::{self, FileLock};
+use crate::sqlite::{self, FileLock, Guard, is_for_mutations};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -90,8 +90,9 @@ pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Re
     if !todo.steps.is_empty() {
         apply_steps(schemas, conn, config)?;
     }
+    let guard = Guard::install(conn, is_for_mutations)?;
     transaction(conn, config, |tx| {
-        schemas.iter().try_for_each(|schema| (schema.opened)(tx))
+        guard.during(|| schemas.iter().try_for_each(|schema| (schema.opened)(tx)))
     })?;
     Ok(todo)
 }

@@ -48,14 +48,21 @@ impl Drop for Lower<'_> {
     }
 }
 
-/// What an operation may do to its connection without breaking its neighbours.
-pub(crate) fn is_for_operations(action: &AuthAction<'_>) -> bool {
+/// What a mutation may do without breaking its neighbours: change rows, but not the ledger's.
+pub(crate) fn is_for_mutations(action: &AuthAction<'_>) -> bool {
+    match action {
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name } => *table_name != "botstore_ledger",
+        _ => is_for_queries(action),
+    }
+}
+
+/// What a query may do: read.
+pub(crate) fn is_for_queries(action: &AuthAction<'_>) -> bool {
     match action {
         AuthAction::Select
         | AuthAction::Read { .. }
-        | AuthAction::Insert { .. }
-        | AuthAction::Update { .. }
-        | AuthAction::Delete { .. }
         | AuthAction::Function { .. }
         | AuthAction::Recursive => true,
         // What tells of the schema, not what sets something.
