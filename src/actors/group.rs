@@ -113,14 +113,12 @@ impl Committer<'_> {
     /// Answers those who ran past their deadline, and leaves the others: what takes too long once
     /// is not run again.
     fn answer_overdue(&self, group: Requests) -> Requests {
-        let overdue = |request: &Box<dyn WriteRequest>| {
-            let failure = request.failure();
-            failure.is_some_and(|error| error.kind() == ErrorKind::Deadline)
-        };
-        let (overdue, others) = group.into_iter().partition(overdue);
-        let overdue: Requests = overdue;
-        for request in overdue {
-            self.answer(request);
+        let mut others = Vec::with_capacity(group.len());
+        for request in group {
+            match request.failure() {
+                Some(error) if error.kind() == ErrorKind::Deadline => self.answer(request),
+                _ => others.push(request),
+            }
         }
         others
     }
