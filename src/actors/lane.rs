@@ -12,6 +12,11 @@ use actix::{Message, Recipient};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a worker stays up without work: about as long as it takes to wake a caller, and the
+/// caller to ask again. Costs an idle store nothing, and a busy one this much a pause.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// "There is work in your lane."
 #[derive(Message)]
@@ -96,13 +101,30 @@ impl<R: ?Sized> Lane<R> {
 }
 
 impl<R: ?Sized> Worker<R> {
+    /// Waits a moment for the next request without lying down. Whoever has just been answered often
+    /// asks again at once, and need not wake anybody then. Gives way to every thread that has
+    /// something to do.
+    fn linger(&self) -> bool {
+        let until = Instant::now() + LINGER;
+        while self.queue.is_empty() {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
     /// The next request, if one waits.
     pub(super) fn next(&self) -> Option<Box<R>> {
         self.queue.try_recv().ok()
     }
 
-    /// Lies down. False if work came in meanwhile and is this worker's to do.
+    /// Lies down, after it has lingered. False if work came in meanwhile and is this worker's to do.
     pub(super) fn rest(&self) -> bool {
+        if self.linger() {
+            return false;
+        }
         self.lane.resting.fetch_or(self.bit, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if self.queue.is_empty() {
