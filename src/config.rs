@@ -3,6 +3,8 @@
 use crate::domain::BotSchema;
 use crate::error::{Error, Result};
 use crate::operation::Mutation;
+#[cfg(doc)]
+use crate::operation::Query;
 use crate::schedule::Schedule;
 use crate::schema::{self, Schema, SchemaDef};
 use crate::time::{Clock, SystemClock};
@@ -70,6 +72,7 @@ pub struct Config {
     pub(crate) wal_ceiling_bytes: u64,
     pub(crate) cache_bytes: usize,
     pub(crate) mmap_bytes: u64,
+    pub(crate) kept_answers: usize,
     pub(crate) idempotency_retention: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) schemas: Vec<SchemaDef>,
@@ -101,6 +104,7 @@ impl Config {
             wal_ceiling_bytes: 64 * MIB,
             cache_bytes: 8 * MIB as usize,
             mmap_bytes: 0,
+            kept_answers: 16_384,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
             clock: Arc::new(SystemClock),
             // This crate's own tables are one schema like another.
@@ -233,6 +237,14 @@ impl Config {
         self
     }
 
+    /// How many answers of point reads are kept on the callers' side ([`Query::kept`]): users,
+    /// permissions, sessions, and a host's own. About 300 bytes each. Range 0–10,000,000, where 0
+    /// keeps none; default 16,384.
+    pub fn kept_answers(mut self, answers: usize) -> Self {
+        self.kept_answers = answers;
+        self
+    }
+
     /// How long an idempotency key is kept; sent again later, an interaction counts as a new one.
     /// Old keys are swept once a minute. Range 1 min–10 years; default 7 days.
     pub fn idempotency_retention(mut self, time: Duration) -> Self {
@@ -298,6 +310,7 @@ impl Config {
             1024,
             2048 * MIB as usize,
         )?;
+        within("kept_answers", self.kept_answers, 0, 10_000_000)?;
         within("max_group", self.max_group, 1, 10_000)?;
         within("max_group_time", self.max_group_time, ms(0), s(1))?;
         within(

@@ -36,7 +36,7 @@
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
-//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`] | messages of your own |
+//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`] | messages of your own |
 //! | [`schema`] | tables of your own, migrations, rollback |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
@@ -47,6 +47,7 @@
 
 mod actors;
 mod backup;
+mod cache;
 mod config;
 mod domain;
 mod error;
@@ -62,6 +63,7 @@ pub mod testing;
 pub mod time;
 
 pub use actors::{MutationPort, QueryPort};
+pub use cache::Kept;
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{
     analytics, audit, costs, interactions, messages, page, sessions, tokens, tools, users,

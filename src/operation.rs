@@ -4,6 +4,7 @@
 //! `Recipient<SaveInteraction>` and a test can put a mock behind it. A host declares its own in the
 //! same way as this crate does; nothing lists the operations there are.
 
+use crate::cache::Kept;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time;
 use actix::Message;
@@ -82,6 +83,12 @@ pub trait Query: Message<Result = Result<<Self as Query>::Output>> + Send + 'sta
 
     /// Answers the question.
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output>;
+
+    /// Says that the answer hangs on one row, and so may be kept on the callers' side until that
+    /// row changes. The default is that it is asked for each time.
+    fn kept(&self) -> Option<Kept<'_, Self::Output>> {
+        None
+    }
 
     /// The name in errors. The default is the type's own, without its path.
     fn name() -> &'static str {

@@ -7,11 +7,13 @@ mod lock;
 pub(crate) use guard::{Guard, Watchdog, is_for_mutations, is_for_queries};
 pub(crate) use lock::FileLock;
 
+use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::hooks::Action;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
@@ -232,6 +234,20 @@ pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i6
 /// Lets the query planner refresh statistics that have gone stale. A bounded sample per index.
 pub(crate) fn optimize(conn: &Connection) -> Result<()> {
     Ok(conn.execute_batch("PRAGMA analysis_limit=400; PRAGMA optimize;")?)
+}
+
+/// Notes the rows that statements change. SQLite does not report every one of them to this hook
+/// (<https://sqlite.org/c3ref/update_hook.html>): for a `DELETE` without `WHERE` see the guard, and
+/// a row that is replaced in a conflict is told by the new one.
+pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> {
+    conn.update_hook(Some(move |action, _: &str, table: &str, row| {
+        let change = match action {
+            Action::SQLITE_INSERT => Change::NewRow,
+            _ => Change::Row,
+        };
+        changes.note(change, table, row);
+    }))?;
+    Ok(())
 }
 
 /// Counts the frames in the log after each commit, as SQLite reports them.

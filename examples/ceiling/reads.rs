@@ -59,7 +59,9 @@ impl Files {
         }
         drop(plain);
         let threads = readers();
-        let seeds: Vec<_> = (0..threads).map(|n| folder.join(format!("seed{n}.db"))).collect();
+        let seeds: Vec<_> = (0..threads)
+            .map(|n| folder.join(format!("seed{n}.db")))
+            .collect();
         for seed in &seeds {
             std::fs::copy(&ours, seed).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
             let plain = Plain::open(config(seed))?;
@@ -120,7 +122,10 @@ async fn ask_store(store: Store, number: u64) -> Result<()> {
 /// Point reads a second of plain rusqlite on one thread a file.
 fn plain_rate(seeds: &[PathBuf], time: Duration) -> Result<f64> {
     let done = AtomicU64::new(0);
-    let plains: Vec<Plain> = seeds.iter().map(|p| Plain::open(config(p))).collect::<Result<_>>()?;
+    let plains: Vec<Plain> = seeds
+        .iter()
+        .map(|p| Plain::open(config(p)))
+        .collect::<Result<_>>()?;
     let started = Instant::now();
     std::thread::scope(|scope| {
         let threads: Vec<_> = plains
@@ -197,7 +202,9 @@ fn one_caller(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
         for number in 0..operations {
             let asked = Instant::now();
             plain.read(|tx| ask_plain(tx, number))?;
-            timed.latencies.push(asked.elapsed().as_nanos() as f64 / 1_000.0);
+            timed
+                .latencies
+                .push(asked.elapsed().as_nanos() as f64 / 1_000.0);
         }
         drop(plain);
         ceiling.push(timed.quantile(0.5));

@@ -16,6 +16,7 @@
 
 use super::lane::Worker;
 use super::request::{Outcome, WriteRequest};
+use crate::cache::{Cache, Changes};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Metrics;
@@ -64,6 +65,8 @@ pub(super) struct Committer<'a> {
     pub(super) conn: &'a Connection,
     pub(super) guard: &'a Guard,
     pub(super) watchdog: &'a Watchdog,
+    pub(super) changes: &'a Changes,
+    pub(super) cache: &'a Cache,
     pub(super) clock: &'a dyn Clock,
     pub(super) metrics: &'a Metrics,
     pub(super) config: &'a Config,
@@ -175,6 +178,7 @@ impl Committer<'_> {
         if let Err(error) = self.begin() {
             return Attempt::NotBegun(error);
         }
+        self.changes.forget();
         let tx = WriteTx::new(self.conn, self.clock.now());
         let began = Instant::now();
         let mut next = 0;
@@ -193,7 +197,11 @@ impl Committer<'_> {
             next += 1;
         }
         match self.conn.execute_batch("COMMIT") {
-            Ok(()) => Attempt::Committed,
+            Ok(()) => {
+                // Before anybody hears of it: who has heard must not be given a kept answer.
+                self.changes.tell(self.cache);
+                Attempt::Committed
+            }
             Err(error) => self.lost(error.into()),
         }
     }

@@ -126,7 +126,7 @@ impl Reader {
         let fetched = {
             // Only point reads stand at the gate: the writer must not wait for a scan.
             let _inside = (self.lane == Lane::Interactive).then(|| self.gate.enter());
-            snapshot(open, &mut *request, &*self.dispatch.clock)
+            snapshot(open, &mut *request, &self.dispatch)
         };
         // A connection whose transaction cannot be ended is in doubt, and after an I/O error what
         // it holds may differ from the file. Opening anew costs a millisecond.
@@ -166,12 +166,14 @@ impl Reader {
 fn snapshot(
     open: &ReadConnection,
     request: &mut dyn ReadRequest,
-    clock: &dyn crate::time::Clock,
+    dispatch: &Dispatch,
 ) -> Result<Outcome> {
+    let seen = dispatch.cache.seen();
     open.conn.prepare_cached(&open.begin)?.execute([])?;
-    let tx = ReadTx::new(&open.conn, clock.now());
+    let tx = ReadTx::new(&open.conn, dispatch.clock.now());
     let outcome = open.watchdog.until(request.deadline(), || {
-        open.guard.during(|| request.fetch(&tx))
+        open.guard
+            .during(|| request.fetch(&tx, &dispatch.cache, seen))
     });
     if !open.conn.is_autocommit() {
         open.conn.prepare_cached(&open.end)?.execute([])?;

@@ -1,7 +1,9 @@
 //! An operation on its way to a worker and its answer on the way back, without its type.
 
+use crate::cache::Cache;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use std::any::TypeId;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -37,7 +39,9 @@ pub(super) trait WriteRequest: Send {
 pub(super) trait ReadRequest: Send {
     fn is_abandoned(&self) -> bool;
     fn deadline(&self) -> Instant;
-    fn fetch(&mut self, tx: &ReadTx<'_>) -> Outcome;
+    /// Runs the query; keeps its answer if it may be kept. `seen` is the last commit that was
+    /// finished before the snapshot began.
+    fn fetch(&mut self, tx: &ReadTx<'_>, cache: &Cache, seen: u64) -> Outcome;
     fn failure(&self) -> Option<&Error>;
     fn answer(self: Box<Self>);
     fn refuse(self: Box<Self>, error: Error);
@@ -140,8 +144,14 @@ impl<Q: Query> ReadRequest for Pending<Q, Q::Output> {
         self.deadline
     }
 
-    fn fetch(&mut self, tx: &ReadTx<'_>) -> Outcome {
-        self.run(Q::name(), |operation| operation.fetch(tx))
+    fn fetch(&mut self, tx: &ReadTx<'_>, cache: &Cache, seen: u64) -> Outcome {
+        self.run(Q::name(), |operation| {
+            let answer = operation.fetch(tx)?;
+            if let Some(kept) = operation.kept() {
+                cache.put(TypeId::of::<Q>(), &kept, &answer, tx, seen)?;
+            }
+            Ok(answer)
+        })
     }
 
     fn failure(&self) -> Option<&Error> {

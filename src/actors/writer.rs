@@ -5,6 +5,7 @@ use super::group::{Committer, Connected, Mood, next_wanted};
 use super::lane::{Bell, Worker};
 use super::request::WriteRequest;
 use super::wal::WalKeeper;
+use crate::cache::Changes;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite::{self, Guard, Watchdog};
@@ -59,6 +60,7 @@ pub(super) struct WriteConnection {
     conn: Connection,
     guard: Guard,
     watchdog: Watchdog,
+    changes: Changes,
     /// Frames in the log after the last commit.
     frames: Arc<AtomicI64>,
     frame_bytes: u64,
@@ -69,6 +71,8 @@ impl WriteConnection {
         let guard = Guard::install(&mut conn, sqlite::is_for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
+        let changes = Changes::default();
+        sqlite::watch_rows(&mut conn, changes.clone())?;
         let frames = Arc::new(AtomicI64::new(0));
         sqlite::watch_wal(&mut conn, Arc::clone(&frames))?;
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -76,6 +80,7 @@ impl WriteConnection {
             conn,
             guard,
             watchdog,
+            changes,
             frames,
             frame_bytes: page as u64 + FRAME_HEADER_BYTES,
         })
@@ -117,6 +122,8 @@ impl Writer {
             guard: &open.guard,
             clock: &*self.dispatch.clock,
             watchdog: &open.watchdog,
+            changes: &open.changes,
+            cache: &self.dispatch.cache,
             metrics: &self.dispatch.metrics,
             config: &self.config,
             mood: &mut self.mood,

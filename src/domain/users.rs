@@ -2,6 +2,7 @@
 
 use super::columns::{amount, count, flag, time};
 use super::page::{Cursor, Page, PageRequest};
+use crate::cache::Kept;
 use crate::error::{Error, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use actix::Message;
@@ -169,7 +170,7 @@ impl Mutation for Touch {
     }
 }
 
-/// A user by id; `None` if unknown. A point read.
+/// A user by id; `None` if unknown. A point read, kept until the user changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Option<User>>")]
 pub struct GetUser {
@@ -183,9 +184,14 @@ impl Query for GetUser {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
         get(tx, self.user_id)
     }
+
+    fn kept(&self) -> Option<Kept<'_, Option<User>>> {
+        Some(Kept::row("users", self.user_id))
+    }
 }
 
-/// Whether a user may use the bot; false for an unknown one. A point read.
+/// Whether a user may use the bot; false for an unknown one. A point read, kept until the user
+/// changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<bool>")]
 pub struct IsAllowed {
@@ -203,6 +209,10 @@ impl Query for IsAllowed {
             |row| flag(row, 0),
         )?;
         Ok(allowed.unwrap_or(false))
+    }
+
+    fn kept(&self) -> Option<Kept<'_, bool>> {
+        Some(Kept::row("users", self.user_id))
     }
 }
 

@@ -23,10 +23,16 @@ impl Guard {
         let up = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&up);
         conn.authorizer(Some(move |context: AuthContext<'_>| {
-            if !asked.load(Ordering::Relaxed) || may(&context.action) {
+            if !asked.load(Ordering::Relaxed) {
                 Authorization::Allow
-            } else {
+            } else if !may(&context.action) {
                 Authorization::Deny
+            } else if matches!(context.action, AuthAction::Delete { .. }) {
+                // Still deletes, but row by row, so that each is reported: without it a `DELETE` of
+                // a whole table is not, see <https://sqlite.org/c3ref/set_authorizer.html>.
+                Authorization::Ignore
+            } else {
+                Authorization::Allow
             }
         }))?;
         Ok(Self(up))

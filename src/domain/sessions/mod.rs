@@ -12,6 +12,7 @@ pub use lists::{
 
 use super::columns::{amount, count, flag, time};
 use super::{check, page, users};
+use crate::cache::Kept;
 use crate::error::{Error, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
@@ -263,7 +264,8 @@ impl Mutation for ExpireIdle {
     }
 }
 
-/// A session of a user; `None` if unknown, or another user's. A point read.
+/// A session of a user; `None` if unknown, or another user's. A point read, kept until the session
+/// changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Option<Session>>")]
 pub struct GetSession {
@@ -278,5 +280,15 @@ impl Query for GetSession {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<Session>> {
         get(tx, &self.session_id, self.user_id)
+    }
+
+    fn kept(&self) -> Option<Kept<'_, Option<Session>>> {
+        let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
+        Some(Kept::text(
+            "sessions",
+            &self.session_id,
+            row_of,
+            self.user_id,
+        ))
     }
 }

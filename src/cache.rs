@@ -1,0 +1,267 @@
+//! Answers kept on the callers' side, and how a commit makes them void before it is acknowledged.
+//!
+//! Two arrays of fixed size. `answers` is a direct-mapped cache: an answer has one place, by the
+//! hash of its question, and the next one there replaces it. An LRU list was turned down: it costs
+//! a lock for every hit, and what is lost is a re-read. `changes` has, for the hash of a table and
+//! a row, the number of the last commit that changed such a row.
+//!
+//! The trap of such caches is a reader that fills in an answer from a snapshot older than the
+//! change that made it void. Here an answer carries the number of the last commit that was
+//! finished *before its snapshot began*, and holds as long as no later commit changed its row. So
+//! it does not matter when it is filled in: a commit that the snapshot did not see has a larger
+//! number. The writer marks the rows after its COMMIT and before it answers, so whoever has heard
+//! of a change does not get the answer from before it.
+//!
+//! Two rows that share a place in `changes` make each other void now and then, which costs a
+//! re-read. Rows that another program changes are seen after [`MAX_AGE`].
+
+use crate::error::Result;
+use crate::operation::ReadTx;
+use std::any::{Any, TypeId};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old an answer may grow, since changes by other programs are not told to us.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Places for the numbers of commits: half a mebibyte.
+const CHANGES: usize = 1 << 16;
+
+type Answer = Arc<dyn Any + Send + Sync>;
+
+/// Says that an answer hangs on one row of one table, and so may be kept until the row changes.
+///
+/// The table must not be `WITHOUT ROWID`, and the answer may depend on nothing else: neither on
+/// other rows nor on the time.
+///
+/// ```
+/// use botstore::{Kept, Query, ReadTx, Result};
+/// use actix::Message;
+///
+/// #[derive(Message)]
+/// #[rtype(result = "Result<Option<String>>")]
+/// struct GetNote { note_id: i64 }
+///
+/// impl Query for GetNote {
+///     type Output = Option<String>;
+///
+///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<String>> {
+///         let sql = "SELECT body FROM notes WHERE note_id = ?1";
+///         tx.maybe(sql, [self.note_id], |row| Ok(row.get(0)?))
+///     }
+///
+///     fn kept(&self) -> Option<Kept<'_, Self::Output>> {
+///         Some(Kept::row("notes", self.note_id))
+///     }
+/// }
+/// ```
+pub struct Kept<'a, T> {
+    table: &'static str,
+    key: Key<'a>,
+    keep: fn(&T) -> Answer,
+    give: fn(&Answer) -> Option<T>,
+}
+
+/// What the question asks for.
+#[derive(Clone, Copy)]
+enum Key<'a> {
+    /// The row's own id.
+    Row(i64),
+    /// Another key of the row, the statement that tells its id, and what else the answer is for.
+    Text(&'a str, &'static str, i64),
+}
+
+impl<'a, T: Clone + Send + Sync + 'static> Kept<'a, T> {
+    /// An answer about the row with this id (its `INTEGER PRIMARY KEY`).
+    pub fn row(table: &'static str, id: i64) -> Self {
+        Self::new(table, Key::Row(id))
+    }
+
+    /// An answer about the row with this textual key, for this asker. `row_of` is a statement that
+    /// gives the row's `rowid` for the key as `?1`. An answer about a row that is not there is not
+    /// kept.
+    pub fn text(table: &'static str, key: &'a str, row_of: &'static str, asker: i64) -> Self {
+        Self::new(table, Key::Text(key, row_of, asker))
+    }
+
+    fn new(table: &'static str, key: Key<'a>) -> Self {
+        Self {
+            table,
+            key,
+            keep: |answer| Arc::new(answer.clone()),
+            give: |answer| answer.downcast_ref().cloned(),
+        }
+    }
+}
+
+/// An answer in its place.
+struct Entry {
+    question: TypeId,
+    row_key: i64,
+    text_key: Option<Box<str>>,
+    /// Where in `changes` its row is.
+    row_at: usize,
+    /// Where in `changes` new rows of its table are, if its key is not the row's id: a row may be
+    /// replaced by one with another id.
+    table_at: Option<usize>,
+    /// The last commit that was finished before the snapshot of the answer began.
+    seen: u64,
+    kept_at: Instant,
+    answer: Answer,
+}
+
+pub(crate) struct Cache {
+    answers: Box<[Mutex<Option<Entry>>]>,
+    changes: Box<[AtomicU64]>,
+    commits: AtomicU64,
+    hasher: RandomState,
+}
+
+/// What a commit did to a row.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Change {
+    NewRow,
+    Row,
+}
+
+/// Where in the array of changes something is.
+pub(crate) type Place = usize;
+
+impl Cache {
+    pub(crate) fn new(answers: usize) -> Self {
+        Self {
+            answers: (0..answers).map(|_| Mutex::new(None)).collect(),
+            changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
+            commits: AtomicU64::new(0),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The place of a row. Not a random hash: it is computed for every row that is written.
+    pub(crate) fn place(table: &str, row: i64) -> Place {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in table.bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        hash = (hash ^ row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (hash >> 48) as usize
+    }
+
+    /// The place of all new rows of a table.
+    pub(crate) fn place_of_new(table: &str) -> Place {
+        Self::place(table, i64::MIN + 1)
+    }
+
+    /// The last commit that is finished: to be asked before a snapshot begins.
+    pub(crate) fn seen(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Makes void what hangs on these places. After the COMMIT, before anybody hears of it, and by
+    /// the writer only.
+    pub(crate) fn changed(&self, places: impl Iterator<Item = Place>) {
+        let commit = self.commits.load(Ordering::Relaxed) + 1;
+        for place in places {
+            self.changes[place].store(commit, Ordering::SeqCst);
+        }
+        self.commits.store(commit, Ordering::SeqCst);
+    }
+
+    fn slot(&self, question: TypeId, key: Key<'_>) -> Option<&Mutex<Option<Entry>>> {
+        let mut hasher: DefaultHasher = self.hasher.build_hasher();
+        question.hash(&mut hasher);
+        match key {
+            Key::Row(row) => row.hash(&mut hasher),
+            Key::Text(text, _, asker) => (text, asker).hash(&mut hasher),
+        }
+        let places = self.answers.len() as u64;
+        (places > 0).then(|| &self.answers[(hasher.finish() % places) as usize])
+    }
+
+    /// The answer that is kept for this question, if it still holds.
+    pub(crate) fn get<T>(&self, question: TypeId, kept: &Kept<'_, T>) -> Option<T> {
+        let slot = self.slot(question, kept.key)?;
+        let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = slot.as_ref()?;
+        let same = entry.question == question
+            && match kept.key {
+                Key::Row(row) => entry.row_key == row && entry.text_key.is_none(),
+                Key::Text(text, _, asker) => {
+                    entry.row_key == asker && entry.text_key.as_deref() == Some(text)
+                }
+            };
+        let unchanged = |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.seen;
+        let holds = unchanged(entry.row_at)
+            && entry.table_at.is_none_or(unchanged)
+            && entry.kept_at.elapsed() < MAX_AGE;
+        (same && holds)
+            .then(|| (kept.give)(&entry.answer))
+            .flatten()
+    }
+
+    /// Keeps an answer from a snapshot that began when `seen` was the last finished commit.
+    pub(crate) fn put<T>(
+        &self,
+        question: TypeId,
+        kept: &Kept<'_, T>,
+        answer: &T,
+        tx: &ReadTx<'_>,
+        seen: u64,
+    ) -> Result<()> {
+        let Some(slot) = self.slot(question, kept.key) else {
+            return Ok(());
+        };
+        let (row, row_key, text_key) = match kept.key {
+            Key::Row(row) => (row, row, None),
+            Key::Text(text, row_of, asker) => {
+                let Some(row) = tx.maybe(row_of, [text], |row| Ok(row.get(0)?))? else {
+                    return Ok(());
+                };
+                (row, asker, Some(text.into()))
+            }
+        };
+        let table_at = text_key.is_some().then(|| Self::place_of_new(kept.table));
+        let entry = Entry {
+            question,
+            row_key,
+            text_key,
+            row_at: Self::place(kept.table, row),
+            table_at,
+            seen,
+            kept_at: Instant::now(),
+            answer: (kept.keep)(answer),
+        };
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        Ok(())
+    }
+}
+
+/// The rows that a transaction changes, as SQLite reports them.
+#[derive(Clone, Default)]
+pub(crate) struct Changes(Arc<Mutex<Vec<Place>>>);
+
+impl Changes {
+    pub(crate) fn note(&self, change: Change, table: &str, row: i64) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.push(Cache::place(table, row));
+        if change == Change::NewRow {
+            places.push(Cache::place_of_new(table));
+        }
+    }
+
+    /// Forgets what was noted: of a transaction that was rolled back, or that is told.
+    pub(crate) fn forget(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Tells the cache of a transaction that was committed.
+    pub(crate) fn tell(&self, cache: &Cache) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.changed(places.drain(..));
+    }
+}
