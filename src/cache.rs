@@ -1,9 +1,10 @@
 //! Answers kept on the callers' side, and how a commit makes them void before it is acknowledged.
 //!
-//! Two arrays of fixed size. `answers` is a direct-mapped cache: an answer has one place, by the
-//! hash of its question, and the next one there replaces it. An LRU list was turned down: it costs
-//! a lock for every hit, and what is lost is a re-read. `changes` has, for the hash of a table and
-//! a row, the number of the last commit that changed such a row.
+//! Two arrays of fixed size. `answers` is a set-associative cache: an answer is in one of eight
+//! places, by the hash of its question, and the oldest there goes first. One place for each lost
+//! every sixth answer at a fifth of the capacity; an LRU list over all would cost one lock for
+//! every hit. `changes` has, for the hash of a table and a row, the number of the last commit that
+//! changed such a row.
 //!
 //! The trap of such caches is a reader that fills in an answer from a snapshot older than the
 //! change that made it void. Here an answer carries the number of the last commit that was
@@ -20,11 +21,14 @@ use crate::operation::ReadTx;
 use std::any::{Any, TypeId};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How old an answer may grow, since changes by other programs are not told to us.
 const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Answers in one set.
+const WAYS: usize = 8;
 
 /// Places for the numbers of commits: half a mebibyte.
 const CHANGES: usize = 1 << 16;
@@ -112,8 +116,20 @@ struct Entry {
     answer: Answer,
 }
 
+impl Entry {
+    fn is_for(&self, question: TypeId, key: Key<'_>) -> bool {
+        self.question == question
+            && match key {
+                Key::Row(row) => self.row_key == row && self.text_key.is_none(),
+                Key::Text(text, _, asker) => {
+                    self.row_key == asker && self.text_key.as_deref() == Some(text)
+                }
+            }
+    }
+}
+
 pub(crate) struct Cache {
-    answers: Box<[Mutex<Option<Entry>>]>,
+    answers: Box<[Mutex<Vec<Entry>>]>,
     changes: Box<[AtomicU64]>,
     commits: AtomicU64,
     hasher: RandomState,
@@ -132,7 +148,9 @@ pub(crate) type Place = usize;
 impl Cache {
     pub(crate) fn new(answers: usize) -> Self {
         Self {
-            answers: (0..answers).map(|_| Mutex::new(None)).collect(),
+            answers: (0..answers.div_ceil(WAYS))
+                .map(|_| Mutex::default())
+                .collect(),
             changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
             commits: AtomicU64::new(0),
             hasher: RandomState::new(),
@@ -169,36 +187,27 @@ impl Cache {
         self.commits.store(commit, Ordering::SeqCst);
     }
 
-    fn slot(&self, question: TypeId, key: Key<'_>) -> Option<&Mutex<Option<Entry>>> {
+    fn set(&self, question: TypeId, key: Key<'_>) -> Option<MutexGuard<'_, Vec<Entry>>> {
         let mut hasher: DefaultHasher = self.hasher.build_hasher();
         question.hash(&mut hasher);
         match key {
             Key::Row(row) => row.hash(&mut hasher),
             Key::Text(text, _, asker) => (text, asker).hash(&mut hasher),
         }
-        let places = self.answers.len() as u64;
-        (places > 0).then(|| &self.answers[(hasher.finish() % places) as usize])
+        let sets = self.answers.len() as u64;
+        let set = (sets > 0).then(|| &self.answers[(hasher.finish() % sets) as usize])?;
+        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The answer that is kept for this question, if it still holds.
     pub(crate) fn get<T>(&self, question: TypeId, kept: &Kept<'_, T>) -> Option<T> {
-        let slot = self.slot(question, kept.key)?;
-        let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = slot.as_ref()?;
-        let same = entry.question == question
-            && match kept.key {
-                Key::Row(row) => entry.row_key == row && entry.text_key.is_none(),
-                Key::Text(text, _, asker) => {
-                    entry.row_key == asker && entry.text_key.as_deref() == Some(text)
-                }
-            };
+        let set = self.set(question, kept.key)?;
+        let entry = set.iter().find(|entry| entry.is_for(question, kept.key))?;
         let unchanged = |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.seen;
         let holds = unchanged(entry.row_at)
             && entry.table_at.is_none_or(unchanged)
             && entry.kept_at.elapsed() < MAX_AGE;
-        (same && holds)
-            .then(|| (kept.give)(&entry.answer))
-            .flatten()
+        holds.then(|| (kept.give)(&entry.answer)).flatten()
     }
 
     /// Keeps an answer from a snapshot that began when `seen` was the last finished commit.
@@ -210,9 +219,9 @@ impl Cache {
         tx: &ReadTx<'_>,
         seen: u64,
     ) -> Result<()> {
-        let Some(slot) = self.slot(question, kept.key) else {
+        if self.answers.is_empty() {
             return Ok(());
-        };
+        }
         let (row, row_key, text_key) = match kept.key {
             Key::Row(row) => (row, row, None),
             Key::Text(text, row_of, asker) => {
@@ -233,7 +242,21 @@ impl Cache {
             kept_at: Instant::now(),
             answer: (kept.keep)(answer),
         };
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        let Some(mut set) = self.set(question, kept.key) else {
+            return Ok(());
+        };
+        // The same question's answer from before, or else the oldest when all places are taken.
+        let replaced = set
+            .iter()
+            .position(|entry| entry.is_for(question, kept.key))
+            .or_else(|| {
+                let oldest = || (0..WAYS).min_by_key(|&at| set[at].kept_at);
+                (set.len() == WAYS).then(oldest).flatten()
+            });
+        match replaced {
+            Some(at) => set[at] = entry,
+            None => set.push(entry),
+        }
         Ok(())
     }
 }

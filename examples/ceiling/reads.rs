@@ -1,4 +1,4 @@
-//! Point reads: S7, S8, S10, S11. A third each: a user, a session, the last ten messages of a
+//! Point reads: S7 to S11; all but S9 without kept answers. A third each: a user, a session, the last ten messages of a
 //! session, in a file of 100,000 messages.
 
 use crate::Args;
@@ -11,8 +11,8 @@ use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::sessions::GetSession;
 use botstore::testing::Plain;
-use botstore::users::GetUser;
-use botstore::{Error, ErrorKind, ReadTx, Result, Store};
+use botstore::users::{GetUser, IsAllowed};
+use botstore::{Config, Error, ErrorKind, ReadTx, Result, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const MESSAGES: u64 = 100_000;
 
 pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
-    if !args.wants(&["s7", "s8", "s10", "s11"]) {
+    if !args.wants(&["s7", "s8", "s9", "s10", "s11"]) {
         return Ok(());
     }
     let folder = tempfile::tempdir().map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
@@ -31,6 +31,9 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     }
     if args.wants(&["s8"]) {
         one_caller(args, &files, rows)?;
+    }
+    if args.wants(&["s9"]) {
+        kept(args, &files, rows)?;
     }
     if args.wants(&["s10"]) {
         beside_scans(args, &files, rows)?;
@@ -154,9 +157,14 @@ fn plain_rate(seeds: &[PathBuf], time: Duration) -> Result<f64> {
     Ok(done.load(Relaxed) as f64 / started.elapsed().as_secs_f64())
 }
 
+/// Every read goes to a reader and to the file's pages.
+fn uncached(path: &Path) -> Config {
+    config(path).kept_answers(0)
+}
+
 fn store_run(runtime: Runtime, file: &Path, callers: u64, until: Until) -> Result<Timed> {
     runtime.run(async {
-        let store = Store::open(config(file)).await?;
+        let store = Store::open(uncached(file)).await?;
         let asked = store.clone();
         let timed = call(callers, until, move |n| ask_store(asked.clone(), n)).await?;
         store.close().await?;
@@ -225,6 +233,43 @@ fn one_caller(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
+/// S9: users, permissions and sessions again and again, on one thread.
+fn kept(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
+    let operations = args.operations(3_000_000);
+    let mut rates = Vec::new();
+    for _ in 0..args.rounds() {
+        let rate = Runtime::Actix.run(async {
+            let store = Store::open(config(&files.ours)).await?;
+            let started = Instant::now();
+            for number in 0..operations / 3 {
+                let user_id = (number % USERS) as i64;
+                store.read(IsAllowed { user_id }).await?;
+                store.read(GetUser { user_id }).await?;
+                let session_id = session_of(user_id);
+                store
+                    .read(GetSession {
+                        session_id,
+                        user_id,
+                    })
+                    .await?;
+            }
+            let rate = operations as f64 / started.elapsed().as_secs_f64();
+            store.close().await?;
+            Ok(rate)
+        })?;
+        rates.push(rate);
+    }
+    rows.push(Row {
+        id: "s9",
+        what: "kept answers/s, one thread",
+        unit: "/s",
+        value: median(&rates),
+        target: Target::AtLeast(1_000_000.0),
+        detail: format!("{USERS} users, misses and refreshes included"),
+    });
+    Ok(())
+}
+
 /// S10: four scans that never stop coming.
 fn beside_scans(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     let time = seconds(args, 2.0);
@@ -233,7 +278,7 @@ fn beside_scans(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
         let timed = store_run(Runtime::Tokio, &files.ours, 4, Until::Time(time))?;
         alone.push(timed.quantile(0.99));
         let timed = Runtime::Tokio.run(async {
-            let store = Store::open(config(&files.ours)).await?;
+            let store = Store::open(uncached(&files.ours)).await?;
             let over = Arc::new(AtomicBool::new(false));
             let scans: Vec<_> = (0..4)
                 .map(|_| {
@@ -280,7 +325,7 @@ fn beside_writes(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> 
         plain_reads.push(read);
         plain_writes.push(written);
         let (read, written) = Runtime::Tokio.run(async {
-            let store = Store::open(config(&files.ours)).await?;
+            let store = Store::open(uncached(&files.ours)).await?;
             let (reader, writer) = (store.clone(), store.clone());
             let (read, written) = tokio::join!(
                 call(64, Until::Time(time), move |n| ask_store(reader.clone(), n)),

@@ -27,6 +27,11 @@ impl Row {
         }
     }
 
+    fn shown(&self) -> String {
+        let digits = if self.value >= 1_000.0 { 0 } else { 2 };
+        format!("{:.digits$} {}", self.value, self.unit)
+    }
+
     fn bound(&self) -> String {
         match self.target {
             Target::AtLeast(bound) => format!("≥ {bound} {}", self.unit),
@@ -42,7 +47,7 @@ pub(crate) fn print(rows: &[Row]) {
             "{:<5} {:<44} {:>12} {:>14}  {}   {}",
             row.id.to_uppercase(),
             row.what,
-            format!("{:.2} {}", row.value, row.unit),
+            row.shown(),
             row.bound(),
             if row.met() { "met " } else { "MISSED" },
             row.detail
