@@ -19,10 +19,10 @@ use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, Durability, Store, WriteTx};
 use clap::Parser;
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -61,8 +61,7 @@ struct Point {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
+    match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -162,7 +161,7 @@ async fn measure(callers: u32, durability: Durability, time: Duration) -> Result
     store.close().await?;
 
     waited.sort_unstable();
-    // Everybody has saved at least one, so there is a value at each quantile.
+    // At least one is saved in a second, so there is a value at each quantile.
     let quantile = |q: f64| waited[(waited.len() as f64 * q) as usize].as_secs_f64() * 1_000.0;
     Ok(Point {
         callers,
@@ -176,6 +175,12 @@ async fn measure(callers: u32, durability: Durability, time: Duration) -> Result
 /// Readable on white and on black; the background is whatever is behind the drawing.
 const GREY: RGBColor = RGBColor(0x7d, 0x85, 0x90);
 
+/// Where the axis of latencies may have its lines, in milliseconds.
+const MARKS: [f64; 19] = [
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0,
+    2_000.0, 5_000.0, 10_000.0,
+];
+
 fn text(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&GREY)
 }
@@ -184,57 +189,53 @@ struct Curve {
     label: String,
     color: RGBColor,
     dashed: bool,
-    /// The logarithm of the callers, and the value there.
+    /// The callers, and the value there.
     values: Vec<(f64, f64)>,
 }
 
-impl Curve {
-    fn new(points: &[Point], of: usize, dashed: bool, value: fn(&Point) -> f64) -> Self {
-        let (durability, name, color) = DURABILITIES[of];
-        let values = points.iter().filter(|point| point.durability == durability);
-        Self {
-            label: format!("{name} durability"),
+/// The curve of each durability.
+fn curves(points: &[Point], what: &str, dashed: bool, value: fn(&Point) -> f64) -> [Curve; 2] {
+    DURABILITIES.map(|(durability, name, color)| {
+        let of_it = points.iter().filter(|point| point.durability == durability);
+        Curve {
+            label: format!("{what} at {name} durability"),
             color,
             dashed,
-            values: values
-                .map(|point| (f64::from(point.callers).log2(), value(point)))
-                .collect(),
+            values: of_it.map(|p| (f64::from(p.callers), value(p))).collect(),
         }
-    }
+    })
 }
 
 /// The drawing: throughput above, latency below, the callers across both.
 fn draw(points: &[Point]) -> Result<String> {
     let mut svg = String::new();
     {
-        let root = SVGBackend::with_string(&mut svg, (860, 760)).into_drawing_area();
+        let root = SVGBackend::with_string(&mut svg, (860, 770)).into_drawing_area();
         let cores = std::thread::available_parallelism()?;
-        root.draw_text(
-            &format!("Saving interactions: throughput and latency on {cores} cores"),
-            &text(20).pos(Pos::new(HPos::Center, VPos::Top)),
-            (430, 14),
-        )?;
-        let (upper, lower) = root.split_vertically(404);
+        let title = format!("Saving interactions: throughput and latency on {cores} cores");
+        let centred = text(20).pos(Pos::new(HPos::Center, VPos::Top));
+        root.draw_text(&title, &centred, (430, 12))?;
+        let (upper, lower) = root.margin(40, 0, 0, 0).split_vertically(370);
 
-        let curves = [0, 1].map(|of| Curve::new(points, of, false, |point| point.per_second));
+        let rates = curves(points, "interactions", false, |point| point.per_second);
         let most = points.iter().map(|p| p.per_second).fold(1.0, f64::max);
-        let upper = upper.margin(44, 0, 0, 0);
-        panel(&upper, "interactions per second", 0.0..most * 1.05, &curves)?;
+        panel(&upper, "interactions per second", 0.0..most * 1.1, rates)?;
 
-        let mut curves = Vec::new();
-        for of in [0, 1] {
-            curves.push(Curve::new(points, of, false, |point| point.p50));
-            curves.push(Curve::new(points, of, true, |point| point.p99));
-        }
-        for curve in &mut curves {
-            curve.label += if curve.dashed { ", p99" } else { ", p50" };
-        }
-        // From one power of ten to another, so that there is a labelled line at both ends.
-        let least = points.iter().map(|p| p.p50).fold(f64::MAX, f64::min);
-        let most = points.iter().map(|p| p.p99).fold(0.0, f64::max);
-        let decade = |log: f64| 10_f64.powi(log as i32);
-        let range = decade(least.log10().floor())..decade(most.log10().ceil());
-        panel(&lower, "wait for the answer, ms", range.log_scale(), &curves)?;
+        let p50 = curves(points, "p50", false, |point| point.p50);
+        let p99 = curves(points, "p99", true, |point| point.p99);
+        let low = points.iter().map(|p| p.p50).fold(f64::MAX, f64::min);
+        let high = points.iter().map(|p| p.p99).fold(0.0, f64::max);
+        // A labelled line at both ends.
+        let first = MARKS.iter().rposition(|&mark| mark <= low).unwrap_or(0);
+        let above = MARKS.iter().position(|&mark| mark >= high);
+        let last = above.unwrap_or(MARKS.len() - 1);
+        let range = (MARKS[first]..MARKS[last]).log_scale();
+        panel(
+            &lower,
+            "wait for the answer, ms",
+            range.with_key_points(MARKS[first..=last].to_vec()),
+            p50.into_iter().chain(p99),
+        )?;
         root.present()?;
     }
     Ok(svg)
@@ -243,18 +244,23 @@ fn draw(points: &[Point]) -> Result<String> {
 fn panel<Y>(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     what: &str,
-    range: impl AsRangedCoord<CoordDescType = Y, Value = f64>,
-    curves: &[Curve],
+    range: Y,
+    curves: impl IntoIterator<Item = Curve>,
 ) -> Result<()>
 where
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
 {
+    let callers = CALLERS.map(f64::from).to_vec();
     let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(24)
-        .x_label_area_size(44)
-        .y_label_area_size(76)
-        .build_cartesian_2d(-0.15..9.15, range)?;
+        .margin(8)
+        .margin_right(28)
+        .x_label_area_size(42)
+        .y_label_area_size(80)
+        .build_cartesian_2d(
+            (0.9..560.0).log_scale().base(2.0).with_key_points(callers),
+            range,
+        )?;
     chart
         .configure_mesh()
         .axis_style(GREY)
@@ -264,17 +270,30 @@ where
         .axis_desc_style(text(14))
         .x_desc("callers at once")
         .y_desc(what)
-        .x_labels(CALLERS.len())
-        .x_label_formatter(&|log| format!("{:.0}", log.exp2()))
+        .x_label_formatter(&|callers| format!("{callers}"))
+        .y_label_formatter(&|value| format!("{value}"))
         .draw()?;
     for curve in curves {
-        let (color, dashed) = (curve.color, curve.dashed);
-        let stroke = move |points: Vec<_>| points;
-        let drawn = if dashed {
-            chart.draw_series(DashedLineSeries::new(curve.values.iter().copied(), 6, 4, color.stroke_width(2)))?
+        let stroke = curve.color.stroke_width(2);
+        let points = curve.values.iter().copied();
+        let dots = points.clone().map(|at| Circle::new(at, 3, stroke.filled()));
+        chart.draw_series(dots)?;
+        let drawn = if curve.dashed {
+            chart.draw_series(DashedLineSeries::new(points, 6, 4, stroke))?
         } else {
-            chart.draw_series(LineSeries::new(curve.values.iter().copied(), color.stroke_width(2)))?
+            chart.draw_series(LineSeries::new(points, stroke))?
         };
+        let dash = if curve.dashed { 6 } else { 24 };
+        drawn.label(curve.label).legend(move |(x, y)| {
+            let line = [(x, y), (x + 24, y)].into_iter();
+            DashedPathElement::new(line, dash, 4, stroke)
+        });
     }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .legend_area_size(32)
+        .label_font(text(13))
+        .draw()?;
     Ok(())
 }

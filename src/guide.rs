@@ -4,6 +4,10 @@
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
 
+/// What was measured, and how to choose the knobs.
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
+
 /// Daily life with a store: opening, upgrading, taking over a Python bot's file.
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}

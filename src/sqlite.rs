@@ -4,7 +4,7 @@
 mod guard;
 mod lock;
 
-pub(crate) use guard::{Guard, Watchdog, is_for_mutations, is_for_queries};
+pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps};
 pub(crate) use lock::FileLock;
 
 use crate::cache::{Change, Changes};

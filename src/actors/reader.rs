@@ -53,7 +53,7 @@ impl ReadConnection {
         stop: &Arc<AtomicBool>,
     ) -> Result<Self> {
         let mut conn = sqlite::open_reader(path, config)?;
-        let guard = Guard::install(&mut conn, sqlite::is_for_queries)?;
+        let guard = Guard::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
         let mut nonce = [0; 8];

@@ -68,7 +68,7 @@ pub(super) struct WriteConnection {
 
 impl WriteConnection {
     pub(super) fn new(mut conn: Connection, stop: &Arc<AtomicBool>) -> Result<Self> {
-        let guard = Guard::install(&mut conn, sqlite::is_for_mutations)?;
+        let guard = Guard::install(&mut conn, sqlite::for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
         let changes = Changes::default();

@@ -7,7 +7,7 @@ use crate::backup;
 use crate::config::{BeforeUpgrade, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
-use crate::sqlite::{self, FileLock, Guard, is_for_mutations};
+use crate::sqlite::{self, FileLock, Guard, for_mutations};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -90,7 +90,7 @@ pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Re
     if !todo.steps.is_empty() {
         apply_steps(schemas, conn, config)?;
     }
-    let guard = Guard::install(conn, is_for_mutations)?;
+    let guard = Guard::install(conn, for_mutations)?;
     transaction(conn, config, |tx| {
         guard.during(|| schemas.iter().try_for_each(|schema| (schema.opened)(tx)))
     })?;

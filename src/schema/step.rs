@@ -3,9 +3,8 @@
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
-use crate::sqlite::Guard;
+use crate::sqlite::{Guard, for_steps};
 use rusqlite::Connection;
-use rusqlite::hooks::AuthAction;
 
 /// Whether a step makes a table anew.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,9 +24,7 @@ impl<'a> Stepper<'a> {
     pub(super) fn new(conn: &'a mut Connection, config: &'a Config) -> Result<Self> {
         // Refused before such a statement runs: looking afterwards whether the transaction is still
         // there would find what a COMMIT has kept, and miss a BEGIN after it.
-        let guard = Guard::install(conn, |action| {
-            !matches!(action, AuthAction::Transaction { .. })
-        })?;
+        let guard = Guard::install(conn, for_steps)?;
         Ok(Self {
             conn,
             config,

@@ -19,18 +19,15 @@ pub(crate) struct Guard(Arc<AtomicBool>);
 
 impl Guard {
     /// Replaces the guard that the connection had.
-    pub(crate) fn install(conn: &mut Connection, may: fn(&AuthAction<'_>) -> bool) -> Result<Self> {
+    pub(crate) fn install(
+        conn: &mut Connection,
+        policy: fn(&AuthAction<'_>) -> Authorization,
+    ) -> Result<Self> {
         let up = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&up);
         conn.authorizer(Some(move |context: AuthContext<'_>| {
-            if !asked.load(Ordering::Relaxed) {
-                Authorization::Allow
-            } else if !may(&context.action) {
-                Authorization::Deny
-            } else if matches!(context.action, AuthAction::Delete { .. }) {
-                // Still deletes, but row by row, so that each is reported: without it a `DELETE` of
-                // a whole table is not, see <https://sqlite.org/c3ref/set_authorizer.html>.
-                Authorization::Ignore
+            if asked.load(Ordering::Relaxed) {
+                policy(&context.action)
             } else {
                 Authorization::Allow
             }
@@ -55,18 +52,30 @@ impl Drop for Lower<'_> {
 }
 
 /// What a mutation may do without breaking its neighbours: change rows, but not the ledger's.
-pub(crate) fn is_for_mutations(action: &AuthAction<'_>) -> bool {
+pub(crate) fn for_mutations(action: &AuthAction<'_>) -> Authorization {
     match action {
         AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }
-        | AuthAction::Delete { table_name } => *table_name != "botstore_ledger",
-        _ => is_for_queries(action),
+        | AuthAction::Delete { table_name }
+            if *table_name == "botstore_ledger" =>
+        {
+            Authorization::Deny
+        }
+        AuthAction::Insert { .. } | AuthAction::Update { .. } => Authorization::Allow,
+        // A `DROP` asks for this first, and with `Ignore` it would do nothing and say nothing.
+        AuthAction::Delete { table_name } if table_name.starts_with("sqlite_") => {
+            Authorization::Deny
+        }
+        // Deletes all the same, but row by row, so that each row is reported: otherwise a `DELETE`
+        // of a whole table is not. See <https://sqlite.org/c3ref/set_authorizer.html>.
+        AuthAction::Delete { .. } => Authorization::Ignore,
+        _ => for_queries(action),
     }
 }
 
 /// What a query may do: read.
-pub(crate) fn is_for_queries(action: &AuthAction<'_>) -> bool {
-    match action {
+pub(crate) fn for_queries(action: &AuthAction<'_>) -> Authorization {
+    let reads = match action {
         AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Function { .. }
@@ -84,6 +93,19 @@ pub(crate) fn is_for_queries(action: &AuthAction<'_>) -> bool {
                 | "data_version"
         ),
         _ => false,
+    };
+    if reads {
+        Authorization::Allow
+    } else {
+        Authorization::Deny
+    }
+}
+
+/// What a step of a schema may do: anything but end its transaction.
+pub(crate) fn for_steps(action: &AuthAction<'_>) -> Authorization {
+    match action {
+        AuthAction::Transaction { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
     }
 }
 
