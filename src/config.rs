@@ -100,7 +100,7 @@ impl Config {
             analytics_deadline: Duration::from_secs(60),
             busy_timeout: Duration::from_secs(5),
             close_deadline: Duration::from_secs(10),
-            checkpoint_at_bytes: 32 * MIB,
+            checkpoint_at_bytes: 24 * MIB,
             wal_ceiling_bytes: 64 * MIB,
             cache_bytes: 8 * MIB as usize,
             mmap_bytes: 0,
@@ -207,7 +207,7 @@ impl Config {
 
     /// How much the write-ahead log grows before it is copied into the file in the background. A
     /// page that was written several times is copied once, so more is less work; and more to read
-    /// when a log is found at opening. Range 64 KiB–64 GiB, drawn to the ceiling; default 32 MiB.
+    /// when a log is found at opening. Range 64 KiB–64 GiB, drawn to the ceiling; default 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self
