@@ -1,11 +1,13 @@
 //! What both sides do: the interaction, the files, the runtimes, the figures.
 
 use botstore::interactions::SaveInteraction;
-use botstore::sessions::CreateSession;
+use botstore::messages::SessionMessages;
+use botstore::page::PageRequest;
+use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::Plain;
 use botstore::tools::ToolCall;
-use botstore::users::EnsureUser;
-use botstore::{BeforeUpgrade, Config, Error, Mutation, Result, Store, WriteTx};
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{BeforeUpgrade, Config, Error, Mutation, ReadTx, Result, Store, WriteTx};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -188,5 +190,45 @@ impl Mutation for SaveAndFail {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         tx.make(&self.0)?;
         Err(Error::invalid("nothing", "is wrong, but this fails"))
+    }
+}
+
+/// What point read `number` asks.
+enum Ask {
+    User(GetUser),
+    Session(GetSession),
+    Messages(SessionMessages),
+}
+
+fn ask(number: u64) -> Ask {
+    let user_id = user_of(number / 3);
+    match number % 3 {
+        0 => Ask::User(GetUser { user_id }),
+        1 => Ask::Session(GetSession {
+            session_id: session_of(user_id),
+            user_id,
+        }),
+        _ => Ask::Messages(SessionMessages {
+            session_id: session_of(user_id),
+            page: PageRequest::first(10),
+        }),
+    }
+}
+
+/// Asks it of plain rusqlite.
+pub(crate) fn ask_plain(tx: &ReadTx<'_>, number: u64) -> Result<()> {
+    match ask(number) {
+        Ask::User(query) => tx.ask(&query).map(|_| ()),
+        Ask::Session(query) => tx.ask(&query).map(|_| ()),
+        Ask::Messages(query) => tx.ask(&query).map(|_| ()),
+    }
+}
+
+/// Asks it of the store.
+pub(crate) async fn ask_store(store: Store, number: u64) -> Result<()> {
+    match ask(number) {
+        Ask::User(query) => store.read(query).await.map(|_| ()),
+        Ask::Session(query) => store.read(query).await.map(|_| ()),
+        Ask::Messages(query) => store.read(query).await.map(|_| ()),
     }
 }

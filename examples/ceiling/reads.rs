@@ -3,16 +3,15 @@
 
 use crate::Args;
 use crate::load::{
-    RUNTIMES, Runtime, Timed, USERS, Until, call, config, interaction, median, session_of, user_of,
+    RUNTIMES, Runtime, Timed, USERS, Until, ask_plain, ask_store, call, config, interaction,
+    median, session_of,
 };
 use crate::table::{Row, Target};
 use botstore::analytics::SystemStats;
-use botstore::messages::SessionMessages;
-use botstore::page::PageRequest;
 use botstore::sessions::GetSession;
 use botstore::testing::Plain;
 use botstore::users::{GetUser, IsAllowed};
-use botstore::{Config, Error, ErrorKind, ReadTx, Result, Store};
+use botstore::{Config, Error, ErrorKind, Result, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -95,44 +94,6 @@ fn readers() -> usize {
     std::thread::available_parallelism()
         .map_or(2, usize::from)
         .min(4)
-}
-
-/// What point read `number` asks.
-enum Ask {
-    User(GetUser),
-    Session(GetSession),
-    Messages(SessionMessages),
-}
-
-fn ask(number: u64) -> Ask {
-    let user_id = user_of(number / 3);
-    match number % 3 {
-        0 => Ask::User(GetUser { user_id }),
-        1 => Ask::Session(GetSession {
-            session_id: session_of(user_id),
-            user_id,
-        }),
-        _ => Ask::Messages(SessionMessages {
-            session_id: session_of(user_id),
-            page: PageRequest::first(10),
-        }),
-    }
-}
-
-fn ask_plain(tx: &ReadTx<'_>, number: u64) -> Result<()> {
-    match ask(number) {
-        Ask::User(query) => tx.ask(&query).map(|_| ()),
-        Ask::Session(query) => tx.ask(&query).map(|_| ()),
-        Ask::Messages(query) => tx.ask(&query).map(|_| ()),
-    }
-}
-
-async fn ask_store(store: Store, number: u64) -> Result<()> {
-    match ask(number) {
-        Ask::User(query) => store.read(query).await.map(|_| ()),
-        Ask::Session(query) => store.read(query).await.map(|_| ()),
-        Ask::Messages(query) => store.read(query).await.map(|_| ()),
-    }
 }
 
 /// Point reads a second of plain rusqlite on one thread a file.
