@@ -21,12 +21,10 @@ pub(super) enum Outcome {
     Panicked,
 }
 
-/// A mutation that waits for its commit. Its outcome is kept until the transaction's fate is known.
-pub(super) trait WriteRequest: Send {
+/// What every request can do, whatever it asks for.
+pub(super) trait Request: Send {
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
-    /// Runs the operation; a panic in it is an outcome.
-    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome;
     /// The error of the last run, if it failed.
     fn failure(&self) -> Option<&Error>;
     /// Gives the caller the outcome of the last run.
@@ -35,21 +33,24 @@ pub(super) trait WriteRequest: Send {
     fn refuse(self: Box<Self>, error: Error);
 }
 
+/// A mutation that waits for its commit. Its outcome is kept until the transaction's fate is known.
+pub(super) trait WriteRequest: Request {
+    /// Runs the operation; a panic in it is an outcome.
+    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome;
+}
+
 /// A query that waits for a reader.
-pub(super) trait ReadRequest: Send {
-    fn is_abandoned(&self) -> bool;
+pub(super) trait ReadRequest: Request {
     fn deadline(&self) -> Instant;
     /// Runs the query; keeps its answer if it may be kept. `seen` is the last commit that was
     /// finished before the snapshot began.
     fn fetch(&mut self, tx: &ReadTx<'_>, cache: &Cache, seen: u64) -> Outcome;
-    fn failure(&self) -> Option<&Error>;
-    fn answer(self: Box<Self>);
-    fn refuse(self: Box<Self>, error: Error);
 }
 
 /// An operation, its outcome once it ran, and the way back to the caller. Dropped unanswered, it
 /// answers [`ErrorKind::Closed`], because the caller sees the channel close.
 struct Pending<O, T> {
+    name: &'static str,
     operation: O,
     deadline: Instant,
     outcome: Option<Result<T>>,
@@ -59,7 +60,8 @@ struct Pending<O, T> {
 
 impl<O, T> Pending<O, T> {
     /// Runs `work` on the operation and keeps what it gives.
-    fn run(&mut self, name: &'static str, work: impl FnOnce(&O) -> Result<T>) -> Outcome {
+    fn run(&mut self, work: impl FnOnce(&O) -> Result<T>) -> Outcome {
+        let name = self.name;
         // Whatever the closure may leave half-changed is inside the transaction, and that is
         // rolled back when this fails.
         let result = catch_unwind(AssertUnwindSafe(|| work(&self.operation)));
@@ -83,10 +85,6 @@ impl<O, T> Pending<O, T> {
         };
         self.outcome = Some(kept);
         outcome
-    }
-
-    fn failure(&self) -> Option<&Error> {
-        self.outcome.as_ref()?.as_ref().err()
     }
 
     /// Gives up the operation and its room, and only then answers: so who has the answer of the
@@ -113,17 +111,13 @@ impl<O, T> Pending<O, T> {
     }
 }
 
-impl<M: Mutation> WriteRequest for Pending<M, M::Output> {
+impl<O: Send, T: Send> Request for Pending<O, T> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome {
-        self.run(M::name(), |operation| operation.apply(tx))
-    }
-
     fn failure(&self) -> Option<&Error> {
-        Pending::failure(self)
+        self.outcome.as_ref()?.as_ref().err()
     }
 
     fn answer(self: Box<Self>) {
@@ -131,39 +125,30 @@ impl<M: Mutation> WriteRequest for Pending<M, M::Output> {
     }
 
     fn refuse(self: Box<Self>, error: Error) {
-        (*self).finish(Some(error.in_operation(M::name())));
+        let error = error.in_operation(self.name);
+        (*self).finish(Some(error));
+    }
+}
+
+impl<M: Mutation> WriteRequest for Pending<M, M::Output> {
+    fn apply(&mut self, tx: &WriteTx<'_>) -> Outcome {
+        self.run(|operation| operation.apply(tx))
     }
 }
 
 impl<Q: Query> ReadRequest for Pending<Q, Q::Output> {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
     fn deadline(&self) -> Instant {
         self.deadline
     }
 
     fn fetch(&mut self, tx: &ReadTx<'_>, cache: &Cache, seen: u64) -> Outcome {
-        self.run(Q::name(), |operation| {
+        self.run(|operation| {
             let answer = operation.fetch(tx)?;
             if let Some(kept) = operation.kept() {
                 cache.put(TypeId::of::<Q>(), &kept, &answer, tx, seen)?;
             }
             Ok(answer)
         })
-    }
-
-    fn failure(&self) -> Option<&Error> {
-        Pending::failure(self)
-    }
-
-    fn answer(self: Box<Self>) {
-        (*self).finish(None);
-    }
-
-    fn refuse(self: Box<Self>, error: Error) {
-        (*self).finish(Some(error.in_operation(Q::name())));
     }
 }
 
@@ -174,7 +159,7 @@ pub(super) fn mutation<M: Mutation>(
     operation: M,
     permit: Permit,
 ) -> (Box<dyn WriteRequest>, Reply<M::Output>) {
-    let (request, reply) = pending(operation, Instant::now(), permit);
+    let (request, reply) = pending(M::name(), operation, Instant::now(), permit);
     (request, reply)
 }
 
@@ -183,17 +168,19 @@ pub(super) fn query<Q: Query>(
     deadline: Instant,
     permit: Permit,
 ) -> (Box<dyn ReadRequest>, Reply<Q::Output>) {
-    let (request, reply) = pending(operation, deadline, permit);
+    let (request, reply) = pending(Q::name(), operation, deadline, permit);
     (request, reply)
 }
 
 fn pending<O, T>(
+    name: &'static str,
     operation: O,
     deadline: Instant,
     permit: Permit,
 ) -> (Box<Pending<O, T>>, Reply<T>) {
     let (reply, answer) = oneshot::channel();
     let request = Box::new(Pending {
+        name,
         operation,
         deadline,
         outcome: None,

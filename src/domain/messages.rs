@@ -8,7 +8,7 @@ use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
 use chrono::{DateTime, Utc};
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -181,18 +181,16 @@ impl Query for SessionMessages {
     type Output = Page<ChatMessage>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
-        let messages = tx.all(
+        list(
+            tx,
+            &self.page,
+            &self.session_id,
             "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                     duration_ms, error
              FROM messages
              WHERE session_id = ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
-            (&self.session_id, at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(page_of(messages, rows))
+        )
     }
 }
 
@@ -210,18 +208,16 @@ impl Query for UserMessages {
     type Output = Page<ChatMessage>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
-        let messages = tx.all(
+        list(
+            tx,
+            &self.page,
+            self.user_id,
             "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                     duration_ms, error
              FROM messages
              WHERE user_id = ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
-            (self.user_id, at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(page_of(messages, rows))
+        )
     }
 }
 
@@ -239,24 +235,32 @@ impl Query for RecentMessages {
     type Output = Page<ChatMessage>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
         let since = page::since(tx.now(), self.within);
-        let messages = tx.all(
+        list(
+            tx,
+            &self.page,
+            Timestamp(since),
             "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                     duration_ms, error
              FROM messages
              WHERE timestamp >= ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
-            (Timestamp(since), at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(page_of(messages, rows))
+        )
     }
 }
 
-fn page_of(messages: Vec<ChatMessage>, rows: u32) -> Page<ChatMessage> {
-    Page::new(messages, rows, |message| {
+/// A page of the messages that `sql` selects by `scope` as `?1`, the key to come after as `?2` and
+/// `?3`, and the number of rows as `?4`.
+fn list(
+    tx: &ReadTx<'_>,
+    page: &PageRequest,
+    scope: impl ToSql,
+    sql: &str,
+) -> Result<Page<ChatMessage>> {
+    let rows = page.rows()?;
+    let (at, id) = page.after_integer()?;
+    let messages = tx.all(sql, (scope, at, id, rows + 1), from_row)?;
+    Ok(Page::new(messages, rows, |message| {
         Cursor::integer(message.timestamp, message.message_id)
-    })
+    }))
 }

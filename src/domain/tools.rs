@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use actix::Message;
 use chrono::{DateTime, Utc};
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -183,18 +183,16 @@ impl Query for SessionToolUse {
     type Output = Page<ToolUse>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
-        let uses = tx.all(
+        list(
+            tx,
+            &self.page,
+            &self.session_id,
             "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
                     error_message
              FROM tool_usage
              WHERE session_id = ?1 AND (timestamp, id) < (?2, ?3)
              ORDER BY timestamp DESC, id DESC LIMIT ?4",
-            (&self.session_id, at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(page_of(uses, rows))
+        )
     }
 }
 
@@ -213,25 +211,35 @@ impl Query for UserToolUse {
     type Output = Page<ToolUse>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
         // CROSS JOIN: the sessions of the user first, then the uses in each.
-        let uses = tx.all(
+        list(
+            tx,
+            &self.page,
+            self.user_id,
             "SELECT t.id, t.session_id, t.message_id, t.tool_name, t.tool_input, t.timestamp,
                     t.success, t.error_message
              FROM sessions s INDEXED BY idx_sessions_user_id
              CROSS JOIN tool_usage t ON t.session_id = s.session_id
              WHERE s.user_id = ?1 AND (t.timestamp, t.id) < (?2, ?3)
              ORDER BY t.timestamp DESC, t.id DESC LIMIT ?4",
-            (self.user_id, at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(page_of(uses, rows))
+        )
     }
 }
 
-fn page_of(uses: Vec<ToolUse>, rows: u32) -> Page<ToolUse> {
-    Page::new(uses, rows, |tool| Cursor::integer(tool.timestamp, tool.id))
+/// A page of the uses that `sql` selects by `scope` as `?1`, the key to come after as `?2` and
+/// `?3`, and the number of rows as `?4`.
+fn list(
+    tx: &ReadTx<'_>,
+    page: &PageRequest,
+    scope: impl ToSql,
+    sql: &str,
+) -> Result<Page<ToolUse>> {
+    let rows = page.rows()?;
+    let (at, id) = page.after_integer()?;
+    let uses = tx.all(sql, (scope, at, id, rows + 1), from_row)?;
+    Ok(Page::new(uses, rows, |tool| {
+        Cursor::integer(tool.timestamp, tool.id)
+    }))
 }
 
 /// How a tool was used, in all sessions.
