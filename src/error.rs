@@ -212,6 +212,16 @@ impl Error {
         self.inner.of_the_disk
     }
 
+    /// Whether the connection that met it must not be used again: what it holds in memory may
+    /// differ from what is in the file.
+    pub(crate) fn leaves_in_doubt(&self) -> bool {
+        self.inner.of_the_disk
+            && matches!(
+                self.inner.kind,
+                ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::ForeignFile
+            )
+    }
+
     /// Whether the same request may succeed later without anybody changing it: the store was
     /// overloaded, busy, out of disk, or the query ran out of time.
     pub fn is_transient(&self) -> bool {

@@ -143,9 +143,8 @@ impl Dispatch {
         let named = |error: Error| error.in_operation(M::name());
         let (request, reply) = request::mutation(mutation, permit.map_err(named)?);
         self.check_open().map_err(named)?;
-        // A request that is given back is dropped, and its reply with it.
-        let _ = self.writes.send(request);
-        reply.await.unwrap_or_else(|_| Err(named(Error::closed())))
+        self.writes.send(request);
+        reply.await
     }
 
     /// The kept answer, if there is one that holds.
@@ -185,8 +184,8 @@ impl Dispatch {
         let named = |error: Error| error.in_operation(Q::name());
         let (request, reply) = request::query(query, deadline, permit.map_err(named)?);
         self.check_open().map_err(named)?;
-        let _ = self.lane(Q::LANE).lane.send(request);
-        reply.await.unwrap_or_else(|_| Err(named(Error::closed())))
+        self.lane(Q::LANE).lane.send(request);
+        reply.await
     }
 
     fn lane(&self, lane: operation::Lane) -> &QueryLane {

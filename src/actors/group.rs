@@ -15,7 +15,7 @@
 //! for which errors do that.
 
 use super::lane::Worker;
-use super::request::{Outcome, WriteRequest};
+use super::request::{Outcome, Ticket, WriteRequest};
 use crate::cache::{Cache, Changes};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,8 @@ const CAREFUL_GROUPS: u32 = 16;
 /// How long a group waits for another program's lock when the one before waited in vain.
 const IMPATIENCE: Duration = Duration::from_millis(100);
 
-type Requests = Vec<Box<dyn WriteRequest>>;
+type Request = Ticket<dyn WriteRequest>;
+type Requests = Vec<Request>;
 
 /// How operations in one transaction are kept apart.
 #[derive(Clone, Copy, PartialEq)]
@@ -85,11 +86,7 @@ pub(super) struct Mood {
 
 impl Committer<'_> {
     /// Commits a group that starts with `first` and takes in what waits in `queue`; answers all.
-    pub(super) fn commit(
-        &mut self,
-        first: Box<dyn WriteRequest>,
-        queue: &Worker<dyn WriteRequest>,
-    ) -> Connected {
+    pub(super) fn commit(&mut self, first: Request, queue: &Worker<dyn WriteRequest>) -> Connected {
         // Those who wait are in before the lock is asked for: if it is not to be had, they all
         // hear so at once.
         let waiting = std::iter::from_fn(|| next_wanted(queue));
@@ -135,7 +132,7 @@ impl Committer<'_> {
                 }
                 Connected::Sound
             }
-            Attempt::Lost(error) if group.len() > 1 && !puts_in_doubt(&error) => {
+            Attempt::Lost(error) if group.len() > 1 && !error.leaves_in_doubt() => {
                 self.metrics.count_rerun();
                 let mut state = Connected::Sound;
                 for request in self.answer_overdue(group) {
@@ -151,7 +148,7 @@ impl Committer<'_> {
                 state
             }
             Attempt::Lost(error) | Attempt::NotBegun(error) => {
-                let in_doubt = puts_in_doubt(&error) || !self.conn.is_autocommit();
+                let in_doubt = error.leaves_in_doubt() || !self.conn.is_autocommit();
                 tracing::warn!(%error, mutations = group.len(), in_doubt, "a transaction was lost");
                 for request in group {
                     self.refuse(request, error.clone());
@@ -191,7 +188,7 @@ impl Committer<'_> {
                     None => break,
                 }
             }
-            if let Some(ended) = self.run_one(&mut *group[next], &tx, isolation) {
+            if let Some(ended) = self.run_one(&*group[next], &tx, isolation) {
                 return ended;
             }
             next += 1;
@@ -224,7 +221,7 @@ impl Committer<'_> {
     /// Runs one operation; says so if the transaction ended with it.
     fn run_one(
         &self,
-        request: &mut dyn WriteRequest,
+        request: &dyn WriteRequest,
         tx: &WriteTx<'_>,
         isolation: Isolation,
     ) -> Option<Attempt> {
@@ -241,8 +238,7 @@ impl Committer<'_> {
             .watchdog
             .until(deadline, || self.guard.during(|| request.apply(tx)));
         if self.conn.is_autocommit() {
-            let error = request.failure().cloned();
-            return Some(Attempt::Lost(error.unwrap_or_else(|| {
+            return Some(Attempt::Lost(request.failure().unwrap_or_else(|| {
                 Error::new(ErrorKind::Sql, "the transaction ended inside an operation")
             })));
         }
@@ -272,22 +268,22 @@ impl Committer<'_> {
         Attempt::Lost(error)
     }
 
-    fn answer(&self, request: Box<dyn WriteRequest>) {
+    fn answer(&self, request: Request) {
         match request.failure() {
             None => self.metrics.count_committed(),
-            Some(error) => self.metrics.count_failed(error),
+            Some(error) => self.metrics.count_failed(&error),
         }
         request.answer();
     }
 
-    fn refuse(&self, request: Box<dyn WriteRequest>, error: Error) {
+    fn refuse(&self, request: Request, error: Error) {
         self.metrics.count_failed(&error);
         request.refuse(error);
     }
 }
 
 /// The next request whose caller still waits.
-pub(super) fn next_wanted(queue: &Worker<dyn WriteRequest>) -> Option<Box<dyn WriteRequest>> {
+pub(super) fn next_wanted(queue: &Worker<dyn WriteRequest>) -> Option<Request> {
     loop {
         let request = queue.next()?;
         if !request.is_abandoned() {
@@ -296,12 +292,4 @@ pub(super) fn next_wanted(queue: &Worker<dyn WriteRequest>) -> Option<Box<dyn Wr
         // Not just dropped: a host's `Drop` may panic.
         request.refuse(Error::closed());
     }
-}
-
-fn puts_in_doubt(error: &Error) -> bool {
-    error.is_of_the_disk()
-        && matches!(
-            error.kind(),
-            ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::ForeignFile
-        )
 }

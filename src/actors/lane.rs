@@ -8,6 +8,7 @@
 //! waking anybody. Workers that block on the queue itself were turned down: they could not take an
 //! actor's messages, and so not be stopped in order.
 
+use super::request::{Request, Ticket};
 use actix::{Message, Recipient};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -24,22 +25,22 @@ const LINGER: Duration = Duration::from_micros(50);
 pub(super) struct Bell;
 
 /// The senders' end.
-pub(super) struct Lane<R: ?Sized> {
-    queue: Sender<Box<R>>,
+pub(super) struct Lane<R: ?Sized + Request> {
+    queue: Sender<Ticket<R>>,
     /// A bit for each worker that rests.
     resting: AtomicU64,
     bells: OnceLock<Vec<Recipient<Bell>>>,
 }
 
 /// A worker's end.
-pub(super) struct Worker<R: ?Sized> {
+pub(super) struct Worker<R: ?Sized + Request> {
     lane: Arc<Lane<R>>,
-    queue: Receiver<Box<R>>,
+    queue: Receiver<Ticket<R>>,
     bit: u64,
 }
 
 /// A lane and the ends of its workers, of which there are at most 64.
-pub(super) fn lane<R: ?Sized>(workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) {
+pub(super) fn lane<R: ?Sized + Request>(workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) {
     let (sender, receiver) = unbounded();
     let lane = Arc::new(Lane {
         queue: sender,
@@ -55,7 +56,7 @@ pub(super) fn lane<R: ?Sized>(workers: usize) -> (Arc<Lane<R>>, Vec<Worker<R>>) 
     (lane, ends)
 }
 
-impl<R: ?Sized> Lane<R> {
+impl<R: ?Sized + Request> Lane<R> {
     /// Tells the lane whom to wake. Workers count as resting from here on.
     pub(super) fn staff(&self, bells: Vec<Recipient<Bell>>) {
         let everybody = bells
@@ -66,10 +67,12 @@ impl<R: ?Sized> Lane<R> {
         self.resting.store(everybody, Ordering::SeqCst);
     }
 
-    /// Queues a request and wakes a worker if one rests. Gives it back if there are no workers any
-    /// more.
-    pub(super) fn send(&self, request: Box<R>) -> Result<(), Box<R>> {
-        self.queue.send(request).map_err(|refused| refused.0)?;
+    /// Queues a request and wakes a worker if one rests. Without workers it is dropped, and its
+    /// caller hears so.
+    pub(super) fn send(&self, request: Ticket<R>) {
+        if self.queue.send(request).is_err() {
+            return;
+        }
         // Pairs with the fence in `rest`: either the worker sees the request, or we see it rest.
         fence(Ordering::SeqCst);
         let mut resting = self.resting.load(Ordering::Relaxed);
@@ -85,7 +88,6 @@ impl<R: ?Sized> Lane<R> {
             }
             resting = before & !bit;
         }
-        Ok(())
     }
 
     /// Whether every worker is there.
@@ -100,7 +102,7 @@ impl<R: ?Sized> Lane<R> {
     }
 }
 
-impl<R: ?Sized> Worker<R> {
+impl<R: ?Sized + Request> Worker<R> {
     /// Waits a moment for the next request without lying down. Whoever has just been answered often
     /// asks again at once, and need not wake anybody then. Gives way to every thread that has
     /// something to do.
@@ -116,7 +118,7 @@ impl<R: ?Sized> Worker<R> {
     }
 
     /// The next request, if one waits.
-    pub(super) fn next(&self) -> Option<Box<R>> {
+    pub(super) fn next(&self) -> Option<Ticket<R>> {
         self.queue.try_recv().ok()
     }
 

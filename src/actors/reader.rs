@@ -3,7 +3,7 @@
 use super::Dispatch;
 use super::gate::Gate;
 use super::lane::{Bell, Worker};
-use super::request::{Outcome, ReadRequest};
+use super::request::{Outcome, ReadRequest, Ticket};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, ReadTx};
@@ -121,42 +121,38 @@ impl Reader {
         true
     }
 
-    fn run(&mut self, mut request: Box<dyn ReadRequest>) {
+    fn run(&mut self, request: Ticket<dyn ReadRequest>) {
         let Some(open) = &self.connection else { return };
         let fetched = {
             // Only point reads stand at the gate: the writer must not wait for a scan.
             let _inside = (self.lane == Lane::Interactive).then(|| self.gate.enter());
-            snapshot(open, &mut *request, &self.dispatch)
+            snapshot(open, &*request, &self.dispatch)
         };
+        let failure = request.failure();
         // A connection whose transaction cannot be ended is in doubt, and after an I/O error what
         // it holds may differ from the file. Opening anew costs a millisecond.
         let in_doubt = !open.conn.is_autocommit()
-            || request
-                .failure()
+            || failure
+                .as_ref()
                 .or(fetched.as_ref().err())
-                .is_some_and(Error::is_of_the_disk);
+                .is_some_and(Error::leaves_in_doubt);
         if in_doubt {
             self.connection = None;
             self.dispatch.metrics.count_reconnect();
         }
-        match fetched {
-            Err(error) => self.refuse(request, error),
-            Ok(_) => {
-                self.dispatch.metrics.count_read(request.failure());
-                if self.stop.load(Ordering::Relaxed)
-                    && request
-                        .failure()
-                        .is_some_and(|e| e.kind() == ErrorKind::Deadline)
-                {
-                    request.refuse(Error::closed());
-                } else {
-                    request.answer();
-                }
-            }
+        if let Err(error) = fetched {
+            return self.refuse(request, error);
+        }
+        self.dispatch.metrics.count_read(failure.as_ref());
+        let stopped = self.stop.load(Ordering::Relaxed)
+            && failure.is_some_and(|error| error.kind() == ErrorKind::Deadline);
+        match stopped {
+            true => request.refuse(Error::closed()),
+            false => request.answer(),
         }
     }
 
-    fn refuse(&self, request: Box<dyn ReadRequest>, error: Error) {
+    fn refuse(&self, request: Ticket<dyn ReadRequest>, error: Error) {
         self.dispatch.metrics.count_read(Some(&error));
         request.refuse(error);
     }
@@ -165,7 +161,7 @@ impl Reader {
 /// Runs a query in a transaction: SQLite takes the snapshot at its first read.
 fn snapshot(
     open: &ReadConnection,
-    request: &mut dyn ReadRequest,
+    request: &dyn ReadRequest,
     dispatch: &Dispatch,
 ) -> Result<Outcome> {
     let seen = dispatch.cache.seen();

@@ -1,0 +1,54 @@
+//! What an operation costs its caller in allocations: one, which the answer comes back in too.
+
+mod common;
+
+use allocation_counter::measure;
+use common::{Numbers, Put, probe_store};
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
+use tokio::task::unconstrained;
+
+/// Polled together, so that most find the worker up: a bell for one that rests is an allocation too.
+const OPERATIONS: u64 = 1_000;
+
+/// Room for the blocks that the queue grows by and for a bell now and then, not for another one an
+/// operation.
+const BOUND: u64 = OPERATIONS * 13 / 10;
+
+/// Starts them all and counts what that allocates; then waits for each.
+async fn started_together<T>(asked: Vec<impl Future<Output = botstore::Result<T>>>) -> u64 {
+    let mut asked: Vec<_> = asked
+        .into_iter()
+        .map(|f| Box::pin(unconstrained(f)))
+        .collect();
+    let mut context = Context::from_waker(Waker::noop());
+    let counted = measure(|| {
+        asked.retain_mut(|future| match future.as_mut().poll(&mut context) {
+            Poll::Pending => true,
+            Poll::Ready(answer) => answer.map(|_| false).expect("every operation succeeds"),
+        });
+    });
+    for future in asked {
+        future.await.expect("every operation succeeds");
+    }
+    counted.count_total
+}
+
+#[tokio::test]
+async fn a_mutation_takes_one_allocation_to_the_writer_and_back() {
+    let store = probe_store(|config| config).await;
+    let puts = (0..OPERATIONS as i64).map(|number| store.write(Put::new(number)));
+    let counted = started_together(puts.collect()).await;
+    assert!(counted >= OPERATIONS, "{counted}: they share nothing");
+    assert!(counted <= BOUND, "{counted} for {OPERATIONS} mutations");
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn a_query_takes_one_allocation_to_a_reader_and_back() {
+    let store = probe_store(|config| config).await;
+    let counts = (0..OPERATIONS).map(|_| store.read(Numbers));
+    let counted = started_together(counts.collect()).await;
+    assert!(counted <= BOUND, "{counted} for {OPERATIONS} queries");
+    store.close().await.expect("closes");
+}
