@@ -8,25 +8,20 @@
 //! Where there is a `plain`, it is the same work by the same code on one connection of this thread
 //! (`botstore::testing::Plain`), so the difference is what the actors cost or save.
 
+#[path = "../examples/shared/bot.rs"]
+mod bot;
+
+use bot::interaction;
 use botstore::interactions::SaveInteraction;
-use botstore::sessions::CreateSession;
 use botstore::testing::{FixedClock, Plain, TestStore};
-use botstore::tools::ToolCall;
-use botstore::users::{EnsureUser, GetUser, User};
+use botstore::users::{GetUser, User};
 use botstore::{Config, Durability, Mutation, Query, ReadTx, Result, Store, WriteTx, time};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::ops::Range;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-
-const USERS: i64 = 1_000;
-
-fn session_of(user_id: i64) -> String {
-    format!("session-{user_id:08}")
-}
 
 /// A change that changes nothing.
 #[derive(actix::Message)]
@@ -76,44 +71,16 @@ impl Mutation for SignUp {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        for user_id in 0..USERS {
-            tx.make(&EnsureUser::new(user_id, None))?;
-            tx.make(&CreateSession {
-                session_id: session_of(user_id),
-                user_id,
-                project_path: "/srv".into(),
-            })?;
-        }
-        Ok(())
+        bot::sign_up(tx)
     }
 }
 
-/// Messages of 200 + 1,000 bytes with two tool uses. The users take turns, here and from one batch
-/// to the next, so that all of the indexes are written to, as in a file of a real bot.
-fn interactions(numbers: Range<i64>) -> Vec<SaveInteraction> {
-    let interaction = |number: i64| SaveInteraction {
-        user_id: number * 619 % USERS,
-        session_id: session_of(number * 619 % USERS),
-        prompt: "What does this do? ".repeat(11)[..200].to_owned(),
-        response: Some("It does the following. ".repeat(44)[..1_000].to_owned()),
-        cost: 0.0125,
-        duration_ms: Some(2_300),
-        turns: 2,
-        tools: vec![
-            ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" })),
-            ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
-        ],
-        ..Default::default()
-    };
-    numbers.map(interaction).collect()
-}
-
 /// Batches of so many, one after the other.
-fn batches(count: i64) -> impl FnMut() -> Vec<SaveInteraction> {
+fn batches(count: u64) -> impl FnMut() -> Vec<SaveInteraction> {
     let mut next = 0;
     move || {
         next += count;
-        interactions(next - count..next)
+        (next - count..next).map(interaction).collect()
     }
 }
 
@@ -200,7 +167,7 @@ fn writes(c: &mut Criterion) {
     for count in [1, 16, 64, 256] {
         // New files for each, so that no count writes into a larger file than another began with.
         let (store, (plain, _folder)) = (store(&caller), plain());
-        group.throughput(Throughput::Elements(count as u64));
+        group.throughput(Throughput::Elements(count));
         group.bench_function(BenchmarkId::new("store", count), |b| {
             let mut batch = batches(count);
             b.to_async(&caller).iter_batched(

@@ -11,12 +11,12 @@
 //! durability means something only where that is on a disk. The durabilities take turns, so that
 //! a machine that slows down for a while does so under both.
 
-use botstore::interactions::SaveInteraction;
-use botstore::sessions::CreateSession;
+#[path = "shared/bot.rs"]
+mod bot;
+
+use bot::{interaction, sign_up};
 use botstore::testing::Plain;
-use botstore::tools::ToolCall;
-use botstore::users::EnsureUser;
-use botstore::{BeforeUpgrade, Config, Durability, Store, WriteTx};
+use botstore::{BeforeUpgrade, Config, Durability, Store};
 use clap::Parser;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
@@ -26,6 +26,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -43,7 +44,6 @@ struct Args {
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const CALLERS: [u32; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-const USERS: i64 = 1_000;
 const DURABILITIES: [(Durability, &str, RGBColor); 2] = [
     (Durability::Full, "full", RGBColor(0x2f, 0x81, 0xf7)),
     (Durability::Normal, "normal", RGBColor(0xe0, 0x7b, 0x1f)),
@@ -90,38 +90,6 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn session_of(user_id: i64) -> String {
-    format!("session-{user_id:08}")
-}
-
-fn sign_up(tx: &WriteTx<'_>) -> botstore::Result<()> {
-    for user_id in 0..USERS {
-        tx.make(&EnsureUser::new(user_id, None))?;
-        tx.make(&CreateSession {
-            session_id: session_of(user_id),
-            user_id,
-            project_path: "/srv".into(),
-        })?;
-    }
-    Ok(())
-}
-
-/// A message of 200 + 1,000 bytes with two tool uses, of nobody yet.
-fn template() -> SaveInteraction {
-    SaveInteraction {
-        prompt: "What does this do? ".repeat(11)[..200].to_owned(),
-        response: Some("It does the following. ".repeat(44)[..1_000].to_owned()),
-        cost: 0.0125,
-        duration_ms: Some(2_300),
-        turns: 2,
-        tools: vec![
-            ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" })),
-            ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
-        ],
-        ..Default::default()
-    }
-}
-
 async fn measure(callers: u32, durability: Durability, time: Duration) -> Result<Point> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("load.db");
@@ -131,21 +99,15 @@ async fn measure(callers: u32, durability: Durability, time: Duration) -> Result
     Plain::open(config.clone())?.write(sign_up)?;
     let store = Store::open(config).await?;
 
-    let template = Arc::new(template());
+    let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut tasks = JoinSet::new();
-    for caller in 0..callers {
-        let (store, template) = (store.clone(), Arc::clone(&template));
+    for _ in 0..callers {
+        let (store, next) = (store.clone(), Arc::clone(&next));
         tasks.spawn(async move {
             let mut waited = Vec::new();
-            let mut random = fastrand::Rng::with_seed(caller.into());
             while started.elapsed() < time {
-                let user_id = random.i64(0..USERS);
-                let interaction = SaveInteraction {
-                    user_id,
-                    session_id: session_of(user_id),
-                    ..SaveInteraction::clone(&template)
-                };
+                let interaction = interaction(next.fetch_add(1, Relaxed));
                 let asked = Instant::now();
                 store.write(interaction).await?;
                 waited.push(asked.elapsed());

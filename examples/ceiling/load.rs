@@ -1,12 +1,12 @@
-//! What both sides do: the interaction, the files, the runtimes, the figures.
+//! What both sides do: the files, the runtimes, the figures.
 
+use crate::bot::{session_of, sign_up, user_of};
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, GetSession};
+use botstore::sessions::GetSession;
 use botstore::testing::Plain;
-use botstore::tools::ToolCall;
-use botstore::users::{EnsureUser, GetUser};
+use botstore::users::GetUser;
 use botstore::{BeforeUpgrade, Config, Error, Mutation, ReadTx, Result, Store, WriteTx};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,51 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-pub(crate) const USERS: u64 = 1_000;
-
-pub(crate) fn user_of(number: u64) -> i64 {
-    // The golden ratio spreads neighbours over all users.
-    (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as i64 % USERS as i64
-}
-
-pub(crate) fn session_of(user_id: i64) -> String {
-    format!("session-{user_id:08}")
-}
-
-/// A message of 200 + 1,000 bytes with two tool uses.
-pub(crate) fn interaction(number: u64) -> SaveInteraction {
-    let user_id = user_of(number);
-    SaveInteraction {
-        user_id,
-        session_id: session_of(user_id),
-        prompt: "What does this do? ".repeat(11)[..200].to_owned(),
-        response: Some("It does the following. ".repeat(44)[..1_000].to_owned()),
-        cost: 0.0125,
-        duration_ms: Some(2_300),
-        turns: 2,
-        tools: vec![
-            ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" })),
-            ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
-        ],
-        ..Default::default()
-    }
-}
-
 pub(crate) fn config(path: &Path) -> Config {
     Config::new(path).before_upgrade(BeforeUpgrade::Skip)
-}
-
-/// Creates the users and their sessions.
-pub(crate) fn sign_up(tx: &WriteTx<'_>) -> Result<()> {
-    for user_id in 0..USERS as i64 {
-        tx.make(&EnsureUser::new(user_id, None))?;
-        tx.make(&CreateSession {
-            session_id: session_of(user_id),
-            user_id,
-            project_path: "/srv".into(),
-        })?;
-    }
-    Ok(())
 }
 
 /// A new file with users, as plain rusqlite has it by default: it checkpoints inside commits.

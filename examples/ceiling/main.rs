@@ -10,6 +10,8 @@
 //! medians: machines are shared, so a figure alone tells little. Both run the operations of the
 //! crate itself (`botstore::testing::Plain` lends them a connection), so both do the same work.
 
+#[path = "../shared/bot.rs"]
+mod bot;
 mod load;
 mod reads;
 mod space;

@@ -1,11 +1,9 @@
-//! Point reads: S7 to S11; all but S9 without kept answers. A third each: a user, a session, the last ten messages of a
-//! session, in a file of 100,000 messages.
+//! Point reads: S7 to S11; all but S9 without kept answers. A third each: a user, a session, the
+//! last ten messages of a session, in a file of 100,000 messages.
 
 use crate::Args;
-use crate::load::{
-    RUNTIMES, Runtime, Timed, USERS, Until, ask_plain, ask_store, call, config, interaction,
-    median, session_of,
-};
+use crate::bot::{USERS, interaction, session_of};
+use crate::load::{RUNTIMES, Runtime, Timed, Until, ask_plain, ask_store, call, config, median};
 use crate::table::{Row, Target};
 use botstore::analytics::SystemStats;
 use botstore::sessions::GetSession;

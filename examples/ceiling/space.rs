@@ -1,7 +1,8 @@
 //! Memory and opening: S12, S13.
 
 use crate::Args;
-use crate::load::{Runtime, Until, call, config, interaction, median, plain};
+use crate::bot::interaction;
+use crate::load::{Runtime, Until, call, config, median, plain};
 use crate::table::{Row, Target};
 use botstore::users::GetUser;
 use botstore::{Error, ErrorKind, Result, Store};

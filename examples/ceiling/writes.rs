@@ -1,9 +1,8 @@
 //! Saving interactions: S1 to S6.
 
 use crate::Args;
-use crate::load::{
-    RUNTIMES, Runtime, SaveAndFail, Timed, Until, call, interaction, median, plain, store,
-};
+use crate::bot::interaction;
+use crate::load::{RUNTIMES, Runtime, SaveAndFail, Timed, Until, call, median, plain, store};
 use crate::table::{Row, Target};
 use botstore::{Result, Store};
 use std::time::{Duration, Instant};

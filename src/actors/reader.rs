@@ -118,6 +118,11 @@ impl Reader {
             }
         }
         self.run(request);
+        // Where there are fewer cores than threads, those who write give way to whoever reads: they
+        // sleep at each sync, and find the cores taken when they wake. This gives way back.
+        if self.dispatch.write_load().1 > 0 {
+            std::thread::yield_now();
+        }
         true
     }
 
