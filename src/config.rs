@@ -1,5 +1,6 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
+use crate::backup::Backups;
 use crate::domain::BotSchema;
 use crate::error::{Error, Result};
 use crate::operation::Mutation;
@@ -28,8 +29,8 @@ pub enum Durability {
 /// What is done with an existing file before a migration step changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BeforeUpgrade {
-    /// A verified copy is put into the folder `NAME.backups` beside the file. Takes the time of a
-    /// copy and a full check of it, and as much room as the file.
+    /// A verified backup is made: see [`backup`](crate::backup). Takes the time to copy the file, to
+    /// compress it and to check it, and up to twice its size for as long.
     #[default]
     Backup,
     /// Nothing: for a host that has just made its own.
@@ -57,6 +58,8 @@ pub struct Config {
     pub(crate) path: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) before_upgrade: BeforeUpgrade,
+    pub(crate) backups: Backups,
+    pub(crate) disk_low_bytes: u64,
     pub(crate) readers: usize,
     pub(crate) analytics_readers: usize,
     pub(crate) max_in_flight: usize,
@@ -89,6 +92,8 @@ impl Config {
             path: path.as_ref().to_owned(),
             durability: Durability::default(),
             before_upgrade: BeforeUpgrade::default(),
+            backups: Backups::default(),
+            disk_low_bytes: 512 * MIB,
             readers: cores.min(4),
             analytics_readers: 1,
             max_in_flight: 4096,
@@ -124,6 +129,20 @@ impl Config {
     /// Default: [`BeforeUpgrade::Backup`].
     pub fn before_upgrade(mut self, what: BeforeUpgrade) -> Self {
         self.before_upgrade = what;
+        self
+    }
+
+    /// Where backups go, when they are made and how. Default: [`Backups::default`], which makes one
+    /// before an upgrade and when somebody asks.
+    pub fn backups(mut self, backups: Backups) -> Self {
+        self.backups = backups;
+        self
+    }
+
+    /// How little room on the file's disk is worth a
+    /// [`StoreEvent::DiskNearlyFull`](crate::StoreEvent). 0 for never; default 512 MiB.
+    pub fn disk_low_bytes(mut self, bytes: u64) -> Self {
+        self.disk_low_bytes = bytes;
         self
     }
 
@@ -352,6 +371,7 @@ impl Config {
             64 * 1024,
             16 * 1024 * MIB as usize,
         )?;
+        self.backups.check()?;
         schema::check_definitions(&self.schemas)?;
         for schedule in &self.schedules {
             within("interval", schedule.interval(), s(1), Duration::MAX)?;

@@ -46,6 +46,12 @@ pub enum ErrorKind {
     ChangedMigration,
     /// A migration step failed. The file is as it was before that step.
     Migration,
+    /// A backup is damaged, incomplete, or not what its manifest says. Use another one.
+    BadBackup,
+    /// A backup is encrypted, and the secret that was given, if any, does not open it.
+    WrongKey,
+    /// It was asked to stop, and did. It left nothing behind.
+    Cancelled,
     /// The operation's own code panicked. Nothing was changed.
     Panicked,
     /// The operation asked for something that operations may not do, or SQLite refused its SQL.
@@ -71,6 +77,9 @@ impl ErrorKind {
             Self::NewerSchema => "newer schema",
             Self::ChangedMigration => "changed migration",
             Self::Migration => "migration failed",
+            Self::BadBackup => "bad backup",
+            Self::WrongKey => "wrong key",
+            Self::Cancelled => "cancelled",
             Self::Panicked => "panicked",
             Self::Sql => "SQL error",
         }
@@ -153,7 +162,7 @@ impl Error {
     pub(crate) fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let kind = match source.kind() {
-            Io::StorageFull | Io::QuotaExceeded => ErrorKind::DiskFull,
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::DiskFull,
             Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Io,
         };

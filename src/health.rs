@@ -1,6 +1,8 @@
 //! What a store tells of itself, and the counters behind it.
 
+use crate::backup::DrillReport;
 use crate::error::{Error, ErrorKind};
+use crate::events::{BackupReport, LastRun};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,6 +30,12 @@ pub struct Health {
     pub wal_bytes: u64,
     /// The last time the log was copied into the file, if it was since opening.
     pub last_checkpoint: Option<CheckpointReport>,
+    /// How much room is left on the disk that the file is on, in bytes; `None` if it does not say.
+    pub free_bytes: Option<u64>,
+    /// What came of the last backup since opening.
+    pub last_backup: Option<LastRun<BackupReport>>,
+    /// What came of the last drill since opening.
+    pub last_drill: Option<LastRun<DrillReport>>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
 }

@@ -37,6 +37,8 @@
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`] | messages of your own |
+//! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
+//! | [`StoreEvent`] | what a store tells without being asked |
 //! | [`schema`] | tables of your own, migrations, rollback |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
@@ -46,11 +48,13 @@
 #![deny(missing_docs, unreachable_pub)]
 
 mod actors;
-mod backup;
+pub mod backup;
 mod cache;
 mod config;
 mod domain;
 mod error;
+mod events;
+mod files;
 pub mod guide;
 mod health;
 mod operation;
@@ -62,13 +66,14 @@ mod store;
 pub mod testing;
 pub mod time;
 
-pub use actors::{MutationPort, QueryPort};
+pub use actors::{Archivist, MutationPort, QueryPort};
 pub use cache::Kept;
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{
     analytics, audit, costs, interactions, messages, page, sessions, tokens, tools, users,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use events::{BackupReport, LastRun, StoreEvent};
 pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 pub use rusqlite;

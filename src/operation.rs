@@ -6,6 +6,7 @@
 
 use crate::cache::Kept;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
 use crate::time;
 use actix::Message;
 use chrono::{DateTime, Utc};
@@ -44,6 +45,12 @@ pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send 
     /// default counts the struct itself; count long texts in too.
     fn size_bytes(&self) -> usize {
         size_of_val(self)
+    }
+
+    /// What the store's subscribers are told when this ran on a schedule and is committed. The
+    /// default is nothing: whoever sends a mutation has its answer.
+    fn event(_answer: &Self::Output) -> Option<StoreEvent> {
+        None
     }
 
     /// The name in errors, events and schedules. The default is the type's own, without its path.

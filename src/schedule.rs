@@ -2,6 +2,7 @@
 
 use crate::actors::Dispatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
@@ -79,10 +80,11 @@ impl Schedule {
 }
 
 /// What came of asking whether a schedule is due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Turn {
     pub(crate) ran: bool,
     pub(crate) due_at: DateTime<Utc>,
+    pub(crate) event: Option<StoreEvent>,
 }
 
 /// Does the work if it is due, and writes down that it ran, in one transaction: so that a run
@@ -109,14 +111,16 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
         // The first time that it is heard of, it counts as having run. So it does when it ran in
         // the future: the clock was set back, and must not put the next run off by as much.
         let last = last_run(tx, &self.name)?.filter(|&last| last <= now);
+        let mut event = None;
         if let Some(last) = last {
             if after(last) > now {
                 return Ok(Turn {
                     ran: false,
                     due_at: after(last),
+                    event,
                 });
             }
-            self.work.apply(tx)?;
+            event = M::event(&self.work.apply(tx)?);
         }
         tx.execute(
             "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
@@ -126,6 +130,7 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
         Ok(Turn {
             ran: last.is_some(),
             due_at: after(now),
+            event,
         })
     }
 

@@ -63,6 +63,17 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
         .map_err(|e| Error::io(format_args!("cannot create {}", folder.display()), e))
 }
 
+/// The path, as [`resolve`] gives it, of a file that has to be there.
+pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
+    if !path.exists() {
+        return Err(Error::not_found(
+            "path",
+            format_args!("file {}", path.display()),
+        ));
+    }
+    resolve(path)
+}
+
 /// Opens a connection that may write, creating the file if it is missing. Changes nothing else
 /// yet, so that a file that is refused stays as it is.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
@@ -180,6 +191,18 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     // A checkpoint syncs as `synchronous` says; FULL and NORMAL sync the same here.
     conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(conn)
+}
+
+/// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
+/// file would count as writing to this one.
+pub(crate) fn open_archivist(path: &Path, config: &Config) -> Result<Connection> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    conn.busy_timeout(config.busy_timeout)?;
+    common(&conn, config)?;
     Ok(conn)
 }
 

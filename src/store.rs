@@ -1,15 +1,19 @@
 //! The handle that a bot holds.
 
-use crate::actors::{self, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Supervisor};
-use crate::backup;
+use crate::actors::{
+    self, Archivist, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Supervisor,
+};
+use crate::backup::{self, Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::files;
 use crate::health::{Health, ReaderHealth, SchemaStep};
 use crate::operation::{Lane, Mutation, Query, ReadTx};
 use crate::schema;
 use crate::sqlite::{self, FileLock};
-use actix::Addr;
+use actix::{Addr, Recipient};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
@@ -55,6 +59,7 @@ struct Inner {
     mutations: Addr<MutationPort>,
     queries: Addr<QueryPort>,
     supervisor: Addr<Supervisor>,
+    archivist: Addr<Archivist>,
     closed: watch::Receiver<Option<Result<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The threads of the actors, which must not wait for themselves.
@@ -142,6 +147,43 @@ impl Store {
         self.inner.queries.clone()
     }
 
+    /// Makes a backup while everybody goes on: a snapshot of the moment at which it begins, read
+    /// back and checked before it counts. One is made at a time; the next waits.
+    ///
+    /// A dropped future does not stop it; see [`TakeBackup::on_progress`].
+    ///
+    /// # Errors
+    /// Those of [`TakeBackup`]; [`Closed`](ErrorKind::Closed).
+    pub async fn back_up(&self, request: TakeBackup) -> Result<Backup> {
+        let answer = self.inner.archivist.send(request).await;
+        answer.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Tries the newest backup out, as [`Backups::drill_every`](backup::Backups::drill_every) does
+    /// on a schedule.
+    ///
+    /// # Errors
+    /// Those of [`RunDrill`]; [`Closed`](ErrorKind::Closed).
+    pub async fn drill(&self) -> Result<DrillReport> {
+        let answer = self.inner.archivist.send(RunDrill).await;
+        answer.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// The actor that takes [`TakeBackup`] and [`RunDrill`] as messages.
+    pub fn archivist(&self) -> Addr<Archivist> {
+        self.inner.archivist.clone()
+    }
+
+    /// Has an actor told of what happens in the store, for as long as it lives.
+    pub fn subscribe(&self, actor: Recipient<StoreEvent>) {
+        self.inner.dispatch.subscribers.add(actor);
+    }
+
+    /// The same for a task. One that lags more than 64 events behind misses the oldest.
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<StoreEvent> {
+        self.inner.dispatch.subscribers.receiver()
+    }
+
     /// The file, without links and dots in its path.
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -188,6 +230,9 @@ impl Store {
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
             last_checkpoint: dispatch.checkpoint_report(),
+            free_bytes: self.path().parent().and_then(|f| files::free_bytes(f).ok()),
+            last_backup: dispatch.last_runs.backup(),
+            last_drill: dispatch.last_runs.drill(),
             reconnects: dispatch.metrics.reconnects(),
         })
     }
@@ -280,6 +325,7 @@ fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
             mutations: staff.mutations,
             queries: staff.queries,
             supervisor: staff.supervisor,
+            archivist: staff.archivist,
             closed: closing,
             thread: Mutex::new(None),
             own_threads: staff.thread_ids,
@@ -313,7 +359,7 @@ struct Prepared {
 fn prepare(config: &Config) -> Result<Prepared> {
     let path = sqlite::resolve(&config.path)?;
     let lock = FileLock::acquire(&path)?;
-    backup::clear_partial(&path)?;
+    backup::finish_restore(&path)?;
     let mut conn = sqlite::connect(&path, config)?;
     schema::refuse_unknown(&conn, &path, config)?;
     sqlite::make_writer(&conn, &path, config)?;

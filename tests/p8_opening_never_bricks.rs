@@ -3,6 +3,7 @@
 
 mod common;
 
+use botstore::backup::{self, Existing, Reading};
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
@@ -134,10 +135,9 @@ async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
     let store = TestStore::open().await.unwrap();
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
     let (folder, path) = store.into_file().await.unwrap();
-    let copies = || -> Vec<std::path::PathBuf> {
+    let copies = || {
         let folder = folder.path().join("test.db.backups");
-        let entries = std::fs::read_dir(folder).into_iter().flatten();
-        entries.map(|entry| entry.unwrap().path()).collect()
+        backup::list(folder).unwrap().backups
     };
     assert!(copies().is_empty(), "a new file needs no copy");
     let again = Store::open(&path).await.unwrap();
@@ -150,9 +150,17 @@ async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
     upgraded.close().await.unwrap();
     let copies = copies();
     assert_eq!(copies.len(), 1, "{copies:?}");
-    assert!(copies[0].to_string_lossy().ends_with("-before-upgrade.db"));
+    assert!(copies[0].manifest.name.ends_with("-before-upgrade"));
+    let restored = folder.path().join("restored.db");
+    backup::restore(
+        &restored,
+        &copies[0].path,
+        Existing::Refuse,
+        Reading::default(),
+    )
+    .unwrap();
     // The copy is the file as it was: it opens, without the new table.
-    let copy = Store::open(Config::new(&copies[0]).before_upgrade(BeforeUpgrade::Skip))
+    let copy = Store::open(Config::new(&restored).before_upgrade(BeforeUpgrade::Skip))
         .await
         .unwrap();
     let user = copy.read(GetUser { user_id: 1 }).await.unwrap().unwrap();

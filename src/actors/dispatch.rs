@@ -1,10 +1,12 @@
 //! The way in: takes an operation, waits for room, queues it, and waits for the answer.
 
+use super::archivist::LastRuns;
 use super::lane::Lane;
 use super::request::{self, Permit, ReadRequest, WriteRequest};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::Subscribers;
 use crate::health::{CheckpointReport, Metrics};
 use crate::operation::{self, Mutation, Query};
 use crate::time::Clock;
@@ -98,6 +100,8 @@ pub(crate) struct Dispatch {
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
+    pub(crate) last_runs: LastRuns,
+    pub(crate) subscribers: Subscribers,
 }
 
 impl Dispatch {
@@ -122,6 +126,8 @@ impl Dispatch {
             clock: Arc::clone(&config.clock),
             metrics: Metrics::default(),
             last_checkpoint: Mutex::new(None),
+            last_runs: LastRuns::default(),
+            subscribers: Subscribers::default(),
         }
     }
 

@@ -5,12 +5,14 @@
 //! caller ────▶ │ permits (count, bytes), then a lane │ ──▶ Writer        one connection, groups
 //!              └────────────────────────────────────┘ ──▶ Reader × n     one snapshot a query
 //! Supervisor: schedules, closing          Checkpointer: log → file, off the writer's path
+//!                                         Archivist: backups, drills
 //! ```
 //!
 //! A request waits in its lane's queue, not in a mailbox: a mailbox is not bounded for `send`, and
 //! a queue that a whole pool takes from never puts a request behind a busy reader. The mailbox
 //! carries the bell that says "there is work", and the few orders that come from the supervisor.
 
+mod archivist;
 mod checkpointer;
 mod dispatch;
 mod gate;
@@ -24,6 +26,7 @@ mod supervisor;
 mod wal;
 mod writer;
 
+pub use archivist::Archivist;
 pub(crate) use dispatch::Dispatch;
 pub use ports::{MutationPort, QueryPort};
 pub(crate) use staff::hire;

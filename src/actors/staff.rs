@@ -1,6 +1,7 @@
 //! Starts the actors: who gets which connection, lane and thread.
 
 use super::Dispatch;
+use super::archivist::Archivist;
 use super::checkpointer::Checkpointer;
 use super::gate::Gate;
 use super::group::Mood;
@@ -26,6 +27,7 @@ pub(crate) struct Staff {
     pub(crate) mutations: Addr<MutationPort>,
     pub(crate) queries: Addr<QueryPort>,
     pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) archivist: Addr<Archivist>,
     pub(crate) threads: Vec<Arbiter>,
     /// Theirs, so that none of them ever waits for itself.
     pub(crate) thread_ids: Vec<ThreadId>,
@@ -116,21 +118,34 @@ pub(crate) fn hire(
         }
     }
 
+    let archivist = {
+        let actor = Archivist {
+            path: path.to_owned(),
+            config: config.clone(),
+            dispatch: Arc::clone(&dispatch),
+            conn: None,
+            backup_due: None,
+            drill_due: None,
+        };
+        Archivist::start_in_arbiter(&thread()?, |_| actor)
+    };
+
     let crew = Crew {
         writer,
         readers,
         checkpointer,
+        archivist: archivist.clone(),
         close_deadline: config.close_deadline,
         stop,
     };
-    let schedules = config.schedules.clone();
-    let supervisor = Supervisor::new(Arc::clone(&dispatch), schedules, crew, outcome);
+    let supervisor = Supervisor::new(Arc::clone(&dispatch), path, config, crew, outcome);
     let (mutations, queries) = ports(&dispatch, config.max_in_flight);
     Ok(Staff {
         dispatch,
         mutations: mutations.start(),
         queries: queries.start(),
         supervisor: supervisor.start(),
+        archivist,
         threads,
         thread_ids,
     })

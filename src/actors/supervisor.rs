@@ -1,10 +1,14 @@
 //! The actor that runs what is scheduled and closes the store in order.
 
 use super::Dispatch;
+use super::archivist::{ArchiveDue, Archivist};
 use super::checkpointer::{Checkpointer, Release};
 use super::reader::Retire;
 use super::writer::{CloseFile, Finish, Optimize, Writer};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::files;
 use crate::operation::{Mutation, WriteTx};
 use crate::schedule::Schedule;
 use actix::{
@@ -12,12 +16,16 @@ use actix::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the supervisor looks whether something is due: the grain of every schedule.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Ticks between two looks at the disk.
+const DISK_TICKS: u32 = 9;
 
 /// The longest wait before a scheduled run that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -46,6 +54,7 @@ pub(super) struct Crew {
     pub(super) writer: Addr<Writer>,
     pub(super) readers: Vec<Recipient<Retire>>,
     pub(super) checkpointer: Addr<Checkpointer>,
+    pub(super) archivist: Addr<Archivist>,
     pub(super) close_deadline: Duration,
     /// Ends the queries that run.
     pub(super) stop: Arc<AtomicBool>,
@@ -56,6 +65,10 @@ pub(crate) struct Supervisor {
     schedules: Arc<[Schedule]>,
     due: DueTimes,
     looking: Arc<AtomicBool>,
+    /// The same for the archivist, whose work may take an hour.
+    archiving: Arc<AtomicBool>,
+    archives: bool,
+    disk: DiskWatch,
     crew: Crew,
     outcome: Outcome,
 }
@@ -81,10 +94,12 @@ impl Mutation for OptimizeFile {
 impl Supervisor {
     pub(super) fn new(
         dispatch: Arc<Dispatch>,
-        mut schedules: Vec<Schedule>,
+        path: &Path,
+        config: &Config,
         crew: Crew,
         outcome: Outcome,
     ) -> Self {
+        let mut schedules = config.schedules.clone();
         schedules.push(Schedule::new(DAY, || OptimizeFile));
         Schedule::number(&mut schedules);
         Self {
@@ -92,6 +107,9 @@ impl Supervisor {
             schedules: schedules.into(),
             due: DueTimes::default(),
             looking: Arc::default(),
+            archiving: Arc::default(),
+            archives: config.backups.every.is_some() || config.backups.drill_every.is_some(),
+            disk: DiskWatch::new(path, config.disk_low_bytes),
             crew,
             outcome,
         }
@@ -99,16 +117,21 @@ impl Supervisor {
 
     /// Runs what is due, unless the last look is not over: while the writer is held up, looks must
     /// not pile up in front of it.
-    fn look(&self) {
-        if self.looking.swap(true, Ordering::AcqRel) {
-            return;
+    fn look(&mut self) {
+        one_at_a_time(&self.looking, self.run_due());
+        one_at_a_time(&self.archiving, self.archive_due());
+        self.disk.look(&self.dispatch);
+    }
+
+    /// Has the archivist do what is due; gives how much that was.
+    fn archive_due(&self) -> impl Future<Output = usize> + use<> {
+        let archivist = self.archives.then(|| self.crew.archivist.clone());
+        async move {
+            match archivist {
+                Some(archivist) => archivist.send(ArchiveDue).await.unwrap_or(0),
+                None => 0,
+            }
         }
-        let looking = Arc::clone(&self.looking);
-        let work = self.run_due();
-        actix::spawn(async move {
-            work.await;
-            looking.store(false, Ordering::Release);
-        });
     }
 
     fn run_due(&self) -> impl Future<Output = usize> + use<> {
@@ -133,6 +156,18 @@ impl Supervisor {
     }
 }
 
+/// Starts the work unless it is still at it since the last time.
+fn one_at_a_time(busy: &Arc<AtomicBool>, work: impl Future<Output = usize> + 'static) {
+    if busy.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let busy = Arc::clone(busy);
+    actix::spawn(async move {
+        work.await;
+        busy.store(false, Ordering::Release);
+    });
+}
+
 fn is_due(due: &DueTimes, schedule: &Schedule, now: DateTime<Utc>) -> bool {
     let due = due.lock().unwrap_or_else(PoisonError::into_inner);
     let interval = TimeDelta::from_std(schedule.interval()).unwrap_or(TimeDelta::MAX);
@@ -145,7 +180,12 @@ fn is_due(due: &DueTimes, schedule: &Schedule, now: DateTime<Utc>) -> bool {
 /// Runs one schedule if the file agrees that it is due, and notes when to ask again.
 async fn run(schedule: &Schedule, dispatch: &Arc<Dispatch>, due: &DueTimes) -> bool {
     let (ran, due_at) = match schedule.run_if_due(Arc::clone(dispatch)).await {
-        Ok(turn) => (turn.ran, turn.due_at),
+        Ok(turn) => {
+            if let Some(event) = turn.event {
+                dispatch.subscribers.tell(event);
+            }
+            (turn.ran, turn.due_at)
+        }
         Err(error) if error.kind() == ErrorKind::Closed => return false,
         Err(error) => {
             tracing::warn!(schedule = schedule.name(), %error, "a scheduled run failed");
@@ -157,6 +197,45 @@ async fn run(schedule: &Schedule, dispatch: &Arc<Dispatch>, due: &DueTimes) -> b
         .unwrap_or_else(PoisonError::into_inner)
         .insert(schedule.name().to_owned(), due_at);
     ran
+}
+
+/// Looks how much room is left on the disk.
+struct DiskWatch {
+    folder: PathBuf,
+    low_bytes: u64,
+    /// Ticks until the next look.
+    pause: u32,
+    is_low: bool,
+}
+
+impl DiskWatch {
+    fn new(path: &Path, low_bytes: u64) -> Self {
+        Self {
+            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            low_bytes,
+            pause: 0,
+            is_low: false,
+        }
+    }
+
+    /// Tells once when there is little, and again only after there was more.
+    fn look(&mut self, dispatch: &Dispatch) {
+        if self.low_bytes == 0 || self.pause > 0 {
+            self.pause = self.pause.saturating_sub(1);
+            return;
+        }
+        self.pause = DISK_TICKS;
+        let Ok(free_bytes) = files::free_bytes(&self.folder) else {
+            return;
+        };
+        let was_low = std::mem::replace(&mut self.is_low, free_bytes < self.low_bytes);
+        if self.is_low && !was_low {
+            tracing::warn!(free_bytes, "the disk is nearly full");
+            dispatch
+                .subscribers
+                .tell(StoreEvent::DiskNearlyFull { free_bytes });
+        }
+    }
 }
 
 impl Actor for Supervisor {
@@ -173,7 +252,8 @@ impl Handler<RunDue> for Supervisor {
     type Result = ResponseFuture<usize>;
 
     fn handle(&mut self, _: RunDue, _ctx: &mut Self::Context) -> Self::Result {
-        Box::pin(self.run_due())
+        let (schedules, archive) = (self.run_due(), self.archive_due());
+        Box::pin(async move { schedules.await + archive.await })
     }
 }
 
@@ -208,12 +288,14 @@ impl Crew {
         let finished = self.writer.send(Finish { by });
         let retired: Vec<_> = self.readers.iter().map(|r| r.send(Retire)).collect();
         let released = self.checkpointer.send(Release);
+        let archived = self.archivist.send(Retire);
         // An actor that is gone has nothing left to finish.
         let _ = finished.await;
         for reader in retired {
             let _ = reader.await;
         }
         let _ = released.await;
+        let _ = archived.await;
         watch.abort();
         self.writer
             .send(CloseFile)

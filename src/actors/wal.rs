@@ -9,6 +9,7 @@ use super::Dispatch;
 use super::checkpointer::{self, Checkpoint};
 use super::gate::Gate;
 use crate::config::Config;
+use crate::events::StoreEvent;
 use crate::sqlite;
 use actix::Recipient;
 use rusqlite::Connection;
@@ -46,6 +47,8 @@ pub(super) struct WalKeeper {
     /// Whether what the checkpointer left is still to be looked at.
     unfinished: bool,
     not_before: Option<Instant>,
+    /// Whether somebody has been told that the log is over its ceiling.
+    told_over: bool,
 }
 
 impl WalKeeper {
@@ -66,6 +69,7 @@ impl WalKeeper {
             ordered_at: 0,
             unfinished: false,
             not_before: None,
+            told_over: false,
         }
     }
 
@@ -76,14 +80,14 @@ impl WalKeeper {
             self.ordered_at = 0;
         }
         if bytes >= self.ceiling_bytes {
-            self.start_over(conn);
+            self.start_over(conn, bytes);
         } else if self.signals.ordered.load(Ordering::Acquire) {
             // The checkpointer is at it.
         } else if self.unfinished {
             self.unfinished = false;
             let report = self.dispatch.checkpoint_report();
             if report.is_some_and(|report| frames - report.copied <= LITTLE) {
-                self.start_over(conn);
+                self.start_over(conn, bytes);
             }
         } else if bytes >= self.ordered_at + self.checkpoint_at_bytes {
             self.ordered_at = bytes;
@@ -95,7 +99,7 @@ impl WalKeeper {
 
     /// Copies the rest of the log while no point read holds an older state of it. When a longer
     /// query, or another program, still needs that, it is left alone for a while.
-    fn start_over(&mut self, conn: &Connection) {
+    fn start_over(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then) {
             return;
@@ -117,6 +121,17 @@ impl WalKeeper {
         if copied_all {
             self.dispatch.metrics.count_log_restart();
         }
+        let over = !copied_all && bytes >= self.ceiling_bytes;
+        if over && !self.told_over {
+            let ceiling_bytes = self.ceiling_bytes;
+            tracing::warn!(bytes, ceiling_bytes, "the log is over its ceiling");
+            let event = StoreEvent::LogOverCeiling {
+                bytes,
+                ceiling_bytes,
+            };
+            self.dispatch.subscribers.tell(event);
+        }
+        self.told_over = over || (self.told_over && !copied_all);
         self.not_before = (!copied_all).then(|| now + PAUSE);
     }
 }

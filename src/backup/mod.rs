@@ -1,138 +1,247 @@
-//! The verified copy that is made before a migration changes an existing file.
+//! Backups that are proven to restore.
+//!
+//! A backup is taken from a running store, on one snapshot; it is compressed, read back, opened and
+//! checked, and only then it gets its name. It is a folder with two files: the database, compressed
+//! with zstd (and encrypted with `age`, if asked), and a manifest in JSON.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("bot.db");
+//! use botstore::Store;
+//! use botstore::backup::{self, Existing, Reading, TakeBackup};
+//!
+//! let store = Store::open(&path).await?;
+//! let backup = store.back_up(TakeBackup::default()).await?;
+//! store.close().await?;
+//!
+//! let restored = backup::restore(&path, backup.path, Existing::MoveAside, Reading::default())?;
+//! assert!(restored.replaced.is_some_and(|old| old.exists()));
+//! # Ok(()) }
+//! ```
+//!
+//! How to make them on a schedule, which are kept and how to encrypt them is in [`Backups`]; what to
+//! do on a bad day is in [`guide::operations`](crate::guide::operations).
+//!
+//! The functions here work on files and block; the database that they are about is not open in any
+//! store, unless they say otherwise. A [`Store`](crate::Store) takes [`TakeBackup`] and [`RunDrill`].
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::sqlite;
-use chrono::{DateTime, Utc};
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+mod artefact;
+mod contents;
+mod create;
+mod drill;
+mod folder;
+mod keys;
+mod manifest;
+mod pace;
+mod restore;
+mod retention;
+mod settings;
+mod verify;
 
-/// The folder beside a file for its copies.
-fn folder(database: &Path) -> PathBuf {
-    sqlite::beside(database, ".backups")
+pub use contents::Contents;
+pub use drill::DrillReport;
+pub use folder::{Backup, Listing, list};
+#[cfg(feature = "encryption")]
+pub use keys::{AgeIdentity, AgeRecipient};
+pub use manifest::{Checksum, Manifest, Mode, Reason};
+pub use pace::{OnProgress, Pace, Progress, Stage};
+pub(crate) use restore::finish_restore;
+pub use restore::{Existing, Restored, restore};
+pub use retention::{Retention, RetentionPlan, prune};
+pub use settings::Backups;
+pub use verify::{Reading, verify};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::schema;
+use crate::sqlite::{self, FileLock};
+use actix::Message;
+use contents::Original;
+use create::{Job, create};
+use folder::Folder;
+use pace::Pacer;
+use rusqlite::Connection;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// "Make a backup." Its answer is the finished backup, read back and checked.
+///
+/// # Errors
+/// [`DiskFull`](crate::ErrorKind::DiskFull), before anything is written if it can be seen coming;
+/// [`Busy`](crate::ErrorKind::Busy) while another program uses the folder;
+/// [`Cancelled`](crate::ErrorKind::Cancelled) when it was told to stop, or the store was closed;
+/// [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass its checks, which means that
+/// the database, or the disk of the backups, is damaged. None of these leaves anything behind.
+#[derive(Default, Message)]
+#[rtype(result = "Result<Backup>")]
+#[must_use = "a message does nothing until it is sent"]
+pub struct TakeBackup {
+    mode: Option<Mode>,
+    pace: Option<Pace>,
+    on_progress: Option<OnProgress>,
 }
 
-/// Copies the database to `NAME.backups/TIME-before-upgrade.db`, checks the copy, and only then
-/// gives it that name. Gives the copy's path.
+impl TakeBackup {
+    /// How the copy is made. Default: that of the store's [`Backups`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// How much of its time it works. Default: that of the store's [`Backups`].
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Hears how far it is, at most twenty times a second and at each new [`Stage`]; stops it by
+    /// answering [`Break`](ControlFlow::Break). It runs on the thread that makes the backup.
+    pub fn on_progress(
+        mut self,
+        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        self.on_progress = Some(Box::new(tell));
+        self
+    }
+}
+
+/// "Try the newest backup out": restores it into a temporary folder, opens it as this program
+/// would, compares it with its manifest, and throws it away.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this store; those of [`verify`]
+/// and of opening.
+#[derive(Clone, Copy, Debug, Default, Message)]
+#[rtype(result = "Result<DrillReport>")]
+pub struct RunDrill;
+
+/// Makes a backup of a file that no store has open, as it is: without migrating it.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there,
+/// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen), [`ForeignFile`](crate::ErrorKind::ForeignFile)
+/// and the others with which opening refuses a file, and those of [`TakeBackup`].
+pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
+    let config = config.into();
+    config.check()?;
+    let path = sqlite::existing(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    finish_restore(&path)?;
+    let mut conn = sqlite::open_to_look(&path, &config)?;
+    schema::refuse_unknown(&conn, &path, &config)?;
+    let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
+    let mode = request.mode.unwrap_or(config.backups.mode);
+    run(&mut conn, &path, &config, mode, Reason::Manual, &pacer)
+}
+
+/// Makes the backup from before a migration. `conn` is the one that will write.
 pub(crate) fn before_upgrade(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+) -> Result<Backup> {
+    let pacer = Pacer::new(Pace::Fast, None, || false);
+    run(
+        conn,
+        path,
+        config,
+        Mode::Pages,
+        Reason::BeforeUpgrade,
+        &pacer,
+    )
+    .map_err(|error| {
+        let kind = error.kind();
+        let why = "no backup could be made before the upgrade, so the file is as it was";
+        error.because(kind, why)
+    })
+}
+
+/// Makes a backup of an open store from the archivist's connection.
+pub(crate) fn of_open_store(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    request: TakeBackup,
+    reason: Reason,
+    closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
+) -> Result<Backup> {
+    let pace = request.pace.unwrap_or(config.backups.pace);
+    let mode = request.mode.unwrap_or(config.backups.mode);
+    let pacer = Pacer::new(pace, request.on_progress, closing);
+    run(conn, path, config, mode, reason, &pacer)
+}
+
+fn run(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    mode: Mode,
+    reason: Reason,
+    pacer: &Pacer,
+) -> Result<Backup> {
+    let at = config.backups.folder_of(path);
+    let folder = Folder::take(&at)?;
+    pacer.attach(conn)?;
+    let job = Job {
+        source: conn,
+        settings: &config.backups,
+        mode,
+        reason,
+        clock: &*config.clock,
+        pacer,
+    };
+    let created = pacer.explain(create(&folder, &at, &job));
+    Pacer::detach(conn)?;
+    let backup = created?;
+    if reason == Reason::Scheduled {
+        let store = backup.manifest.store_id.as_deref();
+        // The backup is made, whatever becomes of the old ones.
+        if let Err(error) = retention::apply(&folder, &at, config.backups.retention, store) {
+            tracing::warn!(%error, "old backups could not be removed");
+        }
+    }
+    Ok(backup)
+}
+
+/// Tries the newest backup of an open store out.
+pub(crate) fn drill_of_open_store(
     conn: &Connection,
-    database: &Path,
-    now: DateTime<Utc>,
-) -> Result<PathBuf> {
-    let folder = folder(database);
-    let in_words = |doing: &'static str| {
-        move |e: Error| {
-            let kind = e.kind();
-            e.because(
-                kind,
-                format_args!("{doing} before the upgrade, and the file is as it was"),
-            )
-        }
-    };
-    fs::create_dir_all(&folder)
-        .map_err(|e| Error::io(format_args!("cannot create {}", folder.display()), e))
-        .map_err(in_words("no copy was made"))?;
-    let stamp = now.format("%Y%m%dT%H%M%S%.6fZ");
-    // A clock that stands, or was set back, must not cost an older copy its name.
-    let finished = (1..)
-        .map(|n| match n {
-            1 => format!("{stamp}-before-upgrade.db"),
-            n => format!("{stamp}-{n}-before-upgrade.db"),
-        })
-        .map(|name| folder.join(name))
-        .find(|path| !path.exists())
-        .ok_or_else(|| Error::new(ErrorKind::Io, "no name is left for the copy"))?;
-    let partial = sqlite::beside(&finished, ".partial");
-    // One snapshot for the copy and for what it is compared with: another program may be writing.
-    let snapshot = conn.unchecked_transaction()?;
-    copy(conn, &partial).map_err(in_words("no copy could be made"))?;
-    verify(conn, &partial).map_err(in_words("the copy did not verify"))?;
-    snapshot.finish()?;
-    publish(&partial, &finished).map_err(in_words("the copy could not be kept"))?;
-    tracing::info!(copy = %finished.display(), "copied the file before its upgrade");
-    Ok(finished)
+    path: &Path,
+    config: &Config,
+    closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
+) -> Result<DrillReport> {
+    let at = config.backups.folder_of(path);
+    let store = Original::store_id(conn)?;
+    let folder = Folder::take(&at)?;
+    let report = drill::drill(
+        &folder,
+        &at,
+        &config.backups,
+        config,
+        store.as_deref(),
+        closing,
+    )?;
+    drill::note(&at, &report)?;
+    Ok(report)
 }
 
-fn copy(conn: &Connection, to: &Path) -> Result<()> {
-    let mut target = Connection::open(to)?;
-    // In one step: the caller holds the file's lock and nothing else writes yet.
-    let copied = Backup::new(conn, &mut target)?.step(-1)?;
-    if copied != StepResult::Done {
-        return Err(Error::new(
-            ErrorKind::Busy,
-            "another program holds a lock on the file",
-        ));
-    }
-    // One file, nothing beside it; the original has a log, and the copy took that setting over.
-    target.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
-    Ok(())
+/// The last drill of the file's backups that went well, by whatever program.
+pub(crate) fn last_drill(path: &Path, config: &Config) -> Option<DrillReport> {
+    drill::noted(&config.backups.folder_of(path))
 }
 
-fn verify(original: &Connection, copy: &Path) -> Result<()> {
-    let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if verdict != "ok" {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            format!("SQLite's integrity check says: {verdict}; the original is probably damaged"),
-        ));
-    }
-    if rows_by_table(original)? != rows_by_table(&copy)? {
-        return Err(Error::new(
-            ErrorKind::Corrupt,
-            "the copy has other rows than the original",
-        ));
-    }
-    Ok(())
-}
-
-fn rows_by_table(conn: &Connection) -> Result<BTreeMap<String, i64>> {
-    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
-    let names = names.query_map([], |row| row.get::<_, String>(0))?;
-    let mut rows = BTreeMap::new();
-    for name in names {
-        let name = name?;
-        let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
-        let count = conn.query_row(&sql, [], |row| row.get(0))?;
-        rows.insert(name, count);
-    }
-    Ok(rows)
-}
-
-/// Makes the copy durable and gives it its name.
-fn publish(partial: &Path, finished: &Path) -> Result<()> {
-    let sync = |path: &Path| {
-        File::open(path)
-            .and_then(|file| file.sync_all())
-            .map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))
-    };
-    sync(partial)?;
-    fs::rename(partial, finished)
-        .map_err(|e| Error::io(format_args!("cannot rename {}", partial.display()), e))?;
-    // A folder cannot be opened for syncing on every system; on those a rename is durable anyway.
-    if cfg!(unix)
-        && let Some(folder) = finished.parent()
-    {
-        sync(folder)?;
-    }
-    Ok(())
-}
-
-/// Removes what a copy left that was cut short.
-pub(crate) fn clear_partial(database: &Path) -> Result<()> {
-    let Ok(entries) = fs::read_dir(folder(database)) else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.contains("-before-upgrade.db.partial") {
-            fs::remove_file(entry.path()).map_err(|e| {
-                Error::io(format_args!("cannot remove {}", entry.path().display()), e)
-            })?;
-        }
-    }
-    Ok(())
+/// When the newest scheduled backup of the store was made; `None` if there is none.
+pub(crate) fn last_scheduled(
+    conn: &Connection,
+    path: &Path,
+    config: &Config,
+) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
+    let store = Original::store_id(conn)?;
+    let listing = list(config.backups.folder_of(path))?;
+    let scheduled = listing.backups.into_iter().rfind(|backup| {
+        backup.manifest.reason == Reason::Scheduled && backup.manifest.store_id == store
+    });
+    Ok(scheduled.map(|backup| backup.manifest.taken_at))
 }

@@ -41,6 +41,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0005_ordered_reads.up.sql"),
             include_str!("../../migrations/botstore/0005_ordered_reads.down.sql"),
         ),
+        Migration::new(
+            6,
+            "store_id",
+            include_str!("../../migrations/botstore/0006_store_id.up.sql"),
+            include_str!("../../migrations/botstore/0006_store_id.down.sql"),
+        ),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's `schema_version` table, and

@@ -17,6 +17,7 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     config.check()?;
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
+    backup::finish_restore(&path)?;
     let mut conn = sqlite::connect(&path, &config)?;
     refuse_unknown(&conn, &path, &config)?;
     sqlite::make_writer(&conn, &path, &config)?;
@@ -32,12 +33,9 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
 pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
     let config = config.into();
     config.check()?;
-    if !config.path.exists() {
-        let file = format!("file {}", config.path.display());
-        return Err(Error::not_found("path", file));
-    }
-    let path = sqlite::resolve(&config.path)?;
+    let path = sqlite::existing(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
+    backup::finish_restore(&path)?;
     let mut conn = sqlite::connect(&path, &config)?;
     let applied = {
         let tx = ReadTx::new(&conn, config.clock.now());
@@ -52,7 +50,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     sqlite::make_writer(&conn, &path, &config)?;
     let back: Vec<_> = applied.into_iter().filter(|e| e.step > to).rev().collect();
     if !back.is_empty() && config.before_upgrade == BeforeUpgrade::Backup {
-        backup::before_upgrade(&conn, &path, config.clock.now())?;
+        backup::before_upgrade(&mut conn, &path, &config)?;
     }
     let mut done = Plan::default();
     let stepper = Stepper::new(&mut conn, &config)?;
@@ -85,7 +83,7 @@ pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Re
         )
     };
     if !todo.steps.is_empty() && has_tables && config.before_upgrade == BeforeUpgrade::Backup {
-        backup::before_upgrade(conn, path, config.clock.now())?;
+        backup::before_upgrade(conn, path, config)?;
     }
     if !todo.steps.is_empty() {
         apply_steps(schemas, conn, config)?;

@@ -1,5 +1,6 @@
 //! The sample files, and how answers are compared with what the bot answered.
 
+use botstore::backup::{self, Backup, Existing, Reading};
 use botstore::page::{Page, PageRequest};
 use botstore::rusqlite::types::Value as Cell;
 use botstore::rusqlite::{Connection, OpenFlags};
@@ -86,13 +87,24 @@ impl Legacy {
         dump(&Self::copy(self.name).path)
     }
 
-    pub(crate) fn backups(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(beside(&self.path, ".backups")) else {
-            return Vec::new();
-        };
-        let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        found.sort();
-        found
+    pub(crate) fn backups(&self) -> Vec<Backup> {
+        let listing = backup::list(beside(&self.path, ".backups")).unwrap();
+        assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
+        listing.backups
+    }
+
+    /// The file as it was before it was taken over, restored from the first backup.
+    pub(crate) fn from_backup(&self) -> PathBuf {
+        let backup = self.backups().remove(0);
+        let to = self
+            .folder
+            .path()
+            .join("restored")
+            .join(backup.manifest.name);
+        if !to.exists() {
+            backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+        }
+        to
     }
 
     pub(crate) fn timeless(&self, what: &str) -> &Value {

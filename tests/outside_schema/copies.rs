@@ -1,16 +1,24 @@
-//! The copy before an upgrade.
+//! The backup before an upgrade.
 
 use crate::support::*;
 use botstore::Config;
+use botstore::backup::{self, Existing, Reading, Reason};
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::schema;
 use std::path::{Path, PathBuf};
 
+/// What is in the backups of the file, restored.
 fn copies(file: &File) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(file.folder.path().join("bot.db.backups")) else {
-        return Vec::new();
-    };
-    entries.map(|entry| entry.expect("entry").path()).collect()
+    let listing = backup::list(file.folder.path().join("bot.db.backups")).expect("list");
+    assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
+    let restored = listing.backups.iter().map(|backup| {
+        assert_eq!(backup.manifest.reason, Reason::BeforeUpgrade);
+        let to = file.folder.path().join(&backup.manifest.name);
+        let reading = Reading::default();
+        backup::restore(&to, &backup.path, Existing::Refuse, reading).expect("restore");
+        to
+    });
+    restored.collect()
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::columns::{amount, count, flag, time};
 use super::{check, page, users};
 use crate::cache::Kept;
 use crate::error::{Error, Result};
+use crate::events::StoreEvent;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
@@ -261,6 +262,10 @@ impl Mutation for ExpireIdle {
              SET is_active = 0 WHERE is_active = 1 AND last_used < ?1",
             [Timestamp(since)],
         )
+    }
+
+    fn event(&ended: &usize) -> Option<StoreEvent> {
+        (ended > 0).then_some(StoreEvent::SessionsExpired { sessions: ended })
     }
 }
 

@@ -1,0 +1,176 @@
+//! The compressed file: a database as one zstd frame with a checksum, inside `age` encryption where
+//! that is asked for. Both ways are streams, so memory does not grow with the database.
+
+use super::keys::{self, Identities, Recipients};
+use super::manifest::{Checksum, hex};
+use super::pace::{Pacer, Stage};
+use crate::error::{Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// What is read, hashed and written at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// The file is synced this often, so that no sync has much to write: one large one would hold up
+/// the commits of the store on the same disk.
+const SYNC_EVERY: u64 = 8 << 20;
+
+/// Passes bytes on to a file and keeps count and hash of them.
+struct Hashed<F> {
+    file: F,
+    bytes: u64,
+    synced: u64,
+    hash: Sha256,
+}
+
+impl<F> Hashed<F> {
+    fn new(file: F) -> Self {
+        Self {
+            file,
+            bytes: 0,
+            synced: 0,
+            hash: Sha256::new(),
+        }
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.hash.update(bytes);
+    }
+
+    fn checksum(self) -> Checksum {
+        Checksum {
+            bytes: self.bytes,
+            sha256: hex(&self.hash.finalize()),
+        }
+    }
+}
+
+impl Write for Hashed<File> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.note(&bytes[..written]);
+        if self.bytes - self.synced >= SYNC_EVERY {
+            self.synced = self.bytes;
+            self.file.sync_data()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.note(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Compresses, and perhaps encrypts, the database at `from` into the file `to`. Gives the checksums
+/// of the database and of the file, which is synced.
+pub(super) fn pack(
+    from: &Path,
+    to: File,
+    level: i32,
+    recipients: &Recipients,
+    pacer: &Pacer,
+) -> Result<(Checksum, Checksum)> {
+    let failed = |e| Error::io("the backup could not be written", e);
+    let source = File::open(from).map_err(failed)?;
+    let total = source.metadata().map_err(failed)?.len();
+    let mut source = Hashed::new(source);
+    let mut file = Hashed::new(to);
+    let sealed = keys::seal(recipients, &mut file)?;
+    let mut frame = zstd::Encoder::new(sealed, level).map_err(failed)?;
+    frame.include_checksum(true).map_err(failed)?;
+    frame.set_pledged_src_size(Some(total)).map_err(failed)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = source.read(&mut chunk).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        frame.write_all(&chunk[..read]).map_err(failed)?;
+        pacer.step(Stage::Pack, source.bytes, total)?;
+    }
+    let finished = frame.finish().and_then(keys::Sealed::finish);
+    finished.map_err(failed)?;
+    file.file.sync_all().map_err(failed)?;
+    Ok((source.checksum(), file.checksum()))
+}
+
+/// What is between a reader and the compressed file.
+#[derive(Clone, Copy)]
+pub(super) enum Lock<'a> {
+    Clear,
+    Age(&'a Identities),
+}
+
+/// Reads the file at `from` back into the database `to`, up to `expected` bytes of it. Gives the
+/// checksums of the database and of the file.
+///
+/// # Errors
+/// [`BadBackup`](ErrorKind::BadBackup) when it cannot be decrypted or decompressed, or gives more
+/// than expected; [`WrongKey`](ErrorKind::WrongKey) when no identity fits.
+pub(super) fn unpack(
+    from: &Path,
+    to: File,
+    expected: u64,
+    lock: Lock<'_>,
+    pacer: &Pacer,
+) -> Result<(Checksum, Checksum)> {
+    let source = File::open(from).map_err(|e| Error::io("the backup could not be read", e))?;
+    let mut source = Hashed::new(source);
+    let opened: Box<dyn Read + '_> = match lock {
+        Lock::Clear => Box::new(&mut source),
+        Lock::Age(identities) => keys::open(identities, &mut source)?,
+    };
+    let mut frame = zstd::Decoder::new(opened).map_err(damaged)?;
+    let mut target = Hashed::new(to);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = frame.read(&mut chunk).map_err(damaged)?;
+        if read == 0 {
+            break;
+        }
+        if target.bytes + read as u64 > expected {
+            let why = "it holds more than its manifest says";
+            return Err(Error::new(ErrorKind::BadBackup, why));
+        }
+        target
+            .write_all(&chunk[..read])
+            .map_err(|e| Error::io("what was in the backup could not be written", e))?;
+        pacer.step(Stage::Unpack, target.bytes, expected)?;
+    }
+    target
+        .file
+        .sync_all()
+        .map_err(|e| Error::io("what was in the backup could not be synced", e))?;
+    drop(frame);
+    // What stands behind the frame counts too.
+    io::copy(&mut source, &mut io::sink()).map_err(damaged)?;
+    Ok((target.checksum(), source.checksum()))
+}
+
+fn damaged(error: io::Error) -> Error {
+    match error.kind() {
+        // Errors of the disk are not the backup's.
+        io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            Error::new(
+                ErrorKind::BadBackup,
+                format!("it cannot be read back: {error}"),
+            )
+        }
+        _ if error.raw_os_error().is_some() => Error::io("the backup could not be read", error),
+        _ => Error::new(
+            ErrorKind::BadBackup,
+            format!("it cannot be read back: {error}"),
+        ),
+    }
+}

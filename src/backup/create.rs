@@ -1,0 +1,207 @@
+//! Makes a backup: copy, pack, read back, compare, and only then give it its name.
+
+use super::artefact::{self, Lock};
+use super::contents::{self, Contents, Original};
+use super::folder::{Backup, Folder, Partial, artefact_name};
+use super::keys;
+use super::manifest::{Header, Manifest, Mode, Reason};
+use super::pace::{Pacer, Stage};
+use super::settings::Backups;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::time::Clock;
+use rusqlite::backup::StepResult;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// Pages that are copied between two looks at the clock: 1 MiB of the usual 4 KiB.
+const PAGES: std::ffi::c_int = 256;
+
+/// How often another program's lock is waited for, a moment each.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a backup is made of and how.
+pub(super) struct Job<'a> {
+    /// Outside a transaction, which it is given, and paced.
+    pub(super) source: &'a Connection,
+    pub(super) settings: &'a Backups,
+    pub(super) mode: Mode,
+    pub(super) reason: Reason,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) pacer: &'a Pacer,
+}
+
+/// Makes a backup in the folder.
+pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Backup> {
+    check_room(path, job.source)?;
+    let taken_at = job.clock.now();
+    let partial = folder.begin(taken_at, job.reason)?;
+    let (copy, _) = partial.file("copy.db")?;
+    let original = match job.mode {
+        Mode::Pages => copy_pages(job, &copy)?,
+        Mode::Compact => copy_compact(job, &copy)?,
+    };
+
+    let mut recipients = job.settings.recipients.clone();
+    let look = keys::for_one_look(&mut recipients);
+    let encrypted = !recipients.is_empty();
+    let (packed, file) = partial.file(artefact_name(encrypted))?;
+    let level = job.settings.level;
+    let (database, artefact) = artefact::pack(&copy, file, level, &recipients, job.pacer)?;
+    // What is read back takes its room.
+    partial.remove_file(&copy)?;
+
+    let lock = match encrypted {
+        false => Lock::Clear,
+        true => Lock::Age(&look),
+    };
+    let (again, file) = partial.file("check.db")?;
+    let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer)?;
+    if read != (database.clone(), artefact.clone()) {
+        let why = "what was written reads back differently: the disk is not to be trusted";
+        return Err(Error::new(ErrorKind::Corrupt, why));
+    }
+    let contents = look_into(&again, &original, database, job.pacer)?;
+    partial.remove_file(&again)?;
+
+    let header = Header {
+        name: partial.name.clone(),
+        store_id: original.store_id,
+        reason: job.reason,
+        mode: job.mode,
+        taken_at,
+        verified_at: job.clock.now(),
+        artefact,
+    };
+    let manifest = match encrypted {
+        false => Manifest::new(header, Some(contents), None)?,
+        true => {
+            let text = serde_json::to_string(&contents)
+                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot write: {e}")))?;
+            let sealed = keys::seal_text(&job.settings.recipients, &text)?;
+            Manifest::new(header, None, Some(sealed))?
+        }
+    };
+    finish(folder, &partial, manifest)
+}
+
+fn finish(folder: &Folder, partial: &Partial, manifest: Manifest) -> Result<Backup> {
+    partial.write_manifest(&manifest)?;
+    let path = folder.publish(partial)?;
+    tracing::info!(backup = %path.display(), bytes = manifest.artefact.bytes, "made a backup");
+    Ok(Backup { path, manifest })
+}
+
+/// Refuses to begin what would fill the disk: most bots write on the same one, and theirs comes
+/// first. A copy and its compressed form are there at a time, and nobody knows how well it will
+/// compress.
+fn check_room(folder: &Path, source: &Connection) -> Result<()> {
+    let (pages, page_bytes) = size(source)?;
+    let needed = pages * page_bytes * 2;
+    let free = files::free_bytes(folder)?;
+    if free < needed {
+        return Err(Error::new(
+            ErrorKind::DiskFull,
+            format!(
+                "a backup needs up to {} MiB in {} while it is made, and {} MiB are free",
+                needed.div_ceil(1 << 20),
+                folder.display(),
+                free >> 20
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn size(conn: &Connection) -> Result<(u64, u64)> {
+    let pragma = |name| -> Result<u64> {
+        let value: i64 = conn.pragma_query_value(None, name, |row| row.get(0))?;
+        Ok(value.max(0) as u64)
+    };
+    Ok((pragma("page_count")?, pragma("page_size")?))
+}
+
+/// SQLite's online backup, in small steps inside one read transaction: without that it would begin
+/// again whenever the writer commits between two steps.
+fn copy_pages(job: &Job<'_>, to: &Path) -> Result<Original> {
+    let snapshot = job.source.unchecked_transaction()?;
+    let original = Original::read(job.source)?;
+    let (_, page_bytes) = size(job.source)?;
+    let mut target = Connection::open(to)?;
+    // It is synced when it is compressed.
+    target.pragma_update(None, "synchronous", "OFF")?;
+    {
+        let backup = rusqlite::backup::Backup::new(job.source, &mut target)?;
+        let mut busy = 0;
+        loop {
+            let step = backup.step(PAGES)?;
+            let progress = backup.progress();
+            let pages = |count: std::ffi::c_int| count.max(0) as u64 * page_bytes;
+            let total = pages(progress.pagecount);
+            job.pacer
+                .step(Stage::Copy, total - pages(progress.remaining), total)?;
+            match step {
+                StepResult::Done => break,
+                StepResult::More => busy = 0,
+                _ if busy < BUSY_TRIES => {
+                    busy += 1;
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                _ => {
+                    let why = "another program holds a lock on the file";
+                    return Err(Error::new(ErrorKind::Busy, why));
+                }
+            }
+        }
+    }
+    // One file, nothing beside it; the original has a log, and the copy took that setting over.
+    target.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
+    snapshot.finish()?;
+    Ok(original)
+}
+
+/// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
+/// later is the copy.
+fn copy_compact(job: &Job<'_>, to: &Path) -> Result<Original> {
+    let name = to.to_str().ok_or_else(|| {
+        Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
+    })?;
+    job.pacer.step(Stage::Copy, 0, 0)?;
+    job.source.execute("VACUUM INTO ?1", [name])?;
+    let mut copy = open_copy(to)?;
+    job.pacer.attach(&mut copy)?;
+    Original::read(&copy)
+}
+
+/// Checks a copy that came out of an artefact; gives what is in it.
+pub(super) fn look_into(
+    copy: &Path,
+    original: &Original,
+    database: super::Checksum,
+    pacer: &Pacer,
+) -> Result<Contents> {
+    let total = database.bytes;
+    pacer.step(Stage::Check, 0, total)?;
+    let mut conn = open_copy(copy)?;
+    pacer.attach(&mut conn)?;
+    let orphans = contents::check(&conn, original)?;
+    let (pages, page_bytes) = size(&conn)?;
+    pacer.step(Stage::Check, total, total)?;
+    Ok(Contents {
+        schemas: original.schemas.clone(),
+        page_bytes: page_bytes as u32,
+        pages,
+        rows: original.rows.clone(),
+        orphans,
+        database,
+    })
+}
+
+fn open_copy(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    Ok(conn)
+}

@@ -1,0 +1,85 @@
+//! Tries the newest backup out, so that a restore is no surprise.
+
+use super::folder::{Folder, list};
+use super::settings::Backups;
+use super::verify::{Reading, read_back};
+use crate::config::{BeforeUpgrade, Config};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::schema;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A restore that was tried out and went well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DrillReport {
+    /// The name of the backup.
+    pub backup: String,
+    /// When it was tried, by the store's clock.
+    pub at: DateTime<Utc>,
+    /// How long it took: about what a restore takes.
+    pub took: Duration,
+    /// How many rows came out, in all tables.
+    pub rows: u64,
+}
+
+/// Restores the newest backup of the store into a temporary folder, opens it as this program would,
+/// and throws it away.
+pub(super) fn drill(
+    folder: &Folder,
+    path: &Path,
+    settings: &Backups,
+    config: &Config,
+    store: Option<&str>,
+    closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
+) -> Result<DrillReport> {
+    let started = Instant::now();
+    let newest = list(path)?
+        .backups
+        .into_iter()
+        .rfind(|backup| backup.manifest.store_id.as_deref() == store)
+        .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
+    let place = folder.begin_drill()?;
+    let file = place.path().join("restored.db");
+    let reading = Reading::default().identities(&settings.identities);
+    let backup = read_back(&newest.path, &file, reading, settings.pace, closing)?;
+    let mut as_ours = config.clone();
+    as_ours.path = file;
+    // As opening would, so that a step that fails on this content is known of before it counts.
+    schema::apply(as_ours.before_upgrade(BeforeUpgrade::Skip))?;
+    let contents = backup
+        .manifest
+        .contents
+        .ok_or_else(|| Error::new(ErrorKind::BadBackup, "it tells of no contents"))?;
+    Ok(DrillReport {
+        backup: backup.manifest.name,
+        at: config.clock.now(),
+        took: started.elapsed(),
+        rows: contents.rows.values().sum(),
+    })
+}
+
+/// Where the last drill that went well is written down, so that the next is due a period after it
+/// however often the bot starts anew.
+const NOTE: &str = ".drill.json";
+
+pub(super) fn note(path: &Path, report: &DrillReport) -> Result<()> {
+    let failed = |e| Error::io("the drill went well, but could not be written down", e);
+    let text = serde_json::to_vec_pretty(report).map_err(|e| failed(e.into()))?;
+    let draft = path.join(".drill.json.partial");
+    let mut file = files::private_file(&draft)?;
+    file.write_all(&text)
+        .and_then(|()| fs::rename(&draft, path.join(NOTE)))
+        .map_err(failed)
+}
+
+/// A note that cannot be read is none: then the drill is due.
+pub(super) fn noted(path: &Path) -> Option<DrillReport> {
+    let text = fs::read(path.join(NOTE)).ok()?;
+    serde_json::from_slice(&text).ok()
+}

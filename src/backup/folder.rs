@@ -1,0 +1,292 @@
+//! The folder of the backups: their names, what is in it, and how one comes and goes.
+//!
+//! A backup is a folder of its own with two files in it, so that one rename makes it appear and
+//! one makes it go: it is there whole or not at all. What is not finished has a name that ends in
+//! `.partial`, and the next backup clears it away.
+
+use super::manifest::{MAX_BYTES, Manifest, Reason};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{create_folder, private_file, sync_folder};
+use crate::sqlite::{self, name_file};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::fs::{self, File, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+const PARTIAL: &str = ".partial";
+const MANIFEST: &str = "manifest.json";
+const STAMP: &str = "%Y%m%dT%H%M%S%.6fZ";
+/// `20261123T071844.123456Z`
+const STAMP_CHARS: usize = 23;
+
+/// A finished backup: where it is and what it says of itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Backup {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+impl Backup {
+    /// Reads the backup in a folder of that name, without reading its artefact.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) when there is none, [`BadBackup`](ErrorKind::BadBackup)
+    /// when its manifest is damaged, is another's, or its artefact is not of the size that it says.
+    pub fn at(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let bad = |why: String| name_file(Error::new(ErrorKind::BadBackup, why), &path);
+        let manifest = read_manifest(&path)?;
+        let name = path
+            .canonicalize()
+            .map_err(|e| Error::io(path.display(), e))?;
+        if name.file_name().is_none_or(|n| n != manifest.name.as_str()) {
+            let name = &manifest.name;
+            return Err(bad(format!("its manifest is that of {name}")));
+        }
+        let artefact = path.join(artefact_name(manifest.is_encrypted()));
+        let is = fs::metadata(&artefact).map(|data| data.len());
+        let says = manifest.artefact.bytes;
+        match is {
+            Ok(is) if is == says => Ok(Self { path, manifest }),
+            Ok(is) => Err(bad(format!(
+                "{} has {is} bytes, and its manifest says {says}",
+                artefact.display()
+            ))),
+            Err(e) => Err(bad(format!("{} is not to be had: {e}", artefact.display()))),
+        }
+    }
+
+    /// The compressed file.
+    pub fn artefact(&self) -> PathBuf {
+        self.path.join(artefact_name(self.manifest.is_encrypted()))
+    }
+}
+
+fn read_manifest(folder: &Path) -> Result<Manifest> {
+    let path = folder.join(MANIFEST);
+    let file = File::open(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::not_found("backup", format_args!("backup at {}", folder.display()))
+        }
+        _ => Error::io(format_args!("cannot read {}", path.display()), e),
+    })?;
+    let mut text = Vec::new();
+    file.take(MAX_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
+    Manifest::from_text(&text).map_err(|e| name_file(e, folder))
+}
+
+pub(super) fn artefact_name(encrypted: bool) -> &'static str {
+    match encrypted {
+        false => "database.zst",
+        true => "database.zst.age",
+    }
+}
+
+/// What a folder holds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Listing {
+    /// The backups, oldest first. Their artefacts have the right size; whether they can be read
+    /// back, [`verify`](super::verify) tells.
+    pub backups: Vec<Backup>,
+    /// What has a backup's name and is none, and why.
+    pub unusable: Vec<(PathBuf, Error)>,
+}
+
+/// The backups in a folder, oldest first. Reads their manifests only. A folder that is not there
+/// holds none.
+///
+/// # Errors
+/// [`Io`](ErrorKind::Io) when the folder cannot be read.
+pub fn list(folder: impl AsRef<Path>) -> Result<Listing> {
+    let mut listing = Listing::default();
+    for name in names(folder.as_ref())? {
+        let path = folder.as_ref().join(name);
+        match Backup::at(&path) {
+            Ok(backup) => listing.backups.push(backup),
+            Err(error) => listing.unusable.push((path, error)),
+        }
+    }
+    Ok(listing)
+}
+
+/// The names in a folder that are those of backups, in their order, which is that of time.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let failed = |e| Error::io(format_args!("cannot list {}", folder.display()), e);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(
+            name.to_str()
+                .filter(|n| stamp_of(n).is_some())
+                .map(str::to_owned),
+        );
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The time in a backup's name; `None` for other names.
+fn stamp_of(name: &str) -> Option<DateTime<Utc>> {
+    let (stamp, reason) = name.split_at_checked(STAMP_CHARS)?;
+    let known = [Reason::Manual, Reason::Scheduled, Reason::BeforeUpgrade];
+    let reason = reason.strip_prefix('-')?;
+    known.iter().find(|known| known.to_string() == reason)?;
+    let stamp = chrono::NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
+    Some(stamp.and_utc())
+}
+
+/// A folder that this process alone makes backups in, while it is held.
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, creating it if it is missing, and clears away what was cut short.
+    pub(super) fn take(path: &Path) -> Result<Self> {
+        create_folder(path)?;
+        let lock = path.join(".lock");
+        let file = private_file(&lock)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!(
+                        "another program is making, checking or removing backups in {}; \
+                         try again when it is done",
+                        path.display()
+                    ),
+                ));
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(Error::io(format_args!("cannot lock {}", lock.display()), e));
+            }
+        }
+        let folder = Self {
+            path: path.to_owned(),
+            _lock: file,
+        };
+        folder.clear_partials()?;
+        Ok(folder)
+    }
+
+    fn clear_partials(&self) -> Result<()> {
+        let failed = |e| Error::io(format_args!("cannot clear {}", self.path.display()), e);
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let ours = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(PARTIAL))
+                .is_some_and(|name| name == DRILL || stamp_of(name).is_some());
+            if ours && entry.path().is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder for a new backup. Its name comes after all others, also when the clock was set
+    /// back, or stands: names sort in the order in which backups were made.
+    pub(super) fn begin(&self, now: DateTime<Utc>, reason: Reason) -> Result<Partial> {
+        let last = names(&self.path)?.last().and_then(|name| stamp_of(name));
+        let after_last = last.map(|last| last + TimeDelta::microseconds(1));
+        let stamp = after_last.map_or(now, |after| now.max(after));
+        self.partial(format!("{}-{reason}", stamp.format(STAMP)))
+    }
+
+    /// A folder for trying a backup out.
+    pub(super) fn begin_drill(&self) -> Result<Partial> {
+        self.partial(DRILL.to_owned())
+    }
+
+    fn partial(&self, name: String) -> Result<Partial> {
+        let path = self.path.join(format!("{name}{PARTIAL}"));
+        create_folder(&path)?;
+        Ok(Partial { name, path })
+    }
+
+    /// Gives the backup its name. Whatever is in its folder is synced by now.
+    pub(super) fn publish(&self, partial: &Partial) -> Result<PathBuf> {
+        let finished = self.path.join(&partial.name);
+        sync_folder(&partial.path)?;
+        fs::rename(&partial.path, &finished)
+            .map_err(|e| Error::io(format_args!("cannot rename {}", partial.path.display()), e))?;
+        sync_folder(&self.path)?;
+        Ok(finished)
+    }
+
+    /// Removes a backup and nothing else: a folder that holds another file as well stays.
+    pub(super) fn remove(&self, backup: &Backup) -> Result<()> {
+        let failed = |e| Error::io(format_args!("cannot remove {}", backup.path.display()), e);
+        let artefact = artefact_name(backup.manifest.is_encrypted());
+        for entry in fs::read_dir(&backup.path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if name != MANIFEST && name != artefact {
+                let why = format!(
+                    "{} also holds {}, which is not the backup's, so it stays",
+                    backup.path.display(),
+                    name.display()
+                );
+                return Err(Error::new(ErrorKind::ForeignFile, why));
+            }
+        }
+        let partial = sqlite::beside(&backup.path, PARTIAL);
+        fs::rename(&backup.path, &partial).map_err(failed)?;
+        fs::remove_dir_all(&partial).map_err(failed)?;
+        sync_folder(&self.path)
+    }
+}
+
+const DRILL: &str = "drill";
+
+/// A folder for what is not finished. Removed when it is dropped, unless it was published.
+pub(super) struct Partial {
+    pub(super) name: String,
+    path: PathBuf,
+}
+
+impl Partial {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new file in it that only its owner can read.
+    pub(super) fn file(&self, name: &str) -> Result<(PathBuf, File)> {
+        let path = self.path.join(name);
+        let file = private_file(&path)?;
+        Ok((path, file))
+    }
+
+    pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path)
+            .map_err(|e| Error::io(format_args!("cannot remove {}", path.display()), e))
+    }
+
+    pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        use std::io::Write;
+        let (path, mut file) = self.file(MANIFEST)?;
+        file.write_all(manifest.to_text()?.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(|e| Error::io(format_args!("cannot write {}", path.display()), e))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // What stays is cleared away by the next backup.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,211 @@
+//! Puts a backup in a file's place.
+//!
+//! What is restored is read back and checked beside its destination. Then a note is written of what
+//! is to be done, and only then is the old file moved aside and the new one moved in. Whoever finds
+//! the note later (a restore that runs again, a store that opens the file) does the rest. So a
+//! restore that is cut short leaves the old file untouched, or is finished; a database is never left
+//! beside another one's log.
+
+use super::folder::Backup;
+use super::pace::Pace;
+use super::verify::{Reading, read_back};
+use crate::config::Config;
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
+use crate::files::{create_folder, private_file, sync_folder};
+use crate::schema;
+use crate::sqlite::{self, FileLock, beside, name_file};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What is done with a file that is where the backup is to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Existing {
+    /// It stays, and the restore is refused.
+    #[default]
+    Refuse,
+    /// It goes, with its log, into a folder `NAME.replaced-TIME` beside it. Nothing is deleted.
+    MoveAside,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The file that is the backup's content now.
+    pub path: PathBuf,
+    /// The backup, with its contents.
+    pub backup: Backup,
+    /// Where the file is that was there before.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Puts a backup in the place of the file that `config` names, which no store may have open.
+///
+/// Everything that [`verify`](super::verify) checks is checked first, and that this program can open
+/// what comes out. Until then nothing at the destination has changed.
+///
+/// # Errors
+/// [`AlreadyOpen`](ErrorKind::AlreadyOpen) for a store that is open;
+/// [`Conflict`](ErrorKind::Conflict) when a file is there and `existing` refuses;
+/// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
+/// [`ChangedMigration`](ErrorKind::ChangedMigration) when this program could not open what is in the
+/// backup; those of [`verify`](super::verify).
+///
+/// ```no_run
+/// use botstore::backup::{self, Existing, Reading};
+///
+/// let newest = backup::list("bot.db.backups")?.backups.pop().expect("a backup");
+/// let restored = backup::restore("bot.db", newest.path, Existing::MoveAside, Reading::default())?;
+/// println!("the old file is in {:?}", restored.replaced);
+/// # Ok::<(), botstore::Error>(())
+/// ```
+pub fn restore(
+    config: impl Into<Config>,
+    backup: impl AsRef<Path>,
+    existing: Existing,
+    reading: Reading,
+) -> Result<Restored> {
+    let config = config.into();
+    config.check()?;
+    // Before anything is made at the destination.
+    Backup::at(&backup)?;
+    let path = sqlite::resolve(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    finish_restore(&path)?;
+    if existing == Existing::Refuse && is_taken(&path) {
+        return Err(Error::conflict(
+            "path",
+            format_args!(
+                "file at {}: say that it is to be moved aside, or restore to another path",
+                path.display()
+            ),
+        ));
+    }
+    let new = restoring(&path);
+    let read = read_back(backup.as_ref(), &new, reading, Pace::Fast, || false).and_then(|backup| {
+        can_be_opened(&new, &config).map_err(|e| name_file(e, &backup.path))?;
+        Ok(backup)
+    });
+    let backup = match read {
+        Ok(backup) => backup,
+        Err(error) => {
+            let _ = fs::remove_file(&new);
+            return Err(error);
+        }
+    };
+    if let Ok(old) = fs::metadata(&path) {
+        // Whoever could read the old file can read the new one.
+        let _ = fs::set_permissions(&new, old.permissions());
+    }
+    let replaced = match is_taken(&path) {
+        true => Some(free_name(&path, config.clock.now())),
+        false => None,
+    };
+    let aside = replaced.as_deref().unwrap_or(&path);
+    write_note(&path, aside)?;
+    finish_restore(&path)?;
+    tracing::info!(path = %path.display(), backup = %backup.manifest.name, "restored a backup");
+    Ok(Restored {
+        path,
+        backup,
+        replaced,
+    })
+}
+
+/// The files that are one database.
+const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+fn is_taken(path: &Path) -> bool {
+    SUFFIXES.iter().any(|suffix| beside(path, suffix).exists())
+}
+
+fn restoring(path: &Path) -> PathBuf {
+    beside(path, ".restoring.db")
+}
+
+fn note(path: &Path) -> PathBuf {
+    beside(path, ".restoring")
+}
+
+/// A folder for the old file that is not there yet.
+fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> PathBuf {
+    let stamp = now.format("%Y%m%dT%H%M%SZ");
+    (1_u32..)
+        .map(|n| match n {
+            1 => beside(path, &format!(".replaced-{stamp}")),
+            n => beside(path, &format!(".replaced-{stamp}-{n}")),
+        })
+        .find(|name| !name.exists())
+        .unwrap_or_else(|| beside(path, ".replaced"))
+}
+
+/// Whether this program would open it: asked of a copy that nothing has changed yet.
+fn can_be_opened(path: &Path, config: &Config) -> Result<()> {
+    let conn = sqlite::open_to_look(path, config)?;
+    schema::refuse_unknown(&conn, path, config)
+}
+
+/// From here on the restore is done, or will be.
+fn write_note(path: &Path, aside: &Path) -> Result<()> {
+    let note = note(path);
+    let draft = beside(&note, ".partial");
+    let failed = |e| Error::io(format_args!("cannot write {}", note.display()), e);
+    let name = aside.file_name().unwrap_or_default();
+    let mut file = private_file(&draft)?;
+    file.set_len(0)
+        .and_then(|()| file.write_all(name.as_encoded_bytes()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&draft, &note))
+        .map_err(failed)?;
+    sync_folder(folder_of(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// Does the rest of a restore that was cut short, or clears away one that had not got that far.
+/// Whoever calls this holds the file's lock. Each step may have been done before.
+pub(crate) fn finish_restore(path: &Path) -> Result<()> {
+    let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
+    let (new, note) = (restoring(path), note(path));
+    let aside = match fs::read(&note) {
+        Ok(name) => folder_of(path).join(String::from_utf8_lossy(&name).as_ref()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            for left in [new, beside(&note, ".partial")] {
+                match fs::remove_file(&left) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+                    _ => {}
+                }
+            }
+            return Ok(());
+        }
+        Err(e) => return Err(failed(e)),
+    };
+    // Without it, what is at the path is the new file already.
+    if new.exists() {
+        let old: Vec<_> = SUFFIXES
+            .iter()
+            .map(|suffix| beside(path, suffix))
+            .filter(|old| old.exists())
+            .collect();
+        if !old.is_empty() {
+            create_folder(&aside)?;
+            for old in old {
+                let name = old.file_name().unwrap_or_default();
+                fs::rename(&old, aside.join(name)).map_err(failed)?;
+            }
+            sync_folder(&aside)?;
+            sync_folder(folder_of(path))?;
+        }
+        fs::rename(&new, path).map_err(failed)?;
+        sync_folder(folder_of(path))?;
+    }
+    fs::remove_file(&note).map_err(failed)?;
+    sync_folder(folder_of(path))?;
+    Ok(())
+}

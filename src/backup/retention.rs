@@ -1,0 +1,216 @@
+//! Which backups are kept: the last few, and one for each of the last hours, days, weeks, months
+//! and years (grandfather, father, son).
+
+use super::folder::{Backup, Folder, Listing, list};
+use super::manifest::Reason;
+use crate::error::{Error, Result};
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// How many backups are kept. One that any of the rules keeps is kept.
+///
+/// "One for each of the last 7 days" means the newest one of each of the last 7 days that have any,
+/// in UTC; weeks are those of ISO 8601. A backup that is asked for by hand counts like a scheduled
+/// one. The newest one, and the newest that can be used, always stay.
+///
+/// ```
+/// use botstore::backup::Retention;
+///
+/// let keep = Retention::default().last(3).hourly(0).daily(14);
+/// # let _ = keep;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a retention does nothing until it is in the settings"]
+pub struct Retention {
+    last: usize,
+    before_upgrade: usize,
+    hourly: usize,
+    daily: usize,
+    weekly: usize,
+    monthly: usize,
+    yearly: usize,
+}
+
+impl Default for Retention {
+    /// The last 7, those from before the last 3 upgrades, and one for each of the last 24 hours,
+    /// 7 days, 4 weeks, 12 months and 3 years: at most 60.
+    fn default() -> Self {
+        Self {
+            last: 7,
+            before_upgrade: 3,
+            hourly: 24,
+            daily: 7,
+            weekly: 4,
+            monthly: 12,
+            yearly: 3,
+        }
+    }
+}
+
+impl Retention {
+    /// The last so many, whenever they were made. At least 1; default 7.
+    pub fn last(mut self, backups: usize) -> Self {
+        self.last = backups;
+        self
+    }
+
+    /// Those made before the last so many upgrades. Default 3.
+    pub fn before_upgrade(mut self, backups: usize) -> Self {
+        self.before_upgrade = backups;
+        self
+    }
+
+    /// One for each of the last so many hours. Default 24.
+    pub fn hourly(mut self, hours: usize) -> Self {
+        self.hourly = hours;
+        self
+    }
+
+    /// One for each of the last so many days. Default 7.
+    pub fn daily(mut self, days: usize) -> Self {
+        self.daily = days;
+        self
+    }
+
+    /// One for each of the last so many weeks. Default 4.
+    pub fn weekly(mut self, weeks: usize) -> Self {
+        self.weekly = weeks;
+        self
+    }
+
+    /// One for each of the last so many months. Default 12.
+    pub fn monthly(mut self, months: usize) -> Self {
+        self.monthly = months;
+        self
+    }
+
+    /// One for each of the last so many years. Default 3.
+    pub fn yearly(mut self, years: usize) -> Self {
+        self.yearly = years;
+        self
+    }
+
+    pub(super) fn check(self) -> Result<()> {
+        if self.last == 0 {
+            return Err(Error::invalid("last", "must keep at least one backup"));
+        }
+        Ok(())
+    }
+
+    /// The places of those to keep, in a list that is in order of time.
+    fn keeps(self, backups: &[&Backup]) -> BTreeSet<usize> {
+        let newest_first = || backups.iter().enumerate().rev();
+        let mut kept: BTreeSet<usize> = newest_first().take(self.last).map(|(at, _)| at).collect();
+        kept.extend(
+            newest_first()
+                .filter(|(_, backup)| backup.manifest.reason == Reason::BeforeUpgrade)
+                .take(self.before_upgrade)
+                .map(|(at, _)| at),
+        );
+        let rules: [(usize, Period); 5] = [
+            (self.hourly, |t| (t.num_days_from_ce(), t.hour())),
+            (self.daily, |t| (t.num_days_from_ce(), 0)),
+            (self.weekly, |t| (t.iso_week().year(), t.iso_week().week())),
+            (self.monthly, |t| (t.year(), t.month())),
+            (self.yearly, |t| (t.year(), 0)),
+        ];
+        for (count, period) in rules {
+            let mut periods = BTreeSet::new();
+            for (at, backup) in newest_first() {
+                if periods.len() == count {
+                    break;
+                }
+                if periods.insert(period(backup.manifest.taken_at)) {
+                    kept.insert(at);
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// The period that a time is in.
+type Period = fn(DateTime<Utc>) -> (i32, u32);
+
+/// What a [`Retention`] keeps of a folder and what it does not.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RetentionPlan {
+    /// Stays, oldest first.
+    pub keep: Vec<Backup>,
+    /// Goes, oldest first.
+    pub remove: Vec<Backup>,
+}
+
+impl RetentionPlan {
+    /// What would go, without removing anything. Only backups of the same store as the newest one
+    /// count: those of another one, and whatever else is in the folder, are left alone.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io) when the folder cannot be read.
+    pub fn of(folder: impl AsRef<Path>, retention: Retention) -> Result<Self> {
+        retention.check()?;
+        let Listing { backups, .. } = list(folder)?;
+        let store = backups
+            .last()
+            .map(|newest| newest.manifest.store_id.clone());
+        Ok(Self::among(backups, retention, store.flatten().as_deref()))
+    }
+
+    /// The same for the backups of this store only. Those made before the file had a store's id
+    /// were made by its first upgrade, and count with it.
+    fn among(backups: Vec<Backup>, retention: Retention, store: Option<&str>) -> Self {
+        let own: Vec<&Backup> = backups
+            .iter()
+            .filter(|backup| {
+                let of = backup.manifest.store_id.as_deref();
+                of.is_none() || of == store
+            })
+            .collect();
+        let kept: BTreeSet<_> = retention
+            .keeps(&own)
+            .into_iter()
+            .map(|at| own[at].path.clone())
+            .collect();
+        let mine: BTreeSet<_> = own.iter().map(|backup| backup.path.clone()).collect();
+        let (remove, keep) = backups
+            .into_iter()
+            .partition(|b| mine.contains(&b.path) && !kept.contains(&b.path));
+        Self { keep, remove }
+    }
+}
+
+/// Removes what the retention does not keep of a store's backups; gives what it did.
+pub(super) fn apply(
+    folder: &Folder,
+    path: &Path,
+    retention: Retention,
+    store: Option<&str>,
+) -> Result<RetentionPlan> {
+    let plan = RetentionPlan::among(list(path)?.backups, retention, store);
+    for backup in &plan.remove {
+        match folder.remove(backup) {
+            Ok(()) => tracing::info!(backup = %backup.path.display(), "removed an old backup"),
+            Err(error) => {
+                tracing::warn!(backup = %backup.path.display(), %error, "an old backup stays");
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Removes from a folder what the retention does not keep; gives what was kept and what went.
+///
+/// # Errors
+/// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
+pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
+    retention.check()?;
+    let path = folder.as_ref();
+    let taken = Folder::take(path)?;
+    let store = list(path)?
+        .backups
+        .last()
+        .and_then(|newest| newest.manifest.store_id.clone());
+    apply(&taken, path, retention, store.as_deref())
+}

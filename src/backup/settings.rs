@@ -1,0 +1,143 @@
+//! Where backups go, when they are made, and how.
+
+#[cfg(feature = "encryption")]
+use super::keys::{AgeIdentity, AgeRecipient};
+use super::keys::{Identities, Recipients};
+use super::{Mode, Pace, Retention};
+use crate::error::{Error, Result};
+use crate::sqlite;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where backups go, when they are made, and how. Goes into
+/// [`Config::backups`](crate::Config::backups).
+///
+/// ```
+/// use botstore::Config;
+/// use botstore::backup::{Backups, Retention};
+/// use std::time::Duration;
+///
+/// const HOUR: Duration = Duration::from_secs(60 * 60);
+/// let config = Config::new("bot.db").backups(
+///     Backups::default()
+///         .folder("/mnt/elsewhere/bot")
+///         .every(HOUR)
+///         .drill_every(24 * HOUR)
+///         .retention(Retention::default().hourly(48)),
+/// );
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until they are in a Config"]
+pub struct Backups {
+    folder: Option<PathBuf>,
+    pub(crate) every: Option<Duration>,
+    pub(crate) drill_every: Option<Duration>,
+    pub(crate) retention: Retention,
+    pub(crate) mode: Mode,
+    pub(crate) pace: Pace,
+    pub(super) level: i32,
+    pub(super) recipients: Recipients,
+    pub(super) identities: Identities,
+}
+
+impl Default for Backups {
+    /// Into the folder `NAME.backups` beside the file, when somebody asks for it and before an
+    /// upgrade, in the clear.
+    fn default() -> Self {
+        Self {
+            folder: None,
+            every: None,
+            drill_every: None,
+            retention: Retention::default(),
+            mode: Mode::default(),
+            pace: Pace::default(),
+            level: 3,
+            recipients: Recipients::new(),
+            identities: Identities::new(),
+        }
+    }
+}
+
+impl Backups {
+    /// The folder to put them in, created with mode 0700 if it is missing. One on another disk
+    /// survives the loss of the bot's. Default: `NAME.backups` beside the file.
+    pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
+        self.folder = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// Makes one when the newest scheduled one is this old, and then removes what the
+    /// [`retention`](Self::retention) does not keep. The first is made at once. At least 1 s;
+    /// default: never.
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.every = Some(interval);
+        self
+    }
+
+    /// Tries the newest one out this often: restores it into a temporary folder, opens and
+    /// compares it. Takes as much room as the database for as long. The first is tried at once. At
+    /// least 1 s; default: never.
+    pub fn drill_every(mut self, interval: Duration) -> Self {
+        self.drill_every = Some(interval);
+        self
+    }
+
+    /// Which are kept. Default: [`Retention::default`].
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How copies are made. Default: [`Mode::Pages`]. Before an upgrade it is always that.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// How much of its time a backup of an open store works. Default: [`Pace::Gentle`].
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// How hard zstd tries. Range 1–22, where the higher ones cost much time; default 3.
+    pub fn level(mut self, level: i32) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Encrypts backups, so that only the holder of the key's secret can read them. Several
+    /// recipients can each read them. What stays readable of a backup: when and why it was made,
+    /// its size, and the random number of the store that it is of.
+    #[cfg(feature = "encryption")]
+    pub fn recipient(mut self, recipient: AgeRecipient) -> Self {
+        self.recipients.push(recipient);
+        self
+    }
+
+    /// The secret with which the drill reads encrypted backups. Making them does not need it, and a
+    /// bot that holds it gives up what encryption is for; so a drill elsewhere is the better one.
+    #[cfg(feature = "encryption")]
+    pub fn identity(mut self, identity: AgeIdentity) -> Self {
+        self.identities.push(identity);
+        self
+    }
+
+    /// Where the backups of the file at `database` go.
+    pub(crate) fn folder_of(&self, database: &Path) -> PathBuf {
+        let beside = || sqlite::beside(database, ".backups");
+        self.folder.clone().unwrap_or_else(beside)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if !zstd::compression_level_range().contains(&self.level) || self.level < 1 {
+            return Err(Error::invalid("level", "must be between 1 and 22"));
+        }
+        for (field, interval) in [("every", self.every), ("drill_every", self.drill_every)] {
+            if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+                return Err(Error::invalid(field, "must be at least a second"));
+            }
+        }
+        self.retention.check()
+    }
+}

@@ -1,0 +1,116 @@
+//! What a store tells without being asked.
+
+use crate::backup::{DrillReport, Reason};
+use crate::error::Error;
+use actix::{Message, Recipient};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::broadcast;
+
+/// How many events a receiver may lag behind before it misses the oldest.
+const BACKLOG: usize = 64;
+
+/// Something that happened in a store and that somebody may want to be told of: see
+/// [`Store::subscribe`](crate::Store::subscribe) and [`Store::events`](crate::Store::events).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+#[non_exhaustive]
+pub enum StoreEvent {
+    /// A backup was made and read back.
+    BackupDone(BackupReport),
+    /// A backup was not made. The others are as they were.
+    BackupFailed(Error),
+    /// The newest backup was tried out and is good.
+    DrillDone(DrillReport),
+    /// The newest backup was tried out and could not be restored: do not rely on it.
+    DrillFailed(Error),
+    /// Sessions were ended because they had not been used for long.
+    SessionsExpired {
+        /// How many.
+        sessions: usize,
+    },
+    /// The write-ahead log is over its ceiling and cannot start over, because a query, a backup or
+    /// another program still needs an older state. Told once until it has started over.
+    LogOverCeiling {
+        /// Its size.
+        bytes: u64,
+        /// [`Config::wal_ceiling_bytes`](crate::Config::wal_ceiling_bytes).
+        ceiling_bytes: u64,
+    },
+    /// Little room is left on the disk of the database. Told once until there is more again.
+    DiskNearlyFull {
+        /// How much.
+        free_bytes: u64,
+    },
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// Its name, which is that of its folder.
+    pub name: String,
+    /// Why it was made.
+    pub reason: Reason,
+    /// When its snapshot was taken, by the store's clock.
+    pub at: DateTime<Utc>,
+    /// The size of the compressed file, in bytes.
+    pub bytes: u64,
+}
+
+/// The last time that something was done: what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastRun<T> {
+    /// It went well.
+    Done(T),
+    /// It did not.
+    Failed {
+        /// When, by the store's clock.
+        at: DateTime<Utc>,
+        /// Why, in a sentence.
+        error: String,
+    },
+}
+
+/// Those who want to be told.
+pub(crate) struct Subscribers {
+    actors: Mutex<Vec<Recipient<StoreEvent>>>,
+    tasks: broadcast::Sender<StoreEvent>,
+}
+
+impl Default for Subscribers {
+    fn default() -> Self {
+        Self {
+            actors: Mutex::default(),
+            tasks: broadcast::channel(BACKLOG).0,
+        }
+    }
+}
+
+impl Subscribers {
+    pub(crate) fn add(&self, actor: Recipient<StoreEvent>) {
+        self.actors().push(actor);
+    }
+
+    pub(crate) fn receiver(&self) -> broadcast::Receiver<StoreEvent> {
+        self.tasks.subscribe()
+    }
+
+    /// Tells everybody. Waits for nobody.
+    pub(crate) fn tell(&self, event: StoreEvent) {
+        let mut actors = self.actors();
+        actors.retain(Recipient::connected);
+        for actor in actors.iter() {
+            // To a mailbox that is full too: there are few events, and this one may matter.
+            actor.do_send(event.clone());
+        }
+        // An error says that nobody listens.
+        let _ = self.tasks.send(event);
+    }
+
+    fn actors(&self) -> std::sync::MutexGuard<'_, Vec<Recipient<StoreEvent>>> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,10 @@
+//! P9: a backup counts only after the finished file was read back, opened and checked; it is made
+//! under full load; and restoring never destroys what it replaces.
+
+mod faults;
+mod making;
+mod restoring;
+mod retaining;
+mod sealing;
+mod support;
+mod telling;

@@ -1,0 +1,110 @@
+//! A store with something in it, its backups, and what is in a file.
+
+use botstore::backup::{self, Backup, Existing, Reading, TakeBackup};
+use botstore::interactions::SaveInteraction;
+use botstore::rusqlite::types::Value;
+use botstore::rusqlite::{Connection, OpenFlags};
+use botstore::sessions::CreateSession;
+use botstore::testing::TestStore;
+use botstore::users::EnsureUser;
+use botstore::{Config, ErrorKind, Result, Store};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) type Tables = BTreeMap<String, Vec<Vec<Value>>>;
+
+/// A store with a user, a session and so many interactions.
+pub(crate) async fn filled(
+    interactions: u64,
+    configure: impl FnOnce(Config) -> Config,
+) -> TestStore {
+    let store = TestStore::open_with(configure).await.unwrap();
+    sign_up(&store).await;
+    for number in 0..interactions {
+        store.write(interaction(number)).await.unwrap();
+    }
+    store
+}
+
+pub(crate) async fn sign_up(store: &Store) {
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    let session = CreateSession {
+        session_id: "s".into(),
+        user_id: 1,
+        project_path: "/srv".into(),
+    };
+    store.write(session).await.unwrap();
+}
+
+pub(crate) fn interaction(number: u64) -> SaveInteraction {
+    SaveInteraction {
+        user_id: 1,
+        session_id: "s".into(),
+        prompt: format!("prompt {number}"),
+        response: Some("word ".repeat(200)),
+        cost: 0.5,
+        ..Default::default()
+    }
+}
+
+/// The folder of a store's backups, when its settings name none.
+pub(crate) fn folder(store: &Store) -> PathBuf {
+    let mut name = store.path().as_os_str().to_owned();
+    name.push(".backups");
+    name.into()
+}
+
+pub(crate) async fn back_up(store: &Store) -> Backup {
+    store.back_up(TakeBackup::default()).await.unwrap()
+}
+
+/// The content of every table, in the order of its rows.
+pub(crate) fn dump(path: &Path) -> Tables {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut names = conn
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap();
+    let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let table = |name: &str| {
+        let mut rows = conn.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
+        let columns = rows.column_count();
+        let read = |row: &botstore::rusqlite::Row<'_>| (0..columns).map(|at| row.get(at)).collect();
+        let rows = rows.query_map([], read).unwrap();
+        rows.collect::<std::result::Result<_, _>>().unwrap()
+    };
+    names
+        .map(|name| name.unwrap())
+        .map(|name| (name.clone(), table(&name)))
+        .collect()
+}
+
+/// Restores a backup to a file of its own beside the folder of backups.
+pub(crate) fn restored(backup: &Backup) -> PathBuf {
+    let folder = backup.path.parent().unwrap();
+    let to = folder.with_file_name(format!("{}.db", backup.manifest.name));
+    backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+    to
+}
+
+pub(crate) fn verify(backup: &Backup) -> Result<Backup> {
+    backup::verify(&backup.path, Reading::default())
+}
+
+pub(crate) fn kind<T>(result: Result<T>) -> ErrorKind {
+    match result {
+        Ok(_) => panic!("it should have failed"),
+        Err(error) => error.kind(),
+    }
+}
+
+/// Every name in a folder, those that begin with a dot left out.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
