@@ -120,7 +120,10 @@ impl Archivist {
             backup::drill_of_open_store(conn, &archivist.path, &archivist.config, closing)
         });
         let result = result.map_err(|e| e.in_operation("RunDrill"));
-        let report = result.as_ref().map(Clone::clone);
+        let report = match &result {
+            Ok(report) => Ok(report.clone()),
+            Err(error) => Err(error),
+        };
         let last = &self.dispatch.last_runs.drill;
         self.note(report, last, StoreEvent::DrillDone, StoreEvent::DrillFailed);
         result

@@ -94,7 +94,7 @@ impl Legacy {
     }
 
     /// The file as it was before it was taken over, restored from the first backup.
-    pub(crate) fn from_backup(&self) -> PathBuf {
+    pub(crate) fn restored_backup(&self) -> PathBuf {
         let backup = self.backups().remove(0);
         let to = self
             .folder

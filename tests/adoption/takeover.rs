@@ -170,7 +170,7 @@ async fn a_copy_of_the_file_as_the_bot_left_it_stays_beside_it() {
         legacy.adopt().await;
         let backups = legacy.backups();
         assert_eq!(backups.len(), 1, "{}: {backups:?}", legacy.name);
-        let restored = legacy.from_backup();
+        let restored = legacy.restored_backup();
         assert_eq!(dump(&restored), legacy.original(), "{}", legacy.name);
     }
 }
@@ -226,7 +226,7 @@ async fn rolling_back_to_step_2_leaves_the_bot_s_file_and_it_can_be_opened_again
         let ledger = ("table".to_owned(), "botstore_ledger".to_owned());
         assert_eq!(left, [ledger], "{}", legacy.name);
         let before = legacy.original();
-        for (name, sql) in definitions(&legacy.from_backup()) {
+        for (name, sql) in definitions(&legacy.restored_backup()) {
             assert_eq!(definitions(&legacy.path).get(&name), Some(&sql), "{name}");
         }
         let rolled_back = dump(&legacy.path);

@@ -59,12 +59,12 @@ pub(crate) async fn back_up(store: &Store) -> Backup {
     store.back_up(TakeBackup::default()).await.unwrap()
 }
 
-/// The content of every table, in the order of its rows.
+/// The content of every table, in the order of its rows; but not what the store writes on its own:
+/// when schedules ran, and statistics.
 pub(crate) fn dump(path: &Path) -> Tables {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut names = conn
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-        .unwrap();
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut names = conn.prepare(sql).unwrap();
     let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let table = |name: &str| {
         let mut rows = conn.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
@@ -75,6 +75,7 @@ pub(crate) fn dump(path: &Path) -> Tables {
     };
     names
         .map(|name| name.unwrap())
+        .filter(|name| name != "botstore_schedules" && !name.starts_with("sqlite_stat"))
         .map(|name| (name.clone(), table(&name)))
         .collect()
 }
