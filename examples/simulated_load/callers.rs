@@ -1,6 +1,7 @@
 //! The callers: each sends a request, waits for its answer, and sends the next.
 
-use crate::{Args, script};
+use crate::backup::{self, Taken};
+use crate::{Args, Failure, script};
 use botstore::interactions::Receipt;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
@@ -10,11 +11,9 @@ use botstore::{ErrorKind, Store};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// One request in this many is sent twice, and one is wrong.
 const ONE_IN: u64 = 100;
@@ -32,7 +31,9 @@ pub(crate) struct Run {
     /// The largest size of the log that was seen, in bytes.
     pub(crate) wal_peak: u64,
     /// Answers that were not what the promise says.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
+    /// The backup that was made meanwhile, if one was asked for.
+    pub(crate) backup: Option<Taken>,
 }
 
 /// One caller's part.
@@ -51,6 +52,8 @@ struct Shared {
     args: Args,
     store: Store,
     next: AtomicU64,
+    /// The last message that was acknowledged: its id.
+    last: AtomicI64,
     bar: ProgressBar,
 }
 
@@ -65,8 +68,12 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
         args: args.clone(),
         store: store.clone(),
         next: AtomicU64::new(0),
+        last: AtomicI64::new(0),
         bar,
     });
+    let backup = args
+        .backup
+        .then(|| tokio::spawn(back_up(Arc::clone(&shared))));
     let started = Instant::now();
     let mut callers = JoinSet::new();
     for caller in 0..args.callers {
@@ -99,6 +106,10 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
         refused: 0,
         wal_peak,
         complaints: Vec::new(),
+        backup: match backup {
+            Some(backup) => Some(backup.await??),
+            None => None,
+        },
     };
     for part in parts {
         part.writes
@@ -115,6 +126,14 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
         }
     }
     Ok(run)
+}
+
+/// Makes a backup when a quarter of the interactions is on its way.
+async fn back_up(shared: Arc<Shared>) -> Result<Taken, Failure> {
+    while shared.next.load(Relaxed) < shared.args.interactions / 4 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    backup::take(&shared.store, || shared.last.load(Relaxed)).await
 }
 
 /// Creates the users and their sessions. Not measured.
@@ -195,6 +214,7 @@ impl Part {
                     .push(format!("interaction {number}: {error}"));
             }
         };
+        shared.last.fetch_max(receipt.message_id, Relaxed);
         if let Some(again) = again {
             self.redelivered += 1;
             match store.write(again).await {

@@ -12,6 +12,7 @@
 //! leave a trace. Exit code 0 only if the file holds what was acknowledged: all of it, nothing
 //! else, and counters that agree.
 
+mod backup;
 mod callers;
 mod report;
 mod script;
@@ -55,10 +56,15 @@ struct Args {
     /// Makes the same requests again
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Makes a backup in the middle, and restores and verifies it as well
+    #[arg(long)]
+    backup: bool,
     /// One JSON object on the last line
     #[arg(long)]
     json: bool,
 }
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum DurabilityArg {
@@ -97,7 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
+async fn run(args: &Args) -> Result<bool, Failure> {
     let folder = tempfile::tempdir()?;
     let path = args
         .db
@@ -124,10 +130,16 @@ async fn run(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
     let health = store.health().await?;
     store.close().await?;
 
-    let found = verify::compare(&path, args, &run)?;
-    report::print(args, &run, &health, &found);
+    let mut found = verify::compare(&path, args, &run.receipts)?;
+    found.problems.extend(run.complaints.iter().cloned());
+    let prefix = match &run.backup {
+        Some(taken) => Some(backup::compare(taken, folder.path(), args, &run)?),
+        None => None,
+    };
+    report::print(args, &run, &health, &found, prefix.as_ref());
     if args.json {
-        println!("{}", report::json(args, &run, &health, &found));
+        let prefix = prefix.as_ref();
+        println!("{}", report::json(args, &run, &health, &found, prefix));
     }
-    Ok(found.verified())
+    Ok(found.verified() && prefix.is_none_or(|prefix| prefix.found.verified()))
 }

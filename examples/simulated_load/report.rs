@@ -1,5 +1,6 @@
 //! The table at the end, and the JSON line.
 
+use crate::backup::Prefix;
 use crate::callers::Run;
 use crate::verify::Found;
 use crate::{Args, DurabilityArg, Runtime};
@@ -7,7 +8,13 @@ use botstore::Health;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
+pub(crate) fn print(
+    args: &Args,
+    run: &Run,
+    health: &Health,
+    found: &Found,
+    prefix: Option<&Prefix>,
+) {
     let seconds = run.took.as_secs_f64();
     println!(
         "{} callers on {}, {} users, durability {}, {} readers, {:.2} s\n",
@@ -59,17 +66,29 @@ pub(crate) fn print(args: &Args, run: &Run, health: &Health, found: &Found) {
         run.redelivered, run.refused
     );
     println!("            rows, sums, counters, foreign keys, integrity");
-    for problem in &found.problems {
+    if let Some(prefix) = prefix {
+        println!(
+            "\nbackup      {} in {:.2} s, {} interactions saved meanwhile",
+            mib(prefix.bytes),
+            prefix.took.as_secs_f64(),
+            prefix.meanwhile
+        );
+        println!(
+            "            restored: {} the first {} interactions, whole",
+            if prefix.found.verified() {
+                "exactly"
+            } else {
+                "NOT"
+            },
+            prefix.found.found
+        );
+    }
+    let of_backup = prefix.map_or(&[][..], |prefix| &prefix.found.problems);
+    for problem in found.problems.iter().chain(of_backup) {
         println!("  PROBLEM   {problem}");
     }
-    println!(
-        "\n{}",
-        if found.verified() {
-            "OK"
-        } else {
-            "NOT VERIFIED"
-        }
-    );
+    let verified = found.verified() && prefix.is_none_or(|prefix| prefix.found.verified());
+    println!("\n{}", if verified { "OK" } else { "NOT VERIFIED" });
 }
 
 fn line(name: &str, latencies: &Histogram<u64>, seconds: f64) {
@@ -122,7 +141,13 @@ fn peak_memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
-pub(crate) fn json(args: &Args, run: &Run, health: &Health, found: &Found) -> serde_json::Value {
+pub(crate) fn json(
+    args: &Args,
+    run: &Run,
+    health: &Health,
+    found: &Found,
+    prefix: Option<&Prefix>,
+) -> serde_json::Value {
     let seconds = run.took.as_secs_f64();
     let at = |latencies: &Histogram<u64>, quantile| {
         latencies.value_at_quantile(quantile) as f64 / 1_000.0
@@ -152,5 +177,13 @@ pub(crate) fn json(args: &Args, run: &Run, health: &Health, found: &Found) -> se
         "found": found.found,
         "problems": found.problems,
         "verified": found.verified(),
+        "backup": prefix.map(|prefix| json!({
+            "bytes": prefix.bytes,
+            "seconds": prefix.took.as_secs_f64(),
+            "saved_meanwhile": prefix.meanwhile,
+            "found": prefix.found.found,
+            "problems": prefix.found.problems,
+            "verified": prefix.found.verified(),
+        })),
     })
 }

@@ -1,8 +1,8 @@
 //! Looks for everything acknowledged in the closed file, with plain SQLite and nothing of the
 //! store.
 
-use crate::callers::Run;
-use crate::{Args, script};
+use crate::{Args, Failure, script};
+use botstore::interactions::Receipt;
 use botstore::rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
 use std::path::Path;
@@ -32,9 +32,9 @@ struct Sums {
 pub(crate) fn compare(
     path: &Path,
     args: &Args,
-    run: &Run,
-) -> Result<Found, Box<dyn std::error::Error>> {
-    let mut problems = run.complaints.clone();
+    receipts: &[Option<Receipt>],
+) -> Result<Found, Failure> {
+    let mut problems = Vec::new();
     for suffix in ["-wal", "-shm"] {
         let mut beside = path.as_os_str().to_owned();
         beside.push(suffix);
@@ -58,7 +58,7 @@ pub(crate) fn compare(
                    AND t.message_id = m.message_id ORDER BY id))
          FROM messages m WHERE m.message_id = ?1",
     )?;
-    for (number, receipt) in (0_u64..).zip(&run.receipts) {
+    for (number, receipt) in (0_u64..).zip(receipts) {
         let Some(receipt) = receipt else { continue };
         acknowledged += 1;
         let sent = script::interaction(args.seed, number, args.users);
@@ -104,7 +104,7 @@ fn compare_counters(
     args: &Args,
     users: &HashMap<u32, Sums>,
     problems: &mut Vec<String>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Failure> {
     let mut counters = conn.prepare(
         "SELECT u.message_count, u.total_cost, u.session_count,
                 s.message_count, s.total_cost, s.total_turns,
@@ -145,7 +145,7 @@ fn compare_counts(
     args: &Args,
     acknowledged: i64,
     problems: &mut Vec<String>,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<(), Failure> {
     let users = i64::from(args.users);
     for (what, expected) in [
         ("users", users),

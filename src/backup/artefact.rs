@@ -158,6 +158,13 @@ pub(super) fn unpack(
     Ok((target.checksum(), source.checksum()))
 }
 
+/// The length of a file and its SHA-256.
+pub(super) fn checksum(file: File) -> io::Result<Checksum> {
+    let mut file = Hashed::new(file);
+    io::copy(&mut file, &mut io::sink())?;
+    Ok(file.checksum())
+}
+
 fn damaged(error: io::Error) -> Error {
     match error.kind() {
         // Errors of the disk are not the backup's.

@@ -4,6 +4,7 @@
 //! one makes it go: it is there whole or not at all. What is not finished has a name that ends in
 //! `.partial`, and the next backup clears it away.
 
+use super::artefact;
 use super::manifest::{MAX_BYTES, Manifest, Reason};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_folder, private_file, sync_folder};
@@ -57,6 +58,12 @@ impl Backup {
             ))),
             Err(e) => Err(bad(format!("{} is not to be had: {e}", artefact.display()))),
         }
+    }
+
+    /// Whether the compressed file is still the one that was verified. Reads all of it.
+    pub(super) fn is_sound(&self) -> bool {
+        let read = File::open(self.artefact()).and_then(artefact::checksum);
+        read.is_ok_and(|read| read == self.manifest.artefact)
     }
 
     /// The compressed file.

@@ -196,9 +196,9 @@ fn run(
     Pacer::detach(conn)?;
     let backup = created?;
     if reason == Reason::Scheduled {
-        let store = backup.manifest.store_id.as_deref();
+        let retention = config.backups.retention;
         // The backup is made, whatever becomes of the old ones.
-        if let Err(error) = retention::apply(&folder, &at, config.backups.retention, store) {
+        if let Err(error) = retention::apply_after(&backup, &folder, &at, retention) {
             tracing::warn!(%error, "old backups could not be removed");
         }
     }

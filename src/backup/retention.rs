@@ -145,22 +145,32 @@ pub struct RetentionPlan {
 
 impl RetentionPlan {
     /// What would go, without removing anything. Only backups of the same store as the newest one
-    /// count: those of another one, and whatever else is in the folder, are left alone.
+    /// count: those of another one, and whatever else is in the folder, are left alone. Reads the
+    /// newest one, and older ones as long as what it reads is damaged.
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) when the folder cannot be read.
     pub fn of(folder: impl AsRef<Path>, retention: Retention) -> Result<Self> {
         retention.check()?;
         let Listing { backups, .. } = list(folder)?;
-        let store = backups
-            .last()
-            .map(|newest| newest.manifest.store_id.clone());
-        Ok(Self::among(backups, retention, store.flatten().as_deref()))
+        let newest = backups.last();
+        let store = newest.and_then(|newest| newest.manifest.store_id.clone());
+        Ok(Self::among(
+            backups,
+            retention,
+            store.as_deref(),
+            Backup::is_sound,
+        ))
     }
 
     /// The same for the backups of this store only. Those made before the file had a store's id
     /// were made by its first upgrade, and count with it.
-    fn among(backups: Vec<Backup>, retention: Retention, store: Option<&str>) -> Self {
+    fn among(
+        backups: Vec<Backup>,
+        retention: Retention,
+        store: Option<&str>,
+        is_sound: fn(&Backup) -> bool,
+    ) -> Self {
         let own: Vec<&Backup> = backups
             .iter()
             .filter(|backup| {
@@ -168,27 +178,40 @@ impl RetentionPlan {
                 of.is_none() || of == store
             })
             .collect();
-        let kept: BTreeSet<_> = retention
-            .keeps(&own)
-            .into_iter()
-            .map(|at| own[at].path.clone())
+        let mut kept = retention.keeps(&own);
+        // Never the last good one.
+        kept.extend(own.iter().rposition(|backup| is_sound(backup)));
+        let removed: BTreeSet<_> = own
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !kept.contains(at))
+            .map(|(_, backup)| backup.path.clone())
             .collect();
-        let mine: BTreeSet<_> = own.iter().map(|backup| backup.path.clone()).collect();
         let (remove, keep) = backups
             .into_iter()
-            .partition(|b| mine.contains(&b.path) && !kept.contains(&b.path));
+            .partition(|backup| removed.contains(&backup.path));
         Self { keep, remove }
     }
 }
 
-/// Removes what the retention does not keep of a store's backups; gives what it did.
-pub(super) fn apply(
+/// Removes what the retention does not keep of the store of a backup that was just verified.
+pub(super) fn apply_after(
+    made: &Backup,
     folder: &Folder,
     path: &Path,
     retention: Retention,
-    store: Option<&str>,
-) -> Result<RetentionPlan> {
-    let plan = RetentionPlan::among(list(path)?.backups, retention, store);
+) -> Result<()> {
+    let store = made.manifest.store_id.as_deref();
+    let backups = list(path)?.backups;
+    // The newest one is the one that was made, so it need not be read again.
+    carry_out(
+        &RetentionPlan::among(backups, retention, store, |_| true),
+        folder,
+    );
+    Ok(())
+}
+
+fn carry_out(plan: &RetentionPlan, folder: &Folder) {
     for backup in &plan.remove {
         match folder.remove(backup) {
             Ok(()) => tracing::info!(backup = %backup.path.display(), "removed an old backup"),
@@ -197,7 +220,6 @@ pub(super) fn apply(
             }
         }
     }
-    Ok(plan)
 }
 
 /// Removes from a folder what the retention does not keep; gives what was kept and what went.
@@ -206,11 +228,8 @@ pub(super) fn apply(
 /// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
 pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
     retention.check()?;
-    let path = folder.as_ref();
-    let taken = Folder::take(path)?;
-    let store = list(path)?
-        .backups
-        .last()
-        .and_then(|newest| newest.manifest.store_id.clone());
-    apply(&taken, path, retention, store.as_deref())
+    let taken = Folder::take(folder.as_ref())?;
+    let plan = RetentionPlan::of(folder, retention)?;
+    carry_out(&plan, &taken);
+    Ok(plan)
 }
