@@ -142,7 +142,8 @@ async fn measure(
             Ok::<_, Error>(waited)
         });
     }
-    let (mut backups, mut log_bytes) = (0, 0);
+    let log = tokio::spawn(watch_log(store.clone(), Arc::clone(&over)));
+    let mut backups = 0;
     while started.elapsed() < SPAN {
         if with_backups {
             let pace = if args.fast { Pace::Fast } else { Pace::Gentle };
@@ -151,7 +152,6 @@ async fn measure(
         } else {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        log_bytes = log_bytes.max(store.health().await?.wal_bytes);
     }
     over.store(true, Relaxed);
     let mut waited = Vec::new();
@@ -159,6 +159,7 @@ async fn measure(
         waited.extend(done.map_err(other)??);
     }
     let took = started.elapsed();
+    let log_bytes = log.await.map_err(other)??;
     waited.sort_unstable();
     let at = |quantile: f64| {
         let at = (waited.len() as f64 * quantile) as usize;
@@ -172,6 +173,16 @@ async fn measure(
         backups,
         log_mib: log_bytes as f64 / f64::from(1 << 20),
     })
+}
+
+/// The largest size of the log that is seen.
+async fn watch_log(store: Store, over: Arc<AtomicBool>) -> Result<u64> {
+    let mut largest = 0;
+    while !over.load(Relaxed) {
+        largest = largest.max(store.health().await?.wal_bytes);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(largest)
 }
 
 fn median(spans: &[Span], value: fn(&Span) -> f64) -> f64 {

@@ -77,6 +77,7 @@ pub(crate) fn hire(
             dispatch: Arc::clone(&dispatch),
             queue: writer_end.remove(0),
             wal: WalKeeper::new(
+                path,
                 checkpointer.clone().recipient(),
                 signals,
                 Arc::clone(&gate),

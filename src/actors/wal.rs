@@ -13,6 +13,7 @@ use crate::events::StoreEvent;
 use crate::sqlite;
 use actix::Recipient;
 use rusqlite::Connection;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,12 @@ const GATE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long it leaves a log alone that would not start over.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// The same while the checkpointer copies a log that was held up.
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
+
+/// How much of a log that has grown is given back at a time, in bytes: under a tenth of a second.
+const CUT: u64 = 256 << 20;
 
 /// What the writer copies itself without being at the ceiling, in frames: about a millisecond.
 const LITTLE: i64 = 256;
@@ -36,6 +43,7 @@ pub(super) struct Signals {
 }
 
 pub(super) struct WalKeeper {
+    path: PathBuf,
     checkpointer: Recipient<Checkpoint>,
     signals: Arc<Signals>,
     gate: Arc<Gate>,
@@ -53,6 +61,7 @@ pub(super) struct WalKeeper {
 
 impl WalKeeper {
     pub(super) fn new(
+        path: &Path,
         checkpointer: Recipient<Checkpoint>,
         signals: Arc<Signals>,
         gate: Arc<Gate>,
@@ -60,6 +69,7 @@ impl WalKeeper {
         config: &Config,
     ) -> Self {
         Self {
+            path: path.to_owned(),
             checkpointer,
             signals,
             gate,
@@ -80,7 +90,11 @@ impl WalKeeper {
             self.ordered_at = 0;
         }
         if bytes >= self.ceiling_bytes {
-            self.start_over(conn, bytes);
+            if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
+                self.catch_up();
+            } else {
+                self.start_over(conn, bytes);
+            }
         } else if self.signals.ordered.load(Ordering::Acquire) {
             // The checkpointer is at it.
         } else if self.unfinished {
@@ -92,8 +106,43 @@ impl WalKeeper {
         } else if bytes >= self.ordered_at + self.checkpoint_at_bytes {
             self.ordered_at = bytes;
             self.unfinished = true;
-            self.signals.ordered.store(true, Ordering::Release);
-            self.checkpointer.do_send(Checkpoint);
+            self.order();
+        }
+    }
+
+    fn order(&self) {
+        self.signals.ordered.store(true, Ordering::Release);
+        self.checkpointer.do_send(Checkpoint);
+    }
+
+    /// The part of the log, in bytes, that is not in the file yet.
+    fn left_to_copy(&self, frames: i64, bytes: u64) -> u64 {
+        let copied = self.dispatch.checkpoint_report().map_or(0, |r| r.copied);
+        let left = (frames - copied).max(0) as u64;
+        bytes / frames.max(1) as u64 * left
+    }
+
+    /// A log that somebody held up for long, such as a backup, is more than the writer should copy
+    /// in one go: commits would wait for a second. The checkpointer comes closer each time.
+    fn catch_up(&mut self) {
+        let now = Instant::now();
+        if self.not_before.is_some_and(|then| now < then)
+            || self.signals.ordered.load(Ordering::Acquire)
+        {
+            return;
+        }
+        self.not_before = Some(now + CATCH_UP_PAUSE);
+        self.order();
+    }
+
+    /// The next commit cuts the log file down to its ceiling, and after a backup under full load that
+    /// may be gigabytes, which takes the file system a second. So it is cut in pieces.
+    fn limit_shrinking(&self, conn: &Connection) {
+        let log = sqlite::beside(&self.path, "-wal");
+        let size = std::fs::metadata(log).map_or(0, |data| data.len());
+        let limit = size.saturating_sub(CUT).max(self.ceiling_bytes);
+        if let Err(error) = conn.pragma_update(None, "journal_size_limit", limit as i64) {
+            tracing::warn!(%error, "the log's size could not be limited");
         }
     }
 
@@ -120,6 +169,7 @@ impl WalKeeper {
         };
         if copied_all {
             self.dispatch.metrics.count_log_restart();
+            self.limit_shrinking(conn);
         }
         let over = !copied_all && bytes >= self.ceiling_bytes;
         if over && !self.told_over {
