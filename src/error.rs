@@ -42,6 +42,8 @@ pub enum ErrorKind {
     ForeignFile,
     /// The file was written by a newer version of this program.
     NewerSchema,
+    /// The file does not have all steps of this program's schemas, and what only reads applies none.
+    OlderSchema,
     /// A migration step that the file has applied reads differently in this program.
     ChangedMigration,
     /// A migration step failed. The file is as it was before that step.
@@ -75,6 +77,7 @@ impl ErrorKind {
             Self::AlreadyOpen => "already open",
             Self::ForeignFile => "foreign file",
             Self::NewerSchema => "newer schema",
+            Self::OlderSchema => "older schema",
             Self::ChangedMigration => "changed migration",
             Self::Migration => "migration failed",
             Self::BadBackup => "bad backup",

@@ -36,6 +36,8 @@
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
+//! | [`checkup`] | [`CheckFile`](checkup::CheckFile) |
+//! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`] | messages of your own |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`] | what a store tells without being asked |
@@ -60,7 +62,9 @@ mod health;
 mod operation;
 mod schedule;
 pub mod schema;
+mod snapshot;
 mod sqlite;
+mod status;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,11 +74,13 @@ pub use actors::{Archivist, MutationPort, QueryPort};
 pub use cache::Kept;
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{
-    analytics, audit, costs, interactions, messages, page, sessions, tokens, tools, users,
+    analytics, audit, checkup, costs, interactions, messages, page, sessions, tokens, tools, users,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{BackupReport, LastRun, StoreEvent};
 pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 pub use rusqlite;
+pub use snapshot::snapshot;
+pub use status::{FileStatus, OpenIn, status};
 pub use store::Store;

@@ -25,6 +25,9 @@ use std::time::Duration;
 /// More than there are statements, so that none is prepared twice.
 const STATEMENT_CACHE: usize = 256;
 
+/// What the note of a restore under way has after the file's name.
+pub(crate) const RESTORING: &str = ".restoring";
+
 /// The path with `suffix` after its last component: SQLite's way to name the files beside a file.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -50,8 +53,14 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
             ),
         ));
     }
-    if let Ok(resolved) = path.canonicalize() {
-        return Ok(resolved);
+    match (path.canonicalize(), path.read_link()) {
+        (Ok(resolved), _) => return Ok(resolved),
+        // A link to a file that is not there yet, or not at this moment, names that file. (Links
+        // that lead in a circle fail otherwise.)
+        (Err(e), Ok(target)) if e.kind() == std::io::ErrorKind::NotFound => {
+            return resolve(&path.parent().unwrap_or(Path::new("")).join(target));
+        }
+        _ => {}
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -65,13 +74,31 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// The path, as [`resolve`] gives it, of a file that has to be there.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
-    if !path.exists() {
+    // In the middle of a restore that was cut short there may be none, and whoever opens it finishes
+    // that first.
+    if !path.exists() && !beside(path, RESTORING).exists() {
         return Err(Error::not_found(
             "path",
             format_args!("file {}", path.display()),
         ));
     }
     resolve(path)
+}
+
+/// Refuses to look at a file whose restore is under way: what is there may be neither the old one
+/// nor the new one. Whoever takes the file's lock finishes such a restore; who only looks must not.
+pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
+    if !beside(path, RESTORING).exists() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!(
+            "a restore of {} is under way or was cut short: run it again, or open the file with the \
+             bot, which finishes it",
+            path.display()
+        ),
+    ))
 }
 
 /// Opens a connection that may write, creating the file if it is missing. Changes nothing else
@@ -160,10 +187,12 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
 ///
 /// Nothing here opens the file but SQLite: to open and close it otherwise would drop the locks that
 /// a store in this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
+///
+/// Backups of files that no store has open are made from it too, so it is not `query_only` either.
 pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
     let in_use = ["-wal", "-journal"].map(|suffix| beside(path, suffix).exists());
     if !cfg!(unix) || in_use.contains(&true) {
-        return open_reader(path, config).map_err(|e| name_file(e, path));
+        return open_archivist(path, config).map_err(|e| name_file(e, path));
     }
     let mut uri = "file:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {
@@ -174,12 +203,31 @@ pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
         }
     }
     uri.push_str("?immutable=1");
-    Ok(Connection::open_with_flags(
+    let conn = Connection::open_with_flags(
         uri,
         OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?)
+    )?;
+    common(&conn, config).map_err(|e| name_file(e, path))?;
+    Ok(conn)
+}
+
+/// Opens a connection that reads one snapshot of a file that a store, here or elsewhere, may have
+/// open, may open meanwhile, or may not.
+///
+/// It could write, so that it takes what it needs for reading away again when it is closed; one
+/// that cannot would leave a `-wal` and a `-shm`. Where the file or its folder cannot be written, it
+/// only looks.
+pub(crate) fn open_snapshot(path: &Path, config: &Config) -> Result<Connection> {
+    let conn = match connect_again(path, config) {
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Io) => {
+            open_to_look(path, config)?
+        }
+        opened => opened?,
+    };
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
 }
 
 /// Opens the connection that copies the log into the file, and does nothing else.

@@ -187,3 +187,57 @@ async fn a_second_store_is_refused_until_the_first_is_closed() {
     let second = Store::open(store.path()).await.unwrap();
     second.close().await.unwrap();
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_a_file_that_is_not_there_yet_is_a_name_of_that_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data").join("bot.db");
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink("data/bot.db", &link).unwrap();
+    let store = Store::open(&link).await.unwrap();
+    assert_eq!(store.path(), path.canonicalize().unwrap());
+    assert_eq!(kind(Store::open(&path).await), ErrorKind::AlreadyOpen);
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    store.close().await.unwrap();
+    // A restore that was killed between moving the old file away and the new one in.
+    let beside = |suffix: &str| folder.path().join(format!("data/bot.db{suffix}"));
+    std::fs::rename(&path, beside(".restoring.db")).unwrap();
+    std::fs::write(beside(".restoring"), ".replaced-1").unwrap();
+    let store = Store::open(&link).await.unwrap();
+    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
+    store.close().await.unwrap();
+
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    std::os::unix::fs::symlink(&one, &two).unwrap();
+    std::os::unix::fs::symlink(&two, &one).unwrap();
+    assert_eq!(kind(Store::open(&one).await), ErrorKind::Io);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_closed_store_opens_again_at_once_while_the_program_starts_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let starts = || {
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            Command::new("true").status().unwrap();
+        }
+    };
+    let open_and_close = async || -> botstore::Result<()> {
+        for _ in 0..20 {
+            Store::open(&path).await?.close().await?;
+        }
+        Ok(())
+    };
+    let result = std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(starts)));
+        let runtime = tokio::runtime::Handle::current();
+        let result = scope.spawn(move || runtime.block_on(open_and_close()));
+        let result = result.join();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        result
+    });
+    result.unwrap().unwrap();
+}

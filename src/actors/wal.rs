@@ -91,7 +91,7 @@ impl WalKeeper {
         }
         if bytes >= self.ceiling_bytes {
             if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
-                self.catch_up();
+                self.catch_up(bytes);
             } else {
                 self.start_over(conn, bytes);
             }
@@ -124,15 +124,33 @@ impl WalKeeper {
 
     /// A log that somebody held up for long, such as a backup, is more than the writer should copy
     /// in one go: commits would wait for a second. The checkpointer comes closer each time.
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then)
             || self.signals.ordered.load(Ordering::Acquire)
         {
             return;
         }
+        let report = self.dispatch.checkpoint_report();
+        if report.is_some_and(|report| report.copied < report.frames) {
+            self.tell_of_ceiling(bytes);
+        }
         self.not_before = Some(now + CATCH_UP_PAUSE);
         self.order();
+    }
+
+    /// Tells the subscribers, once until the log has started over, that somebody holds it up.
+    fn tell_of_ceiling(&mut self, bytes: u64) {
+        if std::mem::replace(&mut self.told_over, true) {
+            return;
+        }
+        let ceiling_bytes = self.ceiling_bytes;
+        tracing::warn!(bytes, ceiling_bytes, "the log is over its ceiling");
+        let event = StoreEvent::LogOverCeiling {
+            bytes,
+            ceiling_bytes,
+        };
+        self.dispatch.subscribers.tell(event);
     }
 
     /// The next commit cuts the log file down to its ceiling, and after a backup under full load that
@@ -153,11 +171,22 @@ impl WalKeeper {
         if self.not_before.is_some_and(|then| now < then) {
             return;
         }
+        let copied_all = self.copy_the_rest(conn, now);
+        if copied_all {
+            self.dispatch.metrics.count_log_restart();
+            self.limit_shrinking(conn);
+            self.told_over = false;
+        } else if bytes >= self.ceiling_bytes {
+            self.tell_of_ceiling(bytes);
+        }
+        self.not_before = (!copied_all).then(|| now + PAUSE);
+    }
+    fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
         // When the checkpointer is at work, what it leaves will be less.
         let turn = self.signals.turn.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
         let _shut = self.gate.shut(GATE_PATIENCE);
-        let copied_all = match sqlite::checkpoint(conn, "PASSIVE") {
+        match sqlite::checkpoint(conn, "PASSIVE") {
             Ok((_, frames, copied)) => {
                 checkpointer::note(&self.dispatch, frames, copied, now);
                 frames == copied
@@ -166,22 +195,6 @@ impl WalKeeper {
                 tracing::warn!(%error, "the log could not be copied");
                 false
             }
-        };
-        if copied_all {
-            self.dispatch.metrics.count_log_restart();
-            self.limit_shrinking(conn);
         }
-        let over = !copied_all && bytes >= self.ceiling_bytes;
-        if over && !self.told_over {
-            let ceiling_bytes = self.ceiling_bytes;
-            tracing::warn!(bytes, ceiling_bytes, "the log is over its ceiling");
-            let event = StoreEvent::LogOverCeiling {
-                bytes,
-                ceiling_bytes,
-            };
-            self.dispatch.subscribers.tell(event);
-        }
-        self.told_over = over || (self.told_over && !copied_all);
-        self.not_before = (!copied_all).then(|| now + PAUSE);
     }
 }

@@ -32,14 +32,14 @@ pub struct Contents {
 
 /// What the original says inside the snapshot that is copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Original {
-    pub(super) store_id: Option<String>,
-    pub(super) schemas: Vec<SchemaStep>,
-    pub(super) rows: BTreeMap<String, u64>,
+pub(crate) struct Original {
+    pub(crate) store_id: Option<String>,
+    pub(crate) schemas: Vec<SchemaStep>,
+    pub(crate) rows: BTreeMap<String, u64>,
 }
 
 impl Original {
-    pub(super) fn read(conn: &Connection) -> Result<Self> {
+    pub(crate) fn read(conn: &Connection) -> Result<Self> {
         let schemas = match has_table(conn, "botstore_ledger")? {
             true => schema::steps(&ReadTx::new(conn, DateTime::UNIX_EPOCH))?,
             false => Vec::new(),

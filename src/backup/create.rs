@@ -58,10 +58,14 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
         true => Lock::Age(&look),
     };
     let (again, file) = partial.file("check.db")?;
-    let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer)?;
+    let garbled = "what was written reads back differently: the disk is not to be trusted";
+    let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer);
+    let read = read.map_err(|error| match error.kind() {
+        ErrorKind::BadBackup | ErrorKind::WrongKey => error.because(ErrorKind::Corrupt, garbled),
+        _ => error,
+    })?;
     if read != (database.clone(), artefact.clone()) {
-        let why = "what was written reads back differently: the disk is not to be trusted";
-        return Err(Error::new(ErrorKind::Corrupt, why));
+        return Err(Error::new(ErrorKind::Corrupt, garbled));
     }
     let contents = look_into(&again, &original, database, job.pacer)?;
     partial.remove_file(&again)?;
@@ -129,14 +133,17 @@ fn copy_pages(job: &Job<'_>, to: &Path) -> Result<Original> {
     let snapshot = job.source.unchecked_transaction()?;
     let original = Original::read(job.source)?;
     let (_, page_bytes) = size(job.source)?;
-    let mut target = Connection::open(to)?;
+    let failed = |error| cannot_copy(error, to);
+    let mut target = Connection::open(to).map_err(failed)?;
     // It is synced when it is compressed.
-    target.pragma_update(None, "synchronous", "OFF")?;
+    target
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(failed)?;
     {
         let backup = rusqlite::backup::Backup::new(job.source, &mut target)?;
         let mut busy = 0;
         loop {
-            let step = backup.step(PAGES)?;
+            let step = backup.step(PAGES).map_err(failed)?;
             let progress = backup.progress();
             let pages = |count: std::ffi::c_int| count.max(0) as u64 * page_bytes;
             let total = pages(progress.pagecount);
@@ -157,9 +164,21 @@ fn copy_pages(job: &Job<'_>, to: &Path) -> Result<Original> {
         }
     }
     // One file, nothing beside it; the original has a log, and the copy took that setting over.
-    target.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
+    target
+        .query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
+        .map_err(failed)?;
     snapshot.finish()?;
     Ok(original)
+}
+
+/// SQLite does not say which of two files it could not write.
+fn cannot_copy(error: rusqlite::Error, to: &Path) -> Error {
+    let error = Error::from(error);
+    let kind = error.kind();
+    error.because(
+        kind,
+        format_args!("cannot copy the database to {}", to.display()),
+    )
 }
 
 /// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
@@ -169,7 +188,9 @@ fn copy_compact(job: &Job<'_>, to: &Path) -> Result<Original> {
         Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
     })?;
     job.pacer.step(Stage::Copy, 0, 0)?;
-    job.source.execute("VACUUM INTO ?1", [name])?;
+    job.source
+        .execute("VACUUM INTO ?1", [name])
+        .map_err(|e| cannot_copy(e, to))?;
     let mut copy = open_copy(to)?;
     job.pacer.attach(&mut copy)?;
     Original::read(&copy)

@@ -156,7 +156,15 @@ fn stamp_of(name: &str) -> Option<DateTime<Utc>> {
 /// A folder that this process alone makes backups in, while it is held.
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// As with the lock of a database: closing the file alone could leave the lock to a process that
+/// this one is just starting.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Folder {
@@ -183,7 +191,7 @@ impl Folder {
         }
         let folder = Self {
             path: path.to_owned(),
-            _lock: file,
+            lock: file,
         };
         folder.clear_partials()?;
         Ok(folder)

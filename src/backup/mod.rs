@@ -41,6 +41,7 @@ mod settings;
 mod verify;
 
 pub use contents::Contents;
+pub(crate) use contents::Original;
 pub use drill::DrillReport;
 pub use folder::{Backup, Listing, list};
 #[cfg(feature = "encryption")]
@@ -58,7 +59,6 @@ use crate::error::Result;
 use crate::schema;
 use crate::sqlite::{self, FileLock};
 use actix::Message;
-use contents::Original;
 use create::{Job, create};
 use folder::Folder;
 use pace::Pacer;

@@ -90,23 +90,20 @@ pub fn restore(
         can_be_opened(&new, &config).map_err(|e| name_file(e, &backup.path))?;
         Ok(backup)
     });
-    let backup = match read {
-        Ok(backup) => backup,
-        Err(error) => {
-            let _ = fs::remove_file(&new);
-            return Err(error);
-        }
-    };
     if let Ok(old) = fs::metadata(&path) {
         // Whoever could read the old file can read the new one.
         let _ = fs::set_permissions(&new, old.permissions());
     }
-    let replaced = match is_taken(&path) {
-        true => Some(free_name(&path, config.clock.now())),
-        false => None,
+    let aside = free_name(&path, config.clock.now());
+    let replaced = is_taken(&path).then(|| beside(&path, &aside));
+    let noted = read.and_then(|backup| write_note(&path, &aside).map(|()| backup));
+    let backup = match noted {
+        Ok(backup) => backup,
+        Err(error) => {
+            let _ = give_up(&path);
+            return Err(error);
+        }
     };
-    let aside = replaced.as_deref().unwrap_or(&path);
-    write_note(&path, aside)?;
     finish_restore(&path)?;
     tracing::info!(path = %path.display(), backup = %backup.manifest.name, "restored a backup");
     Ok(Restored {
@@ -128,19 +125,22 @@ fn restoring(path: &Path) -> PathBuf {
 }
 
 fn note(path: &Path) -> PathBuf {
-    beside(path, ".restoring")
+    beside(path, sqlite::RESTORING)
 }
 
-/// A folder for the old file that is not there yet.
-fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> PathBuf {
+/// What the names of folders for old files begin with, after the file's.
+const REPLACED: &str = ".replaced";
+
+/// What is put behind the file's name for a folder, not there yet, that the old file goes into.
+fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> String {
     let stamp = now.format("%Y%m%dT%H%M%SZ");
     (1_u32..)
         .map(|n| match n {
-            1 => beside(path, &format!(".replaced-{stamp}")),
-            n => beside(path, &format!(".replaced-{stamp}-{n}")),
+            1 => format!("{REPLACED}-{stamp}"),
+            n => format!("{REPLACED}-{stamp}-{n}"),
         })
-        .find(|name| !name.exists())
-        .unwrap_or_else(|| beside(path, ".replaced"))
+        .find(|name| !beside(path, name).exists())
+        .unwrap_or_else(|| REPLACED.to_owned())
 }
 
 /// Whether this program would open it: asked of a copy that nothing has changed yet.
@@ -150,14 +150,12 @@ fn can_be_opened(path: &Path, config: &Config) -> Result<()> {
 }
 
 /// From here on the restore is done, or will be.
-fn write_note(path: &Path, aside: &Path) -> Result<()> {
+fn write_note(path: &Path, aside: &str) -> Result<()> {
     let note = note(path);
     let draft = beside(&note, ".partial");
     let failed = |e| Error::io(format_args!("cannot write {}", note.display()), e);
-    let name = aside.file_name().unwrap_or_default();
     let mut file = private_file(&draft)?;
-    file.set_len(0)
-        .and_then(|()| file.write_all(name.as_encoded_bytes()))
+    file.write_all(aside.as_bytes())
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&draft, &note))
         .map_err(failed)?;
@@ -168,22 +166,31 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
+/// Takes back what was got ready, the note first: what it stands for would be done.
+fn give_up(path: &Path) -> std::io::Result<()> {
+    let note = note(path);
+    let draft = beside(&note, ".partial");
+    for left in [note, draft, restoring(path)] {
+        match fs::remove_file(left) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Does the rest of a restore that was cut short, or clears away one that had not got that far.
 /// Whoever calls this holds the file's lock. Each step may have been done before.
 pub(crate) fn finish_restore(path: &Path) -> Result<()> {
     let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
     let (new, note) = (restoring(path), note(path));
     let aside = match fs::read(&note) {
-        Ok(name) => folder_of(path).join(String::from_utf8_lossy(&name).as_ref()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            for left in [new, beside(&note, ".partial")] {
-                match fs::remove_file(&left) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-                    _ => {}
-                }
-            }
-            return Ok(());
-        }
+        Ok(name) => match String::from_utf8_lossy(&name) {
+            name if name.starts_with(REPLACED) => beside(path, &name),
+            // Not as it was written; what there is to do is known all the same.
+            _ => beside(path, REPLACED),
+        },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return give_up(path).map_err(failed),
         Err(e) => return Err(failed(e)),
     };
     // Without it, what is at the path is the new file already.

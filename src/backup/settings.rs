@@ -123,8 +123,8 @@ impl Backups {
         self
     }
 
-    /// Where the backups of the file at `database` go.
-    pub(crate) fn folder_of(&self, database: &Path) -> PathBuf {
+    /// Where the backups of the file at `database` go, if its path has neither links nor dots.
+    pub fn folder_of(&self, database: &Path) -> PathBuf {
         let beside = || sqlite::beside(database, ".backups");
         self.folder.clone().unwrap_or_else(beside)
     }

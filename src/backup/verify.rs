@@ -116,8 +116,12 @@ pub(super) fn read_back(
         true => Lock::Age(&reading.identities),
     };
     let file = files::private_file(to)?;
-    let (database, artefact) =
-        artefact::unpack(&backup.artefact(), file, expected, lock, &pacer).map_err(named)?;
+    let unpacked = artefact::unpack(&backup.artefact(), file, expected, lock, &pacer);
+    let (database, artefact) = unpacked.map_err(|error| match error.kind() {
+        // The key is right: the manifest was sealed for the same recipients.
+        ErrorKind::WrongKey => named(error.because(ErrorKind::BadBackup, "it is damaged")),
+        _ => named(error),
+    })?;
     if artefact != backup.manifest.artefact || database != contents.database {
         let why = "it is not the file that its manifest describes";
         return Err(named(Error::new(ErrorKind::BadBackup, why)));

@@ -4,6 +4,7 @@
 pub mod analytics;
 pub mod audit;
 mod check;
+pub mod checkup;
 mod columns;
 pub mod costs;
 pub mod interactions;

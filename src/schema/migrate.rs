@@ -17,11 +17,66 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     config.check()?;
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
-    backup::finish_restore(&path)?;
-    let mut conn = sqlite::connect(&path, &config)?;
-    refuse_unknown(&conn, &path, &config)?;
-    sqlite::make_writer(&conn, &path, &config)?;
+    let mut conn = writer(&path, &config)?;
     upgrade(&mut conn, &path, &config)
+}
+
+/// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no
+/// store has open; gives what it did. For an upgrade in parts, with a look at the file in between:
+/// no store opens it without applying the rest.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for a file that is not there and for a schema that `config`
+/// does not have; [`Invalid`](ErrorKind::Invalid) for a step that the schema does not have, or that
+/// the file has gone past.
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::schema;
+///
+/// schema::apply(&path)?;
+/// schema::rollback(&path, "botstore", 3)?;
+/// let done = schema::apply_to(&path, "botstore", 5)?;
+/// assert_eq!(done.steps.len(), 2);
+/// # Ok(()) }
+/// ```
+pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
+    let config = config.into();
+    config.check()?;
+    let path = sqlite::existing(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    let known = config.schemas.iter().find(|known| known.name == schema);
+    let mut only = *known.ok_or_else(|| {
+        Error::not_found(
+            "schema",
+            format_args!("schema {schema:?} in this configuration"),
+        )
+    })?;
+    if to > only.last() {
+        let why = format!("must be at most {}, the schema's last step", only.last());
+        return Err(Error::invalid("to", &why));
+    }
+    let mut conn = writer(&path, &config)?;
+    let has = applied_up_to(&ReadTx::new(&conn, config.clock.now()), &only)?;
+    if to < has {
+        let why = format!(
+            "must be at least {has}, which the file has; botstore::schema::rollback takes steps back"
+        );
+        return Err(Error::invalid("to", &why));
+    }
+    only.migrations = &only.migrations[..to as usize];
+    migrate(&[only], &mut conn, &path, &config)
+}
+
+/// A connection that may write to a file whose lock is held, and that is ours or can become so.
+fn writer(path: &Path, config: &Config) -> Result<Connection> {
+    backup::finish_restore(path)?;
+    let conn = sqlite::connect(path, config)?;
+    refuse_unknown(&conn, path, config)?;
+    sqlite::make_writer(&conn, path, config)?;
+    Ok(conn)
 }
 
 /// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
@@ -71,9 +126,25 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     Ok(done)
 }
 
-/// Applies what is missing, after a backup if the file holds anything; gives what it did.
+/// Applies what is missing, and lets the schemas look at the file; gives what it did.
 pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Result<Plan> {
     let schemas = &config.schemas;
+    let done = migrate(schemas, conn, path, config)?;
+    let guard = Guard::install(conn, for_mutations)?;
+    transaction(conn, config, |tx| {
+        guard.during(|| schemas.iter().try_for_each(|schema| (schema.opened)(tx)))
+    })?;
+    Ok(done)
+}
+
+/// Applies what is missing of these schemas, after a backup if the file holds anything; gives what
+/// it did.
+fn migrate(
+    schemas: &[SchemaDef],
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+) -> Result<Plan> {
     let (todo, has_tables) = {
         let tx = ReadTx::new(conn, config.clock.now());
         let has_tables = "SELECT count(*) > 0 FROM sqlite_schema";
@@ -88,10 +159,6 @@ pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Re
     if !todo.steps.is_empty() {
         apply_steps(schemas, conn, config)?;
     }
-    let guard = Guard::install(conn, for_mutations)?;
-    transaction(conn, config, |tx| {
-        guard.during(|| schemas.iter().try_for_each(|schema| (schema.opened)(tx)))
-    })?;
     Ok(todo)
 }
 

@@ -14,7 +14,7 @@ mod step;
 
 pub(crate) use ledger::steps;
 pub(crate) use migrate::upgrade;
-pub use migrate::{apply, rollback};
+pub use migrate::{apply, apply_to, rollback};
 pub(crate) use plan::refuse_unknown;
 pub use plan::{Plan, PlannedStep, plan};
 

@@ -62,6 +62,7 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
     let config = config.into();
     config.check()?;
     let schemas = &config.schemas;
+    sqlite::refuse_unsettled(&config.path)?;
     if !config.path.exists() {
         return pending(schemas, |_| Ok(0));
     }

@@ -80,7 +80,7 @@ pub(crate) fn for_queries(action: &AuthAction<'_>) -> Authorization {
         | AuthAction::Read { .. }
         | AuthAction::Function { .. }
         | AuthAction::Recursive => true,
-        // What tells of the schema, not what sets something.
+        // What tells of the schema or looks for damage, not what sets something.
         AuthAction::Pragma { pragma_name, .. } => matches!(
             *pragma_name,
             "table_info"
@@ -91,6 +91,8 @@ pub(crate) fn for_queries(action: &AuthAction<'_>) -> Authorization {
                 | "index_xinfo"
                 | "foreign_key_list"
                 | "data_version"
+                | "integrity_check"
+                | "foreign_key_check"
         ),
         _ => false,
     };

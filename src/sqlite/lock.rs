@@ -2,6 +2,7 @@
 
 use super::beside;
 use crate::error::{Error, ErrorKind, Result};
+use crate::status::OpenIn;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
@@ -10,7 +11,15 @@ use std::path::Path;
 ///
 /// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The file
 /// stays when the lock goes: removing it would let two stores lock two files of the same name.
-pub(crate) struct FileLock(#[allow(dead_code, reason = "held, not read")] File);
+pub(crate) struct FileLock(File);
+
+/// A process that this one is just starting holds copies of what is open here, for a moment. Closing
+/// the file alone would leave the lock to it for as long.
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 impl FileLock {
     pub(crate) fn acquire(database: &Path) -> Result<Self> {
@@ -25,11 +34,9 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = match holder.trim() {
-                    "" => "another store".to_owned(),
-                    pid => format!("the store in process {pid}"),
+                let holder = match holder(&mut file) {
+                    Some(pid) => format!("the store in process {pid}"),
+                    None => "another store".to_owned(),
                 };
                 return Err(Error::new(
                     ErrorKind::AlreadyOpen,
@@ -50,4 +57,30 @@ impl FileLock {
             .and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
+
+    /// Who holds the claim, without making it.
+    pub(crate) fn look(database: &Path) -> Result<OpenIn> {
+        let path = beside(database, ".lock");
+        let failed = |e| Error::io(format_args!("cannot look at {}", path.display()), e);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(OpenIn::Nothing),
+            Err(e) => return Err(failed(e)),
+        };
+        // Two who look do not stand in each other's way; a store that opens in just this moment does.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(OpenIn::Nothing),
+            Err(TryLockError::WouldBlock) => {
+                Ok(holder(&mut file).map_or(OpenIn::Unknown, OpenIn::Process))
+            }
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
+    }
+}
+
+/// The process that says it holds the claim.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
 }

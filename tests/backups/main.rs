@@ -1,10 +1,15 @@
 //! P9: a backup counts only after the finished file was read back, opened and checked; it is made
 //! under full load; and restoring never destroys what it replaces.
 
+mod children;
+mod corrupted;
 mod faults;
+mod forged;
+mod killed;
 mod making;
 mod restoring;
 mod retaining;
 mod sealing;
+mod sharing;
 mod support;
 mod telling;

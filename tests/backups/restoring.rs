@@ -168,3 +168,21 @@ async fn scheduled_backups_and_drills_come_when_they_are_due_also_after_a_restar
     assert!(store.health().await.unwrap().last_drill.is_some());
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn whoever_only_looks_leaves_a_restore_that_was_cut_short_alone() {
+    let store = filled(3, |config| config).await;
+    let backup = back_up(&store).await;
+    let (folder, path) = store.into_file().await.unwrap();
+    // Between moving the old file out and the new one in.
+    fs::rename(&path, path.with_file_name("test.db.restoring.db")).unwrap();
+    fs::write(path.with_file_name("test.db.restoring"), ".replaced-x").unwrap();
+    let before = names(folder.path());
+    assert_eq!(kind(botstore::schema::plan(&path)), ErrorKind::Busy);
+    assert_eq!(kind(botstore::status(&path)), ErrorKind::Busy);
+    assert_eq!(kind(botstore::snapshot(&path, |_| Ok(()))), ErrorKind::Busy);
+    assert_eq!(names(folder.path()), before);
+    // A backup takes the file's lock, and so finishes it.
+    let taken = backup::take(&path, TakeBackup::default()).unwrap();
+    assert_eq!(dump(&restored(&taken)), dump(&restored(&backup)));
+}

@@ -3,6 +3,7 @@
 mod bad_steps;
 mod copies;
 mod operations;
+mod parts;
 mod refusals;
 mod steps;
 mod support;

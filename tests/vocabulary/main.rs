@@ -4,6 +4,7 @@
 mod analytics;
 mod audit;
 mod bad_input;
+mod checkup;
 mod costs;
 mod dashboards;
 mod injections;

@@ -1,0 +1,179 @@
+//! What a command comes to: an answer or a failure, as text or as JSON, and the exit code.
+
+use botstore::{Error, ErrorKind};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The last part of `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+    0  fine
+    1  failed
+    2  wrong usage
+    3  damage found: the database's, or a backup's
+    4  not damaged, but counters or references do not agree
+    5  the file needs to be migrated first
+    6  a running bot has the file open
+  130  stopped with Ctrl-C; nothing was left behind";
+
+/// How the answer is told.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Shape {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Fine = 0,
+    Failed = 1,
+    Usage = 2,
+    Damaged = 3,
+    Differs = 4,
+    NeedsMigration = 5,
+    Open = 6,
+    Stopped = 130,
+}
+
+impl Exit {
+    pub(crate) fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Invalid => Self::Usage,
+            ErrorKind::Corrupt | ErrorKind::BadBackup => Self::Damaged,
+            ErrorKind::OlderSchema => Self::NeedsMigration,
+            ErrorKind::AlreadyOpen => Self::Open,
+            ErrorKind::Cancelled => Self::Stopped,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// What a command found or did.
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) json: Value,
+    pub(crate) exit: Exit,
+}
+
+impl Answer {
+    pub(crate) fn fine(text: String, json: Value) -> Self {
+        let exit = Exit::Fine;
+        Self { text, json, exit }
+    }
+
+    /// What is left to say when everything is on stdout already.
+    pub(crate) fn silent() -> Self {
+        Self::fine(String::new(), Value::Null)
+    }
+}
+
+pub(crate) type Outcome = Result<Answer, Failure>;
+
+/// Why a command did not do what it was to do.
+pub(crate) enum Failure {
+    /// The library says so.
+    Error(Error),
+    /// The same in the middle of an export, when stdout holds a part of it.
+    HalfWay(Error),
+    /// Whoever read the output has seen enough.
+    NobodyReads,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A failure of the system outside the library.
+pub(crate) fn failed(doing: &str, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{doing}: {error}"))
+}
+
+pub(crate) fn error_json(error: &Error) -> Value {
+    json!({
+        "kind": error.kind().to_string(),
+        "message": error.to_string(),
+        "what_to_do": what_to_do(error.kind()),
+    })
+}
+
+/// Writes the outcome where it belongs.
+pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
+    let (text, exit) = match (outcome, shape) {
+        (Ok(answer), Shape::Text) => (answer.text, answer.exit),
+        (Ok(answer), Shape::Json) if answer.json.is_null() => (String::new(), answer.exit),
+        (Ok(answer), Shape::Json) => (pretty(&answer.json), answer.exit),
+        (Err(Failure::Error(error)), Shape::Json) => {
+            let json = json!({ "error": error_json(&error) });
+            (pretty(&json), Exit::of(error.kind()))
+        }
+        (Err(Failure::Error(error) | Failure::HalfWay(error)), _) => {
+            complain(&error);
+            (String::new(), Exit::of(error.kind()))
+        }
+        (Err(Failure::NobodyReads), _) => (String::new(), Exit::Fine),
+    };
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&failed("cannot write the answer", &error));
+            Exit::Failed
+        }
+        _ => exit,
+    }
+}
+
+fn pretty(json: &Value) -> String {
+    format!("{json:#}\n")
+}
+
+fn complain(error: &Error) {
+    // To whom, if stderr is closed?
+    let mut err = io::stderr().lock();
+    let _ = writeln!(err, "error: {error}");
+    let advice = what_to_do(error.kind());
+    if !advice.is_empty() {
+        let _ = writeln!(err, "what to do: {advice}");
+    }
+}
+
+pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::AlreadyOpen => {
+            "stop the bot first; status, check, export and dashboard work beside it, and it makes \
+             backups itself"
+        }
+        ErrorKind::OlderSchema => {
+            "run `botstore migrate FILE` first (a backup is made before), or the bot, which does \
+             the same"
+        }
+        ErrorKind::NewerSchema => {
+            "use the botstore of the newer program, or take the steps back with \
+             `botstore rollback FILE --to STEP`"
+        }
+        ErrorKind::Corrupt => {
+            "stop the bot, and restore a backup: `botstore backups FILE` lists them, \
+             `botstore restore BACKUP --to FILE --replace` keeps the damaged file"
+        }
+        ErrorKind::BadBackup => "use another one: `botstore backups FOLDER` lists them",
+        ErrorKind::WrongKey => "name the file of the secret key that it is for: --identity FILE",
+        ErrorKind::ForeignFile | ErrorKind::NotFound => "look at the path",
+        ErrorKind::Conflict => {
+            "choose another name; `restore --replace` moves what is there aside and deletes nothing"
+        }
+        ErrorKind::DiskFull => "make room; nothing was changed",
+        ErrorKind::ReadOnly => "look at the owner and mode of the file and of its folder",
+        ErrorKind::Busy => "try again when the other program is done",
+        ErrorKind::Migration => "the file is as it was before that step; report the sentence above",
+        _ => "",
+    }
+}

@@ -1,0 +1,159 @@
+//! `dashboard`: what a bot shows its admin.
+
+use crate::answer::{Answer, Outcome};
+use crate::text::{self, Column, Facts};
+use botstore::analytics::{AdminDashboard, DailyActivity, SystemOverview};
+use botstore::costs::TotalCosts;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Shows what a bot shows its admin
+///
+/// All of one snapshot, beside a bot that has the file open too. Sums are over messages, so they
+/// also tell of what no counter has seen. Days are UTC days.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Dashboard {
+    /// The database
+    file: PathBuf,
+    /// How many days back activity and costs go
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    days: u32,
+}
+
+/// How long the lists are as text; --json has all of them.
+const SHOWN: usize = 10;
+
+impl Dashboard {
+    pub(crate) fn run(&self) -> Outcome {
+        let days = self.days;
+        let shown = botstore::snapshot(&self.file, |tx| {
+            let mut shown = tx.ask(&AdminDashboard::default())?;
+            shown.stats.daily_activity = tx.ask(&DailyActivity { days })?;
+            shown.total_costs = tx.ask(&TotalCosts { days })?;
+            Ok(shown)
+        })?;
+        let text = totals(&shown) + &days_of(&shown) + &lists(&shown) + &events(&shown);
+        Ok(Answer::fine(text, json!(shown)))
+    }
+}
+
+fn totals(shown: &SystemOverview) -> String {
+    let stats = &shown.stats;
+    let mut facts = Facts::default();
+    facts.add("messages", stats.total_messages);
+    facts.add("cost", format_args!("${}", text::dollars(stats.total_cost)));
+    let week = stats.active_users_7d;
+    let users = format!("{}, {week} in the last 7 days", stats.total_users);
+    facts.add("users", users);
+    facts.add("sessions", stats.total_sessions);
+    if let Some(ms) = stats.avg_duration_ms {
+        facts.add("answers took", format_args!("{:.1} s on average", ms / 1e3));
+    }
+    facts.into_text()
+}
+
+fn days_of(shown: &SystemOverview) -> String {
+    let activity = shown.stats.daily_activity.iter().map(|day| {
+        [
+            day.date.to_string(),
+            day.active_users.to_string(),
+            day.total_messages.to_string(),
+            text::dollars(day.total_cost),
+        ]
+    });
+    let costs = shown.total_costs.iter().map(|day| {
+        [
+            day.date.to_string(),
+            day.active_users.to_string(),
+            day.total_requests.to_string(),
+            text::dollars(day.total_cost),
+        ]
+    });
+    let columns = |counted| {
+        [
+            Column::Text("day"),
+            Column::Number("users"),
+            Column::Number(counted),
+            Column::Number("cost $"),
+        ]
+    };
+    text::table(columns("messages"), &activity.collect::<Vec<_>>())
+        + &text::table(columns("requests"), &costs.collect::<Vec<_>>())
+}
+
+fn lists(shown: &SystemOverview) -> String {
+    let name = |name: &Option<String>| text::printable(name.as_deref().unwrap_or("-"));
+    let top = shown.stats.top_users.iter().map(|user| {
+        [
+            user.user_id.to_string(),
+            name(&user.username),
+            user.total_messages.to_string(),
+            text::dollars(user.total_cost),
+        ]
+    });
+    let top_columns = [
+        Column::Number("top user"),
+        Column::Text("name"),
+        Column::Number("messages"),
+        Column::Number("cost $"),
+    ];
+    let tools = shown.tool_stats.iter().take(SHOWN).map(|tool| {
+        [
+            text::printable(&tool.tool_name),
+            tool.usage_count.to_string(),
+            tool.sessions_used.to_string(),
+            tool.error_count.to_string(),
+        ]
+    });
+    let tool_columns = [
+        Column::Text("tool"),
+        Column::Number("uses"),
+        Column::Number("sessions"),
+        Column::Number("errors"),
+    ];
+    let users = shown.users.items.iter().take(SHOWN).map(|user| {
+        let allowed = match user.is_allowed {
+            true => "yes",
+            false => "no",
+        };
+        [
+            user.user_id.to_string(),
+            name(&user.username),
+            allowed.to_owned(),
+            text::time(user.last_active),
+        ]
+    });
+    let user_columns = [
+        Column::Number("newest user"),
+        Column::Text("name"),
+        Column::Text("allowed"),
+        Column::Text("last active"),
+    ];
+    text::table(top_columns, &top.collect::<Vec<_>>())
+        + &text::table(tool_columns, &tools.collect::<Vec<_>>())
+        + &text::table(user_columns, &users.collect::<Vec<_>>())
+}
+
+fn events(shown: &SystemOverview) -> String {
+    let events = shown.recent_audit.iter().take(SHOWN).map(|event| {
+        let worked = match event.success {
+            true => "yes",
+            false => "no",
+        };
+        [
+            text::time(event.timestamp),
+            event.user_id.to_string(),
+            text::printable(&event.event_type),
+            worked.to_owned(),
+        ]
+    });
+    let columns = [
+        Column::Text("event of the last day"),
+        Column::Number("user"),
+        Column::Text("what"),
+        Column::Text("worked"),
+    ];
+    text::table(columns, &events.collect::<Vec<_>>())
+}

@@ -1,0 +1,323 @@
+//! `export`: rows as JSON, all of one snapshot, in constant memory.
+
+use crate::answer::{Answer, Failure, Outcome, Shape, failed};
+use crate::progress::{listen, stopped};
+use crate::text::Facts;
+use botstore::rusqlite::Row;
+use botstore::rusqlite::types::ValueRef;
+use botstore::{Error, ErrorKind, ReadTx, Result};
+use clap::Args;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes rows as JSON Lines, all of one snapshot
+///
+/// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows in
+/// that of their ids. With --json and without --out it is one object of arrays instead. A value that
+/// is neither text nor number is {"hex":"…"}.
+///
+/// It is one snapshot, also beside a bot that has the file open and goes on. The bot's log cannot be
+/// emptied before the export ends, so do not leave it waiting in a pager.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Export {
+    /// The database
+    file: PathBuf,
+    /// Only this table; may be given again [default: all but the store's own]
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// Writes into this new file, that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Also what proves who somebody is: the hashes of tokens
+    #[arg(long)]
+    with_secrets: bool,
+}
+
+/// Those that others refer to come first; tables of the bot's own come after these, by name.
+const FIRST: [&str; 7] = [
+    "users",
+    "sessions",
+    "messages",
+    "tool_usage",
+    "audit_log",
+    "user_tokens",
+    "cost_tracking",
+];
+
+/// Left out unless asked for.
+const SECRETS: [(&str, &str); 1] = [("user_tokens", "token_hash")];
+
+impl Export {
+    pub(crate) fn run(&self, shape: Shape) -> Outcome {
+        listen()?;
+        match &self.out {
+            Some(out) => self.to_file(out),
+            None => self.to_stdout(shape),
+        }
+    }
+
+    fn to_stdout(&self, shape: Shape) -> Outcome {
+        let mut writer = Writer::new(io::stdout().lock(), shape);
+        let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
+        let begun = writer.begun;
+        match (written, writer.broken) {
+            (_, Some(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::NobodyReads),
+            (_, Some(e)) => Err(Failure::HalfWay(failed("cannot write", &e))),
+            (Err(error), None) if begun => Err(Failure::HalfWay(error)),
+            (Err(error), None) => Err(error.into()),
+            (Ok(()), None) => Ok(Answer::silent()),
+        }
+    }
+
+    /// The file gets its name when it is whole.
+    fn to_file(&self, out: &Path) -> Outcome {
+        let failed = |e: &io::Error| failed(&format!("cannot write {}", out.display()), e);
+        let taken = || Error::conflict("out", format_args!("file {}", out.display()));
+        if out.exists() {
+            return Err(taken().into());
+        }
+        let folder = match out.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
+        let mut writer = Writer::new(file.as_file_mut(), Shape::Text);
+        let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
+        if let Some(e) = &writer.broken {
+            return Err(failed(e).into());
+        }
+        written?;
+        let rows = std::mem::take(&mut writer.rows);
+        drop(writer);
+        file.as_file().sync_all().map_err(|e| failed(&e))?;
+        file.persist_noclobber(out)
+            .map_err(|e| match e.error.kind() {
+                io::ErrorKind::AlreadyExists => taken(),
+                _ => failed(&e.error),
+            })?;
+        let mut facts = Facts::default();
+        facts.add("written", out.display());
+        facts.add("rows", rows.values().sum::<u64>());
+        Ok(Answer::fine(
+            facts.into_text(),
+            json!({ "out": out, "rows": rows }),
+        ))
+    }
+
+    fn write(&self, tx: &ReadTx<'_>, writer: &mut Writer<impl Write>) -> Result<()> {
+        let tables = self.tables(tx)?;
+        for table in &tables {
+            let columns = self.columns(tx, table)?;
+            writer.begin(&table.name)?;
+            // Each row is written as it is read, and nothing of it is kept.
+            tx.all(&table.select(&columns), [], |row| {
+                stopped()?;
+                let columns = &columns;
+                writer.row(&table.name, &RowOf { row, columns })
+            })?;
+        }
+        writer.end()
+    }
+
+    fn tables(&self, tx: &ReadTx<'_>) -> Result<Vec<Table>> {
+        let mut tables = tx.all(
+            "SELECT name, wr FROM pragma_table_list
+             WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'",
+            [],
+            |row| {
+                Ok(Table {
+                    name: row.get(0)?,
+                    without_rowid: row.get(1)?,
+                })
+            },
+        )?;
+        tables.sort_by_key(Table::place);
+        for name in &self.table {
+            if !tables.iter().any(|table| table.name == *name) {
+                let what = format!("table {name:?} in this file");
+                return Err(Error::not_found("table", what));
+            }
+        }
+        tables.retain(|table| match self.table.is_empty() {
+            true => !table.is_the_stores(),
+            false => self.table.contains(&table.name),
+        });
+        Ok(tables)
+    }
+
+    fn columns(&self, tx: &ReadTx<'_>, table: &Table) -> Result<Vec<String>> {
+        let mut columns: Vec<String> = tx.all(
+            "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+            [&table.name],
+            |row| Ok(row.get(0)?),
+        )?;
+        let secret = |column: &str| SECRETS.contains(&(table.name.as_str(), column));
+        columns.retain(|column| self.with_secrets || !secret(column));
+        Ok(columns)
+    }
+}
+
+struct Table {
+    name: String,
+    without_rowid: bool,
+}
+
+impl Table {
+    fn place(&self) -> (usize, String) {
+        let first = FIRST.iter().position(|name| *name == self.name);
+        (first.unwrap_or(FIRST.len()), self.name.clone())
+    }
+
+    /// What the store and the Python bot keep for themselves.
+    fn is_the_stores(&self) -> bool {
+        self.name.starts_with("botstore_") || self.name == "schema_version"
+    }
+
+    fn select(&self, columns: &[String]) -> String {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let list: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let (list, from) = (list.join(", "), quoted(&self.name));
+        match self.without_rowid {
+            // The table is its primary key's index, so this is its order.
+            true => format!("SELECT {list} FROM {from} NOT INDEXED"),
+            false => format!("SELECT {list} FROM {from} ORDER BY rowid"),
+        }
+    }
+}
+
+/// Where rows go.
+struct Writer<W: Write> {
+    to: BufWriter<W>,
+    shape: Shape,
+    /// Whether anything was written.
+    begun: bool,
+    /// How many rows of each table.
+    rows: BTreeMap<String, u64>,
+    /// Why nothing more can be written.
+    broken: Option<io::Error>,
+}
+
+impl<W: Write> Writer<W> {
+    fn new(to: W, shape: Shape) -> Self {
+        Self {
+            to: BufWriter::with_capacity(64 * 1024, to),
+            shape,
+            begun: false,
+            rows: BTreeMap::new(),
+            broken: None,
+        }
+    }
+
+    fn begin(&mut self, table: &str) -> Result<()> {
+        let opening = match self.rows.is_empty() {
+            true => "{",
+            false => "\n],",
+        };
+        self.rows.insert(table.to_owned(), 0);
+        self.within_document(|to| {
+            to.write_all(opening.as_bytes())?;
+            serde_json::to_writer(&mut *to, table)?;
+            to.write_all(b":[")
+        })
+    }
+
+    fn row(&mut self, table: &str, row: &RowOf<'_>) -> Result<()> {
+        let rows = self.rows.entry(table.to_owned()).or_default();
+        let separator: &[u8] = match *rows {
+            0 => b"\n",
+            _ => b",\n",
+        };
+        *rows += 1;
+        let shape = self.shape;
+        self.attempt(|to| match shape {
+            Shape::Json => {
+                to.write_all(separator)?;
+                Ok(serde_json::to_writer(to, row)?)
+            }
+            Shape::Text => {
+                serde_json::to_writer(&mut *to, &Line { table, row })?;
+                to.write_all(b"\n")
+            }
+        })
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let closing: &[u8] = match self.rows.is_empty() {
+            true => b"{}\n",
+            false => b"\n]}\n",
+        };
+        self.within_document(|to| to.write_all(closing))?;
+        self.attempt(BufWriter::flush)
+    }
+
+    fn within_document(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>,
+    ) -> Result<()> {
+        match self.shape {
+            Shape::Json => self.attempt(write),
+            Shape::Text => Ok(()),
+        }
+    }
+
+    /// Keeps the reason for whoever asked for the export: it is not the file's.
+    fn attempt(&mut self, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> Result<()> {
+        self.begun = true;
+        write(&mut self.to).map_err(|e| {
+            self.broken = Some(e);
+            Error::new(ErrorKind::Io, "the rows could not be written")
+        })
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    table: &'a str,
+    row: &'a RowOf<'a>,
+}
+
+struct RowOf<'a> {
+    row: &'a Row<'a>,
+    columns: &'a [String],
+}
+
+impl Serialize for RowOf<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.columns.len()))?;
+        for (at, column) in self.columns.iter().enumerate() {
+            let value = self.row.get_ref(at).map_err(serde::ser::Error::custom)?;
+            map.serialize_entry(column, &Cell(value))?;
+        }
+        map.end()
+    }
+}
+
+struct Cell<'a>(ValueRef<'a>);
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            ValueRef::Null => to.serialize_none(),
+            ValueRef::Integer(number) => to.serialize_i64(number),
+            // JSON has no number for it.
+            ValueRef::Real(number) if !number.is_finite() => to.collect_str(&number),
+            ValueRef::Real(number) => to.serialize_f64(number),
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => to.serialize_str(text),
+                Err(_) => hex(bytes, to),
+            },
+            ValueRef::Blob(bytes) => hex(bytes, to),
+        }
+    }
+}
+
+fn hex<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut map = to.serialize_map(Some(1))?;
+    map.serialize_entry("hex", &digits)?;
+    map.end()
+}

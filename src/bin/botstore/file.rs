@@ -1,0 +1,49 @@
+//! The database that a command is about, and where its backups are.
+
+use botstore::backup::Backups;
+use botstore::{Config, Error, ErrorKind, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// A database file.
+#[derive(Args)]
+pub(crate) struct File {
+    /// The database
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// The folder of its backups [default: FILE.backups]
+    #[arg(long, value_name = "FOLDER")]
+    backups: Option<PathBuf>,
+}
+
+impl File {
+    pub(crate) fn config(&self) -> Config {
+        Config::new(&self.path).backups(self.settings())
+    }
+
+    /// The folder of its backups.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        Ok(self.settings().folder_of(&existing(&self.path)?))
+    }
+
+    fn settings(&self) -> Backups {
+        let settings = Backups::default();
+        match &self.backups {
+            Some(folder) => settings.folder(folder),
+            None => settings,
+        }
+    }
+}
+
+/// A path that has to be there, without links and dots.
+pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::not_found("path", format_args!("file or folder {}", path.display()))
+        }
+        _ => {
+            let why = format!("cannot look at {}: {e}", path.display());
+            Error::new(ErrorKind::Io, why)
+        }
+    })
+}

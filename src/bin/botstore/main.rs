@@ -1,0 +1,84 @@
+//! `botstore`: what an operator does with a store's file, from a shell. One file a noun; under each
+//! command are the functions and messages that a bot uses too.
+
+mod answer;
+mod backups;
+mod check;
+mod dashboard;
+mod export;
+mod file;
+mod progress;
+mod schema;
+mod status;
+mod text;
+
+use answer::{Answer, Outcome, Shape};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Looks after the file of a botstore: how it is, backups, migrations, exports.
+#[derive(Parser)]
+#[command(name = "botstore", version, after_help = answer::EXIT_CODES)]
+struct Cli {
+    /// One JSON document on stdout, errors included
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Status(status::Status),
+    Check(check::Check),
+    Migrate(schema::Migrate),
+    Rollback(schema::Rollback),
+    Backup(backups::Take),
+    Backups(backups::List),
+    Verify(backups::Verify),
+    Restore(backups::Restore),
+    Prune(backups::Prune),
+    Export(export::Export),
+    Dashboard(dashboard::Dashboard),
+    /// Writes the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let shape = match cli.json {
+        true => Shape::Json,
+        false => Shape::Text,
+    };
+    answer::tell(run(cli.command, shape), shape).into()
+}
+
+fn run(command: Command, shape: Shape) -> Outcome {
+    match command {
+        Command::Status(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Rollback(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Backups(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Restore(command) => command.run(),
+        Command::Prune(command) => command.run(),
+        Command::Export(command) => command.run(shape),
+        Command::Dashboard(command) => command.run(),
+        Command::Completions { shell } => Ok(completions(shell)),
+    }
+}
+
+fn completions(shell: Shell) -> Answer {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "botstore", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let json = json!({ "shell": shell.to_string(), "script": script });
+    Answer::fine(script, json)
+}

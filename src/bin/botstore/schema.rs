@@ -1,0 +1,102 @@
+//! `migrate` and `rollback`: the steps of a file.
+
+use crate::answer::{Answer, Outcome};
+use crate::backups;
+use crate::file::{File, existing};
+use crate::text::Facts;
+use botstore::Result;
+use botstore::backup::{self, Backup, Reason};
+use botstore::schema::{self, Plan};
+use clap::Args;
+use serde_json::json;
+
+/// Applies the schema steps that a file does not have
+///
+/// Those of botstore's own tables; those of a bot's tables are applied when the bot opens the file.
+/// A backup is made before the first step.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    file: File,
+    /// Only tells what would be done
+    #[arg(long)]
+    plan: bool,
+    /// The last step to apply [default: all]
+    #[arg(long, value_name = "STEP")]
+    to: Option<u32>,
+}
+
+/// Takes schema steps back
+///
+/// Newest first, down to a step that stays. Tables that a step made go with what is in them; a
+/// backup is made before.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    file: File,
+    /// The last step that stays; 0 for none
+    #[arg(long, value_name = "STEP")]
+    to: u32,
+    /// Whose steps
+    #[arg(long, value_name = "NAME", default_value = OURS)]
+    schema: String,
+}
+
+/// The schema of this crate's tables.
+const OURS: &str = "botstore";
+
+impl Migrate {
+    pub(crate) fn run(&self) -> Outcome {
+        existing(&self.file.path)?;
+        if self.plan {
+            let mut plan = schema::plan(self.file.config())?;
+            plan.steps
+                .retain(|step| self.to.is_none_or(|to| step.step <= to));
+            let json = json!({ "steps": plan.steps });
+            return Ok(Answer::fine(format!("{plan}\n"), json));
+        }
+        told(&self.file, "applied", |config| match self.to {
+            Some(to) => schema::apply_to(config, OURS, to),
+            None => schema::apply(config),
+        })
+    }
+}
+
+impl Rollback {
+    pub(crate) fn run(&self) -> Outcome {
+        told(&self.file, "taken back", |config| {
+            schema::rollback(config, &self.schema, self.to)
+        })
+    }
+}
+
+/// Does it, and tells of each step and of the backup that was made before.
+fn told(file: &File, done: &str, work: impl FnOnce(botstore::Config) -> Result<Plan>) -> Outcome {
+    let before = newest(file)?;
+    let plan = work(file.config())?;
+    let backup = newest(file)?.filter(|newest| before.as_ref() != Some(newest));
+    let mut facts = Facts::default();
+    if let Some(backup) = &backup {
+        facts.add("backup", backup.path.display());
+    }
+    for step in &plan.steps {
+        let name = format_args!("{} {:04} {}", step.schema, step.step, step.name).to_string();
+        facts.add(done, name);
+    }
+    if plan.steps.is_empty() {
+        facts.add(done, "nothing to do");
+    }
+    let json = json!({
+        "steps": plan.steps,
+        "backup": backup.as_ref().map(backups::json_of),
+    });
+    Ok(Answer::fine(facts.into_text(), json))
+}
+
+/// The newest backup from before an upgrade.
+fn newest(file: &File) -> Result<Option<Backup>> {
+    let mut backups = backup::list(file.folder()?)?.backups.into_iter();
+    Ok(backups.rfind(|backup| backup.manifest.reason == Reason::BeforeUpgrade))
+}

@@ -1,0 +1,275 @@
+//! A look at the whole file: is it damaged, and do its counters agree with its rows?
+//!
+//! Damage is what SQLite finds: restore a backup. A counter that differs from the sum of what it
+//! counts is none; statistics here are sums, and no counter goes into them. A file that was taken
+//! over from the Python bot has such counters, since that bot lost updates, and so has one of a bot
+//! that keeps its sessions' totals itself with [`SaveSession`](super::sessions::SaveSession).
+
+use super::columns::{amount, count};
+use crate::error::{ErrorKind, Result};
+use crate::operation::{Lane, Query, ReadTx};
+use actix::Message;
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+/// How many findings of each kind are told one by one.
+pub const MAX_FINDINGS: usize = 100;
+
+/// Sums of the same costs in another order differ by less, in US dollars.
+const COST_TOLERANCE: f64 = 1e-6;
+
+/// Checks the whole file, its indexes and references, and compares its counters with its rows. Reads
+/// everything, so give it a long
+/// [`analytics_deadline`](crate::Config::analytics_deadline), or ask it with
+/// [`snapshot`](crate::snapshot), which has none.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::checkup::CheckFile;
+///
+/// let report = store.read(CheckFile).await?;
+/// assert!(!report.is_damaged() && !report.differs());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<CheckReport>")]
+pub struct CheckFile;
+
+/// The answer to [`CheckFile`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// What SQLite's integrity check says. With damage, nothing else is looked at.
+    pub damage: Findings<String>,
+    /// Rows that refer to one that is not there. No store makes any; the Python bot could.
+    pub orphans: Findings<Orphan>,
+    /// Counters that differ from the sum of what they count.
+    pub differences: Findings<Difference>,
+}
+
+impl CheckReport {
+    /// Whether the file is damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.damage.total > 0
+    }
+
+    /// Whether something in it does not agree, without being damaged.
+    pub fn differs(&self) -> bool {
+        self.orphans.total > 0 || self.differences.total > 0
+    }
+}
+
+/// How many there are, and the first of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Findings<T> {
+    /// All; of damage, at most [`MAX_FINDINGS`], where SQLite gives up.
+    pub total: u64,
+    /// The first [`MAX_FINDINGS`].
+    pub first: Vec<T>,
+}
+
+impl<T> Default for Findings<T> {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            first: Vec::new(),
+        }
+    }
+}
+
+impl<T> Findings<T> {
+    fn add(&mut self, finding: T) {
+        self.total += 1;
+        if self.first.len() < MAX_FINDINGS {
+            self.first.push(finding);
+        }
+    }
+}
+
+/// A row that refers to one that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphan {
+    /// The table that it is in.
+    pub table: String,
+    /// Its rowid; `None` in a table without.
+    pub rowid: Option<i64>,
+    /// The table that it refers to.
+    pub parent: String,
+}
+
+/// A counter that differs from the sum of what it counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The table and column of the counter, such as `users.total_cost`.
+    pub counter: String,
+    /// Whose it is: the user's or session's id, and the day.
+    pub of: String,
+    /// What it says.
+    pub stored: f64,
+    /// What the rows come to.
+    pub counted: f64,
+}
+
+impl Query for CheckFile {
+    const LANE: Lane = Lane::Analytics;
+    type Output = CheckReport;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<CheckReport> {
+        let damage = damage(tx)?;
+        if damage.total > 0 {
+            return Ok(CheckReport {
+                damage,
+                ..CheckReport::default()
+            });
+        }
+        let mut differences = Findings::default();
+        users(tx, &mut differences)?;
+        sessions(tx, &mut differences)?;
+        Ok(CheckReport {
+            damage,
+            orphans: orphans(tx)?,
+            differences,
+        })
+    }
+}
+
+fn damage(tx: &ReadTx<'_>) -> Result<Findings<String>> {
+    let mut damage = Findings::default();
+    let checked = tx.all("PRAGMA integrity_check(100)", [], |row| {
+        let line: String = row.get(0)?;
+        if line != "ok" {
+            damage.add(line);
+        }
+        Ok(())
+    });
+    match checked {
+        // So damaged that the check itself does not get through.
+        Err(error) if error.kind() == ErrorKind::Corrupt => damage.add(error.to_string()),
+        checked => drop(checked?),
+    }
+    Ok(damage)
+}
+
+fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {
+    let mut orphans = Findings::default();
+    tx.all("PRAGMA foreign_key_check", [], |row| {
+        orphans.add(Orphan {
+            table: row.get(0)?,
+            rowid: row.get(1)?,
+            parent: row.get(2)?,
+        });
+        Ok(())
+    })?;
+    Ok(orphans)
+}
+
+/// What messages come to.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    messages: u64,
+    cost: f64,
+}
+
+impl Sums {
+    fn read(row: &Row<'_>, column: usize) -> Result<Self> {
+        Ok(Self {
+            messages: count(row, column)?,
+            cost: amount(row, column + 1)?,
+        })
+    }
+}
+
+impl Findings<Difference> {
+    /// As numbers with a point, for one list of all differences.
+    fn compare_counts(&mut self, counter: &str, of: &str, stored: u64, counted: u64) {
+        if stored != counted {
+            self.differ(counter, of, stored as f64, counted as f64);
+        }
+    }
+
+    fn compare_costs(&mut self, counter: &str, of: &str, stored: f64, counted: f64) {
+        if (stored - counted).abs() > COST_TOLERANCE * counted.abs().max(1.0) {
+            self.differ(counter, of, stored, counted);
+        }
+    }
+
+    fn differ(&mut self, counter: &str, of: &str, stored: f64, counted: f64) {
+        self.add(Difference {
+            counter: counter.to_owned(),
+            of: of.to_owned(),
+            stored,
+            counted,
+        });
+    }
+}
+
+/// Users and their days, one user at a time, so that a long history takes little memory.
+fn users(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
+    let sql = "SELECT user_id, message_count, total_cost, session_count,
+                      (SELECT count(*) FROM sessions s WHERE s.user_id = u.user_id)
+               FROM users u ORDER BY user_id";
+    tx.all(sql, [], |row| {
+        let user_id: i64 = row.get(0)?;
+        let (stored, counted) = (Sums::read(row, 1)?, days(tx, user_id, found)?);
+        let (has, sessions) = (count(row, 3)?, count(row, 4)?);
+        let of = user_id.to_string();
+        found.compare_counts(
+            "users.message_count",
+            &of,
+            stored.messages,
+            counted.messages,
+        );
+        found.compare_costs("users.total_cost", &of, stored.cost, counted.cost);
+        found.compare_counts("users.session_count", &of, has, sessions);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// A user's days; gives the sum over them. A day may say more than its messages come to, since
+/// [`AddCost`](super::costs::AddCost) is for what is no message; never less.
+fn days(tx: &ReadTx<'_>, user_id: i64, found: &mut Findings<Difference>) -> Result<Sums> {
+    let sql = "SELECT m.day, m.messages, m.cost, c.request_count, c.daily_cost
+               FROM (SELECT coalesce(substr(timestamp, 1, 10), '') AS day,
+                            count(*) AS messages, sum(cost) AS cost
+                     FROM messages WHERE user_id = ?1 GROUP BY day) m
+               LEFT JOIN cost_tracking c ON c.user_id = ?1 AND c.date = m.day";
+    let mut total = Sums::default();
+    tx.all(sql, [user_id], |row| {
+        let day: String = row.get(0)?;
+        let (counted, stored) = (Sums::read(row, 1)?, Sums::read(row, 3)?);
+        let of = format!("{user_id} on {day}");
+        if stored.messages < counted.messages {
+            let counter = "cost_tracking.request_count";
+            found.compare_counts(counter, &of, stored.messages, counted.messages);
+        }
+        if stored.cost < counted.cost {
+            let counter = "cost_tracking.daily_cost";
+            found.compare_costs(counter, &of, stored.cost, counted.cost);
+        }
+        total.messages += counted.messages;
+        total.cost += counted.cost;
+        Ok(())
+    })?;
+    Ok(total)
+}
+
+fn sessions(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
+    let sql = "SELECT session_id, message_count, total_cost FROM sessions ORDER BY rowid";
+    tx.all(sql, [], |row| {
+        let of: String = row.get(0)?;
+        let stored = Sums::read(row, 1)?;
+        let sums = "SELECT count(*), sum(cost) FROM messages WHERE session_id = ?1";
+        let counted = tx.one(sums, [&of], |row| Sums::read(row, 0))?;
+        found.compare_counts(
+            "sessions.message_count",
+            &of,
+            stored.messages,
+            counted.messages,
+        );
+        found.compare_costs("sessions.total_cost", &of, stored.cost, counted.cost);
+        Ok(())
+    })?;
+    Ok(())
+}

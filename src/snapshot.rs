@@ -1,0 +1,60 @@
+//! Questions to a file, without a store.
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::ReadTx;
+use crate::schema;
+use crate::sqlite::{self, Guard, for_queries};
+
+/// Asks a file questions without opening a store: all of them of one snapshot, which lasts until
+/// `read` returns. Nothing is written, migrated or swept, no schedule runs, and nobody is kept from
+/// opening the file.
+///
+/// For tools. A store that has the file open, in whatever process, goes on beside it; but its log
+/// cannot be emptied before the snapshot ends. There is no deadline, and it blocks.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
+/// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate; those with which
+/// [`schema::plan`] refuses a file, and those of the queries.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::{Store, analytics, users};
+///
+/// let store = Store::open(&path).await?; // elsewhere, in a bot that goes on
+/// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
+///
+/// let (stats, ada) = botstore::snapshot(&path, |tx| {
+///     Ok((tx.ask(&analytics::SystemStats)?, tx.ask(&users::GetUser { user_id: 42 })?))
+/// })?;
+/// assert!(ada.is_some() && stats.total_messages == 0);
+/// # store.close().await
+/// # }
+/// ```
+pub fn snapshot<T>(
+    config: impl Into<Config>,
+    read: impl FnOnce(&ReadTx<'_>) -> Result<T>,
+) -> Result<T> {
+    let config = config.into();
+    config.check()?;
+    sqlite::refuse_unsettled(&config.path)?;
+    let path = sqlite::existing(&config.path)?;
+    let missing = schema::plan(config.clone())?.steps.len();
+    if missing > 0 {
+        return Err(Error::new(
+            ErrorKind::OlderSchema,
+            format!("{} has {missing} steps to go", path.display()),
+        ));
+    }
+    let mut conn = sqlite::open_snapshot(&path, &config)?;
+    let guard = Guard::install(&mut conn, for_queries)?;
+    conn.execute_batch("BEGIN")?;
+    let tx = ReadTx::new(&conn, config.clock.now());
+    guard
+        .during(|| read(&tx))
+        .map_err(|e| sqlite::name_file(e, &path))
+}

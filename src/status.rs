@@ -1,0 +1,121 @@
+//! What can be told of a file from outside, whoever has it open.
+
+use crate::backup::{self, Backup, DrillReport, Original};
+use crate::config::Config;
+use crate::error::{ErrorKind, Result};
+use crate::files;
+use crate::health::SchemaStep;
+use crate::schema::{self, Plan};
+use crate::sqlite::{self, FileLock, beside};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Who has a file open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenIn {
+    /// No store.
+    Nothing,
+    /// The store in this process.
+    Process(u32),
+    /// A store that has not said where it is.
+    Unknown,
+}
+
+/// The state of a file: what [`Health`](crate::Health) is of an open store, as far as it can be told
+/// from outside.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FileStatus {
+    /// The file, without links and dots in its path.
+    pub path: PathBuf,
+    /// Who has it open.
+    pub open_in: OpenIn,
+    /// Its size, in bytes.
+    pub file_bytes: u64,
+    /// The size of the write-ahead log beside it, in bytes.
+    pub wal_bytes: u64,
+    /// How much room is left on the disk that it is on, in bytes; `None` if it does not say.
+    pub free_bytes: Option<u64>,
+    /// What opening it would apply, or why opening would refuse it.
+    pub plan: Result<Plan>,
+    /// The store's random number; `None` for a file from before it had one.
+    pub store_id: Option<String>,
+    /// The last applied step of each schema.
+    pub schemas: Vec<SchemaStep>,
+    /// How many rows each table has.
+    pub rows: BTreeMap<String, u64>,
+    /// The folder of its backups.
+    pub backups: PathBuf,
+    /// The newest of its backups that can be used.
+    pub last_backup: Option<Backup>,
+    /// The last drill that went well.
+    pub last_drill: Option<DrillReport>,
+}
+
+/// Tells of a file what can be told without opening a store, also while one has it open. Changes
+/// nothing. Counts the rows of each table.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
+/// [`ForeignFile`](ErrorKind::ForeignFile) and [`Corrupt`](ErrorKind::Corrupt) for one that cannot be
+/// read as a database; [`Io`](ErrorKind::Io).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::{OpenIn, Store};
+///
+/// let store = Store::open(&path).await?;
+/// let status = botstore::status(&path)?;
+/// assert_eq!(status.open_in, OpenIn::Process(std::process::id()));
+/// assert!(status.plan?.steps.is_empty());
+/// # store.close().await
+/// # }
+/// ```
+pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
+    let config = config.into();
+    config.check()?;
+    sqlite::refuse_unsettled(&config.path)?;
+    let path = sqlite::existing(&config.path)?;
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    let plan = match schema::plan(config.clone()) {
+        // Of a database that opening refuses there is still something to tell.
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
+        plan => plan,
+    };
+    let conn = match plan {
+        Ok(_) => sqlite::open_snapshot(&path, &config)?,
+        Err(_) => sqlite::open_to_look(&path, &config)?,
+    };
+    let snapshot = conn.unchecked_transaction()?;
+    let Original {
+        store_id,
+        schemas,
+        mut rows,
+    } = Original::read(&snapshot).map_err(|e| sqlite::name_file(e, &path))?;
+    rows.retain(|table, _| !table.starts_with("sqlite_"));
+    let backups = config.backups.folder_of(&path);
+    // One made before the file had a number was made by its first upgrade.
+    let last_backup = backup::list(&backups)?
+        .backups
+        .into_iter()
+        .rfind(|backup| backup.manifest.store_id.is_none() || backup.manifest.store_id == store_id);
+    Ok(FileStatus {
+        open_in: FileLock::look(&path)?,
+        file_bytes: size(&path),
+        wal_bytes: size(&beside(&path, "-wal")),
+        free_bytes: path.parent().and_then(|f| files::free_bytes(f).ok()),
+        plan,
+        store_id,
+        schemas,
+        rows,
+        last_backup,
+        last_drill: backup::last_drill(&path, &config),
+        backups,
+        path,
+    })
+}

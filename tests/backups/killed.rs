@@ -1,0 +1,347 @@
+//! Processes that are killed while they make or restore a backup.
+
+use crate::children::{Victim, again, place, rounds, works};
+use crate::support::*;
+use botstore::backup::{self, Backup, Existing, Pace, Reading, Stage, TakeBackup};
+use botstore::{ErrorKind, Store};
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// So many delays after which to kill: spread over this time, a random one in each part of it.
+fn delays(over: Duration, count: u32) -> impl Iterator<Item = Duration> {
+    let mut random = fastrand::Rng::new();
+    (0..count).map(move |round| over.mul_f64((f64::from(round) + random.f64()) / f64::from(count)))
+}
+
+#[tokio::test]
+#[ignore = "the child process of the next test"]
+async fn child_that_backs_up() {
+    let Some(path) = place() else { return };
+    let store = Store::open(&path).await.unwrap();
+    let writer = store.clone();
+    tokio::spawn(async move {
+        for number in 0.. {
+            writer.write(interaction(number)).await.unwrap();
+        }
+    });
+    println!("begun");
+    store
+        .back_up(TakeBackup::default().pace(Pace::Fast))
+        .await
+        .unwrap();
+    println!("done");
+    std::process::exit(0);
+}
+
+#[tokio::test]
+async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one_clears() {
+    let store = filled(200, |config| config).await;
+    let (_folder, path) = store.into_file().await.unwrap();
+    let backups = PathBuf::from(format!("{}.backups", path.display()));
+    let start = || {
+        let mut victim = Victim::start(again(&[], "killed::child_that_backs_up", &path));
+        assert!(victim.says("begun"));
+        victim
+    };
+    let whole = start().measure("done");
+    let mut verified = BTreeSet::new();
+    let mut killed = 0;
+    for delay in delays(whole, rounds()) {
+        killed += u32::from(start().killed_after(delay, "done"));
+        let listing = backup::list(&backups).unwrap();
+        assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
+        let mut listed = BTreeSet::new();
+        for backup in &listing.backups {
+            listed.insert(backup.manifest.name.clone());
+            if verified.insert(backup.manifest.name.clone()) {
+                verify(backup).unwrap();
+            }
+        }
+        for name in names(&backups) {
+            let finished = listed.contains(&name);
+            assert!(finished || name.ends_with(".partial"), "{delay:?}: {name}");
+        }
+        let next = backup::take(&path, TakeBackup::default()).unwrap();
+        listed.insert(next.manifest.name);
+        assert_eq!(names(&backups), Vec::from_iter(listed), "{delay:?}");
+    }
+    assert!(killed > 0, "all were done before they were killed");
+}
+
+/// What is restored, and a file that a killed writer left: the last of what it holds is in its log.
+struct Scene {
+    _store: TempDir,
+    backup: Backup,
+    new: Tables,
+    /// The file as the backup gives it.
+    whole: PathBuf,
+    left: PathBuf,
+    old: Tables,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let store = filled(30, |config| config).await;
+        let backup = back_up(&store).await;
+        let whole = restored(&backup);
+        // Another history of another length.
+        let other = filled(60, |config| config).await;
+        let left = store.folder().join("left");
+        fs::create_dir(&left).unwrap();
+        for suffix in ["", "-wal"] {
+            let from = format!("{}{suffix}", other.path().display());
+            fs::copy(from, left.join(format!("bot.db{suffix}"))).unwrap();
+        }
+        let looked_at = left.join("looked-at");
+        fs::create_dir(&looked_at).unwrap();
+        let old = dump(&put(&left, &looked_at));
+        assert_eq!(old["messages"].len(), 60);
+        assert!(
+            fs::metadata(left.join("bot.db")).unwrap().len() < 100_000,
+            "it is all in the log"
+        );
+        let (folder, _) = store.into_file().await.unwrap();
+        Self {
+            _store: folder,
+            new: dump(&whole),
+            backup,
+            whole,
+            left,
+            old,
+        }
+    }
+
+    /// A folder with the old file and its log.
+    fn left(&self) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = put(&self.left, folder.path());
+        (folder, path)
+    }
+
+    fn restore(&self, path: &Path) -> backup::Restored {
+        let reading = Reading::default();
+        backup::restore(path, &self.backup.path, Existing::MoveAside, reading).unwrap()
+    }
+
+    /// Opens what a restore left behind, whatever it is, and says whether it is the backup's.
+    async fn opens(&self, path: &Path) -> bool {
+        let store = Store::open(path).await.unwrap();
+        store.close().await.unwrap();
+        let found = dump(path);
+        let aside = aside(path);
+        let is_new = found == self.new;
+        match is_new {
+            true => assert_eq!(dump(&aside[0].join("bot.db")), self.old),
+            false => assert_eq!(found, self.old, "neither the one nor the other"),
+        }
+        assert_eq!(aside.len(), usize::from(is_new));
+        is_tidy(path);
+        is_new
+    }
+}
+
+fn put(from: &Path, to: &Path) -> PathBuf {
+    for name in ["bot.db", "bot.db-wal"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    to.join("bot.db")
+}
+
+/// The folders for what was replaced.
+fn aside(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap();
+    let aside = |name: &String| name.contains(".replaced");
+    let names = names(folder).into_iter().filter(aside);
+    names.map(|name| folder.join(name)).collect()
+}
+
+fn is_tidy(path: &Path) {
+    let left = names(path.parent().unwrap());
+    assert!(
+        !left.iter().any(|name| name.contains("restoring")),
+        "{left:?}"
+    );
+}
+
+#[test]
+#[ignore = "the child process of the next tests"]
+fn child_that_restores() {
+    let Some(path) = place() else { return };
+    let backup = std::env::var_os("BOTSTORE_TEST_BACKUP").unwrap();
+    println!("begun");
+    let reading = Reading::default().on_progress(|p| {
+        if p.stage == Stage::Check && p.done == p.total {
+            println!("checked");
+        }
+        ControlFlow::Continue(())
+    });
+    backup::restore(path, backup, Existing::MoveAside, reading).unwrap();
+    println!("done");
+}
+
+fn restoring(before: &[&str], scene: &Scene, path: &Path) -> Victim {
+    let mut child = again(before, "killed::child_that_restores", path);
+    child.env("BOTSTORE_TEST_BACKUP", &scene.backup.path);
+    Victim::start(child)
+}
+
+#[tokio::test]
+async fn a_process_killed_in_a_restore_leaves_the_old_file_or_the_new_one() {
+    let scene = Scene::set().await;
+    // The whole of it, and once more the short end where files change places.
+    for since in ["begun", "checked"] {
+        let start = |path: &Path| {
+            let mut victim = restoring(&[], &scene, path);
+            assert!(victim.says(since));
+            victim
+        };
+        let (_folder, path) = scene.left();
+        let whole = start(&path).measure("done");
+        for delay in delays(whole, rounds().div_ceil(2)) {
+            let (_folder, path) = scene.left();
+            start(&path).killed_after(delay, "done");
+            let is_new = scene.opens(&path).await;
+            let again = scene.restore(&path);
+            assert_eq!(dump(&path), scene.new, "{since} {delay:?}");
+            let replaced = if is_new { &scene.new } else { &scene.old };
+            assert_eq!(&dump(&again.replaced.unwrap().join("bot.db")), replaced);
+            is_tidy(&path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_last_thing_was_that_a_restore_did_the_file_is_whole() {
+    if !works(&["strace", "-qq", "-o", "/dev/null", "true"]) {
+        eprintln!("skipped: there is no strace to kill a process in the middle of a restore with");
+        return;
+    }
+    let scene = Scene::set().await;
+    let (mut old, mut new) = (0, 0);
+    for call in ["/^write$", "/^fsync", "/^rename", "/^mkdir", "/^unlink"] {
+        for times in 1.. {
+            let (_folder, path) = scene.left();
+            let trace = format!("trace={call}");
+            let kill = format!("inject={call}:signal=KILL:when={times}");
+            let strace = ["strace", "-f", "-qq", "-o", "/dev/null"];
+            let before = [&strace[..], &["-e", &trace, "-e", &kill]].concat();
+            if restoring(&before, &scene, &path).ends_well() {
+                break;
+            }
+            match scene.opens(&path).await {
+                true => new += 1,
+                false => old += 1,
+            }
+        }
+    }
+    assert!(old >= 5 && new >= 10, "{old} {new}");
+}
+
+/// The states in which a restore can be cut short: what is at the path, in the folder for the old
+/// file, and beside; and whether it is finished or cleared away.
+#[tokio::test]
+async fn every_state_of_a_restore_is_finished_or_cleared_away_by_whoever_comes_next() {
+    let scene = Scene::set().await;
+    let suffix = ".replaced-20260102T030405Z";
+    let states = [
+        // The note, whether the new file is beside, what was moved, whether it is moved in.
+        ("ready", Some(suffix), true, &[][..], false),
+        ("half", Some(suffix), true, &["bot.db"], false),
+        ("the log first", Some(suffix), true, &["bot.db-wal"], false),
+        (
+            "empty",
+            Some(suffix),
+            true,
+            &["bot.db", "bot.db-wal"],
+            false,
+        ),
+        ("in", Some(suffix), false, &["bot.db", "bot.db-wal"], true),
+        ("a lost note", Some(""), true, &[], false),
+        (
+            "a garbled note",
+            Some("\u{1}/../.."),
+            true,
+            &["bot.db"],
+            false,
+        ),
+        ("given up", Some(suffix), false, &[], false),
+        ("no note", None, true, &[], false),
+        ("nothing", None, false, &[], false),
+    ];
+    for (state, note, beside, moved, moved_in) in states {
+        for next in 0..4 {
+            let (_folder, path) = scene.left();
+            let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+            let folder = match note {
+                Some(note) if note.starts_with(".replaced") => named(note),
+                _ => named(".replaced"),
+            };
+            if !moved.is_empty() {
+                fs::create_dir(&folder).unwrap();
+            }
+            for name in moved {
+                fs::rename(path.with_file_name(name), folder.join(name)).unwrap();
+            }
+            match note {
+                Some(note) => fs::write(named(".restoring"), note).unwrap(),
+                None => fs::write(named(".restoring.partial"), ".repl").unwrap(),
+            }
+            if moved_in {
+                fs::copy(&scene.whole, &path).unwrap();
+            }
+            if beside {
+                fs::copy(&scene.whole, named(".restoring.db")).unwrap();
+            }
+            let is_new = moved_in || note.is_some() && beside;
+            match next {
+                0 => assert_eq!(scene.opens(&path).await, is_new, "{state}"),
+                1 => {
+                    let again = scene.restore(&path).replaced.unwrap();
+                    let replaced = if is_new { &scene.new } else { &scene.old };
+                    assert_eq!(&dump(&again.join("bot.db")), replaced, "{state}");
+                    assert_eq!(dump(&path), scene.new, "{state}");
+                }
+                2 => {
+                    let backup = backup::take(&path, TakeBackup::default()).unwrap();
+                    let taken = dump(&restored(&backup));
+                    let expected = if is_new { &scene.new } else { &scene.old };
+                    assert_eq!(&taken, expected, "{state}");
+                }
+                _ => drop(botstore::schema::apply(&path).unwrap()),
+            }
+            is_tidy(&path);
+            let found = aside(&path);
+            let old = found
+                .iter()
+                .filter(|aside| dump(&aside.join("bot.db")) == scene.old);
+            assert_eq!(
+                old.count(),
+                usize::from(is_new || next == 1),
+                "{state} {next}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restore_to_where_nothing_was_is_finished_too() {
+    let scene = Scene::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    fs::write(folder.path().join("bot.db.restoring"), ".replaced-1").unwrap();
+    fs::copy(&scene.whole, folder.path().join("bot.db.restoring.db")).unwrap();
+    let refused = backup::restore(
+        &path,
+        &scene.backup.path,
+        Existing::Refuse,
+        Reading::default(),
+    );
+    assert_eq!(kind(refused), ErrorKind::Conflict, "it is finished first");
+    assert_eq!(dump(&path), scene.new);
+    assert!(aside(&path).is_empty());
+    is_tidy(&path);
+}

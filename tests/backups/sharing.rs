@@ -1,0 +1,68 @@
+//! Two programs, each with a file of its own, that back up to one folder.
+
+use crate::children::{Victim, again, place};
+use crate::support::*;
+use botstore::backup::{self, Backups, Pace, TakeBackup};
+use botstore::{Config, ErrorKind, Store};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const EACH: usize = 6;
+
+/// Makes so many backups, however often it is told that it is not its turn; gives how often.
+async fn insist(store: &Store) -> u32 {
+    let started = Instant::now();
+    let (mut made, mut refused) = (0, 0);
+    while made < EACH {
+        let request = TakeBackup::default().pace(Pace::Fast);
+        match store.back_up(request).await {
+            Ok(_) => made += 1,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+                assert!(error.is_transient());
+                assert!(error.to_string().contains("another program"), "{error}");
+                refused += 1;
+            }
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "starved");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    refused
+}
+
+fn shared(folder: &Path) -> Backups {
+    Backups::default().folder(folder.join("backups"))
+}
+
+#[tokio::test]
+#[ignore = "the child process of the next test"]
+async fn child_that_backs_up_to_a_shared_folder() {
+    let Some(folder) = place() else { return };
+    let config = Config::new(folder.join("its.db")).backups(shared(&folder));
+    let store = Store::open(config).await.unwrap();
+    sign_up(&store).await;
+    println!("begun");
+    insist(&store).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_programs_that_share_a_folder_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(20, |config| config.backups(shared(folder.path()))).await;
+    let test = "sharing::child_that_backs_up_to_a_shared_folder";
+    let mut child = Victim::start(again(&[], test, folder.path()));
+    assert!(child.says("begun"));
+    insist(&store).await;
+    assert!(child.ends_well());
+    let listing = backup::list(folder.path().join("backups")).unwrap();
+    assert!(listing.unusable.is_empty());
+    assert_eq!(names(&folder.path().join("backups")).len(), 2 * EACH);
+    let of =
+        |backup: &&backup::Backup| backup.manifest.store_id == listing.backups[0].manifest.store_id;
+    assert_eq!(listing.backups.iter().filter(of).count(), EACH);
+    for backup in &listing.backups {
+        verify(backup).unwrap();
+    }
+    store.close().await.unwrap();
+}

@@ -1,0 +1,91 @@
+//! `migrate` and `rollback` do what they said, after a backup.
+
+use crate::support::{Place, on, text};
+use serde_json::json;
+use std::path::Path;
+
+fn step(file: &Path) -> u64 {
+    let status = on("status", file, &["--json"]).came_to(0).json();
+    let schemas = status["schemas"].as_array().unwrap().clone();
+    schemas.first().map_or(0, |at| at["step"].as_u64().unwrap())
+}
+
+#[test]
+fn a_plan_tells_the_steps_and_changes_nothing() {
+    let place = Place::legacy();
+    let before = place.picture();
+    let plan = on("migrate", &place.file, &["--plan"]).came_to(0);
+    assert!(plan.out.starts_with("botstore 0001 seed\n"), "{}", plan.out);
+    let plan = on("migrate", &place.file, &["--plan", "--to", "2", "--json"]).came_to(0);
+    assert_eq!(plan.json()["steps"].as_array().unwrap().len(), 2);
+    assert!(place.picture() == before);
+}
+
+#[test]
+fn a_file_is_migrated_after_a_backup_and_then_has_nothing_to_do() {
+    let place = Place::legacy();
+    let done = on("migrate", &place.file, &["--json"]).came_to(0).json();
+    assert_eq!(done["steps"].as_array().unwrap().len(), 6);
+    let backup = done["backup"]["path"].as_str().unwrap();
+    on("verify", Path::new(backup), &[]).came_to(0);
+    let again = on("migrate", &place.file, &[]).came_to(0);
+    assert_eq!(again.out, "applied       nothing to do\n");
+    on("dashboard", &place.file, &[]).came_to(0);
+    // Whose counters nobody has put right.
+    let code = on("check", &place.file, &[]).code;
+    assert!(code == 0 || code == 4, "{code}");
+}
+
+#[test]
+fn a_file_is_migrated_to_a_step_and_taken_back_to_one() {
+    let place = Place::legacy();
+    let folder = place.path("kept");
+    let kept = ["--backups", text(&folder)];
+    let to = |step| [&["--to", step][..], &kept].concat();
+    on("migrate", &place.file, &to("4")).came_to(0);
+    assert_eq!(step(&place.file), 4);
+    on("migrate", &place.file, &to("4")).came_to(0);
+    on("migrate", &place.file, &to("2")).came_to(2);
+    on("migrate", &place.file, &to("7")).came_to(2);
+    assert_eq!(step(&place.file), 4);
+
+    let back = on(
+        "rollback",
+        &place.file,
+        &[&to("3")[..], &["--json"]].concat(),
+    );
+    let back = back.came_to(0).json();
+    assert_eq!(back["steps"][0]["name"], "store_tables");
+    assert!(
+        back["backup"]["path"]
+            .as_str()
+            .unwrap()
+            .starts_with(text(&folder))
+    );
+    assert_eq!(step(&place.file), 3);
+    let none = on("rollback", &place.file, &to("3")).came_to(0);
+    assert!(none.out.contains("nothing to do"), "{}", none.out);
+    let more = [&to("0")[..], &["--schema", "pets"]].concat();
+    on("rollback", &place.file, &more).came_to(1);
+    let done = on("migrate", &place.file, &["--json"]).came_to(0).json();
+    assert_eq!(done["steps"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_refused_and_told_of() {
+    let place = Place::filled(1);
+    place.alter(
+        "INSERT INTO botstore_ledger SELECT schema, 7, 'later', up_sql, down_sql, checksum,
+             applied_at FROM botstore_ledger WHERE step = 6",
+    );
+    let status = on("status", &place.file, &["--json"]).came_to(1).json();
+    assert_eq!(status["refused"]["kind"], "newer schema");
+    assert_eq!(
+        status["schemas"],
+        json!([{ "schema": "botstore", "step": 7 }])
+    );
+    for command in ["check", "migrate", "backup"] {
+        let refused = on(command, &place.file, &[]).came_to(1);
+        assert!(refused.err.contains("the newer program"), "{}", refused.err);
+    }
+}

@@ -1,0 +1,169 @@
+//! A file in a folder, what is run on it, and what came of that.
+
+use botstore::Store;
+use botstore::interactions::SaveInteraction;
+use botstore::rusqlite::Connection;
+use botstore::sessions::CreateSession;
+use botstore::tokens::IssueToken;
+use botstore::tools::ToolCall;
+use botstore::users::EnsureUser;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// What a run of the program came to.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The one JSON document on stdout.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.err))
+    }
+
+    pub(crate) fn came_to(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        self
+    }
+}
+
+pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_botstore"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ran {
+    let output = command(arguments).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `botstore COMMAND FILE MORE…`
+pub(crate) fn on(command: &str, file: &Path, more: &[&str]) -> Ran {
+    let arguments = [command.as_ref(), file.as_os_str()];
+    run(arguments.into_iter().chain(more.iter().map(OsStr::new)))
+}
+
+/// A folder that goes with the test, and a file in it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) file: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bot.db");
+        Self { folder, file }
+    }
+
+    /// With the closed file of a bot.
+    pub(crate) fn filled(interactions: u64) -> Self {
+        let place = Self::new();
+        place.fill(interactions);
+        place
+    }
+
+    /// With a file that the Python bot left.
+    pub(crate) fn legacy() -> Self {
+        let place = Self::new();
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/legacy");
+        fs::copy(fixtures.join("v2era.db"), &place.file).unwrap();
+        place
+    }
+
+    #[tokio::main]
+    async fn fill(&self, interactions: u64) {
+        let store = self.open().await;
+        store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+        let session = CreateSession {
+            session_id: "s".into(),
+            user_id: 1,
+            project_path: "/srv".into(),
+        };
+        store.write(session).await.unwrap();
+        let token = IssueToken {
+            user_id: 1,
+            expires_in: None,
+        };
+        store.write(token).await.unwrap();
+        for number in 0..interactions {
+            store.write(interaction(number)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.file).await.unwrap()
+    }
+
+    /// Makes the file what a store would never make of it.
+    pub(crate) fn alter(&self, sql: &str) {
+        let conn = Connection::open(&self.file).unwrap();
+        conn.execute_batch(sql).unwrap();
+        conn.close().unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Every file in the folder and those below, with what is in it.
+    pub(crate) fn picture(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => files.push((path.clone(), fs::read(path).unwrap())),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Makes a backup and gives its folder.
+    pub(crate) fn back_up(&self, more: &[&str]) -> PathBuf {
+        let more: Vec<_> = more.iter().copied().chain(["--json"]).collect();
+        let made = on("backup", &self.file, &more).came_to(0).json();
+        made["path"].as_str().unwrap().into()
+    }
+}
+
+pub(crate) fn interaction(number: u64) -> SaveInteraction {
+    SaveInteraction {
+        user_id: 1,
+        session_id: "s".into(),
+        prompt: format!("prompt {number}"),
+        response: Some("word ".repeat(100)),
+        cost: 0.5,
+        tools: vec![ToolCall::new("Read")],
+        ..Default::default()
+    }
+}
+
+/// Overwrites bytes in the middle of a file.
+pub(crate) fn damage(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    let end = bytes.len().min(middle + 8192);
+    bytes[middle..end].fill(0xA5);
+    fs::write(file, bytes).unwrap();
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
