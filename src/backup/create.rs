@@ -26,6 +26,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Job<'a> {
     /// Outside a transaction, which it is given, and paced.
     pub(super) source: &'a Connection,
+    /// The file that it is open on.
+    pub(super) database: &'a Path,
     pub(super) settings: &'a Backups,
     pub(super) mode: Mode,
     pub(super) reason: Reason,
@@ -35,29 +37,43 @@ pub(super) struct Job<'a> {
 
 /// Makes a backup in the folder.
 pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Backup> {
-    check_room(path, job.source)?;
+    let mut recipients = job.settings.recipients.clone();
+    let look = keys::for_one_look(&mut recipients);
+    let encrypted = !recipients.is_empty();
+    let (pages, page_bytes) = size(job.source)?;
+    // The copy and its compressed form are there at a time, and nobody knows how well it will
+    // compress.
+    match encrypted {
+        false => check_room(path, 2 * pages * page_bytes)?,
+        true => {
+            check_room(path, pages * page_bytes)?;
+            check_room(folder_of(job.database), pages * page_bytes)?;
+        }
+    }
     let taken_at = job.clock.now();
     let partial = folder.begin(taken_at, job.reason)?;
-    let (copy, _) = partial.file("copy.db")?;
+    let unsealed = match encrypted {
+        false => None,
+        true => Some(Partial::unsealed(job.database)?),
+    };
+    let scratch = unsealed.as_ref().unwrap_or(&partial);
+    let (copy, _) = scratch.file("copy.db")?;
     let original = match job.mode {
         Mode::Pages => copy_pages(job, &copy)?,
         Mode::Compact => copy_compact(job, &copy)?,
     };
 
-    let mut recipients = job.settings.recipients.clone();
-    let look = keys::for_one_look(&mut recipients);
-    let encrypted = !recipients.is_empty();
     let (packed, file) = partial.file(artefact_name(encrypted))?;
     let level = job.settings.level;
     let (database, artefact) = artefact::pack(&copy, file, level, &recipients, job.pacer)?;
     // What is read back takes its room.
-    partial.remove_file(&copy)?;
+    scratch.remove_file(&copy)?;
 
     let lock = match encrypted {
         false => Lock::Clear,
         true => Lock::Age(&look),
     };
-    let (again, file) = partial.file("check.db")?;
+    let (again, file) = scratch.file("check.db")?;
     let garbled = "what was written reads back differently: the disk is not to be trusted";
     let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer);
     let read = read.map_err(|error| match error.kind() {
@@ -68,7 +84,7 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
         return Err(Error::new(ErrorKind::Corrupt, garbled));
     }
     let contents = look_into(&again, &original, database, job.pacer)?;
-    partial.remove_file(&again)?;
+    scratch.remove_file(&again)?;
 
     let header = Header {
         name: partial.name.clone(),
@@ -99,11 +115,8 @@ fn finish(folder: &Folder, partial: &Partial, manifest: Manifest) -> Result<Back
 }
 
 /// Refuses to begin what would fill the disk: most bots write on the same one, and theirs comes
-/// first. A copy and its compressed form are there at a time, and nobody knows how well it will
-/// compress.
-fn check_room(folder: &Path, source: &Connection) -> Result<()> {
-    let (pages, page_bytes) = size(source)?;
-    let needed = pages * page_bytes * 2;
+/// first.
+fn check_room(folder: &Path, needed: u64) -> Result<()> {
     let free = files::free_bytes(folder)?;
     if free < needed {
         return Err(Error::new(
@@ -117,6 +130,13 @@ fn check_room(folder: &Path, source: &Connection) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn folder_of(database: &Path) -> &Path {
+    match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 fn size(conn: &Connection) -> Result<(u64, u64)> {

@@ -1,6 +1,6 @@
 //! Tries the newest backup out, so that a restore is no surprise.
 
-use super::folder::{Folder, list};
+use super::folder::{Folder, Partial, list};
 use super::settings::Backups;
 use super::verify::{Reading, read_back};
 use crate::config::{BeforeUpgrade, Config};
@@ -33,6 +33,7 @@ pub struct DrillReport {
 pub(super) fn drill(
     folder: &Folder,
     path: &Path,
+    database: &Path,
     settings: &Backups,
     config: &Config,
     store: Option<&str>,
@@ -44,7 +45,10 @@ pub(super) fn drill(
         .into_iter()
         .rfind(|backup| backup.manifest.store_id.as_deref() == store)
         .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
-    let place = folder.begin_drill()?;
+    let place = match newest.manifest.is_encrypted() {
+        false => folder.begin_drill()?,
+        true => Partial::unsealed(database)?,
+    };
     let file = place.path().join("restored.db");
     let reading = Reading::default().identities(&settings.identities);
     let backup = read_back(&newest.path, &file, reading, settings.pace, closing)?;

@@ -274,6 +274,26 @@ pub(super) struct Partial {
 }
 
 impl Partial {
+    /// A folder beside the database for what must not lie readable where encrypted backups go,
+    /// which may be somebody else's disk. Whoever makes a backup of a file is alone in doing so.
+    pub(super) fn unsealed(database: &Path) -> Result<Self> {
+        let name = ".unsealed.partial";
+        let path = sqlite::beside(database, name);
+        let left = fs::remove_dir_all(&path);
+        if let Err(e) = left.or_else(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(e),
+        }) {
+            return Err(Error::io(
+                format_args!("cannot clear {}", path.display()),
+                e,
+            ));
+        }
+        create_folder(&path)?;
+        let name = name.to_owned();
+        Ok(Self { name, path })
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -186,6 +186,7 @@ fn run(
     pacer.attach(conn)?;
     let job = Job {
         source: conn,
+        database: path,
         settings: &config.backups,
         mode,
         reason,
@@ -218,6 +219,7 @@ pub(crate) fn drill_of_open_store(
     let report = drill::drill(
         &folder,
         &at,
+        path,
         &config.backups,
         config,
         store.as_deref(),

@@ -297,14 +297,12 @@ async fn the_log_that_a_backup_held_up_is_short_again_afterwards() {
     }
     go_on.store(true, Ordering::Relaxed);
     backing_up.await.unwrap().unwrap();
-    let restarts = store.health().await.unwrap().writer.log_restarts;
     let mut written = 0;
     while store.health().await.unwrap().wal_bytes > ceiling {
         store.write(interaction(1)).await.unwrap();
         written += 1;
         assert!(written < 20_000, "the log stays over its ceiling");
     }
-    assert!(store.health().await.unwrap().writer.log_restarts > restarts);
     assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
     let page = PageRequest::first(1);
     let session_id = "s".to_owned();

@@ -58,6 +58,32 @@ async fn an_encrypted_backup_tells_nothing_of_what_is_in_it() {
 }
 
 #[tokio::test]
+async fn what_an_encrypted_backup_is_made_of_lies_beside_the_database_and_not_where_it_goes() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let ada = AgeIdentity::generate();
+    let settings = Backups::default()
+        .recipient(ada.recipient())
+        .identity(ada)
+        .folder(elsewhere.path());
+    let store = filled(3, |config| config.backups(settings)).await;
+    let at = elsewhere.path().to_owned();
+    let request = TakeBackup::default().on_progress(move |_| {
+        for partial in names(&at) {
+            for name in names(&at.join(&partial)) {
+                assert_eq!(name, "database.zst.age", "in {partial}");
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    store.back_up(request).await.unwrap();
+    store.drill().await.unwrap();
+    let left = names(store.folder());
+    let unsealed = left.iter().any(|name| name.contains("unsealed"));
+    assert!(!unsealed, "{left:?}");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_drill_of_encrypted_backups_needs_the_identity() {
     let ada = AgeIdentity::generate();
     let settings = Backups::default().recipient(ada.recipient());
