@@ -1,0 +1,211 @@
+//! A bot that is made up: three dozen users who talk to it now, and did so for the last 30 days.
+
+use actix::Message;
+use botstore::interactions::SaveInteraction;
+use botstore::sessions::{CreateSession, GetSession};
+use botstore::testing::FixedClock;
+use botstore::tools::ToolCall;
+use botstore::users::{EnsureUser, SetAllowed};
+use botstore::{Config, Durability, Mutation, Result, Store, WriteTx};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
+use std::path::Path;
+use std::time::Duration;
+
+/// Whose page it is: the first of the names.
+pub(crate) const ADMIN: i64 = 1;
+
+/// A name may hold anything, as the one that looks like HTML shows.
+const NAMES: [&str; 36] = [
+    "ada",
+    "grace",
+    "alan",
+    "edsger",
+    "barbara",
+    "donald",
+    "tony",
+    "margaret",
+    "dennis",
+    "ken",
+    "radia",
+    "linus",
+    "guido",
+    "<b>bobby</b>",
+    "niklaus",
+    "frances",
+    "john",
+    "leslie",
+    "robin",
+    "hedy",
+    "claude",
+    "katherine",
+    "vint",
+    "tim",
+    "李華",
+    "søren",
+    "zoë",
+    "josé",
+    "anna",
+    "ivan",
+    "mei",
+    "omar",
+    "priya",
+    "yuki",
+    "chidi",
+    "noor",
+];
+
+/// A tool, out of how many calls it is one, and how often it fails.
+const TOOLS: [(&str, u32, u32); 7] = [
+    ("Read", 2, 60),
+    ("Edit", 3, 25),
+    ("Bash", 3, 9),
+    ("Grep", 4, 80),
+    ("Write", 7, 40),
+    ("WebSearch", 9, 12),
+    ("Task", 16, 20),
+];
+
+const PROJECTS: [&str; 4] = ["/srv/api", "/srv/web", "/srv/infra", "/home/notes"];
+
+const TALK: [(&str, &str); 6] = [
+    ("Which tests fail?", "Only the one you wrote last."),
+    (
+        "Why is this slow?",
+        "It reads the whole table; an index on user_id helps.",
+    ),
+    (
+        "Rename this module.",
+        "Done: 14 files changed, and the tests pass.",
+    ),
+    (
+        "What does <Arc<T>> do?",
+        "It shares one T among threads and counts its owners.",
+    ),
+    (
+        "Write the release notes.",
+        "Here is a draft; the second point wants a number.",
+    ),
+    (
+        "Can we drop Python 3.8?",
+        "Yes: nobody has used it for a month.",
+    ),
+];
+
+/// Some exchanges, with the users and sessions that they belong to.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+struct Talk(Vec<SaveInteraction>);
+
+impl Mutation for Talk {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        for exchange in &self.0 {
+            let (user_id, session_id) = (exchange.user_id, exchange.session_id.clone());
+            let name = NAMES.get(user_id as usize - 1).copied();
+            tx.make(&EnsureUser::new(user_id, name))?;
+            tx.make(&SetAllowed {
+                user_id,
+                allowed: true,
+            })?;
+            let session = GetSession {
+                session_id: session_id.clone(),
+                user_id,
+            };
+            if tx.ask(&session)?.is_none() {
+                let project = PROJECTS[user_id as usize % PROJECTS.len()];
+                tx.make(&CreateSession {
+                    session_id,
+                    user_id,
+                    project_path: project.to_owned(),
+                })?;
+            }
+            tx.make(exchange)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the last 30 days into a new file: a store whose clock is set to each hour in turn.
+pub(crate) async fn write_history(db: &Path) -> Result<()> {
+    let now = Utc::now();
+    let clock = FixedClock::at(now - TimeDelta::days(30));
+    // Made up anew if the power fails.
+    let config = Config::new(db).durability(Durability::Normal);
+    let store = Store::open(config.clock(clock.clone())).await?;
+    store.write(EnsureUser::new(ADMIN, Some(NAMES[0]))).await?;
+    for hours in (1..=30 * 24).rev() {
+        let hour = now - TimeDelta::hours(hours);
+        clock.set(hour);
+        let exchanges = (0..how_busy(hour)).map(|_| exchange(hour)).collect();
+        store.write(Talk(exchanges)).await?;
+    }
+    store.close().await
+}
+
+/// How many exchanges there were in an hour: few at night and at weekends, more every week.
+fn how_busy(hour: DateTime<Utc>) -> u32 {
+    let of_the_day = match hour.hour() {
+        0..=5 => 1,
+        6..=8 => 6,
+        9..=17 => 16,
+        18..=21 => 9,
+        _ => 3,
+    };
+    let of_the_week = if hour.weekday().number_from_monday() > 5 {
+        3
+    } else {
+        10
+    };
+    let age = (Utc::now() - hour).num_days() as u32;
+    let most = of_the_day * of_the_week * (60 - age.min(40)) / 450;
+    fastrand::u32(most / 2..=most)
+}
+
+/// Talks to the bot until it is stopped: now and then some users, at the same moment.
+pub(crate) async fn work(store: Store) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(300..2_200))).await;
+        for _ in 0..=fastrand::u32(0..=1) * fastrand::u32(0..=4) {
+            let store = store.clone();
+            actix::spawn(async move {
+                if let Err(error) = store.write(Talk(vec![exchange(store.now())])).await {
+                    eprintln!("dashboard: a made-up exchange was not saved: {error}");
+                }
+            });
+        }
+    }
+}
+
+/// What somebody says, and what comes of it.
+fn exchange(now: DateTime<Utc>) -> SaveInteraction {
+    // Some talk much more than others.
+    let user_id = 1 + (fastrand::f64().powi(2) * NAMES.len() as f64) as i64;
+    let (prompt, response) = TALK[fastrand::usize(..TALK.len())];
+    let failed = one_in(if now.day().is_multiple_of(9) { 12 } else { 40 });
+    let tools = TOOLS.iter().filter(|(_, share, _)| one_in(*share));
+    SaveInteraction {
+        user_id,
+        session_id: format!("{user_id}-{}", now.iso_week().week()),
+        prompt: prompt.to_owned(),
+        response: (!failed).then(|| response.to_owned()),
+        cost: 0.004 + fastrand::f64().powi(4) * 0.12,
+        duration_ms: Some(fastrand::u64(600..9_000)),
+        turns: fastrand::u32(1..5),
+        error: failed.then(|| "the model did not answer in time".to_owned()),
+        tools: tools.map(|&(name, _, fails)| call(name, fails)).collect(),
+        ..Default::default()
+    }
+}
+
+fn call(tool_name: &str, fails: u32) -> ToolCall {
+    let call = ToolCall::new(tool_name);
+    match one_in(fails) {
+        true => call.failed("exit code 1"),
+        false => call,
+    }
+}
+
+fn one_in(number: u32) -> bool {
+    fastrand::u32(..number) == 0
+}

@@ -1,0 +1,219 @@
+//! The promises of `examples/dashboard`, kept by the built program: nobody gets in without the
+//! link, and the page shows what the store has.
+
+mod browser;
+mod program;
+
+use botstore::interactions::SaveInteraction;
+use botstore::sessions::CreateSession;
+use botstore::tokens::{IssueToken, Secret, VerifyToken};
+use botstore::tools::ToolCall;
+use botstore::users::{EnsureUser, SetAllowed};
+use botstore::{Result, Store};
+use program::{Dashboard, PATIENCE, wait};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A name that would run as a script if the page took it for HTML.
+const HOSTILE: &str = "<img src=x onerror=document.title='caught'>";
+
+/// A file with two users, of whom the first is allowed; five messages, one of which failed.
+#[actix::main]
+async fn prepare(db: &Path) -> Result<Secret> {
+    let store = Store::open(db).await?;
+    for (user_id, name) in [(1, "ada"), (2, HOSTILE)] {
+        store.write(EnsureUser::new(user_id, Some(name))).await?;
+        let session = CreateSession {
+            session_id: format!("s-{user_id}"),
+            user_id,
+            project_path: "/srv".into(),
+        };
+        store.write(session).await?;
+    }
+    let (user_id, allowed) = (1, true);
+    store.write(SetAllowed { user_id, allowed }).await?;
+    for number in 0..5 {
+        let user_id = 1 + number % 2;
+        let exchange = SaveInteraction {
+            user_id,
+            session_id: format!("s-{user_id}"),
+            prompt: HOSTILE.into(),
+            cost: 0.25,
+            error: (number == 1).then(|| "no answer".into()),
+            tools: vec![ToolCall::new("Read"), ToolCall::new(HOSTILE).failed("no")],
+            ..Default::default()
+        };
+        store.write(exchange).await?;
+    }
+    let (user_id, expires_in) = (2, None);
+    let token = store
+        .write(IssueToken {
+            user_id,
+            expires_in,
+        })
+        .await?;
+    store.close().await?;
+    Ok(token.secret)
+}
+
+#[actix::main]
+async fn is_good(db: &Path, secret: Secret) -> Result<bool> {
+    let store = Store::open(db).await?;
+    let token = store.read(VerifyToken { secret }).await?;
+    store.close().await?;
+    Ok(token.is_some())
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("folder")
+}
+
+#[test]
+fn the_data_is_for_who_has_the_link() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let token_of_another = prepare(&db).expect("a file");
+    let dashboard = Dashboard::on(&db);
+    for path in ["/api/admin", "/api/users/1", "/api/health", "/api/nothing"] {
+        for token in [None, Some(""), Some("0123456789abcdef")] {
+            let (status, head, body) = dashboard.get(path, token);
+            assert_eq!(status, 401, "{path} {token:?}");
+            assert!(head.contains("www-authenticate: bearer"), "{head}");
+            assert!(!body.contains("ada"), "{body}");
+        }
+        let (status, ..) = dashboard.get(path, Some(token_of_another.expose()));
+        assert_eq!(
+            status, 403,
+            "{path}: a token for the bot is none for this page"
+        );
+    }
+
+    let admin = dashboard.json("/api/admin?days=7");
+    let days = admin["days"].as_array().expect("days");
+    assert_eq!(days.len(), 7, "days without messages are there too");
+    assert_eq!(days[0]["messages"], 0);
+    let sum = |of: &str| days.iter().filter_map(|day| day[of].as_f64()).sum::<f64>();
+    assert_eq!(
+        (sum("messages"), sum("errors"), sum("cost")),
+        (5.0, 1.0, 1.25)
+    );
+    assert_eq!(admin["overview"]["stats"]["total_messages"], 5);
+    assert_eq!(
+        dashboard.json("/api/admin")["days"]
+            .as_array()
+            .map(Vec::len),
+        Some(30)
+    );
+
+    let user = dashboard.json("/api/users/2");
+    assert_eq!(user["overview"]["user"]["username"], HOSTILE);
+    assert_eq!(user["overview"]["stats"]["total_messages"], 2);
+    assert_eq!(dashboard.json("/api/health")["ok"], true);
+
+    for (path, expected) in [
+        ("/api/users/3", 404),
+        ("/api/users/ada", 404),
+        ("/api/admin?days=0", 400),
+        ("/api/admin?days=366", 400),
+        ("/api/admin?days=x", 400),
+    ] {
+        let (status, _, body) = dashboard.get(path, Some(&dashboard.token));
+        assert_eq!(status, expected, "{path}: {body}");
+    }
+}
+
+#[test]
+fn a_name_that_leads_here_from_elsewhere_is_refused() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    prepare(&db).expect("a file");
+    let dashboard = Dashboard::on(&db);
+    let token = format!("Authorization: Bearer {}\n", dashboard.token);
+    let status = |path: &str, host: &str| {
+        let rest = format!("{host}{token}Connection: close\n\n");
+        dashboard.send(&format!("GET {path} HTTP/1.1\n{rest}")).0
+    };
+    for host in [
+        "Host: evil.example\n",
+        "Host: localhost.evil.example:80\n",
+        "Host: evil.example\nX-Forwarded-Host: localhost\n",
+        "",
+    ] {
+        for path in ["/", "/app.js", "/api/health", "/nothing"] {
+            let status = status(path, host);
+            assert!([400, 421].contains(&status), "{host:?} {path}: {status}");
+        }
+    }
+    for host in ["localhost", "LOCALHOST:80", "127.0.0.1"] {
+        assert_eq!(
+            status("/api/health", &format!("Host: {host}\n")),
+            200,
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn every_answer_has_the_headers_and_the_page_has_no_data() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    prepare(&db).expect("a file");
+    let dashboard = Dashboard::on(&db);
+    for (path, content_type, expected) in [
+        ("/", "text/html", 200),
+        ("/style.css", "text/css", 200),
+        ("/app.js", "text/javascript", 200),
+        ("/charts.js", "text/javascript", 200),
+        ("/format.js", "text/javascript", 200),
+        ("/icon.svg", "image/svg+xml", 200),
+        ("/api/admin", "application/json", 401),
+        ("/nothing", "", 404),
+    ] {
+        let (status, head, body) = dashboard.get(path, None);
+        assert_eq!(status, expected, "{path}");
+        for header in [
+            "content-security-policy: default-src 'self';",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "cache-control: no-store",
+            content_type,
+        ] {
+            assert!(head.contains(header), "{path}: no {header} in {head}");
+        }
+        assert!(!body.contains(&dashboard.token), "{path}");
+        assert!(!body.contains("ada"), "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_dashboard_that_is_asked_to_stop_revokes_its_link_and_leaves_no_log() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    prepare(&db).expect("a file");
+    let mut dashboard = Dashboard::on(&db);
+    let log = folder.path().join("bot.db-wal");
+    assert!(log.exists(), "while it runs there is one");
+    let pid = dashboard.process.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.expect("kill").success());
+    assert!(wait(&mut dashboard.process), "it ends well");
+    assert!(!log.exists());
+    let secret = Secret::new(&dashboard.token);
+    assert!(!is_good(&db, secret).expect("a store"));
+}
+
+#[test]
+fn a_bot_that_is_made_up_has_a_history_and_goes_on() {
+    let dashboard = Dashboard::start(&[]);
+    let admin = dashboard.json("/api/admin?days=30");
+    let days = admin["days"].as_array().expect("days");
+    assert!(days.iter().filter(|day| day["messages"] != 0).count() >= 28);
+    let count = || dashboard.json("/api/admin")["overview"]["stats"]["total_messages"].clone();
+    let began = Instant::now();
+    while count() == admin["overview"]["stats"]["total_messages"] {
+        assert!(began.elapsed() < PATIENCE, "nothing moves");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
