@@ -74,7 +74,8 @@ pub use actors::{Archivist, MutationPort, QueryPort};
 pub use cache::Kept;
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{
-    analytics, audit, checkup, costs, interactions, messages, page, sessions, tokens, tools, users,
+    analytics, audit, checkup, costs, interactions, messages, page, rollups, sessions, tokens,
+    tools, users,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use events::{BackupReport, LastRun, StoreEvent};

@@ -6,6 +6,7 @@ use crate::actors::{
 use crate::backup::{self, Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
+use crate::domain::rollups::{self, ReconcileRollups, RollupReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
@@ -19,6 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+
+/// The second comparison finds what was counted wrongly during the first repair.
+const MAX_REPAIRS: usize = 5;
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -134,6 +138,29 @@ impl Store {
     /// [`read`](Self::read) would wait for room.
     pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         self.inner.dispatch.try_read(query).await
+    }
+
+    /// Compares the rollups with a full count, as [`ReconcileRollups`] does, and mends what differs:
+    /// in pieces that each hold the writer for a moment. Compares again until nothing does, because
+    /// what is saved beside a damaged row may be counted wrongly. Gives what differed at first.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when two repairs run at once, or when it does not come to
+    /// an end; those of [`read`](Self::read) and [`write`](Self::write).
+    pub async fn repair_rollups(&self) -> Result<RollupReport> {
+        let first = self.read(ReconcileRollups).await?;
+        let mut report = first.clone();
+        for _ in 0..MAX_REPAIRS {
+            if report.differences == 0 {
+                return Ok(first);
+            }
+            for mend in report.into_repairs() {
+                self.write(mend).await?;
+            }
+            report = self.read(ReconcileRollups).await?;
+        }
+        let why = "the rollups differ again after each repair: something else changes them";
+        Err(Error::new(ErrorKind::Conflict, why))
     }
 
     /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the
@@ -364,6 +391,10 @@ fn prepare(config: &Config) -> Result<Prepared> {
     schema::refuse_unknown(&conn, &path, config)?;
     sqlite::make_writer(&conn, &path, config)?;
     schema::upgrade(&mut conn, &path, config)?;
+    if let Some(offset) = config.day_offset {
+        let minutes = offset.local_minus_utc() / 60;
+        rollups::set_day_offset(&mut conn, minutes, config.clock.now())?;
+    }
     let schemas = schema::steps(&ReadTx::new(&conn, config.clock.now()))?;
     Ok(Prepared {
         lock,

@@ -104,7 +104,7 @@ pub struct DayTotal {
 }
 
 /// Everybody's costs of today and the `days` days before, newest first; days without a request are
-/// left out. Reads one row a user and day, at most [`page::MAX_LIMIT`] days.
+/// left out. Reads one row a day, at most [`page::MAX_LIMIT`] days.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<DayTotal>>")]
 pub struct TotalCosts {
@@ -118,9 +118,8 @@ impl Query for TotalCosts {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotal>> {
         tx.all(
-            "SELECT date, sum(daily_cost), sum(request_count), count(DISTINCT user_id)
-             FROM cost_tracking WHERE date >= ?1
-             GROUP BY date ORDER BY date DESC LIMIT ?2",
+            "SELECT day, cost, requests, users FROM botstore_cost_day
+             WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
             (first_day(tx, self.days), page::MAX_LIMIT),
             |row| {
                 Ok(DayTotal {

@@ -10,6 +10,7 @@ pub mod costs;
 pub mod interactions;
 pub mod messages;
 pub mod page;
+pub mod rollups;
 mod schema;
 pub mod sessions;
 pub mod tokens;

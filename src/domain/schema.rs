@@ -1,5 +1,6 @@
 //! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
 
+use super::rollups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};
 use crate::schema::{Migration, Schema};
@@ -47,6 +48,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0006_store_id.up.sql"),
             include_str!("../../migrations/botstore/0006_store_id.down.sql"),
         ),
+        Migration::new(
+            7,
+            "rollups",
+            include_str!("../../migrations/botstore/0007_rollups.up.sql"),
+            include_str!("../../migrations/botstore/0007_rollups.down.sql"),
+        ),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's `schema_version` table, and
@@ -83,7 +90,7 @@ impl Schema for BotSchema {
                 "rows that another program wrote now have the store's spelling of time"
             );
         }
-        Ok(())
+        rollups::fill_once(tx)
     }
 }
 

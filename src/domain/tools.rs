@@ -257,7 +257,7 @@ pub struct ToolStat {
     pub error_count: u64,
 }
 
-/// How each tool was used, most used first. Reads all tool uses.
+/// How each tool was used, most used first. Reads a row a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<ToolStat>>")]
 pub struct ToolStats {
@@ -271,9 +271,8 @@ impl Query for ToolStats {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<ToolStat>> {
         tx.all(
-            "SELECT tool_name, count(*) AS uses, count(DISTINCT session_id),
-                    count(*) FILTER (WHERE success = 1), count(*) FILTER (WHERE success = 0)
-             FROM tool_usage GROUP BY tool_name ORDER BY uses DESC, tool_name LIMIT ?1",
+            "SELECT tool_name, uses, sessions, successes, errors
+             FROM botstore_tool ORDER BY uses DESC, tool_name LIMIT ?1",
             [page::limit("limit", self.limit)?],
             |row| {
                 Ok(ToolStat {

@@ -13,8 +13,7 @@ use crate::operation::{Lane, Query, ReadTx};
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
-/// Everything that a bot shows a user about the user; `None` if unknown. Reads all of the user's
-/// messages and tool uses.
+/// Everything that a bot shows a user about the user; `None` if unknown. Costs what it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Option<UserOverview>>")]
 pub struct UserDashboard {
@@ -76,7 +75,7 @@ impl Query for UserDashboard {
     }
 }
 
-/// Everything that a bot shows its admin. Reads all messages and tool uses.
+/// Everything that a bot shows its admin. Costs what it shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<SystemOverview>")]
 #[serde(default)]

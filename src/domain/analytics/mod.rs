@@ -1,20 +1,25 @@
 //! What it all comes to: statistics and dashboards, each on one snapshot.
 //!
-//! Totals here are sums over messages and tool uses, so they also tell of rows that no counter has
-//! seen. Days are UTC days. They run in the analytics lane.
+//! Totals here are those of messages and tool uses, so they also tell of rows that no counter has
+//! seen. They come from [`rollups`](crate::rollups), which are kept with every change: an answer costs
+//! what it shows, however old the bot is. Days are UTC days, or those of
+//! [`Config::day_offset`](crate::Config::day_offset). They run in the analytics lane.
 
+mod activity;
 mod dashboards;
+
+pub use activity::{Activity, Gaps, Grain, MAX_DAYS, PeriodActivity, Span, UserActivity};
 
 pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
 
 use super::columns::{amount, count, day, maybe_time};
 use super::page;
+use super::rollups;
 use super::tools::{ToolStat, ToolStats};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
-use crate::time::Timestamp;
 use actix::Message;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -25,10 +30,6 @@ const DAYS: u32 = 30;
 
 /// How long the lists of the most used and most active are.
 const TOP: u32 = 10;
-
-fn days(days: u32) -> Duration {
-    DAY.saturating_mul(days)
-}
 
 /// How often a tool was used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ pub struct UserDay {
     pub sessions: u64,
 }
 
-/// Statistics of one user. Reads all of the user's messages and tool uses.
+/// Statistics of one user. Reads a row for each day on which the user had a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<UserStatistics>")]
 pub struct UserStats {
@@ -69,7 +70,7 @@ pub struct UserStatistics {
     pub total_messages: u64,
     /// What they cost, in US dollars.
     pub total_cost: f64,
-    /// What one cost on average; `None` without messages.
+    /// What one cost on average, in US dollars; `None` without messages.
     pub avg_cost: Option<f64>,
     /// When the last one was.
     pub last_activity: Option<DateTime<Utc>>,
@@ -77,7 +78,7 @@ pub struct UserStatistics {
     pub avg_duration_ms: Option<f64>,
     /// The ten tools used most in the user's sessions.
     pub top_tools: Vec<ToolCount>,
-    /// The last 30 days, newest first; days without a message are left out.
+    /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_usage: Vec<UserDay>,
 }
 
@@ -86,13 +87,11 @@ impl Query for UserStats {
     type Output = UserStatistics;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<UserStatistics> {
+        let user_id = self.user_id;
         let top_tools = tx.all(
-            "SELECT t.tool_name, count(*) AS uses
-             FROM sessions s INDEXED BY idx_sessions_user_id
-             CROSS JOIN tool_usage t ON t.session_id = s.session_id
-             WHERE s.user_id = ?1
-             GROUP BY t.tool_name ORDER BY uses DESC, t.tool_name LIMIT ?2",
-            (self.user_id, TOP),
+            "SELECT tool_name, uses FROM botstore_user_tool
+             WHERE user_id = ?1 ORDER BY uses DESC, tool_name LIMIT ?2",
+            (user_id, TOP),
             |row| {
                 Ok(ToolCount {
                     tool_name: row.get(0)?,
@@ -101,10 +100,9 @@ impl Query for UserStats {
             },
         )?;
         let daily_usage = tx.all(
-            "SELECT date(timestamp) AS day, count(*), sum(cost), count(DISTINCT session_id)
-             FROM messages WHERE user_id = ?1 AND timestamp >= ?2
-             GROUP BY day ORDER BY day DESC",
-            (self.user_id, Timestamp(page::since(tx.now(), days(DAYS)))),
+            "SELECT day, messages, cost, sessions FROM botstore_user_day
+             WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC",
+            (user_id, first_day(tx, DAYS)?),
             |row| {
                 Ok(UserDay {
                     date: day(row, 0)?,
@@ -114,19 +112,30 @@ impl Query for UserStats {
                 })
             },
         )?;
+        // The newest by its index: a day would be too coarse.
+        let last_activity = tx.maybe(
+            "SELECT timestamp FROM messages WHERE user_id = ?1 ORDER BY timestamp DESC LIMIT 1",
+            [user_id],
+            |row| maybe_time(row, 0),
+        )?;
+        let total_sessions = tx.maybe(
+            "SELECT sessions FROM botstore_user_total WHERE user_id = ?1",
+            [user_id],
+            |row| count(row, 0),
+        )?;
         tx.one(
-            "SELECT count(DISTINCT session_id), count(*), sum(cost), avg(cost), max(timestamp),
-                    avg(duration_ms)
-             FROM messages WHERE user_id = ?1",
-            [self.user_id],
+            "SELECT coalesce(sum(messages), 0), sum(cost), sum(cost) / sum(messages),
+                    sum(duration_ms) * 1.0 / nullif(sum(timed), 0)
+             FROM botstore_user_day WHERE user_id = ?1",
+            [user_id],
             |row| {
                 Ok(UserStatistics {
-                    total_sessions: count(row, 0)?,
-                    total_messages: count(row, 1)?,
-                    total_cost: amount(row, 2)?,
-                    avg_cost: row.get(3)?,
-                    last_activity: maybe_time(row, 4)?,
-                    avg_duration_ms: row.get(5)?,
+                    total_sessions: total_sessions.unwrap_or(0),
+                    total_messages: count(row, 0)?,
+                    total_cost: amount(row, 1)?,
+                    avg_cost: row.get(2)?,
+                    last_activity: last_activity.flatten(),
+                    avg_duration_ms: row.get(3)?,
                     top_tools,
                     daily_usage,
                 })
@@ -135,7 +144,8 @@ impl Query for UserStats {
     }
 }
 
-/// Statistics of everybody. Reads all messages and tool uses.
+/// Statistics of everybody. Reads a row for each day of the bot's life, each tool, and each user of
+/// the last week.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<SystemStatistics>")]
 pub struct SystemStats;
@@ -153,13 +163,13 @@ pub struct SystemStatistics {
     pub total_cost: f64,
     /// How long an answer took on average, in milliseconds, where that is known.
     pub avg_duration_ms: Option<f64>,
-    /// Users with a message in the last seven days.
+    /// Users with a message today or in the seven days before.
     pub active_users_7d: u64,
     /// The ten users who cost most.
     pub top_users: Vec<TopUser>,
     /// The ten tools used most.
     pub tools: Vec<ToolStat>,
-    /// The last 30 days, newest first; days without a message are left out.
+    /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_activity: Vec<DayActivity>,
 }
 
@@ -169,17 +179,19 @@ impl Query for SystemStats {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemStatistics> {
         let active_users_7d = tx.one(
-            "SELECT count(DISTINCT user_id) FROM messages WHERE timestamp >= ?1",
-            [Timestamp(page::since(tx.now(), days(7)))],
+            "SELECT count(*) FROM botstore_user_total WHERE last_day >= ?1",
+            [first_day(tx, 7)?],
             |row| count(row, 0),
         )?;
         let top_users = tx.ask(&TopUsers { limit: TOP })?;
         let tools = tx.ask(&ToolStats { limit: TOP })?;
         let daily_activity = tx.ask(&DailyActivity { days: DAYS })?;
         tx.one(
-            "SELECT count(DISTINCT user_id), count(DISTINCT session_id), count(*), sum(cost),
-                    avg(duration_ms)
-             FROM messages",
+            "SELECT t.users, t.sessions, d.messages, d.cost, d.duration_ms
+             FROM botstore_total t,
+                  (SELECT coalesce(sum(messages), 0) AS messages, sum(cost) AS cost,
+                          sum(duration_ms) * 1.0 / nullif(sum(timed), 0) AS duration_ms
+                   FROM botstore_day) d",
             [],
             |row| {
                 Ok(SystemStatistics {
@@ -211,12 +223,12 @@ pub struct DayActivity {
     pub total_cost: f64,
 }
 
-/// What everybody did in the last so many times 24 hours, by day, newest first; days without a
-/// message are left out, and the first may be a part of one. Reads the messages of that time.
+/// What everybody did today and in the `days` days before, newest first; days without a message are
+/// left out. Reads a row a day. [`Activity`] asks the same of other spans, by week and month too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<DayActivity>>")]
 pub struct DailyActivity {
-    /// How many times 24 hours before now; the answer has at most [`page::MAX_LIMIT`] days.
+    /// How many days before today; the answer has at most [`page::MAX_LIMIT`] days.
     pub days: u32,
 }
 
@@ -226,13 +238,9 @@ impl Query for DailyActivity {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayActivity>> {
         tx.all(
-            "SELECT date(timestamp) AS day, count(DISTINCT user_id), count(*), sum(cost)
-             FROM messages WHERE timestamp >= ?1
-             GROUP BY day ORDER BY day DESC LIMIT ?2",
-            (
-                Timestamp(page::since(tx.now(), days(self.days))),
-                page::MAX_LIMIT,
-            ),
+            "SELECT day, users, messages, cost FROM botstore_day
+             WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
+            (first_day(tx, self.days)?, page::MAX_LIMIT),
             |row| {
                 Ok(DayActivity {
                     date: day(row, 0)?,
@@ -244,6 +252,15 @@ impl Query for DailyActivity {
         )
     }
 }
+
+/// The day so many days before today, as the file spells it.
+fn first_day(tx: &ReadTx<'_>, days: u32) -> Result<String> {
+    let first = rollups::today(tx)?.checked_sub_days(Days::new(days.into()));
+    Ok(first.unwrap_or(NaiveDate::MIN).max(FIRST_DAY).to_string())
+}
+
+/// Before the first day that four digits can tell, the order of texts is not that of days.
+const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(1, 1, 1).expect("a date");
 
 /// A user and what the user's messages cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -258,7 +275,7 @@ pub struct TopUser {
     pub total_messages: u64,
 }
 
-/// The users who cost most, by the sum over their messages. Reads all messages.
+/// The users who cost most, by the sum over their messages. Reads as many rows as it shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<TopUser>>")]
 pub struct TopUsers {
@@ -272,11 +289,10 @@ impl Query for TopUsers {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<TopUser>> {
         tx.all(
-            "SELECT u.user_id, u.telegram_username, m.total_cost, m.total_messages
-             FROM (SELECT user_id, sum(cost) AS total_cost, count(*) AS total_messages
-                   FROM messages GROUP BY user_id) m
-             JOIN users u ON u.user_id = m.user_id
-             ORDER BY m.total_cost DESC, u.user_id LIMIT ?1",
+            "SELECT u.user_id, u.telegram_username, t.cost, t.messages
+             FROM botstore_user_total t INDEXED BY botstore_user_total_cost
+             CROSS JOIN users u ON u.user_id = t.user_id
+             ORDER BY t.cost DESC, t.user_id LIMIT ?1",
             [page::limit("limit", self.limit)?],
             |row| {
                 Ok(TopUser {

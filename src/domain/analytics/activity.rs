@@ -1,0 +1,264 @@
+//! What happened in a span of days, by day, week or month: for plots and tables.
+
+use crate::domain::columns::{amount, count, day};
+use crate::domain::rollups;
+use crate::error::{Error, Result};
+use crate::operation::{Lane, Query, ReadTx};
+use actix::Message;
+use chrono::{Datelike, Days, Months, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+/// The longest span that can be asked for, in days: ten years.
+pub const MAX_DAYS: u32 = 3_660;
+
+/// A span of days. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// Today and so many days before it.
+    LastDays(u32),
+    /// From one day to another, both included.
+    Between {
+        /// The first day.
+        from: NaiveDate,
+        /// The last day.
+        to: NaiveDate,
+    },
+}
+
+/// What is taken together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grain {
+    /// Each day.
+    #[default]
+    Day,
+    /// Each week, from Monday to Sunday.
+    Week,
+    /// Each month of the calendar.
+    Month,
+}
+
+/// What becomes of days, weeks and months without a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gaps {
+    /// They are left out.
+    #[default]
+    Omit,
+    /// They are there, with zeros, as a plot wants them.
+    Fill,
+}
+
+/// What happened in one day, week or month, as far as it is in the span.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PeriodActivity {
+    /// Its first day in the span.
+    pub from: NaiveDate,
+    /// Its last day in the span.
+    pub to: NaiveDate,
+    /// Users with a message.
+    pub active_users: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Messages that ended in an error.
+    pub errors: u64,
+    /// What they cost, in US dollars.
+    pub cost: f64,
+    /// How long an answer took on average, in milliseconds, where that is known.
+    pub avg_duration_ms: Option<f64>,
+}
+
+/// What everybody did in a span, oldest first. Reads a row a day; for weeks and months also one for
+/// each user's day in them, to count users once.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than
+/// [`MAX_DAYS`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::analytics::{Activity, Gaps, Grain, Span};
+///
+/// let weeks = store
+///     .read(Activity { span: Span::LastDays(27), by: Grain::Week, gaps: Gaps::Fill })
+///     .await?;
+/// assert!(weeks.iter().all(|week| week.messages == 0));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Vec<PeriodActivity>>")]
+pub struct Activity {
+    /// Which days.
+    pub span: Span,
+    /// What is taken together.
+    pub by: Grain,
+    /// What becomes of empty periods.
+    pub gaps: Gaps,
+}
+
+/// The same of one user. Reads a row for each day on which the user had a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
+#[rtype(result = "Result<Vec<PeriodActivity>>")]
+pub struct UserActivity {
+    /// The user. One without messages, or unknown, has none.
+    pub user_id: i64,
+    /// Which days.
+    pub span: Span,
+    /// What is taken together.
+    pub by: Grain,
+    /// What becomes of empty periods.
+    pub gaps: Gaps,
+}
+
+/// The counts of one day.
+struct Day {
+    date: NaiveDate,
+    users: u64,
+    messages: u64,
+    errors: u64,
+    timed: u64,
+    duration_ms: f64,
+    cost: f64,
+}
+
+impl Query for Activity {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<PeriodActivity>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
+        let (from, to) = self.span.days(tx)?;
+        let days = tx.all(
+            "SELECT day, users, messages, errors, timed, duration_ms, cost
+             FROM botstore_day WHERE day >= ?1 AND day <= ?2 ORDER BY day",
+            (from.to_string(), to.to_string()),
+            read_day,
+        )?;
+        let mut periods = gather(from, to, self.by, self.gaps, &days);
+        if self.by != Grain::Day {
+            for period in &mut periods {
+                period.active_users = tx.one(
+                    "SELECT count(DISTINCT user_id) FROM botstore_user_day
+                     WHERE day >= ?1 AND day <= ?2",
+                    (period.from.to_string(), period.to.to_string()),
+                    |row| count(row, 0),
+                )?;
+            }
+        }
+        Ok(periods)
+    }
+}
+
+impl Query for UserActivity {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<PeriodActivity>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
+        let (from, to) = self.span.days(tx)?;
+        let days = tx.all(
+            "SELECT day, 1, messages, errors, timed, duration_ms, cost
+             FROM botstore_user_day WHERE user_id = ?1 AND day >= ?2 AND day <= ?3 ORDER BY day",
+            (self.user_id, from.to_string(), to.to_string()),
+            read_day,
+        )?;
+        let mut periods = gather(from, to, self.by, self.gaps, &days);
+        for period in &mut periods {
+            period.active_users = period.active_users.min(1);
+        }
+        Ok(periods)
+    }
+}
+
+fn read_day(row: &rusqlite::Row<'_>) -> Result<Day> {
+    Ok(Day {
+        date: day(row, 0)?,
+        users: count(row, 1)?,
+        messages: count(row, 2)?,
+        errors: count(row, 3)?,
+        timed: count(row, 4)?,
+        duration_ms: row.get(5)?,
+        cost: amount(row, 6)?,
+    })
+}
+
+impl Span {
+    /// The first and the last day.
+    pub(super) fn days(self, tx: &ReadTx<'_>) -> Result<(NaiveDate, NaiveDate)> {
+        let (from, to) = match self {
+            Self::LastDays(days) => {
+                let today = rollups::today(tx)?;
+                let first = today.checked_sub_days(Days::new(days.into()));
+                (first.unwrap_or(NaiveDate::MIN), today)
+            }
+            Self::Between { from, to } => (from, to),
+        };
+        if from > to {
+            return Err(Error::invalid("span", "must not end before it begins"));
+        }
+        if (to - from).num_days() >= i64::from(MAX_DAYS) {
+            return Err(Error::invalid("span", "must be ten years at most"));
+        }
+        Ok((from, to))
+    }
+}
+
+impl Grain {
+    /// The first day of the period after the one that `day` is in.
+    fn next(self, day: NaiveDate) -> NaiveDate {
+        let next = match self {
+            Self::Day => day.succ_opt(),
+            Self::Week => {
+                let left = 7 - day.weekday().num_days_from_monday();
+                day.checked_add_days(Days::new(left.into()))
+            }
+            Self::Month => day
+                .with_day(1)
+                .and_then(|first| first.checked_add_months(Months::new(1))),
+        };
+        next.unwrap_or(NaiveDate::MAX)
+    }
+}
+
+/// The days taken together. `days` are in order.
+fn gather(
+    from: NaiveDate,
+    to: NaiveDate,
+    by: Grain,
+    gaps: Gaps,
+    days: &[Day],
+) -> Vec<PeriodActivity> {
+    let mut periods = Vec::new();
+    let mut rest = days.iter().peekable();
+    let mut begins = from;
+    while begins <= to {
+        let next = by.next(begins);
+        let last = next.pred_opt().unwrap_or(to).min(to);
+        let mut period = PeriodActivity {
+            from: begins,
+            to: last,
+            active_users: 0,
+            messages: 0,
+            errors: 0,
+            cost: 0.0,
+            avg_duration_ms: None,
+        };
+        let (mut timed, mut duration_ms) = (0, 0.0);
+        while let Some(day) = rest.next_if(|day| day.date <= last) {
+            period.active_users += day.users;
+            period.messages += day.messages;
+            period.errors += day.errors;
+            period.cost += day.cost;
+            timed += day.timed;
+            duration_ms += day.duration_ms;
+        }
+        period.avg_duration_ms = (timed > 0).then(|| duration_ms / timed as f64);
+        if period.messages > 0 || gaps == Gaps::Fill {
+            periods.push(period);
+        }
+        begins = next;
+    }
+    periods
+}

@@ -1,0 +1,159 @@
+//! Rollups stay right, cost what they show, are mended, and are filled in files from before them.
+
+use crate::support::{compare, open_plain};
+use botstore::analytics::SystemStats;
+use botstore::interactions::SaveInteraction;
+use botstore::rollups::ReconcileRollups;
+use botstore::rusqlite::Connection;
+use botstore::schema;
+use botstore::sessions::CreateSession;
+use botstore::testing::TestStore;
+use botstore::tools::ToolCall;
+use botstore::users::EnsureUser;
+use botstore::{BeforeUpgrade, Config, Store};
+
+async fn filled(interactions: u64) -> TestStore {
+    let store = TestStore::open().await.unwrap();
+    for user_id in 1..4 {
+        store.write(EnsureUser::new(user_id, None)).await.unwrap();
+        let session = CreateSession {
+            session_id: format!("s-{user_id}"),
+            user_id,
+            project_path: "/srv".into(),
+        };
+        store.write(session).await.unwrap();
+    }
+    for number in 0..interactions {
+        store.write(interaction(number)).await.unwrap();
+    }
+    store
+}
+
+fn interaction(number: u64) -> SaveInteraction {
+    let user_id = 1 + number as i64 % 3;
+    SaveInteraction {
+        user_id,
+        session_id: format!("s-{user_id}"),
+        prompt: "?".into(),
+        cost: 0.1,
+        duration_ms: Some(number),
+        tools: vec![ToolCall::new("Read")],
+        ..Default::default()
+    }
+}
+
+/// Damages rollups as nothing in this crate does.
+fn spoil(path: &std::path::Path) {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch(
+        "UPDATE botstore_total SET repairing = 1;
+         UPDATE botstore_day SET messages = messages + 5, cost = cost - 1.5;
+         UPDATE botstore_user_total SET cost = 0.0, last_day = '1999-01-01' WHERE user_id = 1;
+         DELETE FROM botstore_user_total WHERE user_id = 2;
+         DELETE FROM botstore_user_day WHERE user_id = 3;
+         INSERT INTO botstore_user_day VALUES (99, '2026-01-01', 1, 1, 0, 0, 0, 9.0);
+         DELETE FROM botstore_session_day WHERE session_id = 's-1';
+         INSERT INTO botstore_session_tool VALUES ('ghost', 'Read');
+         UPDATE botstore_tool SET uses = 0;
+         INSERT INTO botstore_tool VALUES ('Ghost', 1, 1, 1, 1);
+         DELETE FROM botstore_user_tool;
+         UPDATE botstore_cost_day SET requests = 1000;
+         UPDATE botstore_total SET users = 0, sessions = -3, repairing = 0;",
+    )
+    .unwrap();
+    conn.close().unwrap();
+}
+
+#[tokio::test]
+async fn every_difference_is_found_and_mended_while_the_bot_goes_on() {
+    let (_folder, path) = filled(30).await.into_file().await.unwrap();
+    spoil(&path);
+    let store = Store::open(&path).await.unwrap();
+    let report = store.read(ReconcileRollups).await.unwrap();
+    assert_eq!(report.differences, report.named.len());
+    let tables: std::collections::BTreeSet<_> =
+        report.named.iter().map(|d| d.table.as_str()).collect();
+    assert_eq!(tables.len(), 9, "{tables:?}");
+    let day = report
+        .named
+        .iter()
+        .find(|d| d.table == "botstore_day")
+        .unwrap();
+    assert!(
+        day.says.as_deref().unwrap().contains("messages 35"),
+        "{day:?}"
+    );
+    assert!(
+        day.counted.as_deref().unwrap().contains("messages 30"),
+        "{day:?}"
+    );
+
+    // Others write meanwhile.
+    let writer = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for number in 0..50 {
+                store.write(interaction(number)).await.unwrap();
+            }
+        })
+    };
+    let mended = store.repair_rollups().await.unwrap();
+    assert!(mended.differences > 0);
+    writer.await.unwrap();
+    compare(&store, 0).await;
+    assert_eq!(store.repair_rollups().await.unwrap().differences, 0);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_repairs_at_once_do_not_mend_the_same_twice() {
+    let (_folder, path) = filled(30).await.into_file().await.unwrap();
+    spoil(&path);
+    let store = Store::open(&path).await.unwrap();
+    let (one, two) = tokio::join!(store.repair_rollups(), store.repair_rollups());
+    assert!(one.is_ok() || two.is_ok());
+    compare(&store, 0).await;
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_from_before_is_filled_when_it_is_opened() {
+    let (_folder, path) = filled(40).await.into_file().await.unwrap();
+    schema::rollback(&path, "botstore", 6).unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute("DELETE FROM messages WHERE message_id = 7 AND 0", [])
+        .unwrap();
+    conn.execute("UPDATE messages SET cost = 9.5 WHERE message_id = 3", [])
+        .unwrap();
+    conn.close().unwrap();
+    let config = Config::new(&path).before_upgrade(BeforeUpgrade::Skip);
+    let store = Store::open(config).await.unwrap();
+    assert_eq!(store.read(SystemStats).await.unwrap().total_messages, 40);
+    compare(&store, 0).await;
+    store.close().await.unwrap();
+}
+
+/// Statements of the answers, as SQLite plans them: none may scan what grows with the bot's life.
+#[tokio::test]
+async fn no_statistic_scans_messages_tool_uses_or_events() {
+    let (_folder, path) = filled(5).await.into_file().await.unwrap();
+    let conn = open_plain(&path);
+    for sql in [
+        "SELECT tool_name, uses FROM botstore_user_tool WHERE user_id = 1 ORDER BY uses DESC",
+        "SELECT count(*) FROM botstore_user_total WHERE last_day >= '2026-01-01'",
+        "SELECT t.user_id FROM botstore_user_total t INDEXED BY botstore_user_total_cost
+         CROSS JOIN users u ON u.user_id = t.user_id ORDER BY t.cost DESC, t.user_id LIMIT 10",
+        "SELECT count(DISTINCT user_id) FROM botstore_user_day WHERE day >= 'a' AND day <= 'b'",
+    ] {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = plan.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        for step in steps.map(|step| step.unwrap()) {
+            for table in ["messages", "tool_usage", "audit_log"] {
+                assert!(!step.contains(&format!("SCAN {table}")), "{sql}: {step}");
+            }
+            let sorts_users =
+                step.contains("TEMP B-TREE FOR ORDER BY") && sql.contains("user_total");
+            assert!(!sorts_users, "{sql}: {step}");
+        }
+    }
+}
