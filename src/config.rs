@@ -1,13 +1,14 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
+mod check;
+
 use crate::backup::Backups;
 use crate::domain::BotSchema;
-use crate::error::{Error, Result};
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
 use crate::schedule::Schedule;
-use crate::schema::{self, Schema, SchemaDef};
+use crate::schema::{Schema, SchemaDef};
 use crate::time::{Clock, SystemClock};
 use chrono::FixedOffset;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ pub struct Config {
     pub(crate) kept_answers: usize,
     pub(crate) idempotency_retention: Duration,
     pub(crate) day_offset: Option<FixedOffset>,
+    pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
@@ -114,6 +116,7 @@ impl Config {
             kept_answers: 16_384,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
             day_offset: None,
+            reconcile_every: None,
             clock: Arc::new(SystemClock),
             // This crate's own tables are one schema like another.
             schemas: vec![SchemaDef::of::<BotSchema>()],
@@ -154,6 +157,14 @@ impl Config {
     /// 300,000 messages a second. Default: that of the file, which is UTC in a new one.
     pub fn day_offset(mut self, offset: FixedOffset) -> Self {
         self.day_offset = Some(offset);
+        self
+    }
+
+    /// Compares the rollups with a full count this often, and tells of a difference with
+    /// [`StoreEvent::RollupsDiffer`](crate::StoreEvent). It reads all messages on an analytics
+    /// reader. The first time is one interval after opening. At least 1 s; default: never.
+    pub fn reconcile_every(mut self, interval: Duration) -> Self {
+        self.reconcile_every = Some(interval);
         self
     }
 
@@ -307,93 +318,6 @@ impl Config {
     ) -> Self {
         self.schedules.push(Schedule::new(interval, make));
         self
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        fn within<T: PartialOrd + std::fmt::Debug>(
-            field: &'static str,
-            value: T,
-            low: T,
-            high: T,
-        ) -> Result<()> {
-            if value < low || value > high {
-                let why = format!("must be from {low:?} to {high:?}, not {value:?}");
-                return Err(Error::invalid(field, &why));
-            }
-            Ok(())
-        }
-        let path = self.path.as_os_str();
-        if path.is_empty() || path == ":memory:" {
-            return Err(Error::invalid(
-                "path",
-                "must name a file: readers and writer have connections of their own, so they \
-                 cannot share a database in memory (tests: botstore::testing)",
-            ));
-        }
-        let (ms, s) = (Duration::from_millis, Duration::from_secs);
-        within("readers", self.readers, 1, 32)?;
-        within("analytics_readers", self.analytics_readers, 1, 32)?;
-        within("max_in_flight", self.max_in_flight, 1, 1_000_000)?;
-        within(
-            "max_in_flight_bytes",
-            self.max_in_flight_bytes,
-            1024,
-            2048 * MIB as usize,
-        )?;
-        within("kept_answers", self.kept_answers, 0, 10_000_000)?;
-        within("max_group", self.max_group, 1, 10_000)?;
-        within("max_group_time", self.max_group_time, ms(0), s(1))?;
-        within(
-            "interactive_deadline",
-            self.interactive_deadline,
-            ms(1),
-            s(3600),
-        )?;
-        within("mutation_deadline", self.mutation_deadline, ms(1), s(3600))?;
-        within(
-            "analytics_deadline",
-            self.analytics_deadline,
-            ms(1),
-            s(3600),
-        )?;
-        within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
-        within("close_deadline", self.close_deadline, ms(0), s(600))?;
-        within(
-            "idempotency_retention",
-            self.idempotency_retention,
-            s(60),
-            s(10 * 366 * 24 * 3600),
-        )?;
-        within(
-            "wal_ceiling_bytes",
-            self.wal_ceiling_bytes,
-            256 * 1024,
-            64 * 1024 * MIB,
-        )?;
-        within(
-            "checkpoint_at_bytes",
-            self.checkpoint_at_bytes,
-            64 * 1024,
-            64 * 1024 * MIB,
-        )?;
-        within(
-            "cache_bytes",
-            self.cache_bytes,
-            64 * 1024,
-            16 * 1024 * MIB as usize,
-        )?;
-        if self
-            .day_offset
-            .is_some_and(|o| o.local_minus_utc() % 60 != 0)
-        {
-            return Err(Error::invalid("day_offset", "must be in whole minutes"));
-        }
-        self.backups.check()?;
-        schema::check_definitions(&self.schemas)?;
-        for schedule in &self.schedules {
-            within("interval", schedule.interval(), s(1), Duration::MAX)?;
-        }
-        Ok(())
     }
 }
 

@@ -38,6 +38,12 @@ pub enum StoreEvent {
         /// [`Config::wal_ceiling_bytes`](crate::Config::wal_ceiling_bytes).
         ceiling_bytes: u64,
     },
+    /// The rollups are not what a full count says: see
+    /// [`Store::repair_rollups`](crate::Store::repair_rollups).
+    RollupsDiffer {
+        /// In how many rows.
+        rows: usize,
+    },
     /// Little room is left on the disk of the database. Told once until there is more again.
     DiskNearlyFull {
         /// How much.

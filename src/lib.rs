@@ -35,7 +35,8 @@
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
-//! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
+//! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
+//! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
 //! | [`checkup`] | [`CheckFile`](checkup::CheckFile) |
 //! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`] | messages of your own |

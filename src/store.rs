@@ -6,7 +6,7 @@ use crate::actors::{
 use crate::backup::{self, Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
-use crate::domain::rollups::{self, ReconcileRollups, RollupReport};
+use crate::domain::rollups::{self, RollupReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
@@ -20,9 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-/// The second comparison finds what was counted wrongly during the first repair.
-const MAX_REPAIRS: usize = 5;
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -140,7 +137,7 @@ impl Store {
         self.inner.dispatch.try_read(query).await
     }
 
-    /// Compares the rollups with a full count, as [`ReconcileRollups`] does, and mends what differs:
+    /// Compares the rollups with a full count, as [`ReconcileRollups`](rollups::ReconcileRollups) does, and mends what differs:
     /// in pieces that each hold the writer for a moment. Compares again until nothing does, because
     /// what is saved beside a damaged row may be counted wrongly. Gives what differed at first.
     ///
@@ -148,19 +145,7 @@ impl Store {
     /// [`Conflict`](ErrorKind::Conflict) when two repairs run at once, or when it does not come to
     /// an end; those of [`read`](Self::read) and [`write`](Self::write).
     pub async fn repair_rollups(&self) -> Result<RollupReport> {
-        let first = self.read(ReconcileRollups).await?;
-        let mut report = first.clone();
-        for _ in 0..MAX_REPAIRS {
-            if report.differences == 0 {
-                return Ok(first);
-            }
-            for mend in report.into_repairs() {
-                self.write(mend).await?;
-            }
-            report = self.read(ReconcileRollups).await?;
-        }
-        let why = "the rollups differ again after each repair: something else changes them";
-        Err(Error::new(ErrorKind::Conflict, why))
+        rollups::repair(&self.inner.dispatch).await
     }
 
     /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the

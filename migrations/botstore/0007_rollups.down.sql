@@ -1,3 +1,4 @@
+DROP INDEX botstore_sessions_user;
 DROP TRIGGER botstore_message_added;
 DROP TRIGGER botstore_message_removed;
 DROP TRIGGER botstore_message_changed;

@@ -90,6 +90,9 @@ CREATE TABLE botstore_cost_day (
     cost     REAL    NOT NULL
 ) WITHOUT ROWID;
 
+-- The sessions that a user used last, without sorting all of them.
+CREATE INDEX botstore_sessions_user ON sessions(user_id, last_used, session_id);
+
 CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN
     INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
     VALUES (coalesce(date(new.timestamp, '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,

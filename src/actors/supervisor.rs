@@ -6,6 +6,7 @@ use super::checkpointer::{Checkpointer, Release};
 use super::reader::Retire;
 use super::writer::{CloseFile, Finish, Optimize, Writer};
 use crate::config::Config;
+use crate::domain::rollups::ReconcileRollups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
@@ -69,6 +70,7 @@ pub(crate) struct Supervisor {
     archiving: Arc<AtomicBool>,
     archives: bool,
     disk: DiskWatch,
+    reconcile: Reconcile,
     crew: Crew,
     outcome: Outcome,
 }
@@ -110,6 +112,7 @@ impl Supervisor {
             archiving: Arc::default(),
             archives: config.backups.every.is_some() || config.backups.drill_every.is_some(),
             disk: DiskWatch::new(path, config.disk_low_bytes),
+            reconcile: Reconcile::new(config.reconcile_every),
             crew,
             outcome,
         }
@@ -121,6 +124,7 @@ impl Supervisor {
         one_at_a_time(&self.looking, self.run_due());
         one_at_a_time(&self.archiving, self.archive_due());
         self.disk.look(&self.dispatch);
+        self.reconcile.look(&self.dispatch);
     }
 
     /// Has the archivist do what is due; gives how much that was.
@@ -235,6 +239,48 @@ impl DiskWatch {
                 .subscribers
                 .tell(StoreEvent::DiskNearlyFull { free_bytes });
         }
+    }
+}
+
+/// Has the rollups compared with a full count now and then.
+struct Reconcile {
+    every: Option<Duration>,
+    due: Option<Instant>,
+    busy: Arc<AtomicBool>,
+}
+
+impl Reconcile {
+    fn new(every: Option<Duration>) -> Self {
+        Self {
+            every,
+            due: every.map(|every| Instant::now() + every),
+            busy: Arc::default(),
+        }
+    }
+
+    fn look(&mut self, dispatch: &Arc<Dispatch>) {
+        let (Some(every), Some(due)) = (self.every, self.due) else {
+            return;
+        };
+        if Instant::now() < due {
+            return;
+        }
+        self.due = Some(Instant::now() + every);
+        let dispatch = Arc::clone(dispatch);
+        one_at_a_time(&self.busy, async move {
+            match dispatch.read(ReconcileRollups).await {
+                Ok(report) if report.differences > 0 => {
+                    let rows = report.differences;
+                    tracing::warn!(rows, "the rollups are not what a full count says");
+                    dispatch
+                        .subscribers
+                        .tell(StoreEvent::RollupsDiffer { rows });
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the rollups could not be compared"),
+            }
+            1
+        });
     }
 }
 

@@ -216,3 +216,16 @@ fn the_dashboard_goes_as_far_back_as_asked() {
     assert_eq!(days("1000"), 1);
     assert_eq!(on("dashboard", &place.file, &["--days", "0"]).code, 2);
 }
+
+#[test]
+fn rollups_that_differ_are_told_and_mended_on_request() {
+    let place = Place::filled(5);
+    on("check", &place.file, &[]).came_to(0);
+    place.alter("UPDATE botstore_day SET messages = 1000");
+    let told = on("check", &place.file, &[]).came_to(4);
+    assert!(told.out.contains("messages 1000"), "{}", told.out);
+    let told = on("check", &place.file, &["--json"]).came_to(4).json();
+    assert_eq!(told["rollups"]["differences"], 1);
+    on("check", &place.file, &["--repair"]).came_to(0);
+    on("check", &place.file, &[]).came_to(0);
+}

@@ -157,3 +157,17 @@ async fn no_statistic_scans_messages_tool_uses_or_events() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_bot_is_told_of_rollups_that_differ_if_it_wants_to_be() {
+    let (_folder, path) = filled(5).await.into_file().await.unwrap();
+    spoil(&path);
+    let config = Config::new(&path).reconcile_every(std::time::Duration::from_secs(1));
+    let store = Store::open(config).await.unwrap();
+    let mut events = store.events();
+    let Ok(botstore::StoreEvent::RollupsDiffer { rows }) = events.recv().await else {
+        panic!("another event");
+    };
+    assert!(rows > 0);
+    store.close().await.unwrap();
+}

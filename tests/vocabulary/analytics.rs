@@ -14,7 +14,7 @@ use botstore::testing::TestStore;
 use botstore::tools::{ToolCall, ToolStat, ToolStats};
 use botstore::users::ListUsers;
 use botstore::{Lane, Query};
-use chrono::NaiveDate;
+use chrono::{DurationRound, NaiveDate, TimeDelta};
 
 pub(crate) async fn say(store: &TestStore, session_id: &str, cost: f64, tools: &[&str]) {
     let exchange = SaveInteraction {
@@ -190,7 +190,7 @@ async fn more_sessions_and_tools_do_not_multiply_a_cost() {
 }
 
 #[tokio::test]
-async fn windows_of_time_reach_less_than_so_long_back_to_the_microsecond() {
+async fn windows_of_time_reach_back_to_the_beginning_of_a_day() {
     let store = populated().await;
     let said = store.now();
     say(&store, "ada-1", 1.0, &[]).await;
@@ -198,13 +198,14 @@ async fn windows_of_time_reach_less_than_so_long_back_to_the_microsecond() {
         let activity = store.read(DailyActivity { days }).await;
         activity.expect("days").len()
     };
-    store.clock().set(said + 7 * DAY - MICRO);
+    let midnight = said.duration_trunc(TimeDelta::days(1)).expect("a day");
+    store.clock().set(midnight + 8 * DAY - MICRO);
     assert_eq!(of_all(&store).await.active_users_7d, 1);
     assert_eq!(day(7).await, 1);
     store.clock().advance(MICRO);
     assert_eq!(of_all(&store).await.active_users_7d, 0);
     assert_eq!(day(7).await, 0);
-    store.clock().set(said + 30 * DAY - MICRO);
+    store.clock().set(midnight + 31 * DAY - MICRO);
     assert_eq!(of_user(&store, ADA).await.daily_usage.len(), 1);
     assert_eq!(of_all(&store).await.daily_activity.len(), 1);
     store.clock().advance(MICRO);
@@ -217,7 +218,7 @@ async fn windows_of_time_reach_less_than_so_long_back_to_the_microsecond() {
 }
 
 #[tokio::test]
-async fn the_first_day_of_a_window_may_be_a_part_of_one() {
+async fn the_first_day_of_a_window_is_a_whole_one() {
     let store = populated().await;
     store.clock().set(at("2026-05-09T12:00:00Z"));
     say(&store, "ada-1", 1.0, &[]).await;
@@ -228,8 +229,8 @@ async fn the_first_day_of_a_window_may_be_a_part_of_one() {
     let ninth = DayActivity {
         date: date("2026-05-09"),
         active_users: 1,
-        total_messages: 1,
-        total_cost: 2.0,
+        total_messages: 2,
+        total_cost: 3.0,
     };
     assert_eq!(days, [ninth]);
 }

@@ -2,46 +2,83 @@
 
 use crate::answer::{Answer, Exit, Outcome, what_to_do};
 use crate::text::{self, Column, Facts};
-use botstore::ErrorKind;
 use botstore::checkup::{CheckFile, CheckReport, Difference, Findings};
+use botstore::rollups::{ReconcileRollups, RollupReport};
+use botstore::{Config, ErrorKind, Store};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Looks for damage, and compares counters with what they count
 ///
 /// Reads the whole file, beside a bot that has it open too, and changes nothing. Damage is what
 /// SQLite's integrity check finds (exit code 3). Counters that differ from what they count, and rows
 /// that refer to nothing, are no damage (exit code 4): files that were taken over from the Python
-/// bot have them, since that bot lost updates.
+/// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
+/// differ from a full count; --repair mends those, while no bot has the file open.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     /// The database
     file: PathBuf,
+    /// Mend rollups that differ
+    #[arg(long)]
+    repair: bool,
 }
 
 impl Check {
     pub(crate) fn run(&self) -> Outcome {
-        let report = botstore::snapshot(&self.file, |tx| tx.ask(&CheckFile))?;
-        let exit = match &report {
-            report if report.is_damaged() => Exit::Damaged,
-            report if report.differs() => Exit::Differs,
-            _ => Exit::Fine,
+        let (report, rollups) = botstore::snapshot(&self.file, |tx| {
+            let report = tx.ask(&CheckFile)?;
+            // What is read from a damaged file says nothing.
+            let rollups = match report.is_damaged() {
+                true => RollupReport::default(),
+                false => tx.ask(&ReconcileRollups)?,
+            };
+            Ok((report, rollups))
+        })?;
+        let mended = self.repair && rollups.differences > 0;
+        if mended {
+            repair(&self.file)?;
+        }
+        let differs = report.differs() || (rollups.differences > 0 && !mended);
+        let exit = match report.is_damaged() {
+            true => Exit::Damaged,
+            false if differs => Exit::Differs,
+            false => Exit::Fine,
         };
         Ok(Answer {
-            text: text_of(&report),
+            text: text_of(&report, &rollups, mended),
             json: json!({
                 "damaged": report.is_damaged(),
-                "differs": report.differs(),
+                "differs": differs,
                 "report": report,
+                "rollups": {
+                    "differences": rollups.differences,
+                    "first": rollups.named,
+                    "mended": mended,
+                },
             }),
             exit,
         })
     }
 }
 
-fn text_of(report: &CheckReport) -> String {
+fn repair(file: &Path) -> botstore::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|e| botstore::Error::new(ErrorKind::Io, e.to_string()))?;
+    runtime.block_on(async {
+        // A count of ten million messages takes longer than a dashboard may.
+        let config = Config::new(file).analytics_deadline(Duration::from_secs(3_600));
+        let store = Store::open(config).await?;
+        let mended = store.repair_rollups().await;
+        store.close().await?;
+        mended.map(|_| ())
+    })
+}
+
+fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String {
     let mut facts = Facts::default();
     facts.add("damage", verdict(&report.damage, "finding"));
     if report.is_damaged() {
@@ -54,6 +91,14 @@ fn text_of(report: &CheckReport) -> String {
     }
     facts.add("references", verdict(&report.orphans, "orphaned row"));
     facts.add("counters", verdict(&report.differences, "difference"));
+    facts.add(
+        "rollups",
+        match rollups.differences {
+            0 => "none".to_owned(),
+            rows if mended => format!("{}, mended", text::count(rows as u64, "difference")),
+            rows => text::count(rows as u64, "difference"),
+        },
+    );
     let mut text = facts.into_text();
     if report.orphans.total > 0 {
         let orphans = report.orphans.first.iter().map(|orphan| {
@@ -80,6 +125,24 @@ fn text_of(report: &CheckReport) -> String {
         ];
         let rows: Vec<_> = report.differences.first.iter().map(cells).collect();
         text += &text::table(columns, &rows);
+    }
+    if rollups.differences > 0 {
+        let columns = [
+            Column::Text("rollup"),
+            Column::Text("row"),
+            Column::Text("says"),
+            Column::Text("counted"),
+        ];
+        let cell = |text: &Option<String>| text::printable(text.as_deref().unwrap_or("nothing"));
+        let rows = rollups.named.iter().map(|difference| {
+            [
+                difference.table.clone(),
+                text::printable(&difference.row),
+                cell(&difference.says),
+                cell(&difference.counted),
+            ]
+        });
+        text += &text::table(columns, &rows.collect::<Vec<_>>());
     }
     text
 }

@@ -9,6 +9,7 @@ mod count;
 mod repair;
 mod table;
 
+pub(crate) use repair::repair;
 pub use repair::{ReconcileRollups, RollupDifference, RollupReport};
 
 use crate::error::Result;

@@ -2,6 +2,7 @@
 
 use super::count::{self, Counted};
 use super::table::{Counts, Key, Names, Part, Rows, TABLES, TOTAL, Table};
+use crate::actors::Dispatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use actix::Message;
@@ -13,6 +14,9 @@ const NAMED: usize = 100;
 
 /// How many rows are mended in one mutation.
 const CHUNK: usize = 500;
+
+/// The second comparison finds what was counted wrongly during the first repair.
+const MAX_REPAIRS: usize = 5;
 
 /// Sums may differ by this much: US dollars.
 const TOLERANCE: f64 = 1e-9;
@@ -175,7 +179,7 @@ fn in_words(table: &Table, names: &Names, counts: &Counts) -> String {
 
 impl RollupReport {
     /// The repair in pieces that each hold the writer for a moment.
-    pub(crate) fn into_repairs(self) -> impl Iterator<Item = MendRollups> {
+    fn into_repairs(self) -> impl Iterator<Item = MendRollups> {
         let first = self.repairs;
         let chunks: Vec<Vec<Delta>> = self.deltas.chunks(CHUNK).map(<[_]>::to_vec).collect();
         (first..)
@@ -184,13 +188,30 @@ impl RollupReport {
     }
 }
 
+/// Compares and mends until nothing differs; gives what differed at first.
+pub(crate) async fn repair(dispatch: &Dispatch) -> Result<RollupReport> {
+    let first = dispatch.read(ReconcileRollups).await?;
+    let mut report = first.clone();
+    for _ in 0..MAX_REPAIRS {
+        if report.differences == 0 {
+            return Ok(first);
+        }
+        for mend in report.into_repairs() {
+            dispatch.write(mend).await?;
+        }
+        report = dispatch.read(ReconcileRollups).await?;
+    }
+    let why = "the rollups differ again after each repair: something else changes them";
+    Err(Error::new(ErrorKind::Conflict, why))
+}
+
 /// Adds what is missing to some rows of rollups.
 ///
 /// # Errors
 /// [`Conflict`](ErrorKind::Conflict) when another repair came in between.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<()>")]
-pub(crate) struct MendRollups {
+struct MendRollups {
     /// How many repairs there have been before this one.
     expected: i64,
     deltas: Vec<Delta>,

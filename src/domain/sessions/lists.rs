@@ -43,7 +43,7 @@ impl Query for UserSessions {
         let sessions = tx.all(
             "SELECT session_id, user_id, project_path, created_at, last_used,
                     total_cost, total_turns, message_count, is_active
-             FROM sessions INDEXED BY idx_sessions_user_id
+             FROM sessions INDEXED BY botstore_sessions_user
              WHERE user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
              ORDER BY last_used DESC, session_id DESC LIMIT ?5",
             (self.user_id, all, at, id, rows + 1),

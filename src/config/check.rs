@@ -1,0 +1,98 @@
+//! Refuses settings that are out of their range, before anything is opened.
+
+use super::{Config, MIB};
+use crate::error::{Error, Result};
+use crate::schema;
+use std::time::Duration;
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<()> {
+        fn within<T: PartialOrd + std::fmt::Debug>(
+            field: &'static str,
+            value: T,
+            low: T,
+            high: T,
+        ) -> Result<()> {
+            if value < low || value > high {
+                let why = format!("must be from {low:?} to {high:?}, not {value:?}");
+                return Err(Error::invalid(field, &why));
+            }
+            Ok(())
+        }
+        let path = self.path.as_os_str();
+        if path.is_empty() || path == ":memory:" {
+            return Err(Error::invalid(
+                "path",
+                "must name a file: readers and writer have connections of their own, so they \
+                 cannot share a database in memory (tests: botstore::testing)",
+            ));
+        }
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        within("readers", self.readers, 1, 32)?;
+        within("analytics_readers", self.analytics_readers, 1, 32)?;
+        within("max_in_flight", self.max_in_flight, 1, 1_000_000)?;
+        within(
+            "max_in_flight_bytes",
+            self.max_in_flight_bytes,
+            1024,
+            2048 * MIB as usize,
+        )?;
+        within("kept_answers", self.kept_answers, 0, 10_000_000)?;
+        within("max_group", self.max_group, 1, 10_000)?;
+        within("max_group_time", self.max_group_time, ms(0), s(1))?;
+        within(
+            "interactive_deadline",
+            self.interactive_deadline,
+            ms(1),
+            s(3600),
+        )?;
+        within("mutation_deadline", self.mutation_deadline, ms(1), s(3600))?;
+        within(
+            "analytics_deadline",
+            self.analytics_deadline,
+            ms(1),
+            s(3600),
+        )?;
+        within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
+        within("close_deadline", self.close_deadline, ms(0), s(600))?;
+        within(
+            "idempotency_retention",
+            self.idempotency_retention,
+            s(60),
+            s(10 * 366 * 24 * 3600),
+        )?;
+        within(
+            "wal_ceiling_bytes",
+            self.wal_ceiling_bytes,
+            256 * 1024,
+            64 * 1024 * MIB,
+        )?;
+        within(
+            "checkpoint_at_bytes",
+            self.checkpoint_at_bytes,
+            64 * 1024,
+            64 * 1024 * MIB,
+        )?;
+        within(
+            "cache_bytes",
+            self.cache_bytes,
+            64 * 1024,
+            16 * 1024 * MIB as usize,
+        )?;
+        if self
+            .day_offset
+            .is_some_and(|o| o.local_minus_utc() % 60 != 0)
+        {
+            return Err(Error::invalid("day_offset", "must be in whole minutes"));
+        }
+        if let Some(interval) = self.reconcile_every {
+            within("reconcile_every", interval, s(1), Duration::MAX)?;
+        }
+        self.backups.check()?;
+        schema::check_definitions(&self.schemas)?;
+        for schedule in &self.schedules {
+            within("interval", schedule.interval(), s(1), Duration::MAX)?;
+        }
+        Ok(())
+    }
+}
