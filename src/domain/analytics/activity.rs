@@ -141,7 +141,8 @@ impl Query for Activity {
         if self.by != Grain::Day {
             for period in &mut periods {
                 period.active_users = tx.one(
-                    "SELECT count(DISTINCT user_id) FROM botstore_user_day
+                    "SELECT count(DISTINCT user_id)
+                     FROM botstore_user_day INDEXED BY botstore_user_day_day
                      WHERE day >= ?1 AND day <= ?2",
                     (period.from.to_string(), period.to.to_string()),
                     |row| count(row, 0),

@@ -187,11 +187,11 @@ impl Query for SystemStats {
         let tools = tx.ask(&ToolStats { limit: TOP })?;
         let daily_activity = tx.ask(&DailyActivity { days: DAYS })?;
         tx.one(
-            "SELECT t.users, t.sessions, d.messages, d.cost, d.duration_ms
-             FROM botstore_total t,
+            "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
+             FROM botstore_total ever,
                   (SELECT coalesce(sum(messages), 0) AS messages, sum(cost) AS cost,
                           sum(duration_ms) * 1.0 / nullif(sum(timed), 0) AS duration_ms
-                   FROM botstore_day) d",
+                   FROM botstore_day) days",
             [],
             |row| {
                 Ok(SystemStatistics {
