@@ -179,7 +179,8 @@ impl Query for SystemStats {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemStatistics> {
         let active_users_7d = tx.one(
-            "SELECT count(*) FROM botstore_user_total WHERE last_day >= ?1",
+            "SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
+             WHERE last_day >= ?1",
             [first_day(tx, 7)?],
             |row| count(row, 0),
         )?;
