@@ -171,3 +171,38 @@ async fn a_bot_is_told_of_rollups_that_differ_if_it_wants_to_be() {
     assert!(rows > 0);
     store.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_file_of_the_python_bot_is_counted_as_a_full_scan_counts_it() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/legacy");
+    for name in ["v1", "v2", "v2era", "v4", "v4mixed"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.db");
+        std::fs::copy(fixtures.join(format!("{name}.db")), &path).unwrap();
+        let now = chrono::TimeZone::with_ymd_and_hms(&chrono::Utc, 2026, 3, 10, 15, 30, 0).unwrap();
+        let clock = botstore::testing::FixedClock::at(now);
+        let config = || {
+            let config = Config::new(&path).clock(clock.clone());
+            config.before_upgrade(BeforeUpgrade::Skip)
+        };
+        let store = Store::open(config()).await.unwrap();
+        compare(&store, 0).await;
+        store.close().await.unwrap();
+
+        // The Python bot writes on, in a spelling of its own; our triggers count in its process.
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(
+            "INSERT INTO messages (session_id, user_id, timestamp, prompt, cost)
+             SELECT session_id, user_id, '2026-03-09 23:59:59', 'later', 0.125 FROM sessions;
+             INSERT INTO tool_usage (session_id, tool_name) SELECT session_id, 'Later' FROM sessions;
+             INSERT INTO messages (session_id, user_id, timestamp, prompt)
+             SELECT session_id, user_id, 'no time at all', 'later' FROM sessions LIMIT 1;
+             DELETE FROM messages WHERE prompt = 'later' AND timestamp = 'no time at all';",
+        )
+        .unwrap();
+        conn.close().unwrap();
+        let store = Store::open(config()).await.unwrap();
+        compare(&store, 0).await;
+        store.close().await.unwrap();
+    }
+}
