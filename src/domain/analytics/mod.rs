@@ -19,7 +19,7 @@ use super::tools::{ToolStat, ToolStats};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use actix::Message;
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -257,11 +257,10 @@ impl Query for DailyActivity {
 /// The day so many days before today, as the file spells it.
 fn first_day(tx: &ReadTx<'_>, days: u32) -> Result<String> {
     let first = rollups::today(tx)?.checked_sub_days(Days::new(days.into()));
-    Ok(first.unwrap_or(NaiveDate::MIN).max(FIRST_DAY).to_string())
+    // Before the first year that four digits can tell, the order of texts is not that of days.
+    let first = first.filter(|first| first.year() > 0);
+    Ok(first.map_or_else(|| "0001-01-01".to_owned(), |first| first.to_string()))
 }
-
-/// Before the first day that four digits can tell, the order of texts is not that of days.
-const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(1, 1, 1).expect("a date");
 
 /// A user and what the user's messages cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
