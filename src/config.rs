@@ -162,7 +162,8 @@ impl Config {
 
     /// Compares the rollups with a full count this often, and tells of a difference with
     /// [`StoreEvent::RollupsDiffer`](crate::StoreEvent). It reads all messages on an analytics
-    /// reader. The first time is one interval after opening. At least 1 s; default: never.
+    /// reader, and so has to end within [`analytics_deadline`](Self::analytics_deadline): some
+    /// seconds for each million. The first time is one interval after opening. At least 1 s; default: never.
     pub fn reconcile_every(mut self, interval: Duration) -> Self {
         self.reconcile_every = Some(interval);
         self

@@ -1,6 +1,6 @@
 //! Files and folders beside the database: private to their owner, synced, and with room to spare.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::path::Path;
 
@@ -35,6 +35,31 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Refuses to begin what would fill the disk that `folder` is on; `what` takes `needed` bytes.
+pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
+    let free = free_bytes(folder)?;
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::DiskFull,
+        format!(
+            "{what} takes up to {} MiB in {}, and {} MiB are free",
+            needed.div_ceil(1 << 20),
+            folder.display(),
+            free >> 20
+        ),
+    ))
 }
 
 /// How many bytes are free for this program on the disk that `path` is on.

@@ -108,7 +108,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         open_in: FileLock::look(&path)?,
         file_bytes: size(&path),
         wal_bytes: size(&beside(&path, "-wal")),
-        free_bytes: path.parent().and_then(|f| files::free_bytes(f).ok()),
+        free_bytes: files::free_bytes(files::folder_of(&path)).ok(),
         plan,
         store_id,
         schemas,

@@ -242,7 +242,7 @@ impl Store {
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
             last_checkpoint: dispatch.checkpoint_report(),
-            free_bytes: self.path().parent().and_then(|f| files::free_bytes(f).ok()),
+            free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
             last_backup: dispatch.last_runs.backup(),
             last_drill: dispatch.last_runs.drill(),
             reconnects: dispatch.metrics.reconnects(),

@@ -5,6 +5,9 @@
 -- they never refuse a row: one whose time is none has the day ''. '+0 minutes' is where the bot's day
 -- begins; opening a file with another Config::day_offset writes these triggers anew with it.
 --
+-- Times are cut to the second: SQLite's date() with a modifier rounds, and would count the last half
+-- millisecond of a day to the next.
+--
 -- What distinct counts need (which session had a message on which day, which session used which
 -- tool) is kept in tables of its own, and counted by triggers on those: so the usual message only
 -- looks there and changes nothing.
@@ -95,7 +98,7 @@ CREATE INDEX botstore_sessions_user ON sessions(user_id, last_used, session_id);
 
 CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN
     INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-    VALUES (coalesce(date(new.timestamp, '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
+    VALUES (coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
             new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
             0.0 + coalesce(new.cost, 0.0))
     ON CONFLICT (day) DO UPDATE SET
@@ -103,20 +106,20 @@ CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN
         duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
     INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
     VALUES (new.user_id, 0, 1, 0.0 + coalesce(new.cost, 0.0),
-            coalesce(date(new.timestamp, '+0 minutes'), ''))
+            coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
     ON CONFLICT (user_id) DO UPDATE SET
         messages = messages + 1, cost = cost + excluded.cost,
         last_day = max(last_day, excluded.last_day);
     INSERT INTO botstore_user_day
         (user_id, day, sessions, messages, errors, timed, duration_ms, cost)
-    VALUES (new.user_id, coalesce(date(new.timestamp, '+0 minutes'), ''), 0, 1,
+    VALUES (new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1,
             new.error IS NOT NULL, new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
             0.0 + coalesce(new.cost, 0.0))
     ON CONFLICT (user_id, day) DO UPDATE SET
         messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
         duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
     INSERT INTO botstore_session_day (session_id, user_id, day)
-    VALUES (new.session_id, new.user_id, coalesce(date(new.timestamp, '+0 minutes'), ''))
+    VALUES (new.session_id, new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
     ON CONFLICT DO NOTHING;
 END;
 
@@ -126,22 +129,22 @@ CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
         timed = timed - (old.duration_ms IS NOT NULL),
         duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
         cost = cost - coalesce(old.cost, 0.0)
-    WHERE day = coalesce(date(old.timestamp, '+0 minutes'), '');
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
     UPDATE botstore_user_day SET
         messages = messages - 1, errors = errors - (old.error IS NOT NULL),
         timed = timed - (old.duration_ms IS NOT NULL),
         duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
         cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id AND day = coalesce(date(old.timestamp, '+0 minutes'), '');
+    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
     UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
     WHERE user_id = old.user_id;
     DELETE FROM botstore_session_day
     WHERE session_id = old.session_id AND user_id = old.user_id
-      AND day = coalesce(date(old.timestamp, '+0 minutes'), '')
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
       AND NOT EXISTS (
         SELECT 1 FROM messages m
         WHERE m.session_id = old.session_id AND m.user_id = old.user_id
-          AND coalesce(date(m.timestamp, '+0 minutes'), '') = coalesce(date(old.timestamp, '+0 minutes'), ''));
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''));
     DELETE FROM botstore_user_day
     WHERE user_id = old.user_id AND messages = 0;
     DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
@@ -149,14 +152,14 @@ CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
     SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
     WHERE user_id = old.user_id;
     DELETE FROM botstore_day
-    WHERE day = coalesce(date(old.timestamp, '+0 minutes'), '') AND messages = 0;
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
 END;
 
 -- What is new is added first: so a row that stays the same but for its cost is never gone.
 CREATE TRIGGER botstore_message_changed
 AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON messages BEGIN
     INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-    VALUES (coalesce(date(new.timestamp, '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
+    VALUES (coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
             new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
             0.0 + coalesce(new.cost, 0.0))
     ON CONFLICT (day) DO UPDATE SET
@@ -164,42 +167,42 @@ AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON mess
         duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
     INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
     VALUES (new.user_id, 0, 1, 0.0 + coalesce(new.cost, 0.0),
-            coalesce(date(new.timestamp, '+0 minutes'), ''))
+            coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
     ON CONFLICT (user_id) DO UPDATE SET
         messages = messages + 1, cost = cost + excluded.cost,
         last_day = max(last_day, excluded.last_day);
     INSERT INTO botstore_user_day
         (user_id, day, sessions, messages, errors, timed, duration_ms, cost)
-    VALUES (new.user_id, coalesce(date(new.timestamp, '+0 minutes'), ''), 0, 1,
+    VALUES (new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1,
             new.error IS NOT NULL, new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
             0.0 + coalesce(new.cost, 0.0))
     ON CONFLICT (user_id, day) DO UPDATE SET
         messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
         duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
     INSERT INTO botstore_session_day (session_id, user_id, day)
-    VALUES (new.session_id, new.user_id, coalesce(date(new.timestamp, '+0 minutes'), ''))
+    VALUES (new.session_id, new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
     ON CONFLICT DO NOTHING;
     UPDATE botstore_day SET
         messages = messages - 1, errors = errors - (old.error IS NOT NULL),
         timed = timed - (old.duration_ms IS NOT NULL),
         duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
         cost = cost - coalesce(old.cost, 0.0)
-    WHERE day = coalesce(date(old.timestamp, '+0 minutes'), '');
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
     UPDATE botstore_user_day SET
         messages = messages - 1, errors = errors - (old.error IS NOT NULL),
         timed = timed - (old.duration_ms IS NOT NULL),
         duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
         cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id AND day = coalesce(date(old.timestamp, '+0 minutes'), '');
+    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
     UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
     WHERE user_id = old.user_id;
     DELETE FROM botstore_session_day
     WHERE session_id = old.session_id AND user_id = old.user_id
-      AND day = coalesce(date(old.timestamp, '+0 minutes'), '')
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
       AND NOT EXISTS (
         SELECT 1 FROM messages m
         WHERE m.session_id = old.session_id AND m.user_id = old.user_id
-          AND coalesce(date(m.timestamp, '+0 minutes'), '') = coalesce(date(old.timestamp, '+0 minutes'), ''));
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''));
     DELETE FROM botstore_user_day
     WHERE user_id = old.user_id AND messages = 0;
     DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
@@ -207,7 +210,7 @@ AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON mess
     SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
     WHERE user_id = old.user_id;
     DELETE FROM botstore_day
-    WHERE day = coalesce(date(old.timestamp, '+0 minutes'), '') AND messages = 0;
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
 END;
 
 CREATE TRIGGER botstore_user_added AFTER INSERT ON botstore_user_total

@@ -215,7 +215,7 @@ struct DiskWatch {
 impl DiskWatch {
     fn new(path: &Path, low_bytes: u64) -> Self {
         Self {
-            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            folder: files::folder_of(path).to_owned(),
             low_bytes,
             pause: 0,
             is_low: false,

@@ -181,6 +181,8 @@ impl WalKeeper {
         }
         self.not_before = (!copied_all).then(|| now + PAUSE);
     }
+
+    /// Whether all of the log is in the file afterwards.
     fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
         // When the checkpointer is at work, what it leaves will be less.
         let turn = self.signals.turn.lock();

@@ -8,7 +8,7 @@ use super::manifest::{Header, Manifest, Mode, Reason};
 use super::pace::{Pacer, Stage};
 use super::settings::Backups;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{check_room, folder_of};
 use crate::time::Clock;
 use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
@@ -42,12 +42,13 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
     let encrypted = !recipients.is_empty();
     let (pages, page_bytes) = size(job.source)?;
     // The copy and its compressed form are there at a time, and nobody knows how well it will
-    // compress.
+    // compress. Most bots write on the same disk, and their writing comes first.
+    let (bytes, what) = (pages * page_bytes, "a backup, while it is made,");
     match encrypted {
-        false => check_room(path, 2 * pages * page_bytes)?,
+        false => check_room(path, 2 * bytes, what)?,
         true => {
-            check_room(path, pages * page_bytes)?;
-            check_room(folder_of(job.database), pages * page_bytes)?;
+            check_room(path, bytes, what)?;
+            check_room(folder_of(job.database), bytes, what)?;
         }
     }
     let taken_at = job.clock.now();
@@ -112,31 +113,6 @@ fn finish(folder: &Folder, partial: &Partial, manifest: Manifest) -> Result<Back
     let path = folder.publish(partial)?;
     tracing::info!(backup = %path.display(), bytes = manifest.artefact.bytes, "made a backup");
     Ok(Backup { path, manifest })
-}
-
-/// Refuses to begin what would fill the disk: most bots write on the same one, and theirs comes
-/// first.
-fn check_room(folder: &Path, needed: u64) -> Result<()> {
-    let free = files::free_bytes(folder)?;
-    if free < needed {
-        return Err(Error::new(
-            ErrorKind::DiskFull,
-            format!(
-                "a backup needs up to {} MiB in {} while it is made, and {} MiB are free",
-                needed.div_ceil(1 << 20),
-                folder.display(),
-                free >> 20
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn folder_of(database: &Path) -> &Path {
-    match database.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 fn size(conn: &Connection) -> Result<(u64, u64)> {

@@ -13,7 +13,7 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
-use crate::files::{create_folder, private_file, sync_folder};
+use crate::files::{create_folder, folder_of, private_file, sync_folder};
 use crate::schema;
 use crate::sqlite::{self, FileLock, beside, name_file};
 use std::fs;
@@ -160,10 +160,6 @@ fn write_note(path: &Path, aside: &str) -> Result<()> {
         .and_then(|()| fs::rename(&draft, &note))
         .map_err(failed)?;
     sync_folder(folder_of(path))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
 }
 
 /// Takes back what was got ready, the note first: what it stands for would be done.

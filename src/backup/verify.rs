@@ -97,19 +97,7 @@ pub(super) fn read_back(
     let encrypted = backup.manifest.is_encrypted();
     let contents = contents_of(&backup, &reading.identities).map_err(named)?;
     let expected = contents.database.bytes;
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let free = files::free_bytes(folder)?;
-    if free < expected {
-        return Err(Error::new(
-            ErrorKind::DiskFull,
-            format!(
-                "what is in the backup takes {} MiB, and {} MiB are free in {}",
-                expected.div_ceil(1 << 20),
-                free >> 20,
-                folder.display()
-            ),
-        ));
-    }
+    files::check_room(files::folder_of(to), expected, "what is in the backup")?;
     let pacer = Pacer::new(pace, reading.on_progress, closing);
     let lock = match encrypted {
         false => Lock::Clear,

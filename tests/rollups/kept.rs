@@ -206,3 +206,23 @@ async fn a_file_of_the_python_bot_is_counted_as_a_full_scan_counts_it() {
         store.close().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn the_last_moment_of_a_day_is_counted_the_same_by_triggers_and_by_a_full_count() {
+    let clock = botstore::testing::FixedClock::default();
+    let (_folder, path) = filled(1).await.into_file().await.unwrap();
+    for offset in [0, 330, -60] {
+        let there = chrono::FixedOffset::east_opt(offset * 60).unwrap();
+        let config = Config::new(&path).clock(clock.clone()).day_offset(there);
+        let store = Store::open(config).await.unwrap();
+        for micros in [0, 499_000, 999_000, 999_499, 999_500, 999_999] {
+            let midnight = chrono::TimeZone::with_ymd_and_hms(&chrono::Utc, 2026, 3, 11, 0, 0, 0);
+            let local = chrono::TimeDelta::minutes(i64::from(offset));
+            let before = chrono::TimeDelta::microseconds(1_000_000 - micros);
+            clock.set(midnight.unwrap() - local - before);
+            store.write(interaction(1)).await.unwrap();
+        }
+        compare(&store, i64::from(offset)).await;
+        store.close().await.unwrap();
+    }
+}

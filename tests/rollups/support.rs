@@ -35,6 +35,15 @@ fn near_or_none(what: &str, a: Option<f64>, b: Option<f64>) {
     near(what, a.unwrap_or(0.0), b.unwrap_or(0.0));
 }
 
+/// The day of a message: by the seed's own SQL where the day is that of UTC. With a modifier, `date`
+/// rounds to the next millisecond, so it gets whole seconds.
+fn day(offset: i64) -> String {
+    match offset {
+        0 => "date(timestamp)".to_owned(),
+        _ => format!("date(substr(timestamp, 1, 19), '{offset:+} minutes')"),
+    }
+}
+
 fn since(now: DateTime<Utc>, offset: i64, days: i64) -> String {
     let local = now + TimeDelta::minutes(offset);
     (local - TimeDelta::days(days)).date_naive().to_string()
@@ -59,7 +68,7 @@ pub(crate) async fn compare(store: &Store, offset: i64) {
 }
 
 fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc>, offset: i64) {
-    let day = format!("date(timestamp, '{offset:+} minutes')");
+    let day = day(offset);
     let (users, sessions, messages, cost, duration) = conn
         .query_row(
             "SELECT count(DISTINCT user_id), count(DISTINCT session_id), count(*),
@@ -165,7 +174,7 @@ fn compare_user(
     now: DateTime<Utc>,
     offset: i64,
 ) {
-    let day = format!("date(timestamp, '{offset:+} minutes')");
+    let day = day(offset);
     let (sessions, messages, cost, avg_cost, duration) = conn
         .query_row(
             "SELECT count(DISTINCT session_id), count(*), coalesce(sum(cost), 0.0),

@@ -3,8 +3,9 @@
 use super::table::{COST_DAYS, Counts, Key, Names, Rows, TABLES, TOTAL, text};
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
-use chrono::NaiveDate;
+use chrono::{NaiveDateTime, TimeDelta};
 use rusqlite::types::ValueRef;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -62,10 +63,10 @@ impl Counted {
                 let session = names.number(&text(row.get_ref(0)?));
                 let user_id = row.get(1)?;
                 let day = match day_of(row.get_ref(2)?, day_offset) {
-                    Some(day) => names.number(day),
+                    Some(day) => names.number(&day),
                     None => {
                         // As the triggers say it.
-                        let sql = "SELECT coalesce(date(?1, ?2), '')";
+                        let sql = "SELECT coalesce(date(substr(?1, 1, 19), ?2), '')";
                         let time: rusqlite::types::Value = row.get(2)?;
                         let day =
                             tx.one(sql, (time, &modifier), |row| Ok(row.get::<_, String>(0)?))?;
@@ -232,17 +233,22 @@ pub(super) fn modifier(day_offset: i64) -> String {
     format!("{day_offset:+} minutes")
 }
 
-/// The day of a time in the file's one spelling, where no arithmetic is needed: nearly always.
-fn day_of(time: ValueRef<'_>, day_offset: i64) -> Option<&str> {
+/// The day of a time in the file's one spelling; `None` for what is left to SQL, such as a date that
+/// is none.
+fn day_of(time: ValueRef<'_>, day_offset: i64) -> Option<Cow<'_, str>> {
     let ValueRef::Text(bytes) = time else {
         return None;
     };
-    let spelled = bytes.len() == 32 && bytes[10] == b'T' && bytes.ends_with(b"+00:00");
-    let day = bytes.get(..10).filter(|_| spelled && day_offset == 0)?;
-    let day = std::str::from_utf8(day).ok()?;
-    // What is no date of the calendar is left to SQL.
-    NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
-    Some(day)
+    let text = std::str::from_utf8(bytes).ok()?;
+    let second = text.strip_suffix("+00:00").filter(|t| t.len() == 26)?;
+    let at = NaiveDateTime::parse_from_str(&second[..19], "%Y-%m-%dT%H:%M:%S").ok()?;
+    match day_offset {
+        0 => Some(text[..10].into()),
+        _ => {
+            let local = at.checked_add_signed(TimeDelta::minutes(day_offset))?;
+            Some(local.date().to_string().into())
+        }
+    }
 }
 
 fn real(value: ValueRef<'_>) -> f64 {

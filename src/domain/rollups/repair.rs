@@ -325,10 +325,10 @@ impl Delta {
         }
         if has("last_day") {
             tx.execute(
+                // Days that are mended only after this are seen by the next comparison.
                 "UPDATE botstore_user_total SET last_day = coalesce(
-                     (SELECT max(date(timestamp, (SELECT printf('%+d minutes', day_offset)
-                                                  FROM botstore_total)))
-                      FROM messages WHERE user_id = ?1), '') WHERE user_id = ?1",
+                     (SELECT max(day) FROM botstore_user_day WHERE user_id = ?1), '')
+                 WHERE user_id = ?1",
                 [self.user_id],
             )?;
         }
