@@ -11,12 +11,10 @@
 #[path = "shared/bot.rs"]
 mod bot;
 
-use bot::{interaction, sign_up};
+use bot::{config, fill, interaction};
 use botstore::backup::{Pace, TakeBackup};
-use botstore::testing::Plain;
-use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store};
+use botstore::{Error, ErrorKind, Result, Store};
 use clap::Parser;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -99,25 +97,6 @@ fn run(args: &Args) -> Result<()> {
         }
         store.close().await
     })
-}
-
-fn config(path: &Path) -> Config {
-    Config::new(path).before_upgrade(BeforeUpgrade::Skip)
-}
-
-fn fill(path: &Path, messages: u64) -> Result<()> {
-    let plain = Plain::open(config(path))?;
-    plain
-        .connection()
-        .pragma_update(None, "wal_autocheckpoint", 1_000)?;
-    plain.write(sign_up)?;
-    for first in (0..messages).step_by(1_000) {
-        plain.write(|tx| {
-            let mut batch = first..messages.min(first + 1_000);
-            batch.try_for_each(|number| tx.make(&interaction(number)).map(|_| ()))
-        })?;
-    }
-    Ok(())
 }
 
 /// Writes for a span; with backups, until the first that ends after it.

@@ -14,15 +14,13 @@
 #[path = "shared/bot.rs"]
 mod bot;
 
-use bot::{interaction, session_of, sign_up, user_of};
+use bot::{config, fill, interaction, session_of, user_of};
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::sessions::GetSession;
-use botstore::testing::Plain;
 use botstore::users::GetUser;
-use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store};
+use botstore::{Config, Error, ErrorKind, Result, Store};
 use clap::Parser;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -98,25 +96,6 @@ fn run(args: &Args) -> Result<()> {
             reads / medians[DEFAULT].0,
             writes / medians[DEFAULT].1
         );
-    }
-    Ok(())
-}
-
-fn config(path: &Path) -> Config {
-    Config::new(path).before_upgrade(BeforeUpgrade::Skip)
-}
-
-fn fill(path: &Path, messages: u64) -> Result<()> {
-    let plain = Plain::open(config(path))?;
-    plain
-        .connection()
-        .pragma_update(None, "wal_autocheckpoint", 1_000)?;
-    plain.write(sign_up)?;
-    for first in (0..messages).step_by(1_000) {
-        plain.write(|tx| {
-            let mut batch = first..messages.min(first + 1_000);
-            batch.try_for_each(|number| tx.make(&interaction(number)).map(|_| ()))
-        })?;
     }
     Ok(())
 }

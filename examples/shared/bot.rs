@@ -5,9 +5,11 @@
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
+use botstore::testing::Plain;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
-use botstore::{Result, WriteTx};
+use botstore::{BeforeUpgrade, Config, Result, WriteTx};
+use std::path::Path;
 
 pub(crate) const USERS: u64 = 1_000;
 
@@ -48,6 +50,27 @@ pub(crate) fn sign_up(tx: &WriteTx<'_>) -> Result<()> {
             session_id: session_of(user_id),
             user_id,
             project_path: "/srv".into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// A store's file, which these measurements open anew each time.
+pub(crate) fn config(path: &Path) -> Config {
+    Config::new(path).before_upgrade(BeforeUpgrade::Skip)
+}
+
+/// Makes a file with so many interactions, by plain rusqlite.
+pub(crate) fn fill(path: &Path, messages: u64) -> Result<()> {
+    let plain = Plain::open(config(path))?;
+    plain
+        .connection()
+        .pragma_update(None, "wal_autocheckpoint", 1_000)?;
+    plain.write(sign_up)?;
+    for first in (0..messages).step_by(1_000) {
+        plain.write(|tx| {
+            let mut batch = first..messages.min(first + 1_000);
+            batch.try_for_each(|number| tx.make(&interaction(number)).map(|_| ()))
         })?;
     }
     Ok(())
