@@ -1,6 +1,10 @@
 //! The one error type: which operation failed, what kind of failure it was, and a sentence that a
 //! person can act on.
 
+mod sqlite;
+
+pub(crate) use sqlite::may_be_logged;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +36,10 @@ pub enum ErrorKind {
     DiskFull,
     /// The operating system refused to read, write, sync or open a file.
     Io,
+    /// The disk failed in the middle of a commit and has not let the store make sure of it since.
+    /// The change is not there now; should the process end before the store has written again, the
+    /// next opening may find it there. To send it again safely, send it with an idempotency key.
+    InDoubt,
     /// The file is damaged, or holds a value that cannot be what the schema says. Restore a backup.
     Corrupt,
     /// The file, or the folder that it is in, cannot be written.
@@ -72,6 +80,7 @@ impl ErrorKind {
             Self::Busy => "busy",
             Self::DiskFull => "disk full",
             Self::Io => "I/O error",
+            Self::InDoubt => "in doubt",
             Self::Corrupt => "corrupt",
             Self::ReadOnly => "read-only",
             Self::AlreadyOpen => "already open",
@@ -227,11 +236,7 @@ impl Error {
     /// Whether the connection that met it must not be used again: what it holds in memory may
     /// differ from what is in the file.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
-        self.inner.of_the_disk
-            && matches!(
-                self.inner.kind,
-                ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::ForeignFile
-            )
+        self.inner.of_the_disk && matches!(self.inner.kind, ErrorKind::Io | ErrorKind::Corrupt)
     }
 
     /// Whether the same request may succeed later without anybody changing it: the store was
@@ -277,91 +282,6 @@ impl From<actix::MailboxError> for Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        let (kind, advice) = classify(&error);
-        let from_sqlite = error.sqlite_error().is_some();
-        let message = if advice.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error}; {advice}")
-        };
-        let mut classified = Self::new(kind, message).with_source(error);
-        let of_the_disk = matches!(
-            kind,
-            ErrorKind::DiskFull
-                | ErrorKind::Io
-                | ErrorKind::Corrupt
-                | ErrorKind::ReadOnly
-                | ErrorKind::ForeignFile
-                | ErrorKind::Busy
-        );
-        classified.edit(|inner| inner.of_the_disk = of_the_disk && from_sqlite);
-        classified
-    }
-}
-
-/// What an SQLite failure means to a caller, and what to do about it.
-/// Codes: <https://sqlite.org/rescode.html>.
-fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
-    use rusqlite::ffi::{self, ErrorCode as Code};
-    match error {
-        rusqlite::Error::FromSqlConversionFailure(..) => (
-            ErrorKind::Corrupt,
-            "a stored value is not what its column should hold",
-        ),
-        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) => (
-            ErrorKind::Sql,
-            "a stored value is not of the type that the operation reads",
-        ),
-        rusqlite::Error::QueryReturnedNoRows => (ErrorKind::NotFound, ""),
-        _ => {
-            let Some(code) = error.sqlite_error() else {
-                return (ErrorKind::Sql, "");
-            };
-            match (code.code, code.extended_code) {
-                (
-                    Code::ConstraintViolation,
-                    ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
-                ) => (ErrorKind::Conflict, ""),
-                (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => (
-                    ErrorKind::NotFound,
-                    "it refers to a row that is not there, or takes away one that others refer to",
-                ),
-                (Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch, _) => {
-                    (ErrorKind::Invalid, "")
-                }
-                (Code::DiskFull, _) => (ErrorKind::DiskFull, "make room and try again"),
-                (Code::DatabaseCorrupt, _) => (ErrorKind::Corrupt, "restore a backup"),
-                (Code::NotADatabase, _) => (
-                    ErrorKind::ForeignFile,
-                    "it is something else, or damaged in its first page",
-                ),
-                (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
-                    (ErrorKind::Busy, "another program is writing to the file")
-                }
-                (Code::ReadOnly | Code::PermissionDenied, _) => (
-                    ErrorKind::ReadOnly,
-                    "the file and its folder must be writable",
-                ),
-                (Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory, _) => {
-                    (ErrorKind::Io, "")
-                }
-                (Code::OperationInterrupted, _) => (
-                    ErrorKind::Deadline,
-                    "it took too long, or the store was closing",
-                ),
-                (Code::AuthorizationForStatementDenied, _) => (
-                    ErrorKind::Sql,
-                    "a query may read rows, a mutation may change them, nothing else: \
-                     transactions, tables and settings belong to the store and its migrations",
-                ),
-                _ => (ErrorKind::Sql, ""),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,21 +297,5 @@ mod tests {
         );
         assert_eq!(error.operation(), Some("SaveInteraction"));
         assert_eq!(error.field(), Some("user_id"));
-    }
-
-    #[test]
-    fn sqlite_codes_become_kinds() {
-        let conn = rusqlite::Connection::open_in_memory().expect("open");
-        conn.execute_batch(
-            "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n > 0));
-             CREATE TABLE b (a INTEGER NOT NULL REFERENCES a(id));
-             INSERT INTO a VALUES (1, 1);",
-        )
-        .expect("tables");
-        let kind = |sql: &str| Error::from(conn.execute(sql, []).expect_err(sql)).kind();
-        assert_eq!(kind("INSERT INTO a VALUES (1, 1)"), ErrorKind::Conflict);
-        assert_eq!(kind("INSERT INTO b VALUES (9)"), ErrorKind::NotFound);
-        assert_eq!(kind("INSERT INTO a VALUES (2, 0)"), ErrorKind::Invalid);
-        assert_eq!(kind("INSERT INTO nowhere VALUES (2)"), ErrorKind::Sql);
     }
 }

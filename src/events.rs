@@ -6,6 +6,7 @@ use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// How many events a receiver may lag behind before it misses the oldest.
@@ -37,7 +38,19 @@ pub enum StoreEvent {
         bytes: u64,
         /// [`Config::wal_ceiling_bytes`](crate::Config::wal_ceiling_bytes).
         ceiling_bytes: u64,
+        /// Who reads an older state, as far as it can be told: first those in this process, the
+        /// longest at it first.
+        held_by: Vec<LogHolder>,
     },
+    /// The disk, or another program's lock, keeps the store from reading or writing:
+    /// [`DiskFull`](crate::ErrorKind::DiskFull), [`Io`](crate::ErrorKind::Io),
+    /// [`Busy`](crate::ErrorKind::Busy) or [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get
+    /// the same error. Told within a second, and once until it has recovered.
+    Failing(Error),
+    /// The store has written again since it failed. Told within a second or two.
+    Recovered,
+    /// SQLite has found the file damaged: restore a backup. Told once; what is not damaged goes on.
+    Damaged(Error),
     /// The rollups are not what a full count says: see
     /// [`Store::repair_rollups`](crate::Store::repair_rollups).
     RollupsDiffer {
@@ -49,6 +62,26 @@ pub enum StoreEvent {
         /// How much.
         free_bytes: u64,
     },
+}
+
+/// Who keeps the write-ahead log from starting over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogHolder {
+    /// A query of the store's own.
+    Query {
+        /// The name of the operation.
+        operation: &'static str,
+        /// For how long it has been running.
+        running: Duration,
+    },
+    /// A backup of the store's own.
+    Backup {
+        /// For how long it has been running.
+        running: Duration,
+    },
+    /// The process with this number, which has the file open too. Told on Linux.
+    Process(u32),
 }
 
 /// A backup that was made.

@@ -5,17 +5,21 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{BackupReport, LastRun};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The state of a store. Asking costs two file sizes and a question to the file system.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the store takes requests: open, all actors at work, the file there, and nothing wrong
-    /// with the disk when it was last used.
+    /// Whether the store takes requests: open, all actors at work, the file there and not damaged,
+    /// and nothing wrong with the disk when it was last used. After a failure the writer tries the
+    /// disk once a second, so that this is true again without anybody writing.
     pub ok: bool,
+    /// What SQLite said when it found the file damaged. Stays until the store is opened again: restore
+    /// a backup.
+    pub damage: Option<String>,
     /// The writer.
     pub writer: WriterHealth,
     /// The readers of the interactive lane.
@@ -32,6 +36,9 @@ pub struct Health {
     pub last_checkpoint: Option<CheckpointReport>,
     /// How much room is left on the disk that the file is on, in bytes; `None` if it does not say.
     pub free_bytes: Option<u64>,
+    /// The kind of network file system that the file is on, such as `nfs4`, if it is on one. There
+    /// nothing is promised: see `docs/reliability.md`.
+    pub network_file_system: Option<String>,
     /// What came of the last backup since opening.
     pub last_backup: Option<LastRun<BackupReport>>,
     /// What came of the last drill since opening.
@@ -119,9 +126,18 @@ pub(crate) struct Metrics {
     group_sizes: [AtomicU64; SIZE_CLASSES],
     log_restarts: AtomicU64,
     reconnects: AtomicU64,
-    last_error: Mutex<Option<String>>,
+    disk: Mutex<Disk>,
     /// Whether the last transaction was lost to the disk.
-    ailing: std::sync::atomic::AtomicBool,
+    ailing: AtomicBool,
+}
+
+/// What the disk did wrong.
+#[derive(Default)]
+struct Disk {
+    last_error: Option<Error>,
+    /// Whether the last error has come since somebody looked.
+    is_news: bool,
+    damage: Option<Error>,
 }
 
 impl Metrics {
@@ -134,7 +150,7 @@ impl Metrics {
         if error.kind() == ErrorKind::Panicked {
             self.panicked.fetch_add(1, Relaxed);
         }
-        self.note(error);
+        self.note_trouble(error);
     }
 
     pub(crate) fn count_group(&self, size: usize) {
@@ -147,7 +163,7 @@ impl Metrics {
             .checked_ilog2()
             .map_or(0, |log| log + 1);
         self.group_sizes[(class as usize).min(SIZE_CLASSES - 1)].fetch_add(1, Relaxed);
-        self.ailing.store(false, Relaxed);
+        self.note_well();
     }
 
     pub(crate) fn count_rerun(&self) {
@@ -164,18 +180,45 @@ impl Metrics {
 
     pub(crate) fn count_read(&self, failure: Option<&Error>) {
         if let Some(error) = failure {
-            self.note(error);
+            self.note_trouble(error);
         }
     }
 
-    fn note(&self, error: &Error) {
-        if error.is_of_the_disk() {
-            self.ailing.store(true, Relaxed);
-            *self
-                .last_error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    /// Notes a failure, if it is one of the disk.
+    pub(crate) fn note_trouble(&self, error: &Error) {
+        if !error.is_of_the_disk() {
+            return;
         }
+        let mut disk = self.disk();
+        disk.last_error = Some(error.clone());
+        // A damaged page is no reason to write no others.
+        if error.kind() == ErrorKind::Corrupt {
+            disk.damage = Some(error.clone());
+        } else {
+            disk.is_news = true;
+            self.ailing.store(true, Relaxed);
+        }
+    }
+
+    /// Notes that something was written and synced.
+    pub(crate) fn note_well(&self) {
+        self.ailing.store(false, Relaxed);
+    }
+
+    /// The last failure of the disk, if there was one since this was last asked.
+    pub(crate) fn take_trouble(&self) -> Option<Error> {
+        let mut disk = self.disk();
+        let is_news = std::mem::take(&mut disk.is_news);
+        disk.last_error.clone().filter(|_| is_news)
+    }
+
+    /// What was found damaged.
+    pub(crate) fn damage(&self) -> Option<Error> {
+        self.disk().damage.clone()
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_ailing(&self) -> bool {
@@ -200,11 +243,7 @@ impl Metrics {
             largest_group: self.largest_group.load(Relaxed),
             group_sizes: self.group_sizes.iter().map(|n| n.load(Relaxed)).collect(),
             log_restarts: self.log_restarts.load(Relaxed),
-            last_error: self
-                .last_error
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            last_error: self.disk().last_error.as_ref().map(Error::to_string),
         }
     }
 }

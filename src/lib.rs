@@ -79,7 +79,7 @@ pub use domain::{
     tools, users,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use events::{BackupReport, LastRun, StoreEvent};
+pub use events::{BackupReport, LastRun, LogHolder, StoreEvent};
 pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 pub use rusqlite;

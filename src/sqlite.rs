@@ -3,9 +3,15 @@
 
 mod guard;
 mod lock;
+mod log;
+mod readers;
 
 pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps};
 pub(crate) use lock::FileLock;
+pub(crate) use log::{
+    FRAME_OVERHEAD, checkpoint, commit_nothing, refuse_damaged, take_in, watch_wal,
+};
+pub(crate) use readers::other_readers;
 
 use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};
@@ -18,8 +24,6 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// More than there are statements, so that none is prepared twice.
@@ -140,8 +144,13 @@ fn connect_with(path: &Path, config: &Config, more: OpenFlags) -> Result<Connect
 /// Makes a connection the one that writes.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    // Only a file without tables takes this setting; it lets retention give space back later.
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // Only a file without tables takes this setting; it lets retention give space back later. To set
+    // it again is to write it again.
+    const INCREMENTAL: i64 = 2;
+    let vacuum: i64 = conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if vacuum != INCREMENTAL {
+        conn.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    }
     let mode: String = conn
         .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
         .map_err(|e| name_file(e.into(), path))?;
@@ -289,17 +298,20 @@ fn add_functions(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// Names the file; and tells what never was a database from one that is damaged in its first page,
+/// by whether a store has had it open.
 pub(crate) fn name_file(error: Error, path: &Path) -> Error {
+    if error.is_no_database() && !lock::has_been_open(path) {
+        return Error::new(
+            ErrorKind::ForeignFile,
+            format!(
+                "{} is not a database. If it was one, its first page is damaged: restore a backup",
+                path.display()
+            ),
+        );
+    }
     let kind = error.kind();
     error.because(kind, path.display())
-}
-
-/// Runs a PRAGMA that checkpoints; gives (busy, frames in the log, frames copied so far).
-pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i64)> {
-    let sql = format!("PRAGMA wal_checkpoint({mode})");
-    Ok(conn.query_row(&sql, [], |row| {
-        Ok((row.get::<_, i64>(0)? != 0, row.get(1)?, row.get(2)?))
-    })?)
 }
 
 /// Lets the query planner refresh statistics that have gone stale. A bounded sample per index.
@@ -317,15 +329,6 @@ pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> 
             _ => Change::Row,
         };
         changes.note(change, table, row);
-    }))?;
-    Ok(())
-}
-
-/// Counts the frames in the log after each commit, as SQLite reports them.
-pub(crate) fn watch_wal(conn: &mut Connection, frames: Arc<AtomicI64>) -> Result<()> {
-    conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
-        frames.store(i64::from(count), Ordering::Relaxed);
-        Ok(())
     }))?;
     Ok(())
 }

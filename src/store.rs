@@ -3,7 +3,7 @@
 use crate::actors::{
     self, Archivist, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Supervisor,
 };
-use crate::backup::{self, Backup, DrillReport, RunDrill, TakeBackup};
+use crate::backup::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
 use crate::domain::rollups::{self, RollupReport};
@@ -55,6 +55,7 @@ struct Inner {
     dispatch: Arc<Dispatch>,
     /// The last step of each schema. They only change while no store is open.
     schemas: Vec<SchemaStep>,
+    network_file_system: Option<String>,
     /// Reader actors of the interactive lane and of the analytics lane.
     readers: (usize, usize),
     mutations: Addr<MutationPort>,
@@ -235,6 +236,7 @@ impl Store {
         let (interactive, analytics) = self.inner.readers;
         Ok(Health {
             ok: dispatch.is_sound() && self.path().exists(),
+            damage: dispatch.metrics.damage().map(|error| error.to_string()),
             writer: dispatch.metrics.writer(dispatch.write_load()),
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
@@ -243,6 +245,7 @@ impl Store {
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
             last_checkpoint: dispatch.checkpoint_report(),
             free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
+            network_file_system: self.inner.network_file_system.clone(),
             last_backup: dispatch.last_runs.backup(),
             last_drill: dispatch.last_runs.drill(),
             reconnects: dispatch.metrics.reconnects(),
@@ -304,6 +307,7 @@ fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
         path,
         conn,
         schemas,
+        network_file_system,
     } = match prepare(config) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -333,6 +337,7 @@ fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
             path: path.clone(),
             dispatch: staff.dispatch,
             schemas,
+            network_file_system,
             readers: (config.readers, config.analytics_readers),
             mutations: staff.mutations,
             queries: staff.queries,
@@ -365,17 +370,23 @@ struct Prepared {
     path: PathBuf,
     conn: rusqlite::Connection,
     schemas: Vec<SchemaStep>,
+    network_file_system: Option<String>,
 }
 
 /// Everything about opening that can go wrong, before there is an actor.
 fn prepare(config: &Config) -> Result<Prepared> {
     let path = sqlite::resolve(&config.path)?;
-    let lock = FileLock::acquire(&path)?;
-    backup::finish_restore(&path)?;
-    let mut conn = sqlite::connect(&path, config)?;
-    schema::refuse_unknown(&conn, &path, config)?;
-    sqlite::make_writer(&conn, &path, config)?;
+    let network_file_system = files::network_file_system(&path);
+    if let Some(kind) = &network_file_system {
+        tracing::warn!(
+            path = %path.display(), kind,
+            "the file is on a network file system, where nothing is promised"
+        );
+    }
+    let mut lock = FileLock::acquire(&path)?;
+    let mut conn = schema::connect(&path, config)?;
     schema::upgrade(&mut conn, &path, config)?;
+    lock.note_opened();
     if let Some(offset) = config.day_offset {
         let minutes = offset.local_minus_utc() / 60;
         rollups::set_day_offset(&mut conn, minutes, config.clock.now())?;
@@ -386,5 +397,6 @@ fn prepare(config: &Config) -> Result<Prepared> {
         path,
         conn,
         schemas,
+        network_file_system,
     })
 }

@@ -155,9 +155,7 @@ impl Plain {
         config.check()?;
         let path = sqlite::resolve(&config.path)?;
         let lock = FileLock::acquire(&path)?;
-        let mut conn = sqlite::connect(&path, &config)?;
-        schema::refuse_unknown(&conn, &path, &config)?;
-        sqlite::make_writer(&conn, &path, &config)?;
+        let mut conn = schema::connect(&path, &config)?;
         schema::upgrade(&mut conn, &path, &config)?;
         Ok(Self {
             conn,

@@ -2,6 +2,7 @@
 //! its own.
 
 use super::Dispatch;
+use super::at_work::{AtWork, Task};
 use super::reader::Retire;
 use crate::backup::{self, Backup, DrillReport, Reason, RunDrill, TakeBackup};
 use crate::config::Config;
@@ -51,6 +52,7 @@ pub struct Archivist {
     pub(super) path: PathBuf,
     pub(super) config: Config,
     pub(super) dispatch: Arc<Dispatch>,
+    pub(super) at_work: AtWork,
     /// Opened when it is first needed: most stores make no backup for hours.
     pub(super) conn: Option<Connection>,
     pub(super) backup_due: Option<DateTime<Utc>>,
@@ -95,7 +97,9 @@ impl Archivist {
         let closing = self.closing();
         let result = self.work(|conn, archivist| {
             let (path, config) = (&archivist.path, &archivist.config);
-            backup::of_open_store(conn, path, config, request, reason, closing)
+            archivist.at_work.during(Task::Backup, || {
+                backup::of_open_store(conn, path, config, request, reason, closing)
+            })
         });
         let result = result.map_err(|e| e.in_operation("TakeBackup"));
         let report = result.as_ref().map(|backup| BackupReport {

@@ -18,7 +18,7 @@ use super::lane::Worker;
 use super::request::{Outcome, Ticket, WriteRequest};
 use crate::cache::{Cache, Changes};
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, may_be_logged};
 use crate::health::Metrics;
 use crate::operation::WriteTx;
 use crate::sqlite::{Guard, Watchdog};
@@ -32,7 +32,7 @@ const CAREFUL_GROUPS: u32 = 16;
 /// How long a group waits for another program's lock when the one before waited in vain.
 const IMPATIENCE: Duration = Duration::from_millis(100);
 
-type Request = Ticket<dyn WriteRequest>;
+pub(super) type Request = Ticket<dyn WriteRequest>;
 type Requests = Vec<Request>;
 
 /// How operations in one transaction are kept apart.
@@ -52,6 +52,8 @@ enum Attempt {
     NotBegun(Error),
     /// It was lost as a whole.
     Lost(Error),
+    /// So it was, but all of it may be in the log.
+    Unsure(Error),
 }
 
 /// Whether the connection can go on.
@@ -72,6 +74,9 @@ pub(super) struct Committer<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) config: &'a Config,
     pub(super) mood: &'a mut Mood,
+    /// Those whose commit failed and may be in the log all the same. They are answered when the log
+    /// has been written on.
+    pub(super) unsure: &'a mut Vec<(Request, Error)>,
 }
 
 /// What one group leaves for the next to know.
@@ -159,6 +164,12 @@ impl Committer<'_> {
                     Connected::Sound
                 }
             }
+            Attempt::Unsure(error) => {
+                tracing::warn!(%error, mutations = group.len(), "a commit failed");
+                let unsure = group.into_iter().map(|request| (request, error.clone()));
+                self.unsure.extend(unsure);
+                Connected::InDoubt
+            }
             // Only an attempt without savepoints asks for another.
             Attempt::Undo => Connected::Sound,
         }
@@ -199,7 +210,13 @@ impl Committer<'_> {
                 self.changes.tell(self.cache);
                 Attempt::Committed
             }
-            Err(error) => self.lost(error.into()),
+            Err(error) => {
+                self.roll_back();
+                match may_be_logged(&error) {
+                    true => Attempt::Unsure(error.into()),
+                    false => Attempt::Lost(error.into()),
+                }
+            }
         }
     }
 
@@ -261,11 +278,15 @@ impl Committer<'_> {
     }
 
     fn lost(&self, error: Error) -> Attempt {
+        self.roll_back();
+        Attempt::Lost(error)
+    }
+
+    fn roll_back(&self) {
         if !self.conn.is_autocommit() {
             // If this fails too, `settle` sees that a transaction is still open.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
-        Attempt::Lost(error)
     }
 
     fn answer(&self, request: Request) {

@@ -13,6 +13,7 @@
 //! carries the bell that says "there is work", and the few orders that come from the supervisor.
 
 mod archivist;
+mod at_work;
 mod checkpointer;
 mod dispatch;
 mod gate;
@@ -24,6 +25,7 @@ mod request;
 mod staff;
 mod supervisor;
 mod wal;
+mod watch;
 mod writer;
 
 pub use archivist::Archivist;

@@ -1,6 +1,7 @@
 //! The actors that answer queries, each on a read-only connection of its own.
 
 use super::Dispatch;
+use super::at_work::{AtWork, Task};
 use super::gate::Gate;
 use super::lane::{Bell, Worker};
 use super::request::{Outcome, ReadRequest, Ticket};
@@ -31,6 +32,7 @@ pub(super) struct Reader {
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) queue: Worker<dyn ReadRequest>,
     pub(super) gate: Arc<Gate>,
+    pub(super) at_work: AtWork,
     /// Set when the store cannot wait for queries any longer.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) connection: Option<ReadConnection>,
@@ -131,7 +133,9 @@ impl Reader {
         let fetched = {
             // Only point reads stand at the gate: the writer must not wait for a scan.
             let _inside = (self.lane == Lane::Interactive).then(|| self.gate.enter());
-            snapshot(open, &*request, &self.dispatch)
+            self.at_work.during(Task::Query(request.name()), || {
+                snapshot(open, &*request, &self.dispatch)
+            })
         };
         let failure = request.failure();
         // A connection whose transaction cannot be ended is in doubt, and after an I/O error what

@@ -41,6 +41,8 @@ pub(super) enum Verdict {
 
 /// What every request can do, whatever it asks for.
 pub(super) trait Request: Send + Sync {
+    /// The operation's name.
+    fn name(&self) -> &'static str;
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// The error of the last run, if it failed.
@@ -183,6 +185,10 @@ impl<O, T, D> Pending<O, T, D> {
 }
 
 impl<O: Send, T: Send, D: Send + Sync> Request for Pending<O, T, D> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn is_abandoned(&self) -> bool {
         matches!(*lock(&self.answer), Answer::Over)
     }

@@ -2,6 +2,7 @@
 
 use super::Dispatch;
 use super::archivist::Archivist;
+use super::at_work::Everybody;
 use super::checkpointer::Checkpointer;
 use super::gate::Gate;
 use super::group::Mood;
@@ -70,28 +71,7 @@ pub(crate) fn hire(
         };
         Checkpointer::start_in_arbiter(&thread()?, |_| actor)
     };
-    let writer = {
-        let actor = Writer {
-            path: path.to_owned(),
-            config: config.clone(),
-            dispatch: Arc::clone(&dispatch),
-            queue: writer_end.remove(0),
-            wal: WalKeeper::new(
-                path,
-                checkpointer.clone().recipient(),
-                signals,
-                Arc::clone(&gate),
-                Arc::clone(&dispatch),
-                config,
-            ),
-            connection: Some(WriteConnection::new(conn, &stop)?),
-            mood: Mood::default(),
-            stop: Arc::clone(&stop),
-        };
-        Writer::start_in_arbiter(&thread()?, |_| actor)
-    };
-    dispatch.writes.staff(vec![writer.clone().recipient()]);
-
+    let mut everybody = Everybody::new(path);
     let mut readers = Vec::new();
     for (lane, ends) in [
         (Lane::Interactive, interactive_ends),
@@ -106,6 +86,7 @@ pub(crate) fn hire(
                 dispatch: Arc::clone(&dispatch),
                 queue,
                 gate: Arc::clone(&gate),
+                at_work: everybody.add(),
                 stop: Arc::clone(&stop),
                 connection: Some(ReadConnection::open(path, config, &stop)?),
             };
@@ -124,12 +105,36 @@ pub(crate) fn hire(
             path: path.to_owned(),
             config: config.clone(),
             dispatch: Arc::clone(&dispatch),
+            at_work: everybody.add(),
             conn: None,
             backup_due: None,
             drill_due: None,
         };
         Archivist::start_in_arbiter(&thread()?, |_| actor)
     };
+
+    let writer = {
+        let actor = Writer {
+            path: path.to_owned(),
+            config: config.clone(),
+            dispatch: Arc::clone(&dispatch),
+            queue: writer_end.remove(0),
+            wal: WalKeeper::new(
+                everybody,
+                checkpointer.clone().recipient(),
+                signals,
+                Arc::clone(&gate),
+                Arc::clone(&dispatch),
+                config,
+            ),
+            connection: Some(WriteConnection::new(conn, &stop)?),
+            doubtful: None,
+            mood: Mood::default(),
+            stop: Arc::clone(&stop),
+        };
+        Writer::start_in_arbiter(&thread()?, |_| actor)
+    };
+    dispatch.writes.staff(vec![writer.clone().recipient()]);
 
     let crew = Crew {
         writer,

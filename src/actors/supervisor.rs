@@ -4,12 +4,12 @@ use super::Dispatch;
 use super::archivist::{ArchiveDue, Archivist};
 use super::checkpointer::{Checkpointer, Release};
 use super::reader::Retire;
+use super::watch::{RoomWatch, TroubleWatch};
 use super::writer::{CloseFile, Finish, Optimize, Writer};
 use crate::config::Config;
 use crate::domain::rollups::ReconcileRollups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
-use crate::files;
 use crate::operation::{Mutation, WriteTx};
 use crate::schedule::Schedule;
 use actix::{
@@ -17,16 +17,13 @@ use actix::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the supervisor looks whether something is due: the grain of every schedule.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Ticks between two looks at the disk.
-const DISK_TICKS: u32 = 9;
 
 /// The longest wait before a scheduled run that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -69,7 +66,8 @@ pub(crate) struct Supervisor {
     /// The same for the archivist, whose work may take an hour.
     archiving: Arc<AtomicBool>,
     archives: bool,
-    disk: DiskWatch,
+    room: RoomWatch,
+    trouble: TroubleWatch,
     reconcile: Reconcile,
     crew: Crew,
     outcome: Outcome,
@@ -111,7 +109,8 @@ impl Supervisor {
             looking: Arc::default(),
             archiving: Arc::default(),
             archives: config.backups.every.is_some() || config.backups.drill_every.is_some(),
-            disk: DiskWatch::new(path, config.disk_low_bytes),
+            room: RoomWatch::new(path, config.disk_low_bytes),
+            trouble: TroubleWatch::default(),
             reconcile: Reconcile::new(config.reconcile_every),
             crew,
             outcome,
@@ -123,7 +122,8 @@ impl Supervisor {
     fn look(&mut self) {
         one_at_a_time(&self.looking, self.run_due());
         one_at_a_time(&self.archiving, self.archive_due());
-        self.disk.look(&self.dispatch);
+        self.room.look(&self.dispatch);
+        self.trouble.look(&self.dispatch, &self.crew.writer);
         self.reconcile.look(&self.dispatch);
     }
 
@@ -201,45 +201,6 @@ async fn run(schedule: &Schedule, dispatch: &Arc<Dispatch>, due: &DueTimes) -> b
         .unwrap_or_else(PoisonError::into_inner)
         .insert(schedule.name().to_owned(), due_at);
     ran
-}
-
-/// Looks how much room is left on the disk.
-struct DiskWatch {
-    folder: PathBuf,
-    low_bytes: u64,
-    /// Ticks until the next look.
-    pause: u32,
-    is_low: bool,
-}
-
-impl DiskWatch {
-    fn new(path: &Path, low_bytes: u64) -> Self {
-        Self {
-            folder: files::folder_of(path).to_owned(),
-            low_bytes,
-            pause: 0,
-            is_low: false,
-        }
-    }
-
-    /// Tells once when there is little, and again only after there was more.
-    fn look(&mut self, dispatch: &Dispatch) {
-        if self.low_bytes == 0 || self.pause > 0 {
-            self.pause = self.pause.saturating_sub(1);
-            return;
-        }
-        self.pause = DISK_TICKS;
-        let Ok(free_bytes) = files::free_bytes(&self.folder) else {
-            return;
-        };
-        let was_low = std::mem::replace(&mut self.is_low, free_bytes < self.low_bytes);
-        if self.is_low && !was_low {
-            tracing::warn!(free_bytes, "the disk is nearly full");
-            dispatch
-                .subscribers
-                .tell(StoreEvent::DiskNearlyFull { free_bytes });
-        }
-    }
 }
 
 /// Has the rollups compared with a full count now and then.

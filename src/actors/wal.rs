@@ -6,6 +6,7 @@
 //! gate, and the next commit starts the log over. At the ceiling it does so however much there is.
 
 use super::Dispatch;
+use super::at_work::Everybody;
 use super::checkpointer::{self, Checkpoint};
 use super::gate::Gate;
 use crate::config::Config;
@@ -13,7 +14,6 @@ use crate::events::StoreEvent;
 use crate::sqlite;
 use actix::Recipient;
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ pub(super) struct Signals {
 }
 
 pub(super) struct WalKeeper {
-    path: PathBuf,
+    everybody: Everybody,
     checkpointer: Recipient<Checkpoint>,
     signals: Arc<Signals>,
     gate: Arc<Gate>,
@@ -61,7 +61,7 @@ pub(super) struct WalKeeper {
 
 impl WalKeeper {
     pub(super) fn new(
-        path: &Path,
+        everybody: Everybody,
         checkpointer: Recipient<Checkpoint>,
         signals: Arc<Signals>,
         gate: Arc<Gate>,
@@ -69,7 +69,7 @@ impl WalKeeper {
         config: &Config,
     ) -> Self {
         Self {
-            path: path.to_owned(),
+            everybody,
             checkpointer,
             signals,
             gate,
@@ -145,10 +145,17 @@ impl WalKeeper {
             return;
         }
         let ceiling_bytes = self.ceiling_bytes;
-        tracing::warn!(bytes, ceiling_bytes, "the log is over its ceiling");
+        let held_by = self.everybody.holders();
+        tracing::warn!(
+            bytes,
+            ceiling_bytes,
+            ?held_by,
+            "the log is over its ceiling"
+        );
         let event = StoreEvent::LogOverCeiling {
             bytes,
             ceiling_bytes,
+            held_by,
         };
         self.dispatch.subscribers.tell(event);
     }
@@ -156,7 +163,7 @@ impl WalKeeper {
     /// The next commit cuts the log file down to its ceiling, and after a backup under full load that
     /// may be gigabytes, which takes the file system a second. So it is cut in pieces.
     fn limit_shrinking(&self, conn: &Connection) {
-        let log = sqlite::beside(&self.path, "-wal");
+        let log = sqlite::beside(&self.everybody.path, "-wal");
         let size = std::fs::metadata(log).map_or(0, |data| data.len());
         let limit = size.saturating_sub(CUT).max(self.ceiling_bytes);
         if let Err(error) = conn.pragma_update(None, "journal_size_limit", limit as i64) {

@@ -1,7 +1,7 @@
 //! The actor that owns the only connection that writes.
 
 use super::Dispatch;
-use super::group::{Committer, Connected, Mood, next_wanted};
+use super::group::{Committer, Connected, Mood, Request, next_wanted};
 use super::lane::{Bell, Worker};
 use super::request::WriteRequest;
 use super::wal::WalKeeper;
@@ -23,9 +23,6 @@ const GROUPS_PER_BELL: usize = 16;
 /// How long closing waits for another program to let the log be emptied.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a frame adds to a page in the log: <https://sqlite.org/fileformat2.html#walformat>.
-const FRAME_HEADER_BYTES: u64 = 24;
-
 /// "Commit or refuse everything that waits."
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -43,6 +40,11 @@ pub(super) struct CloseFile;
 #[rtype(result = "()")]
 pub(super) struct Optimize;
 
+/// "See whether the disk does what it is asked again."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Probe;
+
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) config: Config,
@@ -50,6 +52,9 @@ pub(super) struct Writer {
     pub(super) queue: Worker<dyn WriteRequest>,
     pub(super) wal: WalKeeper,
     pub(super) connection: Option<WriteConnection>,
+    /// The connection before, until there is one again: without any, the next to open the file would
+    /// read the log from its beginning, with what was refused in it.
+    pub(super) doubtful: Option<WriteConnection>,
     pub(super) mood: Mood,
     /// Set when the store cannot wait for mutations any longer.
     pub(super) stop: Arc<AtomicBool>,
@@ -82,7 +87,7 @@ impl WriteConnection {
             watchdog,
             changes,
             frames,
-            frame_bytes: page as u64 + FRAME_HEADER_BYTES,
+            frame_bytes: page as u64 + sqlite::FRAME_OVERHEAD,
         })
     }
 }
@@ -110,13 +115,13 @@ impl Writer {
         if self.connection.is_none()
             && let Err(error) = self.reconnect()
         {
-            self.dispatch.metrics.count_failed(&error);
-            first.refuse(error);
+            self.refuse_waiting(first, &error);
             return true;
         }
         let Some(open) = &self.connection else {
             return true;
         };
+        let mut unsure = Vec::new();
         let mut committer = Committer {
             conn: &open.conn,
             guard: &open.guard,
@@ -127,26 +132,75 @@ impl Writer {
             metrics: &self.dispatch.metrics,
             config: &self.config,
             mood: &mut self.mood,
+            unsure: &mut unsure,
         };
         match committer.commit(first, &self.queue) {
-            Connected::Sound => {
-                let frames = open.frames.load(Ordering::Relaxed).max(0);
-                let bytes = frames as u64 * open.frame_bytes;
-                self.wal.tend(&open.conn, frames, bytes);
-            }
-            // Opened anew when the next mutation comes.
-            Connected::InDoubt => self.connection = None,
+            Connected::Sound => self.tend_log(),
+            Connected::InDoubt => self.doubt(unsure),
         }
         true
+    }
+
+    fn tend_log(&mut self) {
+        let Some(open) = &self.connection else { return };
+        let frames = open.frames.load(Ordering::Relaxed).max(0);
+        let bytes = frames as u64 * open.frame_bytes;
+        self.wal.tend(&open.conn, frames, bytes);
+    }
+
+    /// Gives the connection up. The next is opened when it is needed; and at once if there are those
+    /// whose commit failed, since it writes over what they may have left in the log.
+    fn doubt(&mut self, unsure: Vec<(Request, Error)>) {
+        if let Some(open) = self.connection.take() {
+            // One whose transaction does not end would keep the next from writing.
+            self.doubtful = Some(open).filter(|open| open.conn.is_autocommit());
+        }
+        if unsure.is_empty() {
+            return;
+        }
+        let written_over = self.reconnect();
+        for (request, error) in unsure {
+            let error = match &written_over {
+                Ok(()) => error,
+                Err(_) => error.because(
+                    ErrorKind::InDoubt,
+                    "the commit failed, and the disk does not let the store take it back: if the                      process ends before it does, the next opening may find it done",
+                ),
+            };
+            self.dispatch.metrics.count_failed(&error);
+            request.refuse(error);
+        }
+    }
+
+    /// Refuses all who wait by now: where a disk takes its time to fail, one after the other would
+    /// wait for long.
+    fn refuse_waiting(&self, first: Request, error: &Error) {
+        let waiting = std::iter::from_fn(|| next_wanted(&self.queue));
+        let waiting = waiting.take(self.config.max_in_flight);
+        for request in std::iter::once(first).chain(waiting) {
+            self.dispatch.metrics.count_failed(error);
+            request.refuse(error.clone());
+        }
     }
 
     fn reconnect(&mut self) -> Result<()> {
         let conn = sqlite::connect_again(&self.path, &self.config)?;
         sqlite::make_writer(&conn, &self.path, &self.config)?;
-        self.connection = Some(WriteConnection::new(conn, &self.stop)?);
+        let open = WriteConnection::new(conn, &self.stop)?;
+        sqlite::commit_nothing(&open.conn)?;
+        self.connection = Some(open);
+        self.doubtful = None;
+        self.mood = Mood::default();
         self.dispatch.metrics.count_reconnect();
         tracing::info!("the writer has opened its connection anew");
         Ok(())
+    }
+
+    fn probe(&mut self) -> Result<()> {
+        match &self.connection {
+            Some(open) => sqlite::commit_nothing(&open.conn),
+            None => self.reconnect(),
+        }
     }
 }
 
@@ -194,11 +248,36 @@ impl Handler<Optimize> for Writer {
     }
 }
 
+impl Handler<Probe> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Probe, _ctx: &mut Self::Context) {
+        if !self.dispatch.metrics.is_ailing() {
+            return;
+        }
+        match self.probe() {
+            Ok(()) => {
+                self.dispatch.metrics.note_well();
+                self.tend_log();
+            }
+            Err(error) => {
+                self.dispatch.metrics.note_trouble(&error);
+                if error.leaves_in_doubt() {
+                    self.doubt(Vec::new());
+                }
+            }
+        }
+    }
+}
+
 impl Handler<CloseFile> for Writer {
     type Result = Result<()>;
 
     fn handle(&mut self, _: CloseFile, ctx: &mut Self::Context) -> Result<()> {
         ctx.stop();
+        if self.connection.is_none() {
+            self.reconnect()?;
+        }
         let Some(open) = self.connection.take() else {
             return Ok(());
         };

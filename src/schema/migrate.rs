@@ -17,7 +17,7 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     config.check()?;
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
-    let mut conn = writer(&path, &config)?;
+    let mut conn = connect(&path, &config)?;
     upgrade(&mut conn, &path, &config)
 }
 
@@ -58,7 +58,7 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         let why = format!("must be at most {}, the schema's last step", only.last());
         return Err(Error::invalid("to", &why));
     }
-    let mut conn = writer(&path, &config)?;
+    let mut conn = connect(&path, &config)?;
     let has = applied_up_to(&ReadTx::new(&conn, config.clock.now()), &only)?;
     if to < has {
         let why = format!(
@@ -70,13 +70,20 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     migrate(&[only], &mut conn, &path, &config)
 }
 
-/// A connection that may write to a file whose lock is held, and that is ours or can become so.
-fn writer(path: &Path, config: &Config) -> Result<Connection> {
+/// The connection that writes to a file whose lock is held, and that is ours or can become so.
+pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
     backup::finish_restore(path)?;
     let conn = sqlite::connect(path, config)?;
+    // Before anything is read of it: without its log a file of ours may look like another's.
+    sqlite::refuse_damaged(&conn, path, config)?;
     refuse_unknown(&conn, path, config)?;
-    sqlite::make_writer(&conn, path, config)?;
+    make_writer(&conn, path, config)?;
     Ok(conn)
+}
+
+fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+    sqlite::make_writer(conn, path, config)?;
+    sqlite::take_in(conn)
 }
 
 /// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
@@ -92,6 +99,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     let _lock = FileLock::acquire(&path)?;
     backup::finish_restore(&path)?;
     let mut conn = sqlite::connect(&path, &config)?;
+    sqlite::refuse_damaged(&conn, &path, &config)?;
     let applied = {
         let tx = ReadTx::new(&conn, config.clock.now());
         ledger::applied(&tx, schema)?
@@ -102,7 +110,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
             format_args!("schema {schema:?} in this file"),
         ));
     }
-    sqlite::make_writer(&conn, &path, &config)?;
+    make_writer(&conn, &path, &config)?;
     let back: Vec<_> = applied.into_iter().filter(|e| e.step > to).rev().collect();
     if !back.is_empty() && config.before_upgrade == BeforeUpgrade::Backup {
         backup::before_upgrade(&mut conn, &path, &config)?;

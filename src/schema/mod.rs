@@ -13,8 +13,8 @@ mod plan;
 mod step;
 
 pub(crate) use ledger::steps;
-pub(crate) use migrate::upgrade;
 pub use migrate::{apply, apply_to, rollback};
+pub(crate) use migrate::{connect, upgrade};
 pub(crate) use plan::refuse_unknown;
 pub use plan::{Plan, PlannedStep, plan};
 

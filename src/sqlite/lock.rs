@@ -11,13 +11,21 @@ use std::path::Path;
 ///
 /// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The file
 /// stays when the lock goes: removing it would let two stores lock two files of the same name.
-pub(crate) struct FileLock(File);
+///
+/// In it is the number of the process, and [`OPENED`] once a store has had the database open.
+pub(crate) struct FileLock {
+    file: File,
+    opened: bool,
+}
+
+/// What is in the lock file of a database that is ours.
+const OPENED: &str = "opened";
 
 /// A process that this one is just starting holds copies of what is open here, for a moment. Closing
 /// the file alone would leave the lock to it for as long.
 impl Drop for FileLock {
     fn drop(&mut self) {
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
     }
 }
 
@@ -34,7 +42,7 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let holder = match holder(&mut file) {
+                let holder = match read(&mut file).0 {
                     Some(pid) => format!("the store in process {pid}"),
                     None => "another store".to_owned(),
                 };
@@ -50,12 +58,27 @@ impl FileLock {
                 return Err(Error::io(format_args!("cannot lock {}", path.display()), e));
             }
         }
-        // For the sentence above only, so a failure is no reason not to open.
-        let _ = file
+        let opened = read(&mut file).1;
+        let mut lock = Self { file, opened };
+        lock.write();
+        Ok(lock)
+    }
+
+    /// Notes that the database is one of ours.
+    pub(crate) fn note_opened(&mut self) {
+        if !std::mem::replace(&mut self.opened, true) {
+            self.write();
+        }
+    }
+
+    /// What is written is for sentences only, so a failure is no reason not to open.
+    fn write(&mut self) {
+        let opened = if self.opened { OPENED } else { "" };
+        let _ = self
+            .file
             .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self(file))
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| write!(self.file, "{} {opened}", std::process::id()));
     }
 
     /// Who holds the claim, without making it.
@@ -71,16 +94,24 @@ impl FileLock {
         match file.try_lock_shared() {
             Ok(()) => Ok(OpenIn::Nothing),
             Err(TryLockError::WouldBlock) => {
-                Ok(holder(&mut file).map_or(OpenIn::Unknown, OpenIn::Process))
+                Ok(read(&mut file).0.map_or(OpenIn::Unknown, OpenIn::Process))
             }
             Err(TryLockError::Error(e)) => Err(failed(e)),
         }
     }
 }
 
-/// The process that says it holds the claim.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut pid = String::new();
-    file.read_to_string(&mut pid).ok()?;
-    pid.trim().parse().ok()
+/// Whether a store has ever had this database open.
+pub(super) fn has_been_open(database: &Path) -> bool {
+    File::open(beside(database, ".lock")).is_ok_and(|mut file| read(&mut file).1)
+}
+
+/// The process that says it holds the claim, and whether a store has had the database open.
+fn read(file: &mut File) -> (Option<u32>, bool) {
+    let mut text = String::new();
+    // What cannot be read says nothing.
+    let _ = file.read_to_string(&mut text);
+    let mut words = text.split_whitespace();
+    let process = words.next().and_then(|word| word.parse().ok());
+    (process, words.next() == Some(OPENED))
 }

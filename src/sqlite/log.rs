@@ -1,0 +1,215 @@
+//! The write-ahead log: copying it, and looking at what an earlier process left of it.
+//! Format: <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
+
+use super::beside;
+use crate::config::{Config, Durability};
+use crate::error::{Error, ErrorKind, Result};
+use rusqlite::Connection;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+
+/// What a frame adds to a page in the log.
+pub(crate) const FRAME_OVERHEAD: u64 = FRAME_HEADER_BYTES as u64;
+
+/// Runs a PRAGMA that checkpoints; gives (busy, frames in the log, frames copied so far).
+pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i64)> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    Ok(conn.query_row(&sql, [], |row| {
+        Ok((row.get::<_, i64>(0)? != 0, row.get(1)?, row.get(2)?))
+    })?)
+}
+
+/// Counts the frames in the log after each commit, as SQLite reports them.
+pub(crate) fn watch_wal(conn: &mut Connection, frames: Arc<AtomicI64>) -> Result<()> {
+    conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
+        frames.store(i64::from(count), Ordering::Relaxed);
+        Ok(())
+    }))?;
+    Ok(())
+}
+
+/// Commits a change that changes nothing, which is to write the first page anew. Proves that the
+/// file can be written; and takes the place of what a commit that failed has left at the log's end,
+/// so that nobody who reads the log from its beginning finds that.
+///
+/// To empty the log instead was turned down: a reader may be in the middle of it.
+pub(crate) fn commit_nothing(conn: &Connection) -> Result<()> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let written = conn
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .and_then(|version| conn.pragma_update(None, "user_version", version))
+        .and_then(|()| conn.execute_batch("COMMIT"));
+    if written.is_err() && !conn.is_autocommit() {
+        // If this fails too, the connection is not used again anyway.
+        let _ = conn.execute_batch("ROLLBACK");
+    }
+    Ok(written?)
+}
+
+/// Copies what an earlier process left in the log into the file, before anything is built on it. It
+/// may have died of a sync that failed, and then what can be read of the log need not be on the disk,
+/// nor be written there by another sync: see <https://lwn.net/Articles/752063/>.
+pub(crate) fn take_in(conn: &Connection) -> Result<()> {
+    // What another program is still reading is left in the log, as ever.
+    checkpoint(conn, "PASSIVE").map(|_| ())
+}
+
+/// Refuses a file whose log is damaged in the middle. SQLite takes the first frame that is not whole
+/// for the end of the log, and would pass over the commits after it without a word.
+pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+    let log = beside(path, "-wal");
+    if damage(&log)?.is_none() {
+        return Ok(());
+    }
+    // Another program may have been writing to it just now. Where one is still at it, SQLite knows
+    // the log from its index, and does not look for its end.
+    if conn.execute_batch("BEGIN IMMEDIATE").is_err() {
+        return Ok(());
+    }
+    let found = damage(&log);
+    conn.execute_batch("ROLLBACK")?;
+    let Some(Damage { frame, commits }) = found? else {
+        return Ok(());
+    };
+    match config.durability {
+        Durability::Full => Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{} is damaged in frame {frame}, and at least {commits} commits from there on \
+                 cannot be read; restore a backup. (If the power failed while the file was written with \
+                 Durability::Normal, or if those commits may be lost, open it once with that.)",
+                log.display()
+            ),
+        )),
+        // Then the power may have failed with pages of many commits on their way to the disk.
+        Durability::Normal => {
+            tracing::warn!(frame, commits, "commits at the log's end cannot be read");
+            Ok(())
+        }
+    }
+}
+
+/// Where a log is damaged, and how many commits cannot be read for it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Damage {
+    /// Counted from 1; 0 for the log's header.
+    pub(crate) frame: u64,
+    /// At least so many.
+    pub(crate) commits: u64,
+}
+
+/// Looks for damage that cannot come from a process or a machine that stopped in the middle of
+/// writing: the next commit only begins when the last one is on the disk, so that what was not
+/// finished is part of one commit at most.
+pub(crate) fn damage(log: &Path) -> Result<Option<Damage>> {
+    let file = match File::open(log) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => {
+            return Err(Error::io(
+                format_args!("cannot look at {}", log.display()),
+                e,
+            ));
+        }
+    };
+    search(BufReader::with_capacity(1 << 16, file))
+        .map_err(|e| Error::io(format_args!("cannot read {}", log.display()), e))
+}
+
+fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
+    let mut header = [0; HEADER_BYTES];
+    // It is on the disk before the first frame is written. One that is not is all zeros, or short.
+    if !fill(&mut log, &mut header)? || header == [0; HEADER_BYTES] {
+        return Ok(None);
+    }
+    let sum_words = match word(&header, 0) {
+        0x377f_0682 => u32::from_le_bytes,
+        0x377f_0683 => u32::from_be_bytes,
+        _ => return after_header(log),
+    };
+    let mut sum = Sum {
+        word: sum_words,
+        state: (0, 0),
+    };
+    sum.add(&header[..24]);
+    let page_bytes = word(&header, 8) as usize;
+    let sound = sum.state == (word(&header, 24), word(&header, 28))
+        && page_bytes.is_power_of_two()
+        && (512..=65536).contains(&page_bytes);
+    if !sound {
+        return after_header(log);
+    }
+    let salts = &header[16..24];
+    let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
+    let (mut number, mut broken, mut commits) = (0, 0, 0);
+    while fill(&mut log, &mut frame)? {
+        number += 1;
+        let ends_commit = word(&frame, 4) != 0;
+        if broken > 0 {
+            commits += u64::from(ends_commit && frame[8..16] == *salts);
+            continue;
+        }
+        sum.add(&frame[..8]);
+        sum.add(&frame[FRAME_HEADER_BYTES..]);
+        let whole = frame[8..16] == *salts && sum.state == (word(&frame, 16), word(&frame, 20));
+        if !whole {
+            broken = number;
+            commits = u64::from(ends_commit);
+        }
+    }
+    Ok((commits > 1).then_some(Damage {
+        frame: broken,
+        commits,
+    }))
+}
+
+/// A log whose header is damaged: nothing in it can be read.
+fn after_header(mut log: impl Read) -> io::Result<Option<Damage>> {
+    let mut frame_header = [0; FRAME_HEADER_BYTES];
+    let has_frames = fill(&mut log, &mut frame_header)?;
+    Ok(has_frames.then_some(Damage {
+        frame: 0,
+        commits: 1,
+    }))
+}
+
+/// False if there is not as much left.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..at + 4]
+        .iter()
+        .fold(0, |word, &byte| word << 8 | u32::from(byte))
+}
+
+/// The log's running checksum.
+struct Sum {
+    word: fn([u8; 4]) -> u32,
+    state: (u32, u32),
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        let (mut a, mut b) = self.state;
+        let mut words = bytes
+            .chunks_exact(4)
+            .map(|four| (self.word)([four[0], four[1], four[2], four[3]]));
+        while let (Some(x), Some(y)) = (words.next(), words.next()) {
+            a = a.wrapping_add(x).wrapping_add(b);
+            b = b.wrapping_add(y).wrapping_add(a);
+        }
+        self.state = (a, b);
+    }
+}

@@ -1,0 +1,171 @@
+//! A disk that fails on demand: SQLite, and the rest of this program, call these functions where they
+//! mean the C library's, because the linker finds them first. What they do not fail goes on to the
+//! kernel.
+//!
+//! A VFS of SQLite's was turned down: between it and the disk is the code that makes SQLite's errors
+//! of the system's, and backups do not go through it.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a program asks of a disk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Call {
+    Read,
+    Write,
+    Sync,
+    Truncate,
+}
+
+/// How long the disk fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Lasting {
+    Once,
+    UntilHealed,
+}
+
+/// What is wrong with the disk: from the `nth` call of this kind on, counted from 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) call: Call,
+    pub(crate) nth: u64,
+    pub(crate) lasting: Lasting,
+    /// `libc::EIO`, `libc::ENOSPC` …
+    pub(crate) errno: c_int,
+}
+
+static COUNTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+static NTH: [AtomicU64; 4] = [const { AtomicU64::new(u64::MAX) }; 4];
+static ERRNO: AtomicI32 = AtomicI32::new(0);
+static LASTS: AtomicBool = AtomicBool::new(false);
+static FAILED: AtomicBool = AtomicBool::new(false);
+static TESTS: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// On the test's own thread, where nothing of the store runs.
+    static SPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// There is one disk, so one test at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    SPARED.set(true);
+    let alone = TESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    heal();
+    alone
+}
+
+pub(crate) fn breaks(fault: Fault) {
+    heal();
+    FAILED.store(false, SeqCst);
+    for count in &COUNTS {
+        count.store(0, SeqCst);
+    }
+    ERRNO.store(fault.errno, SeqCst);
+    LASTS.store(fault.lasting == Lasting::UntilHealed, SeqCst);
+    NTH[fault.call as usize].store(fault.nth, SeqCst);
+}
+
+/// The same, with the next call.
+pub(crate) fn breaks_now(call: Call, lasting: Lasting, errno: c_int) {
+    breaks(Fault {
+        call,
+        nth: 0,
+        lasting,
+        errno,
+    });
+}
+
+/// Works again.
+pub(crate) fn heal() {
+    for nth in &NTH {
+        nth.store(u64::MAX, SeqCst);
+    }
+}
+
+/// How many calls of this kind there were since something was last to break.
+pub(crate) fn count(call: Call) -> u64 {
+    COUNTS[call as usize].load(SeqCst)
+}
+
+/// Whether something has broken since it was to.
+pub(crate) fn has_failed() -> bool {
+    FAILED.load(SeqCst)
+}
+
+fn fails(call: Call, fd: c_int) -> bool {
+    // Pipes and sockets are no disk.
+    if SPARED.get() || !is_a_file(fd) {
+        return false;
+    }
+    let number = COUNTS[call as usize].fetch_add(1, SeqCst);
+    let nth = NTH[call as usize].load(SeqCst);
+    let fails = number == nth || (number > nth && LASTS.load(SeqCst));
+    if fails {
+        FAILED.store(true, SeqCst);
+        // SAFETY: the C library's own place for it, of this thread.
+        unsafe { *libc::__errno_location() = ERRNO.load(SeqCst) };
+    }
+    fails
+}
+
+fn is_a_file(fd: c_int) -> bool {
+    // SAFETY: it is written to, and may be all zeros before.
+    let (done, data) = unsafe {
+        let mut data: libc::stat = std::mem::zeroed();
+        (libc::fstat(fd, &mut data), data)
+    };
+    done == 0 && data.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pread64(fd: c_int, to: *mut c_void, size: usize, at: i64) -> isize {
+    if fails(Call::Read, fd) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe { libc::syscall(libc::SYS_pread64, fd, to, size, at) as isize }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn read(fd: c_int, to: *mut c_void, size: usize) -> isize {
+    if fails(Call::Read, fd) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe { libc::syscall(libc::SYS_read, fd, to, size) as isize }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn pwrite64(fd: c_int, from: *const c_void, size: usize, at: i64) -> isize {
+    if fails(Call::Write, fd) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe { libc::syscall(libc::SYS_pwrite64, fd, from, size, at) as isize }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn write(fd: c_int, from: *const c_void, size: usize) -> isize {
+    if fails(Call::Write, fd) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe { libc::syscall(libc::SYS_write, fd, from, size) as isize }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
+    if fails(Call::Truncate, fd) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe { libc::syscall(libc::SYS_ftruncate, fd, size) as c_int }
+}
+
+/// Nobody pulls the plug in these tests, and a true sync takes longer than all the rest.
+#[unsafe(no_mangle)]
+extern "C" fn fsync(fd: c_int) -> c_int {
+    -c_int::from(fails(Call::Sync, fd))
+}

@@ -1,0 +1,90 @@
+//! Each call of a whole run fails in turn.
+
+use crate::disk::{self, Call, Fault, Lasting};
+use crate::trial::{Told, holds, prepare, run};
+use std::path::Path;
+
+/// How many of the calls fail in turn in `cargo test`. `BOTSTORE_TEST_EVERY_CALL=1` has all of them
+/// do: some minutes.
+const SAMPLE: u64 = 12;
+
+async fn each(call: Call, lasting: Lasting, errno: i32) {
+    let _alone = disk::alone();
+    let folder = tempfile::tempdir().unwrap();
+    let template = folder.path().join("template.db");
+    prepare(&template).await;
+    let fault = |nth| Fault {
+        call,
+        nth,
+        lasting,
+        errno,
+    };
+
+    // A run without a fault tells how many calls there are; and that the checks pass.
+    disk::breaks(fault(u64::MAX));
+    assert!(trial(&template).await.refused.is_empty());
+    let calls = disk::count(call);
+
+    let all = std::env::var_os("BOTSTORE_TEST_EVERY_CALL").is_some();
+    let step = if all { 1 } else { calls.div_ceil(SAMPLE) };
+    let (mut trials, mut refused) = (0, 0);
+    for nth in (0..calls).step_by(step as usize) {
+        disk::breaks(fault(nth));
+        refused += trial(&template).await.refused.len();
+        trials += 1;
+    }
+    eprintln!(
+        "{call:?} {lasting:?}: {trials} of {calls} calls failed in turn, {refused} refused for good"
+    );
+}
+
+/// One run, on a copy of the prepared file.
+async fn trial(template: &Path) -> Told {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    std::fs::copy(template, &path).unwrap();
+    let told = run(&path).await;
+    disk::heal();
+    holds(&path, &told);
+    told
+}
+
+#[tokio::test]
+async fn a_read_that_fails_once_costs_answers_and_nothing_else() {
+    each(Call::Read, Lasting::Once, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_read_for_a_while_costs_answers_and_nothing_else() {
+    each(Call::Read, Lasting::UntilHealed, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_write_that_fails_once_costs_answers_and_nothing_else() {
+    each(Call::Write, Lasting::Once, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_write_for_a_while_costs_answers_and_nothing_else() {
+    each(Call::Write, Lasting::UntilHealed, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_once_costs_answers_and_nothing_else() {
+    each(Call::Sync, Lasting::Once, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_sync_for_a_while_costs_answers_and_nothing_else() {
+    each(Call::Sync, Lasting::UntilHealed, libc::EIO).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_for_a_while_costs_answers_and_nothing_else() {
+    each(Call::Write, Lasting::UntilHealed, libc::ENOSPC).await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_cut_costs_answers_and_nothing_else() {
+    each(Call::Truncate, Lasting::UntilHealed, libc::EIO).await;
+}
