@@ -32,7 +32,8 @@ pub enum StoreEvent {
         sessions: usize,
     },
     /// The write-ahead log is over its ceiling and cannot start over, because a query, a backup or
-    /// another program still needs an older state. Told once until it has started over.
+    /// another program still needs an older state, or because the disk does not take what is to be
+    /// copied. Told once until it has started over.
     LogOverCeiling {
         /// Its size.
         bytes: u64,

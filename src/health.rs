@@ -163,7 +163,6 @@ impl Metrics {
             .checked_ilog2()
             .map_or(0, |log| log + 1);
         self.group_sizes[(class as usize).min(SIZE_CLASSES - 1)].fetch_add(1, Relaxed);
-        self.note_well();
     }
 
     pub(crate) fn count_rerun(&self) {

@@ -38,6 +38,9 @@ pub struct FileStatus {
     pub wal_bytes: u64,
     /// How much room is left on the disk that it is on, in bytes; `None` if it does not say.
     pub free_bytes: Option<u64>,
+    /// The kind of network file system that it is on, if it is on one: see
+    /// [`Health::network_file_system`](crate::Health::network_file_system).
+    pub network_file_system: Option<String>,
     /// What opening it would apply, or why opening would refuse it.
     pub plan: Result<Plan>,
     /// The store's random number; `None` for a file from before it had one.
@@ -109,6 +112,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         file_bytes: size(&path),
         wal_bytes: size(&beside(&path, "-wal")),
         free_bytes: files::free_bytes(files::folder_of(&path)).ok(),
+        network_file_system: files::network_file_system(&path),
         plan,
         store_id,
         schemas,

@@ -45,7 +45,10 @@ enum Isolation {
 
 /// What became of a transaction.
 enum Attempt {
-    Committed,
+    Committed {
+        /// Whether there was anything to write.
+        wrote: bool,
+    },
     /// One operation has to be undone; the transaction was rolled back.
     Undo,
     /// No transaction was to be had.
@@ -130,8 +133,11 @@ impl Committer<'_> {
 
     fn settle(&mut self, group: Requests, attempt: Attempt) -> Connected {
         match attempt {
-            Attempt::Committed => {
+            Attempt::Committed { wrote } => {
                 self.metrics.count_group(group.len());
+                if wrote {
+                    self.metrics.note_well();
+                }
                 for request in group {
                     self.answer(request);
                 }
@@ -188,6 +194,7 @@ impl Committer<'_> {
         }
         self.changes.forget();
         let tx = WriteTx::new(self.conn, self.clock.now());
+        let changes_before = self.conn.total_changes();
         let began = Instant::now();
         let mut next = 0;
         loop {
@@ -208,7 +215,9 @@ impl Committer<'_> {
             Ok(()) => {
                 // Before anybody hears of it: who has heard must not be given a kept answer.
                 self.changes.tell(self.cache);
-                Attempt::Committed
+                Attempt::Committed {
+                    wrote: self.conn.total_changes() > changes_before,
+                }
             }
             Err(error) => {
                 self.roll_back();

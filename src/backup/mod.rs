@@ -129,6 +129,7 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     let path = sqlite::existing(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
     finish_restore(&path)?;
+    sqlite::refuse_damaged_to_look(&path, &config)?;
     let mut conn = sqlite::open_to_look(&path, &config)?;
     schema::refuse_unknown(&conn, &path, &config)?;
     let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);

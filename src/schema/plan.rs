@@ -67,6 +67,7 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
         return pending(schemas, |_| Ok(0));
     }
     let path = sqlite::resolve(&config.path)?;
+    sqlite::refuse_damaged_to_look(&path, &config)?;
     let conn = sqlite::open_to_look(&path, &config)?;
     let tx = ReadTx::new(&conn, config.clock.now());
     refuse(&tx, schemas, &path)?;

@@ -60,8 +60,9 @@ pub(crate) fn take_in(conn: &Connection) -> Result<()> {
     checkpoint(conn, "PASSIVE").map(|_| ())
 }
 
-/// Refuses a file whose log is damaged in the middle. SQLite takes the first frame that is not whole
-/// for the end of the log, and would pass over the commits after it without a word.
+/// Refuses a file whose log is damaged in the middle, on the connection that is to write to it. SQLite
+/// takes the first frame that is not whole for the end of the log, and would pass over the commits
+/// after it without a word.
 pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
     let log = beside(path, "-wal");
     if damage(&log)?.is_none() {
@@ -74,40 +75,56 @@ pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, config: &Config) ->
     }
     let found = damage(&log);
     conn.execute_batch("ROLLBACK")?;
-    let Some(Damage { frame, commits }) = found? else {
+    found?.map_or(Ok(()), |damage| damage.refuse(&log, config))
+}
+
+/// The same for who only looks, and must not take a lock.
+pub(crate) fn refuse_damaged_to_look(path: &Path, config: &Config) -> Result<()> {
+    let log = beside(path, "-wal");
+    let found = damage(&log)?;
+    // What is being written to gives another picture each time.
+    if found.is_none() || damage(&log)? != found {
         return Ok(());
-    };
-    match config.durability {
-        Durability::Full => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "{} is damaged in frame {frame}, and at least {commits} commits from there on \
-                 cannot be read; restore a backup. (If the power failed while the file was written with \
-                 Durability::Normal, or if those commits may be lost, open it once with that.)",
-                log.display()
-            ),
-        )),
-        // Then the power may have failed with pages of many commits on their way to the disk.
-        Durability::Normal => {
-            tracing::warn!(frame, commits, "commits at the log's end cannot be read");
-            Ok(())
-        }
     }
+    found.map_or(Ok(()), |damage| damage.refuse(&log, config))
 }
 
 /// Where a log is damaged, and how many commits cannot be read for it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Damage {
+struct Damage {
     /// Counted from 1; 0 for the log's header.
-    pub(crate) frame: u64,
+    frame: u64,
     /// At least so many.
-    pub(crate) commits: u64,
+    commits: u64,
+}
+
+impl Damage {
+    fn refuse(&self, log: &Path, config: &Config) -> Result<()> {
+        let Self { frame, commits } = self;
+        match config.durability {
+            Durability::Full => Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "{} is damaged in frame {frame}, and at least {commits} commits from there on \
+                     cannot be read; restore a backup. (If the power failed while the file was \
+                     written with Durability::Normal, or if those commits may be lost, open it \
+                     once with that.)",
+                    log.display()
+                ),
+            )),
+            // Then the power may have failed with pages of many commits on their way to the disk.
+            Durability::Normal => {
+                tracing::warn!(frame, commits, "commits at the log's end cannot be read");
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Looks for damage that cannot come from a process or a machine that stopped in the middle of
 /// writing: the next commit only begins when the last one is on the disk, so that what was not
 /// finished is part of one commit at most.
-pub(crate) fn damage(log: &Path) -> Result<Option<Damage>> {
+fn damage(log: &Path) -> Result<Option<Damage>> {
     let file = match File::open(log) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -3,6 +3,10 @@
 
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+#[path = "../backups/children.rs"]
+#[allow(dead_code, reason = "the tests of backups use the rest")]
+mod children;
 mod disk;
 mod each_call;
+mod full;
 mod trial;

@@ -44,6 +44,12 @@ fn text_of(status: &FileStatus) -> String {
     if let Some(free) = status.free_bytes {
         facts.add("disk", format_args!("{} free", text::bytes(free)));
     }
+    if let Some(kind) = &status.network_file_system {
+        facts.add(
+            "network",
+            format_args!("on {kind}, where nothing is promised"),
+        );
+    }
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
@@ -110,6 +116,7 @@ fn json_of(status: &FileStatus) -> Value {
         "file_bytes": status.file_bytes,
         "wal_bytes": status.wal_bytes,
         "free_bytes": status.free_bytes,
+        "network_file_system": status.network_file_system,
         "open_in": status.open_in,
         "store_id": status.store_id,
         "schemas": status.schemas,
