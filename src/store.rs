@@ -1,8 +1,8 @@
 //! The handle that a bot holds.
 
-use crate::actors::{
-    self, Archivist, Close, Dispatch, MutationPort, Outcome, QueryPort, RunDue, Supervisor,
-};
+mod thread;
+
+use crate::actors::{Archivist, Close, Dispatch, MutationPort, QueryPort, RunDue, Supervisor};
 use crate::backup::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
@@ -11,9 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
 use crate::health::{Health, ReaderHealth, SchemaStep};
-use crate::operation::{Lane, Mutation, Query, ReadTx};
-use crate::schema;
-use crate::sqlite::{self, FileLock};
+use crate::operation::{Lane, Mutation, Query};
+use crate::sqlite;
 use actix::{Addr, Recipient};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,7 +93,7 @@ impl Store {
         let (opened, open) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("botstore".to_owned())
-            .spawn(move || run(&config, opened))
+            .spawn(move || thread::run(&config, opened))
             .map_err(|e| Error::io("cannot start a thread", e))?;
         let store: Self = open.await.unwrap_or_else(|_| {
             let why = "opening the store panicked";
@@ -298,105 +297,4 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
-}
-
-/// The store's own thread: opens the file, starts the actors, and stays until they have closed.
-fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
-    let Prepared {
-        lock,
-        path,
-        conn,
-        schemas,
-        network_file_system,
-    } = match prepare(config) {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            let _ = opened.send(Err(error));
-            return;
-        }
-    };
-    let system = actix::System::new();
-    let outcome = Outcome::default();
-    let hired = system.block_on(async { actors::hire(conn, &path, config, Arc::clone(&outcome)) });
-    let staff = match hired {
-        Ok(staff) => staff,
-        Err(error) => {
-            // Ends the threads of those who had started.
-            system.block_on(async { actix::System::current().stop() });
-            let _ = system.run();
-            drop(lock);
-            let _ = opened.send(Err(error));
-            return;
-        }
-    };
-    tracing::info!(path = %path.display(), "the store is open");
-    let (closed, closing) = watch::channel(None);
-    // When nobody waits for it any more it is dropped here, which closes it.
-    let _ = opened.send(Ok(Store {
-        inner: Arc::new(Inner {
-            path: path.clone(),
-            dispatch: staff.dispatch,
-            schemas,
-            network_file_system,
-            readers: (config.readers, config.analytics_readers),
-            mutations: staff.mutations,
-            queries: staff.queries,
-            supervisor: staff.supervisor,
-            archivist: staff.archivist,
-            closed: closing,
-            thread: Mutex::new(None),
-            own_threads: staff.thread_ids,
-        }),
-    }));
-    let ran = system.run();
-    for thread in staff.threads {
-        thread.stop();
-        let _ = thread.join();
-    }
-    drop(lock);
-    let result = outcome
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    let result =
-        result.unwrap_or_else(|| ran.map_err(|e| Error::io("the store's System ended", e)));
-    tracing::info!(path = %path.display(), ok = result.is_ok(), "the store is closed");
-    closed.send_replace(Some(result));
-}
-
-/// A file that is open, ours, and up to date.
-struct Prepared {
-    lock: FileLock,
-    path: PathBuf,
-    conn: rusqlite::Connection,
-    schemas: Vec<SchemaStep>,
-    network_file_system: Option<String>,
-}
-
-/// Everything about opening that can go wrong, before there is an actor.
-fn prepare(config: &Config) -> Result<Prepared> {
-    let path = sqlite::resolve(&config.path)?;
-    let network_file_system = files::network_file_system(&path);
-    if let Some(kind) = &network_file_system {
-        tracing::warn!(
-            path = %path.display(), kind,
-            "the file is on a network file system, where nothing is promised"
-        );
-    }
-    let mut lock = FileLock::acquire(&path)?;
-    let mut conn = schema::connect(&path, config)?;
-    schema::upgrade(&mut conn, &path, config)?;
-    lock.note_opened();
-    if let Some(offset) = config.day_offset {
-        let minutes = offset.local_minus_utc() / 60;
-        rollups::set_day_offset(&mut conn, minutes, config.clock.now())?;
-    }
-    let schemas = schema::steps(&ReadTx::new(&conn, config.clock.now()))?;
-    Ok(Prepared {
-        lock,
-        path,
-        conn,
-        schemas,
-        network_file_system,
-    })
 }

@@ -117,6 +117,7 @@ async fn a_bot_is_told_once_of_a_log_over_its_ceiling_and_of_a_full_disk() {
         if let StoreEvent::LogOverCeiling {
             bytes,
             ceiling_bytes,
+            ..
         } = event
         {
             assert!(bytes >= ceiling_bytes);

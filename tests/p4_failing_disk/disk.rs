@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// What a program asks of a disk.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +41,7 @@ static NTH: [AtomicU64; 4] = [const { AtomicU64::new(u64::MAX) }; 4];
 static ERRNO: AtomicI32 = AtomicI32::new(0);
 static LASTS: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicBool = AtomicBool::new(false);
-static TESTS: Mutex<()> = Mutex::new(());
+static TESTS: Mutex<()> = Mutex::const_new(());
 
 thread_local! {
     /// On the test's own thread, where nothing of the store runs.
@@ -49,9 +49,9 @@ thread_local! {
 }
 
 /// There is one disk, so one test at a time.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     SPARED.set(true);
-    let alone = TESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let alone = TESTS.lock().await;
     heal();
     alone
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 const SAMPLE: u64 = 12;
 
 async fn each(call: Call, lasting: Lasting, errno: i32) {
-    let _alone = disk::alone();
+    let _alone = disk::alone().await;
     let folder = tempfile::tempdir().unwrap();
     let template = folder.path().join("template.db");
     prepare(&template).await;

@@ -25,7 +25,7 @@ async fn prepared() -> (tempfile::TempDir, std::path::PathBuf) {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
-    let _alone = disk::alone();
+    let _alone = disk::alone().await;
     let (_folder, path) = prepared().await;
     let store = Store::open(config(&path)).await.unwrap();
     let mut events = store.events();
@@ -83,7 +83,7 @@ impl Schema for Grown {
 
 #[tokio::test]
 async fn an_upgrade_on_a_full_disk_leaves_the_file_as_it_was() {
-    let _alone = disk::alone();
+    let _alone = disk::alone().await;
     for nth in [0, 3, 20, 60] {
         for before in [BeforeUpgrade::Backup, BeforeUpgrade::Skip] {
             let (_folder, path) = prepared().await;
@@ -164,7 +164,7 @@ fn a_disk_that_really_is_full_loses_nothing_and_is_got_over() {
 
 #[tokio::test]
 async fn closing_on_a_full_disk_says_so_and_loses_nothing() {
-    let _alone = disk::alone();
+    let _alone = disk::alone().await;
     let (_folder, path) = prepared().await;
     let store = Store::open(config(&path)).await.unwrap();
     store.write(interaction(1)).await.unwrap();
