@@ -200,8 +200,12 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
 ///
 /// Backups of files that no store has open are made from it too, so it is not `query_only` either.
 pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
-    let in_use = ["-wal", "-journal"].map(|suffix| beside(path, suffix).exists());
-    if !cfg!(unix) || in_use.contains(&true) {
+    // A change that was cut short before the file had a log. Only who may write can take it back, and
+    // nobody can read before.
+    if beside(path, "-journal").exists() {
+        return connect_again(path, config);
+    }
+    if !cfg!(unix) || beside(path, "-wal").exists() {
         return open_archivist(path, config).map_err(|e| name_file(e, path));
     }
     let mut uri = "file:".to_owned();

@@ -102,3 +102,30 @@ async fn what_was_acknowledged_survives_a_killed_process() {
         }
     }
 }
+
+/// The last sync of a process may have failed, and then what can be read of its log need not be on the
+/// disk: another sync of the log would not write it.
+#[tokio::test]
+async fn what_a_killed_process_left_in_its_log_is_in_the_file_before_anything_is_built_on_it() {
+    let store = probe_store(|config| config).await;
+    for number in 0..50 {
+        store.write(Put::new(number)).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |from: &std::path::Path, to: &str| {
+        let to = folder.path().join(to);
+        let copied = Command::new("cp").arg(from).arg(&to).status().unwrap();
+        assert!(copied.success());
+        to
+    };
+    let mut log = store.path().as_os_str().to_owned();
+    log.push("-wal");
+    copy(log.as_ref(), "killed.db-wal");
+    let killed = copy(store.path(), "killed.db");
+    let again = Store::open(Config::new(&killed).schema::<Probe>())
+        .await
+        .unwrap();
+    let without_log = copy(&killed, "without_log.db");
+    assert_eq!(count(&without_log, 49), 1);
+    again.close().await.unwrap();
+}

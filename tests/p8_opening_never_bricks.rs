@@ -241,3 +241,25 @@ async fn a_closed_store_opens_again_at_once_while_the_program_starts_others() {
     });
     result.unwrap().unwrap();
 }
+
+/// Whoever was killed before the file had a log, while its first tables were made, leaves a journal.
+#[tokio::test]
+async fn a_file_with_a_change_that_was_cut_short_is_looked_at_as_it_was_before() {
+    let (folder, path) = TestStore::open().await.unwrap().into_file().await.unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(
+        "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN;
+         UPDATE botstore_ledger SET up_sql = hex(zeroblob(100000));",
+    )
+    .unwrap();
+    let killed = folder.path().join("killed.db");
+    for suffix in ["", "-journal"] {
+        let with = |path: &Path| format!("{}{suffix}", path.display());
+        let mut copy = Command::new("cp");
+        let copied = copy.arg(with(&path)).arg(with(&killed)).status();
+        assert!(copied.unwrap().success());
+    }
+    let status = botstore::status(&killed).unwrap();
+    assert!(status.plan.unwrap().steps.is_empty());
+    Store::open(&killed).await.unwrap().close().await.unwrap();
+}
