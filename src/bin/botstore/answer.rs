@@ -172,6 +172,7 @@ pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
         }
         ErrorKind::DiskFull => "make room; nothing was changed",
         ErrorKind::ReadOnly => "look at the owner and mode of the file and of its folder",
+        ErrorKind::InDoubt => "look at the disk, and then whether the change is there",
         ErrorKind::Busy => "try again when the other program is done",
         ErrorKind::Migration => "the file is as it was before that step; report the sentence above",
         _ => "",
