@@ -121,7 +121,9 @@ pub(super) fn read_back(
     };
     let found = pacer.explain(look_into(to, &original, database, &pacer));
     let found = found.map_err(|error| match error.kind() {
-        ErrorKind::Corrupt => named(error.because(ErrorKind::BadBackup, "what is in it")),
+        ErrorKind::Corrupt | ErrorKind::ForeignFile => {
+            named(error.because(ErrorKind::BadBackup, "what is in it"))
+        }
         _ => named(error),
     })?;
     if found != contents {

@@ -69,7 +69,7 @@ pub struct SaveMessage {
     pub response: Option<String>,
     /// What it cost, in US dollars: from 0.
     pub cost: f64,
-    /// How long the answer took, in milliseconds.
+    /// How long the answer took, in milliseconds: at most 1,000,000,000,000.
     pub duration_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
@@ -121,7 +121,7 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
     check::cost("cost", new.cost)?;
     let duration_ms = new
         .duration_ms
-        .map(|ms| check::integer("duration_ms", ms))
+        .map(|ms| check::count("duration_ms", ms))
         .transpose()?;
     let session = tx.execute(
         "UPDATE sessions

@@ -125,7 +125,8 @@ pub(super) fn latest() -> DateTime<Utc> {
 /// is exactly that old is out.
 pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
     ago(now, within).map_or(DateTime::<Utc>::MIN_UTC, |start| {
-        start + TimeDelta::microseconds(1)
+        let next = start.checked_add_signed(TimeDelta::microseconds(1));
+        next.unwrap_or(start)
     })
 }
 

@@ -59,7 +59,10 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
                 (Code::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => {
                     (ErrorKind::DiskFull, "make room and try again")
                 }
-                (Code::DatabaseCorrupt, _) => (ErrorKind::Corrupt, "restore a backup"),
+                // A file that ends before its last page.
+                (Code::DatabaseCorrupt, _) | (_, ffi::SQLITE_IOERR_SHORT_READ) => {
+                    (ErrorKind::Corrupt, "restore a backup")
+                }
                 (Code::NotADatabase, _) => (
                     ErrorKind::Corrupt,
                     "its first page is damaged; restore a backup",

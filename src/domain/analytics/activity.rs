@@ -234,7 +234,7 @@ fn gather(
     let mut periods = Vec::new();
     let mut rest = days.iter().peekable();
     let mut begins = from;
-    while begins <= to {
+    loop {
         let next = by.next(begins);
         let last = next.pred_opt().unwrap_or(to).min(to);
         let mut period = PeriodActivity {
@@ -248,18 +248,21 @@ fn gather(
         };
         let (mut timed, mut duration_ms) = (0, 0.0);
         while let Some(day) = rest.next_if(|day| day.date <= last) {
-            period.active_users += day.users;
-            period.messages += day.messages;
-            period.errors += day.errors;
+            period.active_users = period.active_users.saturating_add(day.users);
+            period.messages = period.messages.saturating_add(day.messages);
+            period.errors = period.errors.saturating_add(day.errors);
             period.cost += day.cost;
-            timed += day.timed;
+            timed = day.timed.saturating_add(timed);
             duration_ms += day.duration_ms;
         }
         period.avg_duration_ms = (timed > 0).then(|| duration_ms / timed as f64);
         if period.messages > 0 || gaps == Gaps::Fill {
             periods.push(period);
         }
+        // The calendar's last day has none after it.
+        if next > to || next <= begins {
+            return periods;
+        }
         begins = next;
     }
-    periods
 }

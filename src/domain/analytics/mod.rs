@@ -125,7 +125,7 @@ impl Query for UserStats {
         )?;
         tx.one(
             "SELECT coalesce(sum(messages), 0), sum(cost), sum(cost) / sum(messages),
-                    sum(duration_ms) * 1.0 / nullif(sum(timed), 0)
+                    total(duration_ms) / nullif(sum(timed), 0)
              FROM botstore_user_day WHERE user_id = ?1",
             [user_id],
             |row| {
@@ -191,7 +191,7 @@ impl Query for SystemStats {
             "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
              FROM botstore_total ever,
                   (SELECT coalesce(sum(messages), 0) AS messages, sum(cost) AS cost,
-                          sum(duration_ms) * 1.0 / nullif(sum(timed), 0) AS duration_ms
+                          total(duration_ms) / nullif(sum(timed), 0) AS duration_ms
                    FROM botstore_day) days",
             [],
             |row| {

@@ -92,7 +92,7 @@ impl Counted {
                 of_day.numbers[1] += 1;
                 of_day.numbers[2] += i64::from(failed);
                 of_day.numbers[3] += i64::from(timed);
-                of_day.numbers[4] += duration_ms;
+                of_day.numbers[4] = of_day.numbers[4].saturating_add(duration_ms);
                 of_day.cost.add(cost);
                 let of_user_day = user_days.entry(user_day).or_insert_with(|| {
                     of_day.numbers[0] += 1;
@@ -101,7 +101,7 @@ impl Counted {
                 of_user_day.numbers[1] += 1;
                 of_user_day.numbers[2] += i64::from(failed);
                 of_user_day.numbers[3] += i64::from(timed);
-                of_user_day.numbers[4] += duration_ms;
+                of_user_day.numbers[4] = of_user_day.numbers[4].saturating_add(duration_ms);
                 of_user_day.cost.add(cost);
                 let of_user = users
                     .entry(Key {
@@ -245,7 +245,7 @@ fn day_of(time: ValueRef<'_>, day_offset: i64) -> Option<Cow<'_, str>> {
     match day_offset {
         0 => Some(text[..10].into()),
         _ => {
-            let local = at.checked_add_signed(TimeDelta::minutes(day_offset))?;
+            let local = at.checked_add_signed(TimeDelta::try_minutes(day_offset)?)?;
             Some(local.date().to_string().into())
         }
     }

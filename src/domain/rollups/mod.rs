@@ -74,7 +74,7 @@ fn quoted(day_offset: i64) -> String {
 
 /// Today, where the bot's day is.
 pub(super) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
-    let offset = TimeDelta::minutes(day_offset(tx)?);
+    let offset = TimeDelta::try_minutes(day_offset(tx)?).unwrap_or_default();
     let local = tx.now().checked_add_signed(offset).unwrap_or(tx.now());
     Ok(local.date_naive())
 }

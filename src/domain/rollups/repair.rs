@@ -159,7 +159,7 @@ fn delta(
         user_id: key.user_id,
         first: names.text(key.first).to_owned(),
         second: names.text(key.second).to_owned(),
-        numbers: std::array::from_fn(|at| to.numbers[at] - from.numbers[at]),
+        numbers: std::array::from_fn(|at| to.numbers[at].saturating_sub(from.numbers[at])),
         cost: to.cost.value() - from.cost.value(),
         is_due: due.is_some(),
     }

@@ -1,0 +1,84 @@
+//! A store in which every message finds what it is about, and what is asked of it at the end.
+
+use crate::fields::numbered;
+use crate::vocabulary::{Answer, vocabulary};
+use actix::Message;
+use botstore::interactions::SaveInteraction;
+use botstore::sessions::CreateSession;
+use botstore::testing::TestStore;
+use botstore::tokens::IssueToken;
+use botstore::users::EnsureUser;
+use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store};
+
+/// With user 1, the session `s`, message 1 and token 1.
+pub(crate) async fn populated() -> TestStore {
+    populated_with(|config| config).await
+}
+
+pub(crate) async fn populated_with(configure: impl FnOnce(Config) -> Config) -> TestStore {
+    let store = TestStore::open_with(configure).await.expect("a store");
+    populate(&store).await;
+    store
+}
+
+pub(crate) async fn populate(store: &Store) {
+    store
+        .write(EnsureUser::new(1, Some("ada")))
+        .await
+        .expect("a user");
+    let create = CreateSession {
+        session_id: "s".to_owned(),
+        user_id: 1,
+        project_path: "/srv".to_owned(),
+    };
+    store.write(create).await.expect("a session");
+    let save = SaveInteraction {
+        user_id: 1,
+        session_id: "s".to_owned(),
+        prompt: "p".to_owned(),
+        duration_ms: Some(5),
+        ..SaveInteraction::default()
+    };
+    store.write(save).await.expect("a receipt");
+    let issue = IssueToken {
+        user_id: 1,
+        expires_in: None,
+    };
+    store.write(issue).await.expect("a token");
+}
+
+/// The whole schema, as the file has it.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<String>>")]
+pub(crate) struct SchemaOf;
+
+impl Query for SchemaOf {
+    type Output = Vec<String>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+        // Statistics are the store's own, and come by themselves.
+        let sql = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '')
+                   FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY 1";
+        tx.all(sql, [], |row| Ok(row.get(0)?))
+    }
+}
+
+/// An error that a caller can do something about: of its kind, and with the name of the field.
+pub(crate) fn is_told_why(error: &Error) -> bool {
+    let kinds = [ErrorKind::Invalid, ErrorKind::NotFound, ErrorKind::Conflict];
+    kinds.contains(&error.kind()) && error.field().is_some()
+}
+
+/// Everything that can be asked is answered.
+pub(crate) async fn everything_is_answered(store: &Store, after: &str) {
+    let mut unanswered = Vec::new();
+    for (number, kind) in vocabulary().iter().enumerate() {
+        let message = numbered(&kind.example, number);
+        if let Answer::Refused(error) = kind.send(store, message).await {
+            unanswered.extend((!is_told_why(&error)).then(|| error.to_string()));
+        }
+    }
+    assert!(unanswered.is_empty(), "after {after}: {unanswered:#?}");
+    let health = store.health().await.expect("health");
+    assert!(health.ok, "after {after}: {health:?}");
+}

@@ -1,0 +1,199 @@
+//! Every text field of every message, filled with what is more than text to a careless store.
+
+use crate::fields::{field, name, numbered, pointers, says};
+use crate::support::{SchemaOf, everything_is_answered, populated};
+use crate::vocabulary::{Answer, Kind, vocabulary};
+use actix::Message;
+use botstore::checkup::CheckFile;
+use botstore::{ErrorKind, Query, ReadTx, Result, Store};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn hostile() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "",
+        " ",
+        "'",
+        "\"",
+        "`",
+        "''",
+        "'); DROP TABLE users; --",
+        "\"; DELETE FROM messages; --",
+        "' OR '1'='1",
+        "' UNION SELECT sql FROM sqlite_schema --",
+        "1; ATTACH 'x.db' AS x; --",
+        "; PRAGMA writable_schema = ON; --",
+        "/* */ -- \n; COMMIT;",
+        "?1 :name @name $name %s {} \\",
+        "\u{0}",
+        "before\u{0}after",
+        "'\u{0}'; DROP TABLE sessions; --",
+        "%",
+        "_",
+        "*",
+        "[a-z]?*",
+        "%' ESCAPE '%",
+        "\u{202e}txet\u{202c}\u{200f}",
+        "🤖👩‍👩‍👧‍👦",
+        "e\u{301}\u{327}\u{489}",
+        "\u{feff}\u{fffd}\u{ffff}\u{10ffff}",
+        "ß\u{130}ǅﬀ",
+        "\r\n\t\u{1b}[2J\u{7f}\u{85}\u{2028}",
+        "{\"a\":",
+        "[[[[",
+        "null",
+        "true",
+        "-0",
+        "007",
+        "1e999",
+        "9223372036854775808",
+        "0x1F",
+        "2026-03-10T15:30:00.000000+00:00",
+        "x'00'",
+        "../../../etc/passwd",
+        "=HYPERLINK(\"x\")",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.push("🤖'".repeat(200_000));
+    texts.push("[".repeat(100_000));
+    texts
+}
+
+/// Where a text that was taken is read again.
+enum ReadBack {
+    /// Somewhere in the answer to this question, in the field of this name.
+    Asked(&'static str, Value, &'static str),
+    /// In this column: no question tells of it.
+    Column(&'static str, &'static str),
+}
+
+fn read_back(message: &str, pointer: &str) -> ReadBack {
+    let asked = |question, key| {
+        let message = match question {
+            "GetUser" => json!({ "user_id": 1 }),
+            "ActiveSessions" => json!({ "page": { "limit": 1_000 } }),
+            "RecentAuditLog" => json!({ "page": { "limit": 3 } }),
+            _ => json!({ "session_id": "s", "page": { "limit": 3 } }),
+        };
+        ReadBack::Asked(question, message, key)
+    };
+    match (message, name(pointer)) {
+        ("EnsureUser", "username") => asked("GetUser", "username"),
+        ("CreateSession" | "SaveSession", "session_id") => asked("ActiveSessions", "session_id"),
+        ("CreateSession" | "SaveSession", "project_path") => {
+            asked("ActiveSessions", "project_path")
+        }
+        ("SaveInteraction" | "SaveMessage", "prompt") => asked("SessionMessages", "prompt"),
+        ("SaveInteraction" | "SaveMessage", "response") => asked("SessionMessages", "response"),
+        ("SaveInteraction" | "SaveMessage", "error") => asked("SessionMessages", "error"),
+        ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("SessionToolUse", "tool_name"),
+        ("SaveInteraction" | "RecordToolUse", "input") => asked("SessionToolUse", "input"),
+        ("SaveInteraction" | "RecordToolUse", "error_message") => {
+            asked("SessionToolUse", "error_message")
+        }
+        ("SaveInteraction", "idempotency_key") => {
+            ReadBack::Column("botstore_idempotency", "idempotency_key")
+        }
+        ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
+        ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
+        ("LogEvent", "input") => asked("RecentAuditLog", "input"),
+        _ => panic!("{message} took a text as {pointer}: say where it is read back"),
+    }
+}
+
+/// How many rows have exactly these bytes in a column.
+#[derive(Message)]
+#[rtype(result = "Result<i64>")]
+struct RowsWith(&'static str, &'static str, String);
+
+impl Query for RowsWith {
+    type Output = i64;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<i64> {
+        let Self(table, column, text) = self;
+        let sql = format!(
+            "SELECT count(*) FROM {table}
+             WHERE typeof({column}) = 'text' AND CAST({column} AS BLOB) = ?1"
+        );
+        tx.one(&sql, [text.as_bytes()], |row| Ok(row.get(0)?))
+    }
+}
+
+async fn is_kept(store: &Store, kinds: &[Kind], message: &str, pointer: &str, text: &str) -> bool {
+    match read_back(message, pointer) {
+        ReadBack::Column(table, column) => {
+            let rows = store.read(RowsWith(table, column, text.to_owned())).await;
+            rows.expect("a count") == 1
+        }
+        ReadBack::Asked(question, ask, key) => {
+            let question = kinds
+                .iter()
+                .find(|kind| kind.name == question)
+                .expect("a question");
+            match question.send(store, ask).await {
+                Answer::Said(answer) => says(&answer, key, &text.into()),
+                other => panic!("{}: {other:?}", question.name),
+            }
+        }
+    }
+}
+
+/// Fields that are texts in JSON only: the type behind them takes its own spellings.
+const TYPED: [&str; 8] = [
+    "after", "by", "from", "gaps", "since", "to", "until", "which",
+];
+
+/// A text in a field of a message: taken and kept as it is, or refused by the name of the field.
+async fn is_only_text(
+    store: &Store,
+    kinds: &[Kind],
+    kind: &Kind,
+    message: Value,
+    pointer: &str,
+    text: &str,
+) {
+    let shown: String = text.chars().take(40).collect();
+    let context = format!("{}{pointer} = {shown:?}", kind.name);
+    match kind.send(store, message).await {
+        Answer::Unsayable => assert!(TYPED.contains(&name(pointer)), "{context}"),
+        Answer::Refused(error) => {
+            // A text that names a row finds none.
+            let kinds = [ErrorKind::Invalid, ErrorKind::NotFound];
+            assert!(kinds.contains(&error.kind()), "{context}: {error}");
+            assert_eq!(error.field(), Some(name(pointer)), "{context}: {error}");
+        }
+        Answer::Said(_) => {}
+        Answer::Made => {
+            assert!(
+                is_kept(store, kinds, kind.name, pointer, text).await,
+                "{context} is lost"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
+    let (kinds, texts, mut number) = (vocabulary(), hostile(), 0);
+    for kind in &kinds {
+        // Of its own, so that no text finds what another message has made of it.
+        let store = populated().await;
+        let schema = store.read(SchemaOf).await.expect("a schema");
+        for pointer in pointers(&kind.example, Value::is_string) {
+            for text in &texts {
+                // What was saved last is the newest.
+                store.clock().advance(Duration::from_millis(1));
+                number += 1;
+                let mut message = numbered(&kind.example, number);
+                *field(&mut message, &pointer) = text.as_str().into();
+                is_only_text(&store, &kinds, kind, message, &pointer, text).await;
+            }
+        }
+        let now = store.read(SchemaOf).await.expect("a schema");
+        assert_eq!(now, schema, "after {}", kind.name);
+        everything_is_answered(&store, kind.name).await;
+        let report = store.read(CheckFile).await.expect("a report");
+        assert!(!report.is_damaged(), "after {}: {report:?}", kind.name);
+    }
+}

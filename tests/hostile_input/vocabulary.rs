@@ -1,0 +1,281 @@
+//! Every message that there is, by an example that has all of its fields. Messages are sent as JSON,
+//! so that a test can put anything into any field of any of them.
+//!
+//! Nothing can be forgotten: the list is compared with the sources, and an example that leaves a
+//! field out, or empty, is refused.
+
+use botstore::analytics::*;
+use botstore::audit::*;
+use botstore::checkup::CheckFile;
+use botstore::costs::*;
+use botstore::interactions::*;
+use botstore::messages::*;
+use botstore::rollups::ReconcileRollups;
+use botstore::sessions::*;
+use botstore::tokens::*;
+use botstore::tools::*;
+use botstore::users::*;
+use botstore::{Error, Mutation, Query, Result, Store};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::pin::Pin;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It cannot be said: the type of the field has no such value.
+    Unsayable,
+    Refused(Error),
+    /// A change that was made.
+    Made,
+    /// The answer to a question, as JSON where it has one.
+    Said(Value),
+}
+
+type Sent = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// With every field; `#` stands for a number that no other message has.
+    pub(crate) example: Value,
+    /// The example as the message itself writes it, to see that it has every field.
+    again: fn(&Value) -> Value,
+    send: fn(Store, Value) -> Sent,
+}
+
+impl Kind {
+    pub(crate) async fn send(&self, store: &Store, message: Value) -> Answer {
+        (self.send)(store.clone(), message).await
+    }
+}
+
+fn again<M: Serialize + DeserializeOwned>(example: &Value) -> Value {
+    let message: M = serde_json::from_value(example.clone()).expect("an example is a message");
+    serde_json::to_value(message).expect("JSON")
+}
+
+fn answer<T>(result: Result<T>, told: impl FnOnce(T) -> Answer) -> Answer {
+    result.map_or_else(Answer::Refused, told)
+}
+
+fn change<M: Mutation + Serialize + DeserializeOwned>(example: Value) -> Kind {
+    Kind {
+        name: M::name(),
+        example,
+        again: again::<M>,
+        send: |store, message| {
+            Box::pin(async move {
+                match serde_json::from_value::<M>(message) {
+                    Ok(message) => answer(store.write(message).await, |_| Answer::Made),
+                    Err(_) => Answer::Unsayable,
+                }
+            })
+        },
+    }
+}
+
+fn question<Q>(example: Value) -> Kind
+where
+    Q: Query<Output: Serialize> + Serialize + DeserializeOwned,
+{
+    Kind {
+        name: Q::name(),
+        example,
+        again: again::<Q>,
+        send: |store, message| {
+            Box::pin(async move {
+                match serde_json::from_value::<Q>(message) {
+                    Ok(message) => answer(store.read(message).await, |output| {
+                        Answer::Said(serde_json::to_value(output).expect("JSON"))
+                    }),
+                    Err(_) => Answer::Unsayable,
+                }
+            })
+        },
+    }
+}
+
+/// A question whose answer has no JSON.
+fn reconcile() -> Kind {
+    Kind {
+        name: ReconcileRollups::name(),
+        example: Value::Null,
+        again: again::<ReconcileRollups>,
+        send: |store, _| {
+            let asked = async move { store.read(ReconcileRollups).await };
+            Box::pin(async move { answer(asked.await, |_| Answer::Said(Value::Null)) })
+        },
+    }
+}
+
+/// A question that has no JSON, because it is a secret.
+fn verify() -> Kind {
+    Kind {
+        name: VerifyToken::name(),
+        example: json!({ "secret": "s" }),
+        again: Value::clone,
+        send: |store, message| {
+            Box::pin(async move {
+                let Some(secret) = message["secret"].as_str().map(Secret::new) else {
+                    return Answer::Unsayable;
+                };
+                let token = store.read(VerifyToken { secret }).await;
+                answer(token, |token| Answer::Said(json!(token)))
+            })
+        },
+    }
+}
+
+/// Of user 1, who has the session `s` with message 1 in it.
+pub(crate) fn vocabulary() -> Vec<Kind> {
+    let hour = json!({ "secs": 3_600, "nanos": 1 });
+    let page = json!({ "limit": 5, "after": "1773156600000000.7" });
+    let sessions = json!({ "limit": 5, "after": "1773156600000000:s" });
+    let tool = json!({
+        "tool_name": "Read", "tool_input": { "input": "a.rs", "line": 5 }, "success": false,
+        "error_message": "none",
+    });
+    let filter = json!({
+        "event_type": "login", "since": "2026-03-01T00:00:00Z", "until": "2027-03-01T00:00:00Z",
+    });
+    let span = json!({ "between": { "from": "2026-03-01", "to": "2026-03-10" } });
+    vec![
+        change::<EnsureUser>(json!({ "user_id": 1, "username": "ada" })),
+        change::<SetAllowed>(json!({ "user_id": 1, "allowed": true })),
+        change::<Touch>(json!({ "user_id": 1 })),
+        question::<GetUser>(json!({ "user_id": 1 })),
+        question::<IsAllowed>(json!({ "user_id": 1 })),
+        question::<AllowedUsers>(json!({ "page": page })),
+        question::<ListUsers>(json!({ "page": page })),
+        change::<CreateSession>(
+            json!({ "session_id": "new-#", "user_id": 1, "project_path": "/srv" }),
+        ),
+        change::<SaveSession>(json!({
+            "session_id": "own-#", "user_id": 1, "project_path": "/srv", "total_cost": 0.5,
+            "total_turns": 2, "message_count": 1,
+        })),
+        change::<EndSession>(json!({ "session_id": "s", "user_id": 1 })),
+        change::<ExpireIdle>(json!({ "idle_for": hour })),
+        question::<GetSession>(json!({ "session_id": "s", "user_id": 1 })),
+        question::<UserSessions>(json!({ "user_id": 1, "which": "all", "page": sessions })),
+        question::<ProjectSessions>(
+            json!({ "project_path": "/srv", "which": "all", "page": sessions }),
+        ),
+        question::<ActiveSessions>(json!({ "page": sessions })),
+        question::<SessionSummary>(json!({ "user_id": 1 })),
+        question::<SessionHistory>(json!({ "session_id": "s", "user_id": 1, "limit": 5 })),
+        change::<SaveInteraction>(json!({
+            "user_id": 1, "session_id": "s", "prompt": "p", "response": "r", "cost": 0.5,
+            "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
+            "ip_address": "10.0.0.1", "idempotency_key": "key-#",
+        })),
+        change::<SweepKeys>(json!({ "older_than": hour })),
+        change::<SaveMessage>(json!({
+            "user_id": 1, "session_id": "s", "prompt": "p", "response": "r", "cost": 0.5,
+            "duration_ms": 5, "error": "e",
+        })),
+        question::<SessionMessages>(json!({ "session_id": "s", "page": page })),
+        question::<UserMessages>(json!({ "user_id": 1, "page": page })),
+        question::<RecentMessages>(json!({ "within": hour, "page": page })),
+        change::<RecordToolUse>(json!({ "session_id": "s", "message_id": 1, "call": tool })),
+        question::<SessionToolUse>(json!({ "session_id": "s", "page": page })),
+        question::<UserToolUse>(json!({ "user_id": 1, "page": page })),
+        question::<ToolStats>(json!({ "limit": 5 })),
+        change::<LogEvent>(json!({
+            "user_id": 1, "event_type": "login", "event_data": { "input": "x", "port": 22 },
+            "success": true, "ip_address": "10.0.0.1",
+        })),
+        question::<UserAuditLog>(json!({ "user_id": 1, "filter": filter, "page": page })),
+        question::<RecentAuditLog>(json!({ "filter": filter, "page": page })),
+        change::<IssueToken>(json!({ "user_id": 1, "expires_in": hour })),
+        change::<RevokeToken>(json!({ "token_id": 1, "user_id": 1 })),
+        change::<RevokeUserTokens>(json!({ "user_id": 1 })),
+        verify(),
+        question::<UserTokens>(json!({ "user_id": 1, "page": page })),
+        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5 })),
+        question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
+        question::<TotalCosts>(json!({ "days": 5 })),
+        question::<UserStats>(json!({ "user_id": 1 })),
+        question::<SystemStats>(Value::Null),
+        question::<DailyActivity>(json!({ "days": 5 })),
+        question::<Activity>(json!({ "span": span, "by": "week", "gaps": "fill" })),
+        question::<UserActivity>(
+            json!({ "user_id": 1, "span": span, "by": "week", "gaps": "fill" }),
+        ),
+        question::<TopUsers>(json!({ "limit": 5 })),
+        question::<UserDashboard>(json!({ "user_id": 1 })),
+        question::<AdminDashboard>(json!({ "users": page })),
+        reconcile(),
+        question::<CheckFile>(Value::Null),
+    ]
+}
+
+/// The names of the public messages in the sources.
+fn in_the_sources(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("the sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            in_the_sources(&path, names);
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source");
+        for line in text.lines() {
+            let message = ["impl Mutation for ", "impl Query for "]
+                .iter()
+                .find_map(|begins| line.strip_prefix(begins));
+            let Some(name) = message.and_then(|rest| rest.strip_suffix(" {")) else {
+                continue;
+            };
+            let is_public = [" {", ";", "("].iter().any(|end| {
+                text.lines()
+                    .any(|line| line.starts_with(&format!("pub struct {name}{end}")))
+            });
+            if is_public {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_message_is_forgotten() {
+    let mut sources = BTreeSet::new();
+    let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
+    in_the_sources(&domain, &mut sources);
+    let listed: Vec<_> = vocabulary()
+        .iter()
+        .map(|kind| kind.name.to_owned())
+        .collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), sources);
+    assert_eq!(listed.len(), sources.len(), "a message is listed twice");
+}
+
+fn has_nothing_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty() && items.iter().all(has_nothing_empty),
+        Value::Object(fields) => fields.values().all(has_nothing_empty),
+        _ => true,
+    }
+}
+
+#[test]
+fn no_field_is_forgotten() {
+    for kind in vocabulary() {
+        let again = (kind.again)(&kind.example);
+        assert!(
+            kind.example.is_null() || has_nothing_empty(&again),
+            "{}: {again}",
+            kind.name
+        );
+        assert_eq!(leaves(&again), leaves(&kind.example), "{}", kind.name);
+    }
+}
+
+fn leaves(example: &Value) -> Vec<String> {
+    crate::fields::pointers(example, |_| true)
+}
