@@ -7,8 +7,9 @@ use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
-use botstore::{ErrorKind, Result, Store};
-use common::{HoldWriter, Numbers, Put, hold, probe_store};
+use botstore::{Config, ErrorKind, Result, Store};
+use common::{HoldWriter, Numbers, Put, hold, hold_writer, kind, probe_store};
+use std::time::Duration;
 
 /// A bot that knows no store.
 struct Bot {
@@ -113,4 +114,38 @@ async fn a_message_that_nobody_waits_for_is_carried_out() {
 fn a_store_is_for_every_thread() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<Store>();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
+    const MIB: usize = 1024 * 1024;
+    const MOST_BYTES: usize = 4 * MIB;
+    const SENT: usize = 40;
+    let store = probe_store(|config: Config| config.max_in_flight_bytes(MOST_BYTES)).await;
+    let port = store.mutations();
+    let (holding, held) = hold_writer(&store).await;
+    let mut sent = Vec::new();
+    for _ in 0..SENT {
+        let large = SaveInteraction {
+            user_id: 1,
+            session_id: "nobody's".into(),
+            prompt: "x".repeat(MIB),
+            ..Default::default()
+        };
+        sent.push(tokio::spawn(port.send(large)));
+    }
+    // What is over the bound is told so at once, while the writer is held.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let told = sent.iter().filter(|sent| sent.is_finished()).count();
+    holding.release();
+    held.await.unwrap().unwrap();
+    for sent in sent {
+        let answer = kind(sent.await.unwrap().unwrap());
+        assert!([ErrorKind::Overloaded, ErrorKind::NotFound].contains(&answer));
+    }
+    let stayed = SENT - told;
+    assert!(
+        stayed * MIB <= 2 * MOST_BYTES,
+        "{stayed} MiB waited at a port in front of a store that holds 4 MiB"
+    );
 }

@@ -188,6 +188,8 @@ impl Archivist {
             },
         };
         self.backup_due = Some(due);
+        // Looking into the folder takes time, and what is due at its end is due.
+        let now = self.dispatch.now();
         if due > now {
             return false;
         }

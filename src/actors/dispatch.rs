@@ -3,9 +3,10 @@
 use super::archivist::LastRuns;
 use super::lane::Lane;
 use super::request::{self, Permit, ReadRequest, WriteRequest};
+use super::room::Room;
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::events::Subscribers;
 use crate::health::{CheckpointReport, Metrics};
 use crate::operation::{self, Mutation, Query};
@@ -15,72 +16,6 @@ use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, TryAcquireError};
-
-/// How many requests may be in flight, and how many bytes they may hold.
-struct Room {
-    count: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    max_count: usize,
-    max_bytes: u32,
-}
-
-impl Room {
-    fn new(max_count: usize, max_bytes: usize) -> Self {
-        let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
-        Self {
-            count: Arc::new(Semaphore::new(max_count)),
-            bytes: Arc::new(Semaphore::new(max_bytes as usize)),
-            max_count,
-            max_bytes,
-        }
-    }
-
-    /// One that is larger than the whole room goes alone rather than never.
-    fn weight(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes).map_or(self.max_bytes, |bytes| bytes.min(self.max_bytes))
-    }
-
-    async fn enter(&self, bytes: usize) -> Result<Permit> {
-        let closed = |_| Error::closed();
-        let count = Arc::clone(&self.count).acquire_owned().await;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.weight(bytes));
-        Ok(Permit {
-            _count: count.map_err(closed)?,
-            _bytes: Some(bytes.await.map_err(closed)?),
-        })
-    }
-
-    fn try_enter(&self, bytes: usize) -> Result<Permit> {
-        let refused = |why| match why {
-            TryAcquireError::Closed => Error::closed(),
-            TryAcquireError::NoPermits => Error::new(
-                ErrorKind::Overloaded,
-                "as many requests as the store may hold are in flight; try again in a moment",
-            ),
-        };
-        let count = Arc::clone(&self.count).try_acquire_owned();
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(self.weight(bytes));
-        Ok(Permit {
-            _count: count.map_err(refused)?,
-            _bytes: Some(bytes.map_err(refused)?),
-        })
-    }
-
-    fn close(&self) {
-        self.count.close();
-        self.bytes.close();
-    }
-
-    fn in_flight(&self) -> usize {
-        self.max_count
-            .saturating_sub(self.count.available_permits())
-    }
-
-    fn bytes_in_flight(&self) -> usize {
-        (self.max_bytes as usize).saturating_sub(self.bytes.available_permits())
-    }
-}
 
 /// A lane of queries: its queue, its bound, and how long a query may take.
 pub(super) struct QueryLane {

@@ -22,6 +22,7 @@ mod lane;
 mod ports;
 mod reader;
 mod request;
+mod room;
 mod staff;
 mod supervisor;
 mod wal;

@@ -3,10 +3,12 @@
 //! They only pass on: the workers block in SQLite, and a mailbox in front of a blocked worker
 //! would know no bound. An operation that is sent to a port and waited for has the same guarantees
 //! as one that goes through the [`Store`](crate::Store). A mailbox cannot make its senders wait,
-//! so a port holds as many operations as may be in flight again, and tells the rest `Overloaded`.
+//! so a port holds as many operations, and bytes, as may be in flight again, and tells the rest
+//! `Overloaded`.
 
 use super::Dispatch;
-use crate::error::{Error, ErrorKind, Result};
+use super::room::Room;
+use crate::config::Config;
 use crate::operation::{Mutation, Query};
 use actix::{Actor, Context, Handler, ResponseFuture};
 use std::sync::Arc;
@@ -20,30 +22,18 @@ pub struct QueryPort(Port);
 
 struct Port {
     dispatch: Arc<Dispatch>,
-    /// One reference for each operation that it holds.
-    held: Arc<()>,
-    most: usize,
+    room: Room,
 }
 
-impl Port {
-    /// A place for one more operation.
-    fn place(&self) -> Result<Arc<()>> {
-        if Arc::strong_count(&self.held) > self.most {
-            return Err(Error::new(
-                ErrorKind::Overloaded,
-                "as many requests as the store's port may hold are waiting; try again in a moment",
-            ));
-        }
-        Ok(Arc::clone(&self.held))
-    }
-}
-
-/// The two ports of a store, each for so many operations beside those in flight.
-pub(super) fn ports(dispatch: &Arc<Dispatch>, max_in_flight: usize) -> (MutationPort, QueryPort) {
+/// The two ports of a store, each for as much again as may be in flight.
+pub(super) fn ports(dispatch: &Arc<Dispatch>, config: &Config) -> (MutationPort, QueryPort) {
     let port = || Port {
         dispatch: Arc::clone(dispatch),
-        held: Arc::new(()),
-        most: 2 * max_in_flight,
+        // What is in flight has come through here too, and keeps its place until it is answered.
+        room: Room::new(
+            config.max_in_flight.saturating_mul(2),
+            config.max_in_flight_bytes.saturating_mul(2),
+        ),
     };
     (MutationPort(port()), QueryPort(port()))
 }
@@ -61,7 +51,8 @@ impl<M: Mutation> Handler<M> for MutationPort {
 
     fn handle(&mut self, mutation: M, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
-        let place = self.0.place().map_err(|e| e.in_operation(M::name()));
+        let place = self.0.room.try_enter(mutation.size_bytes());
+        let place = place.map_err(|e| e.in_operation(M::name()));
         Box::pin(async move {
             let _place = place?;
             dispatch.write(mutation).await
@@ -74,7 +65,8 @@ impl<Q: Query> Handler<Q> for QueryPort {
 
     fn handle(&mut self, query: Q, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
-        let place = self.0.place().map_err(|e| e.in_operation(Q::name()));
+        let place = self.0.room.try_enter(size_of::<Q>());
+        let place = place.map_err(|e| e.in_operation(Q::name()));
         Box::pin(async move {
             let _place = place?;
             dispatch.read(query).await

@@ -145,7 +145,7 @@ pub(crate) fn hire(
         stop,
     };
     let supervisor = Supervisor::new(Arc::clone(&dispatch), path, config, crew, outcome);
-    let (mutations, queries) = ports(&dispatch, config.max_in_flight);
+    let (mutations, queries) = ports(&dispatch, config);
     Ok(Staff {
         dispatch,
         mutations: mutations.start(),

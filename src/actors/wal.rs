@@ -88,6 +88,10 @@ impl WalKeeper {
         if bytes < self.ordered_at {
             // It has started over.
             self.ordered_at = 0;
+            if std::mem::take(&mut self.unfinished) {
+                // By itself: the checkpointer found a moment without readers.
+                self.dispatch.metrics.count_log_restart();
+            }
         }
         if bytes >= self.ceiling_bytes {
             if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
@@ -182,6 +186,7 @@ impl WalKeeper {
         if copied_all {
             self.dispatch.metrics.count_log_restart();
             self.limit_shrinking(conn);
+            self.unfinished = false;
             self.told_over = false;
         } else if bytes >= self.ceiling_bytes {
             self.tell_of_ceiling(bytes);

@@ -5,10 +5,12 @@ use actix::{Actor, Context, Handler};
 use botstore::backup::{Backups, Reason, TakeBackup};
 use botstore::sessions::ExpireIdle;
 use botstore::testing::{FixedClock, TestStore};
-use botstore::{LastRun, StoreEvent};
+use botstore::{Config, LastRun, Store, StoreEvent};
 use std::fs;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 struct Admin(UnboundedSender<StoreEvent>);
 
@@ -69,7 +71,6 @@ async fn an_actor_and_a_task_are_told_of_backups_and_drills() {
 
 #[actix::test]
 async fn a_bot_is_told_of_sessions_that_expired_and_not_of_none() {
-    const HOUR: Duration = Duration::from_secs(3600);
     let clock = FixedClock::default();
     let store = filled(1, |config| {
         let expire = || ExpireIdle {
@@ -139,5 +140,26 @@ async fn health_says_how_much_room_there_is() {
     let json = serde_json::to_string(&health).unwrap();
     let back: botstore::Health = serde_json::from_str(&json).unwrap();
     assert_eq!(back.free_bytes, health.free_bytes);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_drill_of_a_new_store_tries_out_its_first_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    // On the system's clock, which goes on between two looks at it.
+    let config = Config::new(folder.path().join("bot.db"))
+        .backups(Backups::default().every(HOUR).drill_every(24 * HOUR));
+    let store = Store::open(config).await.unwrap();
+    let tried = async {
+        loop {
+            if let Some(drill) = store.health().await.unwrap().last_drill {
+                return drill;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let drill = tokio::time::timeout(Duration::from_secs(30), tried).await;
+    let drill = drill.expect("the first drill is made at once");
+    assert!(matches!(drill, LastRun::Done(_)), "{drill:?}");
     store.close().await.unwrap();
 }

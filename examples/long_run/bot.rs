@@ -1,0 +1,261 @@
+//! The bot: conversations of its users, and the requests that come of them.
+
+use crate::{Args, Failure, script};
+use botstore::analytics::{AdminDashboard, DailyActivity, UserDashboard};
+use botstore::interactions::SaveInteraction;
+use botstore::messages::SessionMessages;
+use botstore::page::PageRequest;
+use botstore::sessions::{CreateSession, GetSession, UserSessions, Which};
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{Error, ErrorKind, Result, Store};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Messages after which a user begins a new session.
+const CHAT: u32 = 20;
+
+/// One interaction in this many is sent twice.
+const ONE_IN: u64 = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Write,
+    Read,
+    Dashboard,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Read, Self::Dashboard];
+
+    /// Of twenty requests eight write and two show dashboards, spread out.
+    fn of(arrival: u64) -> Self {
+        match arrival % 20 {
+            7 | 17 => Self::Dashboard,
+            at if at % 5 < 2 => Self::Write,
+            _ => Self::Read,
+        }
+    }
+}
+
+/// A request that was answered.
+pub(crate) struct Done {
+    pub(crate) kind: Kind,
+    pub(crate) took: Duration,
+    pub(crate) answer: Result<Answer>,
+}
+
+/// What came of it.
+pub(crate) enum Answer {
+    /// The interaction of this number, of this user, is saved; in a new session of the user if there
+    /// is one.
+    Saved {
+        number: u64,
+        user: u32,
+        opened: bool,
+    },
+    Read,
+}
+
+/// A user's session at the moment.
+struct Conversation {
+    /// How many sessions the user had before.
+    generation: u32,
+    messages: u32,
+    last_used: Instant,
+    /// Whether the next one is being created.
+    opening: bool,
+}
+
+pub(crate) struct Bot {
+    store: Store,
+    args: Args,
+    idle: Duration,
+    conversations: Vec<Conversation>,
+    dice: fastrand::Rng,
+    /// Interactions sent so far.
+    pub(crate) sent: u64,
+    /// Sessions begun, those of the beginning included.
+    pub(crate) sessions: u64,
+}
+
+fn session_id(user: u32, generation: u32) -> String {
+    format!("{}-{generation}", script::session_id(user))
+}
+
+fn creation(user: u32, generation: u32) -> CreateSession {
+    CreateSession {
+        session_id: session_id(user, generation),
+        user_id: script::user_id(user),
+        project_path: format!("/srv/project-{}", user % 50),
+    }
+}
+
+impl Bot {
+    /// Creates the users, each with a session.
+    pub(crate) async fn sign_up(
+        store: &Store,
+        args: &Args,
+        idle: Duration,
+    ) -> Result<Self, Failure> {
+        let mut tasks = JoinSet::new();
+        for user in 0..args.users {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let name = format!("user_{user}");
+                let user_id = script::user_id(user);
+                store.write(EnsureUser::new(user_id, Some(&name))).await?;
+                store.write(creation(user, 0)).await
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
+        let conversations = (0..args.users).map(|_| Conversation {
+            generation: 0,
+            messages: 0,
+            last_used: Instant::now(),
+            opening: false,
+        });
+        let conversations = conversations.collect();
+        Ok(Self {
+            store: store.clone(),
+            args: args.clone(),
+            idle,
+            conversations,
+            dice: fastrand::Rng::with_seed(args.seed),
+            sent: 0,
+            sessions: u64::from(args.users),
+        })
+    }
+
+    /// Sends the request of an arrival.
+    pub(crate) fn send(&mut self, arrival: u64, due: Instant, tasks: &mut JoinSet<Done>) {
+        let kind = Kind::of(arrival);
+        match kind {
+            Kind::Write => self.save(due, tasks),
+            Kind::Read => self.read(due, tasks),
+            Kind::Dashboard => self.show(due, tasks),
+        }
+    }
+
+    /// Takes notice of an interaction that was saved.
+    pub(crate) fn note(&mut self, user: u32, opened: bool) {
+        let conversation = &mut self.conversations[user as usize];
+        if opened {
+            conversation.generation += 1;
+            conversation.messages = 0;
+            conversation.opening = false;
+            self.sessions += 1;
+        }
+        conversation.messages += 1;
+    }
+
+    fn save(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
+        let number = self.sent;
+        self.sent += 1;
+        let user = script::user_of(self.args.seed, number, self.args.users);
+        let conversation = &mut self.conversations[user as usize];
+        let paused = conversation.last_used.elapsed() > self.idle;
+        let opened = !conversation.opening && (paused || conversation.messages >= CHAT);
+        conversation.opening |= opened;
+        conversation.last_used = Instant::now();
+        let generation = conversation.generation + u32::from(opened);
+        let interaction = SaveInteraction {
+            session_id: session_id(user, generation),
+            ..script::interaction(self.args.seed, number, self.args.users)
+        };
+        let store = self.store.clone();
+        tasks.spawn(async move {
+            let save = async {
+                if opened {
+                    store.write(creation(user, generation)).await?;
+                }
+                let again = (number % ONE_IN == 1).then(|| interaction.clone());
+                let receipt = store.write(interaction).await?;
+                let took = due.elapsed();
+                if let Some(again) = again
+                    && store.write(again).await? != receipt
+                {
+                    let why = format!("interaction {number}, redelivered, was saved again");
+                    return Err(Error::new(ErrorKind::Conflict, why));
+                }
+                Ok(took)
+            };
+            let saved = save.await;
+            Done {
+                kind: Kind::Write,
+                took: *saved.as_ref().unwrap_or(&Duration::ZERO),
+                answer: saved.map(|_| Answer::Saved {
+                    number,
+                    user,
+                    opened,
+                }),
+            }
+        });
+    }
+
+    fn read(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
+        let user = self.dice.u32(..self.args.users);
+        let user_id = script::user_id(user);
+        let session_id = session_id(user, self.conversations[user as usize].generation);
+        let (what, store) = (self.dice.u8(..4), self.store.clone());
+        tasks.spawn(async move {
+            let page = PageRequest::first(10);
+            let found = match what {
+                0 => store.read(GetUser { user_id }).await.map(|u| u.is_some()),
+                1 => {
+                    let session = GetSession {
+                        session_id,
+                        user_id,
+                    };
+                    store.read(session).await.map(|s| s.is_some())
+                }
+                2 => {
+                    let messages = SessionMessages { session_id, page };
+                    store.read(messages).await.map(|_| true)
+                }
+                _ => {
+                    let sessions = UserSessions {
+                        user_id,
+                        which: Which::All,
+                        page,
+                    };
+                    store.read(sessions).await.map(|s| !s.items.is_empty())
+                }
+            };
+            done(Kind::Read, due, found)
+        });
+    }
+
+    fn show(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
+        let user_id = script::user_id(self.dice.u32(..self.args.users));
+        let (what, store) = (self.dice.u8(..10), self.store.clone());
+        tasks.spawn(async move {
+            let found = match what {
+                0 => store.read(AdminDashboard::default()).await.map(|_| true),
+                1 => {
+                    let activity = DailyActivity { days: 30 };
+                    store.read(activity).await.map(|_| true)
+                }
+                _ => {
+                    let dashboard = UserDashboard { user_id };
+                    store.read(dashboard).await.map(|d| d.is_some())
+                }
+            };
+            done(Kind::Dashboard, due, found)
+        });
+    }
+}
+
+fn done(kind: Kind, due: Instant, found: Result<bool>) -> Done {
+    let answer = match found {
+        Ok(true) => Ok(Answer::Read),
+        Ok(false) => Err(Error::not_found("user_id", "what a read asked for")),
+        Err(error) => Err(error),
+    };
+    Done {
+        kind,
+        took: due.elapsed(),
+        answer,
+    }
+}

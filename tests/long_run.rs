@@ -1,0 +1,94 @@
+//! `examples/long_run`, the built program: a run of seconds keeps what it can be judged by, and tells
+//! it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::SystemTime;
+
+/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/…`.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("it is in target/PROFILE/deps");
+    let name = format!("long_run{}", std::env::consts::EXE_SUFFIX);
+    let program = profile.join("examples").join(name);
+    let built = program.metadata().and_then(|data| data.modified()).ok();
+    assert!(
+        built.is_some_and(|built| built >= last_change_of_its_source()),
+        "{} is missing or older than its source: run `cargo build --example long_run` with the \
+         profile of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
+        program.display()
+    );
+    program
+}
+
+fn last_change_of_its_source() -> SystemTime {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/long_run");
+    let files = folder.read_dir().expect("the example's source");
+    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
+    changes
+        .map(|time| time.expect("a time"))
+        .max()
+        .expect("a file")
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(program())
+        .args(args)
+        .output()
+        .expect("it runs")
+}
+
+#[test]
+fn a_few_seconds_of_a_long_run_keep_what_is_promised() {
+    let output = run(&[
+        "--seconds",
+        "4",
+        "--rate",
+        "100",
+        "--users",
+        "100",
+        "--json",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().expect("a last line");
+    let told: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(told["verified"], true);
+    assert!(told["acknowledged"].as_u64() > Some(0));
+    assert_eq!(told["acknowledged"], told["found"]);
+    assert_eq!(told["acknowledged"], told["messages"]);
+    let rows = told["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 6);
+    let sum = |field: &str| {
+        rows.iter()
+            .filter_map(|row| row[field].as_u64())
+            .sum::<u64>()
+    };
+    assert!(sum("backups") > 0 && sum("expired") > 0);
+    assert!(rows.iter().all(|row| row["reads"]["p99_ms"].is_number()));
+    let outcome = |promise: &str| {
+        let verdicts = told["verdicts"].as_array().expect("verdicts");
+        let verdict = verdicts.iter().find(|v| v["promise"] == promise);
+        verdict.expect("a verdict")["outcome"].clone()
+    };
+    assert_eq!(outcome("acknowledged"), "Kept");
+    // A time is never judged in so short a run.
+    assert_eq!(outcome("p99 writes"), "NotJudged");
+}
+
+#[test]
+fn a_wrong_argument_is_told_from_a_promise_that_was_broken() {
+    assert_eq!(run(&["--minutes", "0"]).status.code(), Some(2));
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there.db");
+    std::fs::write(&there, "somebody's").unwrap();
+    let there = there.to_str().expect("a path in UTF-8");
+    assert_eq!(
+        run(&["--seconds", "2", "--db", there]).status.code(),
+        Some(1)
+    );
+    assert_eq!(std::fs::read(there).unwrap(), b"somebody's");
+}
