@@ -306,7 +306,8 @@ fn add_functions(conn: &Connection) -> Result<()> {
 /// Names the file; and tells what never was a database from one that is damaged in its first page,
 /// by whether a store has had it open.
 pub(crate) fn name_file(error: Error, path: &Path) -> Error {
-    if error.is_no_database() && !lock::has_been_open(path) {
+    let corrupt = error.kind() == ErrorKind::Corrupt;
+    if corrupt && error.is_no_database() && !lock::has_been_open(path) {
         return Error::new(
             ErrorKind::ForeignFile,
             format!(

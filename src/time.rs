@@ -5,9 +5,11 @@
 //! An integer would be smaller; text is what the seed schema has, and what a person can read in
 //! the `sqlite3` shell.
 
+use crate::error::{Error, ErrorKind, Result};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Tells the store what time it is. Tests set it; everything that the store writes or compares
 /// uses it, never SQLite's `datetime('now')`.
@@ -70,6 +72,16 @@ impl FromSql for Timestamp {
             }
         }
     }
+}
+
+/// The time by a host's clock, which may panic.
+pub(crate) fn ask(clock: &dyn Clock) -> Result<DateTime<Utc>> {
+    catch_unwind(AssertUnwindSafe(|| clock.now())).map_err(|payload| {
+        // It may panic when it is dropped.
+        std::mem::forget(payload);
+        let why = "the clock that the store was given panicked; nothing was changed";
+        Error::new(ErrorKind::Panicked, why)
+    })
 }
 
 /// Cuts a time to what the file keeps: microseconds.

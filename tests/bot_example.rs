@@ -1,8 +1,12 @@
 //! The promises of `examples/bot`, kept by the built program: its memory outlives it.
 
+#[cfg(unix)]
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+#[cfg(unix)]
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
@@ -86,6 +90,27 @@ impl Bot {
                 Err(_) => panic!("no line with {expected:?}, but {heard:#?}"),
             }
         }
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Everything that it says from here to its end, which has to come.
+    #[cfg(unix)]
+    fn last_words(&mut self) -> (Vec<String>, std::process::ExitStatus) {
+        let mut heard = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => heard.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {heard:#?}"),
+            }
+        }
+        (heard, self.process.wait().expect("wait"))
     }
 
     fn kill(mut self) {
@@ -176,14 +201,82 @@ fn a_bot_that_is_asked_to_stop_says_goodbye_and_leaves_no_log() {
         let mut bot = Bot::start(&db);
         bot.say("hello");
         bot.hear("[message 1,");
-        let pid = bot.process.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.expect("kill").success());
+        bot.signal(signal);
         bot.hear("Goodbye");
         let status = bot.process.wait().expect("wait");
         assert!(status.success(), "{signal}: {status}");
         assert!(!beside(&db, "-wal").exists(), "{signal}");
     }
+}
+
+/// The numbers of the messages that the file holds.
+#[cfg(unix)]
+fn messages_in(db: &Path) -> BTreeSet<i64> {
+    let conn = botstore::rusqlite::Connection::open(db).expect("open");
+    let mut rows = conn
+        .prepare("SELECT message_id FROM messages")
+        .expect("table");
+    let rows = rows.query_map([], |row| row.get(0)).expect("rows");
+    rows.map(|id| id.expect("a number")).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bot_that_is_asked_to_stop_in_a_flood_has_kept_every_answer_that_it_gave() {
+    for signals in [&["-TERM"][..], &["-INT"], &["-TERM", "-TERM"]] {
+        let folder = folder();
+        let db = folder.path().join("bot.db");
+        let mut bot = Bot::start(&db);
+        // More than it will come to, and all of it in the pipe.
+        let flood: String = (0..2_000).map(|line| format!("word {line}\n")).collect();
+        let stdin = bot.stdin.as_mut().expect("it still listens");
+        stdin.write_all(flood.as_bytes()).expect("say");
+        bot.hear("[message 20,");
+        for signal in signals {
+            bot.signal(signal);
+        }
+        let (heard, status) = bot.last_words();
+        assert!(status.success(), "{signals:?}: {status}");
+        assert!(heard.last().is_some_and(|line| line.contains("Goodbye")));
+        let wal = beside(&db, "-wal");
+        assert!(!wal.exists(), "{signals:?}");
+        let kept = messages_in(&db);
+        let answers = heard.iter().filter_map(|line| {
+            let (number, _) = line.split_once("[message ")?.1.split_once(',')?;
+            number.parse::<i64>().ok()
+        });
+        let mut last = 20;
+        for id in answers {
+            assert!(kept.contains(&id), "{id} is lost");
+            last = id;
+        }
+        // One more may be saved whose answer came too late to be said.
+        assert!(kept.len() as i64 <= last + 1, "{} > {last}", kept.len());
+        assert!(last < 2_000, "it came to the end of the flood");
+    }
+}
+
+/// It ends by the signal until it listens to signals, and after that in order.
+#[cfg(unix)]
+#[test]
+fn a_bot_that_is_asked_to_stop_while_it_opens_its_file_opens_it_the_next_time() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGTERM: i32 = 15;
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    for round in 0..10 {
+        let mut bot = Bot::start(&db);
+        std::thread::sleep(Duration::from_millis(round * 4));
+        bot.signal("-TERM");
+        let (heard, status) = bot.last_words();
+        let ended = status.success() || status.signal() == Some(SIGTERM);
+        assert!(ended, "{status}: {heard:#?}");
+    }
+    let mut bot = Bot::start(&db);
+    bot.say("hello");
+    bot.hear("[message 1,");
+    bot.hang_up();
+    assert!(!beside(&db, "-wal").exists());
 }
 
 #[test]

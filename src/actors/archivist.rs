@@ -150,7 +150,7 @@ impl Archivist {
             Err(error) => {
                 tracing::warn!(%error, "a backup or a drill failed");
                 let run = LastRun::Failed {
-                    at: self.dispatch.now(),
+                    at: self.dispatch.now_for_upkeep(),
                     error: error.to_string(),
                 };
                 (run, failed(error.clone()))
@@ -166,7 +166,7 @@ impl Archivist {
         let last = self.work(|conn, archivist| {
             backup::last_scheduled(conn, &archivist.path, &archivist.config)
         })?;
-        let now = self.dispatch.now();
+        let now = self.dispatch.now_for_upkeep();
         // One from the future was made before the clock was set back.
         Ok(match last.filter(|&last| last <= now) {
             Some(last) => after(last, every),
@@ -175,7 +175,7 @@ impl Archivist {
     }
 
     fn backup_if_due(&mut self, every: Duration) -> bool {
-        let now = self.dispatch.now();
+        let now = self.dispatch.now_for_upkeep();
         let due = match self.backup_due.filter(|&due| due <= after(now, every)) {
             Some(due) => due,
             None => match self.first_backup_due(every) {
@@ -189,7 +189,7 @@ impl Archivist {
         };
         self.backup_due = Some(due);
         // Looking into the folder takes time, and what is due at its end is due.
-        let now = self.dispatch.now();
+        let now = self.dispatch.now_for_upkeep();
         if due > now {
             return false;
         }
@@ -202,7 +202,7 @@ impl Archivist {
     }
 
     fn drill_if_due(&mut self, every: Duration) -> bool {
-        let now = self.dispatch.now();
+        let now = self.dispatch.now_for_upkeep();
         let due = self.drill_due.filter(|&due| due <= after(now, every));
         let due = due.unwrap_or_else(|| {
             let last = backup::last_drill(&self.path, &self.config);

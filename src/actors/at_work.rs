@@ -63,6 +63,18 @@ impl Everybody {
         place
     }
 
+    /// Whether queries of the store's own are all that may keep the log from starting over.
+    pub(super) fn only_queries(&self) -> bool {
+        let mut notes = self
+            .at_work
+            .iter()
+            .filter_map(|place| *place.note())
+            .peekable();
+        notes.peek().is_some()
+            && notes.all(|(task, _)| matches!(task, Task::Query(_)))
+            && sqlite::other_readers(&self.path).is_empty()
+    }
+
     /// Those who may keep the log from starting over.
     pub(super) fn holders(&self) -> Vec<LogHolder> {
         let notes = self.at_work.iter().filter_map(|place| *place.note());

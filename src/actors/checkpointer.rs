@@ -52,7 +52,7 @@ impl Checkpointer {
 /// Writes down what a checkpoint did.
 pub(super) fn note(dispatch: &Dispatch, frames: i64, copied: i64, started: Instant) {
     let report = CheckpointReport {
-        at: dispatch.clock.now(),
+        at: dispatch.now_for_upkeep(),
         frames,
         copied,
         took: started.elapsed(),

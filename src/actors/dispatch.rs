@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::events::Subscribers;
 use crate::health::{CheckpointReport, Metrics};
 use crate::operation::{self, Mutation, Query};
-use crate::time::Clock;
+use crate::time::{self, Clock};
 use chrono::{DateTime, Utc};
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,6 +153,11 @@ impl Dispatch {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// The time for what the store does by itself, and must not end with a clock that panics.
+    pub(super) fn now_for_upkeep(&self) -> DateTime<Utc> {
+        time::ask(&*self.clock).unwrap_or_else(|_| Utc::now())
     }
 
     /// Whether the store takes requests: open, everybody at work, the disk well when last seen.

@@ -3,9 +3,20 @@
 //! The log can only start over when no reader is in the middle of it. Under steady point reads
 //! there is always one, so the writer holds new reads back for as long as the running ones take.
 //! A `RwLock` was turned down: its writer cannot give up after a while.
+//!
+//! Scans have a gate of their own, at which the writer never waits. It is held only when the log is
+//! over its ceiling and nothing but scans keeps it there: where one follows another without a pause,
+//! there would always be one.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// One for point reads, and one for scans.
+#[derive(Default)]
+pub(super) struct Gates {
+    pub(super) points: Gate,
+    pub(super) scans: Gate,
+}
 
 #[derive(Default)]
 pub(super) struct Gate {
@@ -38,6 +49,47 @@ impl Gate {
             state = self
                 .changed
                 .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.inside += 1;
+        Inside(self)
+    }
+
+    /// Keeps newcomers out, without waiting for those inside.
+    pub(super) fn hold(&self) {
+        self.lock().shut = true;
+    }
+
+    /// Lets them in again.
+    pub(super) fn open(&self) {
+        self.lock().shut = false;
+        self.changed.notify_all();
+    }
+
+    /// Enters once the gate is open, or when nobody has been inside for so long: then whoever holds it
+    /// has nothing to do meanwhile.
+    pub(super) fn enter_within(&self, patience: Duration) -> Inside<'_> {
+        let mut state = self.lock();
+        let mut empty_since = None;
+        while state.shut {
+            if state.inside > 0 {
+                empty_since = None;
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let empty = empty_since.get_or_insert_with(Instant::now).elapsed();
+            let left = patience.saturating_sub(empty);
+            if left.is_zero() {
+                state.shut = false;
+                self.changed.notify_all();
+                break;
+            }
+            (state, _) = self
+                .changed
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.inside += 1;

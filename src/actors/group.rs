@@ -22,8 +22,9 @@ use crate::error::{Error, ErrorKind, Result, may_be_logged};
 use crate::health::Metrics;
 use crate::operation::WriteTx;
 use crate::sqlite::{Guard, Watchdog};
-use crate::time::Clock;
+use crate::time::{self, Clock};
 use rusqlite::Connection;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// After a group that had to be run again, this many are run with savepoints at once.
@@ -76,6 +77,8 @@ pub(super) struct Committer<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) metrics: &'a Metrics,
     pub(super) config: &'a Config,
+    /// Set when the store cannot wait for mutations any longer.
+    pub(super) stop: &'a AtomicBool,
     pub(super) mood: &'a mut Mood,
     /// Those whose commit failed and may be in the log all the same. They are answered when the log
     /// has been written on.
@@ -189,11 +192,13 @@ impl Committer<'_> {
         isolation: Isolation,
         gather: Option<&Worker<dyn WriteRequest>>,
     ) -> Attempt {
-        if let Err(error) = self.begin() {
-            return Attempt::NotBegun(error);
-        }
+        let begun = time::ask(self.clock).and_then(|now| self.begin().map(|()| now));
+        let now = match begun {
+            Ok(now) => now,
+            Err(error) => return Attempt::NotBegun(error),
+        };
         self.changes.forget();
-        let tx = WriteTx::new(self.conn, self.clock.now());
+        let tx = WriteTx::new(self.conn, now);
         let changes_before = self.conn.total_changes();
         let began = Instant::now();
         let mut next = 0;
@@ -205,6 +210,13 @@ impl Committer<'_> {
                     Some(request) => group.push(request),
                     None => break,
                 }
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                // The store closes, and its deadline has passed: those that have not begun do not.
+                for late in group.drain(next..) {
+                    late.refuse(Error::closed());
+                }
+                break;
             }
             if let Some(ended) = self.run_one(&*group[next], &tx, isolation) {
                 return ended;

@@ -22,7 +22,7 @@ pub struct QueryPort(Port);
 
 struct Port {
     dispatch: Arc<Dispatch>,
-    room: Room,
+    room: Arc<Room>,
 }
 
 /// The two ports of a store, each for as much again as may be in flight.
@@ -30,10 +30,10 @@ pub(super) fn ports(dispatch: &Arc<Dispatch>, config: &Config) -> (MutationPort,
     let port = || Port {
         dispatch: Arc::clone(dispatch),
         // What is in flight has come through here too, and keeps its place until it is answered.
-        room: Room::new(
+        room: Arc::new(Room::new(
             config.max_in_flight.saturating_mul(2),
             config.max_in_flight_bytes.saturating_mul(2),
-        ),
+        )),
     };
     (MutationPort(port()), QueryPort(port()))
 }
@@ -51,10 +51,11 @@ impl<M: Mutation> Handler<M> for MutationPort {
 
     fn handle(&mut self, mutation: M, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
-        let place = self.0.room.try_enter(mutation.size_bytes());
-        let place = place.map_err(|e| e.in_operation(M::name()));
+        let room = Arc::clone(&self.0.room);
         Box::pin(async move {
-            let _place = place?;
+            // In here, because a host's code that panics ends the task and not the port.
+            let place = room.try_enter(mutation.size_bytes());
+            let _place = place.map_err(|e| e.in_operation(M::name()))?;
             dispatch.write(mutation).await
         })
     }
@@ -65,10 +66,10 @@ impl<Q: Query> Handler<Q> for QueryPort {
 
     fn handle(&mut self, query: Q, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
-        let place = self.0.room.try_enter(size_of::<Q>());
-        let place = place.map_err(|e| e.in_operation(Q::name()));
+        let room = Arc::clone(&self.0.room);
         Box::pin(async move {
-            let _place = place?;
+            let place = room.try_enter(size_of::<Q>());
+            let _place = place.map_err(|e| e.in_operation(Q::name()))?;
             dispatch.read(query).await
         })
     }

@@ -2,23 +2,28 @@
 
 use super::Dispatch;
 use super::at_work::{AtWork, Task};
-use super::gate::Gate;
+use super::gate::Gates;
 use super::lane::{Bell, Worker};
 use super::request::{Outcome, ReadRequest, Ticket};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, ReadTx};
 use crate::sqlite::{self, Guard, Watchdog};
+use crate::time;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Queries between two looks at the mailbox.
 const QUERIES_PER_BELL: usize = 64;
+
+/// How long a scan is held back when none runs: a little more than between two looks that the writer
+/// takes at a log that is held up.
+const HELD: Duration = Duration::from_millis(500);
 
 /// "Answer what waits, then let go of the file."
 #[derive(Message)]
@@ -31,7 +36,7 @@ pub(super) struct Reader {
     pub(super) lane: Lane,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) queue: Worker<dyn ReadRequest>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) gates: Arc<Gates>,
     pub(super) at_work: AtWork,
     /// Set when the store cannot wait for queries any longer.
     pub(super) stop: Arc<AtomicBool>,
@@ -131,8 +136,10 @@ impl Reader {
     fn run(&mut self, request: Ticket<dyn ReadRequest>) {
         let Some(open) = &self.connection else { return };
         let fetched = {
-            // Only point reads stand at the gate: the writer must not wait for a scan.
-            let _inside = (self.lane == Lane::Interactive).then(|| self.gate.enter());
+            let _inside = match self.lane {
+                Lane::Interactive => self.gates.points.enter(),
+                Lane::Analytics => self.gates.scans.enter_within(HELD),
+            };
             self.at_work.during(Task::Query(request.name()), || {
                 snapshot(open, &*request, &self.dispatch)
             })
@@ -173,9 +180,10 @@ fn snapshot(
     request: &dyn ReadRequest,
     dispatch: &Dispatch,
 ) -> Result<Outcome> {
+    let now = time::ask(&*dispatch.clock)?;
     let seen = dispatch.cache.seen();
     open.conn.prepare_cached(&open.begin)?.execute([])?;
-    let tx = ReadTx::new(&open.conn, dispatch.clock.now());
+    let tx = ReadTx::new(&open.conn, now);
     let outcome = open.watchdog.until(request.deadline(), || {
         open.guard
             .during(|| request.fetch(&tx, &dispatch.cache, seen))

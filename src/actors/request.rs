@@ -220,7 +220,7 @@ impl<O: Send, T: Send, D: Send + Sync> Request for Pending<O, T, D> {
                 *answer = Answer::Given(given);
                 drop(answer);
                 // The executor may be the host's, and gone.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
+                quietly(|| waker.into_iter().for_each(Waker::wake));
             }
             Answer::Given(_) | Answer::Over => {
                 drop(answer);
@@ -233,7 +233,15 @@ impl<O: Send, T: Send, D: Send + Sync> Request for Pending<O, T, D> {
 
 /// Drops what a host's type may panic in.
 fn drop_host_value<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
+    quietly(move || drop(value));
+}
+
+/// Runs a host's code whose panic is nobody's business here.
+fn quietly(host: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(host)) {
+        // Which may panic itself when it is dropped.
+        mem::forget(payload);
+    }
 }
 
 impl<M: Mutation> WriteRequest for Pending<M, M::Output, ()> {

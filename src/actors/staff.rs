@@ -4,7 +4,7 @@ use super::Dispatch;
 use super::archivist::Archivist;
 use super::at_work::Everybody;
 use super::checkpointer::Checkpointer;
-use super::gate::Gate;
+use super::gate::Gates;
 use super::group::Mood;
 use super::lane::{self, Bell};
 use super::ports::{MutationPort, QueryPort, ports};
@@ -45,7 +45,7 @@ pub(crate) fn hire(
     let (interactive, interactive_ends) = lane::lane(config.readers);
     let (analytics, analytics_ends) = lane::lane(config.analytics_readers);
     let dispatch = Arc::new(Dispatch::new(config, writes, interactive, analytics));
-    let gate = Arc::new(Gate::default());
+    let gates = Arc::new(Gates::default());
     let stop = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
     let mut thread_ids = vec![std::thread::current().id()];
@@ -85,7 +85,7 @@ pub(crate) fn hire(
                 lane,
                 dispatch: Arc::clone(&dispatch),
                 queue,
-                gate: Arc::clone(&gate),
+                gates: Arc::clone(&gates),
                 at_work: everybody.add(),
                 stop: Arc::clone(&stop),
                 connection: Some(ReadConnection::open(path, config, &stop)?),
@@ -123,7 +123,7 @@ pub(crate) fn hire(
                 everybody,
                 checkpointer.clone().recipient(),
                 signals,
-                Arc::clone(&gate),
+                Arc::clone(&gates),
                 Arc::clone(&dispatch),
                 config,
             ),

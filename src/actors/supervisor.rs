@@ -146,7 +146,7 @@ impl Supervisor {
         async move {
             let mut runs = 0;
             for schedule in schedules.iter() {
-                if dispatch.is_closing() || !is_due(&due, schedule, dispatch.clock.now()) {
+                if dispatch.is_closing() || !is_due(&due, schedule, dispatch.now_for_upkeep()) {
                     continue;
                 }
                 let ran = run(schedule, &dispatch, &due).await;
@@ -165,11 +165,20 @@ fn one_at_a_time(busy: &Arc<AtomicBool>, work: impl Future<Output = usize> + 'st
     if busy.swap(true, Ordering::AcqRel) {
         return;
     }
-    let busy = Arc::clone(busy);
+    let busy = Busy(Arc::clone(busy));
     actix::spawn(async move {
+        let _busy = busy;
         work.await;
-        busy.store(false, Ordering::Release);
     });
+}
+
+/// Work is under way until this is dropped, which it is when the work panics, too.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 fn is_due(due: &DueTimes, schedule: &Schedule, now: DateTime<Utc>) -> bool {
@@ -194,7 +203,7 @@ async fn run(schedule: &Schedule, dispatch: &Arc<Dispatch>, due: &DueTimes) -> b
         Err(error) => {
             tracing::warn!(schedule = schedule.name(), %error, "a scheduled run failed");
             let pause = schedule.interval().min(RETRY);
-            (false, dispatch.clock.now() + pause)
+            (false, dispatch.now_for_upkeep() + pause)
         }
     };
     due.lock()

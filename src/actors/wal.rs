@@ -8,7 +8,7 @@
 use super::Dispatch;
 use super::at_work::Everybody;
 use super::checkpointer::{self, Checkpoint};
-use super::gate::Gate;
+use super::gate::Gates;
 use crate::config::Config;
 use crate::events::StoreEvent;
 use crate::sqlite;
@@ -46,7 +46,7 @@ pub(super) struct WalKeeper {
     everybody: Everybody,
     checkpointer: Recipient<Checkpoint>,
     signals: Arc<Signals>,
-    gate: Arc<Gate>,
+    gates: Arc<Gates>,
     dispatch: Arc<Dispatch>,
     checkpoint_at_bytes: u64,
     ceiling_bytes: u64,
@@ -64,7 +64,7 @@ impl WalKeeper {
         everybody: Everybody,
         checkpointer: Recipient<Checkpoint>,
         signals: Arc<Signals>,
-        gate: Arc<Gate>,
+        gates: Arc<Gates>,
         dispatch: Arc<Dispatch>,
         config: &Config,
     ) -> Self {
@@ -72,7 +72,7 @@ impl WalKeeper {
             everybody,
             checkpointer,
             signals,
-            gate,
+            gates,
             dispatch,
             checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
@@ -88,6 +88,7 @@ impl WalKeeper {
         if bytes < self.ordered_at {
             // It has started over.
             self.ordered_at = 0;
+            self.gates.scans.open();
             if std::mem::take(&mut self.unfinished) {
                 // By itself: the checkpointer found a moment without readers.
                 self.dispatch.metrics.count_log_restart();
@@ -138,9 +139,17 @@ impl WalKeeper {
         let report = self.dispatch.checkpoint_report();
         if report.is_some_and(|report| report.copied < report.frames) {
             self.tell_of_ceiling(bytes);
+            self.hold_scans();
         }
         self.not_before = Some(now + CATCH_UP_PAUSE);
         self.order();
+    }
+
+    /// Lets no scan begin before the log has started over, if that is for scans alone to decide.
+    fn hold_scans(&self) {
+        if self.everybody.only_queries() {
+            self.gates.scans.hold();
+        }
     }
 
     /// Tells the subscribers, once until the log has started over, that somebody holds it up.
@@ -188,8 +197,10 @@ impl WalKeeper {
             self.limit_shrinking(conn);
             self.unfinished = false;
             self.told_over = false;
+            self.gates.scans.open();
         } else if bytes >= self.ceiling_bytes {
             self.tell_of_ceiling(bytes);
+            self.hold_scans();
         }
         self.not_before = (!copied_all).then(|| now + PAUSE);
     }
@@ -199,7 +210,7 @@ impl WalKeeper {
         // When the checkpointer is at work, what it leaves will be less.
         let turn = self.signals.turn.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
-        let _shut = self.gate.shut(GATE_PATIENCE);
+        let _shut = self.gates.points.shut(GATE_PATIENCE);
         match sqlite::checkpoint(conn, "PASSIVE") {
             Ok((_, frames, copied)) => {
                 checkpointer::note(&self.dispatch, frames, copied, now);

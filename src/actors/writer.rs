@@ -131,6 +131,7 @@ impl Writer {
             cache: &self.dispatch.cache,
             metrics: &self.dispatch.metrics,
             config: &self.config,
+            stop: &self.stop,
             mood: &mut self.mood,
             unsure: &mut unsure,
         };
@@ -209,6 +210,10 @@ impl Handler<Bell> for Writer {
 
     fn handle(&mut self, _: Bell, ctx: &mut Self::Context) {
         for _ in 0..GROUPS_PER_BELL {
+            if self.dispatch.is_closing() {
+                // `Finish` is on its way, and knows by when.
+                return;
+            }
             if !self.commit_group() && self.queue.rest() {
                 return;
             }

@@ -326,3 +326,22 @@ async fn what_a_newer_program_wrote_is_neither_backed_up_nor_restored() {
     let refused = backup::restore(&path, &newer.path, Existing::MoveAside, reading);
     assert_eq!(kind(refused), ErrorKind::NewerSchema);
 }
+
+#[tokio::test]
+async fn content_that_is_no_database_or_ends_early_is_a_bad_backup() {
+    let store = filled(2, |config| config).await;
+    let backup = back_up(&store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let forged = folder.path().join("forged.db");
+    let whole = fs::read(restored(&backup)).unwrap();
+    for bytes in [
+        &b"Dear diary, "[..],
+        &whole[..whole.len() / 2],
+        &whole[..100],
+    ] {
+        fs::write(&forged, bytes).unwrap();
+        replace_database(&backup, &forged, |_| ());
+        let error = verify(&backup).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadBackup, "{error}");
+    }
+}

@@ -4,11 +4,13 @@
 use crate::fields::numbered;
 use crate::support::populate;
 use crate::vocabulary::{Answer, vocabulary};
+use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::rusqlite::Connection;
 use botstore::testing::{FixedClock, TestStore};
+use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,6 +66,7 @@ async fn four_days() -> (tempfile::TempDir, std::path::PathBuf) {
     let store = TestStore::open().await.expect("a store");
     store.clock().set(store.now() - 4 * DAY);
     populate(&store).await;
+    store.write(EnsureUser::new(2, None)).await.expect("a user");
     for _ in 0..4 {
         let save = SaveInteraction {
             user_id: 1,
@@ -72,6 +75,12 @@ async fn four_days() -> (tempfile::TempDir, std::path::PathBuf) {
             ..SaveInteraction::default()
         };
         store.write(save).await.expect("a receipt");
+        // Two rows of costs a day, whose sum may be too much for one number.
+        let cost = AddCost {
+            user_id: 2,
+            cost: 0.5,
+        };
+        store.write(cost).await.expect("added");
         store.clock().advance(DAY);
     }
     store.into_file().await.expect("a file")

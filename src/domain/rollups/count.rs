@@ -199,7 +199,7 @@ impl Counted {
                 })
                 .or_default();
             of_day.numbers[0] += 1;
-            of_day.numbers[1] += integer(row.get_ref(1)?);
+            of_day.numbers[1] = of_day.numbers[1].saturating_add(integer(row.get_ref(1)?));
             of_day.cost.add(real(row.get_ref(2)?));
             Ok(())
         })?;
