@@ -66,6 +66,11 @@ impl Gate {
         self.changed.notify_all();
     }
 
+    /// Whether nobody is inside.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().inside == 0
+    }
+
     /// Enters once the gate is open, or when nobody has been inside for so long: then whoever holds it
     /// has nothing to do meanwhile.
     pub(super) fn enter_within(&self, patience: Duration) -> Inside<'_> {

@@ -57,6 +57,8 @@ pub(super) struct WalKeeper {
     not_before: Option<Instant>,
     /// Whether somebody has been told that the log is over its ceiling.
     told_over: bool,
+    /// Whether scans are kept from beginning, and the writer has not tried since the last one ended.
+    holds_scans: bool,
 }
 
 impl WalKeeper {
@@ -80,6 +82,7 @@ impl WalKeeper {
             unfinished: false,
             not_before: None,
             told_over: false,
+            holds_scans: false,
         }
     }
 
@@ -146,10 +149,16 @@ impl WalKeeper {
     }
 
     /// Lets no scan begin before the log has started over, if that is for scans alone to decide.
-    fn hold_scans(&self) {
+    fn hold_scans(&mut self) {
         if self.everybody.only_queries() {
             self.gates.scans.hold();
+            self.holds_scans = true;
         }
+    }
+
+    /// Whether the last of the scans has just ended while no other may begin.
+    fn scans_are_over(&mut self) -> bool {
+        self.holds_scans && self.gates.scans.is_empty() && std::mem::take(&mut self.holds_scans)
     }
 
     /// Tells the subscribers, once until the log has started over, that somebody holds it up.
@@ -188,7 +197,7 @@ impl WalKeeper {
     /// query, or another program, still needs that, it is left alone for a while.
     fn start_over(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
-        if self.not_before.is_some_and(|then| now < then) {
+        if self.not_before.is_some_and(|then| now < then) && !self.scans_are_over() {
             return;
         }
         let copied_all = self.copy_the_rest(conn, now);
