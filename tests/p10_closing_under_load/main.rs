@@ -7,4 +7,5 @@ mod common;
 mod exits;
 mod hosts;
 mod load;
+mod slow;
 mod ways;

@@ -1,11 +1,9 @@
 //! P10 when mutations are slow by code of their own, which SQLite cannot interrupt: past the deadline
 //! those that still wait are refused, so that a full queue does not keep the store open.
 
-mod common;
-
+use crate::common::{Numbers, Put, hold_writer, probe_store, until_in_flight};
 use actix::Message;
 use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
-use common::{Numbers, Put, hold_writer, probe_store, until_in_flight};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
