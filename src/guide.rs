@@ -8,6 +8,10 @@ pub mod architecture {}
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
+/// What is promised, what attacks it, and what is not promised.
+#[doc = include_str!("../docs/reliability.md")]
+pub mod reliability {}
+
 /// Daily life with a store: opening, upgrading, taking over a Python bot's file.
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}

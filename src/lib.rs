@@ -45,7 +45,7 @@
 //! | [`schema`] | tables of your own, migrations, rollback |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
-//! | [`guide`] | architecture and operations |
+//! | [`guide`] | architecture, performance, reliability, operations |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]

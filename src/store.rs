@@ -171,7 +171,7 @@ impl Store {
         answer.unwrap_or_else(|_| Err(Error::closed()))
     }
 
-    /// Tries the newest backup out, as [`Backups::drill_every`](backup::Backups::drill_every) does
+    /// Tries the newest backup out, as [`Backups::drill_every`](crate::backup::Backups::drill_every) does
     /// on a schedule.
     ///
     /// # Errors

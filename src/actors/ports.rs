@@ -14,7 +14,7 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use std::sync::Arc;
 
 /// Takes any [`Mutation`] as an actix message and answers after its commit, or
-/// [`Overloaded`](ErrorKind::Overloaded) when as many as may be in flight are waiting at it.
+/// [`Overloaded`](crate::ErrorKind::Overloaded) when as many as may be in flight are waiting at it.
 pub struct MutationPort(Port);
 
 /// Takes any [`Query`] as an actix message, likewise.
