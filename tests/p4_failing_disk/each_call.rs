@@ -1,7 +1,8 @@
 //! Each call of a whole run fails in turn.
 
 use crate::disk::{self, Call, Fault, Lasting};
-use crate::trial::{Told, holds, prepare, run};
+use crate::trial::{Told, answer, config, holds, is_the_disks, prepare, run};
+use botstore::Store;
 use std::path::Path;
 
 /// How many of the calls fail in turn in `cargo test`. `BOTSTORE_TEST_EVERY_CALL=1` has all of them
@@ -25,10 +26,8 @@ async fn each(call: Call, lasting: Lasting, errno: i32) {
     assert!(trial(&template).await.refused.is_empty());
     let calls = disk::count(call);
 
-    let all = std::env::var_os("BOTSTORE_TEST_EVERY_CALL").is_some();
-    let step = if all { 1 } else { calls.div_ceil(SAMPLE) };
     let (mut trials, mut refused) = (0, 0);
-    for nth in (0..calls).step_by(step as usize) {
+    for nth in in_turn(calls) {
         disk::breaks(fault(nth));
         refused += trial(&template).await.refused.len();
         trials += 1;
@@ -36,6 +35,13 @@ async fn each(call: Call, lasting: Lasting, errno: i32) {
     eprintln!(
         "{call:?} {lasting:?}: {trials} of {calls} calls failed in turn, {refused} refused for good"
     );
+}
+
+/// Which of so many calls fail.
+fn in_turn(calls: u64) -> impl Iterator<Item = u64> {
+    let all = std::env::var_os("BOTSTORE_TEST_EVERY_CALL").is_some();
+    let step = if all { 1 } else { calls.div_ceil(SAMPLE) };
+    (0..calls).step_by(step as usize)
 }
 
 /// One run, on a copy of the prepared file.
@@ -87,4 +93,44 @@ async fn a_disk_that_is_full_for_a_while_costs_answers_and_nothing_else() {
 #[tokio::test]
 async fn a_file_that_cannot_be_cut_costs_answers_and_nothing_else() {
     each(Call::Truncate, Lasting::UntilHealed, libc::EIO).await;
+}
+
+/// Makes a new file, or tries to; then healed, uses it. Gives the calls of the opening.
+async fn first_opening(call: Call) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    if let Err(error) = answer(Store::open(config(&path))).await {
+        assert!(is_the_disks(&error), "{error}");
+    }
+    let calls = disk::count(call);
+    disk::heal();
+    prepare(&path).await;
+    let mut told = Told::default();
+    told.saved.push(0);
+    holds(&path, &told);
+    calls
+}
+
+#[tokio::test]
+async fn a_first_opening_that_fails_anywhere_leaves_a_file_that_opens() {
+    let _alone = disk::alone().await;
+    for call in [Call::Read, Call::Write, Call::Sync] {
+        let fault = |nth, lasting| Fault {
+            call,
+            nth,
+            lasting,
+            errno: libc::EIO,
+        };
+        disk::breaks(fault(u64::MAX, Lasting::Once));
+        let calls = first_opening(call).await;
+        let mut trials = 0;
+        for nth in in_turn(calls) {
+            for lasting in [Lasting::Once, Lasting::UntilHealed] {
+                disk::breaks(fault(nth, lasting));
+                first_opening(call).await;
+                trials += 1;
+            }
+        }
+        eprintln!("{call:?} at the first opening: {trials} trials of {calls} calls");
+    }
 }

@@ -46,7 +46,6 @@ pub(crate) fn config(path: &Path) -> Config {
     Config::new(path)
         .readers(1)
         .cache_bytes(64 << 10)
-        .kept_answers(0)
         .checkpoint_at_bytes(64 << 10)
         .wal_ceiling_bytes(256 << 10)
         .before_upgrade(BeforeUpgrade::Skip)
