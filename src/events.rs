@@ -45,7 +45,7 @@ pub enum StoreEvent {
     },
     /// The disk, or another program's lock, keeps the store from reading or writing:
     /// [`DiskFull`](crate::ErrorKind::DiskFull), [`Io`](crate::ErrorKind::Io),
-    /// [`Busy`](crate::ErrorKind::Busy) or [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get
+    /// [`InDoubt`](crate::ErrorKind::InDoubt), [`Busy`](crate::ErrorKind::Busy) or [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get
     /// the same error. Told within a second, and once until it has recovered.
     Failing(Error),
     /// The store has written again since it failed. Told within a second or two.

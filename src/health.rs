@@ -14,8 +14,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Health {
     /// Whether the store takes requests: open, all actors at work, the file there and not damaged,
-    /// and nothing wrong with the disk when it was last used. After a failure the writer tries the
-    /// disk once a second, so that this is true again without anybody writing.
+    /// nothing wrong with the disk when it was last used, and no checkpoint that could not sync the
+    /// file. After a failure the writer tries the disk once a second, so that this is true again
+    /// without anybody writing; but after one of a checkpoint, the store has to be opened again.
     pub ok: bool,
     /// What SQLite said when it found the file damaged. Stays until the store is opened again: restore
     /// a backup.
@@ -129,6 +130,8 @@ pub(crate) struct Metrics {
     disk: Mutex<Disk>,
     /// Whether the last transaction was lost to the disk.
     ailing: AtomicBool,
+    /// Whether a checkpoint could not sync.
+    keeps_log: AtomicBool,
 }
 
 /// What the disk did wrong.
@@ -197,6 +200,24 @@ impl Metrics {
             disk.is_news = true;
             self.ailing.store(true, Relaxed);
         }
+    }
+
+    /// Notes that a checkpoint failed. When it could not sync the file, no page that it or an earlier
+    /// one has copied need be on the disk, nor would another sync bring it there; and SQLite does not
+    /// copy them again before the log's index is made anew. So the log, which has them all, is kept.
+    pub(crate) fn note_failed_checkpoint(&self, error: Error) {
+        if !error.is_failed_sync() {
+            return self.note_trouble(&error);
+        }
+        self.keeps_log.store(true, Relaxed);
+        let kept = "a checkpoint could not sync the file, so its log is kept, and grows, until the \
+                    store is opened again";
+        self.note_trouble(&error.because(ErrorKind::Io, kept));
+    }
+
+    /// Whether the log must not start over.
+    pub(crate) fn keeps_log(&self) -> bool {
+        self.keeps_log.load(Relaxed)
     }
 
     /// Notes that something was written and synced.

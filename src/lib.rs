@@ -60,6 +60,7 @@ mod events;
 mod files;
 pub mod guide;
 mod health;
+mod holders;
 mod operation;
 mod schedule;
 pub mod schema;

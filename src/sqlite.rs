@@ -9,8 +9,8 @@ mod readers;
 pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps};
 pub(crate) use lock::FileLock;
 pub(crate) use log::{
-    FRAME_OVERHEAD, checkpoint, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
-    watch_wal,
+    FRAME_OVERHEAD, checkpoint, commit_nothing, keep_log, refuse_damaged, refuse_damaged_to_look,
+    take_in, watch_wal,
 };
 pub(crate) use readers::other_readers;
 

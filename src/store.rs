@@ -111,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
-    /// those of the disk. After any error the change was not made.
+    /// those of the disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         self.inner.dispatch.write(mutation).await
     }

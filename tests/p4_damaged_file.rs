@@ -332,3 +332,34 @@ async fn a_log_whose_last_commit_is_cut_short_is_opened_without_it() {
         assert_eq!(left, INTERACTIONS - 1, "cut by {cut}");
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_the_power_cut_wrote_out_of_order_is_no_damage() {
+    let (_folder, path) = killed().await;
+    let log = beside(&path, "-wal");
+    let bytes = fs::read(&log).unwrap();
+    let frames = (bytes.len() as u64 - 32) / FRAME;
+    let frame = |number: u64| 32 + (number * FRAME) as usize;
+    let ends_commit = |number: &u64| bytes[frame(*number) + 4..][..4] != [0; 4];
+    let first = (0..frames - 1).rev().find(ends_commit).unwrap() + 1;
+    assert!(
+        first + 1 < frames,
+        "the last commit has more than one frame"
+    );
+    // In the place of its first page is still a commit from before the log started over.
+    let mut torn = bytes.clone();
+    torn[frame(first) + 4..][..4].copy_from_slice(&[0, 0, 0, 9]);
+    torn[frame(first) + 8..][..8].fill(0x77);
+    fs::write(&log, torn).unwrap();
+    let store = Store::open(&path).await.unwrap();
+    let left = store.read(Everything).await.unwrap() as i64;
+    assert_eq!(left, INTERACTIONS - 1);
+}
+
+#[tokio::test]
+async fn a_log_whose_first_block_is_gone_is_refused() {
+    let (_folder, path) = killed().await;
+    change(&beside(&path, "-wal"), 0, 512, |_| 0);
+    let error = Store::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}

@@ -2,12 +2,12 @@
 //! its own.
 
 use super::Dispatch;
-use super::at_work::{AtWork, Task};
 use super::reader::Retire;
 use crate::backup::{self, Backup, DrillReport, Reason, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{BackupReport, LastRun, StoreEvent};
+use crate::holders::AtWork;
 use crate::sqlite;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -97,9 +97,8 @@ impl Archivist {
         let closing = self.closing();
         let result = self.work(|conn, archivist| {
             let (path, config) = (&archivist.path, &archivist.config);
-            archivist.at_work.during(Task::Backup, || {
-                backup::of_open_store(conn, path, config, request, reason, closing)
-            })
+            let at_work = &archivist.at_work;
+            backup::of_open_store(conn, path, config, request, reason, at_work, closing)
         });
         let result = result.map_err(|e| e.in_operation("TakeBackup"));
         let report = result.as_ref().map(|backup| BackupReport {

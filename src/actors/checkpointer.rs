@@ -42,9 +42,15 @@ impl Checkpointer {
         };
         let turn = self.signals.turn.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        if self.dispatch.metrics.keeps_log() {
+            return Ok(());
+        }
         let started = Instant::now();
-        let (_busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
-        note(&self.dispatch, frames, copied, started);
+        let (busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
+        // Otherwise another program is at it.
+        if !busy {
+            note(&self.dispatch, frames, copied, started);
+        }
         Ok(())
     }
 }
@@ -71,6 +77,7 @@ impl Handler<Checkpoint> for Checkpointer {
         if let Err(error) = self.checkpoint() {
             // The log keeps what could not be copied, and the next order tries again.
             tracing::warn!(%error, "checkpoint failed");
+            self.dispatch.metrics.note_failed_checkpoint(error);
             self.conn = None;
         }
         self.signals.ordered.store(false, Ordering::Release);

@@ -164,6 +164,7 @@ impl Dispatch {
     pub(crate) fn is_sound(&self) -> bool {
         !self.is_closing()
             && !self.metrics.is_ailing()
+            && !self.metrics.keeps_log()
             && self.metrics.damage().is_none()
             && self.writes.is_staffed()
             && self.interactive.lane.is_staffed()

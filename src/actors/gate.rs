@@ -72,16 +72,20 @@ impl Gate {
     }
 
     /// Enters once the gate is open, or when nobody has been inside for so long: then whoever holds it
-    /// has nothing to do meanwhile.
-    pub(super) fn enter_within(&self, patience: Duration) -> Inside<'_> {
+    /// has nothing to do meanwhile. At the deadline in any case.
+    pub(super) fn enter_by(&self, deadline: Instant, patience: Duration) -> Inside<'_> {
         let mut state = self.lock();
         let mut empty_since = None;
         while state.shut {
             if state.inside > 0 {
                 empty_since = None;
-                state = self
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                (state, _) = self
                     .changed
-                    .wait(state)
+                    .wait_timeout(state, left)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }

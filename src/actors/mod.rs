@@ -13,7 +13,6 @@
 //! carries the bell that says "there is work", and the few orders that come from the supervisor.
 
 mod archivist;
-mod at_work;
 mod checkpointer;
 mod dispatch;
 mod gate;

@@ -1,12 +1,12 @@
 //! The actors that answer queries, each on a read-only connection of its own.
 
 use super::Dispatch;
-use super::at_work::{AtWork, Task};
 use super::gate::Gates;
 use super::lane::{Bell, Worker};
 use super::request::{Outcome, ReadRequest, Ticket};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::holders::{AtWork, Task};
 use crate::operation::{Lane, ReadTx};
 use crate::sqlite::{self, Guard, Watchdog};
 use crate::time;
@@ -138,7 +138,7 @@ impl Reader {
         let fetched = {
             let _inside = match self.lane {
                 Lane::Interactive => self.gates.points.enter(),
-                Lane::Analytics => self.gates.scans.enter_within(HELD),
+                Lane::Analytics => self.gates.scans.enter_by(request.deadline(), HELD),
             };
             self.at_work.during(Task::Query(request.name()), || {
                 snapshot(open, &*request, &self.dispatch)

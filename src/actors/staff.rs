@@ -2,7 +2,6 @@
 
 use super::Dispatch;
 use super::archivist::Archivist;
-use super::at_work::Everybody;
 use super::checkpointer::Checkpointer;
 use super::gate::Gates;
 use super::group::Mood;
@@ -14,6 +13,7 @@ use super::wal::{Signals, WalKeeper};
 use super::writer::{WriteConnection, Writer};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::holders::Holders;
 use crate::operation::Lane;
 use actix::{Actor, Addr, Arbiter, Recipient};
 use rusqlite::Connection;
@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
 
-/// Everybody who works for a store, and the threads they are on.
+/// Holders who works for a store, and the threads they are on.
 pub(crate) struct Staff {
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) mutations: Addr<MutationPort>,
@@ -71,7 +71,7 @@ pub(crate) fn hire(
         };
         Checkpointer::start_in_arbiter(&thread()?, |_| actor)
     };
-    let mut everybody = Everybody::new(path);
+    let mut holders = Holders::new(path);
     let mut readers = Vec::new();
     for (lane, ends) in [
         (Lane::Interactive, interactive_ends),
@@ -86,7 +86,7 @@ pub(crate) fn hire(
                 dispatch: Arc::clone(&dispatch),
                 queue,
                 gates: Arc::clone(&gates),
-                at_work: everybody.add(),
+                at_work: holders.add(),
                 stop: Arc::clone(&stop),
                 connection: Some(ReadConnection::open(path, config, &stop)?),
             };
@@ -105,7 +105,7 @@ pub(crate) fn hire(
             path: path.to_owned(),
             config: config.clone(),
             dispatch: Arc::clone(&dispatch),
-            at_work: everybody.add(),
+            at_work: holders.add(),
             conn: None,
             backup_due: None,
             drill_due: None,
@@ -120,7 +120,7 @@ pub(crate) fn hire(
             dispatch: Arc::clone(&dispatch),
             queue: writer_end.remove(0),
             wal: WalKeeper::new(
-                everybody,
+                holders,
                 checkpointer.clone().recipient(),
                 signals,
                 Arc::clone(&gates),

@@ -4,7 +4,7 @@ use super::Dispatch;
 use super::archivist::{ArchiveDue, Archivist};
 use super::checkpointer::{Checkpointer, Release};
 use super::reader::Retire;
-use super::watch::{RoomWatch, TroubleWatch};
+use super::watch::{DiskSpaceWatch, TroubleWatch};
 use super::writer::{CloseFile, Finish, Optimize, Writer};
 use crate::config::Config;
 use crate::domain::rollups::ReconcileRollups;
@@ -66,7 +66,7 @@ pub(crate) struct Supervisor {
     /// The same for the archivist, whose work may take an hour.
     archiving: Arc<AtomicBool>,
     archives: bool,
-    room: RoomWatch,
+    space: DiskSpaceWatch,
     trouble: TroubleWatch,
     reconcile: Reconcile,
     crew: Crew,
@@ -109,7 +109,7 @@ impl Supervisor {
             looking: Arc::default(),
             archiving: Arc::default(),
             archives: config.backups.every.is_some() || config.backups.drill_every.is_some(),
-            room: RoomWatch::new(path, config.disk_low_bytes),
+            space: DiskSpaceWatch::new(path, config.disk_low_bytes),
             trouble: TroubleWatch::default(),
             reconcile: Reconcile::new(config.reconcile_every),
             crew,
@@ -122,7 +122,7 @@ impl Supervisor {
     fn look(&mut self) {
         one_at_a_time(&self.looking, self.run_due());
         one_at_a_time(&self.archiving, self.archive_due());
-        self.room.look(&self.dispatch);
+        self.space.look(&self.dispatch);
         self.trouble.look(&self.dispatch, &self.crew.writer);
         self.reconcile.look(&self.dispatch);
     }
@@ -161,7 +161,7 @@ impl Supervisor {
 }
 
 /// Starts the work unless it is still at it since the last time.
-fn one_at_a_time(busy: &Arc<AtomicBool>, work: impl Future<Output = usize> + 'static) {
+pub(super) fn one_at_a_time(busy: &Arc<AtomicBool>, work: impl Future<Output = usize> + 'static) {
     if busy.swap(true, Ordering::AcqRel) {
         return;
     }

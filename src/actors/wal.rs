@@ -6,11 +6,11 @@
 //! gate, and the next commit starts the log over. At the ceiling it does so however much there is.
 
 use super::Dispatch;
-use super::at_work::Everybody;
 use super::checkpointer::{self, Checkpoint};
 use super::gate::Gates;
 use crate::config::Config;
 use crate::events::StoreEvent;
+use crate::holders::Holders;
 use crate::sqlite;
 use actix::Recipient;
 use rusqlite::Connection;
@@ -43,7 +43,7 @@ pub(super) struct Signals {
 }
 
 pub(super) struct WalKeeper {
-    everybody: Everybody,
+    holders: Holders,
     checkpointer: Recipient<Checkpoint>,
     signals: Arc<Signals>,
     gates: Arc<Gates>,
@@ -63,7 +63,7 @@ pub(super) struct WalKeeper {
 
 impl WalKeeper {
     pub(super) fn new(
-        everybody: Everybody,
+        holders: Holders,
         checkpointer: Recipient<Checkpoint>,
         signals: Arc<Signals>,
         gates: Arc<Gates>,
@@ -71,7 +71,7 @@ impl WalKeeper {
         config: &Config,
     ) -> Self {
         Self {
-            everybody,
+            holders,
             checkpointer,
             signals,
             gates,
@@ -91,11 +91,16 @@ impl WalKeeper {
         if bytes < self.ordered_at {
             // It has started over.
             self.ordered_at = 0;
-            self.gates.scans.open();
             if std::mem::take(&mut self.unfinished) {
                 // By itself: the checkpointer found a moment without readers.
-                self.dispatch.metrics.count_log_restart();
+                self.note_restart(conn);
             }
+        }
+        if self.dispatch.metrics.keeps_log() {
+            if bytes >= self.ceiling_bytes {
+                self.tell_of_ceiling(bytes);
+            }
+            return;
         }
         if bytes >= self.ceiling_bytes {
             if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
@@ -150,7 +155,7 @@ impl WalKeeper {
 
     /// Lets no scan begin before the log has started over, if that is for scans alone to decide.
     fn hold_scans(&mut self) {
-        if self.everybody.only_queries() {
+        if self.holders.only_queries() {
             self.gates.scans.hold();
             self.holds_scans = true;
         }
@@ -167,7 +172,7 @@ impl WalKeeper {
             return;
         }
         let ceiling_bytes = self.ceiling_bytes;
-        let held_by = self.everybody.holders();
+        let held_by = self.holders.list();
         tracing::warn!(
             bytes,
             ceiling_bytes,
@@ -185,12 +190,26 @@ impl WalKeeper {
     /// The next commit cuts the log file down to its ceiling, and after a backup under full load that
     /// may be gigabytes, which takes the file system a second. So it is cut in pieces.
     fn limit_shrinking(&self, conn: &Connection) {
-        let log = sqlite::beside(&self.everybody.path, "-wal");
+        let log = sqlite::beside(&self.holders.path, "-wal");
         let size = std::fs::metadata(log).map_or(0, |data| data.len());
         let limit = size.saturating_sub(CUT).max(self.ceiling_bytes);
         if let Err(error) = conn.pragma_update(None, "journal_size_limit", limit as i64) {
             tracing::warn!(%error, "the log's size could not be limited");
         }
+    }
+
+    /// The next commit starts the log over, or has done so.
+    fn note_restart(&mut self, conn: &Connection) {
+        self.dispatch.metrics.count_log_restart();
+        self.limit_shrinking(conn);
+        self.told_over = false;
+        self.let_scans_in();
+    }
+
+    /// Lets scans begin again.
+    pub(super) fn let_scans_in(&mut self) {
+        self.holds_scans = false;
+        self.gates.scans.open();
     }
 
     /// Copies the rest of the log while no point read holds an older state of it. When a longer
@@ -202,11 +221,8 @@ impl WalKeeper {
         }
         let copied_all = self.copy_the_rest(conn, now);
         if copied_all {
-            self.dispatch.metrics.count_log_restart();
-            self.limit_shrinking(conn);
             self.unfinished = false;
-            self.told_over = false;
-            self.gates.scans.open();
+            self.note_restart(conn);
         } else if bytes >= self.ceiling_bytes {
             self.tell_of_ceiling(bytes);
             self.hold_scans();
@@ -219,14 +235,20 @@ impl WalKeeper {
         // When the checkpointer is at work, what it leaves will be less.
         let turn = self.signals.turn.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        if self.dispatch.metrics.keeps_log() {
+            return false;
+        }
         let _shut = self.gates.points.shut(GATE_PATIENCE);
         match sqlite::checkpoint(conn, "PASSIVE") {
-            Ok((_, frames, copied)) => {
+            // Another program is at it.
+            Ok((true, ..)) => false,
+            Ok((false, frames, copied)) => {
                 checkpointer::note(&self.dispatch, frames, copied, now);
                 frames == copied
             }
             Err(error) => {
                 tracing::warn!(%error, "the log could not be copied");
+                self.dispatch.metrics.note_failed_checkpoint(error);
                 false
             }
         }

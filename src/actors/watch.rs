@@ -1,17 +1,20 @@
 //! What the supervisor keeps an eye on, and tells the subscribers of.
 
 use super::Dispatch;
+use super::supervisor::one_at_a_time;
 use super::writer::{Probe, Writer};
 use crate::events::StoreEvent;
 use crate::files;
 use actix::Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-/// Looks between two at the room on the disk.
-const ROOM_PAUSE: u32 = 9;
+/// Looks between two at the space on the disk.
+const SPACE_PAUSE: u32 = 9;
 
-/// Looks how much room is left on the disk.
-pub(super) struct RoomWatch {
+/// Looks how much space is left on the disk.
+pub(super) struct DiskSpaceWatch {
     folder: PathBuf,
     low_bytes: u64,
     /// Looks to leave out.
@@ -19,7 +22,7 @@ pub(super) struct RoomWatch {
     is_low: bool,
 }
 
-impl RoomWatch {
+impl DiskSpaceWatch {
     pub(super) fn new(path: &Path, low_bytes: u64) -> Self {
         Self {
             folder: files::folder_of(path).to_owned(),
@@ -35,7 +38,7 @@ impl RoomWatch {
             self.pause = self.pause.saturating_sub(1);
             return;
         }
-        self.pause = ROOM_PAUSE;
+        self.pause = SPACE_PAUSE;
         let Ok(free_bytes) = files::free_bytes(&self.folder) else {
             return;
         };
@@ -55,6 +58,7 @@ impl RoomWatch {
 pub(super) struct TroubleWatch {
     told: bool,
     told_damage: bool,
+    probing: Arc<AtomicBool>,
 }
 
 impl TroubleWatch {
@@ -80,7 +84,11 @@ impl TroubleWatch {
         }
         // Whoever else has nothing to write would not find out.
         if metrics.is_ailing() && !dispatch.is_closing() {
-            writer.do_send(Probe);
+            let writer = writer.clone();
+            // A disk may take half a minute to fail.
+            one_at_a_time(&self.probing, async move {
+                usize::from(writer.send(Probe).await.is_ok())
+            });
         }
     }
 }

@@ -165,7 +165,8 @@ impl Writer {
                 Ok(()) => error,
                 Err(_) => error.because(
                     ErrorKind::InDoubt,
-                    "the commit failed, and the disk does not let the store take it back: if the                      process ends before it does, the next opening may find it done",
+                    "the commit failed, and the disk does not let the store take it back: if the \
+                     process ends before it does, the next opening may find it done",
                 ),
             };
             self.dispatch.metrics.count_failed(&error);
@@ -195,6 +196,14 @@ impl Writer {
         self.dispatch.metrics.count_reconnect();
         tracing::info!("the writer has opened its connection anew");
         Ok(())
+    }
+
+    /// Notes a failure of the store's own work.
+    fn note_failure(&mut self, error: &Error) {
+        self.dispatch.metrics.note_trouble(error);
+        if error.leaves_in_doubt() {
+            self.doubt(Vec::new());
+        }
     }
 
     fn probe(&mut self) -> Result<()> {
@@ -233,12 +242,13 @@ impl Handler<Finish> for Writer {
         }
         while Instant::now() < order.by {
             if !self.commit_group() {
-                return;
+                break;
             }
         }
         while let Some(late) = next_wanted(&self.queue) {
             late.refuse(Error::closed());
         }
+        self.wal.let_scans_in();
     }
 }
 
@@ -249,6 +259,7 @@ impl Handler<Optimize> for Writer {
         let Some(open) = &self.connection else { return };
         if let Err(error) = sqlite::optimize(&open.conn) {
             tracing::warn!(%error, "PRAGMA optimize failed");
+            self.note_failure(&error);
         }
     }
 }
@@ -257,7 +268,7 @@ impl Handler<Probe> for Writer {
     type Result = ();
 
     fn handle(&mut self, _: Probe, _ctx: &mut Self::Context) {
-        if !self.dispatch.metrics.is_ailing() {
+        if self.dispatch.is_closing() || !self.dispatch.metrics.is_ailing() {
             return;
         }
         match self.probe() {
@@ -265,12 +276,7 @@ impl Handler<Probe> for Writer {
                 self.dispatch.metrics.note_well();
                 self.tend_log();
             }
-            Err(error) => {
-                self.dispatch.metrics.note_trouble(&error);
-                if error.leaves_in_doubt() {
-                    self.doubt(Vec::new());
-                }
-            }
+            Err(error) => self.note_failure(&error),
         }
     }
 }
@@ -287,6 +293,14 @@ impl Handler<CloseFile> for Writer {
             return Ok(());
         };
         open.conn.busy_timeout(CLOSE_PATIENCE)?;
+        if self.dispatch.metrics.keeps_log() {
+            sqlite::keep_log(&open.conn)?;
+            return Err(Error::new(
+                ErrorKind::Io,
+                "a checkpoint could not sync the file, so its log stays beside it; nothing is lost, \
+                 and the next opening copies it again",
+            ));
+        }
         let (busy, ..) = sqlite::checkpoint(&open.conn, "TRUNCATE")?;
         if busy {
             return Err(Error::new(

@@ -9,6 +9,7 @@ use super::pace::{Pacer, Stage};
 use super::settings::Backups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{check_room, folder_of};
+use crate::holders::{AtWork, Task};
 use crate::time::Clock;
 use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
@@ -32,6 +33,7 @@ pub(super) struct Job<'a> {
     pub(super) mode: Mode,
     pub(super) reason: Reason,
     pub(super) clock: &'a dyn Clock,
+    pub(super) at_work: &'a AtWork,
     pub(super) pacer: &'a Pacer,
 }
 
@@ -59,10 +61,10 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
     };
     let scratch = unsealed.as_ref().unwrap_or(&partial);
     let (copy, _) = scratch.file("copy.db")?;
-    let original = match job.mode {
-        Mode::Pages => copy_pages(job, &copy)?,
-        Mode::Compact => copy_compact(job, &copy)?,
-    };
+    let original = job.at_work.during(Task::Backup, || match job.mode {
+        Mode::Pages => copy_pages(job, &copy),
+        Mode::Compact => copy_compact(job, &copy),
+    })?;
 
     let (packed, file) = partial.file(artefact_name(encrypted))?;
     let level = job.settings.level;

@@ -56,6 +56,7 @@ pub use verify::{Reading, verify};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::holders::AtWork;
 use crate::schema;
 use crate::sqlite::{self, FileLock};
 use actix::Message;
@@ -134,7 +135,16 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     schema::refuse_unknown(&conn, &path, &config)?;
     let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
     let mode = request.mode.unwrap_or(config.backups.mode);
-    run(&mut conn, &path, &config, mode, Reason::Manual, &pacer)
+    let nobody = AtWork::default();
+    run(
+        &mut conn,
+        &path,
+        &config,
+        mode,
+        Reason::Manual,
+        &nobody,
+        &pacer,
+    )
 }
 
 /// Makes the backup from before a migration. `conn` is the one that will write.
@@ -150,6 +160,7 @@ pub(crate) fn before_upgrade(
         config,
         Mode::Pages,
         Reason::BeforeUpgrade,
+        &AtWork::default(),
         &pacer,
     )
     .map_err(|error| {
@@ -159,19 +170,21 @@ pub(crate) fn before_upgrade(
     })
 }
 
-/// Makes a backup of an open store from the archivist's connection.
+/// Makes a backup of an open store from the archivist's connection, which notes in `at_work` while it
+/// holds a snapshot.
 pub(crate) fn of_open_store(
     conn: &mut Connection,
     path: &Path,
     config: &Config,
     request: TakeBackup,
     reason: Reason,
+    at_work: &AtWork,
     closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
 ) -> Result<Backup> {
     let pace = request.pace.unwrap_or(config.backups.pace);
     let mode = request.mode.unwrap_or(config.backups.mode);
     let pacer = Pacer::new(pace, request.on_progress, closing);
-    run(conn, path, config, mode, reason, &pacer)
+    run(conn, path, config, mode, reason, at_work, &pacer)
 }
 
 fn run(
@@ -180,6 +193,7 @@ fn run(
     config: &Config,
     mode: Mode,
     reason: Reason,
+    at_work: &AtWork,
     pacer: &Pacer,
 ) -> Result<Backup> {
     let at = config.backups.folder_of(path);
@@ -192,6 +206,7 @@ fn run(
         mode,
         reason,
         clock: &*config.clock,
+        at_work,
         pacer,
     };
     let created = pacer.explain(create(&folder, &at, &job));

@@ -121,7 +121,8 @@ pub(super) fn read_back(
     };
     let found = pacer.explain(look_into(to, &original, database, &pacer));
     let found = found.map_err(|error| match error.kind() {
-        ErrorKind::Corrupt | ErrorKind::ForeignFile => {
+        // What SQLite cannot make sense of, in whatever words.
+        ErrorKind::Corrupt | ErrorKind::ForeignFile | ErrorKind::Sql => {
             named(error.because(ErrorKind::BadBackup, "what is in it"))
         }
         _ => named(error),

@@ -93,12 +93,21 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
 }
 
 impl Error {
+    /// Whether the system could not sync a file.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        let sqlite = self.sqlite().and_then(rusqlite::Error::sqlite_error);
+        sqlite.is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC)
+    }
+
     /// Whether SQLite says that the file is no database: it never was one, or its first page is
     /// damaged.
     pub(crate) fn is_no_database(&self) -> bool {
-        let source = self.inner.source.as_deref();
-        let sqlite = source.and_then(|source| source.downcast_ref::<rusqlite::Error>());
-        sqlite.and_then(rusqlite::Error::sqlite_error_code) == Some(Code::NotADatabase)
+        let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(Code::NotADatabase)
+    }
+
+    fn sqlite(&self) -> Option<&rusqlite::Error> {
+        self.inner.source.as_deref()?.downcast_ref()
     }
 }
 

@@ -5,6 +5,7 @@ use super::beside;
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -23,6 +24,12 @@ pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i6
     Ok(conn.query_row(&sql, [], |row| {
         Ok((row.get::<_, i64>(0)? != 0, row.get(1)?, row.get(2)?))
     })?)
+}
+
+/// Has closing leave the log as it is.
+pub(crate) fn keep_log(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
 }
 
 /// Counts the frames in the log after each commit, as SQLite reports them.
@@ -107,8 +114,9 @@ impl Damage {
                 format!(
                     "{} is damaged in frame {frame}, and at least {commits} commits from there on \
                      cannot be read; restore a backup. (If the power failed while the file was \
-                     written with Durability::Normal, or if those commits may be lost, open it \
-                     once with that.)",
+                     written with Durability::Normal, or by a program with synchronous=NORMAL, or \
+                     if those commits may be lost: open it once with Durability::Normal, and check \
+                     it then.)",
                     log.display()
                 ),
             )),
@@ -141,8 +149,8 @@ fn damage(log: &Path) -> Result<Option<Damage>> {
 
 fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut header = [0; HEADER_BYTES];
-    // It is on the disk before the first frame is written. One that is not is all zeros, or short.
-    if !fill(&mut log, &mut header)? || header == [0; HEADER_BYTES] {
+    // It is on the disk before the first frame is written.
+    if !fill(&mut log, &mut header)? {
         return Ok(None);
     }
     let sum_words = match word(&header, 0) {
@@ -164,21 +172,27 @@ fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
     }
     let salts = &header[16..24];
     let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
-    let (mut number, mut broken, mut commits) = (0, 0, 0);
+    let (mut number, mut broken, mut chain, mut commits) = (0, 0, 0, 0);
     while fill(&mut log, &mut frame)? {
         number += 1;
-        let ends_commit = word(&frame, 4) != 0;
-        if broken > 0 {
-            commits += u64::from(ends_commit && frame[8..16] == *salts);
-            continue;
-        }
+        let ours = frame[8..16] == *salts;
+        let stored = (word(&frame, 16), word(&frame, 20));
         sum.add(&frame[..8]);
         sum.add(&frame[FRAME_HEADER_BYTES..]);
-        let whole = frame[8..16] == *salts && sum.state == (word(&frame, 16), word(&frame, 20));
-        if !whole {
+        let follows = ours && sum.state == stored;
+        // From here on each frame is held against what the one before says of itself: behind damage
+        // is a chain of many commits, while what a commit that failed has left is a chain of its own,
+        // with one end.
+        sum.state = stored;
+        if broken == 0 {
+            if follows {
+                continue;
+            }
             broken = number;
-            commits = u64::from(ends_commit);
         }
+        let ends_commit = ours && word(&frame, 4) != 0;
+        chain = if follows { chain } else { 0 } + u64::from(ends_commit);
+        commits = commits.max(chain);
     }
     Ok((commits > 1).then_some(Damage {
         frame: broken,

@@ -40,6 +40,7 @@ static COUNTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static NTH: [AtomicU64; 4] = [const { AtomicU64::new(u64::MAX) }; 4];
 static ERRNO: AtomicI32 = AtomicI32::new(0);
 static LASTS: AtomicBool = AtomicBool::new(false);
+static ONLY_DATABASE: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicBool = AtomicBool::new(false);
 static TESTS: Mutex<()> = Mutex::const_new(());
 
@@ -77,8 +78,15 @@ pub(crate) fn breaks_now(call: Call, lasting: Lasting, errno: c_int) {
     });
 }
 
+/// The next sync of the database itself fails, once, and not of its log.
+pub(crate) fn breaks_at_the_next_checkpoint() {
+    breaks_now(Call::Sync, Lasting::Once, libc::EIO);
+    ONLY_DATABASE.store(true, SeqCst);
+}
+
 /// Works again.
 pub(crate) fn heal() {
+    ONLY_DATABASE.store(false, SeqCst);
     for nth in &NTH {
         nth.store(u64::MAX, SeqCst);
     }
@@ -98,6 +106,12 @@ fn fails(call: Call, fd: c_int) -> bool {
     // Pipes and sockets are no disk, and the output of the tests may be a file.
     if SPARED.get() || fd <= 2 || !is_a_file(fd) {
         return false;
+    }
+    if ONLY_DATABASE.load(SeqCst) {
+        let name = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        if !name.is_ok_and(|name| name.extension().is_some_and(|suffix| suffix == "db")) {
+            return false;
+        }
     }
     let number = COUNTS[call as usize].fetch_add(1, SeqCst);
     let nth = NTH[call as usize].load(SeqCst);

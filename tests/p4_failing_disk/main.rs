@@ -3,6 +3,7 @@
 
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+mod checkpoints;
 #[path = "../backups/children.rs"]
 #[allow(dead_code, reason = "the tests of backups use the rest")]
 mod children;

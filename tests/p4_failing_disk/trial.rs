@@ -9,9 +9,10 @@ use botstore::sessions::CreateSession;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store, analytics};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const USER: i64 = 7;
@@ -165,18 +166,27 @@ async fn works_again(store: &Store, told: &mut Told) {
 /// Holds the file as it is now, and what would be found if the process died now, against what the
 /// callers were told.
 fn what_a_killed_process_leaves(path: &Path, told: &Told) {
+    let (_folder, copy) = copied(path, path);
+    holds(&copy, told);
+}
+
+/// A copy of this database with the log that is beside that one. Made by another process: to open and
+/// close a file here would drop the locks of a store that has it open.
+pub(crate) fn copied(database: &Path, log_of: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    for suffix in ["", "-wal"] {
-        let mut from = path.as_os_str().to_owned();
-        from.push(suffix);
-        if Path::new(&from).exists() {
-            // By another process: to open and close the file here would drop the store's locks.
-            let mut copy = Command::new("cp");
-            let to = folder.path().join(format!("copy.db{suffix}"));
-            assert!(copy.arg(from).arg(to).status().unwrap().success());
+    let to = folder.path().join("copy.db");
+    let log = |of: &Path| {
+        let mut name = of.as_os_str().to_owned();
+        name.push("-wal");
+        PathBuf::from(name)
+    };
+    for (from, to) in [(database.to_owned(), to.clone()), (log(log_of), log(&to))] {
+        if from.exists() {
+            let copy = Command::new("cp").arg(from).arg(to).status();
+            assert!(copy.unwrap().success());
         }
     }
-    holds(&folder.path().join("copy.db"), told);
+    (folder, to)
 }
 
 /// Whether the closed file holds what was saved, once and whole, and nothing that was refused.

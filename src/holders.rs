@@ -12,18 +12,18 @@ const BRIEF: Duration = Duration::from_millis(20);
 
 /// What somebody reads a snapshot for.
 #[derive(Clone, Copy)]
-pub(super) enum Task {
+pub(crate) enum Task {
     Query(&'static str),
     Backup,
 }
 
 /// Where a reader notes what it is at.
 #[derive(Clone, Default)]
-pub(super) struct AtWork(Arc<Mutex<Option<(Task, Instant)>>>);
+pub(crate) struct AtWork(Arc<Mutex<Option<(Task, Instant)>>>);
 
 impl AtWork {
     /// Runs `work` with a note of it.
-    pub(super) fn during<T>(&self, task: Task, work: impl FnOnce() -> T) -> T {
+    pub(crate) fn during<T>(&self, task: Task, work: impl FnOnce() -> T) -> T {
         *self.note() = Some((task, Instant::now()));
         let _over = Over(self);
         work()
@@ -42,14 +42,14 @@ impl Drop for Over<'_> {
     }
 }
 
-/// All who read the file.
-pub(super) struct Everybody {
-    pub(super) path: PathBuf,
-    pub(super) at_work: Vec<AtWork>,
+/// All who read the file, and may keep its log from starting over.
+pub(crate) struct Holders {
+    pub(crate) path: PathBuf,
+    pub(crate) at_work: Vec<AtWork>,
 }
 
-impl Everybody {
-    pub(super) fn new(path: &Path) -> Self {
+impl Holders {
+    pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             at_work: Vec::new(),
@@ -57,14 +57,14 @@ impl Everybody {
     }
 
     /// The place of one more reader.
-    pub(super) fn add(&mut self) -> AtWork {
+    pub(crate) fn add(&mut self) -> AtWork {
         let place = AtWork::default();
         self.at_work.push(place.clone());
         place
     }
 
     /// Whether queries of the store's own are all that may keep the log from starting over.
-    pub(super) fn only_queries(&self) -> bool {
+    pub(crate) fn only_queries(&self) -> bool {
         let mut notes = self
             .at_work
             .iter()
@@ -76,7 +76,7 @@ impl Everybody {
     }
 
     /// Those who may keep the log from starting over.
-    pub(super) fn holders(&self) -> Vec<LogHolder> {
+    pub(crate) fn list(&self) -> Vec<LogHolder> {
         let notes = self.at_work.iter().filter_map(|place| *place.note());
         let mut own: Vec<_> = notes
             .map(|(task, since)| (since.elapsed(), task))

@@ -1,0 +1,68 @@
+//! Syncs that fail where it matters later: what a checkpoint has copied may be on no disk, whatever can be
+//! read of it, and what commits that failed have left in the log must not be taken for damage.
+
+use crate::disk::{self, Call, Lasting};
+use crate::trial::{Told, answer, config, copied, holds, interaction, prepare};
+use botstore::users::EnsureUser;
+use botstore::{ErrorKind, Store};
+
+#[tokio::test]
+async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_is_copied_anew() {
+    let _alone = disk::alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    prepare(&path).await;
+    // What is left of the file if nothing of what is copied into it from here on arrives.
+    let (_old_folder, old) = copied(&path, &path);
+    let store = Store::open(config(&path)).await.unwrap();
+    let mut told = Told::default();
+    told.saved.push(0);
+    disk::breaks_at_the_next_checkpoint();
+    for number in 1..=300 {
+        answer(store.write(interaction(number))).await.unwrap();
+        told.saved.push(number);
+    }
+    assert!(disk::has_failed());
+    disk::heal();
+    assert!(!store.health().await.unwrap().ok);
+    let (_folder, only_the_log) = copied(&old, &path);
+    holds(&only_the_log, &told);
+
+    let error = answer(store.close()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    drop(store);
+    let (_folder, only_the_log) = copied(&old, &path);
+    holds(&only_the_log, &told);
+    let again = Store::open(config(&path)).await.unwrap();
+    assert!(again.health().await.unwrap().ok);
+    again.close().await.unwrap();
+    holds(&path, &told);
+}
+
+#[tokio::test]
+async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage() {
+    let _alone = disk::alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    prepare(&path).await;
+    let store = Store::open(config(&path)).await.unwrap();
+    store.write(EnsureUser::new(8, None)).await.unwrap();
+    disk::breaks_now(Call::Sync, Lasting::Once, libc::EIO);
+    let error = answer(store.write(interaction(1))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    // Smaller, so that the end of the one before stays behind its own.
+    disk::breaks_now(Call::Sync, Lasting::Once, libc::EIO);
+    let error = answer(store.write(EnsureUser::new(9, None)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    let (_folder, copy) = copied(&path, &path);
+    let as_killed = Store::open(config(&copy)).await.unwrap();
+    as_killed.close().await.unwrap();
+    let told = Told {
+        saved: vec![0],
+        refused: vec![(1, error)],
+    };
+    holds(&copy, &told);
+    store.close().await.unwrap();
+}
