@@ -30,6 +30,12 @@ const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
 /// How much of a log that has grown is given back at a time, in bytes: under a tenth of a second.
 const CUT: u64 = 256 << 20;
 
+/// When the log has not been copied for so long, a part of what it may grow by is enough: a checkpoint
+/// is felt by the commits beside it for as long as its sync takes, and where there is time for many,
+/// short ones are felt less.
+const AT_LEISURE: Duration = Duration::from_millis(300);
+const PART: u64 = 6;
+
 /// What the writer copies itself without being at the ceiling, in frames: about a millisecond.
 const LITTLE: i64 = 256;
 
@@ -52,6 +58,7 @@ pub(super) struct WalKeeper {
     ceiling_bytes: u64,
     /// The length at the last order.
     ordered_at: u64,
+    ordered_when: Instant,
     /// Whether what the checkpointer left is still to be looked at.
     unfinished: bool,
     not_before: Option<Instant>,
@@ -79,6 +86,7 @@ impl WalKeeper {
             checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
             ordered_at: 0,
+            ordered_when: Instant::now(),
             unfinished: false,
             not_before: None,
             told_over: false,
@@ -116,11 +124,20 @@ impl WalKeeper {
             if report.is_some_and(|report| frames - report.copied <= LITTLE) {
                 self.start_over(conn, bytes);
             }
-        } else if bytes >= self.ordered_at + self.checkpoint_at_bytes {
+        } else if self.is_due(bytes) {
             self.ordered_at = bytes;
+            self.ordered_when = Instant::now();
             self.unfinished = true;
             self.order();
         }
+    }
+
+    /// Whether the log has grown by enough to be copied.
+    fn is_due(&self, bytes: u64) -> bool {
+        let grown = bytes.saturating_sub(self.ordered_at);
+        let at_leisure = || self.ordered_when.elapsed() >= AT_LEISURE;
+        grown >= self.checkpoint_at_bytes
+            || (grown >= self.checkpoint_at_bytes / PART && at_leisure())
     }
 
     fn order(&self) {
