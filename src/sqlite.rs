@@ -4,6 +4,7 @@
 mod guard;
 mod lock;
 mod log;
+mod paths;
 mod readers;
 
 pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps};
@@ -12,6 +13,7 @@ pub(crate) use log::{
     FRAME_OVERHEAD, checkpoint, commit_nothing, keep_log, refuse_damaged, refuse_damaged_to_look,
     take_in, watch_wal,
 };
+pub(crate) use paths::{RESTORING, beside, existing, refuse_unsettled, resolve};
 pub(crate) use readers::other_readers;
 
 use crate::cache::{Change, Changes};
@@ -24,87 +26,11 @@ use rusqlite::hooks::Action;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// More than there are statements, so that none is prepared twice.
 const STATEMENT_CACHE: usize = 256;
-
-/// What the note of a restore under way has after the file's name.
-pub(crate) const RESTORING: &str = ".restoring";
-
-/// The path with `suffix` after its last component: SQLite's way to name the files beside a file.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Creates the folder if it is missing, and gives the file's path without links and dots, so that
-/// two names of one file meet in one lock.
-pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| {
-        Error::invalid(
-            "path",
-            &format!("must name a file, which {} does not", path.display()),
-        )
-    })?;
-    if path.is_dir() {
-        return Err(Error::new(
-            ErrorKind::ForeignFile,
-            format!(
-                "{} is a folder; name the file to keep in it",
-                path.display()
-            ),
-        ));
-    }
-    match (path.canonicalize(), path.read_link()) {
-        (Ok(resolved), _) => return Ok(resolved),
-        // A link to a file that is not there yet, or not at this moment, names that file. (Links
-        // that lead in a circle fail otherwise.)
-        (Err(e), Ok(target)) if e.kind() == std::io::ErrorKind::NotFound => {
-            return resolve(&path.parent().unwrap_or(Path::new("")).join(target));
-        }
-        _ => {}
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)
-        .and_then(|()| folder.canonicalize())
-        .map(|folder| folder.join(name))
-        .map_err(|e| Error::io(format_args!("cannot create {}", folder.display()), e))
-}
-
-/// The path, as [`resolve`] gives it, of a file that has to be there.
-pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
-    // In the middle of a restore that was cut short there may be none, and whoever opens it finishes
-    // that first.
-    if !path.exists() && !beside(path, RESTORING).exists() {
-        return Err(Error::not_found(
-            "path",
-            format_args!("file {}", path.display()),
-        ));
-    }
-    resolve(path)
-}
-
-/// Refuses to look at a file whose restore is under way: what is there may be neither the old one
-/// nor the new one. Whoever takes the file's lock finishes such a restore; who only looks must not.
-pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
-    if !beside(path, RESTORING).exists() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!(
-            "a restore of {} is under way or was cut short: run it again, or open the file with the \
-             bot, which finishes it",
-            path.display()
-        ),
-    ))
-}
 
 /// Opens a connection that may write, creating the file if it is missing. Changes nothing else
 /// yet, so that a file that is refused stays as it is.
@@ -138,7 +64,7 @@ fn connect_with(path: &Path, config: &Config, more: OpenFlags) -> Result<Connect
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     conn.busy_timeout(config.busy_timeout)?;
     // The first to read the file, so the first to find that it is no database.
-    common(&conn, config).map_err(|e| name_file(e, path))?;
+    common(&conn, config).map_err(|e| unreadable(e, path))?;
     Ok(conn)
 }
 
@@ -223,7 +149,7 @@ pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    common(&conn, config).map_err(|e| name_file(e, path))?;
+    common(&conn, config).map_err(|e| unreadable(e, path))?;
     Ok(conn)
 }
 
@@ -301,6 +227,19 @@ fn add_functions(conn: &Connection) -> Result<()> {
         },
     )?;
     Ok(())
+}
+
+/// What the first look at a file meets. SQLite calls a file whose header says what no file's does an
+/// error in SQL.
+fn unreadable(error: Error, path: &Path) -> Error {
+    let error = match error.kind() {
+        ErrorKind::Sql => error.because(
+            ErrorKind::Corrupt,
+            "its header is damaged; restore a backup",
+        ),
+        _ => error,
+    };
+    name_file(error, path)
 }
 
 /// Names the file; and tells what never was a database from one that is damaged in its first page,

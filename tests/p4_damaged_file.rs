@@ -162,8 +162,8 @@ impl Query for Everything {
 #[tokio::test]
 async fn a_damaged_header_of_a_stores_file_is_told_as_damage_with_the_advice_to_restore() {
     let (_folder, path) = filled().await;
-    // The magic words, the page size, and what SQLite wants to find behind them.
-    for at in (0..18).chain(21..24) {
+    // The magic words, the page size, what SQLite wants to find behind them, the schema's format.
+    for at in (0..18).chain(21..24).chain([47]) {
         let (_folder, path) = copied(&path);
         change(&path, at, 1, |byte| byte ^ 0x10);
         let error = Store::open(&path).await.unwrap_err();

@@ -334,10 +334,13 @@ async fn content_that_is_no_database_or_ends_early_is_a_bad_backup() {
     let folder = tempfile::tempdir().unwrap();
     let forged = folder.path().join("forged.db");
     let whole = fs::read(restored(&backup)).unwrap();
+    let mut of_the_future = whole.clone();
+    of_the_future[47] = 9; // the schema's format
     for bytes in [
         &b"Dear diary, "[..],
         &whole[..whole.len() / 2],
         &whole[..100],
+        &of_the_future,
     ] {
         fs::write(&forged, bytes).unwrap();
         replace_database(&backup, &forged, |_| ());

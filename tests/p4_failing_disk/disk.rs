@@ -5,8 +5,10 @@
 //! A VFS of SQLite's was turned down: between it and the disk is the code that makes SQLite's errors
 //! of the system's, and backups do not go through it.
 
+use crate::platter;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -102,6 +104,17 @@ pub(crate) fn has_failed() -> bool {
     FAILED.load(SeqCst)
 }
 
+/// Keeps an account of what is on the disk, of the files in this folder.
+pub(crate) fn watches(folder: &Path) {
+    platter::watch(folder);
+}
+
+/// Writes what is left of them after a loss of power now into another folder; gives how many sectors
+/// were lost.
+pub(crate) fn loses_power(to: &Path, random: &mut fastrand::Rng) -> u64 {
+    platter::after_a_loss_of_power(to, random)
+}
+
 fn fails(call: Call, fd: c_int) -> bool {
     // Pipes and sockets are no disk, and the output of the tests may be a file.
     if SPARED.get() || fd <= 2 || !is_a_file(fd) {
@@ -157,7 +170,14 @@ extern "C" fn pwrite64(fd: c_int, from: *const c_void, size: usize, at: i64) -> 
         return -1;
     }
     // SAFETY: as the caller promised the C library.
-    unsafe { libc::syscall(libc::SYS_pwrite64, fd, from, size, at) as isize }
+    unsafe {
+        let written = libc::syscall(libc::SYS_pwrite64, fd, from, size, at) as isize;
+        if let Ok(length) = usize::try_from(written) {
+            let bytes = std::slice::from_raw_parts(from.cast(), length);
+            platter::written(fd, at as usize, bytes);
+        }
+        written
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -174,6 +194,7 @@ extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
     if fails(Call::Truncate, fd) {
         return -1;
     }
+    platter::cut(fd, size as usize);
     // SAFETY: as the caller promised the C library.
     unsafe { libc::syscall(libc::SYS_ftruncate, fd, size) as c_int }
 }
@@ -181,5 +202,9 @@ extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
 /// Nobody pulls the plug in these tests, and a true sync takes longer than all the rest.
 #[unsafe(no_mangle)]
 extern "C" fn fsync(fd: c_int) -> c_int {
-    -c_int::from(fails(Call::Sync, fd))
+    if fails(Call::Sync, fd) {
+        return -1;
+    }
+    platter::synced(fd);
+    0
 }

@@ -10,4 +10,6 @@ mod children;
 mod disk;
 mod each_call;
 mod full;
+mod platter;
+mod power;
 mod trial;
