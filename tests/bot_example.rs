@@ -1,5 +1,8 @@
 //! The promises of `examples/bot`, kept by the built program: its memory outlives it.
 
+#[path = "shared/example.rs"]
+mod example;
+
 #[cfg(unix)]
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -8,43 +11,13 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 #[cfg(unix)]
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Longer than any answer takes; when it has passed, the bot hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/bot`.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("it is in target/PROFILE/deps");
-    let program = profile
-        .join("examples")
-        .join(format!("bot{}", std::env::consts::EXE_SUFFIX));
-    let built = program.metadata().and_then(|data| data.modified()).ok();
-    assert!(
-        built.is_some_and(|built| built >= last_change_of_its_source()),
-        "{} is missing or older than its source: run `cargo build --example bot` with the profile \
-         of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
-        program.display()
-    );
-    program
-}
-
-fn last_change_of_its_source() -> SystemTime {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/bot");
-    let files = folder.read_dir().expect("the example's source");
-    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
-    changes
-        .map(|time| time.expect("a time"))
-        .max()
-        .expect("a file")
-}
-
 fn command(db: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(example::program("bot"));
     command.arg("--db").arg(db).args(more);
     command.stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,12 +1,14 @@
 //! `examples/generate_history`, the built program: what it makes is a store's file, whole and the
 //! same every time.
 
+#[path = "shared/example.rs"]
+mod example;
+
 use botstore::rusqlite::types::Value;
 use botstore::rusqlite::{Connection, Result};
 use botstore::{Store, analytics, checkup::CheckFile};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::time::SystemTime;
 
 const TABLES: [&str; 7] = [
     "users",
@@ -18,38 +20,9 @@ const TABLES: [&str; 7] = [
     "cost_tracking",
 ];
 
-/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/…`.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("it is in target/PROFILE/deps");
-    let name = format!("generate_history{}", std::env::consts::EXE_SUFFIX);
-    let program = profile.join("examples").join(name);
-    let built = program.metadata().and_then(|data| data.modified()).ok();
-    assert!(
-        built.is_some_and(|built| built >= last_change_of_its_source()),
-        "{} is missing or older than its source: run `cargo build --example generate_history` with \
-         the profile of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
-        program.display()
-    );
-    program
-}
-
-fn last_change_of_its_source() -> SystemTime {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/generate_history");
-    let files = folder.read_dir().expect("the example's source");
-    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
-    changes
-        .map(|time| time.expect("a time"))
-        .max()
-        .expect("a file")
-}
-
 /// Makes a file of 2,000 messages.
 fn generate(out: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(program());
+    let mut command = Command::new(example::program("generate_history"));
     command.args(["--messages", "2k", "--end", "2026-03-10", "--json"]);
     command.arg("--out").arg(out).args(more);
     command.output().expect("it runs")

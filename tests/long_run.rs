@@ -1,41 +1,13 @@
 //! `examples/long_run`, the built program: a run of seconds keeps what it can be judged by, and tells
 //! it.
 
-use std::path::{Path, PathBuf};
+#[path = "shared/example.rs"]
+mod example;
+
 use std::process::{Command, Output};
-use std::time::SystemTime;
-
-/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/…`.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("it is in target/PROFILE/deps");
-    let name = format!("long_run{}", std::env::consts::EXE_SUFFIX);
-    let program = profile.join("examples").join(name);
-    let built = program.metadata().and_then(|data| data.modified()).ok();
-    assert!(
-        built.is_some_and(|built| built >= last_change_of_its_source()),
-        "{} is missing or older than its source: run `cargo build --example long_run` with the \
-         profile of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
-        program.display()
-    );
-    program
-}
-
-fn last_change_of_its_source() -> SystemTime {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/long_run");
-    let files = folder.read_dir().expect("the example's source");
-    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
-    changes
-        .map(|time| time.expect("a time"))
-        .max()
-        .expect("a file")
-}
 
 fn run(args: &[&str]) -> Output {
-    Command::new(program())
+    Command::new(example::program("long_run"))
         .args(args)
         .output()
         .expect("it runs")

@@ -2,6 +2,8 @@
 //! link, and the page shows what the store has.
 
 mod browser;
+#[path = "../shared/example.rs"]
+mod example;
 mod program;
 
 use botstore::interactions::SaveInteraction;

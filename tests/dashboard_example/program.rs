@@ -1,40 +1,17 @@
 //! The built program, and a hand-written HTTP client for it.
 
+use crate::example;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than anything takes here; when it has passed, something hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The example beside this test: `target/PROFILE/deps/…` and `target/PROFILE/examples/dashboard`.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps");
-    let name = format!("dashboard{}", std::env::consts::EXE_SUFFIX);
-    let program = profile.join("examples").join(name);
-    let built = program.metadata().and_then(|data| data.modified()).ok();
-    assert!(
-        built.is_some_and(|built| built >= last_change_of_its_source()),
-        "{} is missing or older than its source: run `cargo build --example dashboard` with the \
-         profile of this test (a plain `cargo test` builds it, `cargo test --test` does not)",
-        program.display()
-    );
-    program
-}
-
-fn last_change_of_its_source() -> SystemTime {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/dashboard");
-    let files = folder.read_dir().expect("the example's source");
-    let changes = files.map(|file| file.and_then(|file| file.metadata()?.modified()));
-    let changes = changes.map(|time| time.expect("a time"));
-    changes.max().expect("a file")
-}
 
 /// The program at work, and its link.
 pub(crate) struct Dashboard {
@@ -49,7 +26,7 @@ pub(crate) struct Dashboard {
 impl Dashboard {
     pub(crate) fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        let mut process = Command::new(program())
+        let mut process = Command::new(example::program("dashboard"))
             .env("TMPDIR", folder.path())
             .args(["--port", "0"])
             .args(args)

@@ -1,7 +1,7 @@
 //! P4, and P1 and P2 with it, on a disk that fails: every caller gets an answer, never a wrong one;
 //! what was acknowledged stays; and when the disk works again, so does the store.
 
-#![cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 mod checkpoints;
 #[path = "../backups/children.rs"]
