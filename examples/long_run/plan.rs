@@ -35,9 +35,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn of(span: Duration) -> Self {
-        let row = match span >= LONG {
-            true => Duration::from_secs(60),
-            false => span / FEW,
+        // Beside a growing file, a backup a minute would soon be one without an end: what was judged
+        // then would be the backup.
+        let (row, backup_rows) = match span >= LONG {
+            true => (Duration::from_secs(60), 4),
+            false => (span / FEW, 1),
         };
         Self {
             span,
@@ -46,8 +48,8 @@ impl Plan {
             row,
             part: row / PARTS,
             idle: row / 2,
-            backup_every: row,
-            drill_every: 5 * row,
+            backup_every: backup_rows * row,
+            drill_every: 2 * backup_rows * row,
             reconcile_every: (2 * row).max(SHORTEST),
         }
     }
