@@ -115,6 +115,38 @@ async fn a_log_that_a_killed_bot_left_is_read_and_stays() {
     assert!(before == (read("bot.db"), read("bot.db-wal")));
 }
 
+/// SQLite alone would take the damage for the log's end, and say nothing.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_is_damaged_in_the_middle_is_damage_to_every_command() {
+    let (place, left) = (Place::new(), Place::new());
+    let store = place.open().await;
+    for user in 1..20 {
+        let user = botstore::users::EnsureUser::new(user, Some("ada"));
+        store.write(user).await.unwrap();
+    }
+    for suffix in ["", "-wal"] {
+        // Not by this process, which has the file open.
+        let copy = std::process::Command::new("cp")
+            .arg(place.path(&format!("bot.db{suffix}")))
+            .arg(left.path(&format!("bot.db{suffix}")))
+            .status();
+        assert!(copy.unwrap().success());
+    }
+    store.close().await.unwrap();
+    let log = left.path("bot.db-wal");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    for command in READING.into_iter().chain(["status", "backup"]) {
+        let refused = on(command, &left.file, &[]).came_to(3);
+        assert!(refused.err.contains("restore"), "{}", refused.err);
+        let json = on(command, &left.file, &["--json"]).came_to(3).json();
+        assert_eq!(json["error"]["kind"], "corrupt", "{json}");
+    }
+}
+
 #[test]
 fn a_file_to_be_migrated_is_told_so_and_stays_as_it_is() {
     let place = Place::legacy();
