@@ -45,7 +45,7 @@ impl Drop for Over<'_> {
 /// All who read the file, and may keep its log from starting over.
 pub(crate) struct Holders {
     pub(crate) path: PathBuf,
-    pub(crate) at_work: Vec<AtWork>,
+    at_work: Vec<AtWork>,
 }
 
 impl Holders {
