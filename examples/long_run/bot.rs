@@ -2,7 +2,7 @@
 
 use crate::{Args, Failure, script};
 use botstore::analytics::{AdminDashboard, DailyActivity, UserDashboard};
-use botstore::interactions::SaveInteraction;
+use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::sessions::{CreateSession, GetSession, UserSessions, Which};
@@ -150,48 +150,61 @@ impl Bot {
         conversation.messages += 1;
     }
 
+    /// Sends the next interaction as one from before the run.
+    pub(crate) fn save_early(&mut self, tasks: &mut JoinSet<Done>) {
+        let (number, delivery) = self.next();
+        let due = Instant::now();
+        tasks.spawn(async move {
+            let saved = delivery.deliver().await.map(|_| due.elapsed());
+            delivery.done(number, saved)
+        });
+    }
+
+    /// Everybody begins a new session.
+    pub(crate) fn part(&mut self) {
+        for conversation in &mut self.conversations {
+            conversation.messages = CHAT;
+        }
+    }
+
     fn save(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
-        let number = self.sent;
-        self.sent += 1;
-        let user = script::user_of(self.args.seed, number, self.args.users);
-        let conversation = &mut self.conversations[user as usize];
-        let paused = conversation.last_used.elapsed() > self.idle;
-        let opened = !conversation.opening && (paused || conversation.messages >= CHAT);
-        conversation.opening |= opened;
-        conversation.last_used = Instant::now();
-        let generation = conversation.generation + u32::from(opened);
-        let interaction = SaveInteraction {
-            session_id: session_id(user, generation),
-            ..script::interaction(self.args.seed, number, self.args.users)
-        };
-        let store = self.store.clone();
+        let (number, delivery) = self.next();
         tasks.spawn(async move {
             let save = async {
-                if opened {
-                    store.write(creation(user, generation)).await?;
-                }
-                let again = (number % ONE_IN == 1).then(|| interaction.clone());
-                let receipt = store.write(interaction).await?;
+                let receipt = delivery.deliver().await?;
                 let took = due.elapsed();
-                if let Some(again) = again
-                    && store.write(again).await? != receipt
-                {
+                if number % ONE_IN == 1 && delivery.again().await? != receipt {
                     let why = format!("interaction {number}, redelivered, was saved again");
                     return Err(Error::new(ErrorKind::Conflict, why));
                 }
                 Ok(took)
             };
             let saved = save.await;
-            Done {
-                kind: Kind::Write,
-                took: *saved.as_ref().unwrap_or(&Duration::ZERO),
-                answer: saved.map(|_| Answer::Saved {
-                    number,
-                    user,
-                    opened,
-                }),
-            }
+            delivery.done(number, saved)
         });
+    }
+
+    /// The next interaction and its number.
+    fn next(&mut self) -> (u64, Delivery) {
+        let number = self.sent;
+        self.sent += 1;
+        let user = script::user_of(self.args.seed, number, self.args.users);
+        let conversation = &mut self.conversations[user as usize];
+        let paused = conversation.last_used.elapsed() > self.idle;
+        let opens = !conversation.opening && (paused || conversation.messages >= CHAT);
+        conversation.opening |= opens;
+        conversation.last_used = Instant::now();
+        let generation = conversation.generation + u32::from(opens);
+        let delivery = Delivery {
+            store: self.store.clone(),
+            user,
+            opens: opens.then(|| creation(user, generation)),
+            interaction: SaveInteraction {
+                session_id: session_id(user, generation),
+                ..script::interaction(self.args.seed, number, self.args.users)
+            },
+        };
+        (number, delivery)
     }
 
     fn read(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
@@ -244,6 +257,40 @@ impl Bot {
             };
             done(Kind::Dashboard, due, found)
         });
+    }
+}
+
+/// An interaction on its way.
+struct Delivery {
+    store: Store,
+    user: u32,
+    /// The session that it begins, if it begins one.
+    opens: Option<CreateSession>,
+    interaction: SaveInteraction,
+}
+
+impl Delivery {
+    async fn deliver(&self) -> Result<Receipt> {
+        if let Some(creation) = &self.opens {
+            self.store.write(creation.clone()).await?;
+        }
+        self.again().await
+    }
+
+    async fn again(&self) -> Result<Receipt> {
+        self.store.write(self.interaction.clone()).await
+    }
+
+    fn done(&self, number: u64, saved: Result<Duration>) -> Done {
+        Done {
+            kind: Kind::Write,
+            took: *saved.as_ref().unwrap_or(&Duration::ZERO),
+            answer: saved.map(|_| Answer::Saved {
+                number,
+                user: self.user,
+                opened: self.opens.is_some(),
+            }),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::arrivals::{Arrivals, TICK};
 use crate::bot::{Answer, Bot, Done};
 use crate::clock::FastClock;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::report;
 use crate::rows::{Row, Stopwatches};
 use crate::watch::{Sample, Watch};
@@ -11,6 +11,9 @@ use crate::{Args, Failure};
 use botstore::Store;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+
+/// Interactions of the time before the run that are on their way at once.
+const AT_ONCE: usize = 64;
 
 /// Everything that came of it.
 pub(crate) struct Driven {
@@ -53,11 +56,11 @@ impl Acknowledged {
 pub(crate) async fn drive(
     args: &Args,
     plan: &Plan,
-    clock: FastClock,
+    clock: &FastClock,
     store: &Store,
 ) -> Result<Driven, Failure> {
     let bot = Bot::sign_up(store, args, plan.idle).await?;
-    let watch = Watch::new(store, clock);
+    let watch = Watch::new(store, clock.clone());
     let mut driver = Driver {
         bot,
         watch,
@@ -67,6 +70,7 @@ pub(crate) async fn drive(
         complaints: Vec::new(),
         missed: 0,
     };
+    driver.make_history(args.history, clock).await?;
     let rate = f64::from(args.rate);
     driver.go_on(rate, plan.warm_up).await?;
     driver.missed = 0;
@@ -100,6 +104,25 @@ struct Driver {
 }
 
 impl Driver {
+    /// Saves the interactions of the month before the run, as fast as they are taken.
+    async fn make_history(&mut self, interactions: u64, clock: &FastClock) -> Result<(), Failure> {
+        while self.bot.sent < interactions {
+            self.bot.save_early(&mut self.tasks);
+            clock.skip(plan::MONTH.div_f64(interactions as f64));
+            if self.tasks.len() >= AT_ONCE
+                && let Some(done) = self.tasks.join_next().await
+            {
+                self.take(done?);
+            }
+            self.watch.look().await?;
+        }
+        while let Some(done) = self.tasks.join_next().await {
+            self.take(done?);
+        }
+        self.bot.part();
+        Ok(())
+    }
+
     /// Has requests arrive for a while.
     async fn go_on(&mut self, rate: f64, span: Duration) -> Result<(), Failure> {
         let mut arrivals = Arrivals::new(rate, span);

@@ -6,16 +6,19 @@
 //! cargo run --release --example long_run -- --minutes 1 --rate 100
 //! ```
 //!
+//! The file begins with a month: 1,000 users, 200,000 interactions, as many days as a dashboard shows.
+//! An empty file would show how dashboards fill and indexes grow deep, once in a bot's life.
+//!
 //! Requests arrive by the clock, at a rate well below what the store can do. Of twenty, eight save an
 //! interaction (each with an idempotency key, one in a hundred sent twice), ten read a user, a
 //! session, a page of sessions or of messages, and two show a dashboard. Users begin a new session
 //! after twenty messages or a pause; the old ones expire. Meanwhile there is a backup every four
-//! minutes, of which three are kept, a drill every eight, and every two minutes the rollups are compared with a
-//! full count; the log is checkpointed and starts over as it grows.
+//! minutes, of which three are kept, a drill every eight, and every two minutes the rollups are
+//! compared with a full count; the log is checkpointed and starts over as it grows.
 //!
 //! The store's clock goes faster than ours, so that days pass: idempotency keys age and are swept,
-//! sessions are idle for hours, statistics have more than one day, and the daily work comes up.
-//! Only the times that the file holds are faster; latencies and deadlines are real.
+//! sessions are idle for hours, dashboards move on, and the daily work comes up. Only the times that
+//! the file holds are faster; latencies and deadlines are real.
 //!
 //! What is checked, with exit code 1 if it does not hold: see `verdicts.rs`. Each minute is a row of
 //! the table; a run of less than three has six shorter rows, and all intervals shrink with them. In
@@ -43,6 +46,7 @@ mod script;
 use botstore::backup::{self, Backups, Retention};
 use botstore::sessions::ExpireIdle;
 use botstore::{BeforeUpgrade, Config, Store};
+use chrono::Utc;
 use clap::Parser;
 use clock::FastClock;
 use plan::Plan;
@@ -65,6 +69,9 @@ struct Args {
     /// Users
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: u32,
+    /// Interactions of the month before, so that there is something to show and to read past
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    history: u64,
     /// How many times faster than ours the store's clock goes
     #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u32).range(60..=3_600))]
     speed: u32,
@@ -120,11 +127,11 @@ async fn run(args: &Args) -> Result<bool, Failure> {
         .into());
     }
     let plan = Plan::of(args.span());
-    let clock = FastClock::new(args.speed);
-    let store = Store::open(config(&path, &plan, clock)).await?;
+    let clock = FastClock::new(Utc::now() - plan::MONTH, args.speed);
+    let store = Store::open(config(&path, &plan, &clock)).await?;
     let path = store.path().to_owned();
     report::print_head(args, &plan);
-    let driven = drive::drive(args, &plan, clock, &store).await?;
+    let driven = drive::drive(args, &plan, &clock, &store).await?;
     let health = store.health().await?;
     let stopped = store.now();
     store.close().await?;
@@ -145,7 +152,7 @@ async fn run(args: &Args) -> Result<bool, Failure> {
     Ok(verdicts.iter().all(|verdict| !verdict.is_broken()))
 }
 
-fn config(path: &Path, plan: &Plan, clock: FastClock) -> Config {
+fn config(path: &Path, plan: &Plan, clock: &FastClock) -> Config {
     // Schedules go by the store's clock, except for the comparison of the rollups.
     let backups = Backups::default()
         .every(clock.stored(plan.backup_every))
@@ -162,7 +169,7 @@ fn config(path: &Path, plan: &Plan, clock: FastClock) -> Config {
     let idle_for = clock.stored(plan.idle);
     Config::new(path)
         .before_upgrade(BeforeUpgrade::Skip)
-        .clock(clock)
+        .clock(clock.clone())
         .backups(backups)
         // One counts rollups now and then, the other shows dashboards all the same.
         .analytics_readers(2)

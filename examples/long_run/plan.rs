@@ -14,8 +14,15 @@ const FEW: u32 = 6;
 /// Parts of a row whose p99 are compared: of a minute, ten seconds each.
 const PARTS: u32 = 6;
 
+/// At most. With one a minute a larger file would be backed up all the time, and what is judged would
+/// be the backup.
+const BACKUP_EVERY: Duration = Duration::from_secs(4 * 60);
+
 /// The store looks at its schedules once a second.
 pub(crate) const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// What lies before the run: as far back as dashboards show days.
+pub(crate) const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The shortest interval that a store takes.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -35,21 +42,20 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn of(span: Duration) -> Self {
-        // Beside a growing file, a backup a minute would soon be one without an end: what was judged
-        // then would be the backup.
-        let (row, backup_rows) = match span >= LONG {
-            true => (Duration::from_secs(60), 4),
-            false => (span / FEW, 1),
+        let row = match span >= LONG {
+            true => Duration::from_secs(60),
+            false => span / FEW,
         };
+        let backup_every = (span / FEW).min(BACKUP_EVERY);
         Self {
             span,
-            // The first backup and the first drill are made in it, and the page caches fill.
+            // What the history left to do is done in it: checkpoints, expiry, a backup.
             warm_up: (span / 6).clamp(Duration::from_secs(1), Duration::from_secs(20)),
             row,
             part: row / PARTS,
             idle: row / 2,
-            backup_every: backup_rows * row,
-            drill_every: 2 * backup_rows * row,
+            backup_every,
+            drill_every: 2 * backup_every,
             reconcile_every: (2 * row).max(SHORTEST),
         }
     }

@@ -10,11 +10,12 @@ use serde_json::json;
 
 pub(crate) fn print_head(args: &Args, plan: &Plan) {
     println!(
-        "{} requests a second of {} users for {:.0} s, after a warm-up of {:.1} s; a row is {:.1} s, \
-         in which {:.1} hours pass for the store\n",
+        "{} requests a second of {} users for {:.0} s, after {} interactions and a warm-up of {:.1} s; \
+         a row is {:.1} s, in which {:.1} hours pass for the store\n",
         args.rate,
         args.users,
         plan.span.as_secs_f64(),
+        args.history,
         plan.warm_up.as_secs_f64(),
         plan.row.as_secs_f64(),
         plan.row.as_secs_f64() * f64::from(args.speed) / 3_600.0,
@@ -121,6 +122,7 @@ pub(crate) fn json(
         "row_seconds": plan.row.as_secs_f64(),
         "rate": args.rate,
         "users": args.users,
+        "history": args.history,
         "speed": args.speed,
         "rows": rows.collect::<Vec<_>>(),
         "missed_arrivals": measured.driven.missed,

@@ -96,10 +96,12 @@ impl Watch {
         ended
     }
 
-    /// Forgets the samples of the warm-up.
+    /// Forgets what was before the run.
     pub(crate) fn begin(&mut self) {
         self.end_row();
         self.samples.clear();
+        // The clock was put forward while some of them were made.
+        self.longest_backup = Duration::ZERO;
     }
 
     fn hear(&mut self) {

@@ -2,8 +2,9 @@
 //!
 //! A log starts over when it is copied completely and no reader is in the middle of it. The
 //! checkpointer copies nearly all of it, on its own thread; but while it works, commits go on. So
-//! when it is done and little has come since, the writer copies that little itself, behind the
-//! gate, and the next commit starts the log over. At the ceiling it does so however much there is.
+//! when it is done and little has come since, the writer copies that little itself once the point
+//! reads that have begun are through, and the next commit starts the log over. At the ceiling it does
+//! so however much there is.
 
 use super::Dispatch;
 use super::checkpointer::{self, Checkpoint};
@@ -229,8 +230,8 @@ impl WalKeeper {
         self.gates.scans.open();
     }
 
-    /// Copies the rest of the log while no point read holds an older state of it. When a longer
-    /// query, or another program, still needs that, it is left alone for a while.
+    /// Copies the rest of the log, so that the next commit starts it over. When a query that takes
+    /// long, or another program, still needs an older state of it, it is left alone for a while.
     fn start_over(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then) && !self.scans_are_over() {
@@ -247,6 +248,11 @@ impl WalKeeper {
         self.not_before = (!copied_all).then(|| now + PAUSE);
     }
 
+    /// Waits for the point reads that have begun, and lets no other begin meanwhile.
+    fn let_points_end(&self) {
+        drop(self.gates.points.shut(GATE_PATIENCE));
+    }
+
     /// Whether all of the log is in the file afterwards.
     fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
         // When the checkpointer is at work, what it leaves will be less.
@@ -255,13 +261,21 @@ impl WalKeeper {
         if self.dispatch.metrics.keeps_log() {
             return false;
         }
-        let _shut = self.gates.points.shut(GATE_PATIENCE);
+        // Those with an older state of the log would keep the rest of it from being copied. Those who
+        // begin now have the newest, since nobody commits meanwhile; to keep them out would have them
+        // wait for the file's sync.
+        self.let_points_end();
         match sqlite::checkpoint(conn, "PASSIVE") {
             // Another program is at it.
             Ok((true, ..)) => false,
             Ok((false, frames, copied)) => {
                 checkpointer::note(&self.dispatch, frames, copied, now);
-                frames == copied
+                let all = frames == copied;
+                if all {
+                    // Whoever begins from now on reads the file alone, and holds nothing up.
+                    self.let_points_end();
+                }
+                all
             }
             Err(error) => {
                 tracing::warn!(%error, "the log could not be copied");
