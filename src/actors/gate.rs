@@ -1,7 +1,7 @@
 //! Lets the writer have a moment without readers.
 //!
 //! The log can only start over when no reader is in the middle of it. Under steady point reads
-//! there is always one, so the writer holds new reads back for as long as the running ones take.
+//! there is always one, so the writer holds new ones back for as long as the running ones take.
 //! A `RwLock` was turned down: its writer cannot give up after a while.
 //!
 //! Scans have a gate of their own, at which the writer never waits. It is held only when the log is
@@ -32,9 +32,6 @@ struct State {
 
 /// A reader inside the gate.
 pub(super) struct Inside<'a>(&'a Gate);
-
-/// The gate is shut until this is dropped.
-pub(super) struct Shut<'a>(&'a Gate);
 
 impl Gate {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,8 +102,8 @@ impl Gate {
         Inside(self)
     }
 
-    /// Shuts the gate and waits until nobody is inside, but no longer than `patience`.
-    pub(super) fn shut(&self, patience: Duration) -> Shut<'_> {
+    /// Lets those inside come out before it lets others in; waits for them no longer than `patience`.
+    pub(super) fn drain(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let mut state = self.lock();
         state.shut = true;
@@ -120,7 +117,9 @@ impl Gate {
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        Shut(self)
+        state.shut = false;
+        drop(state);
+        self.changed.notify_all();
     }
 }
 
@@ -131,12 +130,5 @@ impl Drop for Inside<'_> {
         if state.shut && state.inside == 0 {
             self.0.changed.notify_all();
         }
-    }
-}
-
-impl Drop for Shut<'_> {
-    fn drop(&mut self) {
-        self.0.lock().shut = false;
-        self.0.changed.notify_all();
     }
 }

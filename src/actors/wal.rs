@@ -57,6 +57,8 @@ pub(super) struct WalKeeper {
     dispatch: Arc<Dispatch>,
     checkpoint_at_bytes: u64,
     ceiling_bytes: u64,
+    /// After the last commit, in bytes.
+    length: u64,
     /// The length at the last order.
     ordered_at: u64,
     ordered_when: Instant,
@@ -86,6 +88,7 @@ impl WalKeeper {
             dispatch,
             checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
+            length: 0,
             ordered_at: 0,
             ordered_when: Instant::now(),
             unfinished: false,
@@ -97,14 +100,10 @@ impl WalKeeper {
 
     /// Looks at the log after a commit that left it this long.
     pub(super) fn tend(&mut self, conn: &Connection, frames: i64, bytes: u64) {
-        if bytes < self.ordered_at {
-            // It has started over.
-            self.ordered_at = 0;
-            if std::mem::take(&mut self.unfinished) {
-                // By itself: the checkpointer found a moment without readers.
-                self.note_restart(conn);
-            }
+        if bytes < self.length {
+            self.note_restart(conn);
         }
+        self.length = bytes;
         if self.dispatch.metrics.keeps_log() {
             if bytes >= self.ceiling_bytes {
                 self.tell_of_ceiling(bytes);
@@ -113,7 +112,7 @@ impl WalKeeper {
         }
         if bytes >= self.ceiling_bytes {
             if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
-                self.catch_up(bytes);
+                self.catch_up(conn, bytes);
             } else {
                 self.start_over(conn, bytes);
             }
@@ -155,7 +154,7 @@ impl WalKeeper {
 
     /// A log that somebody held up for long, such as a backup, is more than the writer should copy
     /// in one go: commits would wait for a second. The checkpointer comes closer each time.
-    fn catch_up(&mut self, bytes: u64) {
+    fn catch_up(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then)
             || self.signals.ordered.load(Ordering::Acquire)
@@ -168,6 +167,7 @@ impl WalKeeper {
             self.hold_scans();
         }
         self.not_before = Some(now + CATCH_UP_PAUSE);
+        self.limit_shrinking(conn);
         self.order();
     }
 
@@ -205,8 +205,8 @@ impl WalKeeper {
         self.dispatch.subscribers.tell(event);
     }
 
-    /// The next commit cuts the log file down to its ceiling, and after a backup under full load that
-    /// may be gigabytes, which takes the file system a second. So it is cut in pieces.
+    /// The commit that starts the log over cuts its file down to the ceiling, and after a backup under
+    /// full load that may be gigabytes, which takes the file system a second. So it is cut in pieces.
     fn limit_shrinking(&self, conn: &Connection) {
         let log = sqlite::beside(&self.holders.path, "-wal");
         let size = std::fs::metadata(log).map_or(0, |data| data.len());
@@ -216,10 +216,13 @@ impl WalKeeper {
         }
     }
 
-    /// The next commit starts the log over, or has done so.
+    /// The last commit has started the log over.
     fn note_restart(&mut self, conn: &Connection) {
         self.dispatch.metrics.count_log_restart();
         self.limit_shrinking(conn);
+        self.ordered_at = 0;
+        self.unfinished = false;
+        self.not_before = None;
         self.told_over = false;
         self.let_scans_in();
     }
@@ -230,27 +233,22 @@ impl WalKeeper {
         self.gates.scans.open();
     }
 
-    /// Copies the rest of the log, so that the next commit starts it over. When a query that takes
-    /// long, or another program, still needs an older state of it, it is left alone for a while.
+    /// Copies the rest of the log, so that the next commit starts it over. If that does not, because a
+    /// query that takes long, or another program, still needs the log, it is left alone for a while.
     fn start_over(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then) && !self.scans_are_over() {
             return;
         }
-        let copied_all = self.copy_the_rest(conn, now);
-        if copied_all {
-            self.unfinished = false;
-            self.note_restart(conn);
+        self.not_before = Some(now + PAUSE);
+        if self.copy_the_rest(conn, now) {
+            self.limit_shrinking(conn);
+            // Those who begin now read the file alone, too.
+            self.let_scans_in();
         } else if bytes >= self.ceiling_bytes {
             self.tell_of_ceiling(bytes);
             self.hold_scans();
         }
-        self.not_before = (!copied_all).then(|| now + PAUSE);
-    }
-
-    /// Waits for the point reads that have begun, and lets no other begin meanwhile.
-    fn let_points_end(&self) {
-        drop(self.gates.points.shut(GATE_PATIENCE));
     }
 
     /// Whether all of the log is in the file afterwards.
@@ -264,7 +262,7 @@ impl WalKeeper {
         // Those with an older state of the log would keep the rest of it from being copied. Those who
         // begin now have the newest, since nobody commits meanwhile; to keep them out would have them
         // wait for the file's sync.
-        self.let_points_end();
+        self.gates.points.drain(GATE_PATIENCE);
         match sqlite::checkpoint(conn, "PASSIVE") {
             // Another program is at it.
             Ok((true, ..)) => false,
@@ -273,7 +271,7 @@ impl WalKeeper {
                 let all = frames == copied;
                 if all {
                     // Whoever begins from now on reads the file alone, and holds nothing up.
-                    self.let_points_end();
+                    self.gates.points.drain(GATE_PATIENCE);
                 }
                 all
             }

@@ -1,0 +1,10 @@
+//! P7 when somebody needs an old state of the file and does not let go of it: writes go on, somebody
+//! is told of the log that grows meanwhile, and it comes back under its ceiling afterwards.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod log;
+mod outsider;
+mod scans;
+mod starting_over;
+mod stuck;
