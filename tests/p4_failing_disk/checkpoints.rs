@@ -1,10 +1,12 @@
-//! Syncs that fail where it matters later: what a checkpoint has copied may be on no disk, whatever can be
+//! Syncs that fail or last where it matters later: what a checkpoint has copied may be on no disk, whatever can be
 //! read of it, and what commits that failed have left in the log must not be taken for damage.
 
 use crate::disk::{self, Call, Lasting};
 use crate::trial::{Told, answer, config, copied, holds, interaction, prepare};
-use botstore::users::EnsureUser;
-use botstore::{ErrorKind, Store};
+use actix::Message;
+use botstore::users::{EnsureUser, GetUser};
+use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
+use std::thread::ThreadId;
 
 #[tokio::test]
 async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_is_copied_anew() {
@@ -64,5 +66,53 @@ async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage(
         refused: vec![(1, error)],
     };
     holds(&copy, &told);
+    store.close().await.unwrap();
+}
+
+/// On which thread the store writes.
+#[derive(Message)]
+#[rtype(result = "Result<ThreadId>")]
+struct WhoWrites;
+
+impl Mutation for WhoWrites {
+    type Output = ThreadId;
+
+    fn apply(&self, _tx: &WriteTx<'_>) -> Result<ThreadId> {
+        Ok(std::thread::current().id())
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_reads_waits_for_the_disk_while_the_log_is_to_start_over() {
+    let _alone = disk::alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    prepare(&path).await;
+    let store = Store::open(config(&path)).await.unwrap();
+    let writer = store.write(WhoWrites).await.unwrap();
+    disk::holds_up_syncs_of_the_database_by(writer);
+    let writes = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 1.. {
+                store.write(interaction(number)).await.unwrap();
+                if disk::is_holding_up() {
+                    return number;
+                }
+            }
+            0
+        }
+    });
+    while !disk::is_holding_up() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        let user = answer(store.read(GetUser { user_id: 7 })).await.unwrap();
+        assert!(user.unwrap().message_count > 1);
+    }
+    disk::heal();
+    let last = answer(writes).await.unwrap();
+    let user = store.read(GetUser { user_id: 7 }).await.unwrap();
+    assert_eq!(user.unwrap().message_count, last + 1);
     store.close().await.unwrap();
 }

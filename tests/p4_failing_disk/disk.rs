@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::thread::ThreadId;
+use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// What a program asks of a disk.
@@ -44,6 +46,8 @@ static ERRNO: AtomicI32 = AtomicI32::new(0);
 static LASTS: AtomicBool = AtomicBool::new(false);
 static ONLY_DATABASE: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicBool = AtomicBool::new(false);
+static HOLDS_UP: std::sync::Mutex<Option<ThreadId>> = std::sync::Mutex::new(None);
+static HELD_UP: AtomicBool = AtomicBool::new(false);
 static TESTS: Mutex<()> = Mutex::const_new(());
 
 thread_local! {
@@ -86,8 +90,20 @@ pub(crate) fn breaks_at_the_next_checkpoint() {
     ONLY_DATABASE.store(true, SeqCst);
 }
 
+/// From now on this thread's syncs of the database itself, and not of its log, take until it is healed.
+pub(crate) fn holds_up_syncs_of_the_database_by(thread: ThreadId) {
+    HELD_UP.store(false, SeqCst);
+    *HOLDS_UP.lock().unwrap() = Some(thread);
+}
+
+/// Whether one is held up.
+pub(crate) fn is_holding_up() -> bool {
+    HELD_UP.load(SeqCst)
+}
+
 /// Works again.
 pub(crate) fn heal() {
+    *HOLDS_UP.lock().unwrap() = None;
     ONLY_DATABASE.store(false, SeqCst);
     for nth in &NTH {
         nth.store(u64::MAX, SeqCst);
@@ -120,11 +136,8 @@ fn fails(call: Call, fd: c_int) -> bool {
     if SPARED.get() || fd <= 2 || !is_a_file(fd) {
         return false;
     }
-    if ONLY_DATABASE.load(SeqCst) {
-        let name = std::fs::read_link(format!("/proc/self/fd/{fd}"));
-        if !name.is_ok_and(|name| name.extension().is_some_and(|suffix| suffix == "db")) {
-            return false;
-        }
+    if ONLY_DATABASE.load(SeqCst) && !is_the_database(fd) {
+        return false;
     }
     let number = COUNTS[call as usize].fetch_add(1, SeqCst);
     let nth = NTH[call as usize].load(SeqCst);
@@ -135,6 +148,20 @@ fn fails(call: Call, fd: c_int) -> bool {
         unsafe { *libc::__errno_location() = ERRNO.load(SeqCst) };
     }
     fails
+}
+
+fn is_the_database(fd: c_int) -> bool {
+    let name = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+    name.is_ok_and(|name| name.extension().is_some_and(|suffix| suffix == "db"))
+}
+
+/// Waits while this sync is one that is held up.
+fn is_held_up(fd: c_int) {
+    let holds = || *HOLDS_UP.lock().unwrap() == Some(std::thread::current().id());
+    while holds() && is_the_database(fd) {
+        HELD_UP.store(true, SeqCst);
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn is_a_file(fd: c_int) -> bool {
@@ -202,6 +229,7 @@ extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
 /// Nobody pulls the plug in these tests, and a true sync takes longer than all the rest.
 #[unsafe(no_mangle)]
 extern "C" fn fsync(fd: c_int) -> c_int {
+    is_held_up(fd);
     if fails(Call::Sync, fd) {
         return -1;
     }
