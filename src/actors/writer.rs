@@ -235,10 +235,11 @@ impl Handler<Finish> for Writer {
     type Result = ();
 
     fn handle(&mut self, order: Finish, _ctx: &mut Self::Context) {
+        // Another program's lock is not waited for past the deadline, on this connection or the next.
+        let left = order.by.saturating_duration_since(Instant::now());
+        self.config.busy_timeout = self.config.busy_timeout.min(left);
         if let Some(open) = &self.connection {
-            // Another program's lock is not waited for past the deadline.
-            let left = order.by.saturating_duration_since(Instant::now());
-            let _ = open.conn.busy_timeout(left.min(self.config.busy_timeout));
+            let _ = open.conn.busy_timeout(self.config.busy_timeout);
         }
         while Instant::now() < order.by {
             if !self.commit_group() {

@@ -7,6 +7,7 @@ mod checkpoints;
 #[path = "../backups/children.rs"]
 #[allow(dead_code, reason = "the tests of backups use the rest")]
 mod children;
+mod closing;
 mod disk;
 mod each_call;
 mod full;
