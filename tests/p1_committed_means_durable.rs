@@ -1,10 +1,13 @@
 //! P1: `Ok` from a mutation means its COMMIT has returned, and it survives the end of the process.
 
 mod common;
+#[path = "shared/copy.rs"]
+mod copy;
 
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::{Config, Store};
 use common::{Probe, Put, probe_store};
+use copy::{copy, with};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -112,20 +115,15 @@ async fn what_a_killed_process_left_in_its_log_is_in_the_file_before_anything_is
         store.write(Put::new(number)).await.unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
-    let copy = |from: &std::path::Path, to: &str| {
-        let to = folder.path().join(to);
-        let copied = Command::new("cp").arg(from).arg(&to).status().unwrap();
-        assert!(copied.success());
-        to
-    };
-    let mut log = store.path().as_os_str().to_owned();
-    log.push("-wal");
-    copy(log.as_ref(), "killed.db-wal");
-    let killed = copy(store.path(), "killed.db");
+    let killed = folder.path().join("killed.db");
+    for suffix in ["", "-wal"] {
+        copy(&with(store.path(), suffix), &with(&killed, suffix));
+    }
     let again = Store::open(Config::new(&killed).schema::<Probe>())
         .await
         .unwrap();
-    let without_log = copy(&killed, "without_log.db");
+    let without_log = folder.path().join("without_log.db");
+    copy(&killed, &without_log);
     assert_eq!(count(&without_log, 49), 1);
     again.close().await.unwrap();
 }

@@ -2,6 +2,8 @@
 //! goes on, and nothing panics.
 
 mod common;
+#[path = "shared/copy.rs"]
+mod copy;
 
 use actix::Message;
 use botstore::checkup::CheckFile;
@@ -13,10 +15,10 @@ use botstore::users::{EnsureUser, GetUser};
 use botstore::{
     Config, Durability, Error, ErrorKind, Query, ReadTx, Result, Store, StoreEvent, analytics,
 };
+use copy::{copy, with};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -53,22 +55,12 @@ async fn filled() -> (TempDir, PathBuf) {
     store.into_file().await.unwrap()
 }
 
-/// A copy of a file with what is beside it, made by another process: to open and close it here would
-/// drop the locks of a store that has it open.
+/// A copy of a file with what is beside it.
 fn copied(from: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("x.db");
     for suffix in ["", "-wal", ".lock"] {
-        let with = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        if with(from).exists() {
-            let mut copy = Command::new("cp");
-            let copied = copy.arg(with(from)).arg(with(&to)).status();
-            assert!(copied.unwrap().success());
-        }
+        copy(&with(from, suffix), &with(&to, suffix));
     }
     (folder, to)
 }

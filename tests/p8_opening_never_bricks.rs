@@ -2,6 +2,8 @@
 //! (The machinery of steps is in `outside_schema.rs`, the Python bot's files in `adoption`.)
 
 mod common;
+#[path = "shared/copy.rs"]
+mod copy;
 
 use botstore::backup::{self, Existing, Reading};
 use botstore::rusqlite::Connection;
@@ -10,6 +12,7 @@ use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
 use common::{Probe, kind};
+use copy::{copy, with};
 use std::path::Path;
 use std::process::Command;
 
@@ -254,10 +257,7 @@ async fn a_file_with_a_change_that_was_cut_short_is_looked_at_as_it_was_before()
     .unwrap();
     let killed = folder.path().join("killed.db");
     for suffix in ["", "-journal"] {
-        let with = |path: &Path| format!("{}{suffix}", path.display());
-        let mut copy = Command::new("cp");
-        let copied = copy.arg(with(&path)).arg(with(&killed)).status();
-        assert!(copied.unwrap().success());
+        copy(&with(&path, suffix), &with(&killed, suffix));
     }
     let status = botstore::status(&killed).unwrap();
     assert!(status.plan.unwrap().steps.is_empty());

@@ -1,5 +1,7 @@
 //! A file in a folder, what is run on it, and what came of that.
 
+#[cfg(unix)]
+use crate::copy::{copy, with};
 use botstore::Store;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
@@ -114,15 +116,12 @@ impl Place {
         conn.close().unwrap();
     }
 
-    /// What a bot that has the file open would leave if it were killed now. Copied by another process:
-    /// to open and close the file in this one would drop the bot's locks.
+    /// What a bot that has the file open would leave if it were killed now.
     #[cfg(unix)]
     pub(crate) fn as_killed(&self) -> Self {
         let left = Self::new();
-        for name in ["bot.db", "bot.db-wal"] {
-            let mut copy = Command::new("cp");
-            let copied = copy.arg(self.path(name)).arg(left.path(name)).status();
-            assert!(copied.unwrap().success());
+        for suffix in ["", "-wal"] {
+            copy(&with(&self.file, suffix), &with(&left.file, suffix));
         }
         left
     }

@@ -8,6 +8,8 @@ mod checkpoints;
 #[allow(dead_code, reason = "the tests of backups use the rest")]
 mod children;
 mod closing;
+#[path = "../shared/copy.rs"]
+mod copy;
 mod disk;
 mod each_call;
 mod full;

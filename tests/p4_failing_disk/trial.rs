@@ -1,6 +1,7 @@
 //! A store's whole run on a disk that may fail at any moment of it: opening, callers at once, reads,
 //! a backup, checkpoints, closing. Every answer is held against what the callers were told.
 
+use crate::copy::{copy, with};
 use crate::disk;
 use botstore::backup::{Backups, Pace, TakeBackup};
 use botstore::interactions::SaveInteraction;
@@ -10,7 +11,6 @@ use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store, analytics};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -170,22 +170,12 @@ fn what_a_killed_process_leaves(path: &Path, told: &Told) {
     holds(&copy, told);
 }
 
-/// A copy of this database with the log that is beside that one. Made by another process: to open and
-/// close a file here would drop the locks of a store that has it open.
+/// A copy of this database with the log that is beside that one.
 pub(crate) fn copied(database: &Path, log_of: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("copy.db");
-    let log = |of: &Path| {
-        let mut name = of.as_os_str().to_owned();
-        name.push("-wal");
-        PathBuf::from(name)
-    };
-    for (from, to) in [(database.to_owned(), to.clone()), (log(log_of), log(&to))] {
-        if from.exists() {
-            let copy = Command::new("cp").arg(from).arg(to).status();
-            assert!(copy.unwrap().success());
-        }
-    }
+    copy(database, &to);
+    copy(&with(log_of, "-wal"), &with(&to, "-wal"));
     (folder, to)
 }
 
