@@ -29,6 +29,13 @@ pub(crate) struct Driven {
     pub(crate) complaints: Vec<String>,
 }
 
+impl Driven {
+    /// How often the log started over in the run.
+    pub(crate) fn log_restarts(&self) -> u64 {
+        self.rows.last().map_or(0, |row| row.seen.log_restarts)
+    }
+}
+
 /// Which interactions were acknowledged: a bit for each, so that remembering takes no memory to
 /// speak of.
 #[derive(Default)]

@@ -64,7 +64,8 @@ fn short(millis: f64) -> String {
 pub(crate) fn print(measured: &Measured, verdicts: &[Verdict]) {
     println!(
         "\nThe log started over {} times. {} arrivals could not be made in time.\n",
-        measured.health.writer.log_restarts, measured.driven.missed
+        measured.driven.log_restarts(),
+        measured.driven.missed
     );
     for verdict in verdicts {
         let outcome = match verdict.outcome {

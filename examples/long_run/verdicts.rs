@@ -150,9 +150,8 @@ fn log(plan: &Plan, measured: &Measured) -> Verdict {
         longest_backup,
         ..
     } = &measured.driven;
-    let seconds = (plan.warm_up + plan.span).as_secs_f64();
-    let restarts = measured.health.writer.log_restarts as f64;
-    let per_second = restarts * CHECKPOINT_AT as f64 / seconds;
+    let restarts = measured.driven.log_restarts();
+    let per_second = restarts as f64 * CHECKPOINT_AT as f64 / plan.span.as_secs_f64();
     let held = (per_second * longest_backup.as_secs_f64()) as u64;
     let bound = WAL_CEILING + GROUP + held;
     let peak = rows.iter().map(|row| row.seen.wal_bytes).max().unwrap_or(0);

@@ -23,6 +23,7 @@ pub(crate) struct Seen {
     /// At its end.
     pub(crate) sample: Sample,
     pub(crate) file_bytes: u64,
+    /// Since the run began.
     pub(crate) log_restarts: u64,
     /// At its largest.
     pub(crate) wal_bytes: u64,
@@ -40,6 +41,8 @@ pub(crate) struct Watch {
     /// One of each second.
     pub(crate) samples: Vec<Sample>,
     sampled: Instant,
+    /// How often the log had started over when the run began.
+    restarts_before: u64,
     /// The longest that a backup took, from its snapshot to its end.
     pub(crate) longest_backup: Duration,
     /// What should not have happened.
@@ -57,6 +60,7 @@ impl Watch {
             seen: Seen::default(),
             samples: Vec::new(),
             sampled: now,
+            restarts_before: 0,
             longest_backup: Duration::ZERO,
             complaints: Vec::new(),
         }
@@ -73,7 +77,7 @@ impl Watch {
         let health = self.store.health().await?;
         self.seen.wal_bytes = self.seen.wal_bytes.max(health.wal_bytes);
         self.seen.file_bytes = health.file_bytes;
-        self.seen.log_restarts = health.writer.log_restarts;
+        self.seen.log_restarts = health.writer.log_restarts - self.restarts_before;
         if now >= self.sampled + Duration::from_secs(1) {
             self.sampled = now;
             self.seen.sample = Sample {
@@ -98,7 +102,7 @@ impl Watch {
 
     /// Forgets what was before the run.
     pub(crate) fn begin(&mut self) {
-        self.end_row();
+        self.restarts_before = self.end_row().log_restarts;
         self.samples.clear();
         // The clock was put forward while some of them were made.
         self.longest_backup = Duration::ZERO;

@@ -84,6 +84,7 @@ impl Counted {
                     second: day,
                 };
                 let of_day = days
+                    .counts
                     .entry(Key {
                         second: day,
                         ..Key::default()
@@ -94,7 +95,7 @@ impl Counted {
                 of_day.numbers[3] += i64::from(timed);
                 of_day.numbers[4] = of_day.numbers[4].saturating_add(duration_ms);
                 of_day.cost.add(cost);
-                let of_user_day = user_days.entry(user_day).or_insert_with(|| {
+                let of_user_day = user_days.counts.entry(user_day).or_insert_with(|| {
                     of_day.numbers[0] += 1;
                     Counts::default()
                 });
@@ -104,6 +105,7 @@ impl Counted {
                 of_user_day.numbers[4] = of_user_day.numbers[4].saturating_add(duration_ms);
                 of_user_day.cost.add(cost);
                 let of_user = users
+                    .counts
                     .entry(Key {
                         user_id,
                         ..Key::default()
@@ -119,10 +121,7 @@ impl Counted {
                     first: session,
                     second: day,
                 };
-                if session_days
-                    .insert(session_day, Counts::default())
-                    .is_none()
-                {
+                if session_days.keys.insert(session_day) {
                     of_user_day.numbers[0] += 1;
                     if sessions_of_users.insert((session, user_id)) {
                         of_user.numbers[0] += 1;
@@ -139,9 +138,9 @@ impl Counted {
             },
         )?;
         let mut all = Counts::default();
-        all.numbers[0] = users.len() as i64;
+        all.numbers[0] = users.counts.len() as i64;
         all.numbers[1] = sessions.len() as i64;
-        total_row.insert(Key::default(), all);
+        total_row.counts.insert(Key::default(), all);
         Ok(())
     }
 
@@ -157,6 +156,7 @@ impl Counted {
                 let success = row.get_ref(2)?;
                 let is = |flag| i64::from(success == ValueRef::Integer(flag));
                 let of_tool = tools
+                    .counts
                     .entry(Key {
                         second: tool,
                         ..Key::default()
@@ -170,7 +170,7 @@ impl Counted {
                     first: session,
                     second: tool,
                 };
-                if session_tools.insert(key, Counts::default()).is_none() {
+                if session_tools.keys.insert(key) {
                     of_tool.numbers[3] += 1;
                 }
                 if let Some(&user_id) = owners.get(&session) {
@@ -179,7 +179,7 @@ impl Counted {
                         first: 0,
                         second: tool,
                     };
-                    user_tools.entry(key).or_default().numbers[0] += 1;
+                    user_tools.counts.entry(key).or_default().numbers[0] += 1;
                 }
                 Ok(())
             },
@@ -193,6 +193,7 @@ impl Counted {
         tx.all(sql, [], |row| {
             let day = names.number(&text(row.get_ref(0)?));
             let of_day = tables[COST_DAYS]
+                .counts
                 .entry(Key {
                     second: day,
                     ..Key::default()
@@ -216,6 +217,7 @@ pub(super) fn fill(tx: &WriteTx<'_>, counted: &Counted) -> Result<()> {
         table.write(tx, &counted.names, rows)?;
     }
     let total = counted.tables[TOTAL]
+        .counts
         .values()
         .next()
         .copied()

@@ -90,9 +90,8 @@ impl Query for ReconcileRollups {
             repairs: repairs(tx)?,
             ..RollupReport::default()
         };
-        for (at, (table, counted)) in TABLES.iter().zip(&tables).enumerate() {
-            let says = table.read(tx, &mut names)?;
-            compare(at, table, &names, &says, counted, &mut report);
+        for (at, (table, counted)) in TABLES.iter().zip(tables).enumerate() {
+            compare(at, table, tx, &mut names, counted, &mut report)?;
         }
         report.differences = report.deltas.len();
         Ok(report)
@@ -105,23 +104,21 @@ fn repairs(tx: &ReadTx<'_>) -> Result<i64> {
     })
 }
 
+/// Notes where a table is not what was counted. The rows that it has are looked at one by one, so
+/// that they are not in memory too.
 fn compare(
     at: usize,
     table: &Table,
-    names: &Names,
-    says: &Rows,
-    counted: &Rows,
+    tx: &ReadTx<'_>,
+    names: &mut Names,
+    mut counted: Rows,
     report: &mut RollupReport,
-) {
-    let missing = counted.keys().filter(|key| !says.contains_key(key));
-    let mut keys: Vec<_> = says.keys().chain(missing).copied().collect();
-    keys.sort_unstable();
-    for key in keys {
-        let (is, due) = (says.get(&key), counted.get(&key));
+) -> Result<()> {
+    let mut look = |names: &Names, key, is: Option<Counts>, due: Option<Counts>| {
         if is.is_some() == due.is_some() && same(names, is, due) {
-            continue;
+            return;
         }
-        let words = |counts: Option<&Counts>| counts.map(|counts| in_words(table, names, counts));
+        let words = |counts: Option<Counts>| counts.map(|counts| in_words(table, names, &counts));
         if report.named.len() < NAMED {
             report.named.push(RollupDifference {
                 table: table.name.to_owned(),
@@ -131,12 +128,20 @@ fn compare(
             });
         }
         report.deltas.push(delta(at, names, key, is, due));
+    };
+    table.each(tx, names, |names, key, is| {
+        look(names, key, Some(is), counted.remove(&key));
+    })?;
+    let mut missing: Vec<_> = counted.all().copied().collect();
+    missing.sort_unstable();
+    for key in missing {
+        look(names, key, None, Some(counted.of(&key)));
     }
+    Ok(())
 }
 
-fn same(names: &Names, is: Option<&Counts>, due: Option<&Counts>) -> bool {
-    let zero = Counts::default();
-    let (is, due) = (is.unwrap_or(&zero), due.unwrap_or(&zero));
+fn same(names: &Names, is: Option<Counts>, due: Option<Counts>) -> bool {
+    let (is, due) = (is.unwrap_or_default(), due.unwrap_or_default());
     let (a, b) = (is.cost.value(), due.cost.value());
     // Sums of many messages have fewer digits to spare behind the point.
     let tolerance = TOLERANCE.max(b.abs() * 1e-12);
@@ -145,15 +150,8 @@ fn same(names: &Names, is: Option<&Counts>, due: Option<&Counts>) -> bool {
         && names.text(is.day) == names.text(due.day)
 }
 
-fn delta(
-    table: usize,
-    names: &Names,
-    key: Key,
-    is: Option<&Counts>,
-    due: Option<&Counts>,
-) -> Delta {
-    let zero = Counts::default();
-    let (from, to) = (is.unwrap_or(&zero), due.unwrap_or(&zero));
+fn delta(table: usize, names: &Names, key: Key, is: Option<Counts>, due: Option<Counts>) -> Delta {
+    let (from, to) = (is.unwrap_or_default(), due.unwrap_or_default());
     Delta {
         table,
         user_id: key.user_id,

@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
 use rusqlite::ToSql;
 use rusqlite::types::ValueRef;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What a row is of. Which of them count differs from table to table; the others are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,8 +59,8 @@ impl From<f64> for Sum {
 /// Texts by number, so that a row of ten million is a few bytes.
 #[derive(Default)]
 pub(super) struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
+    numbers: HashMap<Rc<str>, u32>,
+    texts: Vec<Rc<str>>,
 }
 
 impl Names {
@@ -68,17 +69,43 @@ impl Names {
             return number;
         }
         let number = self.texts.len() as u32;
-        self.texts.push(text.into());
-        self.numbers.insert(text.into(), number);
+        let text: Rc<str> = text.into();
+        self.texts.push(Rc::clone(&text));
+        self.numbers.insert(text, number);
         number
     }
 
     pub(super) fn text(&self, number: u32) -> &str {
-        self.texts.get(number as usize).map_or("", |text| text)
+        self.texts.get(number as usize).map_or("", |text| &**text)
     }
 }
 
-pub(super) type Rows = HashMap<Key, Counts>;
+/// The rows of a table.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// With what they say.
+    pub(super) counts: HashMap<Key, Counts>,
+    /// Those of a table that has nothing but its key. There are most of these, and as counts of nothing
+    /// each would take five times the memory.
+    pub(super) keys: HashSet<Key>,
+}
+
+impl Rows {
+    /// The keys of all of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Key> {
+        self.counts.keys().chain(&self.keys)
+    }
+
+    /// What a row says: nothing if there is only its key.
+    pub(super) fn of(&self, key: &Key) -> Counts {
+        self.counts.get(key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) -> Option<Counts> {
+        let counts = self.counts.remove(key);
+        counts.or_else(|| self.keys.remove(key).then(Counts::default))
+    }
+}
 
 /// A part of a key.
 #[derive(Clone, Copy, PartialEq)]
@@ -173,12 +200,16 @@ impl Table {
             .collect()
     }
 
-    /// Every row that the file has.
-    pub(super) fn read(&self, tx: &ReadTx<'_>, names: &mut Names) -> Result<Rows> {
+    /// Looks at every row that the file has.
+    pub(super) fn each(
+        &self,
+        tx: &ReadTx<'_>,
+        names: &mut Names,
+        mut look: impl FnMut(&Names, Key, Counts),
+    ) -> Result<()> {
         // A table without counts selects nothing else than its key.
         let columns = self.columns().join(", ");
         let sql = format!("SELECT {columns} FROM {}", self.name);
-        let mut rows = Rows::new();
         tx.all(&sql, [], |row| {
             let (mut key, mut counts) = (Key::default(), Counts::default());
             for (at, (_, part)) in self.key.iter().enumerate() {
@@ -201,10 +232,10 @@ impl Table {
                 }
                 at += 1;
             }
-            rows.insert(key, counts);
+            look(names, key, counts);
             Ok(())
         })?;
-        Ok(rows)
+        Ok(())
     }
 
     /// Writes rows into the empty table, in the order of its key.
@@ -217,12 +248,13 @@ impl Table {
             columns.join(", "),
             places.join(", ")
         );
-        let mut sorted: Vec<_> = rows.iter().collect();
-        sorted.sort_unstable_by_key(|(key, _)| match self.key.first() {
+        let mut sorted: Vec<_> = rows.all().collect();
+        sorted.sort_unstable_by_key(|key| match self.key.first() {
             Some((_, Part::User)) => (key.user_id, "", names.text(key.second)),
             _ => (0, names.text(key.first), names.text(key.second)),
         });
-        for (key, counts) in sorted {
+        for key in sorted {
+            let counts = rows.of(key);
             let cost = counts.cost.value();
             let (first, second) = (names.text(key.first), names.text(key.second));
             let day = names.text(counts.day);
