@@ -134,8 +134,8 @@ impl Driver {
     async fn go_on(&mut self, rate: f64, span: Duration) -> Result<(), Failure> {
         let mut arrivals = Arrivals::new(rate, span);
         while !arrivals.is_over() {
-            for (number, due) in arrivals.tick() {
-                self.bot.send(number, due, &mut self.tasks);
+            for (_, due) in arrivals.tick() {
+                self.bot.send(due, &mut self.tasks);
             }
             self.stopwatches.record_late(arrivals.late());
             while let Some(done) = self.tasks.try_join_next() {

@@ -9,11 +9,11 @@
 //! The file begins with a month: 1,000 users, 200,000 interactions, as many days as a dashboard shows.
 //! An empty file would show how dashboards fill and indexes grow deep, once in a bot's life.
 //!
-//! Requests arrive by the clock, at a rate well below what the store can do. Of twenty, eight save an
-//! interaction (each with an idempotency key, one in a hundred sent twice), ten read a user, a
-//! session, a page of sessions or of messages, and two show a dashboard. Users begin a new session
-//! after twenty messages or a pause; the old ones expire. Meanwhile there is a backup every four
-//! minutes, of which three are kept, a drill every eight, and every two minutes the rollups are
+//! Requests arrive by the clock, at a rate well below what the store can do. Of twenty, on average,
+//! eight save an interaction (each with an idempotency key, one in a hundred sent twice), ten read a
+//! user, a session, a page of sessions or of messages, and two show a dashboard. Users begin a new
+//! session after twenty messages or a pause; the old ones expire. Meanwhile there is a backup every
+//! four minutes, of which three are kept, a drill every eight, and every two minutes the rollups are
 //! compared with a full count; the log is checkpointed and starts over as it grows.
 //!
 //! The store's clock goes faster than ours, so that days pass: idempotency keys age and are swept,
