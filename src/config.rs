@@ -249,8 +249,9 @@ impl Config {
 
     /// How much the write-ahead log grows before it is copied into the file in the background. A
     /// page that was written several times is copied once, so more is less work; and more to read
-    /// when a log is found at opening. A sixth of this is enough when the
-    /// last time was 0.3 s ago: where there is time for many, short ones are felt less. Range 64 KiB–64 GiB, drawn to the ceiling; default 24 MiB.
+    /// when a log is found at opening. A sixth of this is enough when the last time was 0.3 s ago: where
+    /// there is time for many, short ones are felt less. Range 64 KiB–64 GiB, drawn to the ceiling;
+    /// default 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self

@@ -152,11 +152,11 @@ impl Bot {
 
     /// Sends the next interaction as one from before the run.
     pub(crate) fn save_early(&mut self, tasks: &mut JoinSet<Done>) {
-        let (number, delivery) = self.next();
+        let delivery = self.next();
         let due = Instant::now();
         tasks.spawn(async move {
             let saved = delivery.deliver().await.map(|_| due.elapsed());
-            delivery.done(number, saved)
+            delivery.done(saved)
         });
     }
 
@@ -168,24 +168,25 @@ impl Bot {
     }
 
     fn save(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
-        let (number, delivery) = self.next();
+        let delivery = self.next();
         tasks.spawn(async move {
             let save = async {
                 let receipt = delivery.deliver().await?;
                 let took = due.elapsed();
-                if number % ONE_IN == 1 && delivery.again().await? != receipt {
+                if delivery.number % ONE_IN == 1 && delivery.again().await? != receipt {
+                    let number = delivery.number;
                     let why = format!("interaction {number}, redelivered, was saved again");
                     return Err(Error::new(ErrorKind::Conflict, why));
                 }
                 Ok(took)
             };
             let saved = save.await;
-            delivery.done(number, saved)
+            delivery.done(saved)
         });
     }
 
-    /// The next interaction and its number.
-    fn next(&mut self) -> (u64, Delivery) {
+    /// The next interaction.
+    fn next(&mut self) -> Delivery {
         let number = self.sent;
         self.sent += 1;
         let user = script::user_of(self.args.seed, number, self.args.users);
@@ -195,16 +196,16 @@ impl Bot {
         conversation.opening |= opens;
         conversation.last_used = Instant::now();
         let generation = conversation.generation + u32::from(opens);
-        let delivery = Delivery {
+        Delivery {
             store: self.store.clone(),
+            number,
             user,
             opens: opens.then(|| creation(user, generation)),
             interaction: SaveInteraction {
                 session_id: session_id(user, generation),
                 ..script::interaction(self.args.seed, number, self.args.users)
             },
-        };
-        (number, delivery)
+        }
     }
 
     fn read(&mut self, due: Instant, tasks: &mut JoinSet<Done>) {
@@ -263,6 +264,7 @@ impl Bot {
 /// An interaction on its way.
 struct Delivery {
     store: Store,
+    number: u64,
     user: u32,
     /// The session that it begins, if it begins one.
     opens: Option<CreateSession>,
@@ -281,12 +283,12 @@ impl Delivery {
         self.store.write(self.interaction.clone()).await
     }
 
-    fn done(&self, number: u64, saved: Result<Duration>) -> Done {
+    fn done(&self, saved: Result<Duration>) -> Done {
         Done {
             kind: Kind::Write,
             took: *saved.as_ref().unwrap_or(&Duration::ZERO),
             answer: saved.map(|_| Answer::Saved {
-                number,
+                number: self.number,
                 user: self.user,
                 opened: self.opens.is_some(),
             }),

@@ -37,8 +37,8 @@ const SLOWER: f64 = 1.5;
 /// The default of `Config::wal_ceiling_bytes`.
 const WAL_CEILING: u64 = 64 * MIB;
 
-/// A sixth of the default of `Config::checkpoint_at_bytes`. The log starts over when it has grown by this much at
-/// least, so that how often it did tells how much was written.
+/// A sixth of the default of `Config::checkpoint_at_bytes`. The log starts over when it has grown by
+/// this much at least, so that how often it did tells how much was written.
 const CHECKPOINT_AT: u64 = 4 * MIB;
 
 /// What a full group adds: 256 interactions of nine pages.

@@ -1,6 +1,6 @@
 //! When the log starts over, and what that sets right.
 
-use crate::common::PutMany;
+use crate::common::{PutMany, probe_store};
 use crate::log::{CEILING, PATIENCE, Writes, holders, low_ceiling};
 use crate::outsider::Outsider;
 use botstore::Store;
@@ -74,8 +74,7 @@ async fn it_does_while_a_backup_is_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_far_below_its_bound_is_copied_when_there_is_time() {
     const BOUND: u64 = 1024 * 1024;
-    let store = crate::common::probe_store(|config| config.checkpoint_at_bytes(BOUND)).await;
-    store.read(crate::common::Numbers).await.unwrap();
+    let store = probe_store(|config| config.checkpoint_at_bytes(BOUND)).await;
     let before = store.health().await.unwrap().last_checkpoint;
     let (began, mut first) = (Instant::now(), 0);
     loop {
