@@ -64,6 +64,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The operation's own code panicked. Nothing was changed.
     Panicked,
+    /// The program is linked with an SQLite that is too old for the store.
+    OldSqlite,
     /// The operation asked for something that operations may not do, or SQLite refused its SQL.
     Sql,
 }
@@ -93,6 +95,7 @@ impl ErrorKind {
             Self::WrongKey => "wrong key",
             Self::Cancelled => "cancelled",
             Self::Panicked => "panicked",
+            Self::OldSqlite => "SQLite too old",
             Self::Sql => "SQL error",
         }
     }

@@ -1,20 +1,23 @@
 //! Every way a connection is opened and every PRAGMA that is set. Reasons and alternatives are in
 //! `docs/architecture.md`.
 
+mod build;
 mod guard;
 mod lock;
 mod log;
 mod paths;
 mod readers;
+mod wal;
 
-pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps};
+pub(crate) use build::warn_of_shared_cache;
+pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps, unguarded};
 pub(crate) use lock::FileLock;
 pub(crate) use log::{
-    FRAME_OVERHEAD, checkpoint, commit_nothing, keep_log, refuse_damaged, refuse_damaged_to_look,
-    take_in, watch_wal,
+    FRAME_OVERHEAD, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
 };
 pub(crate) use paths::{RESTORING, beside, existing, refuse_unsettled, resolve};
 pub(crate) use readers::other_readers;
+pub(crate) use wal::{WalWatch, checkpoint, keep_log};
 
 use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};
@@ -45,6 +48,7 @@ pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> 
 }
 
 fn connect_with(path: &Path, config: &Config, more: OpenFlags) -> Result<Connection> {
+    build::refuse_old()?;
     let conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more,

@@ -45,8 +45,7 @@ pub(super) struct Reader {
 
 pub(super) struct ReadConnection {
     conn: Connection,
-    /// Prepared once. A random number in them keeps them apart from any text that an operation may
-    /// bring, so that its own COMMIT is refused by the guard and not found in the statement cache.
+    /// Prepared once, as texts that no operation can bring.
     begin: String,
     end: String,
     guard: Guard,
@@ -63,14 +62,10 @@ impl ReadConnection {
         let guard = Guard::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce)
-            .map_err(|e| Error::new(ErrorKind::Io, format!("no random bytes: {e}")))?;
-        let nonce = u64::from_ne_bytes(nonce);
         Ok(Self {
             conn,
-            begin: format!("BEGIN /* {nonce:x} */"),
-            end: format!("COMMIT /* {nonce:x} */"),
+            begin: sqlite::unguarded("BEGIN")?,
+            end: sqlite::unguarded("COMMIT")?,
             guard,
             watchdog,
         })

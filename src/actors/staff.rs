@@ -126,7 +126,7 @@ pub(crate) fn hire(
                 Arc::clone(&gates),
                 Arc::clone(&dispatch),
                 config,
-            ),
+            )?,
             connection: Some(WriteConnection::new(conn, &stop)?),
             doubtful: None,
             mood: Mood::default(),

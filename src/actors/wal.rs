@@ -10,9 +10,10 @@ use super::Dispatch;
 use super::checkpointer::{self, Checkpoint};
 use super::gate::Gates;
 use crate::config::Config;
+use crate::error::Result;
 use crate::events::StoreEvent;
 use crate::holders::Holders;
-use crate::sqlite;
+use crate::sqlite::{self, WalWatch};
 use actix::Recipient;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +58,7 @@ pub(super) struct WalKeeper {
     dispatch: Arc<Dispatch>,
     checkpoint_at_bytes: u64,
     ceiling_bytes: u64,
-    /// After the last commit, in bytes.
-    length: u64,
+    watch: WalWatch,
     /// The length at the last order.
     ordered_at: u64,
     ordered_when: Instant,
@@ -79,8 +79,9 @@ impl WalKeeper {
         gates: Arc<Gates>,
         dispatch: Arc<Dispatch>,
         config: &Config,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let watch = WalWatch::new(&holders.path)?;
+        Ok(Self {
             holders,
             checkpointer,
             signals,
@@ -88,30 +89,37 @@ impl WalKeeper {
             dispatch,
             checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
-            length: 0,
+            watch,
             ordered_at: 0,
             ordered_when: Instant::now(),
             unfinished: false,
             not_before: None,
             told_over: false,
             holds_scans: false,
-        }
+        })
     }
 
-    /// Looks at the log after a commit that left it this long.
-    pub(super) fn tend(&mut self, conn: &Connection, frames: i64, bytes: u64) {
-        if bytes < self.length {
+    /// The writer's connection is a new one.
+    pub(super) fn connection_is_new(&mut self) {
+        self.watch.reopen();
+    }
+
+    /// Looks at the log after a commit.
+    pub(super) fn tend(&mut self, conn: &Connection, frame_bytes: u64) -> Result<()> {
+        let Some(wal) = self.watch.look(conn)? else {
+            return Ok(());
+        };
+        let bytes = wal.frames as u64 * frame_bytes;
+        let left = (wal.frames - wal.copied).max(0) as u64 * frame_bytes;
+        if wal.restarted {
             self.note_restart(conn);
         }
-        self.length = bytes;
         if self.dispatch.metrics.keeps_log() {
             if bytes >= self.ceiling_bytes {
                 self.tell_of_ceiling(bytes);
             }
-            return;
-        }
-        if bytes >= self.ceiling_bytes {
-            if self.left_to_copy(frames, bytes) > self.ceiling_bytes {
+        } else if bytes >= self.ceiling_bytes {
+            if left > self.ceiling_bytes {
                 self.catch_up(conn, bytes);
             } else {
                 self.start_over(conn, bytes);
@@ -120,8 +128,7 @@ impl WalKeeper {
             // The checkpointer is at it.
         } else if self.unfinished {
             self.unfinished = false;
-            let report = self.dispatch.checkpoint_report();
-            if report.is_some_and(|report| frames - report.copied <= LITTLE) {
+            if wal.frames - wal.copied <= LITTLE {
                 self.start_over(conn, bytes);
             }
         } else if self.is_due(bytes) {
@@ -130,6 +137,7 @@ impl WalKeeper {
             self.unfinished = true;
             self.order();
         }
+        Ok(())
     }
 
     /// Whether the log has grown by enough to be copied.
@@ -143,13 +151,6 @@ impl WalKeeper {
     fn order(&self) {
         self.signals.ordered.store(true, Ordering::Release);
         self.checkpointer.do_send(Checkpoint);
-    }
-
-    /// The part of the log, in bytes, that is not in the file yet.
-    fn left_to_copy(&self, frames: i64, bytes: u64) -> u64 {
-        let copied = self.dispatch.checkpoint_report().map_or(0, |r| r.copied);
-        let left = (frames - copied).max(0) as u64;
-        bytes / frames.max(1) as u64 * left
     }
 
     /// A log that somebody held up for long, such as a backup, is more than the writer should copy

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Groups between two looks at the mailbox, so that orders do not starve behind mutations.
@@ -66,8 +66,6 @@ pub(super) struct WriteConnection {
     guard: Guard,
     watchdog: Watchdog,
     changes: Changes,
-    /// Frames in the log after the last commit.
-    frames: Arc<AtomicI64>,
     frame_bytes: u64,
 }
 
@@ -78,15 +76,12 @@ impl WriteConnection {
         watchdog.install(&mut conn)?;
         let changes = Changes::default();
         sqlite::watch_rows(&mut conn, changes.clone())?;
-        let frames = Arc::new(AtomicI64::new(0));
-        sqlite::watch_wal(&mut conn, Arc::clone(&frames))?;
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         Ok(Self {
             conn,
             guard,
             watchdog,
             changes,
-            frames,
             frame_bytes: page as u64 + sqlite::FRAME_OVERHEAD,
         })
     }
@@ -144,9 +139,10 @@ impl Writer {
 
     fn tend_log(&mut self) {
         let Some(open) = &self.connection else { return };
-        let frames = open.frames.load(Ordering::Relaxed).max(0);
-        let bytes = frames as u64 * open.frame_bytes;
-        self.wal.tend(&open.conn, frames, bytes);
+        if let Err(error) = self.wal.tend(&open.conn, open.frame_bytes) {
+            tracing::warn!(%error, "the WAL could not be looked at");
+            self.note_failure(&error);
+        }
     }
 
     /// Gives the connection up. The next is opened when it is needed; and at once if there are those
@@ -191,6 +187,7 @@ impl Writer {
         let open = WriteConnection::new(conn, &self.stop)?;
         sqlite::commit_nothing(&open.conn)?;
         self.connection = Some(open);
+        self.wal.connection_is_new();
         self.doubtful = None;
         self.mood = Mood::default();
         self.dispatch.metrics.count_reconnect();

@@ -1,6 +1,6 @@
 //! What is watched while an operation runs: what it does, and for how long.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::sync::Arc;
@@ -41,6 +41,15 @@ impl Guard {
         let _down = Lower(&self.0);
         guarded()
     }
+}
+
+/// A statement of the store's own, to be kept in the statement cache. The random number in it keeps it
+/// apart from any text that an operation may bring: what is in the cache is not asked of the guard.
+pub(crate) fn unguarded(sql: &str) -> Result<String> {
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce)
+        .map_err(|e| Error::new(ErrorKind::Io, format!("no random bytes: {e}")))?;
+    Ok(format!("{sql} /* {:x} */", u64::from_ne_bytes(nonce)))
 }
 
 struct Lower<'a>(&'a AtomicBool);

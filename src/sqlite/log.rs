@@ -1,45 +1,19 @@
-//! The write-ahead log: copying it, and looking at what an earlier process left of it.
+//! What an earlier process, or a commit that failed, has left in the write-ahead log.
 //! Format: <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
 
-use super::beside;
+use super::{beside, checkpoint};
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 
 /// What a frame adds to a page in the log.
 pub(crate) const FRAME_OVERHEAD: u64 = FRAME_HEADER_BYTES as u64;
-
-/// Runs a PRAGMA that checkpoints; gives (busy, frames in the log, frames copied so far).
-pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i64)> {
-    let sql = format!("PRAGMA wal_checkpoint({mode})");
-    Ok(conn.query_row(&sql, [], |row| {
-        Ok((row.get::<_, i64>(0)? != 0, row.get(1)?, row.get(2)?))
-    })?)
-}
-
-/// Has closing leave the log as it is.
-pub(crate) fn keep_log(conn: &Connection) -> Result<()> {
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(())
-}
-
-/// Counts the frames in the log after each commit, as SQLite reports them.
-pub(crate) fn watch_wal(conn: &mut Connection, frames: Arc<AtomicI64>) -> Result<()> {
-    conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
-        frames.store(i64::from(count), Ordering::Relaxed);
-        Ok(())
-    }))?;
-    Ok(())
-}
 
 /// Commits a change that changes nothing, which is to write the first page anew. Proves that the
 /// file can be written; and takes the place of what a commit that failed has left at the log's end,

@@ -101,6 +101,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let mut conn = schema::connect(&path, config)?;
     schema::upgrade(&mut conn, &path, config)?;
     lock.note_opened();
+    sqlite::warn_of_shared_cache(&conn)?;
     if let Some(offset) = config.day_offset {
         let minutes = offset.local_minus_utc() / 60;
         rollups::set_day_offset(&mut conn, minutes, config.clock.now())?;

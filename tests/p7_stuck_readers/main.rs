@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod log;
+mod longer;
 mod outsider;
 mod scans;
 mod starting_over;

@@ -1,0 +1,149 @@
+//! The WAL of an open file: how long it is, how much of it is in the file, and whether it has started
+//! over.
+
+use super::{beside, guard};
+use crate::error::Result;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Statement};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Checkpoints in one of SQLite's modes; gives (busy, frames in the WAL, frames copied so far).
+pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i64)> {
+    run(&mut conn.prepare(&format!("PRAGMA wal_checkpoint({mode})"))?)
+}
+
+fn run(checkpoint: &mut Statement<'_>) -> Result<(bool, i64, i64)> {
+    Ok(checkpoint.query_row([], |row| {
+        Ok((row.get::<_, i64>(0)? != 0, row.get(1)?, row.get(2)?))
+    })?)
+}
+
+/// Has closing leave the WAL as it is.
+pub(crate) fn keep_log(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+/// What the WAL holds after a commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WalState {
+    /// Frames (pages) in it.
+    pub(crate) frames: i64,
+    /// How many of them are in the file, too.
+    pub(crate) copied: i64,
+    /// Whether it has started over since the last look.
+    pub(crate) restarted: bool,
+}
+
+/// Looks at the WAL after each batch.
+///
+/// SQLite's hook for commits was turned down: it tells neither what is copied nor of a restart, and
+/// its form in rusqlite changed between versions that this crate is to work with.
+pub(crate) struct WalWatch {
+    path: PathBuf,
+    ask: String,
+    /// Kept open, which saves a path look-up a batch. SQLite locks the database and the `-shm`, never
+    /// the WAL, so to open and close it drops no lock.
+    file: Option<File>,
+    /// At the last look.
+    generation: Option<Generation>,
+    frames: i64,
+}
+
+/// Which one in the file's row of WALs it is: its checkpoint sequence number and its salts. SQLite
+/// changes them when the WAL starts over, and at no other time. See
+/// <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
+type Generation = [u8; 12];
+const GENERATION_AT: u64 = 12;
+
+impl WalWatch {
+    pub(crate) fn new(database: &Path) -> Result<Self> {
+        Ok(Self {
+            path: beside(database, "-wal"),
+            ask: guard::unguarded("PRAGMA wal_checkpoint(NOOP)")?,
+            file: None,
+            generation: None,
+            frames: 0,
+        })
+    }
+
+    /// The connection that writes is a new one, and may have made a new WAL.
+    pub(crate) fn reopen(&mut self) {
+        self.file = None;
+    }
+
+    /// What the WAL holds, or nothing while SQLite is busy with it. Under 3 µs.
+    pub(crate) fn look(&mut self, conn: &Connection) -> Result<Option<WalState>> {
+        let (busy, frames, copied) = run(&mut *conn.prepare_cached(&self.ask)?)?;
+        if busy || frames < 0 {
+            return Ok(None);
+        }
+        // A WAL whose header cannot be read has started over if it is shorter: that is all that the
+        // numbers tell, for the first commit after a restart may be longer than all before.
+        let generation = self.read_generation().ok();
+        let differs =
+            matches!((generation, self.generation), (Some(now), Some(then)) if now != then);
+        let restarted = differs || frames < self.frames;
+        self.generation = generation.or(self.generation);
+        self.frames = frames;
+        Ok(Some(WalState {
+            frames,
+            copied,
+            restarted,
+        }))
+    }
+
+    fn read_generation(&mut self) -> io::Result<Generation> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(File::open(&self.path)?),
+        };
+        let mut generation = Generation::default();
+        file.seek(SeekFrom::Start(GENERATION_AT))?;
+        file.read_exact(&mut generation)?;
+        Ok(generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_seen_although_the_wal_is_longer_than_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let conn = Connection::open(&path).unwrap();
+        let grow = |rows: u32| {
+            let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                       INSERT INTO t SELECT randomblob(4000) FROM n";
+            conn.execute(sql, [rows]).unwrap();
+        };
+        conn.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t (a)",
+        )
+        .unwrap();
+        let mut watch = WalWatch::new(&path).unwrap();
+        let first = watch.look(&conn).unwrap().unwrap();
+        assert!(!first.restarted && first.copied == 0, "{first:?}");
+        grow(3);
+        let grown = watch.look(&conn).unwrap().unwrap();
+        assert!(!grown.restarted && grown.frames > first.frames, "{grown:?}");
+        for rows in [50, 100] {
+            let before = watch.look(&conn).unwrap().unwrap();
+            assert!(!before.restarted, "it is told once");
+            checkpoint(&conn, "PASSIVE").unwrap();
+            let copied = watch.look(&conn).unwrap().unwrap();
+            assert_eq!(copied.copied, copied.frames);
+            assert!(!copied.restarted, "it starts over with the next commit");
+            grow(rows);
+            let after = watch.look(&conn).unwrap().unwrap();
+            assert!(after.frames > before.frames, "{after:?} {before:?}");
+            assert!(after.restarted && after.copied == 0, "{after:?}");
+        }
+        grow(1);
+        assert!(!watch.look(&conn).unwrap().unwrap().restarted);
+    }
+}
