@@ -83,6 +83,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use events::{BackupReport, LastRun, LogHolder, StoreEvent};
 pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+/// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
+/// operations written with this one always fit.
 pub use rusqlite;
 pub use snapshot::snapshot;
 pub use status::{FileStatus, OpenIn, status};

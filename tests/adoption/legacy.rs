@@ -225,7 +225,9 @@ fn rows(conn: &Connection, table: &str) -> Vec<Row> {
         .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
         .or_else(|_| conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1")))
         .unwrap();
-    let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
+    // `column_names` gives an iterator or a list, by the version of rusqlite.
+    let name = |index| statement.column_name(index).unwrap().to_owned();
+    let names: Vec<String> = (0..statement.column_count()).map(name).collect();
     let rows = statement.query_map([], |row| {
         let columns = names.iter().enumerate();
         columns
