@@ -5,8 +5,16 @@ mod backing_up;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod exporting;
+// With names that files have on Linux only.
+#[cfg(target_os = "linux")]
+mod hostile;
 mod looking;
 mod migrating;
+mod names;
+#[cfg(target_os = "linux")]
+mod printing;
 mod refusing;
 mod sealing;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;

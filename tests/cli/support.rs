@@ -85,7 +85,7 @@ impl Place {
     }
 
     #[tokio::main]
-    async fn fill(&self, interactions: u64) {
+    pub(crate) async fn fill(&self, interactions: u64) {
         let store = self.open().await;
         store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
         let session = CreateSession {

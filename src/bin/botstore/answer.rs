@@ -1,6 +1,11 @@
 //! What a command comes to: an answer or a failure, as text or as JSON, and the exit code.
 
+use crate::escape::{Notation, printable};
+use crate::print;
+use crate::text;
 use botstore::{Error, ErrorKind};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,6 +27,15 @@ Exit codes:
 pub(crate) enum Shape {
     Text,
     Json,
+}
+
+impl From<Shape> for Notation {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Text => Self::Text,
+            Shape::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +136,7 @@ pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
         }
         (Err(Failure::NobodyReads), _) => (String::new(), Exit::Fine),
     };
-    let mut out = io::stdout().lock();
+    let mut out = print::stdout(shape.into());
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&failed("cannot write the answer", &error));
@@ -138,12 +152,45 @@ fn pretty(json: &Value) -> String {
 
 fn complain(error: &Error) {
     // To whom, if stderr is closed?
-    let mut err = io::stderr().lock();
-    let _ = writeln!(err, "error: {error}");
+    let mut err = print::stderr();
+    let sentence = text::lines(&error.to_string(), "    ");
+    let _ = writeln!(err, "error: {sentence}");
     let advice = what_to_do(error.kind());
     if !advice.is_empty() {
         let _ = writeln!(err, "what to do: {advice}");
     }
+}
+
+/// What clap has to say: help, the version, or what is wrong with the arguments, which it quotes.
+pub(crate) fn usage(mut error: clap::Error) -> Exit {
+    let quoted: Vec<_> = error.context().filter_map(one_line).collect();
+    for (kind, value) in quoted {
+        error.insert(kind, value);
+    }
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return tell(Ok(Answer::fine(text, Value::Null)), Shape::Text);
+    }
+    // To whom, if stderr is closed?
+    let _ = print::stderr().write_all(text.as_bytes());
+    Exit::Usage
+}
+
+/// An argument that clap quotes, so that it cannot pose as a line of clap's.
+fn one_line((kind, value): (ContextKind, &ContextValue)) -> Option<(ContextKind, ContextValue)> {
+    let value = match value {
+        ContextValue::String(text) => ContextValue::String(printable(text)),
+        ContextValue::Strings(texts) => {
+            ContextValue::Strings(texts.iter().map(|text| printable(text)).collect())
+        }
+        // The tips, which quote too. What is left is one such, the usage line, and is our own.
+        ContextValue::StyledStrs(texts) => {
+            let plain = |text: &StyledStr| printable(&text.to_string()).into();
+            ContextValue::StyledStrs(texts.iter().map(plain).collect())
+        }
+        _ => return None,
+    };
+    Some((kind, value))
 }
 
 pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {

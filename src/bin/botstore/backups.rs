@@ -149,7 +149,7 @@ impl List {
     pub(crate) fn run(&self) -> Outcome {
         let folder = folder_of(&self.of)?;
         let listing = backup::list(&folder)?;
-        let mut text = format!("{}\n", folder.display());
+        let mut text = format!("{}\n", text::printable(&text::path(&folder)));
         if listing.backups.is_empty() {
             text += "no backups\n";
         } else {
@@ -166,13 +166,15 @@ impl List {
         }
         for (path, error) in &listing.unusable {
             let name = path.file_name().unwrap_or_default();
-            text += &format!("\nunusable: {}\n    {error}\n", name.display());
+            let name = text::printable(&name.display().to_string());
+            let why = text::lines(&error.to_string(), "    ");
+            text += &format!("\nunusable: {name}\n    {why}\n");
         }
-        let unusable = |(path, error): &(PathBuf, botstore::Error)| json!({ "path": path, "error": error_json(error) });
+        let unusable = |(path, error): &(PathBuf, botstore::Error)| json!({ "path": text::path(path), "error": error_json(error) });
         Ok(Answer {
             text,
             json: json!({
-                "folder": folder,
+                "folder": text::path(&folder),
                 "backups": listing.backups.iter().map(json_of).collect::<Vec<_>>(),
                 "unusable": listing.unusable.iter().map(unusable).collect::<Vec<_>>(),
             }),
@@ -210,8 +212,8 @@ impl Restore {
             facts.add("moved aside", replaced.display());
         }
         let json = json!({
-            "path": restored.path,
-            "replaced": restored.replaced,
+            "path": text::path(&restored.path),
+            "replaced": restored.replaced.as_deref().map(text::path),
             "backup": json_of(&restored.backup),
         });
         Ok(Answer::fine(
@@ -302,7 +304,7 @@ fn folder_of(path: &Path) -> Result<PathBuf> {
 }
 
 pub(crate) fn json_of(backup: &Backup) -> Value {
-    json!({ "path": backup.path, "manifest": backup.manifest })
+    json!({ "path": text::path(&backup.path), "manifest": backup.manifest })
 }
 
 fn rows_in(contents: &Contents) -> u64 {

@@ -84,7 +84,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
     if report.is_damaged() {
         // One finding may have several lines.
         for line in report.damage.first.iter().flat_map(|text| text.lines()) {
-            facts.add("", text::printable(line));
+            facts.add("", line);
         }
         facts.add("what to do", what_to_do(ErrorKind::Corrupt));
         return facts.into_text();
@@ -104,9 +104,9 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         let orphans = report.orphans.first.iter().map(|orphan| {
             let rowid = orphan.rowid.map(|rowid| rowid.to_string());
             [
-                text::printable(&orphan.table),
+                orphan.table.clone(),
                 rowid.unwrap_or_default(),
-                text::printable(&orphan.parent),
+                orphan.parent.clone(),
             ]
         });
         let columns = [
@@ -133,11 +133,11 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
             Column::Text("says"),
             Column::Text("counted"),
         ];
-        let cell = |text: &Option<String>| text::printable(text.as_deref().unwrap_or("nothing"));
+        let cell = |text: &Option<String>| text.as_deref().unwrap_or("nothing").to_owned();
         let rows = rollups.named.iter().map(|difference| {
             [
                 difference.table.clone(),
-                text::printable(&difference.row),
+                difference.row.clone(),
                 cell(&difference.says),
                 cell(&difference.counted),
             ]
@@ -163,7 +163,7 @@ fn cells(difference: &Difference) -> [String; 4] {
     };
     [
         difference.counter.clone(),
-        text::printable(&difference.of),
+        difference.of.clone(),
         number(difference.stored),
         number(difference.counted),
     ]

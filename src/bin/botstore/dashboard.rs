@@ -84,7 +84,7 @@ fn days_of(shown: &SystemOverview) -> String {
 }
 
 fn lists(shown: &SystemOverview) -> String {
-    let name = |name: &Option<String>| text::printable(name.as_deref().unwrap_or("-"));
+    let name = |name: &Option<String>| name.as_deref().unwrap_or("-").to_owned();
     let top = shown.stats.top_users.iter().map(|user| {
         [
             user.user_id.to_string(),
@@ -101,7 +101,7 @@ fn lists(shown: &SystemOverview) -> String {
     ];
     let tools = shown.tool_stats.iter().take(SHOWN).map(|tool| {
         [
-            text::printable(&tool.tool_name),
+            tool.tool_name.clone(),
             tool.usage_count.to_string(),
             tool.sessions_used.to_string(),
             tool.error_count.to_string(),
@@ -145,7 +145,7 @@ fn events(shown: &SystemOverview) -> String {
         [
             text::time(event.timestamp),
             event.user_id.to_string(),
-            text::printable(&event.event_type),
+            event.event_type.clone(),
             worked.to_owned(),
         ]
     });

@@ -1,8 +1,10 @@
 //! `export`: rows as JSON, all of one snapshot, in constant memory.
 
 use crate::answer::{Answer, Failure, Outcome, Shape, failed};
+use crate::escape::{Escaped, Notation};
+use crate::print;
 use crate::progress::{listen, stopped};
-use crate::text::Facts;
+use crate::text::{self, Facts};
 use botstore::rusqlite::Row;
 use botstore::rusqlite::types::ValueRef;
 use botstore::{Error, ErrorKind, ReadTx, Result};
@@ -10,7 +12,7 @@ use clap::Args;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes rows as JSON Lines, all of one snapshot
@@ -61,7 +63,7 @@ impl Export {
     }
 
     fn to_stdout(&self, shape: Shape) -> Outcome {
-        let mut writer = Writer::new(io::stdout().lock(), shape);
+        let mut writer = Writer::new(print::stdout(Notation::Json), shape);
         let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
         let begun = writer.begun;
         match (written, writer.broken) {
@@ -85,7 +87,10 @@ impl Export {
             _ => Path::new("."),
         };
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
-        let mut writer = Writer::new(file.as_file_mut(), Shape::Text);
+        let mut writer = Writer::new(
+            Escaped::new(file.as_file_mut(), Notation::Json),
+            Shape::Text,
+        );
         let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
         if let Some(e) = &writer.broken {
             return Err(failed(e).into());
@@ -104,7 +109,7 @@ impl Export {
         facts.add("rows", rows.values().sum::<u64>());
         Ok(Answer::fine(
             facts.into_text(),
-            json!({ "out": out, "rows": rows }),
+            json!({ "out": text::path(out), "rows": rows }),
         ))
     }
 
@@ -189,9 +194,10 @@ impl Table {
     }
 }
 
-/// Where rows go.
+/// Where rows go. A hidden character is an escape in a file too: whoever reads the JSON gets the same
+/// character, and who shows the file in a terminal is not steered by it.
 struct Writer<W: Write> {
-    to: BufWriter<W>,
+    to: Escaped<W>,
     shape: Shape,
     /// Whether anything was written.
     begun: bool,
@@ -202,9 +208,9 @@ struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    fn new(to: W, shape: Shape) -> Self {
+    fn new(to: Escaped<W>, shape: Shape) -> Self {
         Self {
-            to: BufWriter::with_capacity(64 * 1024, to),
+            to,
             shape,
             begun: false,
             rows: BTreeMap::new(),
@@ -251,12 +257,12 @@ impl<W: Write> Writer<W> {
             false => b"\n]}\n",
         };
         self.within_document(|to| to.write_all(closing))?;
-        self.attempt(BufWriter::flush)
+        self.attempt(Escaped::flush)
     }
 
     fn within_document(
         &mut self,
-        write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>,
+        write: impl FnOnce(&mut Escaped<W>) -> io::Result<()>,
     ) -> Result<()> {
         match self.shape {
             Shape::Json => self.attempt(write),
@@ -265,7 +271,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Keeps the reason for whoever asked for the export: it is not the file's.
-    fn attempt(&mut self, write: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> Result<()> {
+    fn attempt(&mut self, write: impl FnOnce(&mut Escaped<W>) -> io::Result<()>) -> Result<()> {
         self.begun = true;
         write(&mut self.to).map_err(|e| {
             self.broken = Some(e);

@@ -1,12 +1,17 @@
 //! `botstore`: what an operator does with a store's file, from a shell. One file a noun; under each
-//! command are the functions and messages that a bot uses too.
+//! command are the functions and messages that a bot uses too. `print` alone prints.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod answer;
 mod backups;
 mod check;
 mod dashboard;
+mod escape;
 mod export;
 mod file;
+mod print;
 mod progress;
 mod schema;
 mod status;
@@ -20,7 +25,7 @@ use std::process::ExitCode;
 
 /// Looks after the file of a botstore: how it is, backups, migrations, exports.
 #[derive(Parser)]
-#[command(name = "botstore", version, after_help = answer::EXIT_CODES)]
+#[command(name = "botstore", bin_name = "botstore", version, after_help = answer::EXIT_CODES)]
 struct Cli {
     /// One JSON document on stdout, errors included
     #[arg(long, global = true)]
@@ -50,7 +55,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    print::tell_of_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return answer::usage(error).into(),
+    };
     let shape = match cli.json {
         true => Shape::Json,
         false => Shape::Text,

@@ -1,10 +1,10 @@
 //! Shows how far a long piece of work is, and stops it with Ctrl-C.
 
 use crate::answer::failed;
+use crate::print;
 use botstore::backup::{Progress, Stage};
 use botstore::{Error, ErrorKind, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
-use std::io::IsTerminal as _;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,11 +44,8 @@ pub(crate) fn stopped() -> Result<()> {
 /// terminal.
 pub(crate) fn show() -> Result<impl FnMut(Progress) -> ControlFlow<()> + Send + 'static> {
     listen()?;
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(None, target).with_finish(ProgressFinish::AndClear);
+    let bar = ProgressBar::with_draw_target(None, print::bar());
+    let bar = bar.with_finish(ProgressFinish::AndClear);
     let mut stage = None;
     Ok(move |progress: Progress| {
         if stage.replace(progress.stage) != Some(progress.stage) {

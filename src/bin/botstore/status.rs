@@ -55,16 +55,16 @@ fn text_of(status: &FileStatus) -> String {
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
         OpenIn::Unknown => facts.add("open", "in another process"),
     }
-    let steps = status.schemas.iter().map(|at| {
-        let name = text::printable(&at.schema);
-        format!("{name} at step {}", at.step)
-    });
+    let steps = status
+        .schemas
+        .iter()
+        .map(|at| format!("{} at step {}", at.schema, at.step));
     let steps = steps.collect::<Vec<_>>().join(", ");
     facts.add("schema", or_none(Some(steps).filter(|s| !s.is_empty())));
     match &status.plan {
         Ok(plan) => facts.add("to migrate", pending(plan)),
         Err(error) => {
-            facts.add("refused", error);
+            facts.add_lines("refused", error);
             facts.add("what to do", what_to_do(error.kind()));
         }
     }
@@ -83,7 +83,7 @@ fn text_of(status: &FileStatus) -> String {
     let rows: Vec<_> = status
         .rows
         .iter()
-        .map(|(table, rows)| [text::printable(table), rows.to_string()])
+        .map(|(table, rows)| [table.clone(), rows.to_string()])
         .collect();
     let columns = [Column::Text("table"), Column::Number("rows")];
     facts.into_text() + &text::table(columns, &rows)
@@ -112,7 +112,7 @@ fn in_words(backup: &Backup) -> String {
 
 fn json_of(status: &FileStatus) -> Value {
     json!({
-        "file": status.path,
+        "file": text::path(&status.path),
         "file_bytes": status.file_bytes,
         "wal_bytes": status.wal_bytes,
         "free_bytes": status.free_bytes,
@@ -123,7 +123,7 @@ fn json_of(status: &FileStatus) -> Value {
         "to_migrate": status.plan.as_ref().ok().map(|plan| &plan.steps),
         "refused": status.plan.as_ref().err().map(error_json),
         "rows": status.rows,
-        "backups": status.backups,
+        "backups": text::path(&status.backups),
         "last_backup": status.last_backup.as_ref().map(crate::backups::json_of),
         "last_drill": status.last_drill,
     })

@@ -1,7 +1,10 @@
 //! Words, numbers and tables for a terminal.
 
+pub(crate) use crate::escape::printable;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
+use std::path::Path;
+use unicode_width::UnicodeWidthStr as _;
 
 /// `1 step`, `2 steps`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
@@ -46,16 +49,16 @@ pub(crate) fn time_and_age(at: DateTime<Utc>) -> String {
     format!("{} ({age})", time(at))
 }
 
-/// A text from the file, without what would move a terminal's cursor or colour it.
-pub(crate) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() {
-            true => safe.extend(c.escape_default()),
-            false => safe.push(c),
-        }
-    }
-    safe
+/// A path. What is no UTF-8 in it is shown as U+FFFD, in JSON too, which cannot hold it.
+pub(crate) fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Lines whose first has something before it, and whose others begin with `indent` instead: none of
+/// them can pose as a line of this program's.
+pub(crate) fn lines(text: &str, indent: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    lines.join(&format!("\n{indent}"))
 }
 
 /// A name before each value: `file          112.7 MiB`.
@@ -63,7 +66,15 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) struct Facts(String);
 
 impl Facts {
+    /// A value on one line, whatever is in it.
     pub(crate) fn add(&mut self, name: &str, value: impl fmt::Display) {
+        let value = printable(&value.to_string());
+        self.0 += &format!("{name:<13} {value}\n");
+    }
+
+    /// A value that may have lines, such as the sentence of an error that quotes SQL.
+    pub(crate) fn add_lines(&mut self, name: &str, value: impl fmt::Display) {
+        let value = lines(&value.to_string(), "              ");
         self.0 += &format!("{name:<13} {value}\n");
     }
 
@@ -89,21 +100,25 @@ impl Column {
     }
 }
 
-/// Aligned columns, with an empty line before them.
+/// Aligned columns, with an empty line before them. A cell is one line, whatever is in it.
 pub(crate) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) -> String {
+    let cells = |row: &[String; N]| row.each_ref().map(|cell| printable(cell));
+    let rows: Vec<_> = rows.iter().map(cells).collect();
     let width = |at: usize| {
-        let cells = rows.iter().map(|row| row[at].chars().count());
-        cells.max().unwrap_or(0).max(columns[at].title().len())
+        let cells = rows.iter().map(|row| row[at].width());
+        cells.max().unwrap_or(0).max(columns[at].title().width())
     };
     let widths: [usize; N] = std::array::from_fn(width);
     let titles = columns.map(|column| column.title().to_owned());
     let mut text = String::from("\n");
-    for row in std::iter::once(&titles).chain(rows) {
+    for row in std::iter::once(&titles).chain(&rows) {
         let mut line = String::new();
         for ((cell, column), width) in row.iter().zip(columns).zip(widths) {
+            // In columns of the terminal: of some scripts a letter takes two, and an accent none.
+            let blanks = " ".repeat(width - cell.width());
             line += &match column {
-                Column::Text(_) => format!("{cell:<width$}  "),
-                Column::Number(_) => format!("{cell:>width$}  "),
+                Column::Text(_) => format!("{cell}{blanks}  "),
+                Column::Number(_) => format!("{blanks}{cell}  "),
             };
         }
         text += line.trim_end();

@@ -1,0 +1,70 @@
+//! The one place that prints. All that reaches a terminal, a pipe or a log goes through
+//! [`Escaped`], whoever wrote it: this program, the library, SQLite, clap, or a panic.
+//!
+//! Nothing is coloured, so that whatever steers a terminal is known not to be ours. The bar of
+//! [`progress`](crate::progress) is, and shows no text but our own.
+
+use crate::escape::{Escaped, Notation};
+use indicatif::ProgressDrawTarget;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal as _, StderrLock, StdoutLock, Write};
+use std::panic::{self, PanicHookInfo};
+
+pub(crate) fn stdout(notation: Notation) -> Escaped<StdoutLock<'static>> {
+    Escaped::new(io::stdout().lock(), notation)
+}
+
+pub(crate) fn stderr() -> Escaped<StderrLock<'static>> {
+    Escaped::new(io::stderr().lock(), Notation::Text)
+}
+
+/// Where a progress bar is drawn: on stderr if that is a terminal.
+pub(crate) fn bar() -> ProgressDrawTarget {
+    match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    }
+}
+
+/// From here on a panic is told as everything else is. Its message may quote a file.
+pub(crate) fn tell_of_panics() {
+    panic::set_hook(Box::new(|panic| {
+        // To whom, if stderr is closed?
+        let _ = tell_of(panic, &mut stderr());
+    }));
+}
+
+fn tell_of(panic: &PanicHookInfo<'_>, to: &mut impl Write) -> io::Result<()> {
+    writeln!(to, "error: this is a mistake in botstore: please report it")?;
+    writeln!(to, "{panic}")?;
+    // Taken if RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        writeln!(to, "{backtrace}")?;
+    }
+    to.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn a_panic_cannot_steer_the_terminal() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hook = panic::take_hook();
+        let to = told.clone();
+        panic::set_hook(Box::new(move |panic| {
+            let mut to = to.lock().expect("no panic holds it");
+            tell_of(panic, &mut Escaped::new(&mut *to, Notation::Text)).expect("memory");
+        }));
+        let panicked = panic::catch_unwind(|| panic!("a name: \u{1b}[2J\u{202e}"));
+        panic::set_hook(hook);
+        assert!(panicked.is_err());
+        let told = told.lock().expect("no panic holds it");
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("a name: \\u{1b}[2J\\u{202e}\n"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+    }
+}
