@@ -58,8 +58,13 @@ pub enum ErrorKind {
     Migration,
     /// A backup is damaged, incomplete, or not what its manifest says. Use another one.
     BadBackup,
+    /// A backup does not prove that it is what it says: it was forged or relabelled, or it carries no
+    /// proof where one was asked for. Use another one.
+    NotAuthentic,
     /// A backup is encrypted, and the secret that was given, if any, does not open it.
     WrongKey,
+    /// A backup in the clear was to go among encrypted ones of the same store. Nothing was written.
+    NeedsRecipient,
     /// It was asked to stop, and did. It left nothing behind.
     Cancelled,
     /// The operation's own code panicked. Nothing was changed.
@@ -92,7 +97,9 @@ impl ErrorKind {
             Self::ChangedMigration => "changed migration",
             Self::Migration => "migration failed",
             Self::BadBackup => "bad backup",
+            Self::NotAuthentic => "not authentic",
             Self::WrongKey => "wrong key",
+            Self::NeedsRecipient => "needs recipient",
             Self::Cancelled => "cancelled",
             Self::Panicked => "panicked",
             Self::OldSqlite => "SQLite too old",

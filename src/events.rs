@@ -5,6 +5,7 @@ use crate::error::Error;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -26,6 +27,15 @@ pub enum StoreEvent {
     DrillDone(DrillReport),
     /// The newest backup was tried out and could not be restored: do not rely on it.
     DrillFailed(Error),
+    /// The file was upgraded at opening, and the backup from before is in the clear, beside the
+    /// database and not where the others go, which are encrypted: the settings name no
+    /// [`recipient`](crate::backup::Backups). Move it to where it may lie. Told to who subscribes
+    /// first, since nobody can before the store is open.
+    #[non_exhaustive]
+    ClearCopyBeside {
+        /// The backup.
+        path: PathBuf,
+    },
     /// Sessions were ended because they had not been used for long.
     SessionsExpired {
         /// How many.
@@ -118,6 +128,8 @@ pub enum LastRun<T> {
 pub(crate) struct Subscribers {
     actors: Mutex<Vec<Recipient<StoreEvent>>>,
     tasks: broadcast::Sender<StoreEvent>,
+    /// What happened before anybody could listen.
+    kept: Mutex<Vec<StoreEvent>>,
 }
 
 impl Default for Subscribers {
@@ -125,6 +137,7 @@ impl Default for Subscribers {
         Self {
             actors: Mutex::default(),
             tasks: broadcast::channel(BACKLOG).0,
+            kept: Mutex::default(),
         }
     }
 }
@@ -132,10 +145,25 @@ impl Default for Subscribers {
 impl Subscribers {
     pub(crate) fn add(&self, actor: Recipient<StoreEvent>) {
         self.actors().push(actor);
+        self.tell_kept();
     }
 
     pub(crate) fn receiver(&self) -> broadcast::Receiver<StoreEvent> {
-        self.tasks.subscribe()
+        let receiver = self.tasks.subscribe();
+        self.tell_kept();
+        receiver
+    }
+
+    /// Tells it to who subscribes first.
+    pub(crate) fn keep(&self, event: StoreEvent) {
+        self.kept().push(event);
+    }
+
+    fn tell_kept(&self) {
+        let kept = std::mem::take(&mut *self.kept());
+        for event in kept {
+            self.tell(event);
+        }
     }
 
     /// Tells everybody. Waits for nobody.
@@ -148,6 +176,10 @@ impl Subscribers {
         }
         // An error says that nobody listens.
         let _ = self.tasks.send(event);
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<StoreEvent>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn actors(&self) -> std::sync::MutexGuard<'_, Vec<Recipient<StoreEvent>>> {

@@ -103,7 +103,9 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     rows.retain(|table, _| !table.starts_with("sqlite_"));
     let backups = config.backups.folder_of(&path);
     // One made before the file had a number was made by its first upgrade.
-    let last_backup = backup::list(&backups)?
+    let last_backup = config
+        .backups
+        .listing(&path)?
         .backups
         .into_iter()
         .rfind(|backup| backup.manifest.store_id.is_none() || backup.manifest.store_id == store_id);

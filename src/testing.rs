@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+use crate::backup::Upgrading;
 use crate::sqlite::FileLock;
 use crate::{Config, Error, ReadTx, Result, Store, WriteTx, schema, sqlite, time::Clock};
 use chrono::{DateTime, TimeZone, Utc};
@@ -156,7 +157,7 @@ impl Plain {
         let path = sqlite::resolve(&config.path)?;
         let lock = FileLock::acquire(&path)?;
         let mut conn = schema::connect(&path, &config)?;
-        schema::upgrade(&mut conn, &path, &config)?;
+        schema::upgrade(&mut conn, &path, &config, Upgrading::Opening)?;
         Ok(Self {
             conn,
             clock: Arc::clone(&config.clock),

@@ -8,23 +8,25 @@
 //! that wants such a page does the same as `run` below, beside its own work: a store is open in one
 //! process at a time, so the page is served from there.
 
+mod link;
 mod queries;
 mod server;
 mod simulation;
 
 use botstore::backup::Backups;
 use botstore::page::PageRequest;
-use botstore::tokens::{IssueToken, IssuedToken, RevokeToken};
+use botstore::tokens::{IssuedToken, RevokeToken};
 use botstore::users::AllowedUsers;
 use botstore::{Config, Store};
 use clap::Parser;
+use link::NewLink;
 use std::error::Error;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How long a link is good if the program does not come to revoke it.
+/// How long a link is good if the program does not come to revoke it, and is not started again.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Shows a bot's store in the browser.
@@ -96,14 +98,13 @@ async fn serve(
         None => allowed_user(store).await?,
     };
     let (server, address) = server::bind(store.clone(), user_id, port)?;
+    let link = NewLink {
+        user_id,
+        expires_in: A_DAY,
+    };
     let IssuedToken {
         token_id, secret, ..
-    } = store
-        .write(IssueToken {
-            user_id,
-            expires_in: Some(A_DAY),
-        })
-        .await?;
+    } = store.write(link).await?;
     println!("Open  http://{address}/?token={}", secret.expose());
     println!("Ctrl-C stops it, and the link with it.");
 

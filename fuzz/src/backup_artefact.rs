@@ -8,7 +8,7 @@
 
 use crate::edits::edited;
 use crate::forging::{checksum, written};
-use crate::samples::{BackedUp, backed_up, config};
+use crate::samples::{BackedUp, Secrets, backed_up, config};
 use botstore::ErrorKind;
 use botstore::backup::{self, AgeIdentity, Existing};
 use std::fs;
@@ -23,7 +23,11 @@ struct Sample {
 
 impl Sample {
     fn new(identity: Option<AgeIdentity>) -> Self {
-        let made = backed_up(identity).expect("a backup");
+        let secrets = Secrets {
+            identity,
+            ..Secrets::default()
+        };
+        let made = backed_up(secrets).expect("a backup");
         let manifest = fs::read(made.manifest()).expect("its manifest");
         let artefact = fs::read(made.backup.artefact()).expect("its artefact");
         Self {

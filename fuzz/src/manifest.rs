@@ -1,31 +1,56 @@
-//! Manifests of backups. The first byte says what the others are: the text itself, edits of a valid
-//! one, or lines for it, of which the last two may get a checksum that is right.
+//! Manifests of backups: one in the clear, one that a key has signed, and an encrypted one. The first
+//! byte says which, and what the others are: the text itself, edits of a valid one, or lines for it, of
+//! which the last two may get a checksum that is right.
 //!
 //! Whatever the manifest says, listing the folder succeeds and tells of the backup once, as good or
-//! as unusable; `verify` accepts only the very bytes that were written, or a manifest with a right
-//! checksum that says the same of the artefact and of what is in it. A refusal is a `BadBackup`, or
-//! says that there is no room for what the manifest tells of.
+//! as unusable. Of the signed one, `verify` accepts only the very bytes that were written. Of the
+//! others also a manifest with a right checksum that says the same of the artefact and of what is in
+//! it, and of the encrypted one the same of everything. A refusal is a `BadBackup`, is
+//! `NotAuthentic`, or says that there is no room for what the manifest tells of.
 
 use crate::edits::edited;
 use crate::forging::summed;
-use crate::samples::{BackedUp, backed_up};
+use crate::samples::{BackedUp, Secrets, backed_up};
 use botstore::ErrorKind;
-use botstore::backup;
+use botstore::backup::{self, AgeIdentity, BackupKey, Manifest};
 use std::fs;
 use std::sync::LazyLock;
 
-static SAMPLE: LazyLock<(BackedUp, Vec<u8>)> = LazyLock::new(|| {
-    let sample = backed_up(None).expect("a backup");
+type Sample = (BackedUp, Vec<u8>);
+
+fn sample(secrets: Secrets) -> Sample {
+    let sample = backed_up(secrets).expect("a backup");
     let text = fs::read(sample.manifest()).expect("its manifest");
     (sample, text)
+}
+
+static CLEAR: LazyLock<Sample> = LazyLock::new(|| sample(Secrets::default()));
+static SIGNED: LazyLock<Sample> = LazyLock::new(|| {
+    let key = Some(BackupKey::generate().expect("a key"));
+    sample(Secrets {
+        key,
+        ..Secrets::default()
+    })
+});
+static SEALED: LazyLock<Sample> = LazyLock::new(|| {
+    let identity = Some(AgeIdentity::generate());
+    sample(Secrets {
+        identity,
+        ..Secrets::default()
+    })
 });
 
 pub fn run(data: &[u8]) {
     let Some((&what, rest)) = data.split_first() else {
         return;
     };
-    let (sample, valid) = &*SAMPLE;
-    let text = match what % 5 {
+    let (sample, valid) = match what >> 6 {
+        0 | 1 => &*CLEAR,
+        2 => &*SIGNED,
+        _ => &*SEALED,
+    };
+    let what = (what & 0x3f) % 5;
+    let text = match what {
         0 => rest.to_vec(),
         1 => edited(valid, rest),
         2 => with_sum(edited(valid, rest)),
@@ -42,21 +67,33 @@ pub fn run(data: &[u8]) {
             assert_eq!(says.artefact, was.artefact);
             assert_eq!(says.contents, was.contents);
             assert_eq!((&says.store_id, &says.name), (&was.store_id, &was.name));
-            assert!(
-                text == *valid || matches!(what % 5, 0 | 2 | 4),
-                "it was not as it was written"
-            );
+            if sample.secrets.identity.is_some() {
+                assert_eq!(bound(says), bound(was));
+            }
+            let may_differ = matches!(what, 0 | 2 | 4) && sample.secrets.key.is_none();
+            assert!(text == *valid || may_differ, "it was not as it was written");
         }
         Err(error) => {
             assert!(text != *valid, "{error}");
             let kinds = [
                 ErrorKind::BadBackup,
+                ErrorKind::NotAuthentic,
                 ErrorKind::DiskFull,
                 ErrorKind::WrongKey,
             ];
             assert!(kinds.contains(&error.kind()), "{error}");
         }
     }
+}
+
+/// What is sealed as well as said. The armour around that may be written in several ways.
+fn bound(manifest: &Manifest) -> serde_json::Value {
+    let mut fields = serde_json::to_value(manifest).expect("JSON");
+    let all = fields.as_object_mut().expect("fields");
+    for loose in ["sealed", "mac", "checksum"] {
+        all.remove(loose);
+    }
+    fields
 }
 
 fn with_sum(text: Vec<u8>) -> Vec<u8> {

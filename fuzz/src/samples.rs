@@ -2,7 +2,7 @@
 //! backups, and a folder to work in.
 
 use botstore::audit::LogEvent;
-use botstore::backup::{self, AgeIdentity, Backup, Backups, TakeBackup};
+use botstore::backup::{self, AgeIdentity, Backup, BackupKey, Backups, TakeBackup};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
@@ -136,10 +136,17 @@ fn interaction(number: i64) -> SaveInteraction {
     }
 }
 
-/// A backup, the secret that opens it, and the database that is in it.
+/// What a backup is made with, and is to be read with.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets {
+    pub(crate) identity: Option<AgeIdentity>,
+    pub(crate) key: Option<BackupKey>,
+}
+
+/// A backup, the secrets that it needs, and the database that is in it.
 pub(crate) struct BackedUp {
     pub(crate) backup: Backup,
-    pub(crate) identity: Option<AgeIdentity>,
+    pub(crate) secrets: Secrets,
     pub(crate) database: Vec<u8>,
     pub(crate) folder: TempDir,
 }
@@ -151,26 +158,33 @@ impl BackedUp {
 
     pub(crate) fn reading(&self) -> backup::Reading {
         let reading = backup::Reading::default().scratch(self.folder.path());
-        match &self.identity {
+        let reading = match &self.secrets.identity {
             Some(identity) => reading.identity(identity.clone()),
+            None => reading,
+        };
+        match &self.secrets.key {
+            Some(key) => reading.key(key.clone()),
             None => reading,
         }
     }
 }
 
-pub(crate) fn backed_up(identity: Option<AgeIdentity>) -> Result<BackedUp> {
+pub(crate) fn backed_up(secrets: Secrets) -> Result<BackedUp> {
     let folder = folder();
     let path = folder.path().join("sample.db");
     let sample = database();
     fs::write(&path, sample.file).expect("a file");
     let mut settings = Backups::default();
-    if let Some(identity) = &identity {
+    if let Some(identity) = &secrets.identity {
         settings = settings.recipient(identity.recipient());
+    }
+    if let Some(key) = &secrets.key {
+        settings = settings.key(key.clone());
     }
     let made = backup::take(config(&path).backups(settings), TakeBackup::default())?;
     let mut sample = BackedUp {
         backup: made,
-        identity,
+        secrets,
         database: Vec::new(),
         folder,
     };

@@ -86,7 +86,7 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
     if read != (database.clone(), artefact.clone()) {
         return Err(Error::new(ErrorKind::Corrupt, garbled));
     }
-    let contents = look_into(&again, &original, database, job.pacer)?;
+    let contents = look_into(open_copy(&again)?, &original, database, job.pacer)?;
     scratch.remove_file(&again)?;
 
     let header = Header {
@@ -98,15 +98,12 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
         verified_at: job.clock.now(),
         artefact,
     };
+    let manifest = Manifest::new(header, contents);
     let manifest = match encrypted {
-        false => Manifest::new(header, Some(contents), None)?,
-        true => {
-            let text = serde_json::to_string(&contents)
-                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot write: {e}")))?;
-            let sealed = keys::seal_text(&job.settings.recipients, &text)?;
-            Manifest::new(header, None, Some(sealed))?
-        }
+        false => manifest,
+        true => manifest.seal(&job.settings.recipients)?,
     };
+    let manifest = manifest.finish(job.settings.key.as_ref())?;
     finish(folder, &partial, manifest)
 }
 
@@ -196,14 +193,13 @@ fn copy_compact(job: &Job<'_>, to: &Path) -> Result<Original> {
 
 /// Checks a copy that came out of an artefact; gives what is in it.
 pub(super) fn look_into(
-    copy: &Path,
+    mut conn: Connection,
     original: &Original,
     database: super::Checksum,
     pacer: &Pacer,
 ) -> Result<Contents> {
     let total = database.bytes;
     pacer.step(Stage::Check, 0, total)?;
-    let mut conn = open_copy(copy)?;
     pacer.attach(&mut conn)?;
     let orphans = contents::check(&conn, original)?;
     let (pages, page_bytes) = size(&conn)?;
@@ -218,7 +214,7 @@ pub(super) fn look_into(
     })
 }
 
-fn open_copy(path: &Path) -> Result<Connection> {
+pub(super) fn open_copy(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.pragma_update(None, "cell_size_check", true)?;

@@ -1,8 +1,9 @@
 //! Tries the newest backup out, so that a restore is no surprise.
 
 use super::folder::{Folder, Partial, list};
+use super::reading::Reading;
 use super::settings::Backups;
-use super::verify::{Reading, read_back};
+use super::verify::{Keep, open, read_back};
 use crate::config::{BeforeUpgrade, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
@@ -45,13 +46,16 @@ pub(super) fn drill(
         .into_iter()
         .rfind(|backup| backup.manifest.store_id.as_deref() == store)
         .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
+    // One that is not signed is not passed over: a drill is there to tell of it.
+    let reading = Reading::as_made(settings);
+    let opened = open(&newest.path, &reading)?;
     let place = match newest.manifest.is_encrypted() {
         false => folder.begin_drill()?,
         true => Partial::unsealed(database)?,
     };
     let file = place.path().join("restored.db");
-    let reading = Reading::default().identities(&settings.identities);
-    let backup = read_back(&newest.path, &file, reading, settings.pace, closing)?;
+    // It is opened once more below, by its name; what a killed drill leaves, the next one clears.
+    let backup = read_back(opened, &file, Keep::File, reading, settings.pace, closing)?;
     let mut as_ours = config.clone();
     as_ours.path = file;
     // As opening would, so that a step that fails on this content is known of before it counts.

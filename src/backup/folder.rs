@@ -5,6 +5,7 @@
 //! `.partial`, and the next backup clears it away.
 
 use super::artefact;
+use super::mac::BackupKey;
 use super::manifest::{MAX_BYTES, Manifest, Reason};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_folder, private_file, sync_folder};
@@ -66,6 +67,12 @@ impl Backup {
         read.is_ok_and(|read| read == self.manifest.artefact)
     }
 
+    /// Refuses one that none of the keys has signed, if there are keys.
+    pub(super) fn prove(&self, keys: &[BackupKey]) -> Result<()> {
+        let proven = self.manifest.prove(keys);
+        proven.map_err(|e| name_file(e, &self.path))
+    }
+
     /// The compressed file.
     pub fn artefact(&self) -> PathBuf {
         self.path.join(artefact_name(self.manifest.is_encrypted()))
@@ -117,6 +124,28 @@ pub fn list(folder: impl AsRef<Path>) -> Result<Listing> {
         match Backup::at(&path) {
             Ok(backup) => listing.backups.push(backup),
             Err(error) => listing.unusable.push((path, error)),
+        }
+    }
+    Ok(listing)
+}
+
+/// The same with a key: those that it has not signed count among what is
+/// [unusable](Listing::unusable).
+///
+/// # Errors
+/// [`Io`](ErrorKind::Io) when the folder cannot be read.
+#[cfg(feature = "encryption")]
+pub fn list_signed(folder: impl AsRef<Path>, key: &BackupKey) -> Result<Listing> {
+    list_proven(folder.as_ref(), std::slice::from_ref(key))
+}
+
+/// The backups that one of the keys has signed, if there are keys.
+pub(super) fn list_proven(folder: &Path, keys: &[BackupKey]) -> Result<Listing> {
+    let mut listing = list(folder)?;
+    for backup in std::mem::take(&mut listing.backups) {
+        match backup.prove(keys) {
+            Ok(()) => listing.backups.push(backup),
+            Err(error) => listing.unusable.push((backup.path, error)),
         }
     }
     Ok(listing)
@@ -265,7 +294,19 @@ impl Folder {
     }
 }
 
+/// Removes what a process that was killed has left readable beside the database. Whoever calls this
+/// holds the database's lock, so that nobody is at work there.
+pub(super) fn clear_unsealed(database: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(sqlite::beside(database, UNSEALED)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 const DRILL: &str = "drill";
+
+/// What the folder for the scratch of encrypted backups has after the database's name.
+const UNSEALED: &str = ".unsealed.partial";
 
 /// A folder for what is not finished. Removed when it is dropped, unless it was published.
 pub(super) struct Partial {
@@ -277,20 +318,11 @@ impl Partial {
     /// A folder beside the database for what must not lie readable where encrypted backups go,
     /// which may be somebody else's disk. Whoever makes a backup of a file is alone in doing so.
     pub(super) fn unsealed(database: &Path) -> Result<Self> {
-        let name = ".unsealed.partial";
-        let path = sqlite::beside(database, name);
-        let left = fs::remove_dir_all(&path);
-        if let Err(e) = left.or_else(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(e),
-        }) {
-            return Err(Error::io(
-                format_args!("cannot clear {}", path.display()),
-                e,
-            ));
-        }
+        let path = sqlite::beside(database, UNSEALED);
+        clear_unsealed(database)
+            .map_err(|e| Error::io(format_args!("cannot clear {}", path.display()), e))?;
         create_folder(&path)?;
-        let name = name.to_owned();
+        let name = UNSEALED.to_owned();
         Ok(Self { name, path })
     }
 

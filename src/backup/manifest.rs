@@ -1,6 +1,12 @@
 //! What a backup says of itself, in JSON beside it.
+//!
+//! Its checksum finds damage; anybody can compute it anew. What nobody changes unnoticed is what
+//! stands inside the encryption, where an encrypted backup has its whole manifest once more, and what
+//! a key has signed: see [`BackupKey`].
 
 use super::contents::Contents;
+use super::keys::{self, Recipients};
+use super::mac::BackupKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time;
 use chrono::{DateTime, Utc};
@@ -8,8 +14,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
 
-/// The version of this format.
-const FORMAT: u32 = 1;
+/// A manifest that anybody could have written. Backups in the clear without a key still have it, so
+/// that the program from before an upgrade reads the backup that the upgrade made. In an encrypted
+/// one of this format only the contents are sealed, and nothing binds the rest to them.
+pub(super) const UNBOUND: u32 = 1;
+
+/// The newest format: the whole manifest is sealed, or a key has signed it, or both.
+pub(super) const BOUND: u32 = 2;
 
 /// Larger files are not read: a manifest has a line for each table.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
@@ -68,7 +79,8 @@ pub struct Checksum {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The version of the format: 1.
+    /// The version of the format: 2 where what is sealed or signed binds all of the manifest, 1
+    /// elsewhere.
     pub format: u32,
     /// The name of the backup's folder.
     pub name: String,
@@ -91,8 +103,13 @@ pub struct Manifest {
     pub artefact: Checksum,
     /// What is in it; `None` while it is sealed.
     pub contents: Option<Contents>,
-    /// The contents, encrypted as the backup is, as an armoured `age` file.
+    /// This manifest with its contents, encrypted as the backup is, as an armoured `age` file; in
+    /// format 1 the contents alone.
     pub sealed: Option<String>,
+    /// HMAC-SHA256 of this manifest with nothing in this place and in that of the checksum; `None` if
+    /// no key was given ([`Backups::key`](super::Backups)). 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
     /// SHA-256 of this manifest with nothing in this place.
     checksum: String,
 }
@@ -109,13 +126,10 @@ pub(super) struct Header {
 }
 
 impl Manifest {
-    pub(super) fn new(
-        header: Header,
-        contents: Option<Contents>,
-        sealed: Option<String>,
-    ) -> Result<Self> {
-        let mut manifest = Self {
-            format: FORMAT,
+    /// That of a backup in the clear. Not to be written before it is [`finish`](Self::finish)ed.
+    pub(super) fn new(header: Header, contents: Contents) -> Self {
+        Self {
+            format: UNBOUND,
             name: header.name,
             store_id: header.store_id,
             reason: header.reason,
@@ -126,18 +140,101 @@ impl Manifest {
             botstore: env!("CARGO_PKG_VERSION").to_owned(),
             sqlite: rusqlite::version().to_owned(),
             artefact: header.artefact,
-            contents,
-            sealed,
+            contents: Some(contents),
+            sealed: None,
+            mac: None,
             checksum: String::new(),
-        };
-        manifest.checksum = manifest.own_checksum()?;
-        Ok(manifest)
+        }
+    }
+
+    /// Encrypts all of it, and leaves outside what those may know who cannot read it.
+    pub(super) fn seal(mut self, recipients: &Recipients) -> Result<Self> {
+        self.format = BOUND;
+        self.sealed = Some(keys::seal_text(recipients, &self.to_text()?)?);
+        self.contents = None;
+        Ok(self)
+    }
+
+    /// Signs it if there is a key, and sums it up.
+    pub(super) fn finish(mut self, key: Option<&BackupKey>) -> Result<Self> {
+        if let Some(key) = key {
+            self.format = BOUND;
+            self.mac = Some(key.sign(&self.signed_text()?)?);
+        }
+        self.checksum = self.own_checksum()?;
+        Ok(self)
     }
 
     fn own_checksum(&self) -> Result<String> {
         let mut whole = self.clone();
         whole.checksum.clear();
         Ok(hex(&Sha256::digest(whole.to_text()?)))
+    }
+
+    /// What a key signs.
+    fn signed_text(&self) -> Result<String> {
+        let mut whole = self.clone();
+        whole.checksum.clear();
+        whole.mac = None;
+        whole.to_text()
+    }
+
+    /// Refuses a manifest that none of the keys has signed. Without keys there is nothing to refuse.
+    pub(super) fn prove(&self, keys: &[BackupKey]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let Some(mac) = &self.mac else {
+            return Err(not_authentic(
+                "it is not signed, and a key was given: whoever can write into the folder could \
+                 have made it",
+            ));
+        };
+        let text = self.signed_text()?;
+        for key in keys {
+            if key.has_signed(&text, mac)? {
+                return Ok(());
+            }
+        }
+        Err(not_authentic(
+            "it is not signed with the key that was given: it was forged or changed, or made with \
+             another key",
+        ))
+    }
+
+    /// The contents, out of `text`, which was sealed in it.
+    ///
+    /// # Errors
+    /// [`NotAuthentic`](ErrorKind::NotAuthentic) when what is sealed says something else than what
+    /// stands outside.
+    pub(super) fn unseal(&self, text: &[u8]) -> Result<Contents> {
+        if self.format == UNBOUND {
+            return serde_json::from_slice(text).map_err(|e| damaged(&e));
+        }
+        let unlike = |_| not_authentic("what is sealed in it is no manifest: it was put together");
+        let inner: Self = serde_json::from_slice(text).map_err(unlike)?;
+        let outer = Self {
+            contents: inner.contents.clone(),
+            sealed: None,
+            mac: None,
+            checksum: String::new(),
+            ..self.clone()
+        };
+        // As JSON, so that no field can be forgotten here. What is outside has no more fields than
+        // what is inside.
+        let fields = |manifest: &Self| serde_json::to_value(manifest).map_err(|e| damaged(&e));
+        let (inside, outside) = (fields(&inner)?, fields(&outer)?);
+        let sealed = inside.as_object().into_iter().flatten();
+        for (field, sealed) in sealed {
+            if outside.get(field) != Some(sealed) {
+                return Err(not_authentic(format!(
+                    "it was relabelled: its manifest has another {field:?} than what is sealed in it"
+                )));
+            }
+        }
+        inner
+            .contents
+            .ok_or_else(|| damaged(&"it tells of no contents"))
     }
 
     /// Whether the backup is encrypted.
@@ -159,23 +256,36 @@ impl Manifest {
         struct Format {
             format: u32,
         }
-        let bad = |why: &dyn fmt::Display| {
-            let why = format!("its manifest is damaged: {why}");
-            Error::new(ErrorKind::BadBackup, why)
-        };
-        let Format { format } = serde_json::from_slice(text).map_err(|e| bad(&e))?;
-        if format > FORMAT {
+        let Format { format } = serde_json::from_slice(text).map_err(|e| damaged(&e))?;
+        if format > BOUND {
             let why = format!(
-                "it has format {format}, and this program reads up to {FORMAT}: use a newer one"
+                "it has format {format}, and this program reads up to {BOUND}: use a newer one"
             );
             return Err(Error::new(ErrorKind::BadBackup, why));
         }
-        let manifest: Self = serde_json::from_slice(text).map_err(|e| bad(&e))?;
-        if manifest.to_text()?.as_bytes() != text || manifest.checksum != manifest.own_checksum()? {
-            return Err(bad(&"it is not as it was written"));
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| damaged(&e))?;
+        let as_written = match manifest.format {
+            UNBOUND => manifest.mac.is_none(),
+            BOUND => manifest.mac.is_some() || manifest.sealed.is_some(),
+            _ => false,
+        };
+        if !as_written
+            || manifest.to_text()?.as_bytes() != text
+            || manifest.checksum != manifest.own_checksum()?
+        {
+            return Err(damaged(&"it is not as it was written"));
         }
         Ok(manifest)
     }
+}
+
+fn damaged(why: &dyn fmt::Display) -> Error {
+    let why = format!("its manifest is damaged: {why}");
+    Error::new(ErrorKind::BadBackup, why)
+}
+
+pub(super) fn not_authentic(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::NotAuthentic, why)
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

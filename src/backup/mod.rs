@@ -28,34 +28,45 @@
 //! store, unless they say otherwise. A [`Store`](crate::Store) takes [`TakeBackup`] and [`RunDrill`].
 
 mod artefact;
+mod clear;
 mod contents;
 mod create;
 mod drill;
 mod folder;
 mod keys;
+mod mac;
 mod manifest;
 mod pace;
+mod reading;
 mod restore;
 mod retention;
+mod scratch;
 mod settings;
 mod verify;
 
+pub use clear::ClearAmongEncrypted;
 pub use contents::Contents;
 pub(crate) use contents::Original;
 pub use drill::DrillReport;
+#[cfg(feature = "encryption")]
+pub use folder::list_signed;
 pub use folder::{Backup, Listing, list};
 #[cfg(feature = "encryption")]
 pub use keys::{AgeIdentity, AgeRecipient};
+#[cfg(feature = "encryption")]
+pub use mac::BackupKey;
 pub use manifest::{Checksum, Manifest, Mode, Reason};
 pub use pace::{OnProgress, Pace, Progress, Stage};
-pub(crate) use restore::finish_restore;
+pub use reading::Reading;
+#[cfg(feature = "encryption")]
+pub use reading::Unproven;
 pub use restore::{Existing, Restored, restore};
 pub use retention::{Retention, RetentionPlan, prune};
 pub use settings::Backups;
-pub use verify::{Reading, verify};
+pub use verify::verify;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::holders::AtWork;
 use crate::schema;
 use crate::sqlite::{self, FileLock};
@@ -65,14 +76,15 @@ use folder::Folder;
 use pace::Pacer;
 use rusqlite::Connection;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// "Make a backup." Its answer is the finished backup, read back and checked.
 ///
 /// # Errors
 /// [`DiskFull`](crate::ErrorKind::DiskFull), before anything is written if it can be seen coming;
 /// [`Busy`](crate::ErrorKind::Busy) while another program uses the folder;
-/// [`Cancelled`](crate::ErrorKind::Cancelled) when it was told to stop, or the store was closed;
+/// [`NeedsRecipient`](crate::ErrorKind::NeedsRecipient) when it would be in the clear among encrypted
+/// ones ([`ClearAmongEncrypted`]); [`Cancelled`](crate::ErrorKind::Cancelled) when it was told to stop, or the store was closed;
 /// [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass its checks, which means that
 /// the database, or the disk of the backups, is damaged. None of these leaves anything behind.
 #[derive(Default, Message)]
@@ -129,7 +141,8 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     config.check()?;
     let path = sqlite::existing(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
-    finish_restore(&path)?;
+    settle(&path)?;
+    scratch::clear(&std::env::temp_dir());
     sqlite::refuse_damaged_to_look(&path, &config)?;
     let mut conn = sqlite::open_to_look(&path, &config)?;
     schema::refuse_unknown(&conn, &path, &config)?;
@@ -147,23 +160,58 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     )
 }
 
-/// Makes the backup from before a migration. `conn` is the one that will write.
+/// Puts right what a process that was killed has left at a database: finishes its restore, and removes
+/// what it has unpacked. Whoever calls this holds the database's lock.
+pub(crate) fn settle(path: &Path) -> Result<()> {
+    restore::finish_restore(path)?;
+    // No reason not to open the file.
+    if let Err(error) = folder::clear_unsealed(path) {
+        tracing::warn!(path = %path.display(), %error, "what a backup left in the clear stays");
+    }
+    Ok(())
+}
+
+/// Who has a file upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrading {
+    /// A person, who can be asked for what is missing.
+    ByHand,
+    /// A store that is opening, which should not fail for a setting.
+    Opening,
+}
+
+/// Makes the backup from before a migration. `conn` is the one that will write. Tells where the
+/// backup is if it did not go into its folder: see [`ClearAmongEncrypted::Refuse`].
 pub(crate) fn before_upgrade(
     conn: &mut Connection,
     path: &Path,
     config: &Config,
-) -> Result<Backup> {
+    upgrading: Upgrading,
+) -> Result<Option<PathBuf>> {
     let pacer = Pacer::new(Pace::Fast, None, || false);
-    run(
-        conn,
-        path,
-        config,
-        Mode::Pages,
-        Reason::BeforeUpgrade,
-        &AtWork::default(),
-        &pacer,
-    )
-    .map_err(|error| {
+    let make = |conn: &mut Connection, config: &Config| {
+        let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
+        run(conn, path, config, mode, reason, &AtWork::default(), &pacer)
+    };
+    let made = match make(conn, config) {
+        Err(error)
+            if error.kind() == ErrorKind::NeedsRecipient && upgrading == Upgrading::Opening =>
+        {
+            let mut beside = config.clone();
+            let folder = sqlite::beside(path, ".before-upgrade");
+            beside.backups = beside.backups.folder(folder);
+            make(conn, &beside).map(|backup| Some(backup.path))
+        }
+        made => made.map(|_| None),
+    };
+    if let Ok(Some(copy)) = &made {
+        tracing::warn!(
+            copy = %copy.display(),
+            "the backups are encrypted, and no recipient is set: the one before the upgrade is in \
+             the clear, beside the database"
+        );
+    }
+    made.map_err(|error| {
         let kind = error.kind();
         let why = "no backup could be made before the upgrade, so the file is as it was";
         error.because(kind, why)
@@ -198,6 +246,7 @@ fn run(
 ) -> Result<Backup> {
     let at = config.backups.folder_of(path);
     let folder = Folder::take(&at)?;
+    clear::refuse(&config.backups, &at, Original::store_id(conn)?.as_deref())?;
     pacer.attach(conn)?;
     let job = Job {
         source: conn,
@@ -213,9 +262,8 @@ fn run(
     Pacer::detach(conn)?;
     let backup = created?;
     if reason == Reason::Scheduled {
-        let retention = config.backups.retention;
         // The backup is made, whatever becomes of the old ones.
-        if let Err(error) = retention::apply_after(&backup, &folder, &at, retention) {
+        if let Err(error) = retention::apply_after(&backup, &folder, path, &config.backups) {
             tracing::warn!(%error, "old backups could not be removed");
         }
     }
@@ -257,7 +305,7 @@ pub(crate) fn last_scheduled(
     config: &Config,
 ) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
     let store = Original::store_id(conn)?;
-    let listing = list(config.backups.folder_of(path))?;
+    let listing = config.backups.listing(path)?;
     let scheduled = listing.backups.into_iter().rfind(|backup| {
         backup.manifest.reason == Reason::Scheduled && backup.manifest.store_id == store
     });

@@ -8,14 +8,16 @@
 
 use super::folder::Backup;
 use super::pace::Pace;
-use super::verify::{Reading, read_back};
+use super::reading::{Reading, Tokens};
+use super::scratch;
+use super::settle;
+use super::verify::{Keep, open, read_back};
 use crate::config::Config;
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_folder, folder_of, private_file, sync_folder};
 use crate::schema;
 use crate::sqlite::{self, FileLock, beside, name_file};
+use rusqlite::config::DbConfig;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,9 @@ pub struct Restored {
     pub backup: Backup,
     /// Where the file is that was there before.
     pub replaced: Option<PathBuf>,
+    /// How many tokens were good in the backup and were revoked; `None` if that was not asked for
+    /// ([`Reading::revoke_tokens`]). The file then differs from the backup in that.
+    pub revoked_tokens: Option<u64>,
 }
 
 /// Puts a backup in the place of the file that `config` names, which no store may have open.
@@ -72,10 +77,11 @@ pub fn restore(
     let config = config.into();
     config.check()?;
     // Before anything is made at the destination.
-    Backup::at(&backup)?;
+    let opened = open(backup.as_ref(), &reading)?;
+    scratch::clear(&std::env::temp_dir());
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
-    finish_restore(&path)?;
+    settle(&path)?;
     if existing == Existing::Refuse && is_taken(&path) {
         return Err(Error::conflict(
             "path",
@@ -86,9 +92,16 @@ pub fn restore(
         ));
     }
     let new = restoring(&path);
-    let read = read_back(backup.as_ref(), &new, reading, Pace::Fast, || false).and_then(|backup| {
-        can_be_opened(&new, &config).map_err(|e| name_file(e, &backup.path))?;
-        Ok(backup)
+    let tokens = reading.tokens;
+    let read = read_back(opened, &new, Keep::File, reading, Pace::Fast, || false);
+    let read = read.and_then(|backup| {
+        let named = |e| name_file(e, &backup.path);
+        can_be_opened(&new, &config).map_err(named)?;
+        let revoked = match tokens {
+            Tokens::AsTheyWere => None,
+            Tokens::Revoke => Some(revoke_tokens(&new, &config).map_err(named)?),
+        };
+        Ok((backup, revoked))
     });
     if let Ok(old) = fs::metadata(&path) {
         // Whoever could read the old file can read the new one.
@@ -96,9 +109,9 @@ pub fn restore(
     }
     let aside = free_name(&path, config.clock.now());
     let replaced = is_taken(&path).then(|| beside(&path, &aside));
-    let noted = read.and_then(|backup| write_note(&path, &aside).map(|()| backup));
-    let backup = match noted {
-        Ok(backup) => backup,
+    let noted = read.and_then(|read| write_note(&path, &aside).map(|()| read));
+    let (backup, revoked_tokens) = match noted {
+        Ok(read) => read,
         Err(error) => {
             let _ = give_up(&path);
             return Err(error);
@@ -110,6 +123,7 @@ pub fn restore(
         path,
         backup,
         replaced,
+        revoked_tokens,
     })
 }
 
@@ -149,6 +163,36 @@ fn can_be_opened(path: &Path, config: &Config) -> Result<()> {
     schema::refuse_unknown(&conn, path, config)
 }
 
+/// Revokes all tokens in a file that has not taken its place yet; gives how many were good.
+fn revoke_tokens(path: &Path, config: &Config) -> Result<u64> {
+    let conn = sqlite::connect_again(path, config)?;
+    // What is beside the file would not go with it. Without a note it is given up if this is cut short.
+    conn.query_row("PRAGMA journal_mode=MEMORY", [], |_| Ok(()))?;
+    // The file's own triggers might have another mind.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    let count = |sql: &str| -> Result<u64> {
+        let rows: i64 = conn.query_row(sql, [], |row| row.get(0))?;
+        Ok(rows.max(0) as u64)
+    };
+    // A view of that name cannot be updated, and refuses the restore.
+    let there = "SELECT count(*) FROM sqlite_schema
+                 WHERE type IN ('table', 'view') AND lower(name) = 'user_tokens'";
+    if count(there)? == 0 {
+        return Ok(0);
+    }
+    // Not by an index, which might leave rows out.
+    let good = "SELECT count(*) FROM user_tokens NOT INDEXED WHERE is_active IS NOT 0";
+    let revoked = count(good)?;
+    conn.execute("UPDATE user_tokens NOT INDEXED SET is_active = 0", [])?;
+    match count(good)? {
+        0 => Ok(revoked),
+        _ => Err(Error::new(
+            ErrorKind::BadBackup,
+            "the tokens in it cannot be revoked",
+        )),
+    }
+}
+
 /// From here on the restore is done, or will be.
 fn write_note(path: &Path, aside: &str) -> Result<()> {
     let note = note(path);
@@ -177,7 +221,7 @@ fn give_up(path: &Path) -> std::io::Result<()> {
 
 /// Does the rest of a restore that was cut short, or clears away one that had not got that far.
 /// Whoever calls this holds the file's lock. Each step may have been done before.
-pub(crate) fn finish_restore(path: &Path) -> Result<()> {
+pub(super) fn finish_restore(path: &Path) -> Result<()> {
     let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
     let (new, note) = (restoring(path), note(path));
     let aside = match fs::read(&note) {

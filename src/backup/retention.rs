@@ -3,6 +3,7 @@
 
 use super::folder::{Backup, Folder, Listing, list};
 use super::manifest::Reason;
+use super::settings::Backups;
 use crate::error::{Error, Result};
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use std::collections::BTreeSet;
@@ -198,11 +199,12 @@ impl RetentionPlan {
 pub(super) fn apply_after(
     made: &Backup,
     folder: &Folder,
-    path: &Path,
-    retention: Retention,
+    database: &Path,
+    settings: &Backups,
 ) -> Result<()> {
     let store = made.manifest.store_id.as_deref();
-    let backups = list(path)?.backups;
+    let retention = settings.retention;
+    let backups = settings.listing(database)?.backups;
     // The newest one is the one that was made, so it need not be read again.
     carry_out(
         &RetentionPlan::among(backups, retention, store, |_| true),

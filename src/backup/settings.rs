@@ -1,8 +1,11 @@
 //! Where backups go, when they are made, and how.
 
+use super::clear::ClearAmongEncrypted;
+use super::folder::{Listing, list_proven};
 #[cfg(feature = "encryption")]
 use super::keys::{AgeIdentity, AgeRecipient};
 use super::keys::{Identities, Recipients};
+use super::mac::BackupKey;
 use super::{Mode, Pace, Retention};
 use crate::error::{Error, Result};
 use crate::sqlite;
@@ -38,6 +41,8 @@ pub struct Backups {
     pub(super) level: i32,
     pub(super) recipients: Recipients,
     pub(super) identities: Identities,
+    pub(super) key: Option<BackupKey>,
+    pub(super) clear_among_encrypted: ClearAmongEncrypted,
 }
 
 impl Default for Backups {
@@ -54,6 +59,8 @@ impl Default for Backups {
             level: 3,
             recipients: Recipients::new(),
             identities: Identities::new(),
+            key: None,
+            clear_among_encrypted: ClearAmongEncrypted::default(),
         }
     }
 }
@@ -109,6 +116,9 @@ impl Backups {
     /// Encrypts backups, so that only the holder of the key's secret can read them. Several
     /// recipients can each read them. What stays readable of a backup: when and why it was made,
     /// its size, and the random number of the store that it is of.
+    ///
+    /// This keeps backups secret, and does not prove whose they are: whoever knows the public key can
+    /// encrypt another one for it. For that, see [`key`](Self::key).
     #[cfg(feature = "encryption")]
     pub fn recipient(mut self, recipient: AgeRecipient) -> Self {
         self.recipients.push(recipient);
@@ -121,6 +131,33 @@ impl Backups {
     pub fn identity(mut self, identity: AgeIdentity) -> Self {
         self.identities.push(identity);
         self
+    }
+
+    /// Signs backups, so that whoever holds the key can tell them from forged and relabelled ones.
+    /// Drills refuse the others; they do not put off the next scheduled backup, and
+    /// [`retention`](Self::retention) neither counts nor removes them. So remove those from before
+    /// there was a key (or with another one) by hand, or with `botstore prune`. Default: none.
+    #[cfg(feature = "encryption")]
+    pub fn key(mut self, key: BackupKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// What is done when a backup in the clear would go among encrypted ones of the same store.
+    /// Default: [`ClearAmongEncrypted::Refuse`].
+    pub fn clear_among_encrypted(mut self, what: ClearAmongEncrypted) -> Self {
+        self.clear_among_encrypted = what;
+        self
+    }
+
+    /// The key, if there is one, as those who prove backups take it.
+    pub(super) fn keys(&self) -> &[BackupKey] {
+        self.key.as_slice()
+    }
+
+    /// The backups of the file at `database`, of which the key, if there is one, has signed each.
+    pub(crate) fn listing(&self, database: &Path) -> Result<Listing> {
+        list_proven(&self.folder_of(database), self.keys())
     }
 
     /// Where the backups of the file at `database` go, if its path has neither links nor dots.

@@ -2,64 +2,16 @@
 
 use super::artefact::{self, Lock};
 use super::contents::{Contents, Original};
-use super::create::look_into;
+use super::create::{look_into, open_copy};
 use super::folder::Backup;
-#[cfg(feature = "encryption")]
-use super::keys::AgeIdentity;
-use super::keys::{self, Identities};
-use super::pace::{OnProgress, Pace, Pacer, Progress};
+use super::pace::{Pace, Pacer};
+use super::reading::Reading;
+use super::scratch::Scratch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::sqlite::name_file;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-
-/// How a backup is read: with which keys, and who hears how far it is.
-///
-/// ```no_run
-/// use botstore::backup::{self, Reading};
-///
-/// let backup = backup::verify("bot.db.backups/20261123T071844.123456Z-manual", Reading::default())?;
-/// println!("{} is good", backup.manifest.name);
-/// # Ok::<(), botstore::Error>(())
-/// ```
-#[derive(Default)]
-#[must_use = "this only says how to read a backup"]
-pub struct Reading {
-    identities: Identities,
-    on_progress: Option<OnProgress>,
-    scratch: Option<PathBuf>,
-}
-
-impl Reading {
-    /// A secret to read an encrypted backup with. More than one may be given.
-    #[cfg(feature = "encryption")]
-    pub fn identity(mut self, identity: AgeIdentity) -> Self {
-        self.identities.push(identity);
-        self
-    }
-
-    /// Hears how far it is, and may stop it.
-    pub fn on_progress(
-        mut self,
-        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
-    ) -> Self {
-        self.on_progress = Some(Box::new(tell));
-        self
-    }
-
-    /// The folder for what [`verify`] unpacks and removes again. Default: the system's folder for
-    /// temporary files, which on some machines is held in memory.
-    pub fn scratch(mut self, folder: impl AsRef<Path>) -> Self {
-        self.scratch = Some(folder.as_ref().to_owned());
-        self
-    }
-
-    pub(super) fn identities(mut self, identities: &Identities) -> Self {
-        self.identities.extend(identities.iter().cloned());
-        self
-    }
-}
+use std::fs;
+use std::path::Path;
 
 /// Reads a backup back, all of it: decrypts, decompresses, opens and checks it, and compares it
 /// with its manifest. Gives the backup, with its contents if it is encrypted. Takes as much room as
@@ -67,35 +19,56 @@ impl Reading {
 ///
 /// # Errors
 /// [`BadBackup`](ErrorKind::BadBackup) when anything is not as the manifest says;
+/// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or does not prove what
+/// [`Reading`] asks for;
 /// [`WrongKey`](ErrorKind::WrongKey) for an encrypted one without the identity that it needs;
 /// [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull), [`Io`](ErrorKind::Io).
 pub fn verify(backup: impl AsRef<Path>, reading: Reading) -> Result<Backup> {
+    let opened = open(backup.as_ref(), &reading)?;
     let folder = reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let scratch = tempfile::Builder::new()
-        .prefix("botstore-verify-")
-        .tempdir_in(&folder)
-        .map_err(|e| Error::io(format_args!("cannot write into {}", folder.display()), e))?;
-    read_back(
-        backup.as_ref(),
-        &scratch.path().join("check.db"),
-        reading,
-        Pace::Fast,
-        || false,
-    )
+    let scratch = Scratch::new_in(&folder)?;
+    let file = scratch.file("check.db");
+    read_back(opened, &file, Keep::Nothing, reading, Pace::Fast, || false)
+}
+
+/// A backup that has proven what it has to, and what is in it.
+pub(super) struct Opened {
+    backup: Backup,
+    contents: Contents,
+}
+
+/// Reads what a backup says of itself, unsealed if need be.
+pub(super) fn open(path: &Path, reading: &Reading) -> Result<Opened> {
+    let backup = Backup::at(path)?;
+    let contents = reading.admit(&backup).map_err(|e| name_file(e, path))?;
+    Ok(Opened { backup, contents })
+}
+
+/// What stays of a file that was read back.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Keep {
+    File,
+    /// Its name goes as soon as SQLite has it open, where the system lets it, so that a process that
+    /// is killed during the check leaves nothing.
+    Nothing,
 }
 
 /// Reads a backup back into the file `to`, and checks that.
 pub(super) fn read_back(
-    path: &Path,
+    opened: Opened,
     to: &Path,
+    keep: Keep,
     reading: Reading,
     pace: Pace,
     closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
 ) -> Result<Backup> {
-    let mut backup = Backup::at(path)?;
-    let named = |error| name_file(error, path);
+    let Opened {
+        mut backup,
+        contents,
+    } = opened;
+    let path = backup.path.clone();
+    let named = |error| name_file(error, &path);
     let encrypted = backup.manifest.is_encrypted();
-    let contents = contents_of(&backup, &reading.identities).map_err(named)?;
     let expected = contents.database.bytes;
     files::check_room(files::folder_of(to), expected, "what is in the backup")?;
     let pacer = Pacer::new(pace, reading.on_progress, closing);
@@ -119,8 +92,14 @@ pub(super) fn read_back(
         schemas: contents.schemas.clone(),
         rows: contents.rows.clone(),
     };
-    let found = pacer.explain(look_into(to, &original, database, &pacer));
-    let found = found.map_err(|error| match error.kind() {
+    let looked = open_copy(to).and_then(|copy| {
+        if keep == Keep::Nothing && cfg!(unix) {
+            fs::remove_file(to)
+                .map_err(|e| Error::io(format_args!("cannot remove {}", to.display()), e))?;
+        }
+        look_into(copy, &original, database, &pacer)
+    });
+    let found = pacer.explain(looked).map_err(|error| match error.kind() {
         // What SQLite cannot make sense of, in whatever words.
         ErrorKind::Corrupt | ErrorKind::ForeignFile | ErrorKind::Sql => {
             named(error.because(ErrorKind::BadBackup, "what is in it"))
@@ -133,19 +112,4 @@ pub(super) fn read_back(
     }
     backup.manifest.contents = Some(contents);
     Ok(backup)
-}
-
-/// What the manifest says of the contents, unsealed if need be.
-fn contents_of(backup: &Backup, identities: &Identities) -> Result<Contents> {
-    let bad = |why: String| Error::new(ErrorKind::BadBackup, why);
-    match (&backup.manifest.contents, &backup.manifest.sealed) {
-        (Some(contents), None) => Ok(contents.clone()),
-        (None, Some(sealed)) => {
-            let text = keys::open_text(identities, sealed)?;
-            serde_json::from_slice(&text).map_err(|e| bad(format!("its manifest is damaged: {e}")))
-        }
-        _ => Err(bad(
-            "its manifest tells of no contents, or of two".to_owned()
-        )),
-    }
 }

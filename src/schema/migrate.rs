@@ -3,13 +3,13 @@
 use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
 use super::step::{Rebuild, Stepper, transaction};
 use super::{SchemaDef, ledger};
-use crate::backup;
+use crate::backup::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
 use crate::sqlite::{self, FileLock, Guard, for_mutations};
 use rusqlite::Connection;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Applies what is missing to a file that no store has open, as opening would; gives what it did.
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
@@ -18,7 +18,7 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let path = sqlite::resolve(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
     let mut conn = connect(&path, &config)?;
-    upgrade(&mut conn, &path, &config)
+    Ok(upgrade(&mut conn, &path, &config, Upgrading::ByHand)?.plan)
 }
 
 /// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no
@@ -67,12 +67,12 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         return Err(Error::invalid("to", &why));
     }
     only.migrations = &only.migrations[..to as usize];
-    migrate(&[only], &mut conn, &path, &config)
+    Ok(migrate(&[only], &mut conn, &path, &config, Upgrading::ByHand)?.plan)
 }
 
 /// The connection that writes to a file whose lock is held, and that is ours or can become so.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
-    backup::finish_restore(path)?;
+    backup::settle(path)?;
     let conn = sqlite::connect(path, config)?;
     // Before anything is read of it: without its log a file of ours may look like another's.
     sqlite::refuse_damaged(&conn, path, config)?;
@@ -97,7 +97,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     config.check()?;
     let path = sqlite::existing(&config.path)?;
     let _lock = FileLock::acquire(&path)?;
-    backup::finish_restore(&path)?;
+    backup::settle(&path)?;
     let mut conn = sqlite::connect(&path, &config)?;
     sqlite::refuse_damaged(&conn, &path, &config)?;
     let applied = {
@@ -113,7 +113,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     make_writer(&conn, &path, &config)?;
     let back: Vec<_> = applied.into_iter().filter(|e| e.step > to).rev().collect();
     if !back.is_empty() && config.before_upgrade == BeforeUpgrade::Backup {
-        backup::before_upgrade(&mut conn, &path, &config)?;
+        backup::before_upgrade(&mut conn, &path, &config, Upgrading::ByHand)?;
     }
     let mut done = Plan::default();
     let stepper = Stepper::new(&mut conn, &config)?;
@@ -134,10 +134,22 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     Ok(done)
 }
 
+/// What an upgrade did.
+pub(crate) struct Upgraded {
+    pub(crate) plan: Plan,
+    /// Where the backup from before is, if it is in the clear and its folder's are not.
+    pub(crate) clear_copy: Option<PathBuf>,
+}
+
 /// Applies what is missing, and lets the schemas look at the file; gives what it did.
-pub(crate) fn upgrade(conn: &mut Connection, path: &Path, config: &Config) -> Result<Plan> {
+pub(crate) fn upgrade(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    upgrading: Upgrading,
+) -> Result<Upgraded> {
     let schemas = &config.schemas;
-    let done = migrate(schemas, conn, path, config)?;
+    let done = migrate(schemas, conn, path, config, upgrading)?;
     let guard = Guard::install(conn, for_mutations)?;
     transaction(conn, config, |tx| {
         guard.during(|| schemas.iter().try_for_each(|schema| (schema.opened)(tx)))
@@ -152,7 +164,8 @@ fn migrate(
     conn: &mut Connection,
     path: &Path,
     config: &Config,
-) -> Result<Plan> {
+    upgrading: Upgrading,
+) -> Result<Upgraded> {
     let (todo, has_tables) = {
         let tx = ReadTx::new(conn, config.clock.now());
         let has_tables = "SELECT count(*) > 0 FROM sqlite_schema";
@@ -161,13 +174,17 @@ fn migrate(
             tx.one(has_tables, [], |row| Ok(row.get::<_, bool>(0)?))?,
         )
     };
+    let mut clear_copy = None;
     if !todo.steps.is_empty() && has_tables && config.before_upgrade == BeforeUpgrade::Backup {
-        backup::before_upgrade(conn, path, config)?;
+        clear_copy = backup::before_upgrade(conn, path, config, upgrading)?;
     }
     if !todo.steps.is_empty() {
         apply_steps(schemas, conn, config)?;
     }
-    Ok(todo)
+    Ok(Upgraded {
+        plan: todo,
+        clear_copy,
+    })
 }
 
 fn apply_steps(schemas: &[SchemaDef], conn: &mut Connection, config: &Config) -> Result<()> {

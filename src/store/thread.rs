@@ -2,9 +2,11 @@
 
 use super::{Inner, Store};
 use crate::actors::{self, Outcome};
+use crate::backup::Upgrading;
 use crate::config::Config;
 use crate::domain::rollups;
 use crate::error::{Error, Result};
+use crate::events::StoreEvent;
 use crate::files;
 use crate::health::SchemaStep;
 use crate::operation::ReadTx;
@@ -22,6 +24,7 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
         conn,
         schemas,
         network_file_system,
+        news,
     } = match prepare(config) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -44,6 +47,9 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
         }
     };
     tracing::info!(path = %path.display(), "the store is open");
+    for event in news {
+        staff.dispatch.subscribers.keep(event);
+    }
     let (closed, closing) = watch::channel(None);
     // When nobody waits for it any more it is dropped here, which closes it.
     let _ = opened.send(Ok(Store {
@@ -85,6 +91,8 @@ struct Prepared {
     conn: rusqlite::Connection,
     schemas: Vec<SchemaStep>,
     network_file_system: Option<String>,
+    /// For those who subscribe when the store is open.
+    news: Vec<StoreEvent>,
 }
 
 /// Everything about opening that can go wrong, before there is an actor.
@@ -99,7 +107,9 @@ fn prepare(config: &Config) -> Result<Prepared> {
     }
     let mut lock = FileLock::acquire(&path)?;
     let mut conn = schema::connect(&path, config)?;
-    schema::upgrade(&mut conn, &path, config)?;
+    let upgraded = schema::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
+    let clear_copy = upgraded.clear_copy;
+    let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
     lock.note_opened();
     sqlite::warn_of_shared_cache(&conn)?;
     if let Some(offset) = config.day_offset {
@@ -113,5 +123,6 @@ fn prepare(config: &Config) -> Result<Prepared> {
         conn,
         schemas,
         network_file_system,
+        news: news.into_iter().collect(),
     })
 }

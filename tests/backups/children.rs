@@ -91,6 +91,14 @@ impl Victim {
         !self.says(word)
     }
 
+    /// Sends it a signal, such as `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signalled(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Waits for its end.
     pub(crate) fn ends_well(mut self) -> bool {
         // Its pipe must not break before.

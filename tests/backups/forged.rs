@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use botstore::backup::{
-    self, AgeIdentity, Backup, Backups, Checksum, Existing, Manifest, Reading, TakeBackup,
+    self, AgeIdentity, Backup, Backups, Checksum, ClearAmongEncrypted, Existing, Manifest, Reading,
+    TakeBackup, Unproven,
 };
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
@@ -12,11 +13,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-fn manifest_of(backup: &Backup) -> std::path::PathBuf {
+pub(crate) fn manifest_of(backup: &Backup) -> std::path::PathBuf {
     backup.path.join("manifest.json")
 }
 
-fn checksum(bytes: &[u8]) -> Checksum {
+pub(crate) fn checksum(bytes: &[u8]) -> Checksum {
     let digits = Sha256::digest(bytes);
     Checksum {
         bytes: bytes.len() as u64,
@@ -25,7 +26,7 @@ fn checksum(bytes: &[u8]) -> Checksum {
 }
 
 /// The text with a checksum of its own that is right.
-fn summed(text: &str) -> String {
+pub(crate) fn summed(text: &str) -> String {
     let key = "\"checksum\": \"";
     let at = text.rfind(key).unwrap() + key.len();
     let rest = &text[at..][text[at..].find('"').unwrap()..];
@@ -35,7 +36,7 @@ fn summed(text: &str) -> String {
 }
 
 /// Changes what a backup says of itself so that its checksum is right.
-fn forge(backup: &Backup, change: impl FnOnce(&mut Manifest)) {
+pub(crate) fn forge(backup: &Backup, change: impl FnOnce(&mut Manifest)) {
     let mut manifest = backup.manifest.clone();
     change(&mut manifest);
     let text = serde_json::to_string_pretty(&manifest).unwrap() + "\n";
@@ -67,8 +68,13 @@ async fn a_manifest_in_other_words_is_refused() {
     forge(&backup, |_| ());
     assert_eq!(fs::read_to_string(&path).unwrap(), text, "the forger fails");
 
-    forge(&backup, |manifest| manifest.format = 2);
+    forge(&backup, |manifest| manifest.format = 3);
     refused(&backup, "use a newer one");
+    // Of a format that says that it is sealed or signed, and is neither; or of none.
+    for format in [0, 2] {
+        forge(&backup, |manifest| manifest.format = format);
+        refused(&backup, "not as it was written");
+    }
     let unknown = text.replacen("{\n", "{\n  \"colour\": \"blue\",\n", 1);
     fs::write(&path, summed(&unknown)).unwrap();
     refused(&backup, "colour");
@@ -190,7 +196,7 @@ async fn what_belongs_to_another_backup_is_refused() {
 }
 
 #[tokio::test]
-async fn only_the_right_identity_reads_and_none_is_needed_for_what_is_in_the_clear() {
+async fn only_the_right_identity_reads_and_what_is_in_the_clear_is_read_when_that_was_said() {
     let secret = AgeIdentity::generate();
     let settings = Backups::default().recipient(secret.recipient());
     let store = filled(2, |config| config.backups(settings)).await;
@@ -212,15 +218,22 @@ async fn only_the_right_identity_reads_and_none_is_needed_for_what_is_in_the_cle
     // One more that does not fit does no harm.
     backup::verify(&sealed.path, wrong().identity(secret)).unwrap();
     store.close().await.unwrap();
-    let clear = backup::take(store.path(), TakeBackup::default()).unwrap();
+    let clear = Backups::default().clear_among_encrypted(ClearAmongEncrypted::Allow);
+    let config = Config::new(store.path()).backups(clear);
+    let clear = backup::take(config, TakeBackup::default()).unwrap();
     assert!(!clear.manifest.is_encrypted());
-    backup::verify(&clear.path, wrong()).unwrap();
-    backup::restore(&to, &clear.path, Existing::Refuse, wrong()).unwrap();
+    let accepting = || wrong().accept(Unproven::Clear);
+    backup::verify(&clear.path, accepting()).unwrap();
+    backup::restore(&to, &clear.path, Existing::Refuse, accepting()).unwrap();
     assert_eq!(dump(&to), dump(store.path()));
 }
 
 /// A backup with another database in it, and a manifest that tells the truth of that.
-fn replace_database(backup: &Backup, database: &Path, change: impl FnOnce(&mut Manifest)) {
+pub(crate) fn replace_database(
+    backup: &Backup,
+    database: &Path,
+    change: impl FnOnce(&mut Manifest),
+) {
     let bytes = fs::read(database).unwrap();
     let packed = zstd::encode_all(&bytes[..], 3).unwrap();
     fs::write(backup.artefact(), &packed).unwrap();

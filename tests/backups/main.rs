@@ -1,15 +1,20 @@
 //! P9: a backup counts only after the finished file was read back, opened and checked; it is made
 //! under full load; and restoring never destroys what it replaces.
 
+mod authentic;
 mod children;
+mod clear;
 mod corrupted;
 mod faults;
 mod forged;
 mod killed;
+mod left;
 mod making;
 mod restoring;
 mod retaining;
 mod sealing;
 mod sharing;
+mod signed;
 mod support;
 mod telling;
+mod tokens;

@@ -5,6 +5,7 @@ mod backing_up;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod exporting;
+mod guarding;
 // With names that files have on Linux only.
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -15,6 +16,8 @@ mod names;
 mod printing;
 mod refusing;
 mod sealing;
+#[cfg(unix)]
+mod stopping;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -206,6 +206,56 @@ fn a_dashboard_that_is_asked_to_stop_revokes_its_link_and_leaves_no_log() {
     assert!(!is_good(&db, secret).expect("a store"));
 }
 
+/// Another token of the admin's, and what looks like a record of a link and is none.
+#[actix::main]
+async fn token_of_the_admin(db: &Path) -> Result<Secret> {
+    let store = Store::open(db).await?;
+    let (user_id, expires_in) = (1, None);
+    let token = store
+        .write(IssueToken {
+            user_id,
+            expires_in,
+        })
+        .await?;
+    store.close().await?;
+    let conn = botstore::rusqlite::Connection::open(db).expect("a file");
+    conn.execute_batch(
+        "INSERT INTO audit_log (user_id, event_type, event_data, success, timestamp) VALUES
+             (1, 'dashboard_link', '{', 1, '2026-01-01T00:00:00.000000+00:00'),
+             (1, 'dashboard_link', NULL, 1, '2026-01-01T00:00:00.000000+00:00'),
+             (1, 'dashboard_link', '[]', 1, '2026-01-01T00:00:00.000000+00:00')",
+    )
+    .expect("rows");
+    Ok(token.secret)
+}
+
+#[test]
+fn the_link_of_a_dashboard_that_was_killed_ends_when_the_next_one_starts() {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    prepare(&db).expect("a file");
+    let other = token_of_the_admin(&db).expect("a token");
+    let mut killed = Vec::new();
+    for _ in 0..2 {
+        let mut dashboard = Dashboard::on(&db);
+        dashboard.process.kill().expect("kill");
+        dashboard.process.wait().expect("its end");
+        killed.push(dashboard.token.clone());
+    }
+    // Of another admin, too.
+    let mut of_another = Dashboard::start(&["--db", db.to_str().expect("a path"), "--admin", "2"]);
+    of_another.process.kill().expect("kill");
+    of_another.process.wait().expect("its end");
+    killed.push(of_another.token.clone());
+    let dashboard = Dashboard::on(&db);
+    for token in killed {
+        let (status, _, _) = dashboard.get("/api/admin", Some(&token));
+        assert_eq!(status, 401);
+    }
+    let (status, _, _) = dashboard.get("/api/admin", Some(other.expose()));
+    assert_eq!(status, 200, "what the dashboard has not issued stays good");
+}
+
 #[test]
 fn a_bot_that_is_made_up_has_a_history_and_goes_on() {
     let dashboard = Dashboard::start(&[]);

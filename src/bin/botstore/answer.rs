@@ -16,11 +16,11 @@ Exit codes:
     0  fine
     1  failed
     2  wrong usage
-    3  damage found: the database's, or a backup's
+    3  damage found: the database's, or a backup's; or a backup that is not authentic
     4  not damaged, but counters or references do not agree
     5  the file needs to be migrated first
     6  a running bot has the file open
-  130  stopped with Ctrl-C; nothing was left behind";
+  130  stopped with Ctrl-C, SIGTERM or SIGHUP; nothing was left behind";
 
 /// How the answer is told.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,7 +55,7 @@ impl Exit {
     pub(crate) fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid => Self::Usage,
-            ErrorKind::Corrupt | ErrorKind::BadBackup => Self::Damaged,
+            ErrorKind::Corrupt | ErrorKind::BadBackup | ErrorKind::NotAuthentic => Self::Damaged,
             ErrorKind::OlderSchema => Self::NeedsMigration,
             ErrorKind::AlreadyOpen => Self::Open,
             ErrorKind::Cancelled => Self::Stopped,
@@ -212,6 +212,14 @@ pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
              `botstore restore BACKUP --to FILE --replace` keeps the damaged file"
         }
         ErrorKind::BadBackup => "use another one: `botstore backups FOLDER` lists them",
+        ErrorKind::NotAuthentic => {
+            "use another one: `botstore backups FOLDER --key FILE` lists those that your key has \
+             signed. If you know where it comes from: `--accept clear` and `--accept format-1` read \
+             what an identity refuses, and without --key nothing has to be signed"
+        }
+        ErrorKind::NeedsRecipient => {
+            "name whom it is for: --recipient AGE1…; or say that it may be in the clear: --clear"
+        }
         ErrorKind::WrongKey => "name the file of the secret key that it is for: --identity FILE",
         ErrorKind::ForeignFile | ErrorKind::NotFound => "look at the path",
         ErrorKind::Conflict => {

@@ -1,12 +1,12 @@
 //! `backup`, `backups`, `verify`, `restore` and `prune`.
 
-use crate::answer::{Answer, Exit, Outcome, error_json, failed};
+use crate::answer::{Answer, Exit, Outcome, error_json};
 use crate::file::existing;
+use crate::keys::{Keys, Sealing, Signing};
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
-    self, AgeIdentity, AgeRecipient, Backup, Backups, Contents, Existing, Mode, Reading, Retention,
-    RetentionPlan, TakeBackup,
+    self, Backup, Backups, Contents, Existing, Mode, Retention, RetentionPlan, TakeBackup,
 };
 use botstore::{Config, Result};
 use clap::Args;
@@ -31,9 +31,10 @@ pub(crate) struct Take {
     /// How hard zstd tries
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     level: i32,
-    /// Encrypts it for the holder of this age key; may be given again
-    #[arg(long, value_name = "AGE1…")]
-    recipient: Vec<AgeRecipient>,
+    #[command(flatten)]
+    sealing: Sealing,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 /// Lists the backups in a folder
@@ -46,6 +47,8 @@ pub(crate) struct List {
     /// A folder of backups, or the database that they are of
     #[arg(value_name = "FOLDER|FILE")]
     of: PathBuf,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 /// Reads a backup back, all of it
@@ -65,7 +68,9 @@ pub(crate) struct Verify {
 
 /// Puts a backup in a file's place
 ///
-/// It is read back and checked beside its place first; until then nothing has changed there.
+/// It is read back and checked beside its place first; until then nothing has changed there. It
+/// brings back what was so when it was made: tokens that were revoked and users who were banned since
+/// are good again.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Restore {
@@ -77,16 +82,11 @@ pub(crate) struct Restore {
     /// Moves a file that is there aside; nothing is deleted
     #[arg(long)]
     replace: bool,
+    /// Revokes all tokens in it before it takes its place
+    #[arg(long)]
+    revoke_tokens: bool,
     #[command(flatten)]
     keys: Keys,
-}
-
-/// The secrets of encrypted backups.
-#[derive(Args)]
-struct Keys {
-    /// A file with the secret age key of an encrypted backup; may be given again
-    #[arg(long, value_name = "FILE")]
-    identity: Vec<PathBuf>,
 }
 
 /// Removes old backups
@@ -130,10 +130,7 @@ impl Take {
         if let Some(folder) = self.to {
             settings = settings.folder(folder);
         }
-        settings = self
-            .recipient
-            .into_iter()
-            .fold(settings, Backups::recipient);
+        settings = self.signing.settings(self.sealing.settings(settings))?;
         let mode = match self.compact {
             true => Mode::Compact,
             false => Mode::Pages,
@@ -148,7 +145,10 @@ impl Take {
 impl List {
     pub(crate) fn run(&self) -> Outcome {
         let folder = folder_of(&self.of)?;
-        let listing = backup::list(&folder)?;
+        let listing = match self.signing.key()? {
+            Some(key) => backup::list_signed(&folder, &key)?,
+            None => backup::list(&folder)?,
+        };
         let mut text = format!("{}\n", text::printable(&text::path(&folder)));
         if listing.backups.is_empty() {
             text += "no backups\n";
@@ -204,34 +204,29 @@ impl Restore {
             true => Existing::MoveAside,
             false => Existing::Refuse,
         };
-        let reading = self.keys.reading()?.on_progress(show()?);
+        let mut reading = self.keys.reading()?.on_progress(show()?);
+        if self.revoke_tokens {
+            reading = reading.revoke_tokens();
+        }
         let restored = backup::restore(self.to, self.backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
         if let Some(replaced) = &restored.replaced {
             facts.add("moved aside", replaced.display());
         }
+        if let Some(revoked) = restored.revoked_tokens {
+            facts.add("revoked", text::count(revoked, "token"));
+        }
         let json = json!({
             "path": text::path(&restored.path),
             "replaced": restored.replaced.as_deref().map(text::path),
+            "revoked_tokens": restored.revoked_tokens,
             "backup": json_of(&restored.backup),
         });
         Ok(Answer::fine(
             facts.into_text() + &text_of(&restored.backup),
             json,
         ))
-    }
-}
-
-impl Keys {
-    fn reading(&self) -> Result<Reading> {
-        let mut reading = Reading::default();
-        for path in &self.identity {
-            let doing = format!("cannot read {}", path.display());
-            let text = std::fs::read_to_string(path).map_err(|e| failed(&doing, &e))?;
-            reading = reading.identity(text.parse::<AgeIdentity>()?);
-        }
-        Ok(reading)
     }
 }
 
@@ -317,11 +312,13 @@ fn text_of(backup: &Backup) -> String {
     facts.add("backup", backup.path.display());
     facts.add("taken", text::time_and_age(manifest.taken_at));
     let size = text::bytes(manifest.artefact.bytes);
-    let encrypted = match manifest.is_encrypted() {
-        true => ", encrypted",
-        false => "",
+    let how = match (manifest.is_encrypted(), manifest.mac.is_some()) {
+        (true, true) => ", encrypted and signed",
+        (true, false) => ", encrypted",
+        (false, true) => ", signed",
+        (false, false) => "",
     };
-    facts.add("size", format_args!("{size}{encrypted}"));
+    facts.add("size", format_args!("{size}{how}"));
     if let Some(contents) = &manifest.contents {
         let size = text::bytes(contents.database.bytes);
         let rows = rows_in(contents);

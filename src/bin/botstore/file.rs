@@ -1,5 +1,6 @@
 //! The database that a command is about, and where its backups are.
 
+use crate::keys::{Sealing, Signing};
 use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result};
 use clap::Args;
@@ -14,11 +15,20 @@ pub(crate) struct File {
     /// The folder of its backups [default: FILE.backups]
     #[arg(long, value_name = "FOLDER")]
     backups: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
 }
 
 impl File {
-    pub(crate) fn config(&self) -> Config {
-        Config::new(&self.path).backups(self.settings())
+    pub(crate) fn config(&self) -> Result<Config> {
+        let settings = self.signing.settings(self.settings())?;
+        Ok(Config::new(&self.path).backups(settings))
+    }
+
+    /// For a command that makes a backup of it.
+    pub(crate) fn config_to_back_up(&self, sealing: &Sealing) -> Result<Config> {
+        let settings = sealing.settings(self.signing.settings(self.settings())?);
+        Ok(Config::new(&self.path).backups(settings))
     }
 
     /// The folder of its backups.

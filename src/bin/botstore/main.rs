@@ -11,6 +11,7 @@ mod dashboard;
 mod escape;
 mod export;
 mod file;
+mod keys;
 mod print;
 mod progress;
 mod schema;

@@ -1,4 +1,4 @@
-//! Shows how far a long piece of work is, and stops it with Ctrl-C.
+//! Shows how far a long piece of work is, and stops it with Ctrl-C or when the system asks it to go.
 
 use crate::answer::failed;
 use crate::print;
@@ -7,32 +7,74 @@ use botstore::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Runtime;
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// From here on Ctrl-C is a wish that [`stopped`] tells of; the second one is an order.
+/// From here on Ctrl-C, SIGTERM and SIGHUP are a wish that [`stopped`] tells of; the second one is an
+/// order.
 pub(crate) fn listen() -> Result<()> {
-    let failed = |e| failed("cannot listen for Ctrl-C", &e);
+    let failed = |e| failed("cannot listen for signals", &e);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .map_err(failed)?;
-    let listen = async {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if STOPPED.swap(true, Ordering::Relaxed) {
-                std::process::exit(crate::answer::Exit::Stopped as i32);
-            }
-        }
-    };
+    // They count from here on, and not only when the thread has started.
+    hear(&runtime).map_err(failed)?;
     std::thread::Builder::new()
-        .name("ctrl-c".to_owned())
-        .spawn(move || runtime.block_on(listen))
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(failed)?;
     Ok(())
 }
 
+fn wish() {
+    if STOPPED.swap(true, Ordering::Relaxed) {
+        std::process::exit(crate::answer::Exit::Stopped as i32);
+    }
+}
+
+#[cfg(unix)]
+fn hear(runtime: &Runtime) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _entered = runtime.enter();
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    // `nohup` has the terminal's end ignored; to listen for it would undo that.
+    if !is_ignored(SignalKind::hangup()) {
+        kinds.push(SignalKind::hangup());
+    }
+    for kind in kinds {
+        let mut signals = signal(kind)?;
+        runtime.spawn(async move {
+            while signals.recv().await.is_some() {
+                wish();
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Whether who started this program had it ignore the signal. Linux tells: proc(5).
+#[cfg(unix)]
+fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (signal.as_raw_value() - 1)) != 0)
+}
+
+#[cfg(not(unix))]
+fn hear(runtime: &Runtime) -> std::io::Result<()> {
+    runtime.spawn(async {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            wish();
+        }
+    });
+    Ok(())
+}
+
 /// # Errors
-/// [`Cancelled`](ErrorKind::Cancelled) after Ctrl-C.
+/// [`Cancelled`](ErrorKind::Cancelled) after one of them.
 pub(crate) fn stopped() -> Result<()> {
     match STOPPED.load(Ordering::Relaxed) {
         true => Err(Error::new(ErrorKind::Cancelled, "it was asked to stop")),

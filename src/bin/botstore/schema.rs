@@ -3,6 +3,7 @@
 use crate::answer::{Answer, Outcome};
 use crate::backups;
 use crate::file::{File, existing};
+use crate::keys::Sealing;
 use crate::text::Facts;
 use botstore::Result;
 use botstore::backup::{self, Backup, Reason};
@@ -19,6 +20,8 @@ use serde_json::json;
 pub(crate) struct Migrate {
     #[command(flatten)]
     file: File,
+    #[command(flatten)]
+    sealing: Sealing,
     /// Only tells what would be done
     #[arg(long)]
     plan: bool,
@@ -36,6 +39,8 @@ pub(crate) struct Migrate {
 pub(crate) struct Rollback {
     #[command(flatten)]
     file: File,
+    #[command(flatten)]
+    sealing: Sealing,
     /// The last step that stays; 0 for none
     #[arg(long, value_name = "STEP")]
     to: u32,
@@ -51,31 +56,38 @@ impl Migrate {
     pub(crate) fn run(&self) -> Outcome {
         existing(&self.file.path)?;
         if self.plan {
-            let mut plan = schema::plan(self.file.config())?;
+            let mut plan = schema::plan(self.file.config()?)?;
             plan.steps
                 .retain(|step| self.to.is_none_or(|to| step.step <= to));
             let json = json!({ "steps": plan.steps });
             return Ok(Answer::fine(format!("{plan}\n"), json));
         }
-        told(&self.file, "applied", |config| match self.to {
-            Some(to) => schema::apply_to(config, OURS, to),
-            None => schema::apply(config),
+        told(&self.file, &self.sealing, "applied", |config| {
+            match self.to {
+                Some(to) => schema::apply_to(config, OURS, to),
+                None => schema::apply(config),
+            }
         })
     }
 }
 
 impl Rollback {
     pub(crate) fn run(&self) -> Outcome {
-        told(&self.file, "taken back", |config| {
+        told(&self.file, &self.sealing, "taken back", |config| {
             schema::rollback(config, &self.schema, self.to)
         })
     }
 }
 
 /// Does it, and tells of each step and of the backup that was made before.
-fn told(file: &File, done: &str, work: impl FnOnce(botstore::Config) -> Result<Plan>) -> Outcome {
+fn told(
+    file: &File,
+    sealing: &Sealing,
+    done: &str,
+    work: impl FnOnce(botstore::Config) -> Result<Plan>,
+) -> Outcome {
     let before = newest(file)?;
-    let plan = work(file.config())?;
+    let plan = work(file.config_to_back_up(sealing)?)?;
     let backup = newest(file)?.filter(|newest| before.as_ref() != Some(newest));
     let mut facts = Facts::default();
     if let Some(backup) = &backup {

@@ -22,7 +22,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(&self) -> Outcome {
-        let status = botstore::status(self.file.config())?;
+        let status = botstore::status(self.file.config()?)?;
         let exit = match &status.plan {
             Ok(_) => Exit::Fine,
             Err(error) => Exit::of(error.kind()),

@@ -1,0 +1,115 @@
+//! The keys of backups: whom one is made for, who signs it, and what one has to prove.
+
+use crate::answer::failed;
+use botstore::backup::{
+    AgeIdentity, AgeRecipient, BackupKey, Backups, ClearAmongEncrypted, Reading, Unproven,
+};
+use botstore::{Error, ErrorKind, Result};
+use clap::{Args, ValueEnum};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Far more than a file of `age-keygen` has.
+const MAX_IDENTITY_BYTES: u64 = 64 << 10;
+
+/// For a command that makes a backup.
+#[derive(Args)]
+pub(crate) struct Sealing {
+    /// Encrypts the backup for the holder of this age key; may be given again
+    #[arg(long, value_name = "AGE1…")]
+    recipient: Vec<AgeRecipient>,
+    /// Makes a backup in the clear also where the newest one is encrypted
+    #[arg(long, conflicts_with = "recipient")]
+    clear: bool,
+}
+
+impl Sealing {
+    pub(crate) fn settings(&self, settings: Backups) -> Backups {
+        let recipients = self.recipient.iter().cloned();
+        let settings = recipients.fold(settings, Backups::recipient);
+        match self.clear {
+            true => settings.clear_among_encrypted(ClearAmongEncrypted::Allow),
+            false => settings,
+        }
+    }
+}
+
+/// For a command that signs backups, or asks for signed ones.
+#[derive(Args)]
+pub(crate) struct Signing {
+    /// The key that signs backups: one that it has not signed is refused, and one that is made is
+    /// signed. A file that only you can read; to make one:
+    /// (umask 077; openssl rand -hex 32 > FILE)
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    key: Option<PathBuf>,
+}
+
+impl Signing {
+    pub(crate) fn key(&self) -> Result<Option<BackupKey>> {
+        self.key.as_ref().map(BackupKey::from_file).transpose()
+    }
+
+    pub(crate) fn settings(&self, settings: Backups) -> Result<Backups> {
+        Ok(match self.key()? {
+            Some(key) => settings.key(key),
+            None => settings,
+        })
+    }
+}
+
+/// For a command that reads a backup.
+#[derive(Args)]
+pub(crate) struct Keys {
+    /// A file with the secret age key of an encrypted backup; may be given again. With it, what is
+    /// not encrypted for it is refused
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// Reads a backup all the same that --identity refuses; may be given again
+    #[arg(long, value_name = "WHAT")]
+    accept: Vec<Accepted>,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Accepted {
+    /// One that is not encrypted
+    Clear,
+    /// An encrypted one of format 1, whose name and time anybody could have changed
+    #[value(name = "format-1")]
+    Format1,
+}
+
+impl Keys {
+    pub(crate) fn reading(&self) -> Result<Reading> {
+        let mut reading = Reading::default();
+        for path in &self.identity {
+            reading = reading.identity(identity(path)?);
+        }
+        for accepted in &self.accept {
+            reading = reading.accept(match accepted {
+                Accepted::Clear => Unproven::Clear,
+                Accepted::Format1 => Unproven::Format1,
+            });
+        }
+        Ok(match self.signing.key()? {
+            Some(key) => reading.key(key),
+            None => reading,
+        })
+    }
+}
+
+fn identity(path: &Path) -> Result<AgeIdentity> {
+    let doing = format!("cannot read {}", path.display());
+    let file = File::open(path).map_err(|e| failed(&doing, &e))?;
+    let mut text = String::new();
+    let read = file.take(MAX_IDENTITY_BYTES + 1).read_to_string(&mut text);
+    match read.map_err(|e| failed(&doing, &e))? as u64 {
+        0..=MAX_IDENTITY_BYTES => text.parse(),
+        _ => Err(Error::new(
+            ErrorKind::Invalid,
+            format!("{doing}: it is too long for a key"),
+        )),
+    }
+}
