@@ -46,7 +46,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// Another store, in this process or another, has the file open.
     AlreadyOpen,
-    /// The file is not an SQLite database, or one that this crate's tables do not belong in.
+    /// The file is not an SQLite database, or one that this crate's tables do not belong in; or what
+    /// has the name of one of this crate's files is no plain file.
     ForeignFile,
     /// The file was written by a newer version of this program.
     NewerSchema,

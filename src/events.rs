@@ -21,7 +21,9 @@ const BACKLOG: usize = 64;
 pub enum StoreEvent {
     /// A backup was made and read back.
     BackupDone(BackupReport),
-    /// A backup was not made. The others are as they were.
+    /// A backup was not made. The others are as they were. With
+    /// [`Deadline`](crate::ErrorKind::Deadline): it gets no further, and the schedule goes on when the
+    /// call returns that it waits in.
     BackupFailed(Error),
     /// The newest backup was tried out and is good.
     DrillDone(DrillReport),

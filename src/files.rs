@@ -1,40 +1,31 @@
 //! Files and folders beside the database: private to their owner, synced, and with room to spare.
 
+mod kind;
+mod open;
+mod owner;
+
+pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
+pub(crate) use open::{
+    create, create_folder, create_if_missing, create_new_folder, create_own_folder, open,
+    open_lock, read, remove, remove_all, replace,
+};
+#[cfg(feature = "encryption")]
+pub(crate) use open::{open_named, read_opened};
+pub(crate) use owner::{give_to_owner_of, is_open_to_others, refuse_strangers_link};
+
 use crate::error::{Error, ErrorKind, Result};
-use std::fs::{DirBuilder, File, OpenOptions};
 use std::path::Path;
-
-/// Creates the folder with mode 0700, and those above it, if they are missing.
-pub(crate) fn create_folder(path: &Path) -> Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|e| Error::io(format_args!("cannot create {}", path.display()), e))
-}
-
-/// An empty file to write, with mode 0600 if it is new.
-pub(crate) fn private_file(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(|e| Error::io(format_args!("cannot create {}", path.display()), e))
-}
 
 /// Makes what was created, renamed or removed in a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // A folder cannot be opened for syncing on every system; on those a rename is durable anyway.
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    File::open(path)
+    #[cfg(unix)]
+    open::open_folder(path)
         .and_then(|folder| folder.sync_all())
-        .map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))
+        .map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
 }
 
 /// The folder that a file is in.

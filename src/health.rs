@@ -42,6 +42,11 @@ pub struct Health {
     pub network_file_system: Option<String>,
     /// What came of the last backup since opening.
     pub last_backup: Option<LastRun<BackupReport>>,
+    /// Since when a backup has been due by [`Backups::every`](crate::backup::Backups::every) and has
+    /// not been made, by the store's clock: because it is being made, because it failed, or because the
+    /// folder of the backups does not answer. `None` when none is due, none is scheduled, or nobody has
+    /// looked yet, as in the first moment after opening.
+    pub backup_due_since: Option<DateTime<Utc>>,
     /// What came of the last drill since opening.
     pub last_drill: Option<LastRun<DrillReport>>,
     /// How often a connection was opened anew because its state was in doubt.

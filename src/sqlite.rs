@@ -15,13 +15,16 @@ pub(crate) use lock::FileLock;
 pub(crate) use log::{
     FRAME_OVERHEAD, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
 };
-pub(crate) use paths::{RESTORING, beside, existing, refuse_unsettled, resolve};
+pub(crate) use paths::{
+    FILES, RESTORING, beside, existing, open_to_others, refuse_unsettled, resolve,
+};
 pub(crate) use readers::other_readers;
 pub(crate) use wal::{WalWatch, checkpoint, keep_log};
 
 use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::time;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
@@ -35,23 +38,23 @@ use std::time::Duration;
 /// More than there are statements, so that none is prepared twice.
 const STATEMENT_CACHE: usize = 256;
 
-/// Opens a connection that may write, creating the file if it is missing. Changes nothing else
-/// yet, so that a file that is refused stays as it is.
+/// Opens a connection that may write, creating the file if it is missing: itself and not by SQLite, so
+/// that from the beginning only its owner can read it. SQLite gives what it puts beside a database the
+/// database's mode and owner. Changes nothing else yet, so that a file that is refused stays as it is.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
-    connect_with(path, config, OpenFlags::SQLITE_OPEN_CREATE)
+    build::refuse_old()?;
+    files::create_if_missing(path)?;
+    connect_again(path, config)
 }
 
 /// The same for a file that was there before: one that is missing now must not be replaced by an
 /// empty one.
 pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> {
-    connect_with(path, config, OpenFlags::empty())
-}
-
-fn connect_with(path: &Path, config: &Config, more: OpenFlags) -> Result<Connection> {
     build::refuse_old()?;
+    paths::refuse_what_is_no_file(path)?;
     let conn = Connection::open_with_flags(
         path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(|e| name_file(e.into(), path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
@@ -109,6 +112,7 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Re
 
 /// Opens a connection that can only read.
 pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
+    paths::refuse_what_is_no_file(path)?;
     let conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -130,6 +134,7 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
 ///
 /// Backups of files that no store has open are made from it too, so it is not `query_only` either.
 pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
+    paths::refuse_what_is_no_file(path)?;
     // A change that was cut short before the file had a log. Only who may write can take it back, and
     // nobody can read before.
     if beside(path, "-journal").exists() {
@@ -176,6 +181,7 @@ pub(crate) fn open_snapshot(path: &Path, config: &Config) -> Result<Connection> 
 
 /// Opens the connection that copies the log into the file, and does nothing else.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
+    paths::refuse_what_is_no_file(path)?;
     let conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -189,6 +195,7 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
 /// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
 /// file would count as writing to this one.
 pub(crate) fn open_archivist(path: &Path, config: &Config) -> Result<Connection> {
+    paths::refuse_what_is_no_file(path)?;
     let conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

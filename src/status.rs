@@ -19,7 +19,8 @@ pub enum OpenIn {
     Nothing,
     /// The store in this process.
     Process(u32),
-    /// A store that has not said where it is.
+    /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
+    /// by this account.
     Unknown,
 }
 
@@ -41,6 +42,9 @@ pub struct FileStatus {
     /// The kind of network file system that it is on, if it is on one: see
     /// [`Health::network_file_system`](crate::Health::network_file_system).
     pub network_file_system: Option<String>,
+    /// Which of the database, its log and its lock accounts other than their owner's can read or write.
+    /// What this crate makes has mode 0600, and the mode of what was there before is not changed.
+    pub open_to_others: Vec<PathBuf>,
     /// What opening it would apply, or why opening would refuse it.
     pub plan: Result<Plan>,
     /// The store's random number; `None` for a file from before it had one.
@@ -84,6 +88,8 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     config.check()?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
+    // To look at a file puts a log of its mode beside it for a moment.
+    let open_to_others = sqlite::open_to_others(&path);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let plan = match schema::plan(config.clone()) {
         // Of a database that opening refuses there is still something to tell.
@@ -115,6 +121,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         wal_bytes: size(&beside(&path, "-wal")),
         free_bytes: files::free_bytes(files::folder_of(&path)).ok(),
         network_file_system: files::network_file_system(&path),
+        open_to_others,
         plan,
         store_id,
         schemas,

@@ -165,7 +165,9 @@ impl Store {
     /// A dropped future does not stop it; see [`TakeBackup::on_progress`].
     ///
     /// # Errors
-    /// Those of [`TakeBackup`]; [`Closed`](ErrorKind::Closed).
+    /// Those of [`TakeBackup`]; [`Deadline`](ErrorKind::Deadline) when it, or one before it, gets no
+    /// further: see [`Backups::stall_deadline`](crate::backup::Backups::stall_deadline);
+    /// [`Closed`](ErrorKind::Closed).
     pub async fn back_up(&self, request: TakeBackup) -> Result<Backup> {
         let answer = self.inner.archivist.send(request).await;
         answer.unwrap_or_else(|_| Err(Error::closed()))
@@ -175,7 +177,8 @@ impl Store {
     /// on a schedule.
     ///
     /// # Errors
-    /// Those of [`RunDrill`]; [`Closed`](ErrorKind::Closed).
+    /// Those of [`RunDrill`]; [`Deadline`](ErrorKind::Deadline) as with [`back_up`](Self::back_up);
+    /// [`Closed`](ErrorKind::Closed).
     pub async fn drill(&self) -> Result<DrillReport> {
         let answer = self.inner.archivist.send(RunDrill).await;
         answer.unwrap_or_else(|_| Err(Error::closed()))
@@ -246,6 +249,9 @@ impl Store {
             free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
             network_file_system: self.inner.network_file_system.clone(),
             last_backup: dispatch.last_runs.backup(),
+            backup_due_since: dispatch
+                .last_runs
+                .backup_due_since(dispatch.now_for_upkeep()),
             last_drill: dispatch.last_runs.drill(),
             reconnects: dispatch.metrics.reconnects(),
         })
@@ -253,11 +259,12 @@ impl Store {
 
     /// Closes the store: requests that were taken in are answered, new ones get
     /// [`Closed`](ErrorKind::Closed), the log is emptied into the file and removed, the lock
-    /// released. Waits for all of that, at most [`Config::close_deadline`] for requests. Closing
-    /// again gives the same answer.
+    /// released. Waits for all of that, at most [`Config::close_deadline`] for requests and for a
+    /// backup at work; one that gets no further is left behind. Closing again gives the same answer.
     ///
     /// # Errors
-    /// Those of the last checkpoint. Nothing acknowledged is lost with them: the log stays, and
+    /// Those of the last checkpoint; [`Busy`](ErrorKind::Busy) when another program, or a backup
+    /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the log stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {
         self.inner.supervisor.do_send(Close);

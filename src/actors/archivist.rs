@@ -1,35 +1,43 @@
-//! The actor that makes backups and tries them out, one at a time, on a thread and a connection of
-//! its own.
+//! The actor that takes requests for backups and drills. The work is a thread's, see
+//! [`BackupWorker`]; the actor hands it out, and answers when the thread does, or when it has not been
+//! heard of for too long. So it always answers.
 
 use super::Dispatch;
-use super::reader::Retire;
-use crate::backup::{self, Backup, DrillReport, Reason, RunDrill, TakeBackup};
-use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use super::backup_worker::{BackupWorker, Job};
+use super::heartbeat::{Doing, Heartbeat, State};
+use crate::backup::{Backup, DrillReport, Reason, RunDrill, TakeBackup};
+use crate::error::{Error, Result};
 use crate::events::{BackupReport, LastRun, StoreEvent};
-use crate::holders::AtWork;
-use crate::sqlite;
-use actix::{Actor, ActorContext, Context, Handler, Message};
-use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::Connection;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// The longest wait before a scheduled backup or drill that failed is tried again.
-const RETRY: Duration = Duration::from_secs(15 * 60);
+/// How often closing looks whether the worker is done.
+const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 
 /// "Make a backup, or try one out, if its time has come"; answers how many of both it did.
 #[derive(Message)]
 #[rtype(result = "usize")]
 pub(super) struct ArchiveDue;
 
-/// What came of the last backup and the last drill.
+/// "Stop, and let go of the file." Answers when that is done; or after `by`, when the worker is in the
+/// middle of something then, and is left behind.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Leave {
+    pub(super) by: Instant,
+}
+
+/// What came of the last backup and the last drill, and when the next backup is due.
 #[derive(Default)]
 pub(crate) struct LastRuns {
-    backup: Mutex<Option<LastRun<BackupReport>>>,
-    drill: Mutex<Option<LastRun<DrillReport>>>,
+    pub(super) backup: Mutex<Option<LastRun<BackupReport>>>,
+    pub(super) drill: Mutex<Option<LastRun<DrillReport>>>,
+    backup_due: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl LastRuns {
@@ -40,23 +48,36 @@ impl LastRuns {
     pub(crate) fn drill(&self) -> Option<LastRun<DrillReport>> {
         lock(&self.drill).clone()
     }
+
+    /// Since when a scheduled backup has been due, if one is.
+    pub(crate) fn backup_due_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        lock(&self.backup_due).filter(|&due| due <= now)
+    }
+
+    /// One is due from then on; and if one is due already, since then.
+    pub(super) fn backup_is_due_from(&self, due: DateTime<Utc>) {
+        let mut since = lock(&self.backup_due);
+        *since = Some(since.map_or(due, |since| since.min(due)));
+    }
+
+    /// One was made, so the next is due then.
+    pub(super) fn backup_is_next_due(&self, due: DateTime<Utc>) {
+        *lock(&self.backup_due) = Some(due);
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes backups of an open store, and tries them out: takes [`TakeBackup`] and [`RunDrill`].
 /// See [`Store::archivist`](crate::Store::archivist).
 pub struct Archivist {
-    pub(super) path: PathBuf,
-    pub(super) config: Config,
-    pub(super) dispatch: Arc<Dispatch>,
-    pub(super) at_work: AtWork,
-    /// Opened when it is first needed: most stores make no backup for hours.
-    pub(super) conn: Option<Connection>,
-    pub(super) backup_due: Option<DateTime<Utc>>,
-    pub(super) drill_due: Option<DateTime<Utc>>,
+    /// `None` when the store closes.
+    jobs: Option<mpsc::Sender<Job>>,
+    /// Hears when the worker has ended.
+    ended: Option<oneshot::Receiver<()>>,
+    watch: Watch,
 }
 
 impl Actor for Archivist {
@@ -64,202 +85,145 @@ impl Actor for Archivist {
 }
 
 impl Archivist {
-    /// Runs `work` on the connection. What panics in it, such as a host's progress hook, must not
-    /// end the actor.
-    fn work<T>(&mut self, work: impl FnOnce(&mut Connection, &Self) -> Result<T>) -> Result<T> {
-        if self.dispatch.is_closing() {
-            return Err(Error::closed());
-        }
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => sqlite::open_archivist(&self.path, &self.config)?,
+    /// With the worker on a thread of its own, whose id is the answer's second part.
+    pub(super) fn employ(worker: BackupWorker) -> Result<(Self, ThreadId)> {
+        let watch = Watch {
+            heartbeat: Arc::clone(&worker.heartbeat),
+            dispatch: Arc::clone(&worker.dispatch),
+            has_schedule: worker.config.backups.every.is_some(),
         };
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut conn, self)));
-        let result = done.unwrap_or_else(|payload| {
-            std::mem::forget(payload);
-            let why =
-                "code of the host's panicked; the panic's message is where the panic hook writes";
-            Err(Error::new(ErrorKind::Panicked, why))
-        });
-        // After an error its state may be in doubt, and it is seldom needed.
-        if result.is_ok() {
-            self.conn = Some(conn);
-        }
-        result
-    }
-
-    fn closing(&self) -> impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static {
-        let dispatch = AssertUnwindSafe(Arc::clone(&self.dispatch));
-        move || dispatch.is_closing()
-    }
-
-    fn back_up(&mut self, request: TakeBackup, reason: Reason) -> Result<Backup> {
-        let closing = self.closing();
-        let result = self.work(|conn, archivist| {
-            let (path, config) = (&archivist.path, &archivist.config);
-            let at_work = &archivist.at_work;
-            backup::of_open_store(conn, path, config, request, reason, at_work, closing)
-        });
-        let result = result.map_err(|e| e.in_operation("TakeBackup"));
-        let report = result.as_ref().map(|backup| BackupReport {
-            name: backup.manifest.name.clone(),
-            reason,
-            at: backup.manifest.taken_at,
-            bytes: backup.manifest.artefact.bytes,
-        });
-        let last = &self.dispatch.last_runs.backup;
-        self.note(
-            report,
-            last,
-            StoreEvent::BackupDone,
-            StoreEvent::BackupFailed,
-        );
-        result
-    }
-
-    fn drill(&mut self) -> Result<DrillReport> {
-        let closing = self.closing();
-        let result = self.work(|conn, archivist| {
-            backup::drill_of_open_store(conn, &archivist.path, &archivist.config, closing)
-        });
-        let result = result.map_err(|e| e.in_operation("RunDrill"));
-        let report = match &result {
-            Ok(report) => Ok(report.clone()),
-            Err(error) => Err(error),
+        let (jobs, to_do) = mpsc::channel();
+        let (ends, ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("botstore-backup".to_owned())
+            .spawn(move || {
+                worker.run(to_do);
+                drop(ends);
+            })
+            .map_err(|e| Error::io("cannot start a thread", e))?;
+        let archivist = Self {
+            jobs: Some(jobs),
+            ended: Some(ended),
+            watch,
         };
-        let last = &self.dispatch.last_runs.drill;
-        self.note(report, last, StoreEvent::DrillDone, StoreEvent::DrillFailed);
-        result
+        Ok((archivist, thread.thread().id()))
     }
 
-    /// Keeps what came of it for `health`, and tells the subscribers. That somebody stopped it is
-    /// nobody else's news.
-    fn note<T: Clone>(
-        &self,
-        report: Result<T, &Error>,
-        last: &Mutex<Option<LastRun<T>>>,
-        done: fn(T) -> StoreEvent,
-        failed: fn(Error) -> StoreEvent,
-    ) {
-        let (run, event) = match report {
-            Ok(report) => (LastRun::Done(report.clone()), done(report)),
-            Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed) => {
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a backup or a drill failed");
-                let run = LastRun::Failed {
-                    at: self.dispatch.now_for_upkeep(),
-                    error: error.to_string(),
-                };
-                (run, failed(error.clone()))
-            }
-        };
-        *lock(last) = Some(run);
-        self.dispatch.subscribers.tell(event);
-    }
-
-    /// When the next scheduled backup is due: a period after the newest in the folder, and now if
-    /// there is none.
-    fn first_backup_due(&mut self, every: Duration) -> Result<DateTime<Utc>> {
-        let last = self.work(|conn, archivist| {
-            backup::last_scheduled(conn, &archivist.path, &archivist.config)
-        })?;
-        let now = self.dispatch.now_for_upkeep();
-        // One from the future was made before the clock was set back.
-        Ok(match last.filter(|&last| last <= now) {
-            Some(last) => after(last, every),
-            None => now,
-        })
-    }
-
-    fn backup_if_due(&mut self, every: Duration) -> bool {
-        let now = self.dispatch.now_for_upkeep();
-        let due = match self.backup_due.filter(|&due| due <= after(now, every)) {
-            Some(due) => due,
-            None => match self.first_backup_due(every) {
-                Ok(due) => due,
-                Err(error) if error.kind() == ErrorKind::Closed => return false,
-                Err(error) => {
-                    tracing::warn!(%error, "the folder of backups cannot be looked at");
-                    now
-                }
-            },
-        };
-        self.backup_due = Some(due);
-        // Looking into the folder takes time, and what is due at its end is due.
-        let now = self.dispatch.now_for_upkeep();
-        if due > now {
-            return false;
-        }
-        let done = self
-            .back_up(TakeBackup::default(), Reason::Scheduled)
-            .is_ok();
-        let pause = if done { every } else { every.min(RETRY) };
-        self.backup_due = Some(after(now, pause));
-        done
-    }
-
-    fn drill_if_due(&mut self, every: Duration) -> bool {
-        let now = self.dispatch.now_for_upkeep();
-        let due = self.drill_due.filter(|&due| due <= after(now, every));
-        let due = due.unwrap_or_else(|| {
-            let last = backup::last_drill(&self.path, &self.config);
-            match last.filter(|last| last.at <= now) {
-                Some(last) => after(last.at, every),
-                None => now,
+    /// Has the worker do something when it has done what came before; the answer comes when it has, or
+    /// when it is not heard of any more.
+    fn ask<T, F>(&self, work: F) -> impl Future<Output = Result<T>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut BackupWorker) -> T + Send + 'static,
+    {
+        let watch = self.watch.clone();
+        let (tell, answer) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            // Whoever was told that it will not be done must not have it done.
+            if !tell.is_closed() {
+                let _ = tell.send(work(worker));
             }
         });
-        self.drill_due = Some(due);
-        if due > now {
-            return false;
+        let sent = watch.check().and_then(|()| {
+            let jobs = self.jobs.as_ref().ok_or_else(Error::closed)?;
+            jobs.send(job).map_err(|_| Error::closed())
+        });
+        async move {
+            sent?;
+            watch.wait(answer).await
         }
-        let done = self.drill().is_ok();
-        let pause = if done { every } else { every.min(RETRY) };
-        self.drill_due = Some(after(now, pause));
-        done
     }
 }
 
-fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(interval)
-        .ok()
-        .and_then(|interval| time.checked_add_signed(interval))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+/// Sees whether the worker gets on, and tells if it does not.
+#[derive(Clone)]
+struct Watch {
+    heartbeat: Arc<Heartbeat>,
+    dispatch: Arc<Dispatch>,
+    has_schedule: bool,
+}
+
+impl Watch {
+    async fn wait<T>(&self, mut answer: oneshot::Receiver<T>) -> Result<T> {
+        loop {
+            match timeout(self.heartbeat.pause(), &mut answer).await {
+                Ok(answered) => return answered.map_err(|_| Error::closed()),
+                Err(_) => self.check()?,
+            }
+        }
+    }
+
+    /// # Errors
+    /// [`Deadline`](crate::ErrorKind::Deadline) while the worker is not heard of.
+    fn check(&self) -> Result<()> {
+        let State::Stalled(error, news) = self.heartbeat.look() else {
+            return Ok(());
+        };
+        if let Some(job) = news {
+            tracing::warn!(%error, "the backup worker is stuck");
+            let last_runs = &self.dispatch.last_runs;
+            let (at, why) = (self.dispatch.now_for_upkeep(), error.to_string());
+            let event = match job.doing {
+                Doing::Backup => {
+                    if self.has_schedule {
+                        last_runs.backup_is_due_from(job.began);
+                    }
+                    *lock(&last_runs.backup) = Some(LastRun::Failed { at, error: why });
+                    StoreEvent::BackupFailed(error.clone())
+                }
+                Doing::Drill => {
+                    *lock(&last_runs.drill) = Some(LastRun::Failed { at, error: why });
+                    StoreEvent::DrillFailed(error.clone())
+                }
+            };
+            self.dispatch.subscribers.tell(event);
+        }
+        Err(error)
+    }
 }
 
 impl Handler<TakeBackup> for Archivist {
-    type Result = Result<Backup>;
+    type Result = ResponseFuture<Result<Backup>>;
 
     fn handle(&mut self, request: TakeBackup, _ctx: &mut Self::Context) -> Self::Result {
-        self.back_up(request, Reason::Manual)
+        let made = self.ask(move |worker| worker.back_up(request, Reason::Manual));
+        Box::pin(async move { made.await? })
     }
 }
 
 impl Handler<RunDrill> for Archivist {
-    type Result = Result<DrillReport>;
+    type Result = ResponseFuture<Result<DrillReport>>;
 
     fn handle(&mut self, _: RunDrill, _ctx: &mut Self::Context) -> Self::Result {
-        self.drill()
+        let tried = self.ask(BackupWorker::drill);
+        Box::pin(async move { tried.await? })
     }
 }
 
 impl Handler<ArchiveDue> for Archivist {
-    type Result = usize;
+    type Result = ResponseFuture<usize>;
 
-    fn handle(&mut self, _: ArchiveDue, _ctx: &mut Self::Context) -> usize {
-        let (every, drill_every) = (self.config.backups.every, self.config.backups.drill_every);
-        let backed_up = every.is_some_and(|every| self.backup_if_due(every));
-        let drilled = drill_every.is_some_and(|every| self.drill_if_due(every));
-        usize::from(backed_up) + usize::from(drilled)
+    fn handle(&mut self, _: ArchiveDue, _ctx: &mut Self::Context) -> Self::Result {
+        let done = self.ask(BackupWorker::do_what_is_due);
+        Box::pin(async move { done.await.unwrap_or(0) })
     }
 }
 
-impl Handler<Retire> for Archivist {
-    type Result = ();
+impl Handler<Leave> for Archivist {
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        self.conn = None;
-        ctx.stop();
+    fn handle(&mut self, Leave { by }: Leave, _ctx: &mut Self::Context) -> Self::Result {
+        // The last job was the last: the worker ends when it has refused what waits.
+        self.jobs = None;
+        let (ended, heartbeat) = (self.ended.take(), Arc::clone(&self.watch.heartbeat));
+        Box::pin(async move {
+            let Some(mut ended) = ended else { return };
+            while timeout(CLOSING_PAUSE, &mut ended).await.is_err() {
+                if Instant::now() >= by && heartbeat.is_at_work() {
+                    tracing::warn!("a backup that gets no further is left behind");
+                    return;
+                }
+            }
+        })
     }
 }

@@ -156,7 +156,7 @@ impl Dispatch {
     }
 
     /// The time for what the store does by itself, and must not end with a clock that panics.
-    pub(super) fn now_for_upkeep(&self) -> DateTime<Utc> {
+    pub(crate) fn now_for_upkeep(&self) -> DateTime<Utc> {
         time::ask(&*self.clock).unwrap_or_else(|_| Utc::now())
     }
 

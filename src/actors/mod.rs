@@ -5,7 +5,7 @@
 //! caller ────▶ │ permits (count, bytes), then a lane │ ──▶ Writer        one connection, groups
 //!              └────────────────────────────────────┘ ──▶ Reader × n     one snapshot a query
 //! Supervisor: schedules, closing          Checkpointer: log → file, off the writer's path
-//!                                         Archivist: backups, drills
+//!                                         Archivist: backups, drills, on a worker's thread
 //! ```
 //!
 //! A request waits in its lane's queue, not in a mailbox: a mailbox is not bounded for `send`, and
@@ -13,10 +13,12 @@
 //! carries the bell that says "there is work", and the few orders that come from the supervisor.
 
 mod archivist;
+mod backup_worker;
 mod checkpointer;
 mod dispatch;
 mod gate;
 mod group;
+mod heartbeat;
 mod lane;
 mod ports;
 mod reader;

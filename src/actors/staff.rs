@@ -2,9 +2,11 @@
 
 use super::Dispatch;
 use super::archivist::Archivist;
+use super::backup_worker::BackupWorker;
 use super::checkpointer::Checkpointer;
 use super::gate::Gates;
 use super::group::Mood;
+use super::heartbeat::Heartbeat;
 use super::lane::{self, Bell};
 use super::ports::{MutationPort, QueryPort, ports};
 use super::reader::{ReadConnection, Reader};
@@ -100,18 +102,7 @@ pub(crate) fn hire(
         }
     }
 
-    let archivist = {
-        let actor = Archivist {
-            path: path.to_owned(),
-            config: config.clone(),
-            dispatch: Arc::clone(&dispatch),
-            at_work: holders.add(),
-            conn: None,
-            backup_due: None,
-            drill_due: None,
-        };
-        Archivist::start_in_arbiter(&thread()?, |_| actor)
-    };
+    let backups_at_work = holders.add();
 
     let writer = {
         let actor = Writer {
@@ -135,6 +126,21 @@ pub(crate) fn hire(
         Writer::start_in_arbiter(&thread()?, |_| actor)
     };
     dispatch.writes.staff(vec![writer.clone().recipient()]);
+
+    let (archivist, backup_thread) = Archivist::employ(BackupWorker {
+        path: path.to_owned(),
+        config: config.clone(),
+        dispatch: Arc::clone(&dispatch),
+        at_work: backups_at_work,
+        heartbeat: Arc::new(Heartbeat::new(config.backups.stall_deadline)),
+        conn: None,
+        backup_due: None,
+        drill_due: None,
+        waits_for_a_backup: false,
+    })?;
+    // A host's code runs there too.
+    thread_ids.push(backup_thread);
+    let archivist = archivist.start();
 
     let crew = Crew {
         writer,

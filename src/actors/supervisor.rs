@@ -1,7 +1,7 @@
 //! The actor that runs what is scheduled and closes the store in order.
 
 use super::Dispatch;
-use super::archivist::{ArchiveDue, Archivist};
+use super::archivist::{ArchiveDue, Archivist, Leave};
 use super::checkpointer::{Checkpointer, Release};
 use super::reader::Retire;
 use super::watch::{DiskSpaceWatch, TroubleWatch};
@@ -304,7 +304,7 @@ impl Crew {
         let finished = self.writer.send(Finish { by });
         let retired: Vec<_> = self.readers.iter().map(|r| r.send(Retire)).collect();
         let released = self.checkpointer.send(Release);
-        let archived = self.archivist.send(Retire);
+        let archived = self.archivist.send(Leave { by });
         // An actor that is gone has nothing left to finish.
         let _ = finished.await;
         for reader in retired {

@@ -303,7 +303,7 @@ impl Handler<CloseFile> for Writer {
         if busy {
             return Err(Error::new(
                 ErrorKind::Busy,
-                "another program uses the file, so its log stays beside it; nothing is lost, and \
+                "another program, or a backup that gets no further, uses the file, so its log stays beside it; nothing is lost, and \
                  the next opening or closing takes it in",
             ));
         }

@@ -5,6 +5,7 @@ use super::keys::{self, Identities, Recipients};
 use super::manifest::{Checksum, hex};
 use super::pace::{Pacer, Stage};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -82,8 +83,7 @@ pub(super) fn pack(
     pacer: &Pacer,
 ) -> Result<(Checksum, Checksum)> {
     let failed = |e| Error::io("the backup could not be written", e);
-    let source = File::open(from).map_err(failed)?;
-    let total = source.metadata().map_err(failed)?.len();
+    let (source, total) = open(from)?;
     let mut source = Hashed::new(source);
     let mut file = Hashed::new(to);
     let sealed = keys::seal(recipients, &mut file)?;
@@ -125,7 +125,7 @@ pub(super) fn unpack(
     lock: Lock<'_>,
     pacer: &Pacer,
 ) -> Result<(Checksum, Checksum)> {
-    let source = File::open(from).map_err(|e| Error::io("the backup could not be read", e))?;
+    let (source, _) = open(from)?;
     let mut source = Hashed::new(source);
     let opened: Box<dyn Read + '_> = match lock {
         Lock::Clear => Box::new(&mut source),
@@ -158,9 +158,18 @@ pub(super) fn unpack(
     Ok((target.checksum(), source.checksum()))
 }
 
+/// A file, up to the length that it has now: what somebody goes on adding to has no end.
+fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
+    let failed = |e| Error::io(format_args!("cannot read {}", path.display()), e);
+    let file = files::open(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok((file.take(length), length))
+}
+
 /// The length of a file and its SHA-256.
 pub(super) fn checksum(file: File) -> io::Result<Checksum> {
-    let mut file = Hashed::new(file);
+    let length = file.metadata()?.len();
+    let mut file = Hashed::new(file.take(length));
     io::copy(&mut file, &mut io::sink())?;
     Ok(file.checksum())
 }

@@ -54,7 +54,8 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
         }
     }
     let taken_at = job.clock.now();
-    let partial = folder.begin(taken_at, job.reason)?;
+    let store = Original::store_id(job.source)?;
+    let partial = folder.begin(taken_at, job.reason, store.as_deref())?;
     let unsealed = match encrypted {
         false => None,
         true => Some(Partial::unsealed(job.database)?),

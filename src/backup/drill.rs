@@ -10,8 +10,6 @@ use crate::files;
 use crate::schema;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -76,18 +74,22 @@ pub(super) fn drill(
 /// however often the bot starts anew.
 const NOTE: &str = ".drill.json";
 
-pub(super) fn note(path: &Path, report: &DrillReport) -> Result<()> {
-    let failed = |e| Error::io("the drill went well, but could not be written down", e);
-    let text = serde_json::to_vec_pretty(report).map_err(|e| failed(e.into()))?;
-    let draft = path.join(".drill.json.partial");
-    let mut file = files::private_file(&draft)?;
-    file.write_all(&text)
-        .and_then(|()| fs::rename(&draft, path.join(NOTE)))
-        .map_err(failed)
+/// Many times as long as one is.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Writes it into the folder of the backups of `database`.
+pub(super) fn note(path: &Path, database: &Path, report: &DrillReport) -> Result<()> {
+    let written = serde_json::to_vec_pretty(report)
+        .map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
+        .and_then(|text| files::replace(&path.join(NOTE), &text, database));
+    written.map_err(|error| {
+        let kind = error.kind();
+        error.because(kind, "the drill went well, but could not be written down")
+    })
 }
 
 /// A note that cannot be read is none: then the drill is due.
 pub(super) fn noted(path: &Path) -> Option<DrillReport> {
-    let text = fs::read(path.join(NOTE)).ok()?;
+    let text = files::read(&path.join(NOTE), MAX_BYTES).ok()??;
     serde_json::from_slice(&text).ok()
 }

@@ -3,23 +3,24 @@
 //! A backup is a folder of its own with two files in it, so that one rename makes it appear and
 //! one makes it go: it is there whole or not at all. What is not finished has a name that ends in
 //! `.partial`, and the next backup clears it away.
+//!
+//! It may be somebody else's disk, so nothing in it is taken for what its name says: see
+//! [`crate::files`].
 
 use super::artefact;
 use super::mac::BackupKey;
 use super::manifest::{MAX_BYTES, Manifest, Reason};
+use super::name::Name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{create_folder, private_file, sync_folder};
+use crate::files::{self, Kind, sync_folder};
 use crate::sqlite::{self, name_file};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const PARTIAL: &str = ".partial";
 const MANIFEST: &str = "manifest.json";
-const STAMP: &str = "%Y%m%dT%H%M%S%.6fZ";
-/// `20261123T071844.123456Z`
-const STAMP_CHARS: usize = 23;
 
 /// A finished backup: where it is and what it says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,8 @@ impl Backup {
             return Err(bad(format!("its manifest is that of {name}")));
         }
         let artefact = path.join(artefact_name(manifest.is_encrypted()));
-        let is = fs::metadata(&artefact).map(|data| data.len());
+        files::refuse_other_than_plain(&artefact).map_err(|e| bad_backup(e, &path))?;
+        let is = fs::symlink_metadata(&artefact).map(|data| data.len());
         let says = manifest.artefact.bytes;
         match is {
             Ok(is) if is == says => Ok(Self { path, manifest }),
@@ -63,8 +65,9 @@ impl Backup {
 
     /// Whether the compressed file is still the one that was verified. Reads all of it.
     pub(super) fn is_sound(&self) -> bool {
-        let read = File::open(self.artefact()).and_then(artefact::checksum);
-        read.is_ok_and(|read| read == self.manifest.artefact)
+        let file = files::open(&self.artefact()).ok().flatten();
+        let read = file.and_then(|file| artefact::checksum(file).ok());
+        read.is_some_and(|read| read == self.manifest.artefact)
     }
 
     /// Refuses one that none of the keys has signed, if there are keys.
@@ -80,18 +83,19 @@ impl Backup {
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest> {
-    let path = folder.join(MANIFEST);
-    let file = File::open(&path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::not_found("backup", format_args!("backup at {}", folder.display()))
-        }
-        _ => Error::io(format_args!("cannot read {}", path.display()), e),
+    let text = files::read(&folder.join(MANIFEST), MAX_BYTES).map_err(|e| bad_backup(e, folder))?;
+    let text = text.ok_or_else(|| {
+        Error::not_found("backup", format_args!("backup at {}", folder.display()))
     })?;
-    let mut text = Vec::new();
-    file.take(MAX_BYTES)
-        .read_to_end(&mut text)
-        .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
     Manifest::from_text(&text).map_err(|e| name_file(e, folder))
+}
+
+/// What is not as a backup's files are makes it a bad one.
+fn bad_backup(error: Error, backup: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::ForeignFile => error.because(ErrorKind::BadBackup, backup.display()),
+        _ => error,
+    }
 }
 
 pub(super) fn artefact_name(encrypted: bool) -> &'static str {
@@ -120,8 +124,8 @@ pub struct Listing {
 pub fn list(folder: impl AsRef<Path>) -> Result<Listing> {
     let mut listing = Listing::default();
     for name in names(folder.as_ref())? {
-        let path = folder.as_ref().join(name);
-        match Backup::at(&path) {
+        let path = folder.as_ref().join(name.to_string());
+        match in_folder(&path) {
             Ok(backup) => listing.backups.push(backup),
             Err(error) => listing.unusable.push((path, error)),
         }
@@ -151,41 +155,54 @@ pub(super) fn list_proven(folder: &Path, keys: &[BackupKey]) -> Result<Listing> 
     Ok(listing)
 }
 
-/// The names in a folder that are those of backups, in their order, which is that of time.
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let failed = |e| Error::io(format_args!("cannot list {}", folder.display()), e);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        names.extend(
-            name.to_str()
-                .filter(|n| stamp_of(n).is_some())
-                .map(str::to_owned),
-        );
+/// A backup whose name was found in a folder, and not told by the operator, whose word may be a link.
+fn in_folder(path: &Path) -> Result<Backup> {
+    match files::kind_of(path)? {
+        Some(Kind::Folder) | None => Backup::at(path),
+        Some(other) => {
+            let why = format!("{} is {other}, and a backup is a folder", path.display());
+            Err(Error::new(ErrorKind::BadBackup, why))
+        }
     }
-    names.sort_unstable();
+}
+
+/// The names in a folder that are those of backups, in the order in which they were made.
+fn names(folder: &Path) -> Result<Vec<Name>> {
+    files::refuse_strangers_link(folder)?;
+    let all = all_names(folder)?;
+    let mut names: Vec<_> = all.iter().filter_map(|name| Name::parse(name)).collect();
+    names.sort_by_cached_key(|name| (name.order(), name.to_string()));
     Ok(names)
 }
 
-/// The time in a backup's name; `None` for other names.
-fn stamp_of(name: &str) -> Option<DateTime<Utc>> {
-    let (stamp, reason) = name.split_at_checked(STAMP_CHARS)?;
-    let known = [Reason::Manual, Reason::Scheduled, Reason::BeforeUpgrade];
-    let reason = reason.strip_prefix('-')?;
-    known.iter().find(|known| known.to_string() == reason)?;
-    let stamp = chrono::NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
-    Some(stamp.and_utc())
+/// All names in a folder that are text.
+fn all_names(folder: &Path) -> Result<HashSet<String>> {
+    let failed = |e| Error::io(format_args!("cannot list {}", folder.display()), e);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut names = HashSet::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
+/// Whether a backup is of this store. One made before the file had a number was made by its first
+/// upgrade.
+pub(super) fn is_of(backup: &Backup, store: Option<&str>) -> bool {
+    let of = backup.manifest.store_id.as_deref();
+    of.is_none() || of == store
 }
 
 /// A folder that this process alone makes backups in, while it is held.
 pub(super) struct Folder {
     path: PathBuf,
     lock: File,
+    /// The database whose owner gets what root makes here.
+    like: Option<PathBuf>,
 }
 
 /// As with the lock of a database: closing the file alone could leave the lock to a process that
@@ -197,11 +214,13 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// Takes the folder, creating it if it is missing, and clears away what was cut short.
-    pub(super) fn take(path: &Path) -> Result<Self> {
-        create_folder(path)?;
+    /// Takes the folder, creating it if it is missing, and clears away what was cut short. What root
+    /// makes in it gets the owner of the database, if one is named: otherwise a backup that root has
+    /// made would keep the bot from making the next.
+    pub(super) fn take(path: &Path, database: Option<&Path>) -> Result<Self> {
+        files::create_folder(path, database)?;
         let lock = path.join(".lock");
-        let file = private_file(&lock)?;
+        let file = files::open_lock(&lock, path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -221,34 +240,39 @@ impl Folder {
         let folder = Self {
             path: path.to_owned(),
             lock: file,
+            like: database.map(Path::to_owned),
         };
         folder.clear_partials()?;
         Ok(folder)
     }
 
     fn clear_partials(&self) -> Result<()> {
-        let failed = |e| Error::io(format_args!("cannot clear {}", self.path.display()), e);
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
+        for name in all_names(&self.path)? {
             let ours = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(PARTIAL))
-                .is_some_and(|name| name == DRILL || stamp_of(name).is_some());
-            if ours && entry.path().is_dir() {
-                fs::remove_dir_all(entry.path()).map_err(failed)?;
+                .strip_suffix(PARTIAL)
+                .is_some_and(|name| name == DRILL || Name::parse(name).is_some());
+            if ours {
+                files::remove_all(&self.path.join(name))?;
             }
         }
         Ok(())
     }
 
-    /// A folder for a new backup. Its name comes after all others, also when the clock was set
-    /// back, or stands: names sort in the order in which backups were made.
-    pub(super) fn begin(&self, now: DateTime<Utc>, reason: Reason) -> Result<Partial> {
-        let last = names(&self.path)?.last().and_then(|name| stamp_of(name));
-        let after_last = last.map(|last| last + TimeDelta::microseconds(1));
-        let stamp = after_last.map_or(now, |after| now.max(after));
-        self.partial(format!("{}-{reason}", stamp.format(STAMP)))
+    /// A folder for a new backup of this store. Its name comes after those of its others, also when the
+    /// clock was set back, or stands: names sort in the order in which backups were made. What only has
+    /// a backup's name has no say in that, and whatever is there keeps its name to itself.
+    pub(super) fn begin(
+        &self,
+        now: DateTime<Utc>,
+        reason: Reason,
+        store: Option<&str>,
+    ) -> Result<Partial> {
+        let own = list(&self.path)?.backups.into_iter();
+        let last = own.rev().find(|backup| is_of(backup, store));
+        let last = last.and_then(|last| Name::parse(&last.manifest.name));
+        let taken = all_names(&self.path)?;
+        let name = Name::next(last, now, reason, |name| taken.contains(name))?;
+        self.partial(name.to_string())
     }
 
     /// A folder for trying a backup out.
@@ -258,8 +282,7 @@ impl Folder {
 
     fn partial(&self, name: String) -> Result<Partial> {
         let path = self.path.join(format!("{name}{PARTIAL}"));
-        create_folder(&path)?;
-        Ok(Partial { name, path })
+        Partial::new(name, path, self.like.clone())
     }
 
     /// Gives the backup its name. Whatever is in its folder is synced by now.
@@ -296,11 +319,8 @@ impl Folder {
 
 /// Removes what a process that was killed has left readable beside the database. Whoever calls this
 /// holds the database's lock, so that nobody is at work there.
-pub(super) fn clear_unsealed(database: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(sqlite::beside(database, UNSEALED)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
+pub(super) fn clear_unsealed(database: &Path) -> Result<()> {
+    files::remove_all(&sqlite::beside(database, UNSEALED))
 }
 
 const DRILL: &str = "drill";
@@ -312,18 +332,21 @@ const UNSEALED: &str = ".unsealed.partial";
 pub(super) struct Partial {
     pub(super) name: String,
     path: PathBuf,
+    like: Option<PathBuf>,
 }
 
 impl Partial {
+    fn new(name: String, path: PathBuf, like: Option<PathBuf>) -> Result<Self> {
+        files::create_new_folder(&path, like.as_deref())?;
+        Ok(Self { name, path, like })
+    }
+
     /// A folder beside the database for what must not lie readable where encrypted backups go,
     /// which may be somebody else's disk. Whoever makes a backup of a file is alone in doing so.
     pub(super) fn unsealed(database: &Path) -> Result<Self> {
         let path = sqlite::beside(database, UNSEALED);
-        clear_unsealed(database)
-            .map_err(|e| Error::io(format_args!("cannot clear {}", path.display()), e))?;
-        create_folder(&path)?;
-        let name = UNSEALED.to_owned();
-        Ok(Self { name, path })
+        clear_unsealed(database)?;
+        Self::new(UNSEALED.to_owned(), path, Some(database.to_owned()))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -333,7 +356,10 @@ impl Partial {
     /// A new file in it that only its owner can read.
     pub(super) fn file(&self, name: &str) -> Result<(PathBuf, File)> {
         let path = self.path.join(name);
-        let file = private_file(&path)?;
+        let file = files::create(&path)?;
+        if let Some(like) = &self.like {
+            files::give_to_owner_of(&file, like);
+        }
         Ok((path, file))
     }
 

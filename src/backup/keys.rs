@@ -48,6 +48,7 @@ impl Write for Sealed<'_> {
 #[cfg(feature = "encryption")]
 mod with_age {
     use super::*;
+    use crate::files;
     use std::fmt;
     use std::str::FromStr;
 
@@ -90,6 +91,9 @@ mod with_age {
         }
     }
 
+    /// Far more than a file of `age-keygen` has.
+    const MAX_FILE_BYTES: u64 = 64 << 10;
+
     impl AgeIdentity {
         /// A new key. Nothing keeps it: see [`to_secret`](Self::to_secret).
         pub fn generate() -> Self {
@@ -99,6 +103,24 @@ mod with_age {
         /// The public key that belongs to it.
         pub fn recipient(&self) -> AgeRecipient {
             AgeRecipient(self.0.to_public())
+        }
+
+        /// The key in a file that `age-keygen` wrote, of at most 64 KiB. The path may be a link.
+        ///
+        /// # Errors
+        /// [`Invalid`](ErrorKind::Invalid) for a file without a key;
+        /// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file;
+        /// [`Io`](ErrorKind::Io), [`ReadOnly`](ErrorKind::ReadOnly).
+        pub fn from_file(path: impl AsRef<std::path::Path>) -> Result<Self> {
+            let path = path.as_ref();
+            let bytes = files::read_opened(files::open_named(path)?, path, MAX_FILE_BYTES)?;
+            if bytes.len() as u64 > MAX_FILE_BYTES {
+                return Err(Error::invalid(
+                    "identity",
+                    "must be in a file of at most 64 KiB",
+                ));
+            }
+            String::from_utf8_lossy(&bytes).parse()
         }
 
         /// The key as `age-keygen` writes it. Whoever has it reads every backup made for it.

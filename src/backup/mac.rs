@@ -8,6 +8,7 @@
 mod with_hmac {
     use crate::backup::manifest::hex;
     use crate::error::{Error, ErrorKind, Result};
+    use crate::files;
     use age::secrecy::{ExposeSecret as _, SecretSlice, SecretString};
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -15,7 +16,6 @@ mod with_hmac {
     use sha2::Sha256;
     use std::fmt;
     use std::fs::File;
-    use std::io::Read as _;
     use std::path::Path;
     use std::str::FromStr;
     use std::sync::Arc;
@@ -80,15 +80,13 @@ mod with_hmac {
         /// None of them tells what is in the file.
         pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
             let path = path.as_ref();
-            let failed = |e| Error::io(format_args!("cannot read the key {}", path.display()), e);
-            let file = File::open(path).map_err(failed)?;
+            let file = files::open_named(path)?;
             refuse_if_others_can_read(&file, path)?;
-            let mut text = String::new();
-            let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
+            let bytes = files::read_opened(file, path, MAX_FILE_BYTES)?;
+            let text = String::from_utf8(bytes).map_err(|_| no_key())?;
             let text = SecretString::from(text);
-            match read {
-                Ok(read) if read as u64 <= MAX_FILE_BYTES => text.expose_secret().parse(),
-                Err(e) if e.kind() != std::io::ErrorKind::InvalidData => Err(failed(e)),
+            match text.expose_secret().len() as u64 {
+                0..=MAX_FILE_BYTES => text.expose_secret().parse(),
                 _ => Err(no_key()),
             }
         }

@@ -36,6 +36,7 @@ mod folder;
 mod keys;
 mod mac;
 mod manifest;
+mod name;
 mod pace;
 mod reading;
 mod restore;
@@ -245,7 +246,7 @@ fn run(
     pacer: &Pacer,
 ) -> Result<Backup> {
     let at = config.backups.folder_of(path);
-    let folder = Folder::take(&at)?;
+    let folder = Folder::take(&at, Some(path))?;
     clear::refuse(&config.backups, &at, Original::store_id(conn)?.as_deref())?;
     pacer.attach(conn)?;
     let job = Job {
@@ -279,7 +280,7 @@ pub(crate) fn drill_of_open_store(
 ) -> Result<DrillReport> {
     let at = config.backups.folder_of(path);
     let store = Original::store_id(conn)?;
-    let folder = Folder::take(&at)?;
+    let folder = Folder::take(&at, Some(path))?;
     let report = drill::drill(
         &folder,
         &at,
@@ -289,7 +290,7 @@ pub(crate) fn drill_of_open_store(
         store.as_deref(),
         closing,
     )?;
-    drill::note(&at, &report)?;
+    drill::note(&at, path, &report)?;
     Ok(report)
 }
 
@@ -298,16 +299,29 @@ pub(crate) fn last_drill(path: &Path, config: &Config) -> Option<DrillReport> {
     drill::noted(&config.backups.folder_of(path))
 }
 
-/// When the newest scheduled backup of the store was made; `None` if there is none.
+/// Whether there is a backup of the store at all.
+pub(crate) fn has_any(conn: &Connection, path: &Path, config: &Config) -> Result<bool> {
+    let store = Original::store_id(conn)?;
+    let listing = list(config.backups.folder_of(path))?;
+    let of_it = |backup: &Backup| backup.manifest.store_id == store;
+    Ok(listing.backups.iter().any(of_it))
+}
+
+/// When the newest scheduled backup of the store was made, of those that were made by `now`; `None` if
+/// there is none. One from the future was made before the clock was set back, or by no store.
 pub(crate) fn last_scheduled(
     conn: &Connection,
     path: &Path,
     config: &Config,
+    now: chrono::DateTime<chrono::Utc>,
 ) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
     let store = Original::store_id(conn)?;
     let listing = config.backups.listing(path)?;
     let scheduled = listing.backups.into_iter().rfind(|backup| {
-        backup.manifest.reason == Reason::Scheduled && backup.manifest.store_id == store
+        let manifest = &backup.manifest;
+        manifest.reason == Reason::Scheduled
+            && manifest.store_id == store
+            && manifest.taken_at <= now
     });
     Ok(scheduled.map(|backup| backup.manifest.taken_at))
 }

@@ -14,12 +14,11 @@ use super::settle;
 use super::verify::{Keep, open, read_back};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{create_folder, folder_of, private_file, sync_folder};
+use crate::files::{self, folder_of, sync_folder};
 use crate::schema;
-use crate::sqlite::{self, FileLock, beside, name_file};
+use crate::sqlite::{self, FILES, FileLock, beside, name_file};
 use rusqlite::config::DbConfig;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// What is done with a file that is where the backup is to go.
@@ -103,10 +102,7 @@ pub fn restore(
         };
         Ok((backup, revoked))
     });
-    if let Ok(old) = fs::metadata(&path) {
-        // Whoever could read the old file can read the new one.
-        let _ = fs::set_permissions(&new, old.permissions());
-    }
+    let read = read.and_then(|backup| keep_owner_and_mode(&path, &new).map(|()| backup));
     let aside = free_name(&path, config.clock.now());
     let replaced = is_taken(&path).then(|| beside(&path, &aside));
     let noted = read.and_then(|read| write_note(&path, &aside).map(|()| read));
@@ -127,11 +123,20 @@ pub fn restore(
     })
 }
 
-/// The files that are one database.
-const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
-
 fn is_taken(path: &Path) -> bool {
-    SUFFIXES.iter().any(|suffix| beside(path, suffix).exists())
+    FILES
+        .iter()
+        .any(|suffix| files::is_taken(&beside(path, suffix)))
+}
+
+/// Whoever could read the old file can read the new one, and nobody else.
+fn keep_owner_and_mode(old: &Path, new: &Path) -> Result<()> {
+    let (Some(file), Ok(data)) = (files::open(new)?, fs::symlink_metadata(old)) else {
+        return Ok(());
+    };
+    files::give_to_owner_of(&file, old);
+    file.set_permissions(data.permissions())
+        .map_err(|e| Error::io(format_args!("cannot set the mode of {}", new.display()), e))
 }
 
 fn restoring(path: &Path) -> PathBuf {
@@ -153,8 +158,18 @@ fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> String {
             1 => format!("{REPLACED}-{stamp}"),
             n => format!("{REPLACED}-{stamp}-{n}"),
         })
-        .find(|name| !beside(path, name).exists())
+        .find(|name| !files::is_taken(&beside(path, name)))
         .unwrap_or_else(|| REPLACED.to_owned())
+}
+
+/// Whether it is a name that [`free_name`] gives: `.replaced-20261123T071844Z`, perhaps with a number
+/// behind it. Any other, such as one with a way out of the folder in it, is not the note's.
+fn is_name(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | '-');
+    text.len() < 64
+        && text
+            .strip_prefix(REPLACED)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && rest.chars().all(known))
 }
 
 /// Whether this program would open it: asked of a copy that nothing has changed yet.
@@ -163,6 +178,8 @@ fn can_be_opened(path: &Path, config: &Config) -> Result<()> {
     schema::refuse_unknown(&conn, path, config)
 }
 
+/// More than is ever in the note.
+const MAX_NOTE_BYTES: u64 = 4096;
 /// Revokes all tokens in a file that has not taken its place yet; gives how many were good.
 fn revoke_tokens(path: &Path, config: &Config) -> Result<u64> {
     let conn = sqlite::connect_again(path, config)?;
@@ -195,28 +212,23 @@ fn revoke_tokens(path: &Path, config: &Config) -> Result<u64> {
 
 /// From here on the restore is done, or will be.
 fn write_note(path: &Path, aside: &str) -> Result<()> {
-    let note = note(path);
-    let draft = beside(&note, ".partial");
-    let failed = |e| Error::io(format_args!("cannot write {}", note.display()), e);
-    let mut file = private_file(&draft)?;
-    file.write_all(aside.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&draft, &note))
-        .map_err(failed)?;
-    sync_folder(folder_of(path))
+    files::replace(&note(path), aside.as_bytes(), path)
 }
 
 /// Takes back what was got ready, the note first: what it stands for would be done.
-fn give_up(path: &Path) -> std::io::Result<()> {
+fn give_up(path: &Path) -> Result<()> {
     let note = note(path);
-    let draft = beside(&note, ".partial");
-    for left in [note, draft, restoring(path)] {
-        match fs::remove_file(left) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
+    files::remove(&note)?;
+    files::remove(&beside(&note, ".partial"))?;
+    clear_new(path)
+}
+
+/// Removes the new file, with what SQLite has put beside it to read it.
+fn clear_new(path: &Path) -> Result<()> {
+    let new = restoring(path);
+    FILES
+        .iter()
+        .try_for_each(|suffix| files::remove(&beside(&new, suffix)))
 }
 
 /// Does the rest of a restore that was cut short, or clears away one that had not got that far.
@@ -224,24 +236,24 @@ fn give_up(path: &Path) -> std::io::Result<()> {
 pub(super) fn finish_restore(path: &Path) -> Result<()> {
     let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
     let (new, note) = (restoring(path), note(path));
-    let aside = match fs::read(&note) {
-        Ok(name) => match String::from_utf8_lossy(&name) {
-            name if name.starts_with(REPLACED) => beside(path, &name),
-            // Not as it was written; what there is to do is known all the same.
-            _ => beside(path, REPLACED),
-        },
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return give_up(path).map_err(failed),
-        Err(e) => return Err(failed(e)),
+    let Some(name) = files::read(&note, MAX_NOTE_BYTES)? else {
+        return give_up(path);
     };
+    let aside = match str::from_utf8(&name) {
+        Ok(name) if is_name(name) => beside(path, name),
+        // Not as it was written; what there is to do is known all the same.
+        _ => beside(path, REPLACED),
+    };
+    files::refuse_other_than_plain(&new)?;
     // Without it, what is at the path is the new file already.
-    if new.exists() {
-        let old: Vec<_> = SUFFIXES
+    if files::is_taken(&new) {
+        let old: Vec<_> = FILES
             .iter()
             .map(|suffix| beside(path, suffix))
-            .filter(|old| old.exists())
+            .filter(|old| files::is_taken(old))
             .collect();
         if !old.is_empty() {
-            create_folder(&aside)?;
+            files::create_own_folder(&aside, Some(path))?;
             for old in old {
                 let name = old.file_name().unwrap_or_default();
                 fs::rename(&old, aside.join(name)).map_err(failed)?;
@@ -252,7 +264,8 @@ pub(super) fn finish_restore(path: &Path) -> Result<()> {
         fs::rename(&new, path).map_err(failed)?;
         sync_folder(folder_of(path))?;
     }
-    fs::remove_file(&note).map_err(failed)?;
+    clear_new(path)?;
+    files::remove(&note)?;
     sync_folder(folder_of(path))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which backups are kept: the last few, and one for each of the last hours, days, weeks, months
 //! and years (grandfather, father, son).
 
-use super::folder::{Backup, Folder, Listing, list};
+use super::folder::{Backup, Folder, Listing, is_of, list};
 use super::manifest::Reason;
 use super::settings::Backups;
 use crate::error::{Error, Result};
@@ -172,13 +172,7 @@ impl RetentionPlan {
         store: Option<&str>,
         is_sound: fn(&Backup) -> bool,
     ) -> Self {
-        let own: Vec<&Backup> = backups
-            .iter()
-            .filter(|backup| {
-                let of = backup.manifest.store_id.as_deref();
-                of.is_none() || of == store
-            })
-            .collect();
+        let own: Vec<&Backup> = backups.iter().filter(|of| is_of(of, store)).collect();
         let mut kept = retention.keeps(&own);
         // Never the last good one.
         kept.extend(own.iter().rposition(|backup| is_sound(backup)));
@@ -230,7 +224,7 @@ fn carry_out(plan: &RetentionPlan, folder: &Folder) {
 /// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
 pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
     retention.check()?;
-    let taken = Folder::take(folder.as_ref())?;
+    let taken = Folder::take(folder.as_ref(), None)?;
     let plan = RetentionPlan::of(folder, retention)?;
     carry_out(&plan, &taken);
     Ok(plan)

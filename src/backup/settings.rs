@@ -38,6 +38,7 @@ pub struct Backups {
     pub(crate) retention: Retention,
     pub(crate) mode: Mode,
     pub(crate) pace: Pace,
+    pub(crate) stall_deadline: Duration,
     pub(super) level: i32,
     pub(super) recipients: Recipients,
     pub(super) identities: Identities,
@@ -56,6 +57,7 @@ impl Default for Backups {
             retention: Retention::default(),
             mode: Mode::default(),
             pace: Pace::default(),
+            stall_deadline: Duration::from_secs(15 * 60),
             level: 3,
             recipients: Recipients::new(),
             identities: Identities::new(),
@@ -82,8 +84,8 @@ impl Backups {
     }
 
     /// Tries the newest one out this often: restores it into a temporary folder, opens and
-    /// compares it. Takes as much room as the database for as long. The first is tried at once. At
-    /// least 1 s; default: never.
+    /// compares it. Takes as much room as the database for as long. The first is tried at once, or
+    /// within a minute of the first backup there is. At least 1 s; default: never.
     pub fn drill_every(mut self, interval: Duration) -> Self {
         self.drill_every = Some(interval);
         self
@@ -104,6 +106,20 @@ impl Backups {
     /// How much of its time a backup of an open store works. Default: [`Pace::Gentle`].
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// How long a backup or a drill of an open store may get no further, as on a network share that
+    /// does not answer, before it is given up: whoever asked for it gets
+    /// [`Deadline`](crate::ErrorKind::Deadline), and
+    /// [`BackupFailed`](crate::StoreEvent::BackupFailed) or
+    /// [`DrillFailed`](crate::StoreEvent::DrillFailed) is told. Nothing can end the call that it
+    /// waits in; when that returns, the backup is dropped and the schedule goes on, and until then
+    /// whoever asks for another gets the same error at once. What counts is the time between two
+    /// steps, of some 256 KiB, and not how long it takes in all; steps of migrations that a drill
+    /// tries count as one, so be generous. Range 1 s–24 h; default 15 min.
+    pub fn stall_deadline(mut self, time: Duration) -> Self {
+        self.stall_deadline = time;
         self
     }
 
@@ -174,6 +190,10 @@ impl Backups {
             if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
                 return Err(Error::invalid(field, "must be at least a second"));
             }
+        }
+        let range = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+        if !range.contains(&self.stall_deadline) {
+            return Err(Error::invalid("stall_deadline", "must be from 1 s to 24 h"));
         }
         self.retention.check()
     }

@@ -76,7 +76,7 @@ pub(super) fn read_back(
         false => Lock::Clear,
         true => Lock::Age(&reading.identities),
     };
-    let file = files::private_file(to)?;
+    let file = files::create(to)?;
     let unpacked = artefact::unpack(&backup.artefact(), file, expected, lock, &pacer);
     let (database, artefact) = unpacked.map_err(|error| match error.kind() {
         // The key is right: the manifest was sealed for the same recipients.

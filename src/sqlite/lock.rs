@@ -2,8 +2,9 @@
 
 use super::beside;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use crate::status::OpenIn;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
@@ -21,6 +22,9 @@ pub(crate) struct FileLock {
 /// What is in the lock file of a database that is ours.
 const OPENED: &str = "opened";
 
+/// More than is ever in it.
+const MAX_BYTES: u64 = 64;
+
 /// A process that this one is just starting holds copies of what is open here, for a moment. Closing
 /// the file alone would leave the lock to it for as long.
 impl Drop for FileLock {
@@ -32,13 +36,7 @@ impl Drop for FileLock {
 impl FileLock {
     pub(crate) fn acquire(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| Error::io(format_args!("cannot create {}", path.display()), e))?;
+        let mut file = files::open_lock(&path, database)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -85,10 +83,12 @@ impl FileLock {
     pub(crate) fn look(database: &Path) -> Result<OpenIn> {
         let path = beside(database, ".lock");
         let failed = |e| Error::io(format_args!("cannot look at {}", path.display()), e);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(OpenIn::Nothing),
-            Err(e) => return Err(failed(e)),
+        let mut file = match files::open(&path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(OpenIn::Nothing),
+            // Who may read the database need not be who may read its lock.
+            Err(error) if error.kind() == ErrorKind::ReadOnly => return Ok(OpenIn::Unknown),
+            Err(error) => return Err(error),
         };
         // Two who look do not stand in each other's way; a store that opens in just this moment does.
         match file.try_lock_shared() {
@@ -103,14 +103,15 @@ impl FileLock {
 
 /// Whether a store has ever had this database open.
 pub(super) fn has_been_open(database: &Path) -> bool {
-    File::open(beside(database, ".lock")).is_ok_and(|mut file| read(&mut file).1)
+    let file = files::open(&beside(database, ".lock"));
+    file.is_ok_and(|file| file.is_some_and(|mut file| read(&mut file).1))
 }
 
 /// The process that says it holds the claim, and whether a store has had the database open.
 fn read(file: &mut File) -> (Option<u32>, bool) {
     let mut text = String::new();
     // What cannot be read says nothing.
-    let _ = file.read_to_string(&mut text);
+    let _ = file.take(MAX_BYTES).read_to_string(&mut text);
     let mut words = text.split_whitespace();
     let process = words.next().and_then(|word| word.parse().ok());
     (process, words.next() == Some(OPENED))

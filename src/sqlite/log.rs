@@ -4,8 +4,8 @@
 use super::{beside, checkpoint};
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files;
 use rusqlite::Connection;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -107,15 +107,9 @@ impl Damage {
 /// writing: the next commit only begins when the last one is on the disk, so that what was not
 /// finished is part of one commit at most.
 fn damage(log: &Path) -> Result<Option<Damage>> {
-    let file = match File::open(log) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => {
-            return Err(Error::io(
-                format_args!("cannot look at {}", log.display()),
-                e,
-            ));
-        }
+    files::refuse_other_than_own(log)?;
+    let Some(file) = files::open(log)? else {
+        return Ok(None);
     };
     search(BufReader::with_capacity(1 << 16, file))
         .map_err(|e| Error::io(format_args!("cannot read {}", log.display()), e))

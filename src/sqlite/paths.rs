@@ -1,10 +1,18 @@
 //! The names of a database and of what lies beside it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, Kind};
 use std::path::{Path, PathBuf};
 
 /// What the note of a restore under way has after the file's name.
 pub(crate) const RESTORING: &str = ".restoring";
+
+/// The files that are one database: itself, its log, the log's index, and the journal of a change that
+/// was cut short before there was a log.
+pub(crate) const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// More links after one another than anybody lays.
+const MAX_LINKS: u32 = 40;
 
 /// The path with `suffix` after its last component: SQLite's way to name the files beside a file.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -15,46 +23,78 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Creates the folder if it is missing, and gives the file's path without links and dots, so that
 /// two names of one file meet in one lock.
+///
+/// The file's own name may be a link, also to a file that is not there yet, or not at this moment: an
+/// operator lays one to put the file on another disk before the bot first starts. But not one that
+/// another account has laid: see [`files::refuse_strangers_link`].
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| {
-        Error::invalid(
-            "path",
-            &format!("must name a file, which {} does not", path.display()),
-        )
-    })?;
-    if path.is_dir() {
-        return Err(Error::new(
-            ErrorKind::ForeignFile,
-            format!(
-                "{} is a folder; name the file to keep in it",
-                path.display()
-            ),
-        ));
-    }
-    match (path.canonicalize(), path.read_link()) {
-        (Ok(resolved), _) => return Ok(resolved),
-        // A link to a file that is not there yet, or not at this moment, names that file. (Links
-        // that lead in a circle fail otherwise.)
-        (Err(e), Ok(target)) if e.kind() == std::io::ErrorKind::NotFound => {
-            return resolve(&path.parent().unwrap_or(Path::new("")).join(target));
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let name = path.file_name().ok_or_else(|| {
+            Error::invalid(
+                "path",
+                &format!("must name a file, which {} does not", path.display()),
+            )
+        })?;
+        let folder = files::folder_of(&path);
+        match files::kind_of(&path)? {
+            None | Some(Kind::Plain) => {
+                files::create_folder(folder, None)?;
+                let folder = folder
+                    .canonicalize()
+                    .map_err(|e| Error::io(format_args!("cannot find {}", folder.display()), e))?;
+                return Ok(folder.join(name));
+            }
+            Some(Kind::Link) => {
+                files::refuse_strangers_link(&path)?;
+                let target = path
+                    .read_link()
+                    .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
+                path = folder.join(target);
+            }
+            Some(Kind::Folder) => {
+                return Err(Error::new(
+                    ErrorKind::ForeignFile,
+                    format!(
+                        "{} is a folder; name the file to keep in it",
+                        path.display()
+                    ),
+                ));
+            }
+            Some(_) => files::refuse_other_than_plain(&path)?,
         }
-        _ => {}
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)
-        .and_then(|()| folder.canonicalize())
-        .map(|folder| folder.join(name))
-        .map_err(|e| Error::io(format_args!("cannot create {}", folder.display()), e))
+    let why = format!("{} is a link in a circle", path.display());
+    Err(Error::new(ErrorKind::Io, why))
+}
+
+/// Refuses a database with something beside it, under a name of SQLite's, that is no plain file of its
+/// own: SQLite would wait for a FIFO, and write into the other name of a file that has two.
+///
+/// For before SQLite opens it. What is put there between this look and SQLite's own opening is not
+/// seen; SQLite itself follows no links there (`O_NOFOLLOW`).
+pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
+    files::refuse_other_than_plain(database)?;
+    FILES[1..]
+        .iter()
+        .try_for_each(|suffix| files::refuse_other_than_own(&beside(database, suffix)))
+}
+
+/// Those of the database, its log and its lock that accounts other than their owner's can read or
+/// write. What this crate makes has mode 0600; a file that was there before keeps the mode that it has.
+pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
+    ["", "-wal", ".lock"]
+        .iter()
+        .map(|suffix| beside(database, suffix))
+        .filter(|file| files::is_open_to_others(file))
+        .collect()
 }
 
 /// The path, as [`resolve`] gives it, of a file that has to be there.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     // In the middle of a restore that was cut short there may be none, and whoever opens it finishes
     // that first.
-    if !path.exists() && !beside(path, RESTORING).exists() {
+    if !path.exists() && !files::is_taken(&beside(path, RESTORING)) {
         return Err(Error::not_found(
             "path",
             format_args!("file {}", path.display()),
@@ -66,7 +106,7 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
 /// Refuses to look at a file whose restore is under way: what is there may be neither the old one
 /// nor the new one. Whoever takes the file's lock finishes such a restore; who only looks must not.
 pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
-    if !beside(path, RESTORING).exists() {
+    if files::kind_of(&beside(path, RESTORING))?.is_none() {
         return Ok(());
     }
     Err(Error::new(

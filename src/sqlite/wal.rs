@@ -3,10 +3,11 @@
 
 use super::{beside, guard};
 use crate::error::Result;
+use crate::files;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Statement};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Checkpoints in one of SQLite's modes; gives (busy, frames in the WAL, frames copied so far).
@@ -82,7 +83,7 @@ impl WalWatch {
         }
         // A WAL whose header cannot be read has started over if it is shorter: that is all that the
         // numbers tell, for the first commit after a restart may be longer than all before.
-        let generation = self.read_generation().ok();
+        let generation = self.read_generation();
         let differs =
             matches!((generation, self.generation), (Some(now), Some(then)) if now != then);
         let restarted = differs || frames < self.frames;
@@ -95,15 +96,15 @@ impl WalWatch {
         }))
     }
 
-    fn read_generation(&mut self) -> io::Result<Generation> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(File::open(&self.path)?),
-        };
+    fn read_generation(&mut self) -> Option<Generation> {
+        if self.file.is_none() {
+            self.file = files::open(&self.path).ok().flatten();
+        }
+        let file = self.file.as_mut()?;
         let mut generation = Generation::default();
-        file.seek(SeekFrom::Start(GENERATION_AT))?;
-        file.read_exact(&mut generation)?;
-        Ok(generation)
+        file.seek(SeekFrom::Start(GENERATION_AT)).ok()?;
+        file.read_exact(&mut generation).ok()?;
+        Some(generation)
     }
 }
 

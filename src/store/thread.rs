@@ -106,6 +106,12 @@ fn prepare(config: &Config) -> Result<Prepared> {
         );
     }
     let mut lock = FileLock::acquire(&path)?;
+    for file in sqlite::open_to_others(&path) {
+        tracing::warn!(
+            file = %file.display(),
+            "accounts other than its owner's can read or write it: chmod 600"
+        );
+    }
     let mut conn = schema::connect(&path, config)?;
     let upgraded = schema::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;

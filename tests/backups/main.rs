@@ -10,6 +10,7 @@ mod forged;
 mod killed;
 mod left;
 mod making;
+mod naming;
 mod restoring;
 mod retaining;
 mod sealing;

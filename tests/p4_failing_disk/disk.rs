@@ -7,8 +7,9 @@
 
 use crate::platter;
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
-use std::path::Path;
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -48,7 +49,19 @@ static ONLY_DATABASE: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicBool = AtomicBool::new(false);
 static HOLDS_UP: std::sync::Mutex<Option<ThreadId>> = std::sync::Mutex::new(None);
 static HELD_UP: AtomicBool = AtomicBool::new(false);
+static SHARE: std::sync::Mutex<Option<(PathBuf, Silence)>> = std::sync::Mutex::new(None);
 static TESTS: Mutex<()> = Mutex::const_new(());
+
+/// What a share does not answer to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Silence {
+    /// The question what is in a folder.
+    Listing,
+    /// Writing to a file.
+    Writing,
+    /// Syncing one.
+    Syncing,
+}
 
 thread_local! {
     /// On the test's own thread, where nothing of the store runs.
@@ -101,8 +114,16 @@ pub(crate) fn is_holding_up() -> bool {
     HELD_UP.load(SeqCst)
 }
 
+/// From now on what is in this folder is on a share that does not answer to this until it is healed:
+/// whoever asks waits.
+pub(crate) fn does_not_answer(folder: &Path, to: Silence) {
+    HELD_UP.store(false, SeqCst);
+    *SHARE.lock().unwrap() = Some((folder.to_owned(), to));
+}
+
 /// Works again.
 pub(crate) fn heal() {
+    *SHARE.lock().unwrap() = None;
     *HOLDS_UP.lock().unwrap() = None;
     ONLY_DATABASE.store(false, SeqCst);
     for nth in &NTH {
@@ -164,6 +185,24 @@ fn is_held_up(fd: c_int) {
     }
 }
 
+/// Waits while this is asked of a share that does not answer to it.
+fn waits_for_the_share(asked: Silence, path: impl Fn() -> Option<PathBuf>) {
+    let silent = || {
+        let share = SHARE.lock().unwrap();
+        let (folder, _) = share.as_ref().filter(|(_, to)| *to == asked)?;
+        path().filter(|path| path.starts_with(folder))
+    };
+    // The test's own thread looks at what is there.
+    while !SPARED.get() && silent().is_some() {
+        HELD_UP.store(true, SeqCst);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn path_of(fd: c_int) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()
+}
+
 fn is_a_file(fd: c_int) -> bool {
     // SAFETY: it is written to, and may be all zeros before.
     let (done, data) = unsafe {
@@ -193,6 +232,7 @@ extern "C" fn read(fd: c_int, to: *mut c_void, size: usize) -> isize {
 
 #[unsafe(no_mangle)]
 extern "C" fn pwrite64(fd: c_int, from: *const c_void, size: usize, at: i64) -> isize {
+    waits_for_the_share(Silence::Writing, || path_of(fd));
     if fails(Call::Write, fd) {
         return -1;
     }
@@ -230,9 +270,30 @@ extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn fsync(fd: c_int) -> c_int {
     is_held_up(fd);
+    waits_for_the_share(Silence::Syncing, || path_of(fd));
     if fails(Call::Sync, fd) {
         return -1;
     }
     platter::synced(fd);
     0
+}
+
+/// The folder of a backup that is listed is asked of a share by this.
+#[unsafe(no_mangle)]
+extern "C" fn opendir(name: *const c_char) -> *mut libc::DIR {
+    // SAFETY: as the caller promised the C library.
+    let path = || {
+        PathBuf::from(OsStr::from_bytes(
+            unsafe { CStr::from_ptr(name) }.to_bytes(),
+        ))
+    };
+    waits_for_the_share(Silence::Listing, || Some(path()));
+    // SAFETY: the same; and the C library has the descriptor from here on.
+    unsafe {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        match libc::open(name, flags) {
+            -1 => std::ptr::null_mut(),
+            fd => libc::fdopendir(fd),
+        }
+    }
 }

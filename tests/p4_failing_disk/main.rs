@@ -15,4 +15,5 @@ mod each_call;
 mod full;
 mod platter;
 mod power;
+mod share;
 mod trial;

@@ -1,17 +1,11 @@
 //! The keys of backups: whom one is made for, who signs it, and what one has to prove.
 
-use crate::answer::failed;
+use botstore::Result;
 use botstore::backup::{
     AgeIdentity, AgeRecipient, BackupKey, Backups, ClearAmongEncrypted, Reading, Unproven,
 };
-use botstore::{Error, ErrorKind, Result};
 use clap::{Args, ValueEnum};
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
-/// Far more than a file of `age-keygen` has.
-const MAX_IDENTITY_BYTES: u64 = 64 << 10;
+use std::path::PathBuf;
 
 /// For a command that makes a backup.
 #[derive(Args)]
@@ -85,7 +79,7 @@ impl Keys {
     pub(crate) fn reading(&self) -> Result<Reading> {
         let mut reading = Reading::default();
         for path in &self.identity {
-            reading = reading.identity(identity(path)?);
+            reading = reading.identity(AgeIdentity::from_file(path)?);
         }
         for accepted in &self.accept {
             reading = reading.accept(match accepted {
@@ -97,19 +91,5 @@ impl Keys {
             Some(key) => reading.key(key),
             None => reading,
         })
-    }
-}
-
-fn identity(path: &Path) -> Result<AgeIdentity> {
-    let doing = format!("cannot read {}", path.display());
-    let file = File::open(path).map_err(|e| failed(&doing, &e))?;
-    let mut text = String::new();
-    let read = file.take(MAX_IDENTITY_BYTES + 1).read_to_string(&mut text);
-    match read.map_err(|e| failed(&doing, &e))? as u64 {
-        0..=MAX_IDENTITY_BYTES => text.parse(),
-        _ => Err(Error::new(
-            ErrorKind::Invalid,
-            format!("{doing}: it is too long for a key"),
-        )),
     }
 }

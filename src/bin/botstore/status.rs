@@ -50,10 +50,17 @@ fn text_of(status: &FileStatus) -> String {
             format_args!("on {kind}, where nothing is promised"),
         );
     }
+    for file in &status.open_to_others {
+        let name = file.file_name().unwrap_or_default().display();
+        facts.add(
+            "warning",
+            format_args!("other accounts can read or write {name}: chmod 600 it"),
+        );
+    }
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
-        OpenIn::Unknown => facts.add("open", "in another process"),
+        OpenIn::Unknown => facts.add("open", "perhaps, in a process that is not known"),
     }
     let steps = status
         .schemas
@@ -117,6 +124,7 @@ fn json_of(status: &FileStatus) -> Value {
         "wal_bytes": status.wal_bytes,
         "free_bytes": status.free_bytes,
         "network_file_system": status.network_file_system,
+        "open_to_others": status.open_to_others,
         "open_in": status.open_in,
         "store_id": status.store_id,
         "schemas": status.schemas,

@@ -1,0 +1,155 @@
+//! Files are opened in one place of the sources, `src/files`, which follows no link and waits for
+//! nothing. Whatever opens, makes or names one elsewhere is listed here, with why it may.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What opens a file, makes one, or lets a library do so.
+const OPENS: [&str; 24] = [
+    "File::open",
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "DirBuilder",
+    "fs::read(",
+    "fs::read_to_string",
+    "fs::read_dir",
+    "fs::write",
+    "fs::copy",
+    "fs::hard_link",
+    "fs::create_dir",
+    "fs::remove_file",
+    "fs::remove_dir",
+    "fs::set_permissions",
+    "fs::rename",
+    "symlink(",
+    "read_link",
+    "tempfile::",
+    "Connection::open(",
+    "Connection::open_with_flags",
+    "VACUUM INTO",
+    "ATTACH",
+    "rustix::fs::open",
+];
+
+/// The file, what it uses and how often; and why.
+const MAY: [(&str, &str, usize, &str); 15] = [
+    (
+        "backup/create.rs",
+        "Connection::open(",
+        1,
+        "a file that `files` has just made",
+    ),
+    (
+        "backup/create.rs",
+        "Connection::open_with_flags",
+        1,
+        "the same, read back",
+    ),
+    (
+        "backup/create.rs",
+        "VACUUM INTO",
+        1,
+        "into a file that `files` has just made",
+    ),
+    (
+        "backup/folder.rs",
+        "fs::read_dir",
+        2,
+        "of a FIFO it fails, and does not wait",
+    ),
+    ("backup/folder.rs", "fs::remove_dir", 2, "follows no link"),
+    ("backup/folder.rs", "fs::remove_file", 1, "follows no link"),
+    ("backup/folder.rs", "fs::rename", 2, "follows no link"),
+    ("backup/restore.rs", "fs::rename", 2, "follows no link"),
+    (
+        "backup/verify.rs",
+        "tempfile::",
+        1,
+        "a folder of its own under a random name",
+    ),
+    (
+        "bin/botstore/export.rs",
+        "tempfile::",
+        1,
+        "exclusive, and never put in another's place",
+    ),
+    ("files.rs", "fs::read_to_string", 1, "the kernel's own file"),
+    (
+        "sqlite.rs",
+        "Connection::open_with_flags",
+        5,
+        "after `refuse_what_is_no_file`",
+    ),
+    (
+        "sqlite/paths.rs",
+        "read_link",
+        1,
+        "the database's path, which its owner's link may be",
+    ),
+    (
+        "sqlite/readers.rs",
+        "fs::read_to_string",
+        1,
+        "the kernel's own file",
+    ),
+    ("testing.rs", "tempfile::", 2, "for tests"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// The source without its unit tests and comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn files_are_opened_in_one_place() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&src, &mut paths);
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let name = path
+            .strip_prefix(&src)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        if name.starts_with("files/") {
+            continue;
+        }
+        let code = code(&path);
+        for opens in OPENS {
+            let times = code
+                .match_indices(opens)
+                .filter(|(at, _)| !code[..*at].ends_with(|c: char| c.is_alphanumeric()))
+                .count();
+            if times > 0 {
+                found.insert((name.clone(), opens), times);
+            }
+        }
+    }
+    let may: BTreeMap<_, _> = MAY
+        .iter()
+        .map(|(file, opens, times, _)| (((*file).to_owned(), *opens), *times))
+        .collect();
+    assert_eq!(
+        found, may,
+        "open it with src/files, or say here why it need not be"
+    );
+}
