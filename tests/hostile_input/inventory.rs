@@ -34,7 +34,7 @@ const OPENS: [&str; 24] = [
 ];
 
 /// The file, what it uses and how often; and why.
-const MAY: [(&str, &str, usize, &str); 15] = [
+const MAY: [(&str, &str, usize, &str); 20] = [
     (
         "backup/create.rs",
         "Connection::open(",
@@ -64,16 +64,36 @@ const MAY: [(&str, &str, usize, &str); 15] = [
     ("backup/folder.rs", "fs::rename", 2, "follows no link"),
     ("backup/restore.rs", "fs::rename", 2, "follows no link"),
     (
-        "backup/verify.rs",
-        "tempfile::",
+        "backup/scratch.rs",
+        "File::open",
         1,
-        "a folder of its own under a random name",
+        "a folder, which a lock is put on: `.` in it opens nothing else",
     ),
+    (
+        "backup/scratch.rs",
+        "fs::read_dir",
+        1,
+        "of a FIFO it fails, and does not wait",
+    ),
+    ("backup/scratch.rs", "fs::remove_dir", 1, "follows no link"),
+    (
+        "backup/scratch.rs",
+        "tempfile::",
+        3,
+        "a folder of its own under a random name, and a probe of whose it is",
+    ),
+    ("backup/verify.rs", "fs::remove_file", 1, "follows no link"),
     (
         "bin/botstore/export.rs",
         "tempfile::",
         1,
         "exclusive, and never put in another's place",
+    ),
+    (
+        "bin/botstore/progress.rs",
+        "fs::read_to_string",
+        1,
+        "the kernel's own file",
     ),
     ("files.rs", "fs::read_to_string", 1, "the kernel's own file"),
     (
