@@ -125,7 +125,11 @@ async fn read_one(store: Store, number: u64) -> Result<()> {
         }
         _ => {
             let page = PageRequest::first(10);
-            let last = SessionMessages { session_id, page };
+            let last = SessionMessages {
+                session_id,
+                user_id,
+                page,
+            };
             store.read(last).await.map(|_| ())
         }
     }

@@ -56,6 +56,7 @@ async fn main() -> botstore::Result<()> {
     let page = store
         .read(messages::SessionMessages {
             session_id: session.session_id,
+            user_id: user.user_id,
             page: PageRequest::first(10),
         })
         .await?;

@@ -13,6 +13,10 @@
 //! number. The writer marks the rows after its COMMIT and before it answers, so whoever has heard
 //! of a change does not get the answer from before it.
 //!
+//! Answers have any size, so they are counted in bytes: each set has its part of the bound, and the
+//! oldest there go until the next fits. One counter for all sets was turned down: sets that nobody asks
+//! any more would hold bytes that those in use cannot have.
+//!
 //! Two rows that share a place in `changes` make each other void now and then, which costs a
 //! re-read. Rows that another program changes are seen after [`MAX_AGE`].
 
@@ -30,6 +34,9 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 /// Answers in one set.
 const WAYS: usize = 8;
 
+/// The largest answer that is kept, with what belongs to it: about twelve usual ones.
+const MAX_ANSWER_BYTES: usize = 4096;
+
 /// Places for the numbers of commits: half a mebibyte.
 const CHANGES: usize = 1 << 16;
 
@@ -38,7 +45,8 @@ type Answer = Arc<dyn Any + Send + Sync>;
 /// Says that an answer hangs on one row of one table, and so may be kept until the row changes.
 ///
 /// The table must not be `WITHOUT ROWID`, and the answer may depend on nothing else: neither on
-/// other rows nor on the time.
+/// other rows nor on the time. An answer that owns memory says how much by [`bytes`](Self::bytes), or
+/// is not kept.
 ///
 /// ```
 /// use botstore::{Kept, Query, ReadTx, Result};
@@ -57,7 +65,8 @@ type Answer = Arc<dyn Any + Send + Sync>;
 ///     }
 ///
 ///     fn kept(&self) -> Option<Kept<'_, Self::Output>> {
-///         Some(Kept::row("notes", self.note_id))
+///         let kept = Kept::row("notes", self.note_id);
+///         Some(kept.bytes(|body: &Option<String>| body.as_ref().map_or(0, String::len)))
 ///     }
 /// }
 /// ```
@@ -66,6 +75,8 @@ pub struct Kept<'a, T> {
     key: Key<'a>,
     keep: fn(&T) -> Answer,
     give: fn(&Answer) -> Option<T>,
+    /// How many bytes an answer owns beside its own size; `None` if nobody can say.
+    owns: Option<fn(&T) -> usize>,
 }
 
 /// What the question asks for.
@@ -91,12 +102,36 @@ impl<'a, T: Clone + Send + Sync + 'static> Kept<'a, T> {
     }
 
     fn new(table: &'static str, key: Key<'a>) -> Self {
+        // What has nothing to give back when it is dropped owns nothing.
+        let plain = !std::mem::needs_drop::<T>();
         Self {
             table,
             key,
             keep: |answer| Arc::new(answer.clone()),
             give: |answer| answer.downcast_ref().cloned(),
+            owns: plain.then_some(|_| 0),
         }
+    }
+
+    /// How many bytes an answer owns beside its own size: the lengths of its texts. Kept answers are
+    /// bounded by it, so one that owns memory and does not say how much is not kept; nor is one of
+    /// more than 4 KiB.
+    pub fn bytes(mut self, owns: fn(&T) -> usize) -> Self {
+        self.owns = Some(owns);
+        self
+    }
+}
+
+impl<T> Kept<'_, T> {
+    /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
+    fn size(&self, answer: &T) -> Option<usize> {
+        let key = match self.key {
+            Key::Row(_) => 0,
+            Key::Text(key, ..) => key.len(),
+        };
+        let fixed = size_of::<Entry>() + size_of::<T>();
+        let bytes = (self.owns?)(answer).checked_add(key + fixed)?;
+        (bytes <= MAX_ANSWER_BYTES).then_some(bytes)
     }
 }
 
@@ -113,6 +148,7 @@ struct Entry {
     /// The last commit that was finished before the snapshot of the answer began.
     seen: u64,
     kept_at: Instant,
+    bytes: usize,
     answer: Answer,
 }
 
@@ -130,6 +166,8 @@ impl Entry {
 
 pub(crate) struct Cache {
     answers: Box<[Mutex<Vec<Entry>>]>,
+    /// How many bytes each set may hold.
+    set_bytes: usize,
     changes: Box<[AtomicU64]>,
     commits: AtomicU64,
     hasher: RandomState,
@@ -146,11 +184,13 @@ pub(crate) enum Change {
 pub(crate) type Place = usize;
 
 impl Cache {
-    pub(crate) fn new(answers: usize) -> Self {
+    /// Room for so many answers, which hold so many bytes together. Each set can hold the largest
+    /// answer that is kept, so few bytes make few sets.
+    pub(crate) fn new(answers: usize, bytes: usize) -> Self {
+        let sets = answers.div_ceil(WAYS).min(bytes / MAX_ANSWER_BYTES);
         Self {
-            answers: (0..answers.div_ceil(WAYS))
-                .map(|_| Mutex::default())
-                .collect(),
+            answers: (0..sets).map(|_| Mutex::default()).collect(),
+            set_bytes: bytes / sets.max(1),
             changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
             commits: AtomicU64::new(0),
             hasher: RandomState::new(),
@@ -219,9 +259,10 @@ impl Cache {
         tx: &ReadTx<'_>,
         seen: u64,
     ) -> Result<()> {
-        if self.answers.is_empty() {
+        let size = kept.size(answer).filter(|_| !self.answers.is_empty());
+        let Some(bytes) = size else {
             return Ok(());
-        }
+        };
         let (row, row_key, text_key) = match kept.key {
             Key::Row(row) => (row, row, None),
             Key::Text(text, row_of, asker) => {
@@ -240,23 +281,27 @@ impl Cache {
             table_at,
             seen,
             kept_at: Instant::now(),
+            bytes,
             answer: (kept.keep)(answer),
         };
         let Some(mut set) = self.set(question, kept.key) else {
             return Ok(());
         };
-        // The same question's answer from before, or else the oldest when all places are taken.
-        let replaced = set
-            .iter()
-            .position(|entry| entry.is_for(question, kept.key))
-            .or_else(|| {
-                let oldest = || (0..WAYS).min_by_key(|&at| set[at].kept_at);
-                (set.len() == WAYS).then(oldest).flatten()
-            });
-        match replaced {
-            Some(at) => set[at] = entry,
-            None => set.push(entry),
+        // The same question's answer from before goes; and then the oldest, until there is room.
+        let before = set.iter().position(|e| e.is_for(question, kept.key));
+        if let Some(at) = before {
+            set.swap_remove(at);
         }
+        let is_full = |set: &[Entry]| {
+            let held: usize = set.iter().map(|entry| entry.bytes).sum();
+            set.len() == WAYS || held + bytes > self.set_bytes
+        };
+        while is_full(&set) {
+            let oldest = (0..set.len()).min_by_key(|&at| set[at].kept_at);
+            let Some(at) = oldest else { break };
+            set.swap_remove(at);
+        }
+        set.push(entry);
         Ok(())
     }
 }

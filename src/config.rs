@@ -4,6 +4,7 @@ mod check;
 
 use crate::backup::Backups;
 use crate::domain::BotSchema;
+use crate::limits::Limits;
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
@@ -66,6 +67,7 @@ pub struct Config {
     pub(crate) analytics_readers: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_bytes: usize,
+    pub(crate) max_text_bytes: usize,
     pub(crate) max_group: usize,
     pub(crate) max_group_time: Duration,
     pub(crate) mutation_deadline: Duration,
@@ -78,6 +80,7 @@ pub struct Config {
     pub(crate) cache_bytes: usize,
     pub(crate) mmap_bytes: u64,
     pub(crate) kept_answers: usize,
+    pub(crate) kept_answers_bytes: usize,
     pub(crate) idempotency_retention: Duration,
     pub(crate) day_offset: Option<FixedOffset>,
     pub(crate) reconcile_every: Option<Duration>,
@@ -102,6 +105,7 @@ impl Config {
             analytics_readers: 1,
             max_in_flight: 4096,
             max_in_flight_bytes: 64 * MIB as usize,
+            max_text_bytes: Limits::DEFAULT.max_text_bytes,
             max_group: 256,
             max_group_time: Duration::from_millis(10),
             mutation_deadline: Duration::from_secs(30),
@@ -114,6 +118,7 @@ impl Config {
             cache_bytes: 8 * MIB as usize,
             mmap_bytes: 0,
             kept_answers: 16_384,
+            kept_answers_bytes: 8 * MIB as usize,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
             day_offset: None,
             reconcile_every: None,
@@ -191,11 +196,28 @@ impl Config {
         self
     }
 
-    /// How many bytes the mutations in flight may hold ([`Mutation::size_bytes`]). One that is
-    /// larger than this goes alone. Range 1 KiB–2 GiB; default 64 MiB.
+    /// How many bytes the mutations in flight may hold ([`Mutation::size_bytes`]), and the queries in
+    /// flight on each lane ([`Query::size_bytes`]). One that is larger than this goes alone. Range
+    /// 1 KiB–2 GiB; default 64 MiB.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.max_in_flight_bytes = bytes;
         self
+    }
+
+    /// How many bytes each text of a message may have: a prompt, a response, an error, a JSON value as
+    /// text. A larger one is refused with [`Invalid`](crate::ErrorKind::Invalid) and the name of its
+    /// field. Names, ids, keys and paths may have
+    /// [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES), whatever this is. A file may hold larger texts; they
+    /// are read as they are. Range 1 KiB–256 MiB; default 16 MiB.
+    pub fn max_text_bytes(mut self, bytes: usize) -> Self {
+        self.max_text_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_text_bytes: self.max_text_bytes,
+        }
     }
 
     /// How many mutations share one commit at most. Range 1–10,000; default 256.
@@ -283,9 +305,17 @@ impl Config {
 
     /// How many answers of point reads are kept on the callers' side ([`Query::kept`]): users,
     /// permissions, sessions, and a host's own. About 300 bytes each. Range 0–10,000,000, where 0
-    /// keeps none; default 16,384.
+    /// keeps none; default 16,384. How many there is room for is also a matter of
+    /// [`kept_answers_bytes`](Self::kept_answers_bytes).
     pub fn kept_answers(mut self, answers: usize) -> Self {
         self.kept_answers = answers;
+        self
+    }
+
+    /// How many bytes the kept answers may hold, all together. An answer of more than 4 KiB is not
+    /// kept. Range 0–16 GiB, where less than 4 KiB keeps none; default 8 MiB.
+    pub fn kept_answers_bytes(mut self, bytes: usize) -> Self {
+        self.kept_answers_bytes = bytes;
         self
     }
 

@@ -1,8 +1,10 @@
 //! The one error type: which operation failed, what kind of failure it was, and a sentence that a
 //! person can act on.
 
+mod quote;
 mod sqlite;
 
+pub(crate) use quote::{excerpt, quote};
 pub(crate) use sqlite::may_be_logged;
 
 use std::borrow::Cow;
@@ -117,8 +119,11 @@ impl fmt::Display for ErrorKind {
 
 /// A failure: the operation, the [`ErrorKind`], and a sentence.
 ///
-/// It never holds a prompt, a response or a secret. Cloning is cheap: when a transaction fails as
-/// a whole, every caller in it gets the same error.
+/// It never holds a prompt, a response or a secret. Of a text that came from a caller or a file, such
+/// as a session's id, it quotes 64 characters; a path is shown whole, and a changed migration up to 300
+/// bytes. A sentence of more than 1,000 bytes is cut, since errors are logged.
+///
+/// Cloning is cheap: when a transaction fails as a whole, every caller in it gets the same error.
 ///
 /// ```
 /// use botstore::{Error, ErrorKind};
@@ -153,7 +158,7 @@ impl Error {
                 kind,
                 operation: None,
                 field: None,
-                message: message.into(),
+                message: quote::cut(message),
                 of_the_disk: false,
                 source: None,
             }),
@@ -162,17 +167,23 @@ impl Error {
 
     /// A value that is not acceptable: `field` is its name, `why` completes the sentence.
     pub fn invalid(field: &'static str, why: &str) -> Self {
-        Self::new(ErrorKind::Invalid, format!("{field} {why}")).with_field(field)
+        Self::new(
+            ErrorKind::Invalid,
+            quote::bounded(format_args!("{field} {why}")),
+        )
+        .with_field(field)
     }
 
     /// A row that is not there: `field` names the value that led to it, `what` the row.
     pub fn not_found(field: &'static str, what: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::NotFound, format!("there is no {what}")).with_field(field)
+        let message = quote::bounded(format_args!("there is no {what}"));
+        Self::new(ErrorKind::NotFound, message).with_field(field)
     }
 
     /// A row that is already there: `field` names the key, `what` the row.
     pub fn conflict(field: &'static str, what: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Conflict, format!("there is already a {what}")).with_field(field)
+        let message = quote::bounded(format_args!("there is already a {what}"));
+        Self::new(ErrorKind::Conflict, message).with_field(field)
     }
 
     pub(crate) fn closed() -> Self {
@@ -189,7 +200,7 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, format!("{doing}: {source}")).with_source(source)
+        Self::new(kind, quote::bounded(format_args!("{doing}: {source}"))).with_source(source)
     }
 
     fn with_field(mut self, field: &'static str) -> Self {
@@ -214,7 +225,7 @@ impl Error {
     pub(crate) fn because(mut self, kind: ErrorKind, doing: impl fmt::Display) -> Self {
         self.edit(|inner| {
             inner.kind = kind;
-            inner.message = format!("{doing}: {}", inner.message).into();
+            inner.message = quote::bounded(format_args!("{doing}: {}", inner.message)).into();
         });
         self
     }

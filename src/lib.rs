@@ -39,7 +39,7 @@
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
 //! | [`checkup`] | [`CheckFile`](checkup::CheckFile) |
 //! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
-//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`] | messages of your own |
+//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`], [`Texts`] | messages of your own |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`] | what a store tells without being asked |
 //! | [`schema`] | tables of your own, migrations, rollback |
@@ -61,6 +61,8 @@ mod files;
 pub mod guide;
 mod health;
 mod holders;
+mod json;
+mod limits;
 mod operation;
 mod schedule;
 pub mod schema;
@@ -82,6 +84,7 @@ pub use domain::{
 pub use error::{Error, ErrorKind, Result};
 pub use events::{BackupReport, LastRun, LogHolder, StoreEvent};
 pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
+pub use limits::{MAX_NAME_BYTES, Texts};
 pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 /// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
 /// operations written with this one always fit.

@@ -7,10 +7,12 @@
 use crate::cache::Kept;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
+use crate::limits::{self, Limits, Texts};
 use crate::time;
 use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
+use serde_json::Value;
 use std::ops::Deref;
 
 /// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
@@ -38,13 +40,28 @@ pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send 
     /// What the caller gets once the change is committed.
     type Output: Send + 'static;
 
-    /// Makes the change.
+    /// Makes the change. Inside another mutation, call it by [`WriteTx::make`], which keeps the
+    /// bounds of [`texts`](Self::texts).
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output>;
 
+    /// Names the texts in this message, each with its bound: see [`Texts`]. The default is none.
+    ///
+    /// Name JSON values too: one that is nested too deeply is then refused before it is sent. On one
+    /// of the store's threads it would overflow the stack, and end the process.
+    fn texts(&self, texts: &mut Texts) {
+        let _ = texts;
+    }
+
+    /// Takes the JSON values out of a message that is refused, to be dropped: they may be nested so
+    /// deeply that dropping them in the usual way would overflow the stack. The default is none.
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        let _ = taken;
+    }
+
     /// How many bytes this message holds while it waits, for the store's bound on memory. The
-    /// default counts the struct itself; count long texts in too.
+    /// default counts the struct itself and its [`texts`](Self::texts).
     fn size_bytes(&self) -> usize {
-        size_of_val(self)
+        size_of_val(self) + limits::weigh(|texts| self.texts(texts))
     }
 
     /// What the store's subscribers are told when this ran on a schedule and is committed. The
@@ -88,8 +105,24 @@ pub trait Query: Message<Result = Result<<Self as Query>::Output>> + Send + 'sta
     /// What the caller gets.
     type Output: Send + 'static;
 
-    /// Answers the question.
+    /// Answers the question. Inside another operation, call it by [`ReadTx::ask`], which keeps the
+    /// bounds of [`texts`](Self::texts).
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output>;
+
+    /// Names the texts in this message, as [`Mutation::texts`] does. The default is none.
+    fn texts(&self, texts: &mut Texts) {
+        let _ = texts;
+    }
+
+    /// Takes the JSON values out of a message that is refused, as [`Mutation::take_json`].
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        let _ = taken;
+    }
+
+    /// How many bytes this message holds while it waits, as [`Mutation::size_bytes`].
+    fn size_bytes(&self) -> usize {
+        size_of_val(self) + limits::weigh(|texts| self.texts(texts))
+    }
 
     /// Says that the answer hangs on one row, and so may be kept on the callers' side until that
     /// row changes. The default is that it is asked for each time.
@@ -127,6 +160,7 @@ pub struct ReadTx<'conn> {
     conn: &'conn Connection,
     now: DateTime<Utc>,
     now_text: String,
+    limits: Limits,
     /// Whether a transaction was open when this was made, and so has to be.
     in_transaction: bool,
 }
@@ -138,8 +172,15 @@ impl<'conn> ReadTx<'conn> {
             conn,
             now,
             now_text: time::format(now),
+            limits: Limits::DEFAULT,
             in_transaction: !conn.is_autocommit(),
         }
+    }
+
+    /// The same transaction, with the bounds that the store was configured with.
+    pub(crate) fn within(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// A statement from the cache. Refused when SQLite has ended the transaction (a full disk,
@@ -210,7 +251,12 @@ impl<'conn> ReadTx<'conn> {
     }
 
     /// Asks another query inside this transaction, so that both see the same snapshot.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Query::texts`]); those
+    /// of the query.
     pub fn ask<Q: Query>(&self, query: &Q) -> Result<Q::Output> {
+        self.limits.check(|texts| query.texts(texts))?;
         query.fetch(self)
     }
 }
@@ -231,6 +277,13 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
+    /// The same transaction, with the bounds that the store was configured with.
+    pub(crate) fn within(self, limits: Limits) -> Self {
+        Self {
+            read: self.read.within(limits),
+        }
+    }
+
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; gives the number of rows that it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
         Ok(self.prepare(sql)?.execute(params)?)
@@ -246,7 +299,12 @@ impl<'conn> WriteTx<'conn> {
     }
 
     /// Makes another change inside this transaction: both happen, or neither.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Mutation::texts`]);
+    /// those of the change.
     pub fn make<M: Mutation>(&self, change: &M) -> Result<M::Output> {
+        self.limits.check(|texts| change.texts(texts))?;
         change.apply(self)
     }
 }

@@ -3,10 +3,12 @@
 use crate::actors::Dispatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
+use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -120,7 +122,7 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
                     event,
                 });
             }
-            event = M::event(&self.work.apply(tx)?);
+            event = M::event(&tx.make(&self.work)?);
         }
         tx.execute(
             "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
@@ -132,6 +134,18 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
             due_at: after(now),
             event,
         })
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.work.texts(texts);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        self.work.take_json(taken);
+    }
+
+    fn size_bytes(&self) -> usize {
+        size_of_val(self) + self.name.len() + self.work.size_bytes()
     }
 
     fn name() -> &'static str {

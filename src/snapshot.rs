@@ -53,7 +53,7 @@ pub fn snapshot<T>(
     let mut conn = sqlite::open_snapshot(&path, &config)?;
     let guard = Guard::install(&mut conn, for_queries)?;
     conn.execute_batch("BEGIN")?;
-    let tx = ReadTx::new(&conn, config.clock.now());
+    let tx = ReadTx::new(&conn, config.clock.now()).within(config.limits());
     guard
         .during(|| read(&tx))
         .map_err(|e| sqlite::name_file(e, &path))

@@ -21,6 +21,7 @@
 //! ```
 
 use crate::backup::Upgrading;
+use crate::limits::Limits;
 use crate::sqlite::FileLock;
 use crate::{Config, Error, ReadTx, Result, Store, WriteTx, schema, sqlite, time::Clock};
 use chrono::{DateTime, TimeZone, Utc};
@@ -146,6 +147,7 @@ impl Deref for TestStore {
 pub struct Plain {
     conn: Connection,
     clock: Arc<dyn Clock>,
+    limits: Limits,
     _lock: FileLock,
 }
 
@@ -161,6 +163,7 @@ impl Plain {
         Ok(Self {
             conn,
             clock: Arc::clone(&config.clock),
+            limits: config.limits(),
             _lock: lock,
         })
     }
@@ -168,7 +171,7 @@ impl Plain {
     /// Runs `work` in one transaction and commits it, or rolls it back when it fails.
     pub fn write<T>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let done = work(&WriteTx::new(&self.conn, self.clock.now()));
+        let done = work(&WriteTx::new(&self.conn, self.clock.now()).within(self.limits));
         let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
         self.conn.execute_batch(end)?;
         done
@@ -176,7 +179,7 @@ impl Plain {
 
     /// Runs `work` without a transaction of its own, so each statement sees its own snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        work(&ReadTx::new(&self.conn, self.clock.now()))
+        work(&ReadTx::new(&self.conn, self.clock.now()).within(self.limits))
     }
 
     /// The connection, for settings that a benchmark varies.

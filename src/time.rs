@@ -5,7 +5,7 @@
 //! An integer would be smaller; text is what the seed schema has, and what a person can read in
 //! the `sqlite3` shell.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
@@ -67,7 +67,7 @@ impl FromSql for Timestamp {
                 // that a list would never get past it. Nobody writes one.
                 let leaps = text.len() == 32 && text.get(17..19) == Some("60");
                 parse(text).filter(|_| !leaps).map(Self).ok_or_else(|| {
-                    FromSqlError::Other(format!("{text:?} is not a point in time").into())
+                    FromSqlError::Other(format!("{} is not a point in time", quote(text)).into())
                 })
             }
         }

@@ -112,8 +112,12 @@ impl Model {
                 let answer = store.write(create).await.map(|_| ()).map_err(|e| e.kind());
                 let expected = if !self.users.contains_key(&user_id) {
                     Err(ErrorKind::NotFound)
-                } else if self.sessions.contains_key(&session) {
-                    Err(ErrorKind::Conflict)
+                } else if let Some(taken) = self.sessions.get(&session) {
+                    // Another's is as good as none.
+                    match taken.user == user_id {
+                        true => Err(ErrorKind::Conflict),
+                        false => Err(ErrorKind::NotFound),
+                    }
                 } else {
                     Ok(())
                 };
@@ -284,6 +288,7 @@ impl Model {
             loop {
                 let messages = SessionMessages {
                     session_id: name(session),
+                    user_id: expected.user,
                     page: page.clone(),
                 };
                 let messages = store.read(messages).await.unwrap();

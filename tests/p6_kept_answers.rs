@@ -227,7 +227,8 @@ impl Query for TextOf {
     }
 
     fn kept(&self) -> Option<Kept<'_, Option<String>>> {
-        Some(Kept::row("probe", self.0))
+        let kept = Kept::row("probe", self.0);
+        Some(kept.bytes(|text: &Option<String>| text.as_ref().map_or(0, String::len)))
     }
 }
 
@@ -305,6 +306,49 @@ async fn what_another_program_changes_is_seen_within_seconds() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("it is never seen");
+}
+
+/// How often the file was asked.
+static ASKED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// The text of a row, kept in one of three ways.
+#[derive(Message)]
+#[rtype(result = "Result<Option<String>>")]
+struct Counted(usize);
+
+impl Query for Counted {
+    type Output = Option<String>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<String>> {
+        ASKED[self.0].fetch_add(1, SeqCst);
+        tx.ask(&TextOf(self.0 as i64))
+    }
+
+    fn kept(&self) -> Option<Kept<'_, Option<String>>> {
+        let kept = Kept::row("probe", self.0 as i64);
+        match self.0 {
+            2 => Some(kept),
+            _ => Some(kept.bytes(|text: &Option<String>| text.as_ref().map_or(0, String::len))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_if_it_says_how_large_it_is_and_is_not_large() {
+    const TIMES: u64 = 1_000;
+    let store = probe_store(|config| config).await;
+    let rows = "INSERT INTO probe VALUES (0, 'small'), (1, hex(zeroblob(3000))), (2, 'small')";
+    store.write(Run(rows)).await.unwrap();
+    for which in 0..3 {
+        for _ in 0..TIMES {
+            store.read(Counted(which)).await.unwrap().unwrap();
+        }
+    }
+    let asked = |which: usize| ASKED[which].load(SeqCst);
+    // It is asked again when it is a second old.
+    assert!(asked(0) < TIMES, "{} times", asked(0));
+    assert_eq!(asked(1), TIMES, "one that is too large");
+    assert_eq!(asked(2), TIMES, "one that does not say");
 }
 
 #[tokio::test]

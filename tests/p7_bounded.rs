@@ -4,8 +4,12 @@
 mod common;
 
 use botstore::interactions::SaveInteraction;
-use botstore::{Config, ErrorKind, Store};
-use common::{Endless, Numbers, Put, PutMany, hold_writer, kind, probe_store, until_in_flight};
+use botstore::sessions::GetSession;
+use botstore::{Config, ErrorKind, Store, Texts};
+use common::{
+    Endless, Hold, Numbers, Put, PutMany, hold, hold_writer, kind, probe_store, until_in_flight,
+};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -94,6 +98,84 @@ async fn queries_are_bounded_too() {
     }
     assert_eq!(kind(endless.await.unwrap()), ErrorKind::Deadline);
     store.try_read(Numbers).await.unwrap();
+}
+
+/// Holds an interactive reader.
+#[derive(actix::Message)]
+#[rtype(result = "botstore::Result<()>")]
+struct HoldReader(Hold);
+
+impl botstore::Query for HoldReader {
+    type Output = ();
+
+    fn fetch(&self, _tx: &botstore::ReadTx<'_>) -> botstore::Result<()> {
+        self.0.wait();
+        Ok(())
+    }
+}
+
+/// A host's question with a text in it.
+#[derive(actix::Message)]
+#[rtype(result = "botstore::Result<usize>")]
+struct Length(String);
+
+impl botstore::Query for Length {
+    type Output = usize;
+
+    fn fetch(&self, _tx: &botstore::ReadTx<'_>) -> botstore::Result<usize> {
+        Ok(self.0.len())
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.text("text", self.0.as_str());
+    }
+}
+
+const KIB: usize = 1024;
+
+/// How many of these are let in while nobody answers; the others are told `Overloaded`.
+async fn let_in<Q: botstore::Query>(ask: impl Fn() -> Q) -> usize {
+    let config = |config: Config| config.readers(1).max_in_flight_bytes(64 * KIB);
+    let store = probe_store(config).await;
+    let (hold, holding) = hold();
+    let holding = std::sync::Arc::new(holding);
+    let held = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.read(HoldReader(hold)).await }
+    });
+    holding.started().await;
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let mut asked = Box::pin(store.try_read(ask()));
+        match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => waiting.push(asked),
+            Poll::Ready(answer) => assert_eq!(kind_or_ok(answer), Some(ErrorKind::Overloaded)),
+        }
+    }
+    let let_in = waiting.len();
+    holding.release();
+    held.await.unwrap().unwrap();
+    for asked in waiting {
+        asked.await.unwrap();
+    }
+    let_in
+}
+
+#[tokio::test]
+async fn the_texts_of_queries_count_for_the_bound_on_bytes() {
+    let text = "x".repeat(4 * KIB);
+    let session = || GetSession {
+        session_id: text.clone(),
+        user_id: 1,
+    };
+    assert_eq!(let_in(session).await, 15);
+    assert_eq!(let_in(|| Length(text.clone())).await, 15);
+    assert_eq!(let_in(|| Length("x".repeat(30 * KIB))).await, 2);
+    assert_eq!(let_in(|| Length(String::new())).await, 100);
+    // One that is larger than all of the room goes alone.
+    let store = probe_store(|config| config.max_in_flight_bytes(64 * KIB)).await;
+    let length = store.read(Length("x".repeat(100 * KIB))).await;
+    assert_eq!(length.unwrap(), 100 * KIB);
 }
 
 fn kind_or_ok<T>(result: botstore::Result<T>) -> Option<ErrorKind> {

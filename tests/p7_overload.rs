@@ -164,7 +164,12 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
             reads.spawn(async move {
                 let page = PageRequest::first(3);
                 let session_id = "s".into();
-                reader.try_read(SessionMessages { session_id, page }).await
+                let messages = SessionMessages {
+                    session_id,
+                    user_id: 1,
+                    page,
+                };
+                reader.try_read(messages).await
             });
         }
         let round = async {

@@ -167,6 +167,7 @@ fn ask(number: u64) -> Ask {
         }),
         _ => Ask::Messages(SessionMessages {
             session_id: session_of(user_id),
+            user_id,
             page: PageRequest::first(10),
         }),
     }

@@ -225,7 +225,11 @@ impl Bot {
                     store.read(session).await.map(|s| s.is_some())
                 }
                 2 => {
-                    let messages = SessionMessages { session_id, page };
+                    let messages = SessionMessages {
+                        session_id,
+                        user_id,
+                        page,
+                    };
                     store.read(messages).await.map(|_| true)
                 }
                 _ => {

@@ -110,6 +110,7 @@ impl Bot {
                 let user = script::user_of(seed, number, users);
                 let page = SessionMessages {
                     session_id: script::session_id(user),
+                    user_id: script::user_id(user),
                     page: PageRequest::first(10),
                 };
                 Box::pin(async move {

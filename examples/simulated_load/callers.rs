@@ -262,7 +262,11 @@ impl Part {
             }
             _ => {
                 let page = PageRequest::first(10);
-                let messages = SessionMessages { session_id, page };
+                let messages = SessionMessages {
+                    session_id,
+                    user_id,
+                    page,
+                };
                 store
                     .read(messages)
                     .await

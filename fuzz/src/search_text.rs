@@ -13,7 +13,7 @@ use botstore::sessions::{CreateSession, GetSession, ProjectSessions, SessionHist
 use botstore::tokens::{Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
-use botstore::{ErrorKind, Mutation, Query, Result, Store, WriteTx};
+use botstore::{ErrorKind, MAX_NAME_BYTES, Mutation, Query, Result, Store, WriteTx};
 use std::sync::LazyLock;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -60,6 +60,10 @@ pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Open { store, runtime, .. } = &*OPEN;
     runtime.block_on(async {
+        // The id of the session that is saved has one byte more.
+        if text.len() >= MAX_NAME_BYTES {
+            return too_long(store, &text).await;
+        }
         looked_for(store, &text).await;
         match text.is_empty() {
             true => refused(store).await,
@@ -166,6 +170,17 @@ async fn looked_for(store: &Store, text: &str) {
             "{text:?}"
         );
     }
+}
+
+async fn too_long(store: &Store, text: &str) {
+    let text = format!("{text}/");
+    let told = store.write(event(&text)).await;
+    assert_eq!(told.map_err(|error| error.kind()), Err(ErrorKind::Invalid));
+    let listed = store.read(about(&text)).await.map(drop);
+    assert_eq!(
+        listed.map_err(|error| error.kind()),
+        Err(ErrorKind::Invalid)
+    );
 }
 
 async fn refused(store: &Store) {

@@ -9,6 +9,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::events::Subscribers;
 use crate::health::{CheckpointReport, Metrics};
+use crate::json;
+use crate::limits::Limits;
 use crate::operation::{self, Mutation, Query};
 use crate::time::{self, Clock};
 use chrono::{DateTime, Utc};
@@ -31,6 +33,7 @@ pub(crate) struct Dispatch {
     pub(super) interactive: QueryLane,
     pub(super) analytics: QueryLane,
     closing: AtomicBool,
+    pub(super) limits: Limits,
     pub(super) cache: Cache,
     pub(super) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -57,7 +60,8 @@ impl Dispatch {
             interactive: query_lane(interactive, config.interactive_deadline),
             analytics: query_lane(analytics, config.analytics_deadline),
             closing: AtomicBool::new(false),
-            cache: Cache::new(config.kept_answers),
+            limits: config.limits(),
+            cache: Cache::new(config.kept_answers, config.kept_answers_bytes),
             clock: Arc::clone(&config.clock),
             metrics: Metrics::default(),
             last_checkpoint: Mutex::new(None),
@@ -67,12 +71,28 @@ impl Dispatch {
     }
 
     pub(crate) async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        let permit = self.write_room.enter(mutation.size_bytes()).await;
-        self.run_mutation(mutation, permit).await
+        self.write_admitted(self.admit_mutation(mutation)?).await
     }
 
     pub(crate) async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        let mutation = self.admit_mutation(mutation)?;
         let permit = self.write_room.try_enter(mutation.size_bytes());
+        self.run_mutation(mutation, permit).await
+    }
+
+    /// Gives the message back, or refuses it as too large before it takes room.
+    pub(super) fn admit_mutation<M: Mutation>(&self, mut mutation: M) -> Result<M> {
+        match self.limits.check(|texts| mutation.texts(texts)) {
+            Ok(()) => Ok(mutation),
+            Err(error) => {
+                json::drop_flat(|values| mutation.take_json(values));
+                Err(error.in_operation(M::name()))
+            }
+        }
+    }
+
+    pub(super) async fn write_admitted<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
+        let permit = self.write_room.enter(mutation.size_bytes()).await;
         self.run_mutation(mutation, permit).await
     }
 
@@ -97,23 +117,39 @@ impl Dispatch {
     }
 
     pub(crate) async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        if let Some(answer) = self.kept(&query) {
-            return Ok(answer);
-        }
-        let lane = self.lane(Q::LANE);
-        let deadline = Instant::now() + lane.deadline;
-        let permit = lane.room.enter(size_of::<Q>()).await;
-        self.run_query(query, deadline, permit).await
+        self.read_admitted(self.admit_query(query)?).await
     }
 
     pub(crate) async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        let query = self.admit_query(query)?;
         if let Some(answer) = self.kept(&query) {
             return Ok(answer);
         }
         let lane = self.lane(Q::LANE);
         let deadline = Instant::now() + lane.deadline;
-        self.run_query(query, deadline, lane.room.try_enter(size_of::<Q>()))
-            .await
+        let permit = lane.room.try_enter(query.size_bytes());
+        self.run_query(query, deadline, permit).await
+    }
+
+    /// The same for questions.
+    pub(super) fn admit_query<Q: Query>(&self, mut query: Q) -> Result<Q> {
+        match self.limits.check(|texts| query.texts(texts)) {
+            Ok(()) => Ok(query),
+            Err(error) => {
+                json::drop_flat(|values| query.take_json(values));
+                Err(error.in_operation(Q::name()))
+            }
+        }
+    }
+
+    pub(super) async fn read_admitted<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        if let Some(answer) = self.kept(&query) {
+            return Ok(answer);
+        }
+        let lane = self.lane(Q::LANE);
+        let deadline = Instant::now() + lane.deadline;
+        let permit = lane.room.enter(query.size_bytes()).await;
+        self.run_query(query, deadline, permit).await
     }
 
     async fn run_query<Q: Query>(

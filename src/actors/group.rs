@@ -198,7 +198,7 @@ impl Committer<'_> {
             Err(error) => return Attempt::NotBegun(error),
         };
         self.changes.forget();
-        let tx = WriteTx::new(self.conn, now);
+        let tx = WriteTx::new(self.conn, now).within(self.config.limits());
         let changes_before = self.conn.total_changes();
         let began = Instant::now();
         let mut next = 0;

@@ -54,9 +54,10 @@ impl<M: Mutation> Handler<M> for MutationPort {
         let room = Arc::clone(&self.0.room);
         Box::pin(async move {
             // In here, because a host's code that panics ends the task and not the port.
+            let mutation = dispatch.admit_mutation(mutation)?;
             let place = room.try_enter(mutation.size_bytes());
             let _place = place.map_err(|e| e.in_operation(M::name()))?;
-            dispatch.write(mutation).await
+            dispatch.write_admitted(mutation).await
         })
     }
 }
@@ -68,9 +69,10 @@ impl<Q: Query> Handler<Q> for QueryPort {
         let dispatch = Arc::clone(&self.0.dispatch);
         let room = Arc::clone(&self.0.room);
         Box::pin(async move {
-            let place = room.try_enter(size_of::<Q>());
+            let query = dispatch.admit_query(query)?;
+            let place = room.try_enter(query.size_bytes());
             let _place = place.map_err(|e| e.in_operation(Q::name()))?;
-            dispatch.read(query).await
+            dispatch.read_admitted(query).await
         })
     }
 }

@@ -178,7 +178,7 @@ fn snapshot(
     let now = time::ask(&*dispatch.clock)?;
     let seen = dispatch.cache.seen();
     open.conn.prepare_cached(&open.begin)?.execute([])?;
-    let tx = ReadTx::new(&open.conn, now);
+    let tx = ReadTx::new(&open.conn, now).within(dispatch.limits);
     let outcome = open.watchdog.until(request.deadline(), || {
         open.guard
             .during(|| request.fetch(&tx, &dispatch.cache, seen))

@@ -11,7 +11,7 @@ use super::artefact;
 use super::mac::BackupKey;
 use super::manifest::{MAX_BYTES, Manifest, Reason};
 use super::name::Name;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::files::{self, Kind, sync_folder};
 use crate::sqlite::{self, name_file};
 use chrono::{DateTime, Utc};
@@ -46,7 +46,7 @@ impl Backup {
             .canonicalize()
             .map_err(|e| Error::io(path.display(), e))?;
         if name.file_name().is_none_or(|n| n != manifest.name.as_str()) {
-            let name = &manifest.name;
+            let name = quote(&manifest.name);
             return Err(bad(format!("its manifest is that of {name}")));
         }
         let artefact = path.join(artefact_name(manifest.is_encrypted()));

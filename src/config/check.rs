@@ -37,7 +37,20 @@ impl Config {
             1024,
             2048 * MIB as usize,
         )?;
+        // Three texts of the largest size fit into one row, which SQLite bounds at a billion bytes.
+        within(
+            "max_text_bytes",
+            self.max_text_bytes,
+            1024,
+            256 * MIB as usize,
+        )?;
         within("kept_answers", self.kept_answers, 0, 10_000_000)?;
+        within(
+            "kept_answers_bytes",
+            self.kept_answers_bytes,
+            0,
+            16 * 1024 * MIB as usize,
+        )?;
         within("max_group", self.max_group, 1, 10_000)?;
         within("max_group_time", self.max_group_time, ms(0), s(1))?;
         within(

@@ -1,9 +1,11 @@
 //! Who did what, and whether it worked.
 
-use super::columns::{flag, json, time};
+use super::columns::{self, flag, time};
 use super::page::{self, Cursor, Page, PageRequest};
 use super::{check, users};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::json;
+use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
@@ -41,7 +43,7 @@ fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
         id: row.get(0)?,
         user_id: row.get(1)?,
         event_type: row.get(2)?,
-        event_data: json(row, 3)?,
+        event_data: columns::json(row, 3)?,
         success: flag(row, 4)?,
         timestamp: time(row, 5)?,
         ip_address: row.get(6)?,
@@ -52,8 +54,8 @@ fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
 /// a failed login of a stranger must be on record, and the record refers to its user.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, or details nested deeper than
-/// 127 levels.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, details nested deeper than 127
+/// levels, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<i64>")]
 pub struct LogEvent {
@@ -74,7 +76,7 @@ impl Mutation for LogEvent {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         check::not_empty("event_type", &self.event_type)?;
-        check::json("event_data", self.event_data.as_ref())?;
+        json::check("event_data", self.event_data.as_ref())?;
         users::ensure(tx, self.user_id)?;
         let event_data = self.event_data.as_ref().map(to_text).transpose()?;
         save(
@@ -89,11 +91,14 @@ impl Mutation for LogEvent {
         )
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self)
-            + self.event_type.len()
-            + self.event_data.as_ref().map_or(0, check::json_bytes)
-            + check::bytes(&[&self.ip_address])
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("event_type", self.event_type.as_str());
+        texts.json("event_data", self.event_data.as_ref());
+        texts.name("ip_address", self.ip_address.as_deref());
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        taken.extend(self.event_data.take());
     }
 }
 
@@ -124,7 +129,7 @@ pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
 pub(super) fn to_text(data: &impl Serialize) -> Result<String> {
     serde_json::to_string(data).map_err(|e| {
         let why = format!("cannot be written as JSON: {e}");
-        Error::new(ErrorKind::Invalid, format!("event_data {why}"))
+        Error::invalid("event_data", &why)
     })
 }
 
@@ -147,6 +152,20 @@ impl EventFilter {
             since: Some(page::since(now, within)),
             ..Self::default()
         }
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("event_type", self.event_type.as_deref());
+    }
+
+    fn page_of(&self, events: Vec<AuditEvent>, rows: u32) -> Result<Page<AuditEvent>> {
+        if events.is_empty() {
+            let event_type = self.event_type.as_deref().unwrap_or_default();
+            limits::not_held("event_type", event_type)?;
+        }
+        Ok(Page::new(events, rows, |event| {
+            Cursor::integer(event.timestamp, event.id)
+        }))
     }
 
     fn since(&self) -> Timestamp {
@@ -201,11 +220,18 @@ impl Query for UserAuditLog {
             ),
             from_row,
         )?;
-        Ok(page_of(events, rows))
+        self.filter.page_of(events, rows)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.filter.texts(texts);
+        self.page.texts(texts);
     }
 }
 
 /// Everybody's events, newest first. Reads a page.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<AuditEvent>>")]
 #[serde(default)]
@@ -254,12 +280,11 @@ impl Query for RecentAuditLog {
                 from_row,
             ),
         }?;
-        Ok(page_of(events, rows))
+        self.filter.page_of(events, rows)
     }
-}
 
-fn page_of(events: Vec<AuditEvent>, rows: u32) -> Page<AuditEvent> {
-    Page::new(events, rows, |event| {
-        Cursor::integer(event.timestamp, event.id)
-    })
+    fn texts(&self, texts: &mut Texts) {
+        self.filter.texts(texts);
+        self.page.texts(texts);
+    }
 }

@@ -1,7 +1,6 @@
 //! What messages may hold.
 
 use crate::error::{Error, Result};
-use serde_json::Value;
 
 /// More than one interaction ever cost. Keeps every sum finite.
 pub(super) const MAX_COST: f64 = 1e9;
@@ -41,46 +40,4 @@ pub(super) fn count(field: &'static str, value: u64) -> Result<i64> {
         return Err(Error::invalid(field, "must be at most 1,000,000,000,000"));
     }
     integer(field, value)
-}
-
-/// A JSON value that can be read again: the reader gives up at 128 levels.
-pub(super) fn json(field: &'static str, value: Option<&Value>) -> Result<()> {
-    fn is_deeper(value: &Value, levels: u32) -> bool {
-        let inside = |value: &Value| is_deeper(value, levels - 1);
-        match value {
-            Value::Array(items) => levels == 0 || items.iter().any(inside),
-            Value::Object(fields) => levels == 0 || fields.values().any(inside),
-            _ => false,
-        }
-    }
-    if value.is_some_and(|value| is_deeper(value, 127)) {
-        return Err(Error::invalid(
-            field,
-            "must be nested at most 127 levels deep",
-        ));
-    }
-    Ok(())
-}
-
-/// How many bytes these texts hold.
-pub(super) fn bytes(texts: &[&Option<String>]) -> usize {
-    texts
-        .iter()
-        .filter_map(|text| text.as_ref())
-        .map(String::len)
-        .sum()
-}
-
-/// About how many bytes a JSON value holds.
-pub(super) fn json_bytes(value: &Value) -> usize {
-    size_of_val(value)
-        + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(json_bytes).sum(),
-            Value::Object(fields) => fields
-                .iter()
-                .map(|(name, value)| size_of::<String>() + name.len() + json_bytes(value))
-                .sum(),
-            _ => 0,
-        }
 }

@@ -23,6 +23,8 @@ const COST_TOLERANCE: f64 = 1e-6;
 /// [`analytics_deadline`](crate::Config::analytics_deadline), or ask it with
 /// [`snapshot`](crate::snapshot), which has none.
 ///
+/// For administrators: it tells of all users.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

@@ -105,6 +105,8 @@ pub struct DayTotal {
 
 /// Everybody's costs of today and the `days` days before, newest first; days without a request are
 /// left out. Reads one row a day, at most [`page::MAX_LIMIT`] days.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<DayTotal>>")]
 pub struct TotalCosts {

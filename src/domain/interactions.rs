@@ -5,11 +5,13 @@ use super::messages::{self, NewMessage};
 use super::tools::ToolCall;
 use super::{check, columns, page};
 use crate::error::Result;
+use crate::limits::{self, Texts};
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Saves one exchange between a user and the bot: the message, its tool uses, the cost of the day,
@@ -22,7 +24,9 @@ use std::time::Duration;
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
 /// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
-/// id, tool name or idempotency key, or a tool input nested deeper than 127 levels.
+/// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
+/// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
+/// the names of all tools together; ids, names and keys may have 4 KiB.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -155,17 +159,27 @@ impl Mutation for SaveInteraction {
         Ok(receipt)
     }
 
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.text("prompt", self.prompt.as_str());
+        texts.text("response", self.response.as_deref());
+        texts.text("error", self.error.as_deref());
+        texts.name("ip_address", self.ip_address.as_deref());
+        texts.name("idempotency_key", self.idempotency_key.as_deref());
+        for tool in &self.tools {
+            tool.texts(texts);
+        }
+        // The audit row has the names of all of them in one text.
+        let names = self.tools.iter().map(|tool| tool.tool_name.len()).sum();
+        texts.together("tools", names);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        taken.extend(self.tools.iter_mut().filter_map(|t| t.tool_input.take()));
+    }
+
     fn size_bytes(&self) -> usize {
-        size_of_val(self)
-            + self.session_id.len()
-            + self.prompt.len()
-            + check::bytes(&[
-                &self.response,
-                &self.error,
-                &self.ip_address,
-                &self.idempotency_key,
-            ])
-            + self.tools.iter().map(ToolCall::size_bytes).sum::<usize>()
+        size_of_val(self) + size_of_val(&*self.tools) + limits::weigh(|texts| self.texts(texts))
     }
 }
 
@@ -194,6 +208,8 @@ fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) ->
 
 /// Forgets idempotency keys older than this; gives how many. At most 10,000 at once, oldest first,
 /// so that it never holds the writer for long.
+///
+/// For administrators: it changes what is everybody's.
 ///
 /// The store sends it by itself: see
 /// [`Config::idempotency_retention`](crate::Config::idempotency_retention).

@@ -4,6 +4,7 @@ use super::columns::{amount, maybe_count, time};
 use super::page::{self, Cursor, Page, PageRequest};
 use super::{check, costs, sessions, users};
 use crate::error::Result;
+use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
@@ -55,7 +56,8 @@ fn from_row(row: &Row<'_>) -> Result<ChatMessage> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
+/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a text that is too
+/// large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<i64>")]
 pub struct SaveMessage {
@@ -94,11 +96,11 @@ impl Mutation for SaveMessage {
         )
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self)
-            + self.session_id.len()
-            + self.prompt.len()
-            + check::bytes(&[&self.response, &self.error])
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.text("prompt", self.prompt.as_str());
+        texts.text("response", self.response.as_deref());
+        texts.text("error", self.error.as_deref());
     }
 }
 
@@ -166,13 +168,17 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
     )
 }
 
-/// The messages of a session, newest first. Reads a page.
+/// The messages of a user's session, newest first. Reads a page.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<ChatMessage>>")]
 pub struct SessionMessages {
-    /// The session. Whose it is is not asked: see
-    /// [`SessionHistory`](super::sessions::SessionHistory).
+    /// The session.
     pub session_id: String,
+    /// Whose it must be.
+    pub user_id: i64,
     /// Which page.
     pub page: PageRequest,
 }
@@ -181,6 +187,7 @@ impl Query for SessionMessages {
     type Output = Page<ChatMessage>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        sessions::owned(tx, &self.session_id, self.user_id)?;
         list(
             tx,
             &self.page,
@@ -191,6 +198,11 @@ impl Query for SessionMessages {
              WHERE session_id = ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
+        self.page.texts(texts);
     }
 }
 
@@ -219,9 +231,15 @@ impl Query for UserMessages {
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
         )
     }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
 }
 
 /// Everybody's messages of less than so much time ago, newest first. Reads a page.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<ChatMessage>>")]
 pub struct RecentMessages {
@@ -246,6 +264,10 @@ impl Query for RecentMessages {
              WHERE timestamp >= ?1 AND (timestamp, message_id) < (?2, ?3)
              ORDER BY timestamp DESC, message_id DESC LIMIT ?4",
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
     }
 }
 

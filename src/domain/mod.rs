@@ -12,6 +12,7 @@ pub mod messages;
 pub mod page;
 pub mod rollups;
 mod schema;
+mod secret;
 pub mod sessions;
 pub mod tokens;
 pub mod tools;

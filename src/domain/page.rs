@@ -5,6 +5,7 @@
 //! page costs what the first does.
 
 use crate::error::{Error, Result};
+use crate::limits::Texts;
 use crate::time;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,16 @@ impl PageRequest {
         Self {
             limit: self.limit,
             after: Some(cursor),
+        }
+    }
+
+    /// A cursor may hold the id of a session that an old file has.
+    pub(in crate::domain) fn texts(&self, texts: &mut Texts) {
+        if let Some(Cursor {
+            id: Id::Text(id), ..
+        }) = &self.after
+        {
+            texts.looked_for("after", id.as_str());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
 
 use super::rollups;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
 use crate::schema::{Migration, Schema};
 
@@ -70,8 +70,16 @@ impl Schema for BotSchema {
         for (table, expected) in SEED {
             let found = columns(tx, table)?;
             if !found.is_empty() && found != *expected {
+                let same = found.iter().zip(*expected).take_while(|(a, b)| a == b);
+                let at = same.count();
+                let name = |name: Option<&str>| {
+                    name.map_or_else(|| "none".to_owned(), |name| quote(name).to_string())
+                };
                 return foreign(format!(
-                    "its table {table:?} has the columns {found:?} where the Python bot's has {expected:?}"
+                    "its table {table:?} has as column {} {}, where the Python bot's has {}",
+                    at + 1,
+                    name(found.get(at).map(String::as_str)),
+                    name(expected.get(at).copied()),
                 ));
             }
         }

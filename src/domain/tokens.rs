@@ -5,62 +5,19 @@
 
 use super::columns::{flag, maybe_time, time};
 use super::page::{self, Cursor, Page, PageRequest};
+use super::secret::hex;
 use super::users;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// The secret of a token. Neither `Debug` nor serde tells it: call [`expose`](Self::expose).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret as a user presented it.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The text of the secret, to be handed to its user.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// 256 bits from the operating system.
-    fn random() -> Result<Self> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|e| {
-            Error::new(
-                ErrorKind::Io,
-                format!("the system gave no random bytes: {e}"),
-            )
-        })?;
-        Ok(Self(hex(&bytes)))
-    }
-
-    fn hash(&self) -> String {
-        hex(&Sha256::digest(&self.0))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+pub use super::secret::Secret;
 
 /// Issues a token. The answer is the only place where its secret is ever told.
 ///
@@ -122,7 +79,7 @@ impl Mutation for IssueToken {
              VALUES (?1, ?2, ?3, ?4, 1)",
             (
                 self.user_id,
-                secret.hash(),
+                hex(&secret.digest()),
                 tx.now_text(),
                 expires_at.map(Timestamp),
             ),
@@ -228,9 +185,13 @@ impl Query for VerifyToken {
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
              FROM user_tokens
              WHERE token_hash = ?1 AND is_active = 1 AND (expires_at IS NULL OR expires_at > ?2)",
-            (self.secret.hash(), tx.now_text()),
+            (hex(&self.secret.digest()), tx.now_text()),
             from_row,
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("secret", self.secret.expose());
     }
 }
 
@@ -261,5 +222,9 @@ impl Query for UserTokens {
         Ok(Page::new(tokens, rows, |token| {
             Cursor::integer(token.created_at, token.token_id)
         }))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
     }
 }

@@ -1,9 +1,11 @@
 //! Which tools the model used.
 
-use super::columns::{count, flag, json, time};
+use super::columns::{self, count, flag, time};
 use super::page::{self, Cursor, Page, PageRequest};
 use super::{check, sessions};
 use crate::error::{Error, Result};
+use crate::json;
+use crate::limits::Texts;
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use actix::Message;
 use chrono::{DateTime, Utc};
@@ -38,7 +40,7 @@ fn from_row(row: &Row<'_>) -> Result<ToolUse> {
         session_id: row.get(1)?,
         message_id: row.get(2)?,
         tool_name: row.get(3)?,
-        tool_input: json(row, 4)?,
+        tool_input: columns::json(row, 4)?,
         timestamp: time(row, 5)?,
         success: flag(row, 6)?,
         error_message: row.get(7)?,
@@ -91,14 +93,13 @@ impl ToolCall {
 
     pub(super) fn check(&self) -> Result<()> {
         check::not_empty("tool_name", &self.tool_name)?;
-        check::json("tool_input", self.tool_input.as_ref())
+        json::check("tool_input", self.tool_input.as_ref())
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
-        size_of_val(self)
-            + self.tool_name.len()
-            + check::bytes(&[&self.error_message])
-            + self.tool_input.as_ref().map_or(0, check::json_bytes)
+    pub(super) fn texts(&self, texts: &mut Texts) {
+        texts.name("tool_name", self.tool_name.as_str());
+        texts.json("tool_input", self.tool_input.as_ref());
+        texts.text("error_message", self.error_message.as_deref());
     }
 
     pub(super) fn save(
@@ -128,14 +129,17 @@ impl ToolCall {
 /// Records one use of a tool outside an interaction; gives its id.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session or message, or a message of
-/// another session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, or an input
-/// nested deeper than 127 levels.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, another user's, or a message that
+/// is not in this session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input
+/// nested deeper than 127 levels, or a text that is too large
+/// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<i64>")]
 pub struct RecordToolUse {
     /// The session.
     pub session_id: String,
+    /// Whose it must be.
+    pub user_id: i64,
     /// The message for which it was used, if it was for one.
     pub message_id: Option<i64>,
     /// What was used.
@@ -147,9 +151,7 @@ impl Mutation for RecordToolUse {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         self.call.check()?;
-        let session = "SELECT 1 FROM sessions WHERE session_id = ?1";
-        tx.maybe(session, [&self.session_id], |_| Ok(()))?
-            .ok_or_else(|| sessions::unknown(&self.session_id))?;
+        sessions::owned(tx, &self.session_id, self.user_id)?;
         if let Some(message_id) = self.message_id {
             tx.maybe(
                 "SELECT 1 FROM messages WHERE message_id = ?1 AND session_id = ?2",
@@ -164,17 +166,27 @@ impl Mutation for RecordToolUse {
         self.call.save(tx, &self.session_id, self.message_id)
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self) + self.session_id.len() + self.call.size_bytes()
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        self.call.texts(texts);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        taken.extend(self.call.tool_input.take());
     }
 }
 
-/// The tool uses of a session, newest first. Reads a page.
+/// The tool uses of a user's session, newest first. Reads a page.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<ToolUse>>")]
 pub struct SessionToolUse {
     /// The session.
     pub session_id: String,
+    /// Whose it must be.
+    pub user_id: i64,
     /// Which page.
     pub page: PageRequest,
 }
@@ -183,6 +195,7 @@ impl Query for SessionToolUse {
     type Output = Page<ToolUse>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
+        sessions::owned(tx, &self.session_id, self.user_id)?;
         list(
             tx,
             &self.page,
@@ -193,6 +206,11 @@ impl Query for SessionToolUse {
              WHERE session_id = ?1 AND (timestamp, id) < (?2, ?3)
              ORDER BY timestamp DESC, id DESC LIMIT ?4",
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
+        self.page.texts(texts);
     }
 }
 
@@ -223,6 +241,10 @@ impl Query for UserToolUse {
              WHERE s.user_id = ?1 AND (t.timestamp, t.id) < (?2, ?3)
              ORDER BY t.timestamp DESC, t.id DESC LIMIT ?4",
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
     }
 }
 
@@ -258,6 +280,8 @@ pub struct ToolStat {
 }
 
 /// How each tool was used, most used first. Reads a row a tool.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<ToolStat>>")]
 pub struct ToolStats {

@@ -4,6 +4,7 @@ use super::columns::{amount, count, flag, time};
 use super::page::{Cursor, Page, PageRequest};
 use crate::cache::Kept;
 use crate::error::{Error, Result};
+use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use actix::Message;
 use chrono::{DateTime, Utc};
@@ -31,6 +32,12 @@ pub struct User {
     pub session_count: u64,
 }
 
+impl User {
+    fn owned_bytes(&self) -> usize {
+        self.username.as_ref().map_or(0, String::len)
+    }
+}
+
 pub(super) fn from_row(row: &Row<'_>) -> Result<User> {
     Ok(User {
         user_id: row.get(0)?,
@@ -50,6 +57,9 @@ pub(super) fn unknown(user_id: i64) -> Error {
 
 /// Gets a user, creating the row if there is none. A new user may not use the bot yet. A name that
 /// differs from the stored one replaces it; no name leaves it as it is.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<User>")]
 pub struct EnsureUser {
@@ -85,8 +95,8 @@ impl Mutation for EnsureUser {
         get(tx, self.user_id)?.ok_or_else(|| unknown(self.user_id))
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self) + super::check::bytes(&[&self.username])
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("username", self.username.as_deref());
     }
 }
 
@@ -119,6 +129,8 @@ fn get(tx: &ReadTx<'_>, user_id: i64) -> Result<Option<User>> {
 }
 
 /// Says whether a user may use the bot.
+///
+/// For administrators: it decides who may use the bot.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
@@ -186,7 +198,8 @@ impl Query for GetUser {
     }
 
     fn kept(&self) -> Option<Kept<'_, Option<User>>> {
-        Some(Kept::row("users", self.user_id))
+        let kept = Kept::row("users", self.user_id);
+        Some(kept.bytes(|user: &Option<User>| user.as_ref().map_or(0, User::owned_bytes)))
     }
 }
 
@@ -217,6 +230,8 @@ impl Query for IsAllowed {
 }
 
 /// The users who may use the bot, those first seen last coming first. Reads a page.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<User>>")]
 pub struct AllowedUsers {
@@ -238,9 +253,15 @@ impl Query for AllowedUsers {
              ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
         )
     }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
 }
 
 /// All users, those first seen last coming first. Reads a page.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<User>>")]
 pub struct ListUsers {
@@ -261,6 +282,10 @@ impl Query for ListUsers {
              WHERE (first_seen, user_id) < (?1, ?2)
              ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
         )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
     }
 }
 

@@ -1,10 +1,20 @@
 //! What SQLite's errors mean to a caller.
 
-use super::{Error, ErrorKind};
+use super::{Error, ErrorKind, quote};
 use rusqlite::ffi::{self, ErrorCode as Code};
+
+/// The most bytes of what SQLite says, which may hold names of the file's. Room is left for advice.
+const SAID_BYTES: usize = 600;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        let error = match error {
+            rusqlite::Error::SqliteFailure(code, Some(said)) if said.len() > SAID_BYTES => {
+                let said = quote::bounded_by(SAID_BYTES, said);
+                rusqlite::Error::SqliteFailure(code, Some(said))
+            }
+            error => error,
+        };
         let (kind, advice) = classify(&error);
         let from_sqlite = error.sqlite_error().is_some();
         let message = if advice.is_empty() {

@@ -1,7 +1,7 @@
 //! The table in which a file keeps the steps that it has applied.
 
 use super::{Migration, SchemaDef};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt, quote};
 use crate::health::SchemaStep;
 use crate::operation::{ReadTx, WriteTx};
 use sha2::{Digest, Sha256};
@@ -102,33 +102,46 @@ pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::NewerSchema,
                 format!(
-                    "the file has step {} ({:?}) of schema {:?}, and this program knows them up to \
+                    "the file has step {} ({}) of schema {:?}, and this program knows them up to \
                      {}: run the newer program, or restore the backup from before its upgrade, or \
                      take the step back with botstore::schema::rollback",
                     entry.step,
-                    entry.name,
+                    quote(&entry.name),
                     schema.name,
                     schema.last()
                 ),
             ));
         };
         if entry.checksum != checksum(known.up) {
+            let (theirs, ours) = (normalised(&entry.up_sql), normalised(known.up));
+            let (theirs, ours) = from_where_they_differ(&theirs, &ours);
             return Err(Error::new(
                 ErrorKind::ChangedMigration,
                 format!(
-                    "step {} ({:?}) of schema {:?} reads differently from what the file has \
+                    "step {} ({}) of schema {:?} reads differently from what the file has \
                      applied. Put the old text back and make the change in a new step.\n\
                      --- applied to the file\n{}\n--- in this program\n{}\n---",
                     entry.step,
-                    entry.name,
+                    quote(&entry.name),
                     schema.name,
-                    normalised(&entry.up_sql),
-                    normalised(known.up)
+                    excerpt(theirs),
+                    excerpt(ours)
                 ),
             ));
         }
     }
     Ok(())
+}
+
+/// Both texts from their first line on that is not the same.
+fn from_where_they_differ<'a>(mut one: &'a str, mut other: &'a str) -> (&'a str, &'a str) {
+    while let (Some((line, rest)), Some((same, rest_of_other))) =
+        (one.split_once('\n'), other.split_once('\n'))
+        && line == same
+    {
+        (one, other) = (rest, rest_of_other);
+    }
+    (one, other)
 }
 
 /// SHA-256 of the normalised SQL, in hexadecimal.

@@ -5,7 +5,7 @@ use super::step::{Rebuild, Stepper, transaction};
 use super::{SchemaDef, ledger};
 use crate::backup::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite::{self, FileLock, Guard, for_mutations};
 use rusqlite::Connection;
@@ -51,7 +51,7 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     let mut only = *known.ok_or_else(|| {
         Error::not_found(
             "schema",
-            format_args!("schema {schema:?} in this configuration"),
+            format_args!("schema {} in this configuration", quote(schema)),
         )
     })?;
     if to > only.last() {
@@ -107,7 +107,7 @@ pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     if applied.is_empty() {
         return Err(Error::not_found(
             "schema",
-            format_args!("schema {schema:?} in this file"),
+            format_args!("schema {} in this file", quote(schema)),
         ));
     }
     make_writer(&conn, &path, &config)?;
@@ -229,7 +229,9 @@ fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -
     error.because(
         kind,
         format_args!(
-            "{doing} step {step} ({name:?}) of schema {schema:?} failed and the file is as it was before it"
+            "{doing} step {step} ({}) of schema {} failed and the file is as it was before it",
+            quote(name),
+            quote(schema)
         ),
     )
 }

@@ -106,6 +106,7 @@ async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
 
             let said = list(&store, |page| SessionMessages {
                 session_id: session_id.clone(),
+                user_id: owner,
                 page,
             })
             .await;
@@ -118,6 +119,7 @@ async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
 
             let used = list(&store, |page| SessionToolUse {
                 session_id: session_id.clone(),
+                user_id: owner,
                 page,
             })
             .await;

@@ -43,9 +43,10 @@ async fn every_prompt_and_response_is_there_to_the_byte() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         let mut messages = BTreeMap::new();
-        for (session_id, _) in legacy.sessions() {
+        for (session_id, user_id) in legacy.sessions() {
             let said = list(&store, |page| SessionMessages {
                 session_id: session_id.to_owned(),
+                user_id,
                 page,
             })
             .await;

@@ -3,9 +3,13 @@
 use crate::legacy::{
     Legacy, Row, TIMES, Tables, array, beside, dump, instant, objects, open_plain, text,
 };
+use botstore::messages::SessionMessages;
+use botstore::page::PageRequest;
 use botstore::rusqlite::Connection;
 use botstore::rusqlite::types::Value as Cell;
-use botstore::{Store, schema};
+use botstore::sessions::GetSession;
+use botstore::users::GetUser;
+use botstore::{Config, Store, schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -50,6 +54,53 @@ pub(crate) fn is_the_spelling(text: &str) -> bool {
     let pattern = "0000-00-00T00:00:00.000000+00:00";
     let digits_are_zeros = |c: char| if c.is_ascii_digit() { '0' } else { c };
     text.chars().map(digits_are_zeros).eq(pattern.chars())
+}
+
+/// The bot knew no bounds, and what it wrote is not refused.
+#[tokio::test]
+async fn texts_that_no_message_could_bring_are_taken_over_and_read() {
+    for legacy in Legacy::all() {
+        let (long_id, long_text) = ("é".repeat(5_000), "t".repeat(1 << 20));
+        let conn = open_plain(&legacy.path);
+        let (session_id, user_id) = conn
+            .query_row(
+                "SELECT session_id, user_id FROM messages LIMIT 1",
+                [],
+                |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
+            )
+            .unwrap();
+        conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        for table in ["sessions", "messages", "tool_usage"] {
+            let sql = format!("UPDATE {table} SET session_id = ?1 WHERE session_id = ?2");
+            conn.execute(&sql, (&long_id, &session_id)).unwrap();
+        }
+        let sql = "UPDATE messages SET prompt = ?1, response = ?1 WHERE session_id = ?2";
+        let changed = conn.execute(sql, (&long_text, &long_id)).unwrap();
+        let sql = "UPDATE users SET telegram_username = ?1 WHERE user_id = ?2";
+        conn.execute(sql, (&long_text, user_id)).unwrap();
+        drop(conn);
+
+        let config = Config::new(&legacy.path).max_text_bytes(64 * 1024);
+        let store = Store::open(config).await.unwrap();
+        let user = store.read(GetUser { user_id }).await.unwrap().unwrap();
+        assert_eq!(user.username.as_ref(), Some(&long_text), "{}", legacy.name);
+        let get = GetSession {
+            session_id: long_id.clone(),
+            user_id,
+        };
+        let session = store.read(get).await.unwrap();
+        assert_eq!(session.map(|s| s.session_id), Some(long_id.clone()));
+        let page = PageRequest::first(1_000);
+        let messages = SessionMessages {
+            session_id: long_id,
+            user_id,
+            page,
+        };
+        let messages = store.read(messages).await.unwrap().items;
+        assert_eq!(messages.len(), changed, "{}", legacy.name);
+        assert!(messages.iter().all(|message| message.prompt == long_text));
+        store.close().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
     let (_legacy, store) = written_on("v4").await;
     let said = list(&store, |page| SessionMessages {
         session_id: "talk".to_owned(),
+        user_id: 8001,
         page,
     })
     .await;
@@ -139,6 +140,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
 
     let used = list(&store, |page| SessionToolUse {
         session_id: "talk".to_owned(),
+        user_id: 8001,
         page,
     })
     .await;

@@ -307,7 +307,11 @@ async fn the_log_that_a_backup_held_up_is_short_again_afterwards() {
     let page = PageRequest::first(1);
     let session_id = "s".to_owned();
     let last = store
-        .read(SessionMessages { session_id, page })
+        .read(SessionMessages {
+            session_id,
+            user_id: 1,
+            page,
+        })
         .await
         .unwrap();
     assert_eq!(last.items.len(), 1);

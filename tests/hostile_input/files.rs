@@ -119,7 +119,12 @@ async fn a_list_with_a_leap_second_in_it_has_an_end() {
     let store = Store::open(config(&path)).await.expect("a store");
     assert!(rows > 1);
     let (session_id, page) = ("s".to_owned(), PageRequest::first(1));
-    let error = store.read(SessionMessages { session_id, page }).await;
+    let messages = SessionMessages {
+        session_id,
+        user_id: 1,
+        page,
+    };
+    let error = store.read(messages).await;
     assert_eq!(error.expect_err("a refusal").kind(), ErrorKind::Corrupt);
     store.close().await.expect("closed");
 }

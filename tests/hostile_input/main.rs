@@ -1,17 +1,23 @@
 //! Input that means harm, or nobody meant: in every field of every message, and in every column of a
-//! file that somebody else wrote, and under every name in a folder. It is answered, or refused with an error that names the field.
+//! file that somebody else wrote, and under every name in a folder. It is answered, or refused with an
+//! error that names the field.
 
+#[cfg(unix)]
+mod accounts;
 mod backups;
+mod bounds;
+mod depths;
 mod fields;
 mod files;
 #[cfg(unix)]
 mod folders;
 mod inventory;
 mod numbers;
-#[cfg(unix)]
 mod owners;
 #[cfg(unix)]
 mod planted;
+mod sizes;
+mod sources;
 mod support;
 mod texts;
 mod times;

@@ -4,6 +4,7 @@ use crate::fields::numbered;
 use crate::vocabulary::{Answer, vocabulary};
 use actix::Message;
 use botstore::interactions::SaveInteraction;
+use botstore::rusqlite::types::Value;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::tokens::IssueToken;
@@ -60,6 +61,30 @@ impl Query for SchemaOf {
         let sql = "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '')
                    FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY 1";
         tx.all(sql, [], |row| Ok(row.get(0)?))
+    }
+}
+
+/// Every row of every table, as texts, but for what the store writes by itself.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<String>>")]
+pub(crate) struct Everything;
+
+impl Query for Everything {
+    type Output = Vec<String>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table'
+                   AND name NOT LIKE 'sqlite_stat%' AND name <> 'botstore_schedules' ORDER BY 1";
+        let tables = tx.all(sql, [], |row| Ok(row.get::<_, String>(0)?))?;
+        let mut found = Vec::new();
+        for table in tables {
+            found.extend(tx.all(&format!("SELECT * FROM {table}"), [], |row| {
+                let columns = 0..row.as_ref().column_count();
+                let values: Result<Vec<Value>> = columns.map(|c| Ok(row.get(c)?)).collect();
+                Ok(format!("{table}: {:?}", values?))
+            })?);
+        }
+        Ok(found)
     }
 }
 

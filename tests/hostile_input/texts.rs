@@ -74,7 +74,7 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
             "GetUser" => json!({ "user_id": 1 }),
             "ActiveSessions" => json!({ "page": { "limit": 1_000 } }),
             "RecentAuditLog" => json!({ "page": { "limit": 3 } }),
-            _ => json!({ "session_id": "s", "page": { "limit": 3 } }),
+            _ => json!({ "session_id": "s", "user_id": 1, "page": { "limit": 3 } }),
         };
         ReadBack::Asked(question, message, key)
     };

@@ -4,6 +4,8 @@
 //! Nothing can be forgotten: the list is compared with the sources, and an example that leaves a
 //! field out, or empty, is refused.
 
+use crate::sources::messages;
+use actix::Message;
 use botstore::analytics::*;
 use botstore::audit::*;
 use botstore::checkup::CheckFile;
@@ -15,13 +17,11 @@ use botstore::sessions::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::users::*;
-use botstore::{Error, Mutation, Query, Result, Store};
+use botstore::{Error, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::pin::Pin;
 
 /// What became of a message.
@@ -36,6 +36,70 @@ pub(crate) enum Answer {
     Said(Value),
 }
 
+/// How a message comes to the store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Way {
+    Direct,
+    /// By the call that does not wait.
+    Try,
+    /// To an actor.
+    Port,
+    /// Made or asked by another operation, in its transaction.
+    Inside,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Try, Self::Port, Self::Inside];
+}
+
+/// A host's operation that leaves its work to another.
+struct Inside<M>(M);
+
+impl<M: Message> Message for Inside<M> {
+    type Result = M::Result;
+}
+
+impl<M: Mutation> Mutation for Inside<M> {
+    type Output = M::Output;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<M::Output> {
+        tx.make(&self.0)
+    }
+}
+
+/// The same for a question.
+struct Within<Q>(Q);
+
+impl<Q: Message> Message for Within<Q> {
+    type Result = Q::Result;
+}
+
+impl<Q: Query> Query for Within<Q> {
+    type Output = Q::Output;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Q::Output> {
+        tx.ask(&self.0)
+    }
+}
+
+pub(crate) async fn make<M: Mutation>(store: &Store, message: M, way: Way) -> Result<M::Output> {
+    match way {
+        Way::Direct => store.write(message).await,
+        Way::Try => store.try_write(message).await,
+        Way::Port => store.mutations().send(message).await?,
+        Way::Inside => store.write(Inside(message)).await,
+    }
+}
+
+async fn ask<Q: Query>(store: &Store, message: Q, way: Way) -> Result<Q::Output> {
+    match way {
+        Way::Direct => store.read(message).await,
+        Way::Try => store.try_read(message).await,
+        Way::Port => store.queries().send(message).await?,
+        Way::Inside => store.read(Within(message)).await,
+    }
+}
+
 type Sent = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 pub(crate) struct Kind {
@@ -44,12 +108,16 @@ pub(crate) struct Kind {
     pub(crate) example: Value,
     /// The example as the message itself writes it, to see that it has every field.
     again: fn(&Value) -> Value,
-    send: fn(Store, Value) -> Sent,
+    send: fn(Store, Value, Way) -> Sent,
 }
 
 impl Kind {
     pub(crate) async fn send(&self, store: &Store, message: Value) -> Answer {
-        (self.send)(store.clone(), message).await
+        self.send_by(Way::Direct, store, message).await
+    }
+
+    pub(crate) async fn send_by(&self, way: Way, store: &Store, message: Value) -> Answer {
+        (self.send)(store.clone(), message, way).await
     }
 }
 
@@ -62,15 +130,18 @@ fn answer<T>(result: Result<T>, told: impl FnOnce(T) -> Answer) -> Answer {
     result.map_or_else(Answer::Refused, told)
 }
 
-fn change<M: Mutation + Serialize + DeserializeOwned>(example: Value) -> Kind {
+fn change<M>(example: Value) -> Kind
+where
+    M: Mutation + Serialize + DeserializeOwned,
+{
     Kind {
         name: M::name(),
         example,
         again: again::<M>,
-        send: |store, message| {
+        send: |store, message, way| {
             Box::pin(async move {
                 match serde_json::from_value::<M>(message) {
-                    Ok(message) => answer(store.write(message).await, |_| Answer::Made),
+                    Ok(message) => answer(make(&store, message, way).await, |_| Answer::Made),
                     Err(_) => Answer::Unsayable,
                 }
             })
@@ -86,10 +157,10 @@ where
         name: Q::name(),
         example,
         again: again::<Q>,
-        send: |store, message| {
+        send: |store, message, way| {
             Box::pin(async move {
                 match serde_json::from_value::<Q>(message) {
-                    Ok(message) => answer(store.read(message).await, |output| {
+                    Ok(message) => answer(ask(&store, message, way).await, |output| {
                         Answer::Said(serde_json::to_value(output).expect("JSON"))
                     }),
                     Err(_) => Answer::Unsayable,
@@ -105,8 +176,8 @@ fn reconcile() -> Kind {
         name: ReconcileRollups::name(),
         example: Value::Null,
         again: again::<ReconcileRollups>,
-        send: |store, _| {
-            let asked = async move { store.read(ReconcileRollups).await };
+        send: |store, _, way| {
+            let asked = async move { ask(&store, ReconcileRollups, way).await };
             Box::pin(async move { answer(asked.await, |_| Answer::Said(Value::Null)) })
         },
     }
@@ -118,12 +189,12 @@ fn verify() -> Kind {
         name: VerifyToken::name(),
         example: json!({ "secret": "s" }),
         again: Value::clone,
-        send: |store, message| {
+        send: |store, message, way| {
             Box::pin(async move {
                 let Some(secret) = message["secret"].as_str().map(Secret::new) else {
                     return Answer::Unsayable;
                 };
-                let token = store.read(VerifyToken { secret }).await;
+                let token = ask(&store, VerifyToken { secret }, way).await;
                 answer(token, |token| Answer::Said(json!(token)))
             })
         },
@@ -178,11 +249,13 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "user_id": 1, "session_id": "s", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "error": "e",
         })),
-        question::<SessionMessages>(json!({ "session_id": "s", "page": page })),
+        question::<SessionMessages>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         question::<UserMessages>(json!({ "user_id": 1, "page": page })),
         question::<RecentMessages>(json!({ "within": hour, "page": page })),
-        change::<RecordToolUse>(json!({ "session_id": "s", "message_id": 1, "call": tool })),
-        question::<SessionToolUse>(json!({ "session_id": "s", "page": page })),
+        change::<RecordToolUse>(
+            json!({ "session_id": "s", "user_id": 1, "message_id": 1, "call": tool }),
+        ),
+        question::<SessionToolUse>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         question::<UserToolUse>(json!({ "user_id": 1, "page": page })),
         question::<ToolStats>(json!({ "limit": 5 })),
         change::<LogEvent>(json!({
@@ -214,38 +287,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     ]
 }
 
-/// The names of the public messages in the sources.
-fn in_the_sources(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).expect("the sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            in_the_sources(&path, names);
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("a source");
-        for line in text.lines() {
-            let message = ["impl Mutation for ", "impl Query for "]
-                .iter()
-                .find_map(|begins| line.strip_prefix(begins));
-            let Some(name) = message.and_then(|rest| rest.strip_suffix(" {")) else {
-                continue;
-            };
-            let is_public = [" {", ";", "("].iter().any(|end| {
-                text.lines()
-                    .any(|line| line.starts_with(&format!("pub struct {name}{end}")))
-            });
-            if is_public {
-                names.insert(name.to_owned());
-            }
-        }
-    }
-}
-
 #[test]
 fn no_message_is_forgotten() {
-    let mut sources = BTreeSet::new();
-    let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
-    in_the_sources(&domain, &mut sources);
+    let sources: BTreeSet<_> = messages().into_iter().map(|source| source.name).collect();
     let listed: Vec<_> = vocabulary()
         .iter()
         .map(|kind| kind.name.to_owned())

@@ -211,6 +211,7 @@ async fn live(store: &Store, clock: &FixedClock, events: &[Event]) {
                 let session_id = session_of(user, session);
                 let used = RecordToolUse {
                     session_id,
+                    user_id: user,
                     message_id: None,
                     call,
                 };

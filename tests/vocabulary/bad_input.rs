@@ -201,14 +201,18 @@ async fn an_id_that_is_empty_or_unknown_finds_nothing() {
         let (session_id, page) = (session_id.to_owned(), PageRequest::default());
         let messages = SessionMessages {
             session_id: session_id.clone(),
+            user_id: ADA,
             page: page.clone(),
         };
-        assert!(store.read(messages).await.expect("a page").items.is_empty());
+        let error = store.read(messages).await.expect_err("no session");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         let tools = SessionToolUse {
             session_id: session_id.clone(),
+            user_id: ADA,
             page,
         };
-        assert!(store.read(tools).await.expect("a page").items.is_empty());
+        let error = store.read(tools).await.expect_err("no session");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
         let get = GetSession {
             session_id: session_id.clone(),
             user_id: ADA,
@@ -222,6 +226,7 @@ async fn an_id_that_is_empty_or_unknown_finds_nothing() {
         let call = ToolCall::new("LS");
         let record = RecordToolUse {
             session_id,
+            user_id: ADA,
             message_id: None,
             call,
         };

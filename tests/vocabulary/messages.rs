@@ -28,6 +28,7 @@ fn message() -> SaveMessage {
 async fn of_session(store: &TestStore, session_id: &str) -> Vec<ChatMessage> {
     let list = SessionMessages {
         session_id: session_id.to_owned(),
+        user_id: ADA,
         page: PageRequest::default(),
     };
     store.read(list).await.expect("a page").items
@@ -163,6 +164,7 @@ async fn messages_are_listed_page_by_page_by_session_user_and_time() {
     keeps_the_promises_of_a_list(&store, of_ada, key, async || arrives("ada-2", ADA).await).await;
     let of_session = |page| SessionMessages {
         session_id: "ada-1".to_owned(),
+        user_id: ADA,
         page,
     };
     keeps_the_promises_of_a_list(&store, of_session, key, async || {
@@ -203,6 +205,7 @@ async fn messages_survive_json() {
     let page = PageRequest::default();
     survives_json(&SessionMessages {
         session_id: "ada-1".to_owned(),
+        user_id: ADA,
         page: page.clone(),
     });
     survives_json(&UserMessages {

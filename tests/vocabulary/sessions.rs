@@ -86,8 +86,16 @@ async fn a_session_that_cannot_be_created_changes_nothing() {
     let store = populated().await;
     let id = "session_id";
     refused(&store, create("ada-1", ADA, "/x"), Conflict, id).await;
-    // Whoever has it.
-    refused(&store, create("bob-1", ADA, "/x"), Conflict, id).await;
+    // That another user has one is not told: the answer is that of all that is about another's.
+    let of_bob = refused(&store, create("bob-1", ADA, "/x"), NotFound, id).await;
+    let ended = refused(&store, end("bob-1", ADA), NotFound, id).await;
+    let said = |error: &botstore::Error| {
+        error
+            .to_string()
+            .split_once(": ")
+            .map(|(_, why)| why.to_owned())
+    };
+    assert_eq!(said(&of_bob), said(&ended));
     refused(&store, create("s", STRANGER, "/x"), NotFound, "user_id").await;
     refused(&store, create("", ADA, "/x"), Invalid, id).await;
     refused(&store, create("s", ADA, ""), Invalid, "project_path").await;

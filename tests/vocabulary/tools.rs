@@ -16,6 +16,11 @@ const TOOL_USAGE: &str = "tool_usage (session_id, tool_name, timestamp, success)
 fn record(session_id: &str, call: ToolCall) -> RecordToolUse {
     RecordToolUse {
         session_id: session_id.to_owned(),
+        user_id: if session_id.starts_with("bob") {
+            BOB
+        } else {
+            ADA
+        },
         message_id: None,
         call,
     }
@@ -24,6 +29,7 @@ fn record(session_id: &str, call: ToolCall) -> RecordToolUse {
 async fn of_session(store: &TestStore, session_id: &str) -> Vec<ToolUse> {
     let list = SessionToolUse {
         session_id: session_id.to_owned(),
+        user_id: ADA,
         page: PageRequest::default(),
     };
     store.read(list).await.expect("a page").items
@@ -130,6 +136,7 @@ async fn tool_uses_are_listed_page_by_page_by_session_and_user() {
     keeps_the_promises_of_a_list(&store, of_ada, key, async || arrives("ada-1").await).await;
     let of_session = |page| SessionToolUse {
         session_id: "bob-1".to_owned(),
+        user_id: BOB,
         page,
     };
     keeps_the_promises_of_a_list(&store, of_session, key, async || arrives("bob-1").await).await;
@@ -227,6 +234,7 @@ async fn messages_about_tools_survive_json() {
     let page = PageRequest::first(3);
     survives_json(&SessionToolUse {
         session_id: "s".to_owned(),
+        user_id: ADA,
         page: page.clone(),
     });
     survives_json(&UserToolUse { user_id: ADA, page });

@@ -73,6 +73,8 @@ pub struct PeriodActivity {
 /// What everybody did in a span, oldest first. Reads a row a day; for weeks and months also one for
 /// each user's day in them, to count users once.
 ///
+/// For administrators: it tells of all users.
+///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than
 /// [`MAX_DAYS`].

@@ -9,6 +9,7 @@ use crate::domain::sessions::{Session, UserSessions, Which};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
 use crate::error::Result;
+use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
 use actix::Message;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,8 @@ impl Query for UserDashboard {
 }
 
 /// Everything that a bot shows its admin. Costs what it shows.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<SystemOverview>")]
 #[serde(default)]
@@ -117,5 +120,9 @@ impl Query for AdminDashboard {
             total_costs: tx.ask(&TotalCosts { days: DAYS })?,
             tool_stats: tx.ask(&ToolStats { limit: 100 })?,
         })
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.users.texts(texts);
     }
 }

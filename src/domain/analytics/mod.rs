@@ -146,6 +146,8 @@ impl Query for UserStats {
 
 /// Statistics of everybody. Reads a row for each day of the bot's life, each tool, and each user of
 /// the last week.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<SystemStatistics>")]
 pub struct SystemStats;
@@ -226,6 +228,8 @@ pub struct DayActivity {
 
 /// What everybody did today and in the `days` days before, newest first; days without a message are
 /// left out. Reads a row a day. [`Activity`] asks the same of other spans, by week and month too.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<DayActivity>>")]
 pub struct DailyActivity {
@@ -276,6 +280,8 @@ pub struct TopUser {
 }
 
 /// The users who cost most, by the sum over their messages. Reads as many rows as it shows.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Vec<TopUser>>")]
 pub struct TopUsers {

@@ -23,6 +23,8 @@ const TOLERANCE: f64 = 1e-9;
 
 /// Compares the rollups with a full count of what they count, on one snapshot. Changes nothing.
 ///
+/// For administrators: it tells of all users.
+///
 /// Reads all messages, tool uses and daily costs: some seconds for each million. Meanwhile it takes
 /// some 350 bytes of memory for each session and 170 for each user's day. For tools, a drill now and
 /// then, and for whoever has written to the rollups by hand; the triggers keep them right.

@@ -1,11 +1,12 @@
 //! Sessions by the page, and what a user's come to.
 
-use super::{Session, from_row, get};
+use super::{Session, find, from_row};
 use crate::domain::columns::{amount, count};
 use crate::domain::messages::{self, ChatMessage};
 use crate::domain::page::{self, Cursor, Page, PageRequest};
 use crate::domain::tools::{self, ToolUse};
 use crate::error::Result;
+use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
 use actix::Message;
 use serde::{Deserialize, Serialize};
@@ -51,9 +52,15 @@ impl Query for UserSessions {
         )?;
         Ok(page_of(sessions, rows))
     }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
 }
 
 /// The sessions about a project, of all users, last used first. Sorts the project's sessions.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<Session>>")]
 pub struct ProjectSessions {
@@ -82,11 +89,21 @@ impl Query for ProjectSessions {
             (&self.project_path, all, at, id, rows + 1),
             from_row,
         )?;
+        if sessions.is_empty() {
+            limits::not_held("project_path", &self.project_path)?;
+        }
         Ok(page_of(sessions, rows))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("project_path", self.project_path.as_str());
+        self.page.texts(texts);
     }
 }
 
 /// The active sessions of all users, last used first. Sorts the active sessions.
+///
+/// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Page<Session>>")]
 pub struct ActiveSessions {
@@ -110,6 +127,10 @@ impl Query for ActiveSessions {
             from_row,
         )?;
         Ok(page_of(sessions, rows))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
     }
 }
 
@@ -200,15 +221,17 @@ impl Query for SessionHistory {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<History>> {
         let page = PageRequest::first(self.limit);
         page.rows()?;
-        let Some(session) = get(tx, &self.session_id, self.user_id)? else {
+        let Some(session) = find(tx, &self.session_id, self.user_id)? else {
             return Ok(None);
         };
         let messages = tx.ask(&messages::SessionMessages {
             session_id: self.session_id.clone(),
+            user_id: self.user_id,
             page: page.clone(),
         })?;
         let tools = tx.ask(&tools::SessionToolUse {
             session_id: self.session_id.clone(),
+            user_id: self.user_id,
             page,
         })?;
         Ok(Some(History {
@@ -216,5 +239,9 @@ impl Query for SessionHistory {
             messages: messages.items,
             tools: tools.items,
         }))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
     }
 }

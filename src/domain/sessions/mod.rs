@@ -13,8 +13,9 @@ pub use lists::{
 use super::columns::{amount, count, flag, time};
 use super::{check, page, users};
 use crate::cache::Kept;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quote};
 use crate::events::StoreEvent;
+use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use actix::Message;
@@ -46,6 +47,12 @@ pub struct Session {
     pub is_active: bool,
 }
 
+impl Session {
+    fn owned_bytes(&self) -> usize {
+        self.session_id.len() + self.project_path.len()
+    }
+}
+
 fn from_row(row: &Row<'_>) -> Result<Session> {
     Ok(Session {
         session_id: row.get(0)?,
@@ -61,9 +68,21 @@ fn from_row(row: &Row<'_>) -> Result<Session> {
 }
 
 pub(super) fn unknown(session_id: &str) -> Error {
-    // Debug, since an id may hold anything.
-    let what = format!("session {session_id:?} of this user");
-    Error::not_found("session_id", what)
+    if let Err(error) = limits::not_held("session_id", session_id) {
+        return error;
+    }
+    let session_id = quote(session_id);
+    Error::not_found(
+        "session_id",
+        format_args!("session {session_id} of this user"),
+    )
+}
+
+/// Refuses a session that is not there or not this user's, which must look alike.
+pub(super) fn owned(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<()> {
+    let sql = "SELECT 1 FROM sessions WHERE session_id = ?1 AND user_id = ?2";
+    tx.maybe(sql, (session_id, user_id), |_| Ok(()))?
+        .ok_or_else(|| unknown(session_id))
 }
 
 fn get(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<Option<Session>> {
@@ -76,12 +95,25 @@ fn get(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<Option<Session
     )
 }
 
+/// The same for a question, which may look for an id that is too long.
+fn find(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<Option<Session>> {
+    let found = get(tx, session_id, user_id)?;
+    if found.is_none() {
+        limits::not_held("session_id", session_id)?;
+    }
+    Ok(found)
+}
+
 /// Begins a session, and counts it on the user.
 ///
+/// An id is unique in the file, whoever has it. One that another user has is answered as all that
+/// is about another user's session: `NotFound`, with the field `session_id`. So make ids that nobody
+/// can guess, such as UUIDs: whoever asks for one that is taken can tell that it is.
+///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
-/// [`Conflict`](crate::ErrorKind::Conflict) if there is a session of this id,
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty id or path.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has;
+/// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session of this id;
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Session>")]
 pub struct CreateSession {
@@ -113,15 +145,20 @@ impl Mutation for CreateSession {
             ),
         )?;
         if inserted == 0 {
-            let what = format!("session {:?}", self.session_id);
-            return Err(Error::conflict("session_id", what));
+            owned(tx, &self.session_id, self.user_id)?;
+            let session_id = quote(&self.session_id);
+            return Err(Error::conflict(
+                "session_id",
+                format_args!("session {session_id}"),
+            ));
         }
         count_on_user(tx, self.user_id)?;
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self) + self.session_id.len() + self.project_path.len()
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.name("project_path", self.project_path.as_str());
     }
 }
 
@@ -142,8 +179,8 @@ fn count_on_user(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty id or path, a cost that is not one, or a
-/// count above 1,000,000,000,000.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, a
+/// cost that is not one, or a count above 1,000,000,000,000.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<Session>")]
 pub struct SaveSession {
@@ -208,8 +245,9 @@ impl Mutation for SaveSession {
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 
-    fn size_bytes(&self) -> usize {
-        size_of_val(self) + self.session_id.len() + self.project_path.len()
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.name("project_path", self.project_path.as_str());
     }
 }
 
@@ -238,11 +276,17 @@ impl Mutation for EndSession {
             .then_some(())
             .ok_or_else(|| unknown(&self.session_id))
     }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+    }
 }
 
 /// Ends the active sessions in which nothing happened for longer than this; gives how many.
 /// Looks at every active session. To be sent by a schedule: see
 /// [`Config::every`](crate::Config::every).
+///
+/// For administrators: it changes what is everybody's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
 #[rtype(result = "Result<usize>")]
 pub struct ExpireIdle {
@@ -284,16 +328,20 @@ impl Query for GetSession {
     type Output = Option<Session>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<Session>> {
-        get(tx, &self.session_id, self.user_id)
+        find(tx, &self.session_id, self.user_id)
     }
 
     fn kept(&self) -> Option<Kept<'_, Option<Session>>> {
         let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
-        Some(Kept::text(
-            "sessions",
-            &self.session_id,
-            row_of,
-            self.user_id,
-        ))
+        let kept = Kept::text("sessions", &self.session_id, row_of, self.user_id);
+        Some(
+            kept.bytes(|session: &Option<Session>| {
+                session.as_ref().map_or(0, Session::owned_bytes)
+            }),
+        )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
     }
 }

@@ -1,0 +1,70 @@
+//! The secret of a token is overwritten before its memory is given back.
+
+use crate::watching::{look_for, seen};
+use botstore::testing::TestStore;
+use botstore::tokens::{IssueToken, Secret, VerifyToken};
+use botstore::users::EnsureUser;
+
+const PRESENTED: &str = "a-secret-of-64-bytes-that-somebody-presented-and-that-is-nowhere";
+
+/// In one test, since there is one text that is looked for at a time.
+#[tokio::test]
+async fn no_memory_is_given_back_with_a_secret_in_it() {
+    let store = TestStore::open().await.expect("a store");
+    store.write(EnsureUser::new(1, None)).await.expect("a user");
+
+    look_for(PRESENTED);
+    drop(PRESENTED.to_owned());
+    assert_eq!(seen(), 1, "what is looked for is found");
+
+    look_for(PRESENTED);
+    let secret = Secret::new(PRESENTED);
+    let copies = vec![secret.clone(); 3];
+    assert_eq!(copies[1], secret);
+    assert!(!format!("{secret:?} {copies:?}").contains(PRESENTED));
+    drop(copies);
+    // With room behind it, as of a line that was read and cut.
+    let mut line = String::with_capacity(1_000);
+    line.push_str(PRESENTED);
+    drop(Secret::new(line));
+    let found = store.read(VerifyToken { secret }).await.expect("an answer");
+    assert_eq!(found, None);
+    // Given up before it is sent, and refused.
+    drop(store.read(VerifyToken {
+        secret: Secret::new(PRESENTED),
+    }));
+    let long = Secret::new(PRESENTED.repeat(100));
+    store
+        .read(VerifyToken { secret: long })
+        .await
+        .expect_err("a refusal");
+    assert_eq!(seen(), 0, "a secret that was presented");
+
+    let issue = IssueToken {
+        user_id: 1,
+        expires_in: None,
+    };
+    let token = store.write(issue).await.expect("a token");
+    look_for(token.secret.expose());
+    let secret = token.secret.clone();
+    drop(token);
+    let found = store.read(VerifyToken { secret }).await.expect("an answer");
+    assert_eq!(found.expect("a token").user_id, 1);
+    store.close().await.expect("closed");
+    assert_eq!(seen(), 0, "a secret that was issued");
+}
+
+#[test]
+fn secrets_are_equal_when_all_of_them_is() {
+    let secret = Secret::new(PRESENTED);
+    assert_eq!(secret, Secret::new(PRESENTED.to_owned()));
+    for at in 0..PRESENTED.len() {
+        let mut other = PRESENTED.as_bytes().to_owned();
+        other[at] ^= 1;
+        let other = String::from_utf8(other).expect("a text");
+        assert_ne!(secret, Secret::new(other), "byte {at}");
+        assert_ne!(secret, Secret::new(&PRESENTED[..at]), "the first {at}");
+    }
+    assert_ne!(secret, Secret::new(format!("{PRESENTED}\0")));
+    assert_eq!(Secret::new(""), Secret::new(String::new()));
+}
