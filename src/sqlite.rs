@@ -19,7 +19,7 @@ pub(crate) use paths::{
     FILES, RESTORING, beside, existing, open_to_others, refuse_unsettled, resolve,
 };
 pub(crate) use readers::other_readers;
-pub(crate) use wal::{WalWatch, checkpoint, keep_log};
+pub(crate) use wal::{WalWatch, checkpoint, keep_log, remove_log};
 
 use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};

@@ -4,7 +4,9 @@ mod common;
 
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::{Config, ErrorKind, Store};
-use common::{EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until_in_flight};
+use common::{
+    Begun, EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until, until_in_flight,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -145,25 +147,19 @@ async fn the_last_handle_may_be_dropped_by_an_operation_on_the_writer() {
     holding.started().await;
     holding.release();
     let _ = sent.await.unwrap();
-    for _ in 0..1_000 {
-        if !beside(&path, "-wal").exists() {
-            return assert!(numbers_in(&path).is_empty());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the store never closed");
+    until("the store closes", async || !beside(&path, "-wal").exists()).await;
+    assert!(numbers_in(&path).is_empty());
 }
 
 #[tokio::test]
 async fn an_endless_query_does_not_keep_a_store_open() {
     let store = probe_store(|config| config.close_deadline(Duration::from_millis(100))).await;
+    let begun = Begun::default();
     let endless = tokio::spawn({
-        let store = Store::clone(&store);
-        async move { store.read(EndlessScan).await }
+        let (store, begun) = (Store::clone(&store), begun.clone());
+        async move { store.read(EndlessScan(begun)).await }
     });
-    while store.health().await.unwrap().analytics.in_flight == 0 {
-        tokio::task::yield_now().await;
-    }
+    begun.wait().await;
     store.close().await.unwrap();
     assert_eq!(kind(endless.await.unwrap()), ErrorKind::Closed);
 }

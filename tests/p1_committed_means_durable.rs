@@ -1,15 +1,16 @@
 //! P1: `Ok` from a mutation means its COMMIT has returned, and it survives the end of the process.
 
+#[path = "shared/child.rs"]
+mod child;
 mod common;
 #[path = "shared/copy.rs"]
 mod copy;
 
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::{Config, Store};
+use child::{Victim, again};
 use common::{Probe, Put, probe_store};
-use copy::{copy, with};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use copy::{copy, copy_as_killed, keeps_its_log};
 
 fn count(path: &std::path::Path, number: i64) -> i64 {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -35,17 +36,8 @@ async fn what_was_acknowledged_is_there_for_a_stranger_on_actix() {
     }
 }
 
-/// The child of the test below: acknowledges on standard output until it is killed.
-#[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_writes_until_it_is_killed() {
-    let Ok(path) = std::env::var("BOTSTORE_TEST_FILE") else {
-        return;
-    };
-    let first: i64 = std::env::var("BOTSTORE_TEST_FIRST")
-        .unwrap()
-        .parse()
-        .unwrap();
+/// The child: says what was acknowledged, from the number `first` on, until it is killed.
+async fn writes_until_it_is_killed(path: &str, first: i64) {
     let store = Store::open(Config::new(path).schema::<Probe>())
         .await
         .unwrap();
@@ -68,34 +60,30 @@ async fn child_that_writes_until_it_is_killed() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_killed_process() {
+    if let Some([path, first]) = child::given() {
+        return writes_until_it_is_killed(&path, first.parse().unwrap()).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("killed.db");
     let mut acknowledged = Vec::new();
     for round in 1..=5_usize {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture"])
-            .arg("child_that_writes_until_it_is_killed")
-            .env("BOTSTORE_TEST_FILE", &path)
-            .env("BOTSTORE_TEST_FIRST", (round * 1_000_000).to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let acks = lines.map_while(Result::ok).filter_map(|line| {
-            let number = line.strip_prefix("ack ")?;
-            number.trim().parse::<i64>().ok()
-        });
-        let mut killed = false;
-        for (seen, number) in acks.enumerate() {
-            acknowledged.push(number);
-            if seen == 40 * round && !killed {
-                child.kill().unwrap();
+        let test = what_was_acknowledged_survives_a_killed_process;
+        let first = (round * 1_000_000).to_string();
+        let mut child = Victim::start(again(&[], test, &[&path, first.as_ref()]));
+        let (mut seen, mut killed) = (0, false);
+        while let Some(line) = child.line() {
+            let number = line
+                .strip_prefix("ack ")
+                .and_then(|n| n.parse::<i64>().ok());
+            seen += number.iter().count();
+            acknowledged.extend(number);
+            if seen > 40 * round && !killed {
+                child.kill();
                 killed = true;
                 // What is still in the pipe was acknowledged too.
             }
         }
         assert!(killed, "the child ended by itself");
-        child.wait().unwrap();
 
         let conn = Connection::open(&path).unwrap();
         for number in &acknowledged {
@@ -110,15 +98,15 @@ async fn what_was_acknowledged_survives_a_killed_process() {
 /// disk: another sync of the log would not write it.
 #[tokio::test]
 async fn what_a_killed_process_left_in_its_log_is_in_the_file_before_anything_is_built_on_it() {
-    let store = probe_store(|config| config).await;
+    let store = probe_store(keeps_its_log).await;
     for number in 0..50 {
         store.write(Put::new(number)).await.unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let killed = folder.path().join("killed.db");
-    for suffix in ["", "-wal"] {
-        copy(&with(store.path(), suffix), &with(&killed, suffix));
-    }
+    copy_as_killed(store.path(), &killed);
+    let size = std::fs::metadata(&killed).unwrap().len();
+    assert!(size <= 2 * 4096, "it is all in the log");
     let again = Store::open(Config::new(&killed).schema::<Probe>())
         .await
         .unwrap();

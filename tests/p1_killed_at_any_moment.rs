@@ -14,6 +14,8 @@ mod lines;
 mod script;
 #[path = "../examples/crash_test/verify/mod.rs"]
 mod verify;
+#[path = "shared/wait.rs"]
+mod wait;
 
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
@@ -22,12 +24,9 @@ use ledger::{Fate, Ledger};
 use lines::Line;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use verify::Found;
-
-/// Longer than anything takes here; when it has passed, something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+use wait::{until, wait_until};
 
 #[test]
 fn a_process_killed_at_any_moment_leaves_what_it_acknowledged_once_and_nothing_half() {
@@ -65,26 +64,24 @@ async fn the_child_does_not_outlive_its_parent() {
         .unwrap();
     let path = folder.path().join("from-round-0/bot.db");
     let lock = folder.path().join("from-round-0/bot.db.lock");
-    let began = Instant::now();
     let own = parent.id().to_string();
-    let mut holder = String::new();
-    while (holder.is_empty() || holder == own) && began.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(1));
-        holder = std::fs::read_to_string(&lock).unwrap_or_default();
-    }
+    wait_until("a child that has the file open", || {
+        let holder = std::fs::read_to_string(&lock).unwrap_or_default();
+        !holder.is_empty() && holder != own
+    });
     parent.kill().unwrap();
     parent.wait().unwrap();
-    assert!(began.elapsed() < PATIENCE, "no child had the file open");
-    let store = loop {
-        match Store::open(&path).await {
-            Err(error) if began.elapsed() < PATIENCE => {
-                assert_eq!(error.kind(), ErrorKind::AlreadyOpen, "{error}");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            opened => break opened.expect("the child goes on"),
+    until("the child's end", async || match Store::open(&path).await {
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::AlreadyOpen, "{error}");
+            false
         }
-    };
-    store.close().await.unwrap();
+        Ok(store) => {
+            store.close().await.unwrap();
+            true
+        }
+    })
+    .await;
 }
 
 #[test]

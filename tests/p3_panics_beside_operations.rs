@@ -10,19 +10,13 @@ use botstore::backup::{Backups, TakeBackup};
 use botstore::time::Clock;
 use botstore::{Config, Mutation, Result, Store, WriteTx};
 use chrono::{DateTime, Utc};
-use common::{Numbers, Probe, Put, PutMany, hold_writer, probe_store, until_in_flight};
+use common::{
+    Numbers, Probe, Put, PutMany, answered, hold_writer, probe_store, until, until_in_flight,
+};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// Longer than any answer takes; when it has passed, none will come.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-async fn answered<T>(request: impl Future<Output = T>) -> T {
-    let answer = tokio::time::timeout(PATIENCE, request).await;
-    answer.expect("this was never answered")
-}
 
 /// What a panic leaves for whoever catches it: it panics when it is dropped.
 struct Remains;
@@ -156,12 +150,10 @@ async fn a_clock_that_panics_once_a_thread_ends_no_schedule() {
     clock.arm();
     get_over_it(&store).await;
     // Nobody asks for it: the supervisor has to look by itself.
-    let runs = async {
-        while store.read(Numbers).await.unwrap().iter().all(|&n| n < 100) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    answered(runs).await;
+    until("it runs", async || {
+        store.read(Numbers).await.unwrap().iter().any(|&n| n >= 100)
+    })
+    .await;
     answered(store.close()).await.unwrap();
 }
 
@@ -179,13 +171,13 @@ async fn a_clock_that_panics_once_a_thread_ends_no_checkpoints() {
     .await;
     clock.arm();
     get_over_it(&store).await;
-    let put = |first| PutMany { first, count: 50 };
-    for step in 0..100 {
-        answered(store.write(put(1_000 + step * 50))).await.unwrap();
-        // Its work is done elsewhere, and has to come before the next look at it.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let health = store.health().await.unwrap();
-    assert!(health.writer.log_restarts > 0, "{} bytes", health.wal_bytes);
+    let mut steps = 0..;
+    until("the log starts over", async || {
+        let first = 1_000 + steps.next().unwrap_or_default() * 50;
+        let put = PutMany { first, count: 50 };
+        answered(store.write(put)).await.unwrap();
+        store.health().await.unwrap().writer.log_restarts > 0
+    })
+    .await;
     answered(store.close()).await.unwrap();
 }

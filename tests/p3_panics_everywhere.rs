@@ -11,7 +11,7 @@ use actix::{Actor, Context, Handler, Message};
 use botstore::backup::TakeBackup;
 use botstore::testing::TestStore;
 use botstore::{ErrorKind, Kept, Mutation, Query, ReadTx, Result, Store, StoreEvent, WriteTx};
-use common::{Numbers, Put, hold_writer, kind, probe_store, until_in_flight};
+use common::{Numbers, Put, answered, hold_writer, kind, probe_store, until_in_flight};
 use hostile::{Bomb, MESSAGE, Place, Read, Scan, Write, keep_quiet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,12 +26,6 @@ async fn small_store() -> TestStore {
     keep_quiet();
     let quick = botstore::Durability::Normal;
     probe_store(|config| config.max_in_flight(ROOM).durability(quick)).await
-}
-
-/// Waits for what comes soon or never.
-async fn answered<T>(request: impl Future<Output = T>) -> T {
-    let answer = tokio::time::timeout(Duration::from_secs(20), request).await;
-    answer.expect("this was never answered")
 }
 
 /// As many requests as configured are taken in, and not one more; everybody is at work.

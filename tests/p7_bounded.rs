@@ -7,10 +7,12 @@ use botstore::interactions::SaveInteraction;
 use botstore::sessions::GetSession;
 use botstore::{Config, ErrorKind, Store, Texts};
 use common::{
-    Endless, Hold, Numbers, Put, PutMany, hold, hold_writer, kind, probe_store, until_in_flight,
+    HANG, Numbers, Put, PutMany, hold_reader, hold_writer, is_sent, kind, probe_store,
+    until_in_flight,
 };
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -26,16 +28,12 @@ async fn past_the_bound_on_requests_try_is_overloaded_and_write_waits() {
     let error = store.try_write(Put::new(9)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(error.is_transient());
-    let waiting = tokio::spawn({
-        let store = Store::clone(&store);
-        async move { store.write(Put::new(10)).await }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(!waiting.is_finished());
+    let mut waiting = pin!(store.write(Put::new(10)));
+    is_sent(waiting.as_mut());
     assert_eq!(store.health().await.unwrap().writer.in_flight, 4);
     holding.release();
     held.await.unwrap().unwrap();
-    waiting.await.unwrap().unwrap();
+    waiting.await.unwrap();
     while let Some(put) = taken.join_next().await {
         put.unwrap().unwrap();
     }
@@ -82,36 +80,17 @@ async fn past_the_bound_on_bytes_try_is_overloaded_and_one_larger_than_all_goes_
 
 #[tokio::test]
 async fn queries_are_bounded_too() {
-    let store = probe_store(|config| {
-        config
-            .readers(1)
-            .max_in_flight(1)
-            .interactive_deadline(Duration::from_millis(300))
-    })
-    .await;
-    let endless = tokio::spawn({
-        let store = Store::clone(&store);
-        async move { store.read(Endless).await }
-    });
-    while kind_or_ok(store.try_read(Numbers).await) != Some(ErrorKind::Overloaded) {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(kind(endless.await.unwrap()), ErrorKind::Deadline);
+    let store = probe_store(|config| config.readers(2).max_in_flight(1)).await;
+    let (holding, held) = hold_reader(&store).await;
+    let refused = store.try_read(Numbers).await;
+    assert_eq!(kind(refused), ErrorKind::Overloaded);
+    let mut waiting = pin!(store.read(Numbers));
+    is_sent(waiting.as_mut());
+    assert_eq!(store.health().await.unwrap().interactive.in_flight, 1);
+    holding.release();
+    held.await.unwrap().unwrap();
+    waiting.await.unwrap();
     store.try_read(Numbers).await.unwrap();
-}
-
-/// Holds an interactive reader.
-#[derive(actix::Message)]
-#[rtype(result = "botstore::Result<()>")]
-struct HoldReader(Hold);
-
-impl botstore::Query for HoldReader {
-    type Output = ();
-
-    fn fetch(&self, _tx: &botstore::ReadTx<'_>) -> botstore::Result<()> {
-        self.0.wait();
-        Ok(())
-    }
 }
 
 /// A host's question with a text in it.
@@ -137,13 +116,7 @@ const KIB: usize = 1024;
 async fn let_in<Q: botstore::Query>(ask: impl Fn() -> Q) -> usize {
     let config = |config: Config| config.readers(1).max_in_flight_bytes(64 * KIB);
     let store = probe_store(config).await;
-    let (hold, holding) = hold();
-    let holding = std::sync::Arc::new(holding);
-    let held = tokio::spawn({
-        let store = Store::clone(&store);
-        async move { store.read(HoldReader(hold)).await }
-    });
-    holding.started().await;
+    let (holding, held) = hold_reader(&store).await;
     let mut waiting = Vec::new();
     for _ in 0..100 {
         let mut asked = Box::pin(store.try_read(ask()));
@@ -201,8 +174,9 @@ async fn no_group_is_larger_than_configured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_stays_under_its_ceiling_while_readers_never_rest() {
+async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
     const CEILING: u64 = 512 * 1024;
+    const TIMES: u64 = 4;
     let store = probe_store(|config: Config| {
         config
             .checkpoint_at_bytes(128 * 1024)
@@ -215,25 +189,26 @@ async fn the_log_stays_under_its_ceiling_while_readers_never_rest() {
         let store = Store::clone(&store);
         reading.spawn(async move { while store.read(Count).await.is_ok() {} });
     }
-    let mut largest = 0;
-    for step in 0..400 {
-        let put = PutMany {
-            first: step * 50,
-            count: 50,
-        };
-        store.write(put).await.unwrap();
-        largest = largest.max(store.health().await.unwrap().wal_bytes);
+    let before = store.health().await.unwrap().writer.log_restarts;
+    let (began, mut steps) = (Instant::now(), 0..);
+    loop {
+        let health = store.health().await.unwrap();
+        if health.writer.log_restarts >= before + TIMES {
+            break;
+        }
+        // How far over its ceiling it grows meanwhile is for the system to say, which may let a reader
+        // lie while it is inside. That it ever starts over is not: there is always somebody inside.
+        assert!(began.elapsed() < HANG, "{} bytes", health.wal_bytes);
+        let first = steps.next().unwrap_or_default() * 50;
+        store.write(PutMany { first, count: 50 }).await.unwrap();
     }
-    // What was written is many times the ceiling; one group may go over it.
-    let health = store.health().await.unwrap();
-    assert!(health.file_bytes + health.wal_bytes > 4 * CEILING);
-    assert!(largest < 2 * CEILING, "the log grew to {largest} bytes");
-    assert!(health.last_checkpoint.is_some());
+    assert!(store.health().await.unwrap().last_checkpoint.is_some());
+    assert!(reading.try_join_next().is_none(), "they never rest");
     store.close().await.unwrap();
     while reading.join_next().await.is_some() {}
 }
 
-/// A point read that never stops coming.
+/// A point read that never stops coming, and stays for about a millisecond.
 #[derive(actix::Message)]
 #[rtype(result = "botstore::Result<i64>")]
 struct Count;
@@ -242,8 +217,10 @@ impl botstore::Query for Count {
     type Output = i64;
 
     fn fetch(&self, tx: &botstore::ReadTx<'_>) -> botstore::Result<i64> {
-        tx.one("SELECT max(number) FROM probe", [], |row| {
-            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
-        })
+        let sql = "WITH RECURSIVE n(i) AS (
+                       SELECT count(*) FROM (SELECT 1 FROM probe LIMIT 1)
+                       UNION ALL SELECT i + 1 FROM n WHERE i < 2000
+                   ) SELECT count(*) FROM n";
+        tx.one(sql, [], |row| Ok(row.get(0)?))
     }
 }

@@ -6,29 +6,26 @@ mod common;
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
+use botstore::rusqlite::ffi;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::EnsureUser;
 use botstore::{Config, ErrorKind, Store};
-use common::{Probe, hold_writer};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
-use tokio::task::{JoinHandle, JoinSet};
+use common::{Probe, answered, hold_reader, hold_writer, patient, until};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::task::JoinSet;
 
 const MIB: usize = 1024 * 1024;
-
-/// Longer than any of this takes; when it has passed, something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The bounds of these stores: on requests, and on bytes.
 const MOST: usize = 16;
 const MOST_BYTES: usize = 4 * MIB;
 
-/// What the process may grow by while far more than this is sent to a store with these bounds: what
-/// is in flight, what as many senders hold, its copies in SQLite and in the log's index, the page
-/// caches, and what the allocator keeps. Whoever held on to all would hold [`SENT`].
-const GROWTH: usize = 96 * MIB;
+/// What may be allocated at any moment while far more than this is sent to a store with these bounds:
+/// what is in flight, what as many senders hold, its copies in SQLite, and the page caches. Whoever held
+/// on to all would hold [`SENT`].
+const GROWTH: usize = 80 * MIB;
 
 /// How much is sent, in messages of a mebibyte.
 const SENT: usize = 300;
@@ -38,7 +35,7 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn small_store() -> TestStore {
     let store = TestStore::open_with(|config: Config| {
-        config
+        patient(config)
             .schema::<Probe>()
             .max_in_flight(MOST)
             .max_in_flight_bytes(MOST_BYTES)
@@ -87,20 +84,12 @@ async fn kept(store: TestStore) -> (Vec<usize>, i64, f64) {
     .unwrap()
 }
 
-/// The largest that health tells of writes, their bytes, and reads in flight.
-fn watch(store: &Store, over: &Arc<AtomicBool>) -> JoinHandle<(usize, usize, usize)> {
-    let (store, over) = (store.clone(), Arc::clone(over));
-    tokio::spawn(async move {
-        let mut most = (0, 0, 0);
-        while !over.load(Relaxed) {
-            let health = store.health().await.unwrap();
-            most.0 = most.0.max(health.writer.in_flight);
-            most.1 = most.1.max(health.writer.in_flight_bytes);
-            most.2 = most.2.max(health.interactive.in_flight);
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-        most
-    })
+/// What health tells of requests in flight is within the bounds.
+async fn is_within_bounds(store: &Store) {
+    let health = store.health().await.unwrap();
+    assert!(health.writer.in_flight <= MOST);
+    assert!(health.writer.in_flight_bytes <= MOST_BYTES);
+    assert!(health.interactive.in_flight <= MOST);
 }
 
 async fn nothing_is_left_and_a_write_passes(store: &Store) {
@@ -140,10 +129,13 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
     const ROUNDS: usize = 30;
     let _alone = ALONE.lock().await;
     let store = small_store().await;
-    let over = Arc::new(AtomicBool::new(false));
-    let watching = watch(&store, &over);
     let (mut answers, mut pages_refused, mut waited) = (Answers::default(), 0, 0);
     for round in 0..ROUNDS {
+        // In the first round, until everything is sent, so that it is full for certain.
+        let held = match round {
+            0 => Some((hold_writer(&store).await, hold_reader(&store).await)),
+            _ => None,
+        };
         let (mut writes, mut reads) = (JoinSet::new(), JoinSet::new());
         for at in 0..10 * MOST {
             let number = round * 10 * MOST + at;
@@ -158,6 +150,7 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
                 };
                 // Whoever waits is never told to come again.
                 assert!(!waits || answer.is_ok(), "{answer:?}");
+                is_within_bounds(&writer).await;
                 (number, answer)
             });
             let reader = Store::clone(&store);
@@ -172,29 +165,43 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
                 reader.try_read(messages).await
             });
         }
-        let round = async {
-            while let Some(done) = writes.join_next().await {
-                let (number, answer) = done.unwrap();
-                answers.note(number, answer);
-            }
-            while let Some(done) = reads.join_next().await {
-                match done.unwrap() {
-                    Ok(page) => assert!(page.items.len() <= 3),
-                    Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::Overloaded);
-                        pages_refused += 1;
-                    }
+        if let Some(((writer, held_writer), (reader, held_reader))) = held {
+            until("both are full", async || {
+                let health = store.health().await.unwrap();
+                (health.writer.in_flight, health.interactive.in_flight) == (MOST, MOST)
+            })
+            .await;
+            assert!(store.health().await.unwrap().writer.in_flight_bytes > 0);
+            is_within_bounds(&store).await;
+            // All of the pages that have no room are refused, and so are three in four of the writes.
+            until("the others are refused", async || {
+                while let Some(done) = reads.try_join_next() {
+                    let refused = common::kind(done.unwrap());
+                    assert_eq!(refused, ErrorKind::Overloaded);
+                    pages_refused += 1;
+                }
+                pages_refused == 9 * MOST + 1
+            })
+            .await;
+            writer.release();
+            reader.release();
+            held_writer.await.unwrap().unwrap();
+            held_reader.await.unwrap().unwrap();
+        }
+        while let Some(done) = answered(writes.join_next()).await {
+            let (number, answer) = done.unwrap();
+            answers.note(number, answer);
+        }
+        while let Some(done) = answered(reads.join_next()).await {
+            match done.unwrap() {
+                Ok(page) => assert!(page.items.len() <= 3),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Overloaded);
+                    pages_refused += 1;
                 }
             }
-        };
-        let answered = tokio::time::timeout(PATIENCE, round).await;
-        answered.expect("everybody gets an answer");
+        }
     }
-    over.store(true, Relaxed);
-    let (writes, bytes, reads) = watching.await.unwrap();
-    assert!(writes <= MOST && reads <= MOST, "{writes}, {reads}");
-    assert!(writes > 0 && reads > 0 && bytes > 0);
-    assert!(bytes <= MOST_BYTES);
     let answers = answers.sorted();
     assert!(answers.overloaded > 0 && pages_refused > 0);
     assert!(answers.saved.len() >= waited);
@@ -206,27 +213,67 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
     assert_eq!(cost, 0.25 * numbers.len() as f64);
 }
 
-/// The resident memory of this process, where the system tells it.
-fn memory() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
+/// Counts what the program has allocated, which its resident memory only follows: that also tells of what
+/// the allocator keeps for each thread, and of which thread did what.
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+static MOST_ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: it is the system's allocator that does it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = ALLOCATED.fetch_add(layout.size(), Relaxed) + layout.size();
+        MOST_ALLOCATED.fetch_max(now, Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(memory, layout) }
+    }
 }
 
-/// What the memory has grown by since it was `before`, held against the bound.
-fn assert_bounded(before: usize) {
-    let after = memory().expect("it was told before");
-    let grown = after.saturating_sub(before);
-    assert!(grown < GROWTH, "{} MiB more than before", grown / MIB);
+/// What is allocated when this is made, by Rust and by SQLite.
+struct Memory {
+    rust: usize,
+    sqlite: usize,
+}
+
+impl Memory {
+    fn now() -> Self {
+        let rust = ALLOCATED.load(Relaxed);
+        MOST_ALLOCATED.store(rust, Relaxed);
+        // SAFETY: it only reads and sets a counter of SQLite's.
+        let sqlite = unsafe {
+            ffi::sqlite3_memory_highwater(1);
+            ffi::sqlite3_memory_used()
+        };
+        let sqlite = sqlite as usize;
+        Self { rust, sqlite }
+    }
+
+    /// Held against what was allocated at any moment since then. The largest of the one need not have
+    /// been at the same moment as that of the other.
+    fn is_bounded(&self) {
+        // SAFETY: it only reads a counter of SQLite's.
+        let sqlite = unsafe { ffi::sqlite3_memory_highwater(0) } as usize;
+        assert!(sqlite > 0, "SQLite counts its memory");
+        let rust = MOST_ALLOCATED.load(Relaxed);
+        let grown = rust.saturating_sub(self.rust) + sqlite.saturating_sub(self.sqlite);
+        assert!(grown < GROWTH, "{} MiB more than before", grown / MIB);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_requests_that_find_no_room_take_no_memory_with_them() {
     let _alone = ALONE.lock().await;
-    let Some(before) = memory() else {
-        return eprintln!("skipped: this system does not tell a process its memory");
-    };
+    let memory = Memory::now();
     let store = small_store().await;
     let (holding, held) = hold_writer(&store).await;
     // The writer takes nothing from the queue, so whatever the store takes in stays in memory.
@@ -246,7 +293,7 @@ async fn large_requests_that_find_no_room_take_no_memory_with_them() {
         let health = store.health().await.unwrap();
         assert!(health.writer.in_flight_bytes <= MOST_BYTES);
     }
-    assert_bounded(before);
+    memory.is_bounded();
     holding.release();
     held.await.unwrap().unwrap();
     let mut answers = Answers::default();
@@ -278,7 +325,7 @@ async fn large_requests_that_find_no_room_take_no_memory_with_them() {
         let (number, answer) = done.unwrap();
         answers.note(number, answer);
     }
-    assert_bounded(before);
+    memory.is_bounded();
     nothing_is_left_and_a_write_passes(&store).await;
     let answers = answers.sorted();
     assert!(answers.saved.len() >= SENT / 2);
@@ -299,8 +346,8 @@ async fn a_flooded_port_answers_everybody_and_keeps_what_it_acknowledged() {
     let mut answers = Answers::default();
     // As many as may be in flight again stay at the port; the others are told so at once.
     while sending.len() > 2 * MOST {
-        let next = tokio::time::timeout(PATIENCE, sending.join_next()).await;
-        let (number, answer) = next.expect("an answer").unwrap().unwrap();
+        let next = answered(sending.join_next()).await;
+        let (number, answer) = next.unwrap().unwrap();
         answers.note(number, answer);
     }
     assert!(answers.saved.is_empty());
@@ -319,29 +366,26 @@ async fn a_flooded_port_answers_everybody_and_keeps_what_it_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_nobody_waits_for_do_not_pile_up_at_a_port() {
     let _alone = ALONE.lock().await;
-    let Some(before) = memory() else {
-        return eprintln!("skipped: this system does not tell a process its memory");
-    };
+    let memory = Memory::now();
     let store = small_store().await;
     let port = store.mutations();
     let (holding, held) = hold_writer(&store).await;
     for number in 0..SENT {
         port.do_send(saved(number, MIB));
-        // A mailbox knows no bound of its own for such messages: a sender must let the port look.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // A mailbox knows no bound of its own for such messages: a sender must let the port look. In
+        // order: when this has its answer, the port has looked at everything before it.
+        if number % 8 == 7 {
+            let last = answered(port.send(saved(SENT, 2 * MOST_BYTES))).await;
+            assert_eq!(common::kind(last.unwrap()), ErrorKind::Overloaded);
+        }
     }
-    // In order: when this has its answer, the port has looked at everything before it.
-    let last = port.send(saved(SENT, MIB)).await.unwrap();
-    assert_eq!(common::kind(last), ErrorKind::Overloaded);
-    assert_bounded(before);
+    memory.is_bounded();
     holding.release();
     held.await.unwrap().unwrap();
-    let whole = tokio::time::timeout(PATIENCE, async {
-        while store.health().await.unwrap().writer.in_flight > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    whole.await.expect("what was taken in is carried out");
+    until("what was taken in is carried out", async || {
+        store.health().await.unwrap().writer.in_flight == 0
+    })
+    .await;
     nothing_is_left_and_a_write_passes(&store).await;
     let taken = kept(store).await.0.len();
     assert!(taken > 0 && taken * MIB <= 2 * MOST_BYTES, "{taken}");

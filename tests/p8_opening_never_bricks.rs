@@ -1,6 +1,8 @@
 //! P8: a file is opened, or refused with an error that says what to do and left as it is.
 //! (The machinery of steps is in `outside_schema.rs`, the Python bot's files in `adoption`.)
 
+#[path = "shared/child.rs"]
+mod child;
 mod common;
 #[path = "shared/copy.rs"]
 mod copy;
@@ -11,7 +13,8 @@ use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
-use common::{Probe, kind};
+use child::{Victim, again};
+use common::{Probe, kind, wait_until};
 use copy::{copy, with};
 use std::path::Path;
 use std::process::Command;
@@ -56,7 +59,7 @@ async fn a_text_file_is_refused_and_left_as_it_is() {
     assert_eq!(bytes(&path), before);
 }
 
-/// A step that takes a while, so that the process can be killed in the middle of it.
+/// A step that never ends, so that the process can be killed in the middle of it.
 struct Slow;
 
 impl Schema for Slow {
@@ -67,8 +70,10 @@ impl Schema for Slow {
             2,
             "second",
             "CREATE TABLE second (a);
-             INSERT INTO second WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000000)
-                 SELECT i FROM n;",
+             INSERT INTO second WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+                 SELECT i FROM n;
+             INSERT INTO second WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                 SELECT count(*) FROM n;",
             "DROP TABLE second",
         ),
     ];
@@ -86,43 +91,27 @@ impl Schema for Quick {
 }
 
 #[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_is_killed_in_a_migration() {
-    if let Ok(path) = std::env::var("BOTSTORE_TEST_FILE") {
-        let _ = Store::open(Config::new(path).schema::<Slow>()).await;
-    }
-}
-
-#[tokio::test]
 async fn a_process_killed_in_a_migration_leaves_a_file_that_opens() {
+    if let Some([path]) = child::given() {
+        let opened = Store::open(Config::new(path).schema::<Slow>()).await;
+        return drop(opened.expect("the migration never ends"));
+    }
     let store = TestStore::open().await.unwrap();
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
     let (_folder, path) = store.into_file().await.unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "child_that_is_killed_in_a_migration",
-        ])
-        .env("BOTSTORE_TEST_FILE", &path)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let test = a_process_killed_in_a_migration_leaves_a_file_that_opens;
+    let mut child = Victim::start(again(&[], test, &[&path]));
     // The first step is in the ledger, so the second is running.
     let step_one = || -> Option<i64> {
         let conn = Connection::open(&path).ok()?;
         let sql = "SELECT count(*) FROM botstore_ledger WHERE schema = 'slow'";
         conn.query_row(sql, [], |row| row.get(0)).ok()
     };
-    while step_one() != Some(1) {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the child ended by itself"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    wait_until("the first step", || {
+        assert!(!child.has_ended(), "the child ended by itself");
+        step_one() == Some(1)
+    });
+    child.kill();
 
     let store = Store::open(Config::new(&path).schema::<Quick>())
         .await

@@ -8,8 +8,8 @@ use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
 use botstore::{Config, ErrorKind, Result, Store};
-use common::{HoldWriter, Numbers, Put, hold, hold_writer, kind, probe_store};
-use std::time::Duration;
+use common::{HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until};
+use tokio::task::JoinSet;
 
 /// A bot that knows no store.
 struct Bot {
@@ -88,7 +88,10 @@ async fn a_message_to_a_port_waits_for_room_as_a_call_does() {
     let first = actix::spawn(first);
     holding.started().await;
     let second = actix::spawn(store.mutations().send(Put::new(1)));
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    // A port takes its messages in order and holds two of them here: it has the second when it refuses
+    // a third.
+    let third = answered(store.mutations().send(Put::new(2))).await;
+    assert_eq!(kind(third.unwrap()), ErrorKind::Overloaded);
     assert!(!second.is_finished());
     assert_eq!(store.health().await.unwrap().writer.in_flight, 1);
     holding.release();
@@ -101,13 +104,10 @@ async fn a_message_to_a_port_waits_for_room_as_a_call_does() {
 async fn a_message_that_nobody_waits_for_is_carried_out() {
     let store = probe_store(|config| config).await;
     store.mutations().do_send(Put::new(7));
-    for _ in 0..1_000 {
-        if store.read(Numbers).await.unwrap() == [7] {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
-    panic!("it was lost");
+    until("it is carried out", async || {
+        store.read(Numbers).await.unwrap() == [7]
+    })
+    .await;
 }
 
 #[test]
@@ -124,7 +124,7 @@ async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
     let store = probe_store(|config: Config| config.max_in_flight_bytes(MOST_BYTES)).await;
     let port = store.mutations();
     let (holding, held) = hold_writer(&store).await;
-    let mut sent = Vec::new();
+    let mut sent = JoinSet::new();
     for _ in 0..SENT {
         let large = SaveInteraction {
             user_id: 1,
@@ -132,20 +132,17 @@ async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
             prompt: "x".repeat(MIB),
             ..Default::default()
         };
-        sent.push(tokio::spawn(port.send(large)));
+        sent.spawn(port.send(large));
     }
-    // What is over the bound is told so at once, while the writer is held.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let told = sent.iter().filter(|sent| sent.is_finished()).count();
+    // What is over the bound is told so at once, while the writer is held; the rest waits.
+    while sent.len() * MIB > 2 * MOST_BYTES {
+        let refused = answered(sent.join_next()).await.unwrap();
+        assert_eq!(kind(refused.unwrap().unwrap()), ErrorKind::Overloaded);
+    }
     holding.release();
     held.await.unwrap().unwrap();
-    for sent in sent {
-        let answer = kind(sent.await.unwrap().unwrap());
+    while let Some(answer) = answered(sent.join_next()).await {
+        let answer = kind(answer.unwrap().unwrap());
         assert!([ErrorKind::Overloaded, ErrorKind::NotFound].contains(&answer));
     }
-    let stayed = SENT - told;
-    assert!(
-        stayed * MIB <= 2 * MOST_BYTES,
-        "{stayed} MiB waited at a port in front of a store that holds 4 MiB"
-    );
 }

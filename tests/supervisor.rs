@@ -7,7 +7,7 @@ use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
 use botstore::{Config, Error, ErrorKind, Mutation, Result, Store, WriteTx};
-use common::{Numbers, Probe, Put, probe_store};
+use common::{Numbers, Probe, Put, probe_store, until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -174,12 +174,9 @@ async fn a_schedule_runs_without_being_asked() {
             .clock(clock.clone())
     })
     .await;
-    for _ in 0..400 {
+    until("a run", async || {
         clock.advance(Duration::from_secs(1));
-        if runs(&store).await > 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never ran");
+        runs(&store).await > 0
+    })
+    .await;
 }

@@ -36,15 +36,25 @@ impl Actor for Checkpointer {
 
 impl Checkpointer {
     fn checkpoint(&mut self) -> Result<()> {
-        let conn = match &mut self.conn {
-            Some(conn) => conn,
-            none => none.insert(sqlite::open_checkpointer(&self.path)?),
-        };
-        let turn = self.signals.turn.lock();
+        let signals = Arc::clone(&self.signals);
+        let turn = signals.turn.lock();
         let _turn = turn.unwrap_or_else(PoisonError::into_inner);
         if self.dispatch.metrics.keeps_log() {
             return Ok(());
         }
+        let done = self.copy();
+        if let Err(error) = &done {
+            // Before it is the writer's turn, who would start the log over after a sync that failed.
+            self.dispatch.metrics.note_failed_checkpoint(error.clone());
+        }
+        done
+    }
+
+    fn copy(&mut self) -> Result<()> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            none => none.insert(sqlite::open_checkpointer(&self.path)?),
+        };
         let started = Instant::now();
         let (busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
         // Otherwise another program is at it.
@@ -77,7 +87,6 @@ impl Handler<Checkpoint> for Checkpointer {
         if let Err(error) = self.checkpoint() {
             // The log keeps what could not be copied, and the next order tries again.
             tracing::warn!(%error, "checkpoint failed");
-            self.dispatch.metrics.note_failed_checkpoint(error);
             self.conn = None;
         }
         self.signals.ordered.store(false, Ordering::Release);

@@ -71,6 +71,8 @@ pub(super) struct WriteConnection {
 
 impl WriteConnection {
     pub(super) fn new(mut conn: Connection, stop: &Arc<AtomicBool>) -> Result<Self> {
+        // Only `CloseFile` empties the log, and knows whether it could.
+        sqlite::keep_log(&conn)?;
         let guard = Guard::install(&mut conn, sqlite::for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
@@ -292,7 +294,6 @@ impl Handler<CloseFile> for Writer {
         };
         open.conn.busy_timeout(CLOSE_PATIENCE)?;
         if self.dispatch.metrics.keeps_log() {
-            sqlite::keep_log(&open.conn)?;
             return Err(Error::new(
                 ErrorKind::Io,
                 "a checkpoint could not sync the file, so its log stays beside it; nothing is lost, \
@@ -307,6 +308,7 @@ impl Handler<CloseFile> for Writer {
                  the next opening or closing takes it in",
             ));
         }
+        sqlite::remove_log(&open.conn)?;
         // Statements in the cache hold the connection, so they go first.
         open.conn.flush_prepared_statement_cache();
         open.conn.close().map_err(|(_, error)| error)?;

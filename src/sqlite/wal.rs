@@ -21,9 +21,17 @@ fn run(checkpoint: &mut Statement<'_>) -> Result<(bool, i64, i64)> {
     })?)
 }
 
-/// Has closing leave the WAL as it is.
+/// Has closing this connection leave the WAL as it is. Otherwise the last one to be closed copies the WAL
+/// and removes it: also when it has just failed to, which is after a sync that failed when SQLite counts
+/// as copied what is on no disk.
 pub(crate) fn keep_log(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+/// Has closing this connection, if it is the last, remove the WAL, which is empty.
+pub(crate) fn remove_log(conn: &Connection) -> Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Backups that are not as they were made: none of them is believed.
 
-use crate::children::rounds;
+use crate::child::rounds;
 use crate::support::*;
 use botstore::ErrorKind;
 use botstore::backup::{self, AgeIdentity, Backup, Backups, Existing, Reading};

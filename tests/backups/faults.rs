@@ -1,6 +1,6 @@
 //! Backups where the folder or the disk does not do as it should.
 
-use crate::children::{again, place, succeed, succeed_on_a_small_disk, works};
+use crate::child::{self, again, succeed, succeed_on_a_small_disk, works};
 use crate::support::*;
 use botstore::backup::{self, Backups, Existing, Mode, Pace, Reading, Stage, TakeBackup};
 use botstore::testing::TestStore;
@@ -124,21 +124,22 @@ async fn a_folder_that_cannot_be_written_is_said_to_be_read_only() {
     back_up(&store).await;
 }
 
-#[test]
-fn a_disk_that_became_read_only_still_gives_its_backups() {
-    succeed_on_a_small_disk("faults::child_on_a_disk_that_becomes_read_only", 16);
+#[tokio::test]
+async fn a_disk_that_became_read_only_still_gives_its_backups() {
+    if let Some([disk]) = child::given() {
+        return sees_its_disk_become_read_only(disk.as_ref()).await;
+    }
+    succeed_on_a_small_disk(a_disk_that_became_read_only_still_gives_its_backups, 16);
 }
 
-#[tokio::test]
-#[ignore = "the child process of the test before"]
-async fn child_on_a_disk_that_becomes_read_only() {
-    let Some(disk) = place() else { return };
-    let store = filled(1, |c| c.backups(Backups::default().folder(&disk))).await;
+/// The child, on its disk.
+async fn sees_its_disk_become_read_only(disk: &Path) {
+    let store = filled(1, |c| c.backups(Backups::default().folder(disk))).await;
     let backup = back_up(&store).await;
     let remount = |how: &str| {
         let mount = std::process::Command::new("mount")
             .args(["-o", &format!("remount,bind,{how}")])
-            .arg(&disk)
+            .arg(disk)
             .status();
         assert!(mount.unwrap().success());
     };
@@ -147,7 +148,7 @@ async fn child_on_a_disk_that_becomes_read_only() {
     assert_eq!(kind(refused), ErrorKind::ReadOnly);
     goes_on(&store).await;
     assert_eq!(
-        backup::list(&disk).unwrap().backups,
+        backup::list(disk).unwrap().backups,
         std::slice::from_ref(&backup)
     );
     verify(&backup).unwrap();
@@ -176,15 +177,16 @@ fn make_room(disk: &Path) {
     fs::remove_file(filler(disk)).unwrap();
 }
 
-#[test]
-fn a_full_disk_costs_a_backup_and_nothing_else() {
-    succeed_on_a_small_disk("faults::child_that_backs_up_to_a_full_disk", 16);
+#[tokio::test]
+async fn a_full_disk_costs_a_backup_and_nothing_else() {
+    if let Some([disk]) = child::given() {
+        return backs_up_to_a_full_disk(disk.as_ref()).await;
+    }
+    succeed_on_a_small_disk(a_full_disk_costs_a_backup_and_nothing_else, 16);
 }
 
-#[tokio::test]
-#[ignore = "the child process of the test before"]
-async fn child_that_backs_up_to_a_full_disk() {
-    let Some(disk) = place() else { return };
+/// The child, on its disk.
+async fn backs_up_to_a_full_disk(disk: &Path) {
     let backups = disk.join("backups");
     let store = large(&backups).await;
     let first = back_up(&store).await;
@@ -193,7 +195,7 @@ async fn child_that_backs_up_to_a_full_disk() {
     // Seen before anything is written.
     let told = Arc::new(Mutex::new(0));
     let tell = Arc::clone(&told);
-    fill(&disk, 2 * size - 64 * 1024);
+    fill(disk, 2 * size - 64 * 1024);
     let request = TakeBackup::default().on_progress(move |_| {
         *tell.lock().unwrap() += 1;
         ControlFlow::Continue(())
@@ -202,31 +204,32 @@ async fn child_that_backs_up_to_a_full_disk() {
     assert_eq!(error.kind(), ErrorKind::DiskFull);
     assert!(error.to_string().contains("MiB are free"), "{error}");
     assert_eq!(*told.lock().unwrap(), 0);
-    make_room(&disk);
+    make_room(disk);
 
     // Filled by somebody else in the middle of it.
     for stage in [Stage::Copy, Stage::Pack, Stage::Unpack] {
-        let full = disk.clone();
+        let full = disk.to_owned();
         let result = store.back_up(at(stage, move || fill(&full, 0))).await;
         assert_eq!(kind(result), ErrorKind::DiskFull, "{stage:?}");
         assert_eq!(names(&backups), [first.manifest.name.as_str()]);
         goes_on(&store).await;
-        make_room(&disk);
+        make_room(disk);
     }
     let second = back_up(&store).await;
     verify(&second).unwrap();
     assert_eq!(backup::list(&backups).unwrap().backups, [first, second]);
 }
 
-#[test]
-fn a_full_disk_costs_a_restore_and_nothing_else() {
-    succeed_on_a_small_disk("faults::child_that_restores_to_a_full_disk", 16);
+#[tokio::test]
+async fn a_full_disk_costs_a_restore_and_nothing_else() {
+    if let Some([disk]) = child::given() {
+        return restores_to_a_full_disk(disk.as_ref()).await;
+    }
+    succeed_on_a_small_disk(a_full_disk_costs_a_restore_and_nothing_else, 16);
 }
 
-#[tokio::test]
-#[ignore = "the child process of the test before"]
-async fn child_that_restores_to_a_full_disk() {
-    let Some(disk) = place() else { return };
+/// The child, on its disk.
+async fn restores_to_a_full_disk(disk: &Path) {
     let elsewhere = tempfile::tempdir().unwrap();
     let store = large(&elsewhere.path().join("backups")).await;
     let backup = back_up(&store).await;
@@ -238,16 +241,16 @@ async fn child_that_restores_to_a_full_disk() {
     fs::copy(&old, &path).unwrap();
     // The lock file stays.
     Store::open(&path).await.unwrap().close().await.unwrap();
-    let before = snapshot(&disk);
+    let before = snapshot(disk);
 
     let restore = |reading| backup::restore(&path, &backup.path, Existing::MoveAside, reading);
-    fill(&disk, size - 64 * 1024);
+    fill(disk, size - 64 * 1024);
     let refused = restore(Reading::default());
-    make_room(&disk);
+    make_room(disk);
     assert_eq!(kind(refused), ErrorKind::DiskFull);
-    assert!(snapshot(&disk) == before);
+    assert!(snapshot(disk) == before);
     for stage in [Stage::Unpack, Stage::Check] {
-        let full = disk.clone();
+        let full = disk.to_owned();
         let mut once = Some(move || fill(&full, 0));
         let refused = restore(Reading::default().on_progress(move |p| {
             if p.stage == stage && (stage == Stage::Unpack || p.done == p.total) {
@@ -255,9 +258,9 @@ async fn child_that_restores_to_a_full_disk() {
             }
             ControlFlow::Continue(())
         }));
-        make_room(&disk);
+        make_room(disk);
         assert_eq!(kind(refused), ErrorKind::DiskFull, "{stage:?}");
-        assert!(snapshot(&disk) == before, "{stage:?}: {:?}", names(&disk));
+        assert!(snapshot(disk) == before, "{stage:?}: {:?}", names(disk));
     }
     let done = restore(Reading::default()).unwrap();
     assert_eq!(dump(&path), dump(&whole));
@@ -265,8 +268,11 @@ async fn child_that_restores_to_a_full_disk() {
     assert_eq!(dump(&aside.join("bot.db")), dump(&old));
 }
 
-#[test]
-fn a_file_that_may_not_grow_costs_a_backup_and_nothing_else() {
+#[tokio::test]
+async fn a_file_that_may_not_grow_costs_a_backup_and_nothing_else() {
+    if let Some([folder]) = child::given() {
+        return makes_backups_that_may_not_grow(folder.as_ref()).await;
+    }
     if !works(&["prlimit", "--version"]) {
         eprintln!("skipped: there is no prlimit to forbid files to grow with");
         return;
@@ -274,14 +280,12 @@ fn a_file_that_may_not_grow_costs_a_backup_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     // So that a write fails with an error instead of killing the process.
     let before = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
-    let test = "faults::child_whose_files_may_not_grow";
-    succeed(again(&before, test, folder.path()));
+    let test = a_file_that_may_not_grow_costs_a_backup_and_nothing_else;
+    succeed(again(&before, test, &[folder.path()]));
 }
 
-#[tokio::test]
-#[ignore = "the child process of the test before"]
-async fn child_whose_files_may_not_grow() {
-    let Some(folder) = place() else { return };
+/// The child.
+async fn makes_backups_that_may_not_grow(folder: &Path) {
     let backups = folder.join("backups");
     let store = large(&backups).await;
     let first = back_up(&store).await;

@@ -1,6 +1,7 @@
 //! Processes that are killed while they make or restore a backup.
 
-use crate::children::{Victim, again, place, rounds, works};
+use crate::child::{self, Victim, again, rounds, works};
+use crate::copy::{copy_as_killed, keeps_its_log};
 use crate::support::*;
 use botstore::backup::{self, Backup, Existing, Pace, Reading, Stage, TakeBackup};
 use botstore::{ErrorKind, Store};
@@ -17,11 +18,13 @@ fn delays(over: Duration, count: u32) -> impl Iterator<Item = Duration> {
     (0..count).map(move |round| over.mul_f64((f64::from(round) + random.f64()) / f64::from(count)))
 }
 
-#[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_backs_up() {
-    let Some(path) = place() else { return };
-    let store = Store::open(&path).await.unwrap();
+const STAGES: [Stage; 4] = [Stage::Copy, Stage::Pack, Stage::Unpack, Stage::Check];
+
+/// The child: says when it has begun and when it is done. At the stage of this name it says so too, and
+/// goes no further.
+async fn backs_up(path: &str, held_at: &str) {
+    let held_at = STAGES.into_iter().find(|s| format!("{s:?}") == held_at);
+    let store = Store::open(path).await.unwrap();
     let writer = store.clone();
     tokio::spawn(async move {
         for number in 0.. {
@@ -29,29 +32,44 @@ async fn child_that_backs_up() {
         }
     });
     println!("begun");
-    store
-        .back_up(TakeBackup::default().pace(Pace::Fast))
-        .await
-        .unwrap();
+    let request = TakeBackup::default().pace(Pace::Fast);
+    let request = request.on_progress(move |progress| {
+        if held_at == Some(progress.stage) {
+            println!("held");
+            loop {
+                std::thread::park();
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    store.back_up(request).await.unwrap();
     println!("done");
     std::process::exit(0);
 }
 
 #[tokio::test]
 async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one_clears() {
+    if let Some([path, held_at]) = child::given() {
+        return backs_up(&path, &held_at).await;
+    }
     let store = filled(200, |config| config).await;
     let (_folder, path) = store.into_file().await.unwrap();
     let backups = PathBuf::from(format!("{}.backups", path.display()));
-    let start = || {
-        let mut victim = Victim::start(again(&[], "killed::child_that_backs_up", &path));
+    let start = |held_at: &str| {
+        let test = a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one_clears;
+        let mut victim = Victim::start(again(&[], test, &[&path, held_at.as_ref()]));
         assert!(victim.says("begun"));
         victim
     };
-    let whole = start().measure("done");
+    let whole = start("nowhere").measure("done");
+    // In the middle of each stage, and anywhere.
+    let stages = STAGES.map(|stage| (format!("{stage:?}"), Duration::ZERO));
+    let anywhere = delays(whole, rounds()).map(|delay| ("nowhere".to_owned(), delay));
     let mut verified = BTreeSet::new();
-    let mut killed = 0;
-    for delay in delays(whole, rounds()) {
-        killed += u32::from(start().killed_after(delay, "done"));
+    for (held_at, delay) in stages.into_iter().chain(anywhere) {
+        let mut victim = start(&held_at);
+        assert!(held_at == "nowhere" || victim.says("held"), "{held_at}");
+        victim.killed_after(delay);
         let listing = backup::list(&backups).unwrap();
         assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
         let mut listed = BTreeSet::new();
@@ -63,13 +81,16 @@ async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one
         }
         for name in names(&backups) {
             let finished = listed.contains(&name);
-            assert!(finished || name.ends_with(".partial"), "{delay:?}: {name}");
+            assert!(
+                finished || name.ends_with(".partial"),
+                "{held_at} {delay:?}: {name}"
+            );
         }
         let next = backup::take(&path, TakeBackup::default()).unwrap();
         listed.insert(next.manifest.name);
-        assert_eq!(names(&backups), Vec::from_iter(listed), "{delay:?}");
+        let found = names(&backups);
+        assert_eq!(found, Vec::from_iter(listed), "{held_at} {delay:?}");
     }
-    assert!(killed > 0, "all were done before they were killed");
 }
 
 /// What is restored, and a file that a killed writer left: the last of what it holds is in its log.
@@ -89,13 +110,10 @@ impl Scene {
         let backup = back_up(&store).await;
         let whole = restored(&backup);
         // Another history of another length.
-        let other = filled(60, |config| config).await;
+        let other = filled(60, keeps_its_log).await;
         let left = store.folder().join("left");
         fs::create_dir(&left).unwrap();
-        for suffix in ["", "-wal"] {
-            let from = format!("{}{suffix}", other.path().display());
-            fs::copy(from, left.join(format!("bot.db{suffix}"))).unwrap();
-        }
+        copy_as_killed(other.path(), &left.join("bot.db"));
         let looked_at = left.join("looked-at");
         fs::create_dir(&looked_at).unwrap();
         let old = dump(&put(&left, &looked_at));
@@ -167,11 +185,8 @@ fn is_tidy(path: &Path) {
     );
 }
 
-#[test]
-#[ignore = "the child process of the next tests"]
-fn child_that_restores() {
-    let Some(path) = place() else { return };
-    let backup = std::env::var_os("BOTSTORE_TEST_BACKUP").unwrap();
+/// The child: says how far it is.
+fn restores(path: &str, backup: &str) {
     println!("begun");
     let reading = Reading::default().on_progress(|p| {
         if p.stage == Stage::Check && p.done == p.total {
@@ -184,13 +199,15 @@ fn child_that_restores() {
 }
 
 fn restoring(before: &[&str], scene: &Scene, path: &Path) -> Victim {
-    let mut child = again(before, "killed::child_that_restores", path);
-    child.env("BOTSTORE_TEST_BACKUP", &scene.backup.path);
-    Victim::start(child)
+    let test = a_process_killed_in_a_restore_leaves_the_old_file_or_the_new_one;
+    Victim::start(again(before, test, &[path, &scene.backup.path]))
 }
 
 #[tokio::test]
 async fn a_process_killed_in_a_restore_leaves_the_old_file_or_the_new_one() {
+    if let Some([path, backup]) = child::given() {
+        return restores(&path, &backup);
+    }
     let scene = Scene::set().await;
     // The whole of it, and once more the short end where files change places.
     for since in ["begun", "checked"] {
@@ -203,7 +220,7 @@ async fn a_process_killed_in_a_restore_leaves_the_old_file_or_the_new_one() {
         let whole = start(&path).measure("done");
         for delay in delays(whole, rounds().div_ceil(2)) {
             let (_folder, path) = scene.left();
-            start(&path).killed_after(delay, "done");
+            start(&path).killed_after(delay);
             let is_new = scene.opens(&path).await;
             let again = scene.restore(&path);
             assert_eq!(dump(&path), scene.new, "{since} {delay:?}");
@@ -229,7 +246,7 @@ async fn whatever_the_last_thing_was_that_a_restore_did_the_file_is_whole() {
             let kill = format!("inject={call}:signal=KILL:when={times}");
             let strace = ["strace", "-f", "-qq", "-o", "/dev/null"];
             let before = [&strace[..], &["-e", &trace, "-e", &kill]].concat();
-            if restoring(&before, &scene, &path).ends_well() {
+            if restoring(&before, &scene, &path).ends() == Some(0) {
                 break;
             }
             match scene.opens(&path).await {

@@ -2,8 +2,9 @@
 
 #![cfg(unix)]
 
-use crate::children::{Victim, again, place};
+use crate::child::{self, Victim, again};
 use crate::support::*;
+use crate::wait::wait_until;
 use botstore::backup::{self, AgeIdentity, Backups, Pace, Reading, Stage, TakeBackup};
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
@@ -16,7 +17,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 const MARKER: &str = "PLAINTEXTMARKER";
 
@@ -71,13 +71,11 @@ impl Clock for StopsInADrill {
     }
 }
 
-#[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_drills() {
-    let Some(place) = place() else { return };
+/// The child: has a drill begun, and does not come to its end.
+async fn drills(place: &Path) {
     let config = Config::new(place.join("bot.db"))
-        .backups(settings(&place))
-        .clock(StopsInADrill(unpacked(&place)));
+        .backups(settings(place))
+        .clock(StopsInADrill(unpacked(place)));
     let store = Store::open(config).await.unwrap();
     println!("begun");
     store.drill().await.unwrap();
@@ -85,6 +83,9 @@ async fn child_that_drills() {
 
 #[tokio::test]
 async fn a_bot_that_is_ended_in_a_drill_leaves_nothing_that_its_next_start_does_not_clear() {
+    if let Some([place]) = child::given() {
+        return drills(place.as_ref()).await;
+    }
     let scene = tempfile::tempdir().unwrap();
     let place = scene.path().canonicalize().unwrap();
     let (path, temporary) = (place.join("bot.db"), place.join("tmp"));
@@ -96,7 +97,8 @@ async fn a_bot_that_is_ended_in_a_drill_leaves_nothing_that_its_next_start_does_
     backup::take(config(), TakeBackup::default()).unwrap();
     let unpacked = unpacked(&place);
     for signal in ["INT", "TERM", "HUP", "KILL"] {
-        let mut child = again(&[], "left::child_that_drills", &place);
+        let test = a_bot_that_is_ended_in_a_drill_leaves_nothing_that_its_next_start_does_not_clear;
+        let mut child = again(&[], test, &[&place]);
         child.env("TMPDIR", &temporary);
         // Whoever runs this test may have had its signals ignored, as a shell does in the background.
         unsafe {
@@ -109,11 +111,11 @@ async fn a_bot_that_is_ended_in_a_drill_leaves_nothing_that_its_next_start_does_
         }
         let mut victim = Victim::start(child);
         assert!(victim.says("begun"));
-        while readable(unpacked.parent().unwrap()).is_empty() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("a drill has unpacked", || {
+            !readable(unpacked.parent().unwrap()).is_empty()
+        });
         victim.signalled(signal);
-        assert!(!victim.ends_well(), "{signal}");
+        assert_ne!(victim.ends(), Some(0), "{signal}");
         assert_eq!(readable(&temporary), Vec::<PathBuf>::new(), "{signal}");
         assert_eq!(readable(&place.join("elsewhere")), Vec::<PathBuf>::new());
         // The next start is enough, also of a bot that makes no backups.

@@ -2,8 +2,11 @@
 //! under full load; and restoring never destroys what it replaces.
 
 mod authentic;
-mod children;
+#[path = "../shared/child.rs"]
+mod child;
 mod clear;
+#[path = "../shared/copy.rs"]
+mod copy;
 mod corrupted;
 mod faults;
 mod forged;
@@ -19,3 +22,5 @@ mod signed;
 mod support;
 mod telling;
 mod tokens;
+#[path = "../shared/wait.rs"]
+mod wait;

@@ -1,6 +1,7 @@
 //! How a backup comes about.
 
 use crate::support::*;
+use crate::wait::{until, wait_until};
 use botstore::backup::{self, Mode, Pace, Reason, Stage, TakeBackup};
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
@@ -104,9 +105,22 @@ async fn a_backup_under_full_load_is_a_prefix_of_what_was_acknowledged() {
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until("they all write", async || {
+        acknowledged.load(Ordering::SeqCst) > 200 + 64
+    })
+    .await;
     let before = acknowledged.load(Ordering::SeqCst);
-    let backup = back_up(&store).await;
+    // In the middle of it, it waits until somebody is acknowledged.
+    let mut once = Some(Arc::clone(&acknowledged));
+    let request = TakeBackup::default().on_progress(move |_| {
+        if let Some(acknowledged) = once.take() {
+            let so_far = acknowledged.load(Ordering::SeqCst);
+            let more = || acknowledged.load(Ordering::SeqCst) > so_far;
+            wait_until("somebody is acknowledged", more);
+        }
+        ControlFlow::Continue(())
+    });
+    let backup = store.back_up(request).await.unwrap();
     let after = acknowledged.load(Ordering::SeqCst);
     over.store(true, Ordering::Relaxed);
     for writer in writers {
@@ -182,9 +196,11 @@ async fn a_panic_in_the_progress_hook_is_an_error_and_the_next_backup_works() {
 async fn closing_the_store_ends_a_backup_and_leaves_nothing_of_it() {
     let store = filled(50, |config| config).await;
     let (tell, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, told_to) = std::sync::mpsc::channel::<()>();
     let request = TakeBackup::default().on_progress(move |_| {
         let _ = tell.send(());
-        std::thread::sleep(Duration::from_millis(20));
+        // Until the other end is dropped.
+        let _ = told_to.recv();
         ControlFlow::Continue(())
     });
     let backing_up = tokio::spawn({
@@ -192,7 +208,17 @@ async fn closing_the_store_ends_a_backup_and_leaves_nothing_of_it() {
         async move { store.back_up(request).await }
     });
     started.recv().await.unwrap();
-    store.close().await.unwrap();
+    let closing = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.close().await }
+    });
+    until("it closes", async || {
+        let refused = store.read(GetUser { user_id: 1 }).await.err();
+        refused.is_some_and(|error| error.kind() == ErrorKind::Closed)
+    })
+    .await;
+    drop(go_on);
+    closing.await.unwrap().unwrap();
     assert_eq!(kind(backing_up.await.unwrap()), ErrorKind::Cancelled);
     assert!(names(&folder(&store)).is_empty());
     assert_eq!(

@@ -1,7 +1,8 @@
 //! Two programs, each with a file of its own, that back up to one folder.
 
-use crate::children::{Victim, again, place};
+use crate::child::{self, Victim, again};
 use crate::support::*;
+use crate::wait::HANG;
 use botstore::backup::{self, Backups, Pace, TakeBackup};
 use botstore::{Config, ErrorKind, Store};
 use std::path::Path;
@@ -24,7 +25,7 @@ async fn insist(store: &Store) -> u32 {
                 refused += 1;
             }
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "starved");
+        assert!(started.elapsed() < HANG, "starved");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     refused
@@ -34,11 +35,9 @@ fn shared(folder: &Path) -> Backups {
     Backups::default().folder(folder.join("backups"))
 }
 
-#[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_backs_up_to_a_shared_folder() {
-    let Some(folder) = place() else { return };
-    let config = Config::new(folder.join("its.db")).backups(shared(&folder));
+/// The child, the second of the two programs.
+async fn shares(folder: &Path) {
+    let config = Config::new(folder.join("its.db")).backups(shared(folder));
     let store = Store::open(config).await.unwrap();
     sign_up(&store).await;
     println!("begun");
@@ -48,13 +47,16 @@ async fn child_that_backs_up_to_a_shared_folder() {
 
 #[tokio::test]
 async fn two_programs_that_share_a_folder_take_turns() {
+    if let Some([folder]) = child::given() {
+        return shares(folder.as_ref()).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let store = filled(20, |config| config.backups(shared(folder.path()))).await;
-    let test = "sharing::child_that_backs_up_to_a_shared_folder";
-    let mut child = Victim::start(again(&[], test, folder.path()));
+    let test = two_programs_that_share_a_folder_take_turns;
+    let mut child = Victim::start(again(&[], test, &[folder.path()]));
     assert!(child.says("begun"));
     insist(&store).await;
-    assert!(child.ends_well());
+    assert_eq!(child.ends(), Some(0));
     let listing = backup::list(folder.path().join("backups")).unwrap();
     assert!(listing.unusable.is_empty());
     assert_eq!(names(&folder.path().join("backups")).len(), 2 * EACH);

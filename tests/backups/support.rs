@@ -1,5 +1,6 @@
 //! A store with something in it, its backups, and what is in a file.
 
+use crate::wait::patient;
 use botstore::backup::{self, Backup, Existing, Reading, TakeBackup};
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::types::Value;
@@ -14,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 pub(crate) type Tables = BTreeMap<String, Vec<Vec<Value>>>;
 
-/// A store with a user, a session and so many interactions.
+/// A store with a user, a session and so many interactions, and no deadline that it meets.
 pub(crate) async fn filled(
     interactions: u64,
     configure: impl FnOnce(Config) -> Config,
 ) -> TestStore {
-    let store = TestStore::open_with(configure).await.unwrap();
+    let store = TestStore::open_with(|config| configure(patient(config))).await;
+    let store = store.unwrap();
     sign_up(&store).await;
     for number in 0..interactions {
         store.write(interaction(number)).await.unwrap();

@@ -1,6 +1,7 @@
 //! Events and health: a bot can tell its admin.
 
 use crate::support::*;
+use crate::wait::until;
 use actix::{Actor, Context, Handler};
 use botstore::backup::{Backups, Reason, TakeBackup};
 use botstore::sessions::ExpireIdle;
@@ -150,16 +151,9 @@ async fn the_first_drill_of_a_new_store_tries_out_its_first_backup() {
     let config = Config::new(folder.path().join("bot.db"))
         .backups(Backups::default().every(HOUR).drill_every(24 * HOUR));
     let store = Store::open(config).await.unwrap();
-    let tried = async {
-        loop {
-            if let Some(drill) = store.health().await.unwrap().last_drill {
-                return drill;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let drill = tokio::time::timeout(Duration::from_secs(30), tried).await;
-    let drill = drill.expect("the first drill is made at once");
-    assert!(matches!(drill, LastRun::Done(_)), "{drill:?}");
+    let last = async || store.health().await.unwrap().last_drill;
+    until("the first drill", async || last().await.is_some()).await;
+    let drill = last().await;
+    assert!(matches!(drill, Some(LastRun::Done(_))), "{drill:?}");
     store.close().await.unwrap();
 }

@@ -1,10 +1,10 @@
 //! `backup`, `backups`, `verify`, `restore` and `prune`: what they made can be had back.
 
 use crate::support::{Place, command, damage, on, text};
+use crate::wait::wait_until;
 use serde_json::json;
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_backup_is_made_listed_verified_and_restored() {
@@ -191,14 +191,7 @@ fn ctrl_c_stops_a_backup_which_leaves_nothing_behind() {
             .filter(|name| !name.starts_with('.'))
             .collect::<Vec<_>>()
     };
-    let started = Instant::now();
-    while names().is_empty() {
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "it never began"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("it begins", || !names().is_empty());
     let pid = backup.id().to_string();
     let kill = std::process::Command::new("kill")
         .args(["-INT", &pid])

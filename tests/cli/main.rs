@@ -21,3 +21,5 @@ mod stopping;
 mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
+#[path = "../shared/wait.rs"]
+mod wait;

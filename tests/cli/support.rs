@@ -1,7 +1,7 @@
 //! A file in a folder, what is run on it, and what came of that.
 
 #[cfg(unix)]
-use crate::copy::{copy, with};
+use crate::copy::copy_as_killed;
 use botstore::Store;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
@@ -120,9 +120,7 @@ impl Place {
     #[cfg(unix)]
     pub(crate) fn as_killed(&self) -> Self {
         let left = Self::new();
-        for suffix in ["", "-wal"] {
-            copy(&with(&self.file, suffix), &with(&left.file, suffix));
-        }
+        copy_as_killed(&self.file, &left.file);
         left
     }
 

@@ -1,15 +1,20 @@
 //! A host's table and operations with which the tests of the promises look at the store: they are
 //! declared outside the crate, as a bot's are.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
+#[path = "../shared/wait.rs"]
+mod wait;
+
+pub use wait::{HANG, answered, is_sent, patient, pause, until, wait_until};
 
 use actix::Message;
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
 use botstore::{Config, Error, ErrorKind, Lane, Mutation, Query, ReadTx, Result, Store, WriteTx};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// One table of numbers.
 pub struct Probe;
@@ -24,9 +29,9 @@ impl Schema for Probe {
     )];
 }
 
-/// A store with the table, otherwise as configured.
+/// A store with the table, otherwise as configured. A deadline is a test's own, or none that it meets.
 pub async fn probe_store(configure: impl FnOnce(Config) -> Config) -> TestStore {
-    TestStore::open_with(|config| configure(config.schema::<Probe>()))
+    TestStore::open_with(|config| configure(patient(config).schema::<Probe>()))
         .await
         .expect("a new store opens")
 }
@@ -145,8 +150,8 @@ impl Hold {
         // A group that is run again comes by here again, and must not wait for another release.
         let mut go_on = self.go_on.lock().unwrap();
         if let Some(release) = go_on.take() {
-            // Released also when the test ends early.
-            let _ = release.recv_timeout(Duration::from_secs(30));
+            // Released also when the test ends early, and drops its end.
+            let _ = release.recv();
         }
     }
 }
@@ -157,7 +162,7 @@ impl Holding {
         let this = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let started = this.started.lock().unwrap();
-            started.recv_timeout(Duration::from_secs(30)).unwrap();
+            started.recv_timeout(HANG).unwrap();
         })
         .await
         .unwrap();
@@ -177,6 +182,20 @@ impl Mutation for HoldWriter {
     type Output = ();
 
     fn apply(&self, _tx: &WriteTx<'_>) -> Result<()> {
+        self.0.wait();
+        Ok(())
+    }
+}
+
+/// Holds an interactive reader.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub struct HoldReader(pub Hold);
+
+impl Query for HoldReader {
+    type Output = ();
+
+    fn fetch(&self, _tx: &ReadTx<'_>) -> Result<()> {
         self.0.wait();
         Ok(())
     }
@@ -212,6 +231,36 @@ pub async fn hold_writer(store: &Store) -> (Arc<Holding>, tokio::task::JoinHandl
     (holding, held)
 }
 
+/// The same for one of the interactive readers.
+pub async fn hold_reader(store: &Store) -> (Arc<Holding>, tokio::task::JoinHandle<Result<()>>) {
+    let (hold, holding) = hold();
+    let holding = Arc::new(holding);
+    let held = tokio::spawn({
+        let store = store.clone();
+        async move { store.read(HoldReader(hold)).await }
+    });
+    holding.started().await;
+    (holding, held)
+}
+
+/// Whether an operation has begun to run.
+#[derive(Clone, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    pub fn note(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub async fn wait(&self) {
+        until("the operation begins", async || self.is_set()).await;
+    }
+}
+
 /// A query that never ends by itself.
 #[derive(Message)]
 #[rtype(result = "Result<i64>")]
@@ -226,15 +275,16 @@ impl Query for Endless {
 }
 
 /// The same in the analytics lane.
-#[derive(Message)]
+#[derive(Default, Message)]
 #[rtype(result = "Result<i64>")]
-pub struct EndlessScan;
+pub struct EndlessScan(pub Begun);
 
 impl Query for EndlessScan {
     const LANE: Lane = Lane::Analytics;
     type Output = i64;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<i64> {
+        self.0.note();
         tx.one(ENDLESS, [], |row| Ok(row.get(0)?))
     }
 }
@@ -248,11 +298,8 @@ pub fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 
 /// Waits until so many requests wait for the writer or are with it.
 pub async fn until_in_flight(store: &Store, requests: usize) {
-    for _ in 0..3_000 {
-        if store.health().await.unwrap().writer.in_flight >= requests {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("{requests} requests never came");
+    until("as many requests", async || {
+        store.health().await.unwrap().writer.in_flight >= requests
+    })
+    .await;
 }

@@ -5,6 +5,8 @@ mod browser;
 #[path = "../shared/example.rs"]
 mod example;
 mod program;
+#[path = "../shared/wait.rs"]
+mod wait;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
@@ -12,10 +14,9 @@ use botstore::tokens::{IssueToken, Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{Result, Store};
-use program::{Dashboard, PATIENCE, wait};
+use program::{Dashboard, wait};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// A name that would run as a script if the page took it for HTML.
 const HOSTILE: &str = "<img src=x onerror=document.title='caught'>";
@@ -263,9 +264,6 @@ fn a_bot_that_is_made_up_has_a_history_and_goes_on() {
     let days = admin["days"].as_array().expect("days");
     assert!(days.iter().filter(|day| day["messages"] != 0).count() >= 28);
     let count = || dashboard.json("/api/admin")["overview"]["stats"]["total_messages"].clone();
-    let began = Instant::now();
-    while count() == admin["overview"]["stats"]["total_messages"] {
-        assert!(began.elapsed() < PATIENCE, "nothing moves");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let before = &admin["overview"]["stats"]["total_messages"];
+    wait::wait_until("another message", || count() != *before);
 }

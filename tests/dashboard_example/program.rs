@@ -1,17 +1,14 @@
 //! The built program, and a hand-written HTTP client for it.
 
 use crate::example;
+use crate::wait::{HANG, wait_until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Longer than anything takes here; when it has passed, something hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program at work, and its link.
 pub(crate) struct Dashboard {
@@ -42,7 +39,7 @@ impl Dashboard {
                 }
             }
         });
-        let link = links.recv_timeout(PATIENCE).expect("a link");
+        let link = links.recv_timeout(HANG).expect("a link");
         let (address, token) = link.split_once("/?token=").expect("a token");
         Self {
             process,
@@ -59,7 +56,7 @@ impl Dashboard {
     /// Sends a request as it is given; the answer's status, head and body.
     pub(crate) fn send(&self, request: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_read_timeout(Some(HANG)).expect("timeout");
         let request = request.replace('\n', "\r\n");
         stream.write_all(request.as_bytes()).expect("send");
         let mut answer = String::new();
@@ -97,16 +94,12 @@ impl Drop for Dashboard {
     }
 }
 
-/// Waits for a process to end; whether it ended well. One that hangs is killed.
+/// Waits for a process to end; whether it ended well.
 pub(crate) fn wait(process: &mut Child) -> bool {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if let Some(status) = process.try_wait().expect("wait") {
-            return status.success();
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let _ = process.kill();
-    let _ = process.wait();
-    false
+    let mut status = None;
+    wait_until("its end", || {
+        status = process.try_wait().expect("wait");
+        status.is_some()
+    });
+    status.is_some_and(|status| status.success())
 }

@@ -1,15 +1,12 @@
 //! Encrypted backups on somebody else's disk, who has written something else into them.
 
 use crate::support::populated_with;
+use crate::wait::HANG;
 use botstore::ErrorKind;
 use botstore::backup::{self, AgeIdentity, Backups, Reading, TakeBackup};
 use botstore::messages::SaveMessage;
 use std::fs;
 use std::sync::mpsc;
-use std::time::Duration;
-
-/// Far longer than reading so small a backup takes.
-const HANG: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_sealed_backup_whose_header_never_ends_is_refused() {

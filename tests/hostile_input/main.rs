@@ -22,5 +22,7 @@ mod support;
 mod texts;
 mod times;
 mod vocabulary;
+#[path = "../shared/wait.rs"]
+mod wait;
 #[cfg(unix)]
 mod world;

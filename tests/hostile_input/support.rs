@@ -2,6 +2,7 @@
 
 use crate::fields::numbered;
 use crate::vocabulary::{Answer, vocabulary};
+use crate::wait::patient;
 use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::types::Value;
@@ -17,7 +18,10 @@ pub(crate) async fn populated() -> TestStore {
 }
 
 pub(crate) async fn populated_with(configure: impl FnOnce(Config) -> Config) -> TestStore {
-    let store = TestStore::open_with(configure).await.expect("a store");
+    // No deadline is met on a busy machine, but where a test sets one.
+    let store = TestStore::open_with(|config| configure(patient(config)))
+        .await
+        .expect("a store");
     populate(&store).await;
     store
 }

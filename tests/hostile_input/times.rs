@@ -1,6 +1,7 @@
 //! Days and times at the ends of the calendar.
 
 use crate::support::{is_told_why, populated};
+use crate::wait::HANG;
 use botstore::analytics::{Activity, Gaps, Grain, Span, UserActivity};
 use botstore::audit::{EventFilter, RecentAuditLog};
 use botstore::page::PageRequest;
@@ -8,9 +9,6 @@ use botstore::time::{format, parse};
 use botstore::{Query, Store};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use std::time::Duration;
-
-/// Far longer than any of these questions takes.
-const HANG: Duration = Duration::from_secs(20);
 
 /// An answer in time. What goes on for ever keeps its store from closing, and so this test from
 /// ending, so it ends the program.

@@ -1,26 +1,18 @@
 //! A process that ends with the store open: `exit` from any of its threads, in the middle of writes
 //! and of closing.
 
+use crate::child::{self, Victim, again};
 use crate::common::Put;
 use crate::load::{config, numbers_in};
 use botstore::Store;
 use botstore::backup::TakeBackup;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-const PLACE: &str = "BOTSTORE_TEST_PLACE";
-const FIRST: &str = "BOTSTORE_TEST_FIRST";
 const CODE: i32 = 7;
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "the child process of the next test"]
-async fn child_that_exits_with_the_store_open() {
-    let Some(path) = std::env::var_os(PLACE).map(PathBuf::from) else {
-        return;
-    };
-    let first: i64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let store = Store::open(config(&path)).await.unwrap();
+/// The child: says what was acknowledged, from the number `first` on, until it exits.
+async fn exits_with_the_store_open(path: &Path, first: i64) {
+    let store = Store::open(config(path)).await.unwrap();
     let backups = store.clone();
     tokio::spawn(async move { while backups.back_up(TakeBackup::default()).await.is_ok() {} });
     for caller in 0..32 {
@@ -47,24 +39,21 @@ async fn child_that_exits_with_the_store_open() {
 
 /// Runs the child to its end; gives what it acknowledged.
 fn run(path: &Path, first: i64) -> Vec<i64> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture"])
-        .arg("exits::child_that_exits_with_the_store_open")
-        .env(PLACE, path)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let test = a_process_that_exits_with_the_store_open_loses_nothing_acknowledged;
+    let first = first.to_string();
+    let mut child = Victim::start(again(&[], test, &[path, first.as_ref()]));
+    let lines = std::iter::from_fn(|| child.line());
     let number = |line: String| line.strip_prefix("ack ")?.parse().ok();
-    let acknowledged = lines.map_while(Result::ok).filter_map(number).collect();
-    let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(CODE), "{status}");
+    let acknowledged = lines.filter_map(number).collect();
+    assert_eq!(child.ends(), Some(CODE));
     acknowledged
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_exits_with_the_store_open_loses_nothing_acknowledged() {
+    if let Some([path, first]) = child::given() {
+        return exits_with_the_store_open(path.as_ref(), first.parse().unwrap()).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("exits.db");
     let mut acknowledged = Vec::new();

@@ -1,12 +1,12 @@
 //! A host that ends under the callers: its System, one of its arbiters, its runtime. Whoever waited
 //! there has given up waiting; the store comes to its end in order all the same.
 
-use crate::common::Put;
+use crate::common::{HANG, Put};
 use crate::load::{Door, Ledger, Load, in_time, open};
 use actix::{Actor, Arbiter, Context, System};
 use botstore::Store;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -127,8 +127,7 @@ fn a_runtime_of_one_thread_is_dropped() {
 
 #[test]
 fn a_runtime_is_shut_down_with_a_timeout() {
-    let timeout = Duration::from_secs(60);
     ends_with(Runtime::new().unwrap(), |runtime| {
-        runtime.shutdown_timeout(timeout);
+        runtime.shutdown_timeout(HANG);
     });
 }

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../shared/child.rs"]
+mod child;
 mod exits;
 mod hosts;
 mod load;

@@ -1,6 +1,8 @@
 //! A store that its owner closes, or lets go of.
 
+use crate::common::{Numbers, is_sent, until};
 use crate::load::{Door, Load, in_time, open};
+use botstore::ErrorKind;
 use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,9 +39,14 @@ async fn a_close_that_is_given_up_goes_on() {
     let path = store.path().to_owned();
     let load = Load::start(&store, Door::Handle(store.clone())).await;
     let began = Instant::now();
-    let patience = std::time::Duration::from_millis(50);
-    let given_up = tokio::time::timeout(patience, store.close()).await;
-    given_up.expect_err("it takes its deadline");
+    let mut closing = Box::pin(store.close());
+    is_sent(closing.as_mut());
+    until("it closes", async || {
+        let refused = store.read(Numbers).await.err();
+        refused.is_some_and(|error| error.kind() == ErrorKind::Closed)
+    })
+    .await;
+    drop(closing);
     drop(store);
     let ledger = load.ends().await;
     in_time(began);

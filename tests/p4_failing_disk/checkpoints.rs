@@ -1,8 +1,12 @@
 //! Syncs that fail or last where it matters later: what a checkpoint has copied may be on no disk, whatever can be
 //! read of it, and what commits that failed have left in the log must not be taken for damage.
 
+use crate::common::until;
+use crate::copy::{copy, keeps_its_log};
 use crate::disk::{self, Call, Lasting};
-use crate::trial::{Told, answer, config, copied, holds, interaction, prepare};
+use crate::trial::{
+    Told, answer, config, copied, holds, interaction, opened, prepare, with_log_of,
+};
 use actix::Message;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
@@ -15,25 +19,40 @@ async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_
     let path = folder.path().join("x.db");
     prepare(&path).await;
     // What is left of the file if nothing of what is copied into it from here on arrives.
-    let (_old_folder, old) = copied(&path, &path);
-    let store = Store::open(config(&path)).await.unwrap();
+    let old_folder = tempfile::tempdir().unwrap();
+    let old = old_folder.path().join("old.db");
+    copy(&path, &old);
+    let store = opened(config(&path)).await;
     let mut told = Told::default();
     told.saved.push(0);
     disk::breaks_at_the_next_checkpoint();
-    for number in 1..=300 {
+    let mut numbers = 1..;
+    let mut write = async || {
+        let number = numbers.next().unwrap();
         answer(store.write(interaction(number))).await.unwrap();
         told.saved.push(number);
-    }
-    assert!(disk::has_failed());
+    };
+    until("a checkpoint that fails", async || {
+        write().await;
+        disk::has_failed()
+    })
+    .await;
     disk::heal();
-    assert!(!store.health().await.unwrap().ok);
-    let (_folder, only_the_log) = copied(&old, &path);
+    until("the failure is noted", async || {
+        !store.health().await.unwrap().ok
+    })
+    .await;
+    // Much more than it takes for the next.
+    for _ in 0..200 {
+        write().await;
+    }
+    let (_folder, only_the_log) = with_log_of(&old, &path);
     holds(&only_the_log, &told);
 
     let error = answer(store.close()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     drop(store);
-    let (_folder, only_the_log) = copied(&old, &path);
+    let (_folder, only_the_log) = with_log_of(&old, &path);
     holds(&only_the_log, &told);
     let again = Store::open(config(&path)).await.unwrap();
     assert!(again.health().await.unwrap().ok);
@@ -47,7 +66,8 @@ async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;
-    let store = Store::open(config(&path)).await.unwrap();
+    // No checkpoint's sync fails instead.
+    let store = opened(keeps_its_log(config(&path))).await;
     store.write(EnsureUser::new(8, None)).await.unwrap();
     disk::breaks_now(Call::Sync, Lasting::Once, libc::EIO);
     let error = answer(store.write(interaction(1))).await.unwrap_err();
@@ -58,7 +78,7 @@ async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage(
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    let (_folder, copy) = copied(&path, &path);
+    let (_folder, copy) = copied(&path);
     let as_killed = Store::open(config(&copy)).await.unwrap();
     as_killed.close().await.unwrap();
     let told = Told {
@@ -88,7 +108,7 @@ async fn nobody_who_reads_waits_for_the_disk_while_the_log_is_to_start_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;
-    let store = Store::open(config(&path)).await.unwrap();
+    let store = opened(config(&path)).await;
     let writer = store.write(WhoWrites).await.unwrap();
     disk::holds_up_syncs_of_the_database_by(writer);
     let writes = tokio::spawn({

@@ -272,6 +272,7 @@ extern "C" fn fsync(fd: c_int) -> c_int {
     is_held_up(fd);
     waits_for_the_share(Silence::Syncing, || path_of(fd));
     if fails(Call::Sync, fd) {
+        platter::not_synced(fd);
         return -1;
     }
     platter::synced(fd);

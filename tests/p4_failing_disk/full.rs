@@ -1,10 +1,14 @@
 //! A disk that is full: callers hear `DiskFull` at once, reads go on, the store says so, and writes
 //! again by itself when there is room.
 
-use crate::children::{place, succeed_on_a_small_disk};
+use crate::child::{self, succeed_on_a_small_disk};
+use crate::common::until;
+use crate::copy::{keeps_its_log, with};
 use crate::disk::{self, Call, Lasting};
-use crate::trial::{self, Told, answer, config, holds, interaction, prepare};
+use crate::trial::{Told, answer, config, holds, interaction, opened, prepare};
 use botstore::schema::{Migration, Schema};
+use botstore::sessions::ExpireIdle;
+use botstore::testing::FixedClock;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, ErrorKind, Store, StoreEvent};
 use std::path::Path;
@@ -27,7 +31,11 @@ async fn prepared() -> (tempfile::TempDir, std::path::PathBuf) {
 async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
     let _alone = disk::alone().await;
     let (_folder, path) = prepared().await;
-    let store = Store::open(config(&path)).await.unwrap();
+    // Each look of the supervisor's at its schedules shows, because it fails too.
+    const SECOND: Duration = Duration::from_secs(1);
+    let clock = FixedClock::default();
+    let config = config(&path).clock(clock.clone());
+    let store = opened(config.every(SECOND, || ExpireIdle { idle_for: SECOND })).await;
     let mut events = store.events();
     disk::breaks_now(Call::Write, Lasting::UntilHealed, libc::ENOSPC);
     let mut callers = JoinSet::new();
@@ -51,10 +59,16 @@ async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
         panic!("another event came first");
     };
     assert_eq!(error.kind(), ErrorKind::DiskFull);
-    // Not told again while it lasts.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    assert!(events.try_recv().is_err());
-
+    // Not told again while it lasts: the second of the next two looks begins with a failure.
+    let failed = async || store.health().await.unwrap().writer.failed;
+    for _ in 0..2 {
+        let before = failed().await;
+        until("a look", async || {
+            clock.advance(SECOND);
+            failed().await > before
+        })
+        .await;
+    }
     disk::heal();
     assert!(matches!(next(&mut events).await, StoreEvent::Recovered));
     assert!(store.health().await.unwrap().ok);
@@ -107,14 +121,11 @@ async fn an_upgrade_on_a_full_disk_leaves_the_file_as_it_was() {
     }
 }
 
-/// The child of the test below: all of it on a disk of a few MiB.
-#[tokio::test]
-#[ignore = "the child process of the next test"]
-async fn child_that_fills_its_disk() {
-    let Some(place) = place() else { return };
+/// The child: all of it on a disk of a few MiB.
+async fn fills_its_disk(place: &Path) {
     let path = place.join("x.db");
     prepare(&path).await;
-    let store = Store::open(trial::config(&path)).await.unwrap();
+    let store = Store::open(config(&path)).await.unwrap();
     let mut events = store.events();
     let mut told = Told::default();
     told.saved.push(0);
@@ -157,16 +168,20 @@ async fn read_all(store: &Store, told: &Told) {
     assert_eq!(user.unwrap().message_count, told.saved.len() as u64);
 }
 
-#[test]
-fn a_disk_that_really_is_full_loses_nothing_and_is_got_over() {
-    succeed_on_a_small_disk("full::child_that_fills_its_disk", 6);
+#[tokio::test]
+async fn a_disk_that_really_is_full_loses_nothing_and_is_got_over() {
+    if let Some([place]) = child::given() {
+        return fills_its_disk(place.as_ref()).await;
+    }
+    succeed_on_a_small_disk(a_disk_that_really_is_full_loses_nothing_and_is_got_over, 6);
 }
 
 #[tokio::test]
 async fn closing_on_a_full_disk_says_so_and_loses_nothing() {
     let _alone = disk::alone().await;
     let (_folder, path) = prepared().await;
-    let store = Store::open(config(&path)).await.unwrap();
+    // Closing finds something to copy.
+    let store = opened(keeps_its_log(config(&path))).await;
     store.write(interaction(1)).await.unwrap();
     disk::breaks_now(Call::Write, Lasting::UntilHealed, libc::ENOSPC);
     let error = answer(store.close()).await.unwrap_err();
@@ -188,7 +203,5 @@ async fn closing_on_a_full_disk_says_so_and_loses_nothing() {
 }
 
 fn log_is_there(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    Path::new(&log).exists()
+    with(path, "-wal").exists()
 }

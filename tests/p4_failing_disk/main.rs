@@ -4,15 +4,17 @@
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
 mod checkpoints;
-#[path = "../backups/children.rs"]
-#[allow(dead_code, reason = "the tests of backups use the rest")]
-mod children;
+#[path = "../shared/child.rs"]
+mod child;
 mod closing;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod disk;
 mod each_call;
 mod full;
+mod held_log;
 mod platter;
 mod power;
 mod share;

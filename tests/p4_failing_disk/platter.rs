@@ -76,6 +76,14 @@ pub(crate) fn synced(fd: c_int) {
     });
 }
 
+/// A sync has failed. What was written by then is on no disk, and counts as written: another sync does not
+/// bring it there. See <https://lwn.net/Articles/752063/>.
+pub(crate) fn not_synced(fd: c_int) {
+    with_file(fd, |file| {
+        file.since.retain(|change| matches!(change, Change::Cut(_)));
+    });
+}
+
 fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     let end = at + bytes.len();
     file.resize(file.len().max(end), 0);

@@ -1,11 +1,13 @@
 //! The power fails. What was synced is on the disk; of what was written since, any of the sectors are,
 //! and the others are as they were before, in whatever order they were written.
 
+use crate::common::{HANG, until};
 use crate::disk;
 use crate::trial::{Told, answer, config, holds, interaction, prepare};
 use botstore::{Durability, Store};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How often it fails. `BOTSTORE_TEST_EVERY_CALL=1` has it fail more often.
 fn cuts() -> u64 {
@@ -32,7 +34,16 @@ async fn loses_power_under(durability: Durability) {
     let _alone = disk::alone().await;
     let mut random = fastrand::Rng::with_seed(5);
     let mut lost_sectors = 0;
-    for cut in 0..cuts() {
+    let began = Instant::now();
+    for cut in 0.. {
+        if cut >= cuts() && lost_sectors > 0 {
+            eprintln!("{cut} losses of power, {lost_sectors} sectors lost");
+            break;
+        }
+        assert!(
+            began.elapsed() < HANG || cut < cuts(),
+            "nothing is under way"
+        );
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
         prepare(&path).await;
@@ -52,7 +63,13 @@ async fn loses_power_under(durability: Durability) {
                 }
             }));
         }
-        tokio::time::sleep(std::time::Duration::from_millis(random.u64(1..150))).await;
+        // At any moment after some of them were saved.
+        let some = random.usize(1..100);
+        until("some are saved", async || {
+            saved.lock().unwrap().len() >= some
+        })
+        .await;
+        tokio::time::sleep(Duration::from_micros(random.u64(0..5_000))).await;
         // Whoever is in here was answered before the power failed.
         let mut told = Told::default();
         match durability {
@@ -72,6 +89,4 @@ async fn loses_power_under(durability: Durability) {
         answer(again.close()).await.unwrap();
         holds(&path, &told);
     }
-    assert!(lost_sectors > 0, "nothing was ever under way");
-    eprintln!("{} losses of power, {lost_sectors} sectors lost", cuts());
 }

@@ -1,7 +1,9 @@
 //! A store's whole run on a disk that may fail at any moment of it: opening, callers at once, reads,
 //! a backup, checkpoints, closing. Every answer is held against what the callers were told.
 
-use crate::copy::{copy, with};
+pub(crate) use crate::common::answered as answer;
+use crate::common::patient;
+use crate::copy::{copy, copy_as_killed, with};
 use crate::disk;
 use botstore::backup::{Backups, Pace, TakeBackup};
 use botstore::interactions::SaveInteraction;
@@ -11,7 +13,6 @@ use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store, analytics};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -21,9 +22,6 @@ const ROUNDS: u64 = 3;
 
 /// A part of a power of two, so that sums are exact in any order.
 const COST: f64 = 1.0 / 64.0;
-
-/// Longer than anything takes: an answer that has not come by then never comes.
-const LIMBO: Duration = Duration::from_secs(60);
 
 /// What callers were told of their interactions.
 #[derive(Default)]
@@ -44,7 +42,7 @@ impl Told {
 /// Few pages in memory and a short log, so that there are many reads and checkpoints.
 pub(crate) fn config(path: &Path) -> Config {
     let backups = path.with_extension("backups");
-    Config::new(path)
+    patient(Config::new(path))
         .readers(1)
         .cache_bytes(64 << 10)
         .checkpoint_at_bytes(64 << 10)
@@ -80,10 +78,12 @@ pub(crate) async fn prepare(path: &Path) {
     store.close().await.unwrap();
 }
 
-/// The answer, or a panic if there is none.
-pub(crate) async fn answer<T>(request: impl Future<Output = T>) -> T {
-    let answer = tokio::time::timeout(LIMBO, request).await;
-    answer.expect("an answer, whatever it is")
+/// Opens the file that `prepare` made. From here on nothing happens in it but what the test does: the
+/// supervisor's first look at its schedules, which writes, is over.
+pub(crate) async fn opened(config: Config) -> Store {
+    let store = answer(Store::open(config)).await.unwrap();
+    answer(store.run_due()).await.unwrap();
+    store
 }
 
 /// What a disk may be blamed for.
@@ -166,12 +166,20 @@ async fn works_again(store: &Store, told: &mut Told) {
 /// Holds the file as it is now, and what would be found if the process died now, against what the
 /// callers were told.
 fn what_a_killed_process_leaves(path: &Path, told: &Told) {
-    let (_folder, copy) = copied(path, path);
+    let (_folder, copy) = copied(path);
     holds(&copy, told);
 }
 
-/// A copy of this database with the log that is beside that one.
-pub(crate) fn copied(database: &Path, log_of: &Path) -> (TempDir, PathBuf) {
+/// What a process that is killed now would leave.
+pub(crate) fn copied(path: &Path) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("copy.db");
+    copy_as_killed(path, &to);
+    (folder, to)
+}
+
+/// A copy of this database, which nobody has open, with the log that is beside that one.
+pub(crate) fn with_log_of(database: &Path, log_of: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("copy.db");
     copy(database, &to);

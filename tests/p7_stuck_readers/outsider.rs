@@ -1,20 +1,13 @@
 //! Another program that has the file open.
 
-use crate::stuck::ENDLESS;
+use crate::child::{Victim, again};
+use crate::stuck;
 use botstore::rusqlite::{Connection, OpenFlags};
 use std::cell::Cell;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
-const PLACE: &str = "BOTSTORE_TEST_PLACE";
-
-#[test]
-#[ignore = "the child process of the next test"]
-fn child_that_never_ends_its_query() {
-    let Some(path) = std::env::var_os(PLACE).map(PathBuf::from) else {
-        return;
-    };
+/// The child: says when it is in the middle of its query, which never ends.
+pub(crate) fn never_ends_its_query(path: &str) {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let told = Cell::new(false);
     conn.create_scalar_function("tell", 0, Default::default(), move |_| {
@@ -24,37 +17,26 @@ fn child_that_never_ends_its_query() {
         Ok(0)
     })
     .unwrap();
-    let endless = ENDLESS.replace("i + 1", "i + tell()");
-    conn.query_row(&endless, [], |_| Ok(())).unwrap();
+    let endless = "WITH RECURSIVE n(i) AS (
+                       SELECT count(*) FROM probe UNION ALL SELECT i + tell() FROM n
+                   ) SELECT count(*) FROM n";
+    conn.query_row(endless, [], |_| Ok(())).unwrap();
 }
 
 /// Another program that reads; killed when it is dropped.
-pub(crate) struct Outsider(Child);
+pub(crate) struct Outsider(Victim);
 
 impl Outsider {
     /// One that is in the middle of its query.
     pub(crate) fn start(path: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture"])
-            .arg("outsider::child_that_never_ends_its_query")
-            .env(PLACE, path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let held = lines.map_while(Result::ok).any(|line| line == "holding");
-        assert!(held, "it ended");
+        let test =
+            stuck::beside_another_program_that_never_ends_its_query_writes_go_on_until_it_is_killed;
+        let mut child = Victim::start(again(&[], test, &[path]));
+        assert!(child.says("holding"), "it ended");
         Self(child)
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
-    }
-}
-
-impl Drop for Outsider {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
     }
 }

@@ -1,20 +1,27 @@
 //! When the log starts over, and what that sets right.
 
-use crate::common::{PutMany, probe_store};
-use crate::log::{CEILING, PATIENCE, Writes, holders, low_ceiling};
+use crate::common::{HANG, PutMany, probe_store, until};
+use crate::log::{CEILING, Writes, holders, low_ceiling};
 use crate::outsider::Outsider;
 use botstore::Store;
 use botstore::backup::{Stage, TakeBackup};
+use botstore::rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-async fn restarts(store: &Store) -> u64 {
-    store.health().await.unwrap().writer.log_restarts
+/// Copies the whole log into the file, which the checkpointer may be at, too.
+async fn copy_the_log(store: &Store) {
+    let other = Connection::open(store.path()).unwrap();
+    until("all of it is copied", async || {
+        let copied = other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        });
+        let (busy, frames, copied): (bool, i64, i64) = copied.unwrap();
+        !busy && frames == copied
+    })
+    .await;
 }
-
-/// Longer than the checkpointer takes for what is written here.
-const A_MOMENT: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_starts_over_by_itself_is_told_of_when_it_is_over_its_ceiling_again() {
@@ -23,18 +30,20 @@ async fn one_that_starts_over_by_itself_is_told_of_when_it_is_over_its_ceiling_a
     let writes = Writes::from(&store, 0);
     for _ in 0..2 {
         let outsider = Outsider::start(store.path());
-        // So long that it is left to the checkpointer, and nobody writes while that copies it.
+        // So long that it is left to the checkpointer.
         writes
-            .until(async || writes.log().await > 4 * CEILING)
+            .until(async || !events.is_empty() && writes.log().await > 4 * CEILING)
             .await;
         drop(outsider);
-        let before = restarts(&store).await;
-        let began = Instant::now();
-        while restarts(&store).await == before {
-            assert!(began.elapsed() < PATIENCE, "it never starts over");
-            writes.one().await;
-            tokio::time::sleep(A_MOMENT).await;
-        }
+        // Copied while nobody writes, it starts over with the next commit, whoever's that is.
+        copy_the_log(&store).await;
+        let before = writes.restarts().await;
+        writes.one().await;
+        // It is seen when that is answered, or a moment later.
+        until("it starts over", async || {
+            writes.restarts().await == before + 1
+        })
+        .await;
         // Once each time.
         holders(&mut events);
     }
@@ -50,7 +59,7 @@ async fn it_does_while_a_backup_is_checked() {
     let held_up = TakeBackup::default().on_progress(move |progress| {
         if progress.stage == Stage::Check && tell.send(()).is_ok() {
             // Also when the test has ended early.
-            let _ = released.recv_timeout(PATIENCE);
+            let _ = released.recv();
         }
         ControlFlow::Continue(())
     });
@@ -58,12 +67,11 @@ async fn it_does_while_a_backup_is_checked() {
         let store = Store::clone(&store);
         async move { store.back_up(held_up).await }
     });
-    let checks =
-        tokio::task::spawn_blocking(move || checks.recv_timeout(PATIENCE).map(|()| checks));
+    let checks = tokio::task::spawn_blocking(move || checks.recv_timeout(HANG).map(|()| checks));
     let checks = checks.await.unwrap().expect("it comes to its check");
-    let before = restarts(&store).await;
+    let before = writes.restarts().await;
     writes
-        .until(async || restarts(&store).await >= before + 3)
+        .until(async || writes.restarts().await >= before + 3)
         .await;
     assert!(!backup.is_finished());
     drop((checks, release));
@@ -74,19 +82,26 @@ async fn it_does_while_a_backup_is_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_far_below_its_bound_is_copied_when_there_is_time() {
     const BOUND: u64 = 1024 * 1024;
+    // What is enough of it, and how long after the last one, when there is time.
+    const ENOUGH: u64 = BOUND / 6;
+    const LEISURE: Duration = Duration::from_millis(300);
     let store = probe_store(|config| config.checkpoint_at_bytes(BOUND)).await;
-    let before = store.health().await.unwrap().last_checkpoint;
-    let (began, mut first) = (Instant::now(), 0);
-    loop {
-        let health = store.health().await.unwrap();
-        assert!(health.wal_bytes < BOUND, "it was left to its bound");
-        if health.last_checkpoint != before {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE);
+    let began = Instant::now();
+    let health = async || store.health().await.unwrap();
+    let mut rows = (0..).step_by(100);
+    let mut write = async || {
+        let first = rows.next().unwrap_or_default();
         store.write(PutMany { first, count: 100 }).await.unwrap();
-        first += 100;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    while health().await.wal_bytes < ENOUGH {
+        write().await;
     }
+    tokio::time::sleep(LEISURE.saturating_sub(began.elapsed())).await;
+    write().await;
+    let bytes = health().await.wal_bytes;
+    assert!(bytes < BOUND, "{bytes} bytes are its bound");
+    // Nobody writes any more, so it is copied now or not at all.
+    let is_copied = async || health().await.last_checkpoint.is_some();
+    until("a checkpoint", is_copied).await;
     store.close().await.unwrap();
 }

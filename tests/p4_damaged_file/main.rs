@@ -1,0 +1,84 @@
+//! P4, on a file that is damaged: whoever meets the damage hears `Corrupt` and what to do, the rest
+//! goes on, and nothing panics.
+
+#[path = "../shared/copy.rs"]
+mod copy;
+mod file;
+mod log;
+#[path = "../shared/wait.rs"]
+mod wait;
+
+use actix::Message;
+use botstore::interactions::SaveInteraction;
+use botstore::sessions::CreateSession;
+use botstore::users::EnsureUser;
+use botstore::{Query, ReadTx, Result, Store};
+use copy::{copy, with};
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+pub(crate) const INTERACTIONS: i64 = 60;
+
+pub(crate) fn interaction(number: i64) -> SaveInteraction {
+    SaveInteraction {
+        user_id: 1,
+        session_id: "s".into(),
+        prompt: format!("#{number} "),
+        response: Some("It does the following. ".repeat(40)),
+        cost: 0.25,
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn sign_up(store: &Store) {
+    store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
+    let session = CreateSession {
+        session_id: "s".into(),
+        user_id: 1,
+        project_path: "/srv".into(),
+    };
+    store.write(session).await.unwrap();
+}
+
+/// A copy of a file with what is beside it.
+pub(crate) fn copied(from: &Path) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("x.db");
+    for suffix in ["", "-wal", ".lock"] {
+        copy(&with(from, suffix), &with(&to, suffix));
+    }
+    (folder, to)
+}
+
+/// Changes bytes of a file in place. The file stays open, for the sake of a store's locks.
+pub(crate) fn change(path: &Path, at: u64, length: usize, change: impl Fn(u8) -> u8) {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut bytes = vec![0; length];
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.read_exact(&mut bytes).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte = change(*byte));
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(&bytes).unwrap();
+    std::mem::forget(file);
+}
+
+/// Reads every message there is.
+#[derive(Message)]
+#[rtype(result = "Result<usize>")]
+pub(crate) struct Everything;
+
+impl Query for Everything {
+    type Output = usize;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<usize> {
+        let sql = "SELECT length(prompt) + length(response) FROM messages";
+        let lengths: Vec<Option<i64>> = tx.all(sql, [], |row| Ok(row.get(0)?))?;
+        Ok(lengths.len())
+    }
+}
