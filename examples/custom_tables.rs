@@ -230,8 +230,10 @@ async fn main() -> Result<()> {
     }
     store.close().await?;
 
-    // What the newest step did can be taken back, with a verified copy of the file made first.
-    let back = schema::rollback(Config::new(&path), Reminders::NAME, 1)?;
+    // What the newest step did can be taken back, with a verified copy of the file made first. The SQL
+    // is this program's own, not what the file's ledger says.
+    let config = Config::new(&path).schema::<Reminders>();
+    let back = schema::rollback(config, Reminders::NAME, 1)?;
     println!("Taken back: {back}");
     Ok(())
 }

@@ -3,13 +3,13 @@
 mod check;
 
 use crate::backup::Backups;
-use crate::domain::BotSchema;
+use crate::domain::{BOT_LEGACY, BotSchema};
 use crate::limits::Limits;
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
 use crate::schedule::Schedule;
-use crate::schema::{Schema, SchemaDef};
+use crate::schema::{Schema, SchemaDef, UnknownTriggers};
 use crate::time::{Clock, SystemClock};
 use chrono::FixedOffset;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,8 @@ pub struct Config {
     pub(crate) durability: Durability,
     pub(crate) before_upgrade: BeforeUpgrade,
     pub(crate) backups: Backups,
+    pub(crate) unknown_triggers: UnknownTriggers,
+    pub(crate) look_deadline: Option<Duration>,
     pub(crate) disk_low_bytes: u64,
     pub(crate) readers: usize,
     pub(crate) analytics_readers: usize,
@@ -100,6 +102,8 @@ impl Config {
             durability: Durability::default(),
             before_upgrade: BeforeUpgrade::default(),
             backups: Backups::default(),
+            unknown_triggers: UnknownTriggers::default(),
+            look_deadline: None,
             disk_low_bytes: 512 * MIB,
             readers: cores.min(4),
             analytics_readers: 1,
@@ -124,7 +128,7 @@ impl Config {
             reconcile_every: None,
             clock: Arc::new(SystemClock),
             // This crate's own tables are one schema like another.
-            schemas: vec![SchemaDef::of::<BotSchema>()],
+            schemas: vec![SchemaDef::of::<BotSchema>().with_legacy(BOT_LEGACY)],
             schedules: Vec::new(),
         }
     }
@@ -147,6 +151,26 @@ impl Config {
     /// before an upgrade and when somebody asks.
     pub fn backups(mut self, backups: Backups) -> Self {
         self.backups = backups;
+        self
+    }
+
+    /// What is done about triggers, views, virtual tables and generated columns that the file has and
+    /// that no step of these schemas made: at opening, and with a backup that is restored. Default:
+    /// [`UnknownTriggers::Allow`], and [`StoreEvent::UnknownObjects`](crate::StoreEvent) tells of them.
+    pub fn unknown_triggers(mut self, what: UnknownTriggers) -> Self {
+        self.unknown_triggers = what;
+        self
+    }
+
+    /// How long SQLite may be at work on a file that is only looked at, or brought up to date, before
+    /// that ends with [`Deadline`](crate::ErrorKind::Deadline): [`status`](crate::status()),
+    /// [`schema::plan`](crate::schema::plan), [`snapshot`](crate::snapshot()), the checks of backups,
+    /// and migrations. It is for files whose schema has work without end in it; what an open store does
+    /// has deadlines of its own. Time in which somebody else is waited for does not count.
+    /// Range 1 s–7 days; default: 20 s and a second for each 4 MiB, with ten minutes more for
+    /// migrations.
+    pub fn look_deadline(mut self, time: Duration) -> Self {
+        self.look_deadline = Some(time);
         self
     }
 

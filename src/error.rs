@@ -36,6 +36,9 @@ pub enum ErrorKind {
     Busy,
     /// There is no room left for what was to be written. Nothing was changed.
     DiskFull,
+    /// The table has no id left to give: its counter of ids stands at the largest number, where no bot
+    /// gets to by counting. Somebody has written to it. Nothing was changed.
+    NoIdsLeft,
     /// The operating system refused to read, write, sync or open a file.
     Io,
     /// The disk failed in the middle of a commit and has not let the store make sure of it since.
@@ -59,6 +62,11 @@ pub enum ErrorKind {
     ChangedMigration,
     /// A migration step failed. The file is as it was before that step.
     Migration,
+    /// The file brings something along that would be run, and nobody has said that it may: the SQL of a
+    /// step that this program does not know, or a trigger where
+    /// [`Config::unknown_triggers`](crate::Config::unknown_triggers) refuses those. Nothing was
+    /// changed. Also when what its schema computes is larger than the file itself.
+    Untrusted,
     /// A backup is damaged, incomplete, or not what its manifest says. Use another one.
     BadBackup,
     /// A backup does not prove that it is what it says: it was forged or relabelled, or it carries no
@@ -89,6 +97,7 @@ impl ErrorKind {
             Self::Closed => "closed",
             Self::Busy => "busy",
             Self::DiskFull => "disk full",
+            Self::NoIdsLeft => "no ids left",
             Self::Io => "I/O error",
             Self::InDoubt => "in doubt",
             Self::Corrupt => "corrupt",
@@ -99,6 +108,7 @@ impl ErrorKind {
             Self::OlderSchema => "older schema",
             Self::ChangedMigration => "changed migration",
             Self::Migration => "migration failed",
+            Self::Untrusted => "not trusted",
             Self::BadBackup => "bad backup",
             Self::NotAuthentic => "not authentic",
             Self::WrongKey => "wrong key",
@@ -165,6 +175,14 @@ impl Error {
         }
     }
 
+    /// An error with the whole of a text that a person has to read before they decide; whoever makes
+    /// the sentence bounds it.
+    pub(crate) fn to_be_read(kind: ErrorKind, sentence: String) -> Self {
+        let mut error = Self::new(kind, "");
+        Arc::make_mut(&mut error.inner).message = sentence.into();
+        error
+    }
+
     /// A value that is not acceptable: `field` is its name, `why` completes the sentence.
     pub fn invalid(field: &'static str, why: &str) -> Self {
         Self::new(
@@ -184,6 +202,20 @@ impl Error {
     pub fn conflict(field: &'static str, what: impl fmt::Display) -> Self {
         let message = quote::bounded(format_args!("there is already a {what}"));
         Self::new(ErrorKind::Conflict, message).with_field(field)
+    }
+
+    /// `tables` are those that have given their last id.
+    pub(crate) fn no_ids_left(tables: &[String]) -> Self {
+        const NAMED: usize = 10;
+        let named = &tables[..tables.len().min(NAMED)];
+        Self::new(
+            ErrorKind::NoIdsLeft,
+            format!(
+                "there is no id left to give: the counter in sqlite_sequence, or an id, is the largest \
+                 number there is in {named:?}. The disk has room; somebody has written to the file. \
+                 Restore a backup, or set them right"
+            ),
+        )
     }
 
     pub(crate) fn closed() -> Self {

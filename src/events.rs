@@ -2,6 +2,7 @@
 
 use crate::backup::{DrillReport, Reason};
 use crate::error::Error;
+use crate::schema::UnknownObjects;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,11 @@ pub enum StoreEvent {
         /// In how many rows.
         rows: usize,
     },
+    /// The file has triggers, views, virtual tables or generated columns that no step made, and they are
+    /// in force but for what [`Config::unknown_triggers`](crate::Config::unknown_triggers) says of
+    /// triggers. Told to everybody who subscribes (a task may hear it again when another one does), since
+    /// nobody can have subscribed before the file was opened.
+    UnknownObjects(UnknownObjects),
     /// Little room is left on the disk of the database. Told once until there is more again.
     DiskNearlyFull {
         /// How much.
@@ -132,6 +138,8 @@ pub(crate) struct Subscribers {
     tasks: broadcast::Sender<StoreEvent>,
     /// What happened before anybody could listen.
     kept: Mutex<Vec<StoreEvent>>,
+    /// What each who subscribes is told.
+    standing: Mutex<Option<StoreEvent>>,
 }
 
 impl Default for Subscribers {
@@ -140,18 +148,25 @@ impl Default for Subscribers {
             actors: Mutex::default(),
             tasks: broadcast::channel(BACKLOG).0,
             kept: Mutex::default(),
+            standing: Mutex::default(),
         }
     }
 }
 
 impl Subscribers {
     pub(crate) fn add(&self, actor: Recipient<StoreEvent>) {
+        if let Some(event) = self.standing() {
+            actor.do_send(event);
+        }
         self.actors().push(actor);
         self.tell_kept();
     }
 
     pub(crate) fn receiver(&self) -> broadcast::Receiver<StoreEvent> {
         let receiver = self.tasks.subscribe();
+        if let Some(event) = self.standing() {
+            let _ = self.tasks.send(event);
+        }
         self.tell_kept();
         receiver
     }
@@ -166,6 +181,16 @@ impl Subscribers {
         for event in kept {
             self.tell(event);
         }
+    }
+
+    /// Tells everybody who subscribes from now on.
+    pub(crate) fn tell_each(&self, event: StoreEvent) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
+    }
+
+    fn standing(&self) -> Option<StoreEvent> {
+        let standing = self.standing.lock();
+        standing.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells everybody. Waits for nobody.

@@ -3,6 +3,7 @@
 use crate::backup::DrillReport;
 use crate::error::{Error, ErrorKind};
 use crate::events::{BackupReport, LastRun};
+use crate::schema::UnknownObjects;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -29,6 +30,9 @@ pub struct Health {
     pub analytics: ReaderHealth,
     /// The last step that the file has of each schema.
     pub schemas: Vec<SchemaStep>,
+    /// What was in the file's schema at opening that no step made: triggers, views, virtual tables and
+    /// generated columns. See [`Config::unknown_triggers`](crate::Config::unknown_triggers).
+    pub unknown_objects: UnknownObjects,
     /// The size of the database file, in bytes.
     pub file_bytes: u64,
     /// The size of the write-ahead log beside it, in bytes.

@@ -42,7 +42,7 @@
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`], [`Texts`] | messages of your own |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`] | what a store tells without being asked |
-//! | [`schema`] | tables of your own, migrations, rollback |
+//! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
 //! | [`guide`] | architecture, performance, reliability, operations |
@@ -89,6 +89,7 @@ pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 /// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
 /// operations written with this one always fit.
 pub use rusqlite;
+pub use schema::UnknownTriggers;
 pub use snapshot::snapshot;
 pub use status::{FileStatus, OpenIn, status};
 pub use store::Store;

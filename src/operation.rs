@@ -8,6 +8,7 @@ use crate::cache::Kept;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::limits::{self, Limits, Texts};
+use crate::sqlite::{self, Guard};
 use crate::time;
 use actix::Message;
 use chrono::{DateTime, Utc};
@@ -197,6 +198,24 @@ impl<'conn> ReadTx<'conn> {
         Ok(self.conn.prepare_cached(sql)?)
     }
 
+    /// The connection itself, for the store's own look at its file.
+    pub(crate) fn conn(&self) -> &'conn Connection {
+        self.conn
+    }
+
+    /// What a failing statement means. SQLite says "full" of a disk and of a table without ids alike.
+    fn told(&self, error: rusqlite::Error) -> Error {
+        let error = Error::from(error);
+        if error.kind() != ErrorKind::DiskFull {
+            return error;
+        }
+        let tables = sqlite::tables_without_ids(self.conn);
+        match tables.is_empty() {
+            true => error,
+            false => Error::no_ids_left(&tables),
+        }
+    }
+
     /// The time of this transaction, from the store's clock: the same for all of it, in whole
     /// microseconds.
     pub fn now(&self) -> DateTime<Utc> {
@@ -231,7 +250,7 @@ impl<'conn> ReadTx<'conn> {
     ) -> Result<Option<T>> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        rows.next()?.map(read).transpose()
+        rows.next().map_err(|e| self.told(e))?.map(read).transpose()
     }
 
     /// Every row that the statement gives, in its order. Put a `LIMIT` into the statement.
@@ -244,7 +263,7 @@ impl<'conn> ReadTx<'conn> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next().map_err(|e| self.told(e))? {
             found.push(read(row)?);
         }
         Ok(found)
@@ -268,12 +287,15 @@ impl<'conn> ReadTx<'conn> {
 /// other operations in it. Tables come from a [`Schema`](crate::schema::Schema)'s migrations.
 pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
+    /// What watches over the operation, if anything does.
+    guard: Option<&'conn Guard>,
 }
 
 impl<'conn> WriteTx<'conn> {
     pub(crate) fn new(conn: &'conn Connection, now: DateTime<Utc>) -> Self {
         Self {
             read: ReadTx::new(conn, now),
+            guard: None,
         }
     }
 
@@ -281,12 +303,33 @@ impl<'conn> WriteTx<'conn> {
     pub(crate) fn within(self, limits: Limits) -> Self {
         Self {
             read: self.read.within(limits),
+            ..self
         }
+    }
+
+    /// The same transaction, while this guard is up.
+    pub(crate) fn guarded_by(&self, guard: &'conn Guard) -> Self {
+        Self {
+            guard: Some(guard),
+            ..Self::new(self.read.conn, self.read.now).within(self.read.limits)
+        }
+    }
+
+    /// Does what only the store itself may do.
+    pub(crate) fn as_the_store<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let Some(guard) = self.guard else {
+            return work(self);
+        };
+        let done = guard.aside(|| work(self));
+        // A statement that is prepared is not asked about again, whoever uses its text next.
+        self.read.conn.flush_prepared_statement_cache();
+        done
     }
 
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; gives the number of rows that it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
-        Ok(self.prepare(sql)?.execute(params)?)
+        let done = self.prepare(sql)?.execute(params);
+        done.map_err(|e| self.told(e))
     }
 
     /// Runs an `INSERT`; gives the new row's id.
@@ -295,7 +338,8 @@ impl<'conn> WriteTx<'conn> {
     /// [`Conflict`](crate::ErrorKind::Conflict) if a row with its key is there,
     /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to is not.
     pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
-        Ok(self.prepare(sql)?.insert(params)?)
+        let done = self.prepare(sql)?.insert(params);
+        done.map_err(|e| self.told(e))
     }
 
     /// Makes another change inside this transaction: both happen, or neither.

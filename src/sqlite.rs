@@ -3,18 +3,26 @@
 
 mod build;
 mod guard;
+mod ids;
 mod lock;
 mod log;
+mod look;
 mod paths;
 mod readers;
 mod wal;
 
 pub(crate) use build::warn_of_shared_cache;
-pub(crate) use guard::{Guard, Watchdog, for_mutations, for_queries, for_steps, unguarded};
+pub(crate) use guard::{
+    Guard, Owners, StepRules, Watchdog, for_mutations, for_queries, for_steps, unguarded,
+};
+pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use lock::FileLock;
 pub(crate) use log::{
     FRAME_OVERHEAD, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
 };
+#[cfg(feature = "testing")]
+pub(crate) use look::trust;
+pub(crate) use look::{Meter, confine, mind_time, mind_time_opening, unbound_values};
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, open_to_others, refuse_unsettled, resolve,
 };
@@ -25,10 +33,13 @@ use crate::cache::{Change, Changes};
 use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
+use crate::schema::UnknownTriggers;
 use crate::time;
+use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::Action;
+use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
@@ -51,12 +62,7 @@ pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
 /// empty one.
 pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> {
     build::refuse_old()?;
-    paths::refuse_what_is_no_file(path)?;
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(|e| name_file(e.into(), path))?;
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
         return Err(Error::new(
             ErrorKind::ReadOnly,
@@ -70,8 +76,12 @@ pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> 
     let has_log = beside(path, "-wal").exists();
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     conn.busy_timeout(config.busy_timeout)?;
+    bound_values(&conn, path, Floor::Open)?;
     // The first to read the file, so the first to find that it is no database.
     common(&conn, config).map_err(|e| unreadable(e, path))?;
+    // Those that no step made, which cannot be told from the others here.
+    let triggers = config.unknown_triggers != UnknownTriggers::Disable;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers)?;
     Ok(conn)
 }
 
@@ -112,11 +122,7 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Re
 
 /// Opens a connection that can only read.
 pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
-    paths::refuse_what_is_no_file(path)?;
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.busy_timeout(config.busy_timeout)?;
     conn.pragma_update(None, "query_only", true)?;
     if config.mmap_bytes > 0 {
@@ -134,6 +140,13 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
 ///
 /// Backups of files that no store has open are made from it too, so it is not `query_only` either.
 pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
+    let mut conn = as_it_lies(path, config)?;
+    bound_values(&conn, path, Floor::Look)?;
+    mind_time(&mut conn, path, config.look_deadline)?;
+    Ok(conn)
+}
+
+fn as_it_lies(path: &Path, config: &Config) -> Result<Connection> {
     paths::refuse_what_is_no_file(path)?;
     // A change that was cut short before the file had a log. Only who may write can take it back, and
     // nobody can read before.
@@ -152,12 +165,8 @@ pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
         }
     }
     uri.push_str("?immutable=1");
-    let conn = Connection::open_with_flags(
-        uri,
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let conn = open(Path::new(&uri), flags)?;
     common(&conn, config).map_err(|e| unreadable(e, path))?;
     Ok(conn)
 }
@@ -169,23 +178,56 @@ pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
 /// that cannot would leave a `-wal` and a `-shm`. Where the file or its folder cannot be written, it
 /// only looks.
 pub(crate) fn open_snapshot(path: &Path, config: &Config) -> Result<Connection> {
-    let conn = match connect_again(path, config) {
+    let mut conn = match connect_again(path, config) {
         Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Io) => {
             open_to_look(path, config)?
         }
         opened => opened?,
     };
     conn.pragma_update(None, "query_only", true)?;
+    bound_values(&conn, path, Floor::Look)?;
+    mind_time(&mut conn, path, config.look_deadline)?;
+    Ok(conn)
+}
+
+/// Opens what came out of a backup, to read and check it. Whoever works on it minds the time.
+pub(crate) fn open_copy(path: &Path) -> Result<Connection> {
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    bound_values(&conn, path, Floor::Look)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    Ok(conn)
+}
+
+/// Bounds the values on a connection that has been open for a while: see [`Floor::Look`].
+pub(crate) fn bound_values_to_look(conn: &Connection, path: &Path) -> Result<()> {
+    bound_values(conn, path, Floor::Look)
+}
+
+/// Opens the file that a database is copied into.
+pub(crate) fn open_target(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    open(path, flags)
+}
+
+/// Copies a database without what was deleted.
+pub(crate) fn vacuum_into(conn: &Connection, to: &str) -> rusqlite::Result<()> {
+    // SQLite attaches the copy while it writes it.
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    let done = conn.execute("VACUUM INTO ?1", [to]);
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    done.map(|_| ())
+}
+
+/// An empty database, to see what steps make.
+pub(crate) fn in_memory() -> Result<Connection> {
+    let conn = look::open_nothing()?;
+    add_functions(&conn)?;
     Ok(conn)
 }
 
 /// Opens the connection that copies the log into the file, and does nothing else.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
-    paths::refuse_what_is_no_file(path)?;
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // A checkpoint syncs as `synchronous` says; FULL and NORMAL sync the same here.
     conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -195,11 +237,7 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
 /// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
 /// file would count as writing to this one.
 pub(crate) fn open_archivist(path: &Path, config: &Config) -> Result<Connection> {
-    paths::refuse_what_is_no_file(path)?;
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.busy_timeout(config.busy_timeout)?;
     common(&conn, config)?;
     Ok(conn)
@@ -210,9 +248,6 @@ fn common(conn: &Connection, config: &Config) -> Result<()> {
     conn.pragma_update(None, "cache_size", -((config.cache_bytes / 1024) as i64))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cell_size_check", true)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     add_functions(conn)
 }
@@ -266,8 +301,21 @@ pub(crate) fn name_file(error: Error, path: &Path) -> Error {
             ),
         );
     }
+    let error = too_big_for(error);
     let kind = error.kind();
     error.because(kind, path.display())
+}
+
+/// What is larger than a file, on a connection that is bounded by its size, was made by its schema.
+pub(crate) fn too_big_for(error: Error) -> Error {
+    match error.is_too_big() {
+        true => error.because(
+            ErrorKind::Untrusted,
+            "the schema computes a value that is larger than the file itself, which none that a \
+             store made does",
+        ),
+        false => error,
+    }
 }
 
 /// Lets the query planner refresh statistics that have gone stale. A bounded sample per index.

@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::files;
 use crate::health::SchemaStep;
-use crate::schema::{self, Plan};
+use crate::operation::ReadTx;
+use crate::schema::{self, Plan, UnknownObjects};
 use crate::sqlite::{self, FileLock, beside};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,7 +52,9 @@ pub struct FileStatus {
     pub store_id: Option<String>,
     /// The last applied step of each schema.
     pub schemas: Vec<SchemaStep>,
-    /// How many rows each table has.
+    /// What is in the file's schema that no applied step made.
+    pub unknown_objects: UnknownObjects,
+    /// How many rows each table has; virtual tables and views have none of their own.
     pub rows: BTreeMap<String, u64>,
     /// The folder of its backups.
     pub backups: PathBuf,
@@ -106,6 +109,9 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         schemas,
         mut rows,
     } = Original::read(&snapshot).map_err(|e| sqlite::name_file(e, &path))?;
+    let tx = ReadTx::new(&snapshot, config.clock.now());
+    let unknown_objects = schema::unknown_in(&tx, &config.schemas);
+    let unknown_objects = unknown_objects.map_err(|e| sqlite::name_file(e, &path))?;
     rows.retain(|table, _| !table.starts_with("sqlite_"));
     let backups = config.backups.folder_of(&path);
     // One made before the file had a number was made by its first upgrade.
@@ -125,6 +131,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         plan,
         store_id,
         schemas,
+        unknown_objects,
         rows,
         last_backup,
         last_drill: backup::last_drill(&path, &config),

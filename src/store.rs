@@ -12,6 +12,7 @@ use crate::events::StoreEvent;
 use crate::files;
 use crate::health::{Health, ReaderHealth, SchemaStep};
 use crate::operation::{Lane, Mutation, Query};
+use crate::schema::UnknownObjects;
 use crate::sqlite;
 use actix::{Addr, Recipient};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ struct Inner {
     dispatch: Arc<Dispatch>,
     /// The last step of each schema. They only change while no store is open.
     schemas: Vec<SchemaStep>,
+    unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
     /// Reader actors of the interactive lane and of the analytics lane.
     readers: (usize, usize),
@@ -82,7 +84,8 @@ impl Store {
     /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) when another store has the file open;
     /// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
     /// [`ChangedMigration`](ErrorKind::ChangedMigration) for a file that this program must not
-    /// touch, which stays as it is; [`Migration`](ErrorKind::Migration) when a step failed;
+    /// touch, which stays as it is; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
+    /// where [`Config::unknown_triggers`] refuses those; [`Migration`](ErrorKind::Migration) when a step failed;
     /// [`ReadOnly`](ErrorKind::ReadOnly), [`DiskFull`](ErrorKind::DiskFull) and
     /// [`Io`](ErrorKind::Io) from the operating system.
     pub async fn open(config: impl Into<Config>) -> Result<Self> {
@@ -243,6 +246,7 @@ impl Store {
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
             schemas: self.inner.schemas.clone(),
+            unknown_objects: self.inner.unknown_objects.clone(),
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
             last_checkpoint: dispatch.checkpoint_report(),

@@ -160,6 +160,7 @@ impl Plain {
         let lock = FileLock::acquire(&path)?;
         let mut conn = schema::connect(&path, &config)?;
         schema::upgrade(&mut conn, &path, &config, Upgrading::Opening)?;
+        sqlite::trust(&mut conn)?;
         Ok(Self {
             conn,
             clock: Arc::clone(&config.clock),

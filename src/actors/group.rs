@@ -198,7 +198,9 @@ impl Committer<'_> {
             Err(error) => return Attempt::NotBegun(error),
         };
         self.changes.forget();
-        let tx = WriteTx::new(self.conn, now).within(self.config.limits());
+        let tx = WriteTx::new(self.conn, now)
+            .within(self.config.limits())
+            .guarded_by(self.guard);
         let changes_before = self.conn.total_changes();
         let began = Instant::now();
         let mut next = 0;

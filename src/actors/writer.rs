@@ -8,6 +8,7 @@ use super::wal::WalKeeper;
 use crate::cache::Changes;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::schema;
 use crate::sqlite::{self, Guard, Watchdog};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use rusqlite::Connection;
@@ -73,6 +74,7 @@ impl WriteConnection {
     pub(super) fn new(mut conn: Connection, stop: &Arc<AtomicBool>) -> Result<Self> {
         // Only `CloseFile` empties the log, and knows whether it could.
         sqlite::keep_log(&conn)?;
+        sqlite::unbound_values(&conn)?;
         let guard = Guard::install(&mut conn, sqlite::for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(stop));
         watchdog.install(&mut conn)?;
@@ -186,6 +188,7 @@ impl Writer {
     fn reconnect(&mut self) -> Result<()> {
         let conn = sqlite::connect_again(&self.path, &self.config)?;
         sqlite::make_writer(&conn, &self.path, &self.config)?;
+        schema::run_own_triggers(&conn, &self.config)?;
         let open = WriteConnection::new(conn, &self.stop)?;
         sqlite::commit_nothing(&open.conn)?;
         self.connection = Some(open);

@@ -10,9 +10,10 @@ use super::settings::Backups;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{check_room, folder_of};
 use crate::holders::{AtWork, Task};
+use crate::sqlite;
 use crate::time::Clock;
+use rusqlite::Connection;
 use rusqlite::backup::StepResult;
-use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,7 +88,12 @@ pub(super) fn create(folder: &Folder, path: &Path, job: &Job<'_>) -> Result<Back
     if read != (database.clone(), artefact.clone()) {
         return Err(Error::new(ErrorKind::Corrupt, garbled));
     }
-    let contents = look_into(open_copy(&again)?, &original, database, job.pacer)?;
+    let contents = look_into(
+        open_copy(&again, job.pacer)?,
+        &original,
+        database,
+        job.pacer,
+    )?;
     scratch.remove_file(&again)?;
 
     let header = Header {
@@ -130,7 +136,7 @@ fn copy_pages(job: &Job<'_>, to: &Path) -> Result<Original> {
     let original = Original::read(job.source)?;
     let (_, page_bytes) = size(job.source)?;
     let failed = |error| cannot_copy(error, to);
-    let mut target = Connection::open(to).map_err(failed)?;
+    let mut target = sqlite::open_target(to).map_err(|e| cannot_copy(e, to))?;
     // It is synced when it is compressed.
     target
         .pragma_update(None, "synchronous", "OFF")
@@ -168,8 +174,8 @@ fn copy_pages(job: &Job<'_>, to: &Path) -> Result<Original> {
 }
 
 /// SQLite does not say which of two files it could not write.
-fn cannot_copy(error: rusqlite::Error, to: &Path) -> Error {
-    let error = Error::from(error);
+fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
+    let error = error.into();
     let kind = error.kind();
     error.because(
         kind,
@@ -184,24 +190,29 @@ fn copy_compact(job: &Job<'_>, to: &Path) -> Result<Original> {
         Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
     })?;
     job.pacer.step(Stage::Copy, 0, 0)?;
-    job.source
-        .execute("VACUUM INTO ?1", [name])
-        .map_err(|e| cannot_copy(e, to))?;
-    let mut copy = open_copy(to)?;
-    job.pacer.attach(&mut copy)?;
+    sqlite::vacuum_into(job.source, name).map_err(|e| cannot_copy(e, to))?;
+    let mut copy = sqlite::open_copy(to)?;
+    job.pacer.attach(&mut copy, to)?;
     Original::read(&copy)
+}
+
+/// Opens a copy that came out of an artefact. How long SQLite may be at work on it follows from its size,
+/// so this comes before its name goes.
+pub(super) fn open_copy(path: &Path, pacer: &Pacer) -> Result<Connection> {
+    let mut conn = sqlite::open_copy(path)?;
+    pacer.attach(&mut conn, path)?;
+    Ok(conn)
 }
 
 /// Checks a copy that came out of an artefact; gives what is in it.
 pub(super) fn look_into(
-    mut conn: Connection,
+    conn: Connection,
     original: &Original,
     database: super::Checksum,
     pacer: &Pacer,
 ) -> Result<Contents> {
     let total = database.bytes;
     pacer.step(Stage::Check, 0, total)?;
-    pacer.attach(&mut conn)?;
     let orphans = contents::check(&conn, original)?;
     let (pages, page_bytes) = size(&conn)?;
     pacer.step(Stage::Check, total, total)?;
@@ -213,11 +224,4 @@ pub(super) fn look_into(
         orphans,
         database,
     })
-}
-
-pub(super) fn open_copy(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
-    conn.pragma_update(None, "cell_size_check", true)?;
-    Ok(conn)
 }

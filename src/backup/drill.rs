@@ -45,7 +45,7 @@ pub(super) fn drill(
         .rfind(|backup| backup.manifest.store_id.as_deref() == store)
         .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
     // One that is not signed is not passed over: a drill is there to tell of it.
-    let reading = Reading::as_made(settings);
+    let reading = Reading::as_made(settings).deadline_of(config);
     let opened = open(&newest.path, &reading)?;
     let place = match newest.manifest.is_encrypted() {
         false => folder.begin_drill()?,

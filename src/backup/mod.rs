@@ -147,7 +147,7 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     sqlite::refuse_damaged_to_look(&path, &config)?;
     let mut conn = sqlite::open_to_look(&path, &config)?;
     schema::refuse_unknown(&conn, &path, &config)?;
-    let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
+    let pacer = Pacer::new(Pace::Fast, request.on_progress, || false).limit(config.look_deadline);
     let mode = request.mode.unwrap_or(config.backups.mode);
     let nobody = AtWork::default();
     run(
@@ -189,7 +189,7 @@ pub(crate) fn before_upgrade(
     config: &Config,
     upgrading: Upgrading,
 ) -> Result<Option<PathBuf>> {
-    let pacer = Pacer::new(Pace::Fast, None, || false);
+    let pacer = Pacer::new(Pace::Fast, None, || false).limit(config.look_deadline);
     let make = |conn: &mut Connection, config: &Config| {
         let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
         run(conn, path, config, mode, reason, &AtWork::default(), &pacer)
@@ -232,7 +232,8 @@ pub(crate) fn of_open_store(
 ) -> Result<Backup> {
     let pace = request.pace.unwrap_or(config.backups.pace);
     let mode = request.mode.unwrap_or(config.backups.mode);
-    let pacer = Pacer::new(pace, request.on_progress, closing);
+    sqlite::bound_values_to_look(conn, path)?;
+    let pacer = Pacer::new(pace, request.on_progress, closing).limit(config.look_deadline);
     run(conn, path, config, mode, reason, at_work, &pacer)
 }
 
@@ -248,7 +249,7 @@ fn run(
     let at = config.backups.folder_of(path);
     let folder = Folder::take(&at, Some(path))?;
     clear::refuse(&config.backups, &at, Original::store_id(conn)?.as_deref())?;
-    pacer.attach(conn)?;
+    pacer.attach(conn, path)?;
     let job = Job {
         source: conn,
         database: path,

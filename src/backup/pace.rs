@@ -2,9 +2,11 @@
 //! and stops when it is asked to.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sqlite::{Meter, too_big_for};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::panic::RefUnwindSafe;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -96,6 +98,8 @@ impl Breath {
 /// What a long piece of work calls again and again.
 pub(super) struct Pacer {
     breath: Arc<Breath>,
+    /// How long SQLite may be at work on one file; by its size if nothing is said.
+    limit: Option<Duration>,
     on_progress: Mutex<(Option<OnProgress>, Instant, Option<Stage>)>,
 }
 
@@ -114,14 +118,24 @@ impl Pacer {
                 started,
                 stint_began: AtomicU64::new(0),
             }),
+            limit: None,
             on_progress: Mutex::new((on_progress, started, None)),
         }
     }
 
-    /// Has SQL on the connection rest in the middle of itself, and end when it is to end.
-    pub(super) fn attach(&self, conn: &mut Connection) -> Result<()> {
+    /// For how long SQLite may be at work on one file.
+    pub(super) fn limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Has SQL on the connection, which is open on the file at `path`, rest in the middle of itself,
+    /// and end when it is to end or does not end by itself.
+    pub(super) fn attach(&self, conn: &mut Connection, path: &Path) -> Result<()> {
         let breath = Arc::clone(&self.breath);
-        Ok(conn.progress_handler(INSTRUCTIONS, Some(move || breath.rest_or_stop()))?)
+        let meter = Meter::new(path, self.limit);
+        let stop = move || breath.rest_or_stop() || meter.is_over();
+        Ok(conn.progress_handler(INSTRUCTIONS, Some(stop))?)
     }
 
     /// Lets the connection go its own way again.
@@ -129,9 +143,10 @@ impl Pacer {
         Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
     }
 
-    /// What SQL that was ended says of itself is "interrupted"; whoever ended it knows better.
+    /// What SQL that was ended says of itself is "interrupted"; whoever ended it knows better. And
+    /// what is too large is so because the file is not to be trusted.
     pub(super) fn explain<T>(&self, result: Result<T>) -> Result<T> {
-        result.or_else(|error| self.check().and(Err(error)))
+        result.or_else(|error| self.check().and(Err(too_big_for(error))))
     }
 
     /// Tells how far the work is and rests if it is time to.

@@ -9,9 +9,11 @@ use super::mac::BackupKey;
 use super::manifest::{UNBOUND, not_authentic};
 use super::pace::{OnProgress, Progress};
 use super::settings::Backups;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How a backup is read: with which secrets, what it has to prove, and who hears how far it is.
 ///
@@ -30,6 +32,7 @@ pub struct Reading {
     accepted: Vec<Unproven>,
     pub(super) on_progress: Option<OnProgress>,
     pub(super) scratch: Option<PathBuf>,
+    pub(super) deadline: Option<Duration>,
     pub(super) tokens: Tokens,
 }
 
@@ -95,6 +98,20 @@ impl Reading {
     /// system's folder for temporary files, which on some machines is held in memory.
     pub fn scratch(mut self, folder: impl AsRef<Path>) -> Self {
         self.scratch = Some(folder.as_ref().to_owned());
+        self
+    }
+
+    /// How long SQLite may be at work on what comes out, before that ends with
+    /// [`Deadline`](ErrorKind::Deadline): see
+    /// [`Config::look_deadline`](crate::Config::look_deadline), which has the default too.
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.deadline = Some(time);
+        self
+    }
+
+    /// The same from a configuration, if nothing else was said.
+    pub(super) fn deadline_of(mut self, config: &Config) -> Self {
+        self.deadline = self.deadline.or(config.look_deadline);
         self
     }
 

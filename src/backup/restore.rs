@@ -15,7 +15,8 @@ use super::verify::{Keep, open, read_back};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, folder_of, sync_folder};
-use crate::schema;
+use crate::operation::ReadTx;
+use crate::schema::{self, UnknownObjects};
 use crate::sqlite::{self, FILES, FileLock, beside, name_file};
 use rusqlite::config::DbConfig;
 use std::fs;
@@ -40,6 +41,8 @@ pub struct Restored {
     pub path: PathBuf,
     /// The backup, with its contents.
     pub backup: Backup,
+    /// What is in its schema that no applied step made.
+    pub unknown_objects: UnknownObjects,
     /// Where the file is that was there before.
     pub replaced: Option<PathBuf>,
     /// How many tokens were good in the backup and were revoked; `None` if that was not asked for
@@ -55,7 +58,8 @@ pub struct Restored {
 /// # Errors
 /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) for a store that is open;
 /// [`Conflict`](ErrorKind::Conflict) when a file is there and `existing` refuses;
-/// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
+/// [`Untrusted`](ErrorKind::Untrusted) when something in it is refused by
+/// [`Config::unknown_triggers`]; [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
 /// [`ChangedMigration`](ErrorKind::ChangedMigration) when this program could not open what is in the
 /// backup; those of [`verify`](super::verify).
 ///
@@ -92,21 +96,22 @@ pub fn restore(
     }
     let new = restoring(&path);
     let tokens = reading.tokens;
+    let reading = reading.deadline_of(&config);
     let read = read_back(opened, &new, Keep::File, reading, Pace::Fast, || false);
     let read = read.and_then(|backup| {
         let named = |e| name_file(e, &backup.path);
-        can_be_opened(&new, &config).map_err(named)?;
+        let unknown = can_be_opened(&new, &config).map_err(named)?;
         let revoked = match tokens {
             Tokens::AsTheyWere => None,
             Tokens::Revoke => Some(revoke_tokens(&new, &config).map_err(named)?),
         };
-        Ok((backup, revoked))
+        Ok((backup, unknown, revoked))
     });
     let read = read.and_then(|backup| keep_owner_and_mode(&path, &new).map(|()| backup));
     let aside = free_name(&path, config.clock.now());
     let replaced = is_taken(&path).then(|| beside(&path, &aside));
     let noted = read.and_then(|read| write_note(&path, &aside).map(|()| read));
-    let (backup, revoked_tokens) = match noted {
+    let (backup, unknown_objects, revoked_tokens) = match noted {
         Ok(read) => read,
         Err(error) => {
             let _ = give_up(&path);
@@ -118,6 +123,7 @@ pub fn restore(
     Ok(Restored {
         path,
         backup,
+        unknown_objects,
         replaced,
         revoked_tokens,
     })
@@ -172,10 +178,14 @@ fn is_name(text: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && rest.chars().all(known))
 }
 
-/// Whether this program would open it: asked of a copy that nothing has changed yet.
-fn can_be_opened(path: &Path, config: &Config) -> Result<()> {
+/// Whether this program would open it: asked of a copy that nothing has changed yet. Gives what is in
+/// it that no step made.
+fn can_be_opened(path: &Path, config: &Config) -> Result<UnknownObjects> {
     let conn = sqlite::open_to_look(path, config)?;
-    schema::refuse_unknown(&conn, path, config)
+    schema::refuse_unknown(&conn, path, config)?;
+    let tx = ReadTx::new(&conn, config.clock.now());
+    schema::refuse_objects(&tx, config, path)?;
+    schema::unknown_in(&tx, &config.schemas)
 }
 
 /// More than is ever in the note.

@@ -71,7 +71,7 @@ pub(super) fn read_back(
     let encrypted = backup.manifest.is_encrypted();
     let expected = contents.database.bytes;
     files::check_room(files::folder_of(to), expected, "what is in the backup")?;
-    let pacer = Pacer::new(pace, reading.on_progress, closing);
+    let pacer = Pacer::new(pace, reading.on_progress, closing).limit(reading.deadline);
     let lock = match encrypted {
         false => Lock::Clear,
         true => Lock::Age(&reading.identities),
@@ -92,7 +92,7 @@ pub(super) fn read_back(
         schemas: contents.schemas.clone(),
         rows: contents.rows.clone(),
     };
-    let looked = open_copy(to).and_then(|copy| {
+    let looked = open_copy(to, &pacer).and_then(|copy| {
         if keep == Keep::Nothing && cfg!(unix) {
             fs::remove_file(to)
                 .map_err(|e| Error::io(format_args!("cannot remove {}", to.display()), e))?;
@@ -100,6 +100,10 @@ pub(super) fn read_back(
         look_into(copy, &original, database, &pacer)
     });
     let found = pacer.explain(looked).map_err(|error| match error.kind() {
+        _ if error.is_too_big() => {
+            let why = "its schema computes a value that is larger than the database itself";
+            named(error.because(ErrorKind::BadBackup, why))
+        }
         // What SQLite cannot make sense of, in whatever words.
         ErrorKind::Corrupt | ErrorKind::ForeignFile | ErrorKind::Sql => {
             named(error.because(ErrorKind::BadBackup, "what is in it"))

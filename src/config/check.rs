@@ -66,6 +66,9 @@ impl Config {
             ms(1),
             s(3600),
         )?;
+        if let Some(time) = self.look_deadline {
+            within("look_deadline", time, s(1), s(7 * 24 * 3600))?;
+        }
         within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
         within("close_deadline", self.close_deadline, ms(0), s(600))?;
         within(

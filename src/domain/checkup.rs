@@ -8,6 +8,7 @@
 use super::columns::{amount, count};
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Lane, Query, ReadTx};
+use crate::sqlite;
 use actix::Message;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct CheckReport {
     pub orphans: Findings<Orphan>,
     /// Counters that differ from the sum of what they count.
     pub differences: Findings<Difference>,
+    /// Counters of ids that no bot has counted up to: tables that give no ids any more, or soon.
+    pub ids: Findings<IdCounter>,
 }
 
 impl CheckReport {
@@ -58,7 +61,7 @@ impl CheckReport {
 
     /// Whether something in it does not agree, without being damaged.
     pub fn differs(&self) -> bool {
-        self.orphans.total > 0 || self.differences.total > 0
+        self.orphans.total > 0 || self.differences.total > 0 || self.ids.total > 0
     }
 }
 
@@ -113,6 +116,18 @@ pub struct Difference {
     pub counted: f64,
 }
 
+/// A counter of ids that stands where no bot gets to by counting: past 2⁶², half of all there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IdCounter {
+    /// The table.
+    pub table: String,
+    /// The last id that was given, as SQLite's `sqlite_sequence` says. At 2⁶³−1 there is no other.
+    pub last: i64,
+    /// The largest id in the table.
+    pub largest: i64,
+}
+
 impl Query for CheckFile {
     const LANE: Lane = Lane::Analytics;
     type Output = CheckReport;
@@ -132,6 +147,7 @@ impl Query for CheckFile {
             damage,
             orphans: orphans(tx)?,
             differences,
+            ids: ids(tx)?,
         })
     }
 }
@@ -151,6 +167,21 @@ fn damage(tx: &ReadTx<'_>) -> Result<Findings<String>> {
         checked => drop(checked?),
     }
     Ok(damage)
+}
+
+fn ids(tx: &ReadTx<'_>) -> Result<Findings<IdCounter>> {
+    const HALF: i64 = 1 << 62;
+    let mut found = Findings::default();
+    for counter in sqlite::id_counters(tx.conn())? {
+        if counter.reached() >= HALF {
+            found.add(IdCounter {
+                last: counter.last.unwrap_or(0),
+                largest: counter.largest.unwrap_or(0),
+                table: counter.table,
+            });
+        }
+    }
+    Ok(found)
 }
 
 fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {

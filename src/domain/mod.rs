@@ -18,4 +18,4 @@ pub mod tokens;
 pub mod tools;
 pub mod users;
 
-pub(crate) use schema::BotSchema;
+pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY};

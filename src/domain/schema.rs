@@ -3,7 +3,7 @@
 use super::rollups;
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
-use crate::schema::{Migration, Schema};
+use crate::schema::{Legacy, Migration, Schema};
 
 /// This crate's own tables.
 pub(crate) struct BotSchema;
@@ -67,6 +67,11 @@ impl Schema for BotSchema {
                     .to_owned(),
             );
         }
+        if let Some(table) = stand_in(tx)? {
+            return foreign(format!(
+                "its {table:?} is a view or a virtual table, where the Python bot has a table"
+            ));
+        }
         for (table, expected) in SEED {
             let found = columns(tx, table)?;
             if !found.is_empty() && found != *expected {
@@ -100,6 +105,44 @@ impl Schema for BotSchema {
         }
         rollups::fill_once(tx)
     }
+}
+
+/// What files of this schema may have that its steps do not make so.
+pub(crate) const LEGACY: Legacy = Legacy {
+    steps: 2,
+    views: &[(
+        "user_stats",
+        "CREATE VIEW user_stats AS
+             SELECT
+                 u.user_id,
+                 u.telegram_username,
+                 COUNT(DISTINCT s.session_id) AS total_sessions,
+                 COUNT(m.message_id) AS total_messages,
+                 SUM(m.cost) AS total_cost,
+                 MAX(m.timestamp) AS last_activity
+             FROM users u
+             LEFT JOIN sessions s ON u.user_id = s.user_id
+             LEFT JOIN messages m ON u.user_id = m.user_id
+             GROUP BY u.user_id",
+    )],
+    respelled: rollups::respelled,
+};
+
+/// The name of one of the seed's tables that something else has.
+fn stand_in(tx: &ReadTx<'_>) -> Result<Option<String>> {
+    let sql = "SELECT name FROM sqlite_schema
+               WHERE lower(name) = ?1 AND type IN ('table', 'view') AND coalesce(rootpage, 0) <= 0";
+    for table in SEED
+        .iter()
+        .map(|(table, _)| *table)
+        .chain(["schema_version"])
+    {
+        let found = tx.maybe(sql, [table], |row| Ok(row.get(0)?))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 fn columns(tx: &ReadTx<'_>, table: &str) -> Result<Vec<String>> {

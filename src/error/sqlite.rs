@@ -116,6 +116,12 @@ impl Error {
         code == Some(Code::NotADatabase)
     }
 
+    /// Whether a value was larger than the connection takes.
+    pub(crate) fn is_too_big(&self) -> bool {
+        let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(Code::TooBig)
+    }
+
     fn sqlite(&self) -> Option<&rusqlite::Error> {
         self.inner.source.as_deref()?.downcast_ref()
     }

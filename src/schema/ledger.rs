@@ -7,7 +7,8 @@ use crate::operation::{ReadTx, WriteTx};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-/// `down_sql` is kept too, so that a program that does not know a step can still take it back.
+/// `down_sql` is kept too: somebody who has read it may have a program that does not know the step run
+/// it. A step that the program knows is taken back with the program's own text.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_ledger (
     schema     TEXT    NOT NULL,
     step       INTEGER NOT NULL,
@@ -29,7 +30,9 @@ pub(super) struct Entry {
 }
 
 pub(super) fn exists(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'botstore_ledger'";
+    // A virtual table of that name has no page of its own, and what it would answer has no end.
+    let sql = "SELECT 1 FROM sqlite_schema
+               WHERE type = 'table' AND name = 'botstore_ledger' AND rootpage > 0";
     Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
 }
 
@@ -52,6 +55,15 @@ pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
             })
         },
     )
+}
+
+/// The schemas that have steps in the file, in the order in which they got their first.
+pub(super) fn schemas(tx: &ReadTx<'_>) -> Result<Vec<String>> {
+    if !exists(tx)? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT schema FROM botstore_ledger GROUP BY schema ORDER BY min(applied_at), schema";
+    tx.all(sql, [], |row| Ok(row.get(0)?))
 }
 
 /// The last applied step of each schema.
@@ -79,7 +91,7 @@ pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> R
             migration.name,
             migration.up,
             migration.down,
-            checksum(migration.up),
+            checksum(migration.up, migration.down),
             tx.now_text(),
         ),
     )?;
@@ -97,14 +109,12 @@ pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
 /// Refuses a file that has applied a step that reads differently here, or one unknown here.
 pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
     for entry in applied {
-        let known = schema.migrations.iter().find(|m| m.step == entry.step);
-        let Some(known) = known else {
+        let Some(known) = schema.step(entry.step) else {
             return Err(Error::new(
                 ErrorKind::NewerSchema,
                 format!(
                     "the file has step {} ({}) of schema {:?}, and this program knows them up to \
-                     {}: run the newer program, or restore the backup from before its upgrade, or \
-                     take the step back with botstore::schema::rollback",
+                     {}: run the newer program, or restore the backup from before its upgrade",
                     entry.step,
                     quote(&entry.name),
                     schema.name,
@@ -112,23 +122,7 @@ pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
                 ),
             ));
         };
-        if entry.checksum != checksum(known.up) {
-            let (theirs, ours) = (normalised(&entry.up_sql), normalised(known.up));
-            let (theirs, ours) = from_where_they_differ(&theirs, &ours);
-            return Err(Error::new(
-                ErrorKind::ChangedMigration,
-                format!(
-                    "step {} ({}) of schema {:?} reads differently from what the file has \
-                     applied. Put the old text back and make the change in a new step.\n\
-                     --- applied to the file\n{}\n--- in this program\n{}\n---",
-                    entry.step,
-                    quote(&entry.name),
-                    schema.name,
-                    excerpt(theirs),
-                    excerpt(ours)
-                ),
-            ));
-        }
+        compare_step(schema.name, entry, known)?;
     }
     Ok(())
 }
@@ -144,9 +138,55 @@ fn from_where_they_differ<'a>(mut one: &'a str, mut other: &'a str) -> (&'a str,
     (one, other)
 }
 
-/// SHA-256 of the normalised SQL, in hexadecimal.
-fn checksum(sql: &str) -> String {
-    let digest = Sha256::digest(normalised(sql));
+/// Refuses a step that reads differently here from what the ledger says of it, up or down.
+pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Result<()> {
+    let changed = |advice: &str, which: &str, theirs: &str, ours: &str| {
+        let (theirs, ours) = (normalised(theirs), normalised(ours));
+        let (theirs, ours) = from_where_they_differ(&theirs, &ours);
+        Err(Error::new(
+            ErrorKind::ChangedMigration,
+            format!(
+                "step {} ({}) of schema {schema:?} reads differently from what the file has \
+                 applied{which}. {advice}\n\
+                 --- applied to the file\n{}\n--- in this program\n{}\n---",
+                entry.step,
+                quote(&entry.name),
+                excerpt(theirs),
+                excerpt(ours)
+            ),
+        ))
+    };
+    let advice = "Put the old text back and make the change in a new step.";
+    if normalised(&entry.up_sql) != normalised(known.up) {
+        return changed(advice, "", &entry.up_sql, known.up);
+    }
+    if normalised(&entry.down_sql) != normalised(known.down) {
+        let advice = "If no program of yours ever had that text, somebody else has written it into \
+                      the file, and it was not run: restore a backup.";
+        let which = " in the way back";
+        return changed(advice, which, &entry.down_sql, known.down);
+    }
+    // Rows from before there was one of both have that of the way up.
+    let sums = [
+        checksum(known.up, known.down),
+        digest(&normalised(known.up)),
+    ];
+    if !sums.contains(&entry.checksum) {
+        let advice = "Somebody has written into its ledger: restore a backup.";
+        let which = ", by its checksum";
+        return changed(advice, which, &entry.up_sql, known.up);
+    }
+    Ok(())
+}
+
+/// SHA-256 of both normalised texts, with what is in neither between them.
+fn checksum(up: &str, down: &str) -> String {
+    digest(&format!("{}\0{}", normalised(up), normalised(down)))
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
     digest.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -167,11 +207,18 @@ mod tests {
     #[test]
     fn line_ends_and_trailing_blanks_do_not_count_and_words_do() {
         let sql = "CREATE TABLE a (\n  b TEXT\n);";
-        assert_eq!(
-            checksum(sql),
-            checksum("CREATE TABLE a (  \r\n  b TEXT\t\r\n);\r\n\r\n")
-        );
-        assert_ne!(checksum(sql), checksum("CREATE TABLE a (\n  b BLOB\n);"));
-        assert_ne!(checksum(sql), checksum("CREATE TABLE a (\n b TEXT\n);"));
+        let same = "CREATE TABLE a (  \r\n  b TEXT\t\r\n);\r\n\r\n";
+        for (one, other) in [(sql, same), (same, sql)] {
+            assert_eq!(checksum(one, ""), checksum(other, ""));
+            assert_eq!(checksum("", one), checksum("", other));
+        }
+        for changed in [
+            "CREATE TABLE a (\n  b BLOB\n);",
+            "CREATE TABLE a (\n b TEXT\n);",
+        ] {
+            assert_ne!(checksum(sql, ""), checksum(changed, ""));
+            assert_ne!(checksum("", sql), checksum("", changed));
+        }
+        assert_ne!(checksum(sql, ""), checksum("", sql));
     }
 }

@@ -4,17 +4,26 @@
 //! list of [`Migration`]s; opening a store applies what the file does not have yet. Each step is
 //! one transaction together with its row in the ledger, so that a step is either applied and
 //! written down, or neither. The ledger keeps the SQL of each step, so that a step that reads
-//! differently later is refused with both texts, and can be rolled back by a program that no
-//! longer has it.
+//! differently later is refused with both texts.
+//!
+//! What a file brings along is data. A step is taken back with the program's own text; with the
+//! file's only if the program does not know the step and somebody says so ([`UnknownSteps`]). And
+//! whoever wrote it, a step changes the tables of its own schema and nothing else: it may read and
+//! refer to the tables of others, and put a trigger on them that writes its own, as a full-text index
+//! does. It cannot attach a file, vacuum, load, set a PRAGMA, or make anything temporary.
 
 mod ledger;
 mod migrate;
+mod objects;
 mod plan;
+mod reference;
 mod step;
 
 pub(crate) use ledger::steps;
-pub use migrate::{apply, apply_to, rollback};
+pub use migrate::{UnknownSteps, apply, apply_to, rollback, rollback_with};
 pub(crate) use migrate::{connect, upgrade};
+pub use objects::{ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers, unknown_objects};
+pub(crate) use objects::{own_triggers, refuse_objects, run_own_triggers, unknown_in};
 pub(crate) use plan::refuse_unknown;
 pub use plan::{Plan, PlannedStep, plan};
 
@@ -104,6 +113,29 @@ pub(crate) struct SchemaDef {
     pub(crate) migrations: &'static [Migration],
     pub(crate) recognise: fn(&ReadTx<'_>) -> Result<()>,
     pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
+    pub(crate) legacy: Legacy,
+}
+
+/// How files may differ from what a schema's steps make.
+#[derive(Clone, Copy)]
+pub(crate) struct Legacy {
+    /// So many of the first steps find what is there in a file that is taken over.
+    pub(crate) steps: u32,
+    /// Views that such a file may have, with their SQL.
+    pub(crate) views: &'static [(&'static str, &'static str)],
+    /// What stands in the file's triggers in place of what stands in the steps'.
+    pub(crate) respelled: fn(&ReadTx<'_>) -> Result<Option<Respelling>>,
+}
+
+/// A text in steps, and the one that a file has in its place.
+pub(crate) type Respelling = (String, String);
+
+impl Legacy {
+    const NONE: Self = Self {
+        steps: 0,
+        views: &[],
+        respelled: |_| Ok(None),
+    };
 }
 
 impl SchemaDef {
@@ -113,7 +145,18 @@ impl SchemaDef {
             migrations: S::MIGRATIONS,
             recognise: S::recognise,
             opened: S::opened,
+            legacy: Legacy::NONE,
         }
+    }
+
+    pub(crate) fn with_legacy(mut self, legacy: Legacy) -> Self {
+        self.legacy = legacy;
+        self
+    }
+
+    /// A step that this program knows.
+    fn step(&self, step: u32) -> Option<&'static Migration> {
+        self.migrations.iter().find(|known| known.step == step)
     }
 
     /// The last step that this program knows.

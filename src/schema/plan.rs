@@ -1,6 +1,6 @@
 //! What lies between a file and this program.
 
-use super::{SchemaDef, ledger};
+use super::{SchemaDef, ledger, objects};
 use crate::config::Config;
 use crate::error::Result;
 use crate::operation::ReadTx;
@@ -71,6 +71,7 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
     let conn = sqlite::open_to_look(&path, &config)?;
     let tx = ReadTx::new(&conn, config.clock.now());
     refuse(&tx, schemas, &path)?;
+    objects::refuse_objects(&tx, &config, &path)?;
     pending(schemas, |schema| applied_up_to(&tx, schema))
 }
 
@@ -98,7 +99,7 @@ fn refuse(tx: &ReadTx<'_>, schemas: &[SchemaDef], path: &Path) -> Result<()> {
             (schema.recognise)(tx).map_err(|e| sqlite::name_file(e, path))?;
         }
     }
-    Ok(())
+    objects::refuse_stand_ins(tx, schemas).map_err(|e| sqlite::name_file(e, path))
 }
 
 pub(super) fn applied_up_to(tx: &ReadTx<'_>, schema: &SchemaDef) -> Result<u32> {

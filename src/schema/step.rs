@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
-use crate::sqlite::{Guard, for_steps};
+use crate::sqlite::{Guard, Owners, StepRules, for_steps};
 use rusqlite::Connection;
 
 /// Whether a step makes a table anew.
@@ -17,17 +17,25 @@ pub(super) enum Rebuild {
 pub(super) struct Stepper<'a> {
     conn: &'a Connection,
     config: &'a Config,
+    rules: StepRules,
     guard: Guard,
 }
 
 impl<'a> Stepper<'a> {
-    pub(super) fn new(conn: &'a mut Connection, config: &'a Config) -> Result<Self> {
+    /// `owners` are those of everything that schemas have made.
+    pub(super) fn new(
+        conn: &'a mut Connection,
+        config: &'a Config,
+        owners: Owners,
+    ) -> Result<Self> {
+        let rules = StepRules::new(conn, owners)?;
         // Refused before such a statement runs: looking afterwards whether the transaction is still
         // there would find what a COMMIT has kept, and miss a BEGIN after it.
-        let guard = Guard::install(conn, for_steps)?;
+        let guard = Guard::install(conn, for_steps(&rules))?;
         Ok(Self {
             conn,
             config,
+            rules,
             guard,
         })
     }
@@ -35,6 +43,7 @@ impl<'a> Stepper<'a> {
     /// Runs a step's SQL and its change of the ledger in one transaction.
     pub(super) fn run(
         &self,
+        schema: &str,
         rebuild: Rebuild,
         sql: &str,
         write_down: impl FnOnce(&WriteTx<'_>) -> Result<()>,
@@ -49,7 +58,7 @@ impl<'a> Stepper<'a> {
             Rebuild::No => 0,
         };
         let done = transaction(conn, self.config, |tx| {
-            self.execute(sql)?;
+            self.execute(schema, sql)?;
             if rebuild == Rebuild::Yes {
                 let left = orphans(conn)?;
                 if left > orphans_before {
@@ -70,15 +79,17 @@ impl<'a> Stepper<'a> {
         done
     }
 
-    fn execute(&self, sql: &str) -> Result<()> {
-        let done = self.guard.during(|| self.conn.execute_batch(sql));
-        done.map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => Error::new(
-                ErrorKind::Invalid,
-                "its SQL begins or ends a transaction; leave BEGIN, COMMIT and ROLLBACK out of it",
-            ),
-            _ => error.into(),
-        })
+    fn execute(&self, schema: &str, sql: &str) -> Result<()> {
+        self.rules.begin(self.conn, schema)?;
+        let done = self.guard.during(|| {
+            self.conn.execute_batch(sql)?;
+            self.rules.look_back(self.conn)
+        });
+        // A virtual table may pass over what it was refused, or say so in words of its own.
+        match self.rules.refused() {
+            Some(why) => Err(Error::new(ErrorKind::Invalid, why)),
+            None => done,
+        }
     }
 }
 

@@ -1,8 +1,13 @@
-//! What is watched while an operation runs: what it does, and for how long.
+//! What is watched while an operation or a step runs: what it does, and for how long.
+
+mod steps;
+
+pub(crate) use steps::{Owners, StepRules, for_steps};
 
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -21,13 +26,13 @@ impl Guard {
     /// Replaces the guard that the connection had.
     pub(crate) fn install(
         conn: &mut Connection,
-        policy: fn(&AuthAction<'_>) -> Authorization,
+        policy: impl Fn(&AuthContext<'_>) -> Authorization + Send + RefUnwindSafe + 'static,
     ) -> Result<Self> {
         let up = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&up);
         conn.authorizer(Some(move |context: AuthContext<'_>| {
             if asked.load(Ordering::Relaxed) {
-                policy(&context.action)
+                policy(&context)
             } else {
                 Authorization::Allow
             }
@@ -37,9 +42,17 @@ impl Guard {
 
     /// Runs `guarded` with the guard up.
     pub(crate) fn during<T>(&self, guarded: impl FnOnce() -> T) -> T {
-        self.0.store(true, Ordering::Relaxed);
-        let _down = Lower(&self.0);
-        guarded()
+        self.with(true, guarded)
+    }
+
+    /// Runs a part of what is guarded without the guard: what this crate itself does there.
+    pub(crate) fn aside<T>(&self, trusted: impl FnOnce() -> T) -> T {
+        self.with(false, trusted)
+    }
+
+    fn with<T>(&self, up: bool, work: impl FnOnce() -> T) -> T {
+        let _back = Back(&self.0, self.0.swap(up, Ordering::Relaxed));
+        work()
     }
 }
 
@@ -52,46 +65,75 @@ pub(crate) fn unguarded(sql: &str) -> Result<String> {
     Ok(format!("{sql} /* {:x} */", u64::from_ne_bytes(nonce)))
 }
 
-struct Lower<'a>(&'a AtomicBool);
+/// Puts the guard back where it was.
+struct Back<'a>(&'a AtomicBool, bool);
 
-impl Drop for Lower<'_> {
+impl Drop for Back<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.store(self.1, Ordering::Relaxed);
     }
 }
 
-/// What a mutation may do without breaking its neighbours: change rows, but not the ledger's.
-pub(crate) fn for_mutations(action: &AuthAction<'_>) -> Authorization {
-    match action {
+/// Where a file keeps the steps that it has applied.
+const LEDGER: &str = "botstore_ledger";
+
+/// What a mutation may do without breaking its neighbours: change rows, but none of those that the
+/// store goes by.
+pub(crate) fn for_mutations(context: &AuthContext<'_>) -> Authorization {
+    match context.action {
         AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }
         | AuthAction::Delete { table_name }
-            if *table_name == "botstore_ledger" =>
+            if is_the_stores(table_name, context.accessor) =>
         {
             Authorization::Deny
         }
         AuthAction::Insert { .. } | AuthAction::Update { .. } => Authorization::Allow,
-        // A `DROP` asks for this first, and with `Ignore` it would do nothing and say nothing.
-        AuthAction::Delete { table_name } if table_name.starts_with("sqlite_") => {
-            Authorization::Deny
-        }
         // Deletes all the same, but row by row, so that each row is reported: otherwise a `DELETE`
         // of a whole table is not. See <https://sqlite.org/c3ref/set_authorizer.html>.
         AuthAction::Delete { .. } => Authorization::Ignore,
-        _ => for_queries(action),
+        _ => for_queries(context),
     }
 }
 
+/// Whether only the store itself changes this table: SQLite's own (a `DROP` asks for those first),
+/// the ledger, the store's number, and the rollups, which the store's triggers keep. A list of what
+/// operations may write in tables of these names, and not of what they may not, so that a table of a
+/// later step is guarded too.
+fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
+    if begins_with(table, "sqlite_") {
+        return true;
+    }
+    if !begins_with(table, OURS) {
+        return false;
+    }
+    match table.to_ascii_lowercase().as_str() {
+        // What the crate's own operations write in passing; a cached statement asks nobody.
+        "botstore_idempotency" | "botstore_schedules" => false,
+        LEDGER | "botstore_store" => true,
+        _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
+    }
+}
+
+/// What the names of the store's own tables, indexes and triggers begin with, beside the seed's.
+const OURS: &str = "botstore_";
+
+/// SQLite's names know no capitals.
+fn begins_with(name: &str, start: &str) -> bool {
+    name.get(..start.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+}
+
 /// What a query may do: read.
-pub(crate) fn for_queries(action: &AuthAction<'_>) -> Authorization {
-    let reads = match action {
+pub(crate) fn for_queries(context: &AuthContext<'_>) -> Authorization {
+    let reads = match context.action {
         AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Function { .. }
         | AuthAction::Recursive => true,
         // What tells of the schema or looks for damage, not what sets something.
         AuthAction::Pragma { pragma_name, .. } => matches!(
-            *pragma_name,
+            pragma_name,
             "table_info"
                 | "table_xinfo"
                 | "table_list"
@@ -109,14 +151,6 @@ pub(crate) fn for_queries(action: &AuthAction<'_>) -> Authorization {
         Authorization::Allow
     } else {
         Authorization::Deny
-    }
-}
-
-/// What a step of a schema may do: anything but end its transaction.
-pub(crate) fn for_steps(action: &AuthAction<'_>) -> Authorization {
-    match action {
-        AuthAction::Transaction { .. } => Authorization::Deny,
-        _ => Authorization::Allow,
     }
 }
 

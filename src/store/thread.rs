@@ -10,7 +10,7 @@ use crate::events::StoreEvent;
 use crate::files;
 use crate::health::SchemaStep;
 use crate::operation::ReadTx;
-use crate::schema;
+use crate::schema::{self, UnknownObjects};
 use crate::sqlite::{self, FileLock};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,7 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
         path,
         conn,
         schemas,
+        unknown_objects,
         network_file_system,
         news,
     } = match prepare(config) {
@@ -50,6 +51,10 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
     for event in news {
         staff.dispatch.subscribers.keep(event);
     }
+    if !unknown_objects.is_empty() {
+        let standing = StoreEvent::UnknownObjects(unknown_objects.clone());
+        staff.dispatch.subscribers.tell_each(standing);
+    }
     let (closed, closing) = watch::channel(None);
     // When nobody waits for it any more it is dropped here, which closes it.
     let _ = opened.send(Ok(Store {
@@ -57,6 +62,7 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
             path: path.clone(),
             dispatch: staff.dispatch,
             schemas,
+            unknown_objects,
             network_file_system,
             readers: (config.readers, config.analytics_readers),
             mutations: staff.mutations,
@@ -90,6 +96,7 @@ struct Prepared {
     path: PathBuf,
     conn: rusqlite::Connection,
     schemas: Vec<SchemaStep>,
+    unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
     /// For those who subscribe when the store is open.
     news: Vec<StoreEvent>,
@@ -118,16 +125,28 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
     lock.note_opened();
     sqlite::warn_of_shared_cache(&conn)?;
+    let now = config.clock.now();
     if let Some(offset) = config.day_offset {
         let minutes = offset.local_minus_utc() / 60;
-        rollups::set_day_offset(&mut conn, minutes, config.clock.now())?;
+        let triggers = schema::own_triggers(&ReadTx::new(&conn, now), &config.schemas)?;
+        rollups::set_day_offset(&mut conn, &triggers, minutes, now)?;
+        schema::run_own_triggers(&conn, config)?;
     }
-    let schemas = schema::steps(&ReadTx::new(&conn, config.clock.now()))?;
+    let tx = ReadTx::new(&conn, now);
+    let schemas = schema::steps(&tx)?;
+    let unknown_objects = schema::unknown_in(&tx, &config.schemas)?;
+    if !unknown_objects.is_empty() {
+        tracing::warn!(
+            path = %path.display(), total = unknown_objects.total,
+            "the file has triggers, views or the like that no step of this program made"
+        );
+    }
     Ok(Prepared {
         lock,
         path,
         conn,
         schemas,
+        unknown_objects,
         network_file_system,
         news: news.into_iter().collect(),
     })

@@ -55,9 +55,9 @@ fn a_verified_copy_is_made_before_an_upgrade_and_opens_as_the_old_file() {
 fn a_verified_copy_is_made_before_steps_are_taken_back() {
     let file = File::new();
     file.apply::<Pets<3>>().expect("apply");
-    schema::rollback(Config::new(&file.path), "pets", 3).expect("nothing");
+    schema::rollback(file.with::<Pets<3>>(), "pets", 3).expect("nothing");
     assert_eq!(copies(&file).len(), 0);
-    schema::rollback(Config::new(&file.path), "pets", 2).expect("back");
+    schema::rollback(file.with::<Pets<3>>(), "pets", 2).expect("back");
     let copies = copies(&file);
     assert_eq!(copies.len(), 1, "{copies:?}");
     assert!(

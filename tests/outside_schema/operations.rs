@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use actix::Message;
+use botstore::rusqlite;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, ListUsers};
 use botstore::{ErrorKind, Mutation, Query, ReadTx, Result, WriteTx};
@@ -89,6 +90,27 @@ const FORBIDDEN: &[&str] = &[
     "ATTACH ':memory:' AS other",
     "DETACH main",
     "UPDATE sqlite_schema SET sql = ''",
+    // What the store goes by, however it is spelled.
+    "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+    "INSERT INTO sqlite_sequence VALUES ('users', 7)",
+    "DELETE FROM sqlite_sequence",
+    "UPDATE SQLITE_SEQUENCE SET seq = 7",
+    "UPDATE botstore_store SET store_id = 'x'",
+    "DELETE FROM botstore_store",
+    "INSERT INTO \"BotStore_Store\" VALUES (2, 'x')",
+    "DELETE FROM botstore_ledger",
+    "UPDATE botstore_ledger SET down_sql = 'x'",
+    "INSERT INTO botstore_ledger SELECT 'x', step, name, up_sql, down_sql, checksum, applied_at
+     FROM botstore_ledger",
+    "UPDATE botstore_total SET users = 7",
+    // To the letter what the store itself does.
+    "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1",
+    "UPDATE botstore_total SET repairing = 1",
+    "DELETE FROM botstore_day",
+    "INSERT INTO botstore_user_day VALUES (1, '2026-01-01', 1, 1, 1, 1, 1, 1)",
+    "REPLACE INTO botstore_tool VALUES ('Read', 9, 9, 9, 9)",
+    "DELETE FROM botstore_session_tool",
+    "UPDATE botstore_cost_day SET cost = 0",
 ];
 
 #[actix::test]
@@ -110,6 +132,28 @@ async fn a_host_operation_can_change_rows_and_nothing_else() {
         );
     }
     assert_eq!(store.write(AddPet::of(1)).await.expect("a good one"), 2);
+    // And the store itself still may.
+    store.repair_rollups().await.expect("repaired");
+}
+
+/// The statements of a repair, prepared while the store itself ran them, are no operation's.
+#[actix::test]
+async fn what_the_store_has_just_done_is_still_refused_to_an_operation() {
+    let store = TestStore::open_with(|c| c.schema::<Pets<3>>())
+        .await
+        .expect("open");
+    store.write(AddPet::of(1)).await.expect("a good one");
+    let sql = "UPDATE botstore_total SET users = 7, sessions = 7";
+    let conn = rusqlite::Connection::open(store.path()).expect("another program");
+    conn.execute(sql, []).expect("a difference");
+    let report = store.repair_rollups().await.expect("repaired");
+    assert_eq!(report.differences, 1);
+    let then = "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1";
+    let error = store
+        .write(AddPet { user_id: 2, then })
+        .await
+        .expect_err(then);
+    assert_eq!(error.kind(), ErrorKind::Sql, "{error}");
 }
 
 #[actix::test]

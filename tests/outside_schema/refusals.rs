@@ -106,7 +106,7 @@ async fn a_file_of_a_newer_program_is_refused_and_stays_as_it_is() {
         );
     }
     file.assert_unchanged(&before);
-    // As the message says.
+    // With the newer program, as the message says.
     file.rollback(2).expect("back");
     file.apply::<Pets<2>>().expect("now it opens");
 }

@@ -1,9 +1,9 @@
 //! Applying steps, planning them, taking them back, rebuilding tables.
 
 use crate::support::*;
-use botstore::schema;
+use botstore::schema::{self, UnknownSteps};
 use botstore::testing::TestStore;
-use botstore::{Config, ErrorKind};
+use botstore::{BeforeUpgrade, Config, ErrorKind};
 
 #[test]
 fn what_is_missing_is_applied_in_order_and_only_once() {
@@ -94,11 +94,23 @@ fn steps_are_taken_back_to_one_and_applied_again() {
 }
 
 #[test]
-fn a_program_that_no_longer_has_the_steps_takes_them_back() {
+fn a_program_that_no_longer_has_the_steps_takes_them_back_only_when_told_to_trust_the_file() {
     let file = File::new();
     file.apply::<Pets<3>>().expect("apply");
-    // `rollback` here is given a configuration without the schema.
-    file.rollback(0).expect("back");
+    let before = file.dump();
+    let config = || Config::new(&file.path).before_upgrade(BeforeUpgrade::Skip);
+    let error = schema::rollback(config(), "pets", 1).expect_err("not known");
+    assert_eq!(error.kind(), ErrorKind::Untrusted);
+    for shown in [
+        "step 3 (\"toys\")",
+        "DROP TABLE toys;",
+        "ALTER TABLE old_pets RENAME TO pets;",
+    ] {
+        assert!(error.to_string().contains(shown), "{shown}: {error}");
+    }
+    assert!(!error.to_string().contains("DROP TABLE meals"), "{error}");
+    file.assert_unchanged(&before);
+    schema::rollback_with(config(), "pets", 0, UnknownSteps::Trust).expect("back");
     assert_eq!(file.steps(), [] as [i64; 0]);
     assert!(!file.conn().table_exists(None, "pets").expect("pets"));
 }

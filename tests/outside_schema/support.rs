@@ -77,7 +77,7 @@ impl File {
     }
 
     pub(crate) fn rollback(&self, to: u32) -> Result<Plan> {
-        let config = Config::new(&self.path).before_upgrade(BeforeUpgrade::Skip);
+        let config = self.with::<Pets<3>>().before_upgrade(BeforeUpgrade::Skip);
         schema::rollback(config, "pets", to)
     }
 

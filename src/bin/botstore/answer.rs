@@ -204,8 +204,23 @@ pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
              the same"
         }
         ErrorKind::NewerSchema => {
-            "use the botstore of the newer program, or take the steps back with \
-             `botstore rollback FILE --to STEP`"
+            "use the botstore of the newer program, or restore the backup from before its upgrade: \
+             `botstore backups FILE` lists them"
+        }
+        ErrorKind::ChangedMigration => {
+            "use the program that the file was made by; if there is none with that text, restore a \
+             backup: `botstore backups FILE` lists them"
+        }
+        ErrorKind::Untrusted => {
+            "restore a backup that you know, or use the program that the file was made by; do not \
+             run what you have not read"
+        }
+        ErrorKind::NoIdsLeft => {
+            "stop the bot, and restore a backup: `botstore check FILE` lists the tables"
+        }
+        ErrorKind::Deadline => {
+            "SQLite was at work for longer than the file's size explains: do not use it, or look \
+             with a bot whose Config::look_deadline is longer"
         }
         ErrorKind::Corrupt => {
             "stop the bot, and restore a backup: `botstore backups FILE` lists them, \

@@ -3,12 +3,13 @@
 use crate::answer::{Answer, Exit, Outcome, error_json};
 use crate::file::existing;
 use crate::keys::{Keys, Sealing, Signing};
+use crate::objects;
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
     self, Backup, Backups, Contents, Existing, Mode, Retention, RetentionPlan, TakeBackup,
 };
-use botstore::{Config, Result};
+use botstore::{Config, Result, UnknownTriggers};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,10 @@ pub(crate) struct Restore {
     /// Revokes all tokens in it before it takes its place
     #[arg(long)]
     revoke_tokens: bool,
+    /// Refuses a backup with triggers, views or the like that no step of this program made; without
+    /// this they are listed
+    #[arg(long)]
+    refuse_unknown: bool,
     #[command(flatten)]
     keys: Keys,
 }
@@ -208,7 +213,12 @@ impl Restore {
         if self.revoke_tokens {
             reading = reading.revoke_tokens();
         }
-        let restored = backup::restore(self.to, self.backup, existing, reading)?;
+        let unknown = match self.refuse_unknown {
+            true => UnknownTriggers::Refuse,
+            false => UnknownTriggers::Allow,
+        };
+        let config = Config::new(self.to).unknown_triggers(unknown);
+        let restored = backup::restore(config, self.backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
         if let Some(replaced) = &restored.replaced {
@@ -221,10 +231,13 @@ impl Restore {
             "path": text::path(&restored.path),
             "replaced": restored.replaced.as_deref().map(text::path),
             "revoked_tokens": restored.revoked_tokens,
+            "unknown_objects": restored.unknown_objects,
             "backup": json_of(&restored.backup),
         });
         Ok(Answer::fine(
-            facts.into_text() + &text_of(&restored.backup),
+            facts.into_text()
+                + &text_of(&restored.backup)
+                + &objects::text(&restored.unknown_objects),
             json,
         ))
     }

@@ -1,6 +1,7 @@
 //! `check`: is the file damaged, and does it agree with itself?
 
 use crate::answer::{Answer, Exit, Outcome, what_to_do};
+use crate::objects;
 use crate::text::{self, Column, Facts};
 use botstore::checkup::{CheckFile, CheckReport, Difference, Findings};
 use botstore::rollups::{ReconcileRollups, RollupReport};
@@ -16,7 +17,9 @@ use std::time::Duration;
 /// SQLite's integrity check finds (exit code 3). Counters that differ from what they count, and rows
 /// that refer to nothing, are no damage (exit code 4): files that were taken over from the Python
 /// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
-/// differ from a full count; --repair mends those, while no bot has the file open.
+/// differ from a full count; --repair mends those, while no bot has the file open. Triggers, views,
+/// virtual tables and generated columns that no step of this program made are listed: they may be the
+/// bot's own or an operator's (code 0), or stand in place of what a step made (code 4).
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
@@ -38,22 +41,25 @@ impl Check {
             };
             Ok((report, rollups))
         })?;
+        let unknown = botstore::schema::unknown_objects(&self.file)?;
         let mended = self.repair && rollups.differences > 0;
         if mended {
             repair(&self.file)?;
         }
-        let differs = report.differs() || (rollups.differences > 0 && !mended);
+        let differs =
+            report.differs() || unknown.has_altered() || (rollups.differences > 0 && !mended);
         let exit = match report.is_damaged() {
             true => Exit::Damaged,
             false if differs => Exit::Differs,
             false => Exit::Fine,
         };
         Ok(Answer {
-            text: text_of(&report, &rollups, mended),
+            text: text_of(&report, &rollups, mended) + &objects::text(&unknown),
             json: json!({
                 "damaged": report.is_damaged(),
                 "differs": differs,
                 "report": report,
+                "unknown_objects": unknown,
                 "rollups": {
                     "differences": rollups.differences,
                     "first": rollups.named,
@@ -91,6 +97,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
     }
     facts.add("references", verdict(&report.orphans, "orphaned row"));
     facts.add("counters", verdict(&report.differences, "difference"));
+    facts.add("ids", verdict(&report.ids, "counter near its end"));
     facts.add(
         "rollups",
         match rollups.differences {
@@ -115,6 +122,21 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
             Column::Text("refers to"),
         ];
         text += &text::table(columns, &orphans.collect::<Vec<_>>());
+    }
+    if report.ids.total > 0 {
+        let ids = report.ids.first.iter().map(|counter| {
+            [
+                text::printable(&counter.table),
+                counter.last.to_string(),
+                counter.largest.to_string(),
+            ]
+        });
+        let columns = [
+            Column::Text("table"),
+            Column::Number("last id given"),
+            Column::Number("largest id"),
+        ];
+        text += &text::table(columns, &ids.collect::<Vec<_>>());
     }
     if report.differences.total > 0 {
         let columns = [

@@ -7,7 +7,7 @@ use crate::keys::Sealing;
 use crate::text::Facts;
 use botstore::Result;
 use botstore::backup::{self, Backup, Reason};
-use botstore::schema::{self, Plan};
+use botstore::schema::{self, Plan, UnknownSteps};
 use clap::Args;
 use serde_json::json;
 
@@ -33,7 +33,8 @@ pub(crate) struct Migrate {
 /// Takes schema steps back
 ///
 /// Newest first, down to a step that stays. Tables that a step made go with what is in them; a
-/// backup is made before.
+/// backup is made before. Steps that this program knows are taken back with its own SQL; what the
+/// file brings along for others is shown, and run only with --trust-file.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Rollback {
@@ -47,6 +48,10 @@ pub(crate) struct Rollback {
     /// Whose steps
     #[arg(long, value_name = "NAME", default_value = OURS)]
     schema: String,
+    /// Runs the file's own SQL for steps that this program does not know; read it first: without
+    /// this it is shown and refused
+    #[arg(long)]
+    trust_file: bool,
 }
 
 /// The schema of this crate's tables.
@@ -73,8 +78,12 @@ impl Migrate {
 
 impl Rollback {
     pub(crate) fn run(&self) -> Outcome {
+        let unknown = match self.trust_file {
+            true => UnknownSteps::Trust,
+            false => UnknownSteps::Refuse,
+        };
         told(&self.file, &self.sealing, "taken back", |config| {
-            schema::rollback(config, &self.schema, self.to)
+            schema::rollback_with(config, &self.schema, self.to, unknown)
         })
     }
 }

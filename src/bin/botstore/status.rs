@@ -75,6 +75,7 @@ fn text_of(status: &FileStatus) -> String {
             facts.add("what to do", what_to_do(error.kind()));
         }
     }
+    facts.add("unknown", crate::objects::verdict(&status.unknown_objects));
     facts.add("store id", or_none(status.store_id.clone()));
     facts.add(
         "last backup",
@@ -93,7 +94,9 @@ fn text_of(status: &FileStatus) -> String {
         .map(|(table, rows)| [table.clone(), rows.to_string()])
         .collect();
     let columns = [Column::Text("table"), Column::Number("rows")];
-    facts.into_text() + &text::table(columns, &rows)
+    facts.into_text()
+        + &text::table(columns, &rows)
+        + &crate::objects::table(&status.unknown_objects)
 }
 
 fn pending(plan: &Plan) -> String {
@@ -130,6 +133,7 @@ fn json_of(status: &FileStatus) -> Value {
         "schemas": status.schemas,
         "to_migrate": status.plan.as_ref().ok().map(|plan| &plan.steps),
         "refused": status.plan.as_ref().err().map(error_json),
+        "unknown_objects": status.unknown_objects,
         "rows": status.rows,
         "backups": text::path(&status.backups),
         "last_backup": status.last_backup.as_ref().map(crate::backups::json_of),

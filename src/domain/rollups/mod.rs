@@ -14,6 +14,7 @@ pub use repair::{ReconcileRollups, RollupDifference, RollupReport};
 
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
+use crate::schema::Respelling;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rusqlite::Connection;
 
@@ -25,7 +26,7 @@ pub(super) fn fill_once(tx: &WriteTx<'_>) -> Result<()> {
         return Ok(());
     }
     let counted = count::count(tx, day_offset)?;
-    count::fill(tx, &counted)
+    tx.as_the_store(|tx| count::fill(tx, &counted))
 }
 
 /// Whether the rollups are filled, and the day's offset in minutes.
@@ -36,9 +37,11 @@ fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
 }
 
 /// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it and
-/// counts everything again. Does nothing if the file has that offset.
+/// counts everything again. Does nothing if the file has that offset. `triggers` are those of the
+/// schema's steps, by name: what the file has is not run.
 pub(crate) fn set_day_offset(
     conn: &mut Connection,
+    triggers: &[(String, String)],
     day_offset: i32,
     now: DateTime<Utc>,
 ) -> Result<()> {
@@ -48,23 +51,30 @@ pub(crate) fn set_day_offset(
     if old == new {
         return Ok(());
     }
-    let (from, to) = (quoted(old), quoted(new));
-    let triggers: Vec<(String, String)> = {
-        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'
-                   AND name GLOB 'botstore_*' AND instr(sql, ?1) > 0";
-        let mut found = transaction.prepare(sql)?;
-        let found = found.query_map([&from], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.collect::<rusqlite::Result<_>>()?
-    };
     for (name, sql) in triggers {
-        let sql = sql.replace(&from, &to);
-        transaction.execute_batch(&format!("DROP TRIGGER {name}; {sql}"))?;
+        if sql.contains(&quoted(old)) {
+            let sql = sql.replace(&quoted(old), &quoted(new));
+            transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS main.{name}"))?;
+            transaction.execute_batch(&sql)?;
+        }
     }
     let sql = "UPDATE botstore_total SET day_offset = ?1, filled = 0";
     transaction.execute(sql, [new])?;
     fill_once(&WriteTx::new(&transaction, now))?;
     tracing::info!(day_offset, "the bot's day begins elsewhere now");
     Ok(transaction.commit()?)
+}
+
+/// What stands in the file's triggers in place of what stands in the step's.
+pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
+    let has_rollups = "SELECT count(*) > 0 FROM sqlite_schema
+                       WHERE type = 'table' AND name = 'botstore_total' AND rootpage > 0";
+    if !tx.one(has_rollups, [], |row| Ok(row.get::<_, bool>(0)?))? {
+        return Ok(None);
+    }
+    let sql = "SELECT day_offset FROM botstore_total LIMIT 1";
+    let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, i64>(0).unwrap_or(0)))?;
+    Ok(offset.map(|offset| (quoted(0), quoted(offset))))
 }
 
 /// The offset as it stands in the triggers.

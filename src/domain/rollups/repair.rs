@@ -226,11 +226,13 @@ impl Mutation for MendRollups {
             let why = "another repair has mended some of it: compare again";
             return Err(Error::new(ErrorKind::Conflict, why));
         }
-        let sql = "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1";
-        tx.execute(sql, [])?;
-        self.deltas.iter().try_for_each(|delta| delta.apply(tx))?;
-        tx.execute("UPDATE botstore_total SET repairing = 0", [])?;
-        Ok(())
+        tx.as_the_store(|tx| {
+            let sql = "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1";
+            tx.execute(sql, [])?;
+            self.deltas.iter().try_for_each(|delta| delta.apply(tx))?;
+            tx.execute("UPDATE botstore_total SET repairing = 0", [])?;
+            Ok(())
+        })
     }
 }
 

@@ -1,0 +1,148 @@
+//! What every connection is told before it reads a file, and how long and how much it may compute:
+//! the file may be anybody's, and its schema has expressions that are evaluated.
+
+use super::beside;
+use super::paths::refuse_what_is_no_file;
+use crate::config::Config;
+use crate::error::Result;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The one way to open a database, whoever it is of. Nothing has been read of it before it is told
+/// not to trust it, and nothing is opened that is no plain file.
+pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    refuse_what_is_no_file(path)?;
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    harden(&conn)?;
+    Ok(conn)
+}
+
+/// The same for a database in memory, for what steps make.
+pub(super) fn open_nothing() -> rusqlite::Result<Connection> {
+    let conn = Connection::open_in_memory()?;
+    harden(&conn)?;
+    Ok(conn)
+}
+
+fn harden(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    // No statement of ours reaches for a second file, but for `VACUUM INTO`.
+    conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    // One call of LIKE cannot be interrupted, and takes the product of both lengths.
+    conn.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096)?;
+    Ok(())
+}
+
+/// What the largest value of a file may be though the file is smaller: what statements of ours and of
+/// hosts put together.
+#[derive(Clone, Copy)]
+pub(super) enum Floor {
+    /// On a connection that only looks.
+    Look = 1 << 20,
+    /// On one that brings the file up to date.
+    Open = 64 << 20,
+}
+
+/// Bounds values by the size of the file and its log. No row in it is larger, whatever a program may
+/// have saved, while an expression in its schema (a CHECK, an index, a generated column) could make
+/// one of a gigabyte out of nothing. A fixed bound was turned down: it would have to be larger than
+/// all that files hold that are in use.
+pub(super) fn bound_values(conn: &Connection, path: &Path, floor: Floor) -> Result<()> {
+    let bytes = size(path).max(floor as u64);
+    let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes)?;
+    Ok(())
+}
+
+/// Takes that bound away on a connection of the store's own, which will make the file larger.
+pub(crate) fn unbound_values(conn: &Connection) -> Result<()> {
+    // SQLite takes the largest that it was built for.
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::MAX)?;
+    Ok(())
+}
+
+/// Keeps what a file's own steps do on a database in memory small and short.
+pub(crate) fn confine(conn: &mut Connection) -> Result<()> {
+    const PAGES: i64 = (64 << 20) / 4096;
+    const LIMIT: Duration = Duration::from_secs(10);
+    conn.pragma_update(None, "max_page_count", PAGES)?;
+    conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, Floor::Look as i32)?;
+    mind_time(conn, Path::new(""), Some(LIMIT))
+}
+
+/// Takes bounds and deadline away again.
+#[cfg(feature = "testing")]
+pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
+    unbound_values(conn)?;
+    Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
+}
+
+/// The size of a database and its log, in bytes. Without opening either: see `open_to_look`.
+fn size(path: &Path) -> u64 {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    size(path).saturating_add(size(&beside(path, "-wal")))
+}
+
+/// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
+const STEPS_BETWEEN_CHECKS: i32 = 1_000;
+
+/// Gives up on a file that keeps SQLite at work for too long.
+pub(crate) fn mind_time(conn: &mut Connection, path: &Path, limit: Option<Duration>) -> Result<()> {
+    let meter = Meter::new(path, limit);
+    Ok(conn.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || meter.is_over()))?)
+}
+
+/// The same for a connection that brings the file up to date, which may take long.
+pub(crate) fn mind_time_opening(conn: &mut Connection, path: &Path, config: &Config) -> Result<()> {
+    const OPENING: Duration = Duration::from_secs(10 * 60);
+    let limit = config.look_deadline.unwrap_or(OPENING + usual(path));
+    mind_time(conn, path, Some(limit))
+}
+
+/// How long it may take to read all of a file, many times over.
+fn usual(path: &Path) -> Duration {
+    Duration::from_secs(20 + size(path) / (4 << 20))
+}
+
+/// Adds up for how long SQLite is at work on a connection.
+///
+/// Not the time on the clock: who exports a file into a pager, or on a machine that sleeps, is not
+/// at work meanwhile.
+pub(crate) struct Meter {
+    began: Instant,
+    limit: Duration,
+    /// When it was last asked, and the work up to then: in nanoseconds.
+    last: AtomicU64,
+    worked: AtomicU64,
+}
+
+/// What counts at most between two looks. One of SQLite's functions, on a value as large as allowed,
+/// takes about as long.
+const LONGEST: u64 = 250_000_000;
+
+impl Meter {
+    /// Without a `limit`, as long as suits the file's size.
+    pub(crate) fn new(path: &Path, limit: Option<Duration>) -> Self {
+        Self {
+            began: Instant::now(),
+            limit: limit.unwrap_or_else(|| usual(path)),
+            last: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it has been at work for too long.
+    pub(crate) fn is_over(&self) -> bool {
+        let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let gap = now.saturating_sub(self.last.swap(now, Ordering::Relaxed));
+        let gap = gap.min(LONGEST);
+        let worked = self.worked.fetch_add(gap, Ordering::Relaxed) + gap;
+        Duration::from_nanos(worked) > self.limit
+    }
+}

@@ -1,0 +1,8 @@
+//! Files that somebody else has had in their hands: what they bring along is data, never code.
+
+mod endless;
+mod ids;
+mod objects;
+mod step_rules;
+mod steps_back;
+mod support;
