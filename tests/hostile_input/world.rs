@@ -3,7 +3,8 @@
 use crate::planted::Victims;
 use crate::support::populate;
 use botstore::backup::{
-    self, AgeIdentity, Backups, Existing, Pace, Reading, Retention, RetentionPlan, TakeBackup,
+    self, AgeIdentity, Backups, ClearAmongEncrypted, Existing, Pace, Reading, Retention,
+    RetentionPlan, TakeBackup,
 };
 use botstore::{Config, Error, ErrorKind, Store, schema};
 use std::fs;
@@ -112,6 +113,8 @@ impl World {
         Config::new(&self.db).readers(1).backups(
             Backups::default()
                 .pace(Pace::Fast)
+                // The newest is encrypted, which is no reason here not to make one.
+                .clear_among_encrypted(ClearAmongEncrypted::Allow)
                 .every(Duration::from_secs(3600))
                 .drill_every(Duration::from_secs(1)),
         )
