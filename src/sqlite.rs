@@ -231,6 +231,8 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     // A checkpoint syncs as `synchronous` says; FULL and NORMAL sync the same here.
     conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // It may be the last for a moment, while the writer opens its own anew.
+    keep_log(&conn)?;
     Ok(conn)
 }
 

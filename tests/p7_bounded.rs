@@ -11,8 +11,10 @@ use common::{
     until_in_flight,
 };
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -176,7 +178,7 @@ async fn no_group_is_larger_than_configured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
     const CEILING: u64 = 512 * 1024;
-    const TIMES: u64 = 4;
+    const TIMES: u64 = 16;
     let store = probe_store(|config: Config| {
         config
             .checkpoint_at_bytes(128 * 1024)
@@ -184,10 +186,11 @@ async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
             .readers(2)
     })
     .await;
+    let relay = Arc::new(Relay::default());
     let mut reading = JoinSet::new();
     for _ in 0..4 {
-        let store = Store::clone(&store);
-        reading.spawn(async move { while store.read(Count).await.is_ok() {} });
+        let (store, stay) = (Store::clone(&store), Stay(Arc::clone(&relay)));
+        reading.spawn(async move { while store.read(stay.clone()).await.is_ok() {} });
     }
     let before = store.health().await.unwrap().writer.log_restarts;
     let (began, mut steps) = (Instant::now(), 0..);
@@ -197,10 +200,11 @@ async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
             break;
         }
         // How far over its ceiling it grows meanwhile is for the system to say, which may let a reader
-        // lie while it is inside. That it ever starts over is not: there is always somebody inside.
+        // lie while it is inside. That it starts over is the store's.
         assert!(began.elapsed() < HANG, "{} bytes", health.wal_bytes);
         let first = steps.next().unwrap_or_default() * 50;
-        store.write(PutMany { first, count: 50 }).await.unwrap();
+        let put = PutMany { first, count: 50 };
+        store.write(Tell(Arc::clone(&relay), put)).await.unwrap();
     }
     assert!(store.health().await.unwrap().last_checkpoint.is_some());
     assert!(reading.try_join_next().is_none(), "they never rest");
@@ -208,19 +212,72 @@ async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
     while reading.join_next().await.is_some() {}
 }
 
-/// A point read that never stops coming, and stays for about a millisecond.
+/// Which of the point reads stays, and what it stays for.
+#[derive(Default)]
+struct Relay {
+    writes_begun: AtomicU64,
+    reads_begun: AtomicU64,
+    /// Its number, and how many writes had begun by then.
+    stays: Mutex<Option<(u64, u64)>>,
+}
+
+/// A point read. There is always one that needs an old state of the log: it stays until another has
+/// begun after the next write did, and stays instead. When none begins any more, because the store
+/// keeps them out, it does not stay either.
+#[derive(Clone, actix::Message)]
+#[rtype(result = "botstore::Result<()>")]
+struct Stay(Arc<Relay>);
+
+impl botstore::Query for Stay {
+    type Output = ();
+
+    fn fetch(&self, tx: &botstore::ReadTx<'_>) -> botstore::Result<()> {
+        // Shorter than the store waits for those who are inside.
+        const NOBODY: Duration = Duration::from_millis(12);
+        tx.one(
+            "SELECT count(*) FROM probe WHERE number = 1",
+            [],
+            |_| Ok(()),
+        )?;
+        let Relay {
+            writes_begun,
+            reads_begun,
+            stays,
+        } = &*self.0;
+        let mine = (
+            reads_begun.fetch_add(1, SeqCst) + 1,
+            writes_begun.load(SeqCst),
+        );
+        let mut before = stays.lock().unwrap();
+        if before.is_some_and(|(_, writes)| writes >= mine.1) {
+            return Ok(());
+        }
+        *before = Some(mine);
+        drop(before);
+        let (mut reads, mut since) = (mine.0, Instant::now());
+        while *stays.lock().unwrap() == Some(mine) {
+            let now = reads_begun.load(SeqCst);
+            if now != reads {
+                (reads, since) = (now, Instant::now());
+            } else if since.elapsed() > NOBODY {
+                stays.lock().unwrap().take_if(|stays| *stays == mine);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+}
+
+/// Tells that it has begun.
 #[derive(actix::Message)]
-#[rtype(result = "botstore::Result<i64>")]
-struct Count;
+#[rtype(result = "botstore::Result<()>")]
+struct Tell(Arc<Relay>, PutMany);
 
-impl botstore::Query for Count {
-    type Output = i64;
+impl botstore::Mutation for Tell {
+    type Output = ();
 
-    fn fetch(&self, tx: &botstore::ReadTx<'_>) -> botstore::Result<i64> {
-        let sql = "WITH RECURSIVE n(i) AS (
-                       SELECT count(*) FROM (SELECT 1 FROM probe LIMIT 1)
-                       UNION ALL SELECT i + 1 FROM n WHERE i < 2000
-                   ) SELECT count(*) FROM n";
-        tx.one(sql, [], |row| Ok(row.get(0)?))
+    fn apply(&self, tx: &botstore::WriteTx<'_>) -> botstore::Result<()> {
+        self.0.writes_begun.fetch_add(1, SeqCst);
+        tx.make(&self.1)
     }
 }

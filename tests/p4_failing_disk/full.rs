@@ -35,7 +35,8 @@ async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
     const SECOND: Duration = Duration::from_secs(1);
     let clock = FixedClock::default();
     let config = config(&path).clock(clock.clone());
-    let store = opened(config.every(SECOND, || ExpireIdle { idle_for: SECOND })).await;
+    let idle_for = Duration::MAX;
+    let store = opened(config.every(SECOND, move || ExpireIdle { idle_for })).await;
     let mut events = store.events();
     disk::breaks_now(Call::Write, Lasting::UntilHealed, libc::ENOSPC);
     let mut callers = JoinSet::new();
