@@ -13,7 +13,8 @@ mod wal;
 
 pub(crate) use build::warn_of_shared_cache;
 pub(crate) use guard::{
-    Guard, Owners, StepRules, Watchdog, for_mutations, for_queries, for_steps, unguarded,
+    Guard, Owners, StepRules, Watchdog, for_mutations, for_queries, for_steps, leave_rows_out,
+    unguarded,
 };
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use lock::FileLock;

@@ -1,5 +1,5 @@
 //! What steps make, as SQLite writes it down: found out by running them on an empty database in
-//! memory. To read it out of their SQL would take a parser of our own.
+//! memory, which stays without rows. To read it out of their SQL would take a parser of our own.
 
 use super::ledger::{self, Entry};
 use super::{Migration, SchemaDef};
@@ -54,8 +54,10 @@ pub(super) struct Reference {
 
 impl Reference {
     pub(super) fn new() -> Result<Self> {
+        let mut conn = sqlite::in_memory()?;
+        sqlite::leave_rows_out(&mut conn)?;
         Ok(Self {
-            conn: sqlite::in_memory()?,
+            conn,
             owners: Owners::default(),
             seen: HashSet::new(),
         })

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::panic::RefUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
@@ -54,6 +54,32 @@ impl Guard {
         let _back = Back(&self.0, self.0.swap(up, Ordering::Relaxed));
         work()
     }
+}
+
+/// Has an `INSERT` of any statement from now on do nothing, without a look at where its rows come from:
+/// a step that fills a table may take minutes. What a virtual table writes into its own tables when it
+/// is made, it has to find there.
+pub(crate) fn leave_rows_out(conn: &mut Connection) -> Result<()> {
+    let virtual_tables = Mutex::new(Vec::new());
+    conn.authorizer(Some(move |context: AuthContext<'_>| {
+        let mut virtual_tables = virtual_tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match context.action {
+            AuthAction::CreateVtable { table_name, .. } => {
+                virtual_tables.push(format!("{table_name}_"));
+                Authorization::Allow
+            }
+            AuthAction::Insert { table_name }
+                if !table_name.starts_with("sqlite_")
+                    && !virtual_tables.iter().any(|own| table_name.starts_with(own)) =>
+            {
+                Authorization::Ignore
+            }
+            _ => Authorization::Allow,
+        }
+    }))?;
+    Ok(())
 }
 
 /// A statement of the store's own, to be kept in the statement cache. The random number in it keeps it
