@@ -29,6 +29,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The same while the checkpointer copies a log that was held up.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
 
+/// How much of a log the writer copies in one go, in bytes: commits wait for a tenth of a second or two.
+/// Leaves the ceiling out, where that is lower: what comes while the checkpointer copies would be more
+/// than that each time, and the log would never start over under steady writes.
+const ONE_GO: u64 = 64 << 20;
+
 /// How much of a log that has grown is given back at a time, in bytes: under a tenth of a second.
 const CUT: u64 = 256 << 20;
 
@@ -119,7 +124,7 @@ impl WalKeeper {
                 self.tell_of_ceiling(bytes);
             }
         } else if bytes >= self.ceiling_bytes {
-            if left > self.ceiling_bytes {
+            if left > self.ceiling_bytes.max(ONE_GO) {
                 self.catch_up(conn, bytes);
             } else {
                 self.start_over(conn, bytes);

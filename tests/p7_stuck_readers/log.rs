@@ -12,6 +12,9 @@ pub(crate) const CEILING: u64 = 1024 * 1024;
 /// Rows of one group of [`Writes`].
 pub(crate) const ROWS: i64 = 200;
 
+/// After so many more writes, some 230 MB, a log that nobody holds up any more has started over.
+const CATCHES_UP: i64 = 4_000;
+
 pub(crate) async fn low_ceiling() -> TestStore {
     low_ceiling_with(|config| config).await
 }
@@ -72,7 +75,11 @@ impl<'a> Writes<'a> {
     /// Writes until the log is back under its ceiling, and sees that it goes on starting over. (How far
     /// it grows before it does is for whoever copies it, and for the machine, which may let him lie.)
     pub(crate) async fn until_the_log_is_short(&self) {
+        let first = self.next.get();
         self.until(async || self.log().await <= CEILING).await;
+        // However fast they come, it catches up with them.
+        let writes = (self.next.get() - first) / ROWS;
+        assert!(writes < CATCHES_UP, "it grew on for {writes} writes");
         let before = self.restarts().await;
         self.until(async || self.restarts().await >= before + 3)
             .await;
