@@ -239,9 +239,11 @@ impl Store {
         };
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
         let (interactive, analytics) = self.inner.readers;
+        // First, so that no damage that is found meanwhile is told beside `ok`.
+        let damage = dispatch.metrics.damage();
         Ok(Health {
-            ok: dispatch.is_sound() && self.path().exists(),
-            damage: dispatch.metrics.damage().map(|error| error.to_string()),
+            ok: damage.is_none() && dispatch.is_sound() && self.path().exists(),
+            damage: damage.map(|error| error.to_string()),
             writer: dispatch.metrics.writer(dispatch.write_load()),
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
