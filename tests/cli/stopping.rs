@@ -2,12 +2,12 @@
 //! killed, the next one does.
 
 use crate::support::{Place, command, on, text};
+use crate::wait::wait_until;
 use botstore::backup::AgeIdentity;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 const MARKER: &str = "PLAINTEXTMARKER";
 
@@ -123,9 +123,9 @@ impl Scene {
     fn ended(&self, name: &str, signal: i32) -> Option<i32> {
         let child = self.command(name).spawn().unwrap();
         let unpacked = || self.scratch(name).and_then(|file| fs::metadata(file).ok());
-        while unpacked().map_or(0, |data| data.len()) < 256 << 10 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("much is in the clear", || {
+            unpacked().map_or(0, |data| data.len()) >= 256 << 10
+        });
         send(&child, signal);
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
@@ -216,9 +216,9 @@ fn who_was_started_to_outlive_the_terminal_does() {
         });
     }
     let child = command.spawn().unwrap();
-    while !scene.scratch("verify").is_some_and(|file| file.exists()) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("it has begun", || {
+        scene.scratch("verify").is_some_and(|file| file.exists())
+    });
     send(&child, libc::SIGHUP);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
