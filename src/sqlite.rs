@@ -36,14 +36,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::schema::UnknownTriggers;
 use crate::time;
-use look::{Floor, bound_values, open};
+use look::{Floor, bound_values, open, open_immutable};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::Action;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -157,17 +156,7 @@ fn as_it_lies(path: &Path, config: &Config) -> Result<Connection> {
     if !cfg!(unix) || beside(path, "-wal").exists() {
         return open_archivist(path, config).map_err(|e| name_file(e, path));
     }
-    let mut uri = "file:".to_owned();
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        if byte == b'/' || byte.is_ascii_alphanumeric() {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let conn = open(Path::new(&uri), flags)?;
+    let conn = open_immutable(path)?;
     common(&conn, config).map_err(|e| unreadable(e, path))?;
     Ok(conn)
 }

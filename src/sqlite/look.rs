@@ -8,6 +8,7 @@ use crate::error::Result;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,27 @@ use std::time::{Duration, Instant};
 /// not to trust it, and nothing is opened that is no plain file.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     refuse_what_is_no_file(path)?;
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    open_name(path, flags)
+}
+
+/// The same for a file that nobody changes: no `-wal` and no `-shm` are made beside it.
+pub(super) fn open_immutable(path: &Path) -> Result<Connection> {
+    refuse_what_is_no_file(path)?;
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte == b'/' || byte.is_ascii_alphanumeric() {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    open_name(Path::new(&uri), flags)
+}
+
+fn open_name(name: &Path, flags: OpenFlags) -> Result<Connection> {
+    let conn = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     harden(&conn)?;
     Ok(conn)
 }

@@ -5,8 +5,8 @@ use crate::support::populate;
 use botstore::backup::{self, Backups, Existing, Reading, TakeBackup};
 use botstore::{ErrorKind, OpenIn, Store};
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -151,9 +151,18 @@ async fn what_root_makes_beside_a_bots_database_does_not_lock_the_bot_out() {
         let (code, text) = said(Command::new(&program).args(words));
         assert_eq!(code, 0, "{words:?}: {text}");
     };
+    // SQLite is given URIs, and no URI is a path: one that was looked for in the working directory
+    // would be found in a folder that the bot may not look into.
+    let roots = tempfile::tempdir().unwrap();
+    fs::set_permissions(roots.path(), Permissions::from_mode(0o755)).unwrap();
+    DirBuilder::new()
+        .mode(0o700)
+        .create(roots.path().join("file:"))
+        .unwrap();
     let as_bot = |words: &[&str]| {
         let mut command = Command::new(&program);
-        let (code, text) = said(command.args(words).uid(STRANGER).gid(STRANGER));
+        let command = command.current_dir(roots.path()).args(words);
+        let (code, text) = said(command.uid(STRANGER).gid(STRANGER));
         assert_eq!(code, 0, "{words:?}: {text}");
     };
     let path = db.to_str().unwrap();
