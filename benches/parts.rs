@@ -24,8 +24,6 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 /// A change that changes nothing.
-#[derive(actix::Message)]
-#[rtype(result = "Result<()>")]
 struct ChangeNothing;
 
 impl Mutation for ChangeNothing {
@@ -37,8 +35,6 @@ impl Mutation for ChangeNothing {
 }
 
 /// A user by id, from the file each time: a host's own question, whose answer no cache keeps.
-#[derive(actix::Message)]
-#[rtype(result = "Result<Option<User>>")]
 struct FreshUser(GetUser);
 
 impl Query for FreshUser {
@@ -50,8 +46,6 @@ impl Query for FreshUser {
 }
 
 /// A question that asks nothing.
-#[derive(actix::Message)]
-#[rtype(result = "Result<()>")]
 struct AskNothing;
 
 impl Query for AskNothing {
@@ -63,8 +57,6 @@ impl Query for AskNothing {
 }
 
 /// Users with a session each, so that interactions have somebody to belong to.
-#[derive(actix::Message)]
-#[rtype(result = "Result<()>")]
 struct SignUp;
 
 impl Mutation for SignUp {

@@ -7,7 +7,6 @@
 //! cargo run --example custom_tables
 //! ```
 
-use actix::Message;
 use botstore::audit::{EventFilter, LogEvent, UserAuditLog};
 use botstore::page::PageRequest;
 use botstore::schema::{self, Migration, Schema};
@@ -72,8 +71,6 @@ impl Schema for Reminders {
 }
 
 /// Adds a reminder; gives its id.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Remind {
     user_id: i64,
     body: String,
@@ -102,8 +99,6 @@ impl Mutation for Remind {
 ///
 /// It only marks. `apply` may run more than once before its commit, so it must not send anything;
 /// the bot asks for [`Fired`] and sends.
-#[derive(Message)]
-#[rtype(result = "Result<usize>")]
 struct FireDue;
 
 impl Mutation for FireDue {
@@ -135,8 +130,6 @@ impl Mutation for FireDue {
 }
 
 /// The reminders of a user that have fired, addressed by name.
-#[derive(Message)]
-#[rtype(result = "Result<Vec<String>>")]
 struct Fired {
     user_id: i64,
 }

@@ -48,8 +48,6 @@ const WAYS: [(Way, &str); 3] = [
 ];
 
 /// An interaction that keeps the rollups itself.
-#[derive(actix::Message)]
-#[rtype(result = "Result<()>")]
 struct SaveAndCount(SaveInteraction);
 
 impl Mutation for SaveAndCount {

@@ -50,10 +50,7 @@ type Answer = Arc<dyn Any + Send + Sync>;
 ///
 /// ```
 /// use botstore::{Kept, Query, ReadTx, Result};
-/// use actix::Message;
 ///
-/// #[derive(Message)]
-/// #[rtype(result = "Result<Option<String>>")]
 /// struct GetNote { note_id: i64 }
 ///
 /// impl Query for GetNote {

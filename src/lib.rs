@@ -74,7 +74,7 @@ mod store;
 pub mod testing;
 pub mod time;
 
-pub use actors::{Archivist, MutationPort, QueryPort};
+pub use actors::{Archivist, Mutations, Queries, Read, Write};
 pub use cache::Kept;
 pub use config::{BeforeUpgrade, Config, Durability};
 pub use domain::{

@@ -61,10 +61,7 @@ pub(crate) fn not_held(field: &'static str, name: &str) -> Result<()> {
 ///
 /// ```
 /// use botstore::{Mutation, Result, Texts, WriteTx};
-/// use actix::Message;
 ///
-/// #[derive(Message)]
-/// #[rtype(result = "Result<i64>")]
 /// struct AddNote { topic: String, body: Option<String> }
 ///
 /// impl Mutation for AddNote {

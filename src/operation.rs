@@ -1,8 +1,7 @@
 //! The core vocabulary: what a change is, what a question is, and the transaction that each gets.
 //!
-//! A [`Mutation`] and a [`Query`] are plain actix messages, so that a bot actor can hold a
-//! `Recipient<SaveInteraction>` and a test can put a mock behind it. A host declares its own in the
-//! same way as this crate does; nothing lists the operations there are.
+//! A host declares its own operations in the same way as this crate does; nothing lists the operations
+//! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
 use crate::cache::Kept;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +9,6 @@ use crate::events::StoreEvent;
 use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Guard};
 use crate::time;
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
@@ -24,10 +22,7 @@ use std::ops::Deref;
 ///
 /// ```
 /// use botstore::{Mutation, Result, WriteTx};
-/// use actix::Message;
 ///
-/// #[derive(Message)]
-/// #[rtype(result = "Result<usize>")]
 /// struct ForgetNotes { user_id: i64 }
 ///
 /// impl Mutation for ForgetNotes {
@@ -37,7 +32,7 @@ use std::ops::Deref;
 ///     }
 /// }
 /// ```
-pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send + 'static {
+pub trait Mutation: Send + 'static {
     /// What the caller gets once the change is committed.
     type Output: Send + 'static;
 
@@ -81,10 +76,7 @@ pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send 
 ///
 /// ```
 /// use botstore::{Query, ReadTx, Result};
-/// use actix::Message;
 ///
-/// #[derive(Message)]
-/// #[rtype(result = "Result<Vec<String>>")]
 /// struct Notes { user_id: i64 }
 ///
 /// impl Query for Notes {
@@ -98,7 +90,7 @@ pub trait Mutation: Message<Result = Result<<Self as Mutation>::Output>> + Send 
 ///     }
 /// }
 /// ```
-pub trait Query: Message<Result = Result<<Self as Query>::Output>> + Send + 'static {
+pub trait Query: Send + 'static {
     /// Which readers answer it. [`Lane::Analytics`] for whatever may read many rows, so that it
     /// never stands in front of a point read.
     const LANE: Lane = Lane::Interactive;

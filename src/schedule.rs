@@ -6,7 +6,6 @@ use crate::events::StoreEvent;
 use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,10 +94,6 @@ struct TakeTurn<M> {
     name: String,
     interval: TimeDelta,
     work: M,
-}
-
-impl<M: Mutation> Message for TakeTurn<M> {
-    type Result = Result<Turn>;
 }
 
 impl<M: Mutation> Mutation for TakeTurn<M> {

@@ -2,7 +2,7 @@
 
 mod thread;
 
-use crate::actors::{Archivist, Close, Dispatch, MutationPort, QueryPort, RunDue, Supervisor};
+use crate::actors::{Archivist, Close, Dispatch, Mutations, Queries, RunDue, Supervisor};
 use crate::backup::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
@@ -59,8 +59,8 @@ struct Inner {
     network_file_system: Option<String>,
     /// Reader actors of the interactive lane and of the analytics lane.
     readers: (usize, usize),
-    mutations: Addr<MutationPort>,
-    queries: Addr<QueryPort>,
+    mutations: Addr<Mutations>,
+    queries: Addr<Queries>,
     supervisor: Addr<Supervisor>,
     archivist: Addr<Archivist>,
     closed: watch::Receiver<Option<Result<()>>>,
@@ -152,13 +152,13 @@ impl Store {
     }
 
     /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the
-    /// store holds `store.mutations().recipient::<SaveInteraction>()`, and its test a mock.
-    pub fn mutations(&self) -> Addr<MutationPort> {
+    /// store holds `store.mutations().recipient::<Write<SaveInteraction>>()`, and its test a mock.
+    pub fn mutations(&self) -> Addr<Mutations> {
         self.inner.mutations.clone()
     }
 
     /// The actor that takes every [`Query`] as a message.
-    pub fn queries(&self) -> Addr<QueryPort> {
+    pub fn queries(&self) -> Addr<Queries> {
         self.inner.queries.clone()
     }
 

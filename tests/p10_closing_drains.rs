@@ -3,7 +3,7 @@
 mod common;
 
 use botstore::rusqlite::{Connection, OpenFlags};
-use botstore::{Config, ErrorKind, Store};
+use botstore::{Config, ErrorKind, Store, Write};
 use common::{
     Begun, EndlessScan, Numbers, Probe, Put, hold_writer, kind, probe_store, until, until_in_flight,
 };
@@ -120,8 +120,6 @@ async fn dropping_the_last_handle_closes_too() {
 }
 
 /// Keeps a handle in an operation, so that the last one may be dropped by the writer itself.
-#[derive(actix::Message)]
-#[rtype(result = "botstore::Result<()>")]
 struct HoldsTheStore(#[allow(dead_code)] Store, common::Hold);
 
 impl botstore::Mutation for HoldsTheStore {
@@ -143,7 +141,7 @@ async fn the_last_handle_may_be_dropped_by_an_operation_on_the_writer() {
     let (hold, holding) = common::hold();
     let holding = std::sync::Arc::new(holding);
     let port = store.mutations();
-    let sent = tokio::spawn(port.send(HoldsTheStore(store, hold)));
+    let sent = tokio::spawn(port.send(Write(HoldsTheStore(store, hold))));
     holding.started().await;
     holding.release();
     let _ = sent.await.unwrap();

@@ -2,7 +2,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, GetSession};
@@ -109,8 +108,6 @@ async fn no_update_is_lost_when_everybody_writes_to_the_same_rows() {
 }
 
 /// Fails after an interaction and more have been written in the same transaction.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct SaveThenFail;
 
 impl Mutation for SaveThenFail {

@@ -3,7 +3,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::{ErrorKind, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use common::{Numbers, Put, Then, hold_writer, kind, probe_store, until_in_flight};
 use proptest::prelude::*;
@@ -126,8 +125,6 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct DropBomb(#[allow(dead_code)] PanicsOnDrop);
 
 impl Mutation for DropBomb {
@@ -139,8 +136,6 @@ impl Mutation for DropBomb {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct PanickingQuery;
 
 impl Query for PanickingQuery {
@@ -168,8 +163,6 @@ async fn a_panic_in_drop_or_in_a_query_ends_no_actor() {
 }
 
 /// What an operation may not do.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Forbidden(&'static str);
 
 impl Mutation for Forbidden {
@@ -182,8 +175,6 @@ impl Mutation for Forbidden {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct ForbiddenQuery(&'static str);
 
 impl Query for ForbiddenQuery {

@@ -3,7 +3,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::{Error, ErrorKind, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use common::{
     Numbers, Put, Then, hold_reader, hold_writer, is_sent, kind, probe_store, until_in_flight,
@@ -22,8 +21,6 @@ impl Drop for Bomb {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct BombMutation(#[allow(dead_code)] Bomb);
 
 impl Mutation for BombMutation {
@@ -34,8 +31,6 @@ impl Mutation for BombMutation {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct BombQuery(#[allow(dead_code)] Bomb);
 
 impl Query for BombQuery {
@@ -47,8 +42,6 @@ impl Query for BombQuery {
 }
 
 /// Gives an answer that panics when it is dropped.
-#[derive(Message)]
-#[rtype(result = "Result<Bomb>")]
 struct BombAnswer;
 
 impl Mutation for BombAnswer {
@@ -118,8 +111,6 @@ async fn an_answer_that_panics_when_it_is_rolled_back_harms_nobody() {
 }
 
 /// Passes over an error with which SQLite ended the transaction, and goes on writing.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct PassOver;
 
 impl Mutation for PassOver {
@@ -170,8 +161,6 @@ async fn an_operation_that_passes_over_the_end_of_its_transaction_changes_nothin
 }
 
 /// Reads a NULL as a number.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct WrongType;
 
 impl Query for WrongType {

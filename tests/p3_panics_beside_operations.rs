@@ -5,7 +5,6 @@ mod common;
 #[path = "common/hostile.rs"]
 mod hostile;
 
-use actix::Message;
 use botstore::backup::{Backups, TakeBackup};
 use botstore::time::Clock;
 use botstore::{Config, Mutation, Result, Store, WriteTx};
@@ -40,8 +39,6 @@ impl Drop for DoubleBomb {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Explode(#[allow(dead_code)] DoubleBomb);
 
 impl Mutation for Explode {

@@ -7,7 +7,7 @@ mod common;
 #[path = "common/hostile.rs"]
 mod hostile;
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, Context, Handler};
 use botstore::backup::TakeBackup;
 use botstore::testing::TestStore;
 use botstore::{ErrorKind, Kept, Mutation, Query, ReadTx, Result, Store, StoreEvent, WriteTx};
@@ -50,9 +50,14 @@ async fn is_whole(store: &Store) {
         put.await.unwrap().unwrap();
     }
     assert_eq!(store.health().await.unwrap().writer.in_flight_bytes, 0);
-    let port = store.mutations().send(Put::new(-1)).await;
+    let port = store.mutations().send(botstore::Write(Put::new(-1))).await;
     assert_eq!(port.unwrap().unwrap(), -1);
-    store.queries().send(Numbers).await.unwrap().unwrap();
+    store
+        .queries()
+        .send(botstore::Read(Numbers))
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// The numbers that the tests' own good operations wrote.
@@ -121,8 +126,6 @@ async fn in_drop_of_an_errors_source() {
 }
 
 /// Its answer panics when it is dropped.
-#[derive(Message)]
-#[rtype(result = "Result<Bomb>")]
 struct Answer;
 
 impl Mutation for Answer {
@@ -156,16 +159,26 @@ async fn in_drop_of_an_answer_that_nobody_takes() {
         })
         .await;
         // And by a port, which has nobody to give it to.
-        store.mutations().do_send(Answer);
-        store.queries().do_send(Answer);
+        store.mutations().do_send(botstore::Write(Answer));
+        store.queries().do_send(botstore::Read(Answer));
     }
     // What comes last to a port comes last out of it; until then it may have no place.
     answered(async {
         let (mutations, queries) = (store.mutations(), store.queries());
-        while mutations.send(Put::new(1)).await.unwrap().is_err() {
+        while mutations
+            .send(botstore::Write(Put::new(1)))
+            .await
+            .unwrap()
+            .is_err()
+        {
             tokio::task::yield_now().await;
         }
-        while queries.send(Numbers).await.unwrap().is_err() {
+        while queries
+            .send(botstore::Read(Numbers))
+            .await
+            .unwrap()
+            .is_err()
+        {
             tokio::task::yield_now().await;
         }
     })
@@ -174,8 +187,6 @@ async fn in_drop_of_an_answer_that_nobody_takes() {
 }
 
 /// Panics in what the caller's own task asks of it, or in its port's.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Heavy;
 
 impl Mutation for Heavy {
@@ -190,8 +201,6 @@ impl Mutation for Heavy {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Nameless;
 
 impl Mutation for Nameless {
@@ -206,8 +215,6 @@ impl Mutation for Nameless {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Keepless;
 
 impl Query for Keepless {
@@ -232,8 +239,6 @@ impl Clone for Unique {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<Unique>")]
 struct Uncopied(i64);
 
 impl Query for Uncopied {
@@ -271,14 +276,20 @@ async fn in_a_ports_task_whose_sender_hears_that_there_is_no_answer() {
     let store = small_store().await;
     let (mutations, queries) = (store.mutations(), store.queries());
     for number in 0..ROUNDS {
-        answered(mutations.send(Heavy)).await.unwrap_err();
-        answered(mutations.send(Nameless)).await.unwrap_err();
-        answered(queries.send(Keepless)).await.unwrap_err();
+        answered(mutations.send(botstore::Write(Heavy)))
+            .await
+            .unwrap_err();
+        answered(mutations.send(botstore::Write(Nameless)))
+            .await
+            .unwrap_err();
+        answered(queries.send(botstore::Read(Keepless)))
+            .await
+            .unwrap_err();
         for place in Place::IN_THE_RUN {
-            let answer = answered(mutations.send(Write::new(number, place))).await;
+            let answer = answered(mutations.send(botstore::Write(Write::new(number, place)))).await;
             assert_eq!(kind(answer.unwrap()), ErrorKind::Panicked);
         }
-        let answer = answered(queries.send(Read::new(Place::Row))).await;
+        let answer = answered(queries.send(botstore::Read(Read::new(Place::Row)))).await;
         assert_eq!(kind(answer.unwrap()), ErrorKind::Panicked);
     }
     assert!(kept(&store).await.is_empty());
@@ -286,8 +297,6 @@ async fn in_a_ports_task_whose_sender_hears_that_there_is_no_answer() {
 }
 
 /// Panics where a schedule asks what to tell.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Eventless;
 
 impl Mutation for Eventless {

@@ -27,7 +27,7 @@ async fn a_closed_store_says_so() {
         kind(
             store
                 .mutations()
-                .send(Put::new(1))
+                .send(botstore::Write(Put::new(1)))
                 .await
                 .unwrap_or_else(|_| Err(closed()))
         ),

@@ -3,10 +3,9 @@
 
 mod common;
 
-use actix::Message;
 use botstore::rusqlite::Connection;
 use botstore::time::Clock;
-use botstore::{Config, Durability, ErrorKind, Mutation, Result, Store, WriteTx};
+use botstore::{Config, Durability, ErrorKind, Mutation, Result, Store, Write, WriteTx};
 use chrono::{DateTime, Utc};
 use common::{
     Begun, Numbers, Probe, Put, answered, hold_writer, is_sent, kind, probe_store, until,
@@ -18,8 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-#[derive(Default, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Default)]
 struct EndlessMutation(Begun);
 
 impl Mutation for EndlessMutation {
@@ -220,7 +218,7 @@ async fn a_flooded_port_says_overloaded_and_keeps_what_it_took() {
     let port = store.mutations();
     let mut sent = JoinSet::new();
     for number in 0..100 {
-        sent.spawn(port.send(Put::new(number)));
+        sent.spawn(port.send(Write(Put::new(number))));
     }
     // Twice as many as may be in flight stay at the port; the others are told so at once.
     while sent.len() > 8 {

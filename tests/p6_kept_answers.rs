@@ -3,7 +3,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, EndSession, GetSession, SaveSession};
 use botstore::testing::TestStore;
@@ -126,8 +125,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Changes a user and fails.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct ChangeAndFail;
 
 impl Mutation for ChangeAndFail {
@@ -141,8 +138,6 @@ impl Mutation for ChangeAndFail {
 }
 
 /// The same questions, never kept.
-#[derive(Message)]
-#[rtype(result = "Result<(Option<botstore::users::User>, Option<botstore::sessions::Session>)>")]
 struct Afresh(i64);
 
 impl Query for Afresh {
@@ -214,8 +209,6 @@ proptest! {
 }
 
 /// A host's answer that is kept.
-#[derive(Message)]
-#[rtype(result = "Result<Option<String>>")]
 struct TextOf(i64);
 
 impl Query for TextOf {
@@ -232,8 +225,6 @@ impl Query for TextOf {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<usize>")]
 struct Run(&'static str);
 
 impl Mutation for Run {
@@ -309,8 +300,6 @@ async fn what_another_program_changes_is_seen_after_a_while() {
 static ASKED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// The text of a row, kept in one of three ways.
-#[derive(Message)]
-#[rtype(result = "Result<Option<String>>")]
 struct Counted(usize);
 
 impl Query for Counted {

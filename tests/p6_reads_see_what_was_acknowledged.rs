@@ -3,7 +3,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::{Query, ReadTx, Result, Store};
 use common::{Hold, Numbers, Put, hold, probe_store};
 use std::sync::Arc;
@@ -35,8 +34,6 @@ async fn every_caller_reads_its_own_writes_and_those_it_was_told_of() {
 }
 
 /// Counts twice, and lets the test write in between.
-#[derive(Message)]
-#[rtype(result = "Result<(i64, i64)>")]
 struct CountTwice(Hold);
 
 impl Query for CountTwice {

@@ -96,8 +96,6 @@ async fn queries_are_bounded_too() {
 }
 
 /// A host's question with a text in it.
-#[derive(actix::Message)]
-#[rtype(result = "botstore::Result<usize>")]
 struct Length(String);
 
 impl botstore::Query for Length {
@@ -224,8 +222,7 @@ struct Relay {
 /// A point read. There is always one that needs an old state of the log: it stays until another has
 /// begun after the next write did, and stays instead. When none begins any more, because the store
 /// keeps them out, it does not stay either.
-#[derive(Clone, actix::Message)]
-#[rtype(result = "botstore::Result<()>")]
+#[derive(Clone)]
 struct Stay(Arc<Relay>);
 
 impl botstore::Query for Stay {
@@ -269,8 +266,6 @@ impl botstore::Query for Stay {
 }
 
 /// Tells that it has begun.
-#[derive(actix::Message)]
-#[rtype(result = "botstore::Result<()>")]
 struct Tell(Arc<Relay>, PutMany);
 
 impl botstore::Mutation for Tell {

@@ -10,7 +10,7 @@ use botstore::rusqlite::ffi;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::EnsureUser;
-use botstore::{Config, ErrorKind, Store};
+use botstore::{Config, ErrorKind, Store, Write};
 use common::{Probe, answered, hold_reader, hold_writer, patient, until};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -340,7 +340,7 @@ async fn a_flooded_port_answers_everybody_and_keeps_what_it_acknowledged() {
     let (holding, held) = hold_writer(&store).await;
     let mut sending = JoinSet::new();
     for number in 0..20 * MOST {
-        let sent = port.send(saved(number, 1_000));
+        let sent = port.send(Write(saved(number, 1_000)));
         sending.spawn(async move { (number, sent.await.expect("the port lives")) });
     }
     let mut answers = Answers::default();
@@ -371,11 +371,11 @@ async fn messages_that_nobody_waits_for_do_not_pile_up_at_a_port() {
     let port = store.mutations();
     let (holding, held) = hold_writer(&store).await;
     for number in 0..SENT {
-        port.do_send(saved(number, MIB));
+        port.do_send(Write(saved(number, MIB)));
         // A mailbox knows no bound of its own for such messages: a sender must let the port look. In
         // order: when this has its answer, the port has looked at everything before it.
         if number % 8 == 7 {
-            let last = answered(port.send(saved(SENT, 2 * MOST_BYTES))).await;
+            let last = answered(port.send(Write(saved(SENT, 2 * MOST_BYTES)))).await;
             assert_eq!(common::kind(last.unwrap()), ErrorKind::Overloaded);
         }
     }

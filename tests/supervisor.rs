@@ -2,7 +2,6 @@
 
 mod common;
 
-use actix::Message;
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
@@ -94,8 +93,6 @@ async fn idle_sessions_are_ended_by_a_schedule() {
 }
 
 /// Fails until it is told not to.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Flaky(Arc<AtomicBool>);
 
 impl Mutation for Flaky {

@@ -8,7 +8,7 @@ use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::page::PageRequest;
 use botstore::sessions::{Session, SessionHistory, UserSessions, Which};
 use botstore::users::EnsureUser;
-use botstore::{Error, ErrorKind, Result, Store};
+use botstore::{Error, ErrorKind, Result, Store, Write};
 use std::time::Instant;
 
 const HELP: &str = "\
@@ -28,7 +28,7 @@ const MAX_CHARS: usize = 4_000;
 pub(crate) struct Bot {
     pub(crate) user_id: i64,
     /// All that a conversation needs of the store. A test puts an actor of its own behind it.
-    pub(crate) saver: Recipient<SaveInteraction>,
+    pub(crate) saver: Recipient<Write<SaveInteraction>>,
     /// For everything else.
     pub(crate) store: Store,
 }
@@ -167,7 +167,7 @@ impl Bot {
     /// Saves the exchange; when that fails for a reason that may pass, once more. The idempotency
     /// key sees to it that it is never there twice.
     async fn save(&self, exchange: SaveInteraction) -> Result<Receipt> {
-        let send = |exchange| async { self.saver.send(exchange).await? };
+        let send = |exchange| async { self.saver.send(Write(exchange)).await? };
         match send(exchange.clone()).await {
             Err(error) if error.is_transient() => send(exchange).await,
             saved => saved,

@@ -1,6 +1,5 @@
 //! Two changes of the bot's own, made of the crate's: each happens as a whole, or not at all.
 
-use actix::Message;
 use botstore::page::PageRequest;
 use botstore::sessions::{CreateSession, EndSession, Session, UserSessions, Which};
 use botstore::users::{EnsureUser, ListUsers, SetAllowed, User};
@@ -8,8 +7,6 @@ use botstore::{Mutation, Result, WriteTx};
 
 /// Notes who is here. The first user of a new file is allowed to use /admin. An operation of this
 /// bot's own, made of the crate's: all of it happens, or nothing.
-#[derive(Message)]
-#[rtype(result = "Result<User>")]
 pub(crate) struct Welcome(pub(crate) EnsureUser);
 
 impl Mutation for Welcome {
@@ -32,8 +29,6 @@ impl Mutation for Welcome {
 }
 
 /// Ends the user's conversations and begins another.
-#[derive(Message)]
-#[rtype(result = "Result<Session>")]
 pub(crate) struct BeginAnew {
     pub(crate) user_id: i64,
     pub(crate) project: String,

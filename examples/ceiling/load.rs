@@ -137,8 +137,6 @@ impl Until {
 }
 
 /// Saves an interaction and then fails, so that all of it has to be undone.
-#[derive(actix::Message)]
-#[rtype(result = "Result<()>")]
 pub(crate) struct SaveAndFail(pub(crate) SaveInteraction);
 
 impl Mutation for SaveAndFail {

@@ -1,7 +1,6 @@
 //! The link to the page: a token of the admin's. A program that is killed cannot revoke its link, so
 //! the next one does.
 
-use actix::Message;
 use botstore::audit::LogEvent;
 use botstore::tokens::{IssueToken, IssuedToken, RevokeToken};
 use botstore::{ErrorKind, Mutation, Result, WriteTx};
@@ -14,8 +13,6 @@ const EVENT: &str = "dashboard_link";
 
 /// Issues a link, and revokes those of before: one program at a time has the file open, so they lead
 /// nowhere any more.
-#[derive(Message)]
-#[rtype(result = "Result<IssuedToken>")]
 pub(crate) struct NewLink {
     pub(crate) user_id: i64,
     pub(crate) expires_in: Duration,

@@ -1,7 +1,6 @@
 //! The questions of the page: the crate's own dashboards, and what happened by day.
 //! Each is one query and so sees one snapshot, in which the numbers agree.
 
-use actix::Message;
 use botstore::analytics::{
     Activity, AdminDashboard, Gaps, Grain, PeriodActivity, Span, SystemOverview, UserActivity,
     UserDashboard, UserOverview,
@@ -42,8 +41,6 @@ fn last(days: u32) -> Span {
 }
 
 /// Everything that the admin sees.
-#[derive(Message)]
-#[rtype(result = "Result<AdminPage>")]
 pub(crate) struct AdminView {
     /// How many days, today included.
     pub(crate) days: u32,
@@ -82,8 +79,6 @@ impl Query for AdminView {
 }
 
 /// Everything about one user; `None` if unknown.
-#[derive(Message)]
-#[rtype(result = "Result<Option<UserPage>>")]
 pub(crate) struct UserView {
     pub(crate) user_id: i64,
 }

@@ -1,6 +1,5 @@
 //! A bot that is made up: three dozen users who talk to it now, and did so for the last 30 days.
 
-use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::FixedClock;
@@ -92,8 +91,6 @@ const TALK: [(&str, &str); 6] = [
 ];
 
 /// Some exchanges, with the users and sessions that they belong to.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Talk(Vec<SaveInteraction>);
 
 impl Mutation for Talk {

@@ -5,7 +5,6 @@
 //! the last NUL; and nothing but that has changed.
 
 use crate::samples::{config, folder, session};
-use actix::Message;
 use botstore::audit::{EventFilter, LogEvent, RecentAuditLog, UserAuditLog};
 use botstore::interactions::SaveInteraction;
 use botstore::page::{Cursor, PageRequest};
@@ -272,8 +271,6 @@ async fn saved(store: &Store, text: &str) {
 }
 
 /// Takes away what an input has saved, so that the next finds what this one found.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Forget;
 
 impl Mutation for Forget {

@@ -32,6 +32,6 @@ mod writer;
 
 pub use archivist::Archivist;
 pub(crate) use dispatch::Dispatch;
-pub use ports::{MutationPort, QueryPort};
+pub use ports::{Mutations, Queries, Read, Write};
 pub(crate) use staff::hire;
 pub(crate) use supervisor::{Close, Outcome, RunDue, Supervisor};

@@ -9,16 +9,34 @@
 use super::Dispatch;
 use super::room::Room;
 use crate::config::Config;
+use crate::error::Result;
 use crate::operation::{Mutation, Query};
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use std::sync::Arc;
+
+/// A [`Mutation`] as an actix message, so that a bot's actor can hold a
+/// `Recipient<Write<SaveInteraction>>`, and a test can put a mock behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write<M>(pub M);
+
+/// A [`Query`] as an actix message, likewise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read<Q>(pub Q);
+
+impl<M: Mutation> Message for Write<M> {
+    type Result = Result<M::Output>;
+}
+
+impl<Q: Query> Message for Read<Q> {
+    type Result = Result<Q::Output>;
+}
 
 /// Takes any [`Mutation`] as an actix message and answers after its commit, or
 /// [`Overloaded`](crate::ErrorKind::Overloaded) when as many as may be in flight are waiting at it.
-pub struct MutationPort(Port);
+pub struct Mutations(Port);
 
 /// Takes any [`Query`] as an actix message, likewise.
-pub struct QueryPort(Port);
+pub struct Queries(Port);
 
 struct Port {
     dispatch: Arc<Dispatch>,
@@ -26,7 +44,7 @@ struct Port {
 }
 
 /// The two ports of a store, each for as much again as may be in flight.
-pub(super) fn ports(dispatch: &Arc<Dispatch>, config: &Config) -> (MutationPort, QueryPort) {
+pub(super) fn ports(dispatch: &Arc<Dispatch>, config: &Config) -> (Mutations, Queries) {
     let port = || Port {
         dispatch: Arc::clone(dispatch),
         // What is in flight has come through here too, and keeps its place until it is answered.
@@ -35,21 +53,21 @@ pub(super) fn ports(dispatch: &Arc<Dispatch>, config: &Config) -> (MutationPort,
             config.max_in_flight_bytes.saturating_mul(2),
         )),
     };
-    (MutationPort(port()), QueryPort(port()))
+    (Mutations(port()), Queries(port()))
 }
 
-impl Actor for MutationPort {
+impl Actor for Mutations {
     type Context = Context<Self>;
 }
 
-impl Actor for QueryPort {
+impl Actor for Queries {
     type Context = Context<Self>;
 }
 
-impl<M: Mutation> Handler<M> for MutationPort {
-    type Result = ResponseFuture<M::Result>;
+impl<M: Mutation> Handler<Write<M>> for Mutations {
+    type Result = ResponseFuture<Result<M::Output>>;
 
-    fn handle(&mut self, mutation: M, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Write(mutation): Write<M>, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
         let room = Arc::clone(&self.0.room);
         Box::pin(async move {
@@ -62,10 +80,10 @@ impl<M: Mutation> Handler<M> for MutationPort {
     }
 }
 
-impl<Q: Query> Handler<Q> for QueryPort {
-    type Result = ResponseFuture<Q::Result>;
+impl<Q: Query> Handler<Read<Q>> for Queries {
+    type Result = ResponseFuture<Result<Q::Output>>;
 
-    fn handle(&mut self, query: Q, _ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Read(query): Read<Q>, _ctx: &mut Self::Context) -> Self::Result {
         let dispatch = Arc::clone(&self.0.dispatch);
         let room = Arc::clone(&self.0.room);
         Box::pin(async move {

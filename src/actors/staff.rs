@@ -8,7 +8,7 @@ use super::gate::Gates;
 use super::group::Mood;
 use super::heartbeat::Heartbeat;
 use super::lane::{self, Bell};
-use super::ports::{MutationPort, QueryPort, ports};
+use super::ports::{Mutations, Queries, ports};
 use super::reader::{ReadConnection, Reader};
 use super::supervisor::{Crew, Outcome, Supervisor};
 use super::wal::{Signals, WalKeeper};
@@ -27,8 +27,8 @@ use std::thread::ThreadId;
 /// Holders who works for a store, and the threads they are on.
 pub(crate) struct Staff {
     pub(crate) dispatch: Arc<Dispatch>,
-    pub(crate) mutations: Addr<MutationPort>,
-    pub(crate) queries: Addr<QueryPort>,
+    pub(crate) mutations: Addr<Mutations>,
+    pub(crate) queries: Addr<Queries>,
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) archivist: Addr<Archivist>,
     pub(crate) threads: Vec<Arbiter>,

@@ -74,8 +74,6 @@ pub(crate) struct Supervisor {
 }
 
 /// Stands for `PRAGMA optimize` in the schedule; the writer runs that outside any transaction.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct OptimizeFile;
 
 impl Mutation for OptimizeFile {

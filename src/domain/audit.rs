@@ -8,7 +8,6 @@ use crate::json;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
@@ -56,8 +55,7 @@ fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, details nested deeper than 127
 /// levels, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<i64>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogEvent {
     /// Who did it, or tried to.
     pub user_id: i64,
@@ -187,8 +185,7 @@ impl EventFilter {
 
 /// The events of a user, newest first. Reads a page; with an event type, whatever it takes to
 /// fill one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<AuditEvent>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserAuditLog {
     /// The user.
     pub user_id: i64,
@@ -232,8 +229,7 @@ impl Query for UserAuditLog {
 /// Everybody's events, newest first. Reads a page.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<AuditEvent>>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecentAuditLog {
     /// Which events.

@@ -9,7 +9,6 @@ use super::columns::{amount, count};
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Lane, Query, ReadTx};
 use crate::sqlite;
-use actix::Message;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +35,7 @@ const COST_TOLERANCE: f64 = 1e-6;
 /// assert!(!report.is_damaged() && !report.differs());
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<CheckReport>")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckFile;
 
 /// The answer to [`CheckFile`].

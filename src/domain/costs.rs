@@ -6,7 +6,6 @@ use super::{check, users};
 use crate::error::Result;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time;
-use actix::Message;
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +15,7 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
 /// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AddCost {
     /// The user.
     pub user_id: i64,
@@ -62,8 +60,7 @@ pub struct DailyCost {
 
 /// A user's costs of today and the `days` days before, newest first; days without a request are
 /// left out. Reads as many rows as there are days, at most [`page::MAX_LIMIT`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<DailyCost>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserDailyCosts {
     /// The user.
     pub user_id: i64,
@@ -107,8 +104,7 @@ pub struct DayTotal {
 /// left out. Reads one row a day, at most [`page::MAX_LIMIT`] days.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<DayTotal>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TotalCosts {
     /// How many days before today.
     pub days: u32,

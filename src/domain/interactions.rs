@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,8 +53,7 @@ use std::time::Duration;
 /// assert!(receipt.message_id > 0);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Receipt>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SaveInteraction {
     /// Who talked to the bot.
@@ -213,8 +211,7 @@ fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) ->
 ///
 /// The store sends it by itself: see
 /// [`Config::idempotency_retention`](crate::Config::idempotency_retention).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<usize>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepKeys {
     /// How old a key may grow.
     pub older_than: Duration,

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
@@ -58,8 +57,7 @@ fn from_row(row: &Row<'_>) -> Result<ChatMessage> {
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
 /// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a text that is too
 /// large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<i64>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SaveMessage {
     /// Who said it.
     pub user_id: i64,
@@ -172,8 +170,7 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<ChatMessage>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionMessages {
     /// The session.
     pub session_id: String,
@@ -207,8 +204,7 @@ impl Query for SessionMessages {
 }
 
 /// The messages of a user, newest first. Reads a page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<ChatMessage>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserMessages {
     /// The user.
     pub user_id: i64,
@@ -240,8 +236,7 @@ impl Query for UserMessages {
 /// Everybody's messages of less than so much time ago, newest first. Reads a page.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<ChatMessage>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecentMessages {
     /// How far back from now.
     pub within: Duration,

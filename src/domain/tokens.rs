@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,7 @@ pub use super::secret::Secret;
 /// assert_eq!(who.map(|token| token.user_id), Some(42));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<IssuedToken>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IssueToken {
     /// For whom.
     pub user_id: i64,
@@ -96,8 +94,7 @@ impl Mutation for IssueToken {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RevokeToken {
     /// The token.
     pub token_id: i64,
@@ -121,8 +118,7 @@ impl Mutation for RevokeToken {
 }
 
 /// Revokes all tokens of a user; gives how many were active.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<usize>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RevokeUserTokens {
     /// The user.
     pub user_id: i64,
@@ -170,8 +166,7 @@ fn from_row(row: &Row<'_>) -> Result<UserToken> {
 
 /// Whose secret this is: the token, or `None` if it is unknown, expired or revoked, which look
 /// alike. A point read.
-#[derive(Clone, Debug, PartialEq, Eq, Message)]
-#[rtype(result = "Result<Option<UserToken>>")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyToken {
     /// What was presented.
     pub secret: Secret,
@@ -196,8 +191,7 @@ impl Query for VerifyToken {
 }
 
 /// The tokens of a user, expired and revoked ones included, newest first. Sorts the user's tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<UserToken>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserTokens {
     /// The user.
     pub user_id: i64,

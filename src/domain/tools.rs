@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::Texts;
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
@@ -133,8 +132,7 @@ impl ToolCall {
 /// is not in this session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input
 /// nested deeper than 127 levels, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<i64>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordToolUse {
     /// The session.
     pub session_id: String,
@@ -180,8 +178,7 @@ impl Mutation for RecordToolUse {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<ToolUse>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionToolUse {
     /// The session.
     pub session_id: String,
@@ -215,8 +212,7 @@ impl Query for SessionToolUse {
 }
 
 /// The tool uses in a user's sessions, newest first. Looks at all of them to sort them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<ToolUse>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserToolUse {
     /// The user.
     pub user_id: i64,
@@ -282,8 +278,7 @@ pub struct ToolStat {
 /// How each tool was used, most used first. Reads a row a tool.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<ToolStat>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolStats {
     /// How many tools at most: from 1, capped at [`page::MAX_LIMIT`].
     pub limit: u32,

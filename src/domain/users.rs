@@ -6,7 +6,6 @@ use crate::cache::Kept;
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -60,8 +59,7 @@ pub(super) fn unknown(user_id: i64) -> Error {
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<User>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnsureUser {
     /// The messenger's id.
     pub user_id: i64,
@@ -134,8 +132,7 @@ fn get(tx: &ReadTx<'_>, user_id: i64) -> Result<Option<User>> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SetAllowed {
     /// The user.
     pub user_id: i64,
@@ -161,8 +158,7 @@ impl Mutation for SetAllowed {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Touch {
     /// The user.
     pub user_id: i64,
@@ -183,8 +179,7 @@ impl Mutation for Touch {
 }
 
 /// A user by id; `None` if unknown. A point read, kept until the user changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Option<User>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetUser {
     /// The user.
     pub user_id: i64,
@@ -205,8 +200,7 @@ impl Query for GetUser {
 
 /// Whether a user may use the bot; false for an unknown one. A point read, kept until the user
 /// changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<bool>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IsAllowed {
     /// The user.
     pub user_id: i64,
@@ -232,8 +226,7 @@ impl Query for IsAllowed {
 /// The users who may use the bot, those first seen last coming first. Reads a page.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<User>>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AllowedUsers {
     /// Which page.
     pub page: PageRequest,
@@ -262,8 +255,7 @@ impl Query for AllowedUsers {
 /// All users, those first seen last coming first. Reads a page.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<User>>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListUsers {
     /// Which page.
     pub page: PageRequest,

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use actix::Message;
 use botstore::rusqlite::{self, ToSql, types::ToSqlOutput};
 use botstore::{Lane, Mutation, Query, ReadTx, Result, WriteTx};
 use std::fmt;
@@ -100,8 +99,6 @@ fn fail_if(place: Place) -> Result<()> {
 }
 
 /// Writes its number, unless it panics.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 pub struct Write {
     number: i64,
     place: Place,
@@ -150,8 +147,6 @@ fn look(tx: &ReadTx<'_>, place: Place) -> Result<i64> {
 }
 
 /// Asks for the number of rows, unless it panics.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 pub struct Read {
     place: Place,
     _bomb: Option<Bomb>,
@@ -175,8 +170,6 @@ impl Query for Read {
 }
 
 /// The same in the analytics lane.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 pub struct Scan(pub Read);
 
 impl Query for Scan {

@@ -8,7 +8,6 @@ mod wait;
 
 pub use wait::{HANG, answered, is_sent, patient, pause, until, wait_until};
 
-use actix::Message;
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
 use botstore::{Config, Error, ErrorKind, Lane, Mutation, Query, ReadTx, Result, Store, WriteTx};
@@ -45,8 +44,7 @@ pub enum Then {
 }
 
 /// Writes a number, then does what it is told.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<i64>")]
+#[derive(Clone, Debug)]
 pub struct Put {
     pub number: i64,
     pub then: Then,
@@ -80,8 +78,7 @@ impl Mutation for Put {
 }
 
 /// Writes so many numbers at once, each with a long text.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug)]
 pub struct PutMany {
     pub first: i64,
     pub count: i64,
@@ -101,8 +98,7 @@ impl Mutation for PutMany {
 }
 
 /// All numbers, in order.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Vec<i64>>")]
+#[derive(Clone, Debug)]
 pub struct Numbers;
 
 impl Query for Numbers {
@@ -174,8 +170,6 @@ impl Holding {
 }
 
 /// Holds the writer.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 pub struct HoldWriter(pub Hold);
 
 impl Mutation for HoldWriter {
@@ -188,8 +182,6 @@ impl Mutation for HoldWriter {
 }
 
 /// Holds an interactive reader.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 pub struct HoldReader(pub Hold);
 
 impl Query for HoldReader {
@@ -202,8 +194,6 @@ impl Query for HoldReader {
 }
 
 /// Holds an analytics reader.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 pub struct HoldAnalytics(pub Hold);
 
 impl Query for HoldAnalytics {
@@ -262,8 +252,6 @@ impl Begun {
 }
 
 /// A query that never ends by itself.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 pub struct Endless;
 
 impl Query for Endless {
@@ -275,8 +263,7 @@ impl Query for Endless {
 }
 
 /// The same in the analytics lane.
-#[derive(Default, Message)]
-#[rtype(result = "Result<i64>")]
+#[derive(Default)]
 pub struct EndlessScan(pub Begun);
 
 impl Query for EndlessScan {

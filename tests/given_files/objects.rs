@@ -2,7 +2,6 @@
 //! a host says so.
 
 use crate::support::{Given, interaction, run};
-use actix::Message;
 use botstore::audit::LogEvent;
 use botstore::backup::{self, Existing, Reading, TakeBackup};
 use botstore::rollups::ReconcileRollups;
@@ -26,8 +25,6 @@ fn event() -> LogEvent {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Count(&'static str);
 
 impl Query for Count {

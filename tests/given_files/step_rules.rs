@@ -1,7 +1,6 @@
 //! What a host's own steps may do beside the tables of others, and what they may not.
 
 use crate::support::{Given, interaction};
-use actix::Message;
 use botstore::schema::{self, Migration, Schema};
 use botstore::{ErrorKind, Query, ReadTx, Result, Store};
 
@@ -50,8 +49,6 @@ impl Schema for Search {
     ];
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Found(&'static str);
 
 impl Query for Found {

@@ -3,7 +3,6 @@
 use crate::fields::numbered;
 use crate::vocabulary::{Answer, vocabulary};
 use crate::wait::patient;
-use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::types::Value;
 use botstore::sessions::CreateSession;
@@ -53,8 +52,6 @@ pub(crate) async fn populate(store: &Store) {
 }
 
 /// The whole schema, as the file has it.
-#[derive(Message)]
-#[rtype(result = "Result<Vec<String>>")]
 pub(crate) struct SchemaOf;
 
 impl Query for SchemaOf {
@@ -69,8 +66,6 @@ impl Query for SchemaOf {
 }
 
 /// Every row of every table, as texts, but for what the store writes by itself.
-#[derive(Message)]
-#[rtype(result = "Result<Vec<String>>")]
 pub(crate) struct Everything;
 
 impl Query for Everything {

@@ -3,7 +3,6 @@
 use crate::fields::{field, name, numbered, pointers, says};
 use crate::support::{SchemaOf, everything_is_answered, populated};
 use crate::vocabulary::{Answer, Kind, vocabulary};
-use actix::Message;
 use botstore::checkup::CheckFile;
 use botstore::{ErrorKind, Query, ReadTx, Result, Store};
 use serde_json::{Value, json};
@@ -103,8 +102,6 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
 }
 
 /// How many rows have exactly these bytes in a column.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct RowsWith(&'static str, &'static str, String);
 
 impl Query for RowsWith {

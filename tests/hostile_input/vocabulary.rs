@@ -5,7 +5,6 @@
 //! field out, or empty, is refused.
 
 use crate::sources::messages;
-use actix::Message;
 use botstore::analytics::*;
 use botstore::audit::*;
 use botstore::checkup::CheckFile;
@@ -17,7 +16,7 @@ use botstore::sessions::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::users::*;
-use botstore::{Error, Mutation, Query, ReadTx, Result, Store, WriteTx};
+use botstore::{Error, Mutation, Query, Read, ReadTx, Result, Store, Write, WriteTx};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -55,10 +54,6 @@ impl Way {
 /// A host's operation that leaves its work to another.
 struct Inside<M>(M);
 
-impl<M: Message> Message for Inside<M> {
-    type Result = M::Result;
-}
-
 impl<M: Mutation> Mutation for Inside<M> {
     type Output = M::Output;
 
@@ -69,10 +64,6 @@ impl<M: Mutation> Mutation for Inside<M> {
 
 /// The same for a question.
 struct Within<Q>(Q);
-
-impl<Q: Message> Message for Within<Q> {
-    type Result = Q::Result;
-}
 
 impl<Q: Query> Query for Within<Q> {
     type Output = Q::Output;
@@ -86,7 +77,7 @@ pub(crate) async fn make<M: Mutation>(store: &Store, message: M, way: Way) -> Re
     match way {
         Way::Direct => store.write(message).await,
         Way::Try => store.try_write(message).await,
-        Way::Port => store.mutations().send(message).await?,
+        Way::Port => store.mutations().send(Write(message)).await?,
         Way::Inside => store.write(Inside(message)).await,
     }
 }
@@ -95,7 +86,7 @@ async fn ask<Q: Query>(store: &Store, message: Q, way: Way) -> Result<Q::Output>
     match way {
         Way::Direct => store.read(message).await,
         Way::Try => store.try_read(message).await,
-        Way::Port => store.queries().send(message).await?,
+        Way::Port => store.queries().send(Read(message)).await?,
         Way::Inside => store.read(Within(message)).await,
     }
 }

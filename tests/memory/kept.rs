@@ -1,7 +1,6 @@
 //! P7: kept answers are bounded in bytes, whatever is in the file.
 
 use crate::watching::alive;
-use actix::Message;
 use botstore::rusqlite::Connection;
 use botstore::sessions::GetSession;
 use botstore::testing::TestStore;
@@ -77,8 +76,6 @@ async fn many_answers_hold_no_more_than_the_bound_on_bytes() {
 }
 
 /// A host's answer that does not say how much memory it owns.
-#[derive(Message)]
-#[rtype(result = "Result<Option<User>>")]
 struct Untold(i64);
 
 impl Query for Untold {
@@ -94,8 +91,6 @@ impl Query for Untold {
 }
 
 /// One that says so.
-#[derive(Message)]
-#[rtype(result = "Result<Option<User>>")]
 struct Told(i64);
 
 impl Query for Told {

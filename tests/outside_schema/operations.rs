@@ -1,15 +1,12 @@
 //! The host's own operations.
 
 use crate::support::*;
-use actix::Message;
 use botstore::rusqlite;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, ListUsers};
 use botstore::{ErrorKind, Mutation, Query, ReadTx, Result, WriteTx};
 
 /// Adds a pet and its owner, with the crate's operation for the owner. Then runs this SQL.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct AddPet {
     user_id: i64,
     then: &'static str,
@@ -41,8 +38,7 @@ impl Mutation for AddPet {
 }
 
 /// Runs any SQL where a query may.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Debug)]
 struct Run(&'static str);
 
 impl Query for Run {
@@ -54,8 +50,6 @@ impl Query for Run {
 }
 
 /// How many pets there are, and users, on one snapshot.
-#[derive(Message)]
-#[rtype(result = "Result<(i64, usize)>")]
 struct PetsAndUsers;
 
 impl Query for PetsAndUsers {

@@ -1,12 +1,12 @@
 //! Callers who never rest, what became of their requests, and how that agrees with the file.
 
 use crate::common::{HANG, Probe, Put, answered, patient, pause};
-use actix::{Addr, Message};
+use actix::Addr;
 use botstore::backup::{self, TakeBackup};
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::{
-    Archivist, Config, ErrorKind, Lane, Mutation, MutationPort, Query, QueryPort, ReadTx, Result,
-    Store, WriteTx,
+    Archivist, Config, ErrorKind, Lane, Mutation, Mutations, Queries, Query, Read, ReadTx, Result,
+    Store, Write, WriteTx,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub(crate) fn config(path: &Path) -> Config {
 #[derive(Clone)]
 pub(crate) enum Door {
     Handle(Store),
-    Ports(Addr<MutationPort>, Addr<QueryPort>, Addr<Archivist>),
+    Ports(Addr<Mutations>, Addr<Queries>, Addr<Archivist>),
 }
 
 impl Door {
@@ -55,14 +55,14 @@ impl Door {
     async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         match self {
             Self::Handle(store) => store.write(mutation).await,
-            Self::Ports(mutations, ..) => mutations.send(mutation).await?,
+            Self::Ports(mutations, ..) => mutations.send(Write(mutation)).await?,
         }
     }
 
     async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         match self {
             Self::Handle(store) => store.read(query).await,
-            Self::Ports(_, queries, _) => queries.send(query).await?,
+            Self::Ports(_, queries, _) => queries.send(Read(query)).await?,
         }
     }
 
@@ -285,8 +285,6 @@ pub(crate) fn in_time(began: Instant) {
     assert!(took >= DEADLINE, "it took {took:?} only");
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<Option<i64>>")]
 struct Newest;
 
 impl Query for Newest {
@@ -297,8 +295,6 @@ impl Query for Newest {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<Option<i64>>")]
 struct Total;
 
 impl Query for Total {
@@ -316,8 +312,6 @@ const ENDLESS: &str = "WITH RECURSIVE n(i) AS (
                        ) SELECT count(*) FROM n";
 
 /// Never ends, and holds a snapshot of the file.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct EndlessScan(Ledger);
 
 impl Query for EndlessScan {
@@ -331,8 +325,6 @@ impl Query for EndlessScan {
 }
 
 /// Never ends, after it has changed something.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct EndlessMutation(Ledger);
 
 impl Mutation for EndlessMutation {

@@ -2,7 +2,6 @@
 //! those that still wait are refused, so that a full queue does not keep the store open.
 
 use crate::common::{Numbers, Put, hold_writer, probe_store, until_in_flight};
-use actix::Message;
 use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -11,8 +10,6 @@ const GROUP: usize = 16;
 const QUEUE: usize = 1_000;
 
 /// Takes its time, as one that computes a password's hash does.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Slow(i64);
 
 impl Mutation for Slow {

@@ -8,7 +8,6 @@ mod log;
 #[path = "../shared/wait.rs"]
 mod wait;
 
-use actix::Message;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
 use botstore::users::EnsureUser;
@@ -69,8 +68,6 @@ pub(crate) fn change(path: &Path, at: u64, length: usize, change: impl Fn(u8) ->
 }
 
 /// Reads every message there is.
-#[derive(Message)]
-#[rtype(result = "Result<usize>")]
 pub(crate) struct Everything;
 
 impl Query for Everything {

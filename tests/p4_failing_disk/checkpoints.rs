@@ -7,7 +7,6 @@ use crate::disk::{self, Call, Lasting};
 use crate::trial::{
     Told, answer, config, copied, holds, interaction, opened, prepare, with_log_of,
 };
-use actix::Message;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
 use std::thread::ThreadId;
@@ -90,8 +89,6 @@ async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage(
 }
 
 /// On which thread the store writes.
-#[derive(Message)]
-#[rtype(result = "Result<ThreadId>")]
 struct WhoWrites;
 
 impl Mutation for WhoWrites {

@@ -2,7 +2,6 @@
 
 use crate::common::{Begun, HANG, PutMany, answered, kind, probe_store, until, wait_until};
 use crate::log::{CEILING, Writes, low_ceiling_with};
-use actix::Message;
 use botstore::{Durability, ErrorKind, Lane, Query, ReadTx, Result, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +9,6 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Takes a few hundredths of a second, on one snapshot.
-#[derive(Message)]
-#[rtype(result = "Result<i64>")]
 struct Scan;
 
 impl Query for Scan {
@@ -62,8 +59,7 @@ async fn beside_scans_that_follow_one_another_the_log_starts_over() {
 }
 
 /// Stays in its snapshot until it is let go, in Rust code: unlike SQL that is not ended at a deadline.
-#[derive(Clone, Default, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Default)]
 struct Held {
     begun: Begun,
     let_go: Arc<AtomicBool>,

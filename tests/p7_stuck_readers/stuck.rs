@@ -4,7 +4,6 @@ use crate::child;
 use crate::common::Begun;
 use crate::log::{CEILING, ROWS, Writes, holders, low_ceiling, told};
 use crate::outsider::{self, Outsider};
-use actix::Message;
 use botstore::backup::TakeBackup;
 use botstore::{Error, ErrorKind, Lane, LogHolder, Query, ReadTx, Result, Store};
 use std::ops::ControlFlow;
@@ -35,8 +34,6 @@ impl Stuck {
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct StuckRead(Stuck);
 
 impl Query for StuckRead {
@@ -48,8 +45,6 @@ impl Query for StuckRead {
 }
 
 /// The same in the analytics lane.
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct StuckScan(Stuck);
 
 impl Query for StuckScan {

@@ -1,7 +1,6 @@
 //! The check of a file: damage, references, counters.
 
 use crate::support::{ADA, BOB, populated};
-use actix::Message;
 use botstore::checkup::{CheckFile, CheckReport, Difference, MAX_FINDINGS};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
@@ -25,8 +24,6 @@ async fn say(store: &TestStore, user_id: i64, session_id: &str, cost: f64) {
 }
 
 /// What no message of this crate does to a file.
-#[derive(Message)]
-#[rtype(result = "Result<usize>")]
 struct Run(&'static str);
 
 impl Mutation for Run {
@@ -128,8 +125,6 @@ async fn the_report_survives_json() {
     crate::support::survives_json(&check(&store).await);
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
 struct Ask(&'static str);
 
 impl Query for Ask {

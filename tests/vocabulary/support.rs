@@ -1,7 +1,6 @@
 //! What the tests share: a store with somebody in it, a picture of the whole file, and the
 //! promises that every list makes.
 
-use actix::Message;
 use botstore::page::{Cursor, Page, PageRequest};
 use botstore::rusqlite::types::Value;
 use botstore::sessions::{CreateSession, Session};
@@ -72,8 +71,6 @@ pub(crate) fn at(text: &str) -> DateTime<Utc> {
 /// Every row of every table, but for the store's own housekeeping, which goes by itself.
 pub(crate) type Picture = BTreeMap<String, Vec<Vec<Value>>>;
 
-#[derive(Message)]
-#[rtype(result = "Result<Picture>")]
 struct TakePicture;
 
 impl Query for TakePicture {
@@ -157,8 +154,6 @@ where
     assert_eq!(&read, value, "{json}");
 }
 
-#[derive(Message)]
-#[rtype(result = "Result<usize>")]
 struct Run(String);
 
 impl Mutation for Run {

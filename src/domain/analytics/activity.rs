@@ -4,7 +4,6 @@ use crate::domain::columns::{amount, count, day};
 use crate::domain::rollups;
 use crate::error::{Error, Result};
 use crate::operation::{Lane, Query, ReadTx};
-use actix::Message;
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
@@ -91,8 +90,7 @@ pub struct PeriodActivity {
 /// assert!(weeks.iter().all(|week| week.messages == 0));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<PeriodActivity>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
     /// Which days.
     pub span: Span,
@@ -103,8 +101,7 @@ pub struct Activity {
 }
 
 /// The same of one user. Reads a row for each day on which the user had a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<PeriodActivity>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserActivity {
     /// The user. One without messages, or unknown, has none.
     pub user_id: i64,

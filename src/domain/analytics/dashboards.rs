@@ -11,12 +11,10 @@ use crate::domain::users::{GetUser, ListUsers, User};
 use crate::error::Result;
 use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
-use actix::Message;
 use serde::{Deserialize, Serialize};
 
 /// Everything that a bot shows a user about the user; `None` if unknown. Costs what it shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Option<UserOverview>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserDashboard {
     /// The user.
     pub user_id: i64,
@@ -79,8 +77,7 @@ impl Query for UserDashboard {
 /// Everything that a bot shows its admin. Costs what it shows.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<SystemOverview>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AdminDashboard {
     /// Which page of the users.

@@ -18,7 +18,6 @@ use super::rollups;
 use super::tools::{ToolStat, ToolStats};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
-use actix::Message;
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -54,8 +53,7 @@ pub struct UserDay {
 }
 
 /// Statistics of one user. Reads a row for each day on which the user had a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<UserStatistics>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserStats {
     /// The user. One without messages, or unknown, has zeros.
     pub user_id: i64,
@@ -148,8 +146,7 @@ impl Query for UserStats {
 /// the last week.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<SystemStatistics>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SystemStats;
 
 /// The answer to [`SystemStats`].
@@ -230,8 +227,7 @@ pub struct DayActivity {
 /// left out. Reads a row a day. [`Activity`] asks the same of other spans, by week and month too.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<DayActivity>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DailyActivity {
     /// How many days before today; the answer has at most [`page::MAX_LIMIT`] days.
     pub days: u32,
@@ -282,8 +278,7 @@ pub struct TopUser {
 /// The users who cost most, by the sum over their messages. Reads as many rows as it shows.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Vec<TopUser>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopUsers {
     /// How many at most: from 1, capped at [`page::MAX_LIMIT`].
     pub limit: u32,

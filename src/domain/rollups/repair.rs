@@ -5,7 +5,6 @@ use super::table::{Counts, Key, Names, Part, Rows, TABLES, TOTAL, Table};
 use crate::actors::Dispatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
-use actix::Message;
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +38,7 @@ const TOLERANCE: f64 = 1e-9;
 /// assert_eq!(report.differences, 0);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<RollupReport>")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReconcileRollups;
 
 /// The answer to [`ReconcileRollups`].
@@ -210,8 +208,7 @@ pub(crate) async fn repair(dispatch: &Dispatch) -> Result<RollupReport> {
 ///
 /// # Errors
 /// [`Conflict`](ErrorKind::Conflict) when another repair came in between.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug)]
 struct MendRollups {
     /// How many repairs there have been before this one.
     expected: i64,

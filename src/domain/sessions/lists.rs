@@ -8,7 +8,6 @@ use crate::domain::tools::{self, ToolUse};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
-use actix::Message;
 use serde::{Deserialize, Serialize};
 
 /// Which sessions a list has.
@@ -23,8 +22,7 @@ pub enum Which {
 }
 
 /// The sessions of a user, last used first. Sorts the user's sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<Session>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserSessions {
     /// The user.
     pub user_id: i64,
@@ -61,8 +59,7 @@ impl Query for UserSessions {
 /// The sessions about a project, of all users, last used first. Sorts the project's sessions.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<Session>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProjectSessions {
     /// The project, spelled as when the sessions were created.
     pub project_path: String,
@@ -104,8 +101,7 @@ impl Query for ProjectSessions {
 /// The active sessions of all users, last used first. Sorts the active sessions.
 ///
 /// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Page<Session>>")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ActiveSessions {
     /// Which page.
     pub page: PageRequest,
@@ -141,8 +137,7 @@ fn page_of(sessions: Vec<Session>, rows: u32) -> Page<Session> {
 }
 
 /// What a user's sessions come to. Reads the user's sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<SessionTotals>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionSummary {
     /// The user.
     pub user_id: i64,
@@ -192,8 +187,7 @@ impl Query for SessionSummary {
 
 /// A session of a user with its newest messages and tool uses; `None` if unknown, or another
 /// user's. Reads a page of each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Option<History>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionHistory {
     /// The session.
     pub session_id: String,

@@ -18,7 +18,6 @@ use crate::events::StoreEvent;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
-use actix::Message;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -114,8 +113,7 @@ fn find(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<Option<Sessio
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has;
 /// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session of this id;
 /// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Session>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CreateSession {
     /// The id for it, unique in the file.
     pub session_id: String,
@@ -181,8 +179,7 @@ fn count_on_user(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
 /// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, a
 /// cost that is not one, or a count above 1,000,000,000,000.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Session>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SaveSession {
     /// The id.
     pub session_id: String,
@@ -255,8 +252,7 @@ impl Mutation for SaveSession {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<()>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndSession {
     /// The session.
     pub session_id: String,
@@ -287,8 +283,7 @@ impl Mutation for EndSession {
 /// [`Config::every`](crate::Config::every).
 ///
 /// For administrators: it changes what is everybody's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<usize>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExpireIdle {
     /// How long a session may be idle.
     pub idle_for: Duration,
@@ -315,8 +310,7 @@ impl Mutation for ExpireIdle {
 
 /// A session of a user; `None` if unknown, or another user's. A point read, kept until the session
 /// changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
-#[rtype(result = "Result<Option<Session>>")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GetSession {
     /// The session.
     pub session_id: String,

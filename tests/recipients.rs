@@ -7,13 +7,13 @@ use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
-use botstore::{Config, ErrorKind, Result, Store};
+use botstore::{Config, ErrorKind, Read, Result, Store, Write};
 use common::{HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until};
 use tokio::task::JoinSet;
 
 /// A bot that knows no store.
 struct Bot {
-    save: Recipient<SaveInteraction>,
+    save: Recipient<Write<SaveInteraction>>,
 }
 
 impl Actor for Bot {
@@ -28,12 +28,12 @@ impl Handler<Hear> for Bot {
     type Result = ResponseFuture<Result<Receipt>>;
 
     fn handle(&mut self, hear: Hear, _: &mut Self::Context) -> Self::Result {
-        let saved = self.save.send(SaveInteraction {
+        let saved = self.save.send(Write(SaveInteraction {
             user_id: 1,
             session_id: "s".into(),
             prompt: hear.0.into(),
             ..Default::default()
-        });
+        }));
         Box::pin(async move { saved.await.expect("the port lives as long as the store") })
     }
 }
@@ -52,8 +52,12 @@ async fn a_bot_that_holds_a_recipient_saves_through_the_store() {
     let bot = Bot { save }.start();
     let receipt = bot.send(Hear("hello")).await.unwrap().unwrap();
     assert_eq!(receipt.message_id, 1);
-    let users: Recipient<GetUser> = store.queries().recipient();
-    let user = users.send(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    let users: Recipient<Read<GetUser>> = store.queries().recipient();
+    let user = users
+        .send(Read(GetUser { user_id: 1 }))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(user.map(|user: User| user.message_count), Some(1));
 }
 
@@ -63,10 +67,10 @@ impl Actor for Mock {
     type Context = Context<Self>;
 }
 
-impl Handler<SaveInteraction> for Mock {
+impl Handler<Write<SaveInteraction>> for Mock {
     type Result = Result<Receipt>;
 
-    fn handle(&mut self, _: SaveInteraction, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: Write<SaveInteraction>, _: &mut Self::Context) -> Self::Result {
         Err(botstore::Error::new(ErrorKind::DiskFull, "of a mock"))
     }
 }
@@ -84,13 +88,13 @@ async fn a_message_to_a_port_waits_for_room_as_a_call_does() {
     let store = probe_store(|config| config.max_in_flight(1)).await;
     let (held, holding) = hold();
     let holding = std::sync::Arc::new(holding);
-    let first = store.mutations().send(HoldWriter(held));
+    let first = store.mutations().send(Write(HoldWriter(held)));
     let first = actix::spawn(first);
     holding.started().await;
-    let second = actix::spawn(store.mutations().send(Put::new(1)));
+    let second = actix::spawn(store.mutations().send(Write(Put::new(1))));
     // A port takes its messages in order and holds two of them here: it has the second when it refuses
     // a third.
-    let third = answered(store.mutations().send(Put::new(2))).await;
+    let third = answered(store.mutations().send(Write(Put::new(2)))).await;
     assert_eq!(kind(third.unwrap()), ErrorKind::Overloaded);
     assert!(!second.is_finished());
     assert_eq!(store.health().await.unwrap().writer.in_flight, 1);
@@ -103,7 +107,7 @@ async fn a_message_to_a_port_waits_for_room_as_a_call_does() {
 #[actix::test]
 async fn a_message_that_nobody_waits_for_is_carried_out() {
     let store = probe_store(|config| config).await;
-    store.mutations().do_send(Put::new(7));
+    store.mutations().do_send(Write(Put::new(7)));
     until("it is carried out", async || {
         store.read(Numbers).await.unwrap() == [7]
     })
@@ -132,7 +136,7 @@ async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
             prompt: "x".repeat(MIB),
             ..Default::default()
         };
-        sent.spawn(port.send(large));
+        sent.spawn(port.send(Write(large)));
     }
     // What is over the bound is told so at once, while the writer is held; the rest waits.
     while sent.len() * MIB > 2 * MOST_BYTES {
