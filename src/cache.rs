@@ -21,11 +21,14 @@
 //! re-read. Rows that another program changes are seen after [`MAX_AGE`].
 
 use crate::error::Result;
-use crate::operation::ReadTx;
-use std::any::{Any, TypeId};
+use crate::operation::{Answer, Kept, Key, ReadTx};
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::Connection;
+use rusqlite::hooks::Action;
+use std::any::TypeId;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How old an answer may grow, since changes by other programs are not told to us.
@@ -40,96 +43,15 @@ const MAX_ANSWER_BYTES: usize = 4096;
 /// Places for the numbers of commits: half a mebibyte.
 const CHANGES: usize = 1 << 16;
 
-type Answer = Arc<dyn Any + Send + Sync>;
-
-/// Says that an answer hangs on one row of one table, and so may be kept until the row changes.
-///
-/// The table must not be `WITHOUT ROWID`, and the answer may depend on nothing else: neither on
-/// other rows nor on the time. An answer that owns memory says how much by [`bytes`](Self::bytes), or
-/// is not kept.
-///
-/// ```
-/// use botstore::{Kept, Query, ReadTx, Result};
-///
-/// struct GetNote { note_id: i64 }
-///
-/// impl Query for GetNote {
-///     type Output = Option<String>;
-///
-///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<String>> {
-///         let sql = "SELECT body FROM notes WHERE note_id = ?1";
-///         tx.maybe(sql, [self.note_id], |row| Ok(row.get(0)?))
-///     }
-///
-///     fn kept(&self) -> Option<Kept<'_, Self::Output>> {
-///         let kept = Kept::row("notes", self.note_id);
-///         Some(kept.bytes(|body: &Option<String>| body.as_ref().map_or(0, String::len)))
-///     }
-/// }
-/// ```
-pub struct Kept<'a, T> {
-    table: &'static str,
-    key: Key<'a>,
-    keep: fn(&T) -> Answer,
-    give: fn(&Answer) -> Option<T>,
-    /// How many bytes an answer owns beside its own size; `None` if nobody can say.
-    owns: Option<fn(&T) -> usize>,
-}
-
-/// What the question asks for.
-#[derive(Clone, Copy)]
-enum Key<'a> {
-    /// The row's own id.
-    Row(i64),
-    /// Another key of the row, the statement that tells its id, and what else the answer is for.
-    Text(&'a str, &'static str, i64),
-}
-
-impl<'a, T: Clone + Send + Sync + 'static> Kept<'a, T> {
-    /// An answer about the row with this id (its `INTEGER PRIMARY KEY`).
-    pub fn row(table: &'static str, id: i64) -> Self {
-        Self::new(table, Key::Row(id))
-    }
-
-    /// An answer about the row with this textual key, for this asker. `row_of` is a statement that
-    /// gives the row's `rowid` for the key as `?1`. An answer about a row that is not there is not
-    /// kept.
-    pub fn text(table: &'static str, key: &'a str, row_of: &'static str, asker: i64) -> Self {
-        Self::new(table, Key::Text(key, row_of, asker))
-    }
-
-    fn new(table: &'static str, key: Key<'a>) -> Self {
-        // What has nothing to give back when it is dropped owns nothing.
-        let plain = !std::mem::needs_drop::<T>();
-        Self {
-            table,
-            key,
-            keep: |answer| Arc::new(answer.clone()),
-            give: |answer| answer.downcast_ref().cloned(),
-            owns: plain.then_some(|_| 0),
-        }
-    }
-
-    /// How many bytes an answer owns beside its own size: the lengths of its texts. Kept answers are
-    /// bounded by it, so one that owns memory and does not say how much is not kept; nor is one of
-    /// more than 4 KiB.
-    pub fn bytes(mut self, owns: fn(&T) -> usize) -> Self {
-        self.owns = Some(owns);
-        self
-    }
-}
-
-impl<T> Kept<'_, T> {
-    /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
-    fn size(&self, answer: &T) -> Option<usize> {
-        let key = match self.key {
-            Key::Row(_) => 0,
-            Key::Text(key, ..) => key.len(),
-        };
-        let fixed = size_of::<Entry>() + size_of::<T>();
-        let bytes = (self.owns?)(answer).checked_add(key + fixed)?;
-        (bytes <= MAX_ANSWER_BYTES).then_some(bytes)
-    }
+/// How many bytes it takes to keep this answer; `None` if it cannot be kept.
+fn size<T>(kept: &Kept<'_, T>, answer: &T) -> Option<usize> {
+    let key = match kept.key {
+        Key::Row(_) => 0,
+        Key::Text(key, ..) => key.len(),
+    };
+    let fixed = size_of::<Entry>() + size_of::<T>();
+    let bytes = (kept.owns?)(answer).checked_add(key + fixed)?;
+    (bytes <= MAX_ANSWER_BYTES).then_some(bytes)
 }
 
 /// An answer in its place.
@@ -142,9 +64,7 @@ struct Entry {
     /// Where in `changes` new rows of its table are, if its key is not the row's id: a row may be
     /// replaced by one with another id.
     table_at: Option<usize>,
-    /// The last commit that was finished before the snapshot of the answer began.
-    seen: u64,
-    kept_at: Instant,
+    snapshot: Snapshot,
     bytes: usize,
     answer: Answer,
 }
@@ -161,6 +81,14 @@ impl Entry {
     }
 }
 
+/// The moment before a snapshot began. An answer is as old as this, however long its query took.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot {
+    /// The last commit that was finished by then.
+    commits: u64,
+    at: Instant,
+}
+
 pub(crate) struct Cache {
     answers: Box<[Mutex<Vec<Entry>>]>,
     /// How many bytes each set may hold.
@@ -172,7 +100,7 @@ pub(crate) struct Cache {
 
 /// What a commit did to a row.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Change {
+enum Change {
     NewRow,
     Row,
 }
@@ -194,11 +122,12 @@ impl Cache {
         }
     }
 
-    /// The place of a row. Not a random hash: it is computed for every row that is written.
+    /// The place of a row. Not a random hash: it is computed for every row that is written. Names of tables
+    /// know no capitals.
     pub(crate) fn place(table: &str, row: i64) -> Place {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in table.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
         }
         hash = (hash ^ row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (hash >> 48) as usize
@@ -209,9 +138,12 @@ impl Cache {
         Self::place(table, i64::MIN + 1)
     }
 
-    /// The last commit that is finished: to be asked before a snapshot begins.
-    pub(crate) fn seen(&self) -> u64 {
-        self.commits.load(Ordering::SeqCst)
+    /// To be asked before a snapshot begins.
+    pub(crate) fn before_snapshot(&self) -> Snapshot {
+        Snapshot {
+            commits: self.commits.load(Ordering::SeqCst),
+            at: Instant::now(),
+        }
     }
 
     /// Makes void what hangs on these places. After the COMMIT, before anybody hears of it, and by
@@ -233,30 +165,31 @@ impl Cache {
         }
         let sets = self.answers.len() as u64;
         let set = (sets > 0).then(|| &self.answers[(hasher.finish() % sets) as usize])?;
-        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(set.lock())
     }
 
     /// The answer that is kept for this question, if it still holds.
     pub(crate) fn get<T>(&self, question: TypeId, kept: &Kept<'_, T>) -> Option<T> {
         let set = self.set(question, kept.key)?;
         let entry = set.iter().find(|entry| entry.is_for(question, kept.key))?;
-        let unchanged = |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.seen;
+        let unchanged =
+            |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.snapshot.commits;
         let holds = unchanged(entry.row_at)
             && entry.table_at.is_none_or(unchanged)
-            && entry.kept_at.elapsed() < MAX_AGE;
+            && entry.snapshot.at.elapsed() < MAX_AGE;
         holds.then(|| (kept.give)(&entry.answer)).flatten()
     }
 
-    /// Keeps an answer from a snapshot that began when `seen` was the last finished commit.
+    /// Keeps an answer from a snapshot.
     pub(crate) fn put<T>(
         &self,
         question: TypeId,
         kept: &Kept<'_, T>,
         answer: &T,
         tx: &ReadTx<'_>,
-        seen: u64,
+        snapshot: &Snapshot,
     ) -> Result<()> {
-        let size = kept.size(answer).filter(|_| !self.answers.is_empty());
+        let size = size(kept, answer).filter(|_| !self.answers.is_empty());
         let Some(bytes) = size else {
             return Ok(());
         };
@@ -276,8 +209,7 @@ impl Cache {
             text_key,
             row_at: Self::place(kept.table, row),
             table_at,
-            seen,
-            kept_at: Instant::now(),
+            snapshot: *snapshot,
             bytes,
             answer: (kept.keep)(answer),
         };
@@ -294,7 +226,7 @@ impl Cache {
             set.len() == WAYS || held + bytes > self.set_bytes
         };
         while is_full(&set) {
-            let oldest = (0..set.len()).min_by_key(|&at| set[at].kept_at);
+            let oldest = (0..set.len()).min_by_key(|&at| set[at].snapshot.at);
             let Some(at) = oldest else { break };
             set.swap_remove(at);
         }
@@ -308,8 +240,8 @@ impl Cache {
 pub(crate) struct Changes(Arc<Mutex<Vec<Place>>>);
 
 impl Changes {
-    pub(crate) fn note(&self, change: Change, table: &str, row: i64) {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, change: Change, table: &str, row: i64) {
+        let mut places = self.0.lock();
         places.push(Cache::place(table, row));
         if change == Change::NewRow {
             places.push(Cache::place_of_new(table));
@@ -318,15 +250,26 @@ impl Changes {
 
     /// Forgets what was noted: of a transaction that was rolled back, or that is told.
     pub(crate) fn forget(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.0.lock().clear();
     }
 
     /// Tells the cache of a transaction that was committed.
     pub(crate) fn tell(&self, cache: &Cache) {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         cache.changed(places.drain(..));
     }
+}
+
+/// Notes the rows that statements change. SQLite does not report every one of them to this hook
+/// (<https://sqlite.org/c3ref/update_hook.html>): for a `DELETE` without `WHERE` see the guard, and
+/// a row that is replaced in a conflict is told by the new one.
+pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> {
+    conn.update_hook(Some(move |action, _: &str, table: &str, row| {
+        let change = match action {
+            Action::SQLITE_INSERT => Change::NewRow,
+            _ => Change::Row,
+        };
+        changes.note(change, table, row);
+    }))?;
+    Ok(())
 }

@@ -1,33 +1,21 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
 mod check;
+mod parts;
 
-use crate::backup::Backups;
-use crate::domain::{BOT_LEGACY, BotSchema};
+use crate::archive::Backups;
 use crate::limits::Limits;
+use crate::migration::{Schema, SchemaDef, UnknownTriggers};
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
 use crate::schedule::Schedule;
-use crate::schema::{Schema, SchemaDef, UnknownTriggers};
+use crate::sqlite::Durability;
 use crate::time::{Clock, SystemClock};
 use chrono::FixedOffset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What an acknowledgement is worth when the power fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Durability {
-    /// `PRAGMA synchronous=FULL`: the log is synced before a commit returns. What was acknowledged
-    /// survives a crash of the program, of the operating system, and a loss of power.
-    #[default]
-    Full,
-    /// `PRAGMA synchronous=NORMAL`: the log is synced at checkpoints only. What was acknowledged
-    /// survives a crash of the program; a crash of the operating system or a loss of power may
-    /// take the last moments with it, never the file's consistency.
-    Normal,
-}
 
 /// What is done with an existing file before a migration step changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,6 +65,7 @@ pub struct Config {
     pub(crate) analytics_deadline: Duration,
     pub(crate) busy_timeout: Duration,
     pub(crate) close_deadline: Duration,
+    pub(crate) max_restarts: (u32, Duration),
     pub(crate) checkpoint_at_bytes: u64,
     pub(crate) wal_ceiling_bytes: u64,
     pub(crate) cache_bytes: usize,
@@ -87,6 +76,7 @@ pub struct Config {
     pub(crate) day_offset: Option<FixedOffset>,
     pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The host's. This crate's own is put in front of them when a file is opened.
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
 }
@@ -117,6 +107,7 @@ impl Config {
             analytics_deadline: Duration::from_secs(60),
             busy_timeout: Duration::from_secs(5),
             close_deadline: Duration::from_secs(10),
+            max_restarts: (5, Duration::from_secs(60)),
             checkpoint_at_bytes: 24 * MIB,
             wal_ceiling_bytes: 64 * MIB,
             cache_bytes: 8 * MIB as usize,
@@ -127,8 +118,7 @@ impl Config {
             day_offset: None,
             reconcile_every: None,
             clock: Arc::new(SystemClock),
-            // This crate's own tables are one schema like another.
-            schemas: vec![SchemaDef::of::<BotSchema>().with_legacy(BOT_LEGACY)],
+            schemas: Vec::new(),
             schedules: Vec::new(),
         }
     }
@@ -192,7 +182,8 @@ impl Config {
     /// Compares the rollups with a full count this often, and tells of a difference with
     /// [`StoreEvent::RollupsDiffer`](crate::StoreEvent). It reads all messages on an analytics
     /// reader, and so has to end within [`analytics_deadline`](Self::analytics_deadline): some
-    /// seconds for each million. The first time is one interval after opening. At least 1 s; default: never.
+    /// seconds for each million. The first time is one interval after the file was first opened with it; when
+    /// it last ran is kept in the file. At least 1 s; default: never.
     pub fn reconcile_every(mut self, interval: Duration) -> Self {
         self.reconcile_every = Some(interval);
         self
@@ -293,6 +284,16 @@ impl Config {
         self
     }
 
+    /// How often one actor of the store may panic within a time and be started again. Where it panics for
+    /// the last of these times, it is given up, and requests get
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) until the store is opened again. Only code of the
+    /// host's that runs outside an operation makes an actor panic, such as a subscriber to the log.
+    /// Range 1–1,000 within 1 s–1 day; default 5 within 60 s.
+    pub fn max_restarts(mut self, restarts: u32, within: Duration) -> Self {
+        self.max_restarts = (restarts, within);
+        self
+    }
+
     /// How much the write-ahead log grows before it is copied into the file in the background. A
     /// page that was written several times is copied once, so more is less work; and more to read
     /// when a log is found at opening. A sixth of this is enough when the last time was 0.3 s ago: where
@@ -373,7 +374,20 @@ impl Config {
         interval: Duration,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
-        self.schedules.push(Schedule::new(interval, make));
+        self.schedules
+            .push(Schedule::new(M::name(), interval, make));
+        self
+    }
+
+    /// The same under a name of its own: for a mutation that is sent on two schedules, or whose type may be
+    /// renamed. Two schedules of one name are refused at opening.
+    pub fn every_named<M: Mutation>(
+        mut self,
+        name: impl Into<String>,
+        interval: Duration,
+        make: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.schedules.push(Schedule::new(name, interval, make));
         self
     }
 }

@@ -32,6 +32,9 @@ pub enum ErrorKind {
     Deadline,
     /// The store is closing or closed. A request with this answer was not carried out.
     Closed,
+    /// An actor of the store has panicked too often and is not started again. The request was not carried
+    /// out. Open the store again; see [`Config::max_restarts`](crate::Config::max_restarts).
+    Unavailable,
     /// Another program holds SQLite's write lock for longer than the busy timeout.
     Busy,
     /// There is no room left for what was to be written. Nothing was changed.
@@ -41,8 +44,9 @@ pub enum ErrorKind {
     NoIdsLeft,
     /// The operating system refused to read, write, sync or open a file.
     Io,
-    /// The disk failed in the middle of a commit and has not let the store make sure of it since.
-    /// The change is not there now; should the process end before the store has written again, the
+    /// Whether the change was made is not known. With a message to an actor: its sender has waited for no
+    /// longer, and it may still be carried out. Otherwise the disk failed in the middle of a commit and has
+    /// not let the store make sure of it since: the change is not there now; should the process end before the store has written again, the
     /// next opening may find it there. To send it again safely, send it with an idempotency key.
     InDoubt,
     /// The file is damaged, or holds a value that cannot be what the schema says. Restore a backup.
@@ -95,6 +99,7 @@ impl ErrorKind {
             Self::Overloaded => "overloaded",
             Self::Deadline => "deadline exceeded",
             Self::Closed => "closed",
+            Self::Unavailable => "unavailable",
             Self::Busy => "busy",
             Self::DiskFull => "disk full",
             Self::NoIdsLeft => "no ids left",
@@ -329,10 +334,18 @@ impl std::error::Error for Error {
     }
 }
 
-/// A port that is gone belongs to a store that is closed.
+/// An actor that is gone belongs to a store that is closed. One that does not answer in time may do what
+/// it was asked all the same.
 impl From<actix::MailboxError> for Error {
-    fn from(_: actix::MailboxError) -> Self {
-        Self::closed()
+    fn from(error: actix::MailboxError) -> Self {
+        match error {
+            actix::MailboxError::Closed => Self::closed(),
+            actix::MailboxError::Timeout => Self::new(
+                ErrorKind::InDoubt,
+                "the message was not answered within the time that its sender waits; it may be carried \
+                 out all the same",
+            ),
+        }
     }
 }
 

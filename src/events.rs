@@ -1,13 +1,14 @@
 //! What a store tells without being asked.
 
-use crate::backup::{DrillReport, Reason};
+use crate::archive::{DrillReport, Reason};
 use crate::error::Error;
-use crate::schema::UnknownObjects;
+use crate::migration::UnknownObjects;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -76,6 +77,23 @@ pub enum StoreEvent {
     /// triggers. Told to everybody who subscribes (a task may hear it again when another one does), since
     /// nobody can have subscribed before the file was opened.
     UnknownObjects(UnknownObjects),
+    /// An actor of the store panicked, in code of the host's such as a subscriber to the log, and was
+    /// started again. What it was at got an error. Told within a second or two.
+    #[non_exhaustive]
+    ActorRestarted {
+        /// What the actor does.
+        role: Role,
+        /// How often it was started again since opening.
+        restarts: u64,
+    },
+    /// An actor panicked too often and is not started again: requests get
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) until the store is opened again. See
+    /// [`Config::max_restarts`](crate::Config::max_restarts).
+    #[non_exhaustive]
+    ActorGivenUp {
+        /// What the actor did.
+        role: Role,
+    },
     /// Little room is left on the disk of the database. Told once until there is more again.
     DiskNearlyFull {
         /// How much.
@@ -101,6 +119,38 @@ pub enum LogHolder {
     },
     /// The process with this number, which has the file open too. Told on Linux.
     Process(u32),
+}
+
+/// What an actor of the store does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Owns the connection that writes, and commits mutations.
+    Writer,
+    /// Answers queries of the interactive lane.
+    Reader,
+    /// Answers queries of the analytics lane.
+    AnalyticsReader,
+    /// Copies the WAL into the file.
+    Checkpointer,
+    /// Makes backups and drills: an actor that takes the requests, and a thread that does the work.
+    Backups,
+    /// Runs schedules and upkeep, and looks at the disk.
+    Supervisor,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Writer => "writer",
+            Self::Reader => "reader",
+            Self::AnalyticsReader => "analytics reader",
+            Self::Checkpointer => "checkpointer",
+            Self::Backups => "backup worker",
+            Self::Supervisor => "supervisor",
+        })
+    }
 }
 
 /// A backup that was made.
@@ -185,12 +235,11 @@ impl Subscribers {
 
     /// Tells everybody who subscribes from now on.
     pub(crate) fn tell_each(&self, event: StoreEvent) {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
+        *self.standing.lock() = Some(event);
     }
 
     fn standing(&self) -> Option<StoreEvent> {
-        let standing = self.standing.lock();
-        standing.unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing.lock().clone()
     }
 
     /// Tells everybody. Waits for nobody.
@@ -205,11 +254,11 @@ impl Subscribers {
         let _ = self.tasks.send(event);
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<StoreEvent>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Vec<StoreEvent>> {
+        self.kept.lock()
     }
 
-    fn actors(&self) -> std::sync::MutexGuard<'_, Vec<Recipient<StoreEvent>>> {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    fn actors(&self) -> MutexGuard<'_, Vec<Recipient<StoreEvent>>> {
+        self.actors.lock()
     }
 }

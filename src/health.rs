@@ -1,13 +1,10 @@
-//! What a store tells of itself, and the counters behind it.
+//! What a store reports of itself.
 
-use crate::backup::DrillReport;
-use crate::error::{Error, ErrorKind};
-use crate::events::{BackupReport, LastRun};
-use crate::schema::UnknownObjects;
+use crate::archive::DrillReport;
+use crate::events::{BackupReport, LastRun, Role};
+use crate::migration::{SchemaStep, UnknownObjects};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The state of a store. Asking costs two file sizes and a question to the file system.
@@ -55,6 +52,21 @@ pub struct Health {
     pub last_drill: Option<LastRun<DrillReport>>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
+    /// The store's actors.
+    pub actors: Vec<ActorHealth>,
+}
+
+/// How one actor of the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ActorHealth {
+    /// What it does.
+    pub role: Role,
+    /// Whether it is at work.
+    pub running: bool,
+    /// How often it panicked since opening. It was started again, unless it was given up: see
+    /// [`Config::max_restarts`](crate::Config::max_restarts).
+    pub restarts: u64,
 }
 
 /// What the last checkpoint did.
@@ -111,168 +123,4 @@ pub struct ReaderHealth {
     pub waiting: usize,
     /// Queries waiting or running.
     pub in_flight: usize,
-}
-
-/// How far a schema is applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SchemaStep {
-    /// The schema's name.
-    pub schema: String,
-    /// Its last applied step.
-    pub step: u32,
-}
-
-const SIZE_CLASSES: usize = 15;
-
-/// Counts what happens. Written by one thread each, read by `health`.
-#[derive(Default)]
-pub(crate) struct Metrics {
-    committed: AtomicU64,
-    failed: AtomicU64,
-    panicked: AtomicU64,
-    groups: AtomicU64,
-    reruns: AtomicU64,
-    largest_group: AtomicU64,
-    group_sizes: [AtomicU64; SIZE_CLASSES],
-    log_restarts: AtomicU64,
-    reconnects: AtomicU64,
-    disk: Mutex<Disk>,
-    /// Whether the last transaction was lost to the disk.
-    ailing: AtomicBool,
-    /// Whether a checkpoint could not sync.
-    keeps_log: AtomicBool,
-}
-
-/// What the disk did wrong.
-#[derive(Default)]
-struct Disk {
-    last_error: Option<Error>,
-    /// Whether the last error has come since somebody looked.
-    is_news: bool,
-    damage: Option<Error>,
-}
-
-impl Metrics {
-    pub(crate) fn count_committed(&self) {
-        self.committed.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_failed(&self, error: &Error) {
-        self.failed.fetch_add(1, Relaxed);
-        if error.kind() == ErrorKind::Panicked {
-            self.panicked.fetch_add(1, Relaxed);
-        }
-        self.note_trouble(error);
-    }
-
-    pub(crate) fn count_group(&self, size: usize) {
-        let size = size as u64;
-        self.groups.fetch_add(1, Relaxed);
-        self.largest_group.fetch_max(size, Relaxed);
-        // 1 → 0, 2 → 1, 3..=4 → 2, 5..=8 → 3
-        let class = size
-            .saturating_sub(1)
-            .checked_ilog2()
-            .map_or(0, |log| log + 1);
-        self.group_sizes[(class as usize).min(SIZE_CLASSES - 1)].fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_rerun(&self) {
-        self.reruns.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_log_restart(&self) {
-        self.log_restarts.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_reconnect(&self) {
-        self.reconnects.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn count_read(&self, failure: Option<&Error>) {
-        if let Some(error) = failure {
-            self.note_trouble(error);
-        }
-    }
-
-    /// Notes a failure, if it is one of the disk.
-    pub(crate) fn note_trouble(&self, error: &Error) {
-        if !error.is_of_the_disk() {
-            return;
-        }
-        let mut disk = self.disk();
-        disk.last_error = Some(error.clone());
-        // A damaged page is no reason to write no others.
-        if error.kind() == ErrorKind::Corrupt {
-            disk.damage = Some(error.clone());
-        } else {
-            disk.is_news = true;
-            self.ailing.store(true, Relaxed);
-        }
-    }
-
-    /// Notes that a checkpoint failed. When it could not sync the file, no page that it or an earlier
-    /// one has copied need be on the disk, nor would another sync bring it there; and SQLite does not
-    /// copy them again before the log's index is made anew. So the log, which has them all, is kept.
-    pub(crate) fn note_failed_checkpoint(&self, error: Error) {
-        if !error.is_failed_sync() {
-            return self.note_trouble(&error);
-        }
-        self.keeps_log.store(true, Relaxed);
-        let kept = "a checkpoint could not sync the file, so its log is kept, and grows, until the \
-                    store is opened again";
-        self.note_trouble(&error.because(ErrorKind::Io, kept));
-    }
-
-    /// Whether the log must not start over.
-    pub(crate) fn keeps_log(&self) -> bool {
-        self.keeps_log.load(Relaxed)
-    }
-
-    /// Notes that something was written and synced.
-    pub(crate) fn note_well(&self) {
-        self.ailing.store(false, Relaxed);
-    }
-
-    /// The last failure of the disk, if there was one since this was last asked.
-    pub(crate) fn take_trouble(&self) -> Option<Error> {
-        let mut disk = self.disk();
-        let is_news = std::mem::take(&mut disk.is_news);
-        disk.last_error.clone().filter(|_| is_news)
-    }
-
-    /// What was found damaged.
-    pub(crate) fn damage(&self) -> Option<Error> {
-        self.disk().damage.clone()
-    }
-
-    fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn is_ailing(&self) -> bool {
-        self.ailing.load(Relaxed)
-    }
-
-    pub(crate) fn reconnects(&self) -> u64 {
-        self.reconnects.load(Relaxed)
-    }
-
-    pub(crate) fn writer(&self, load: (usize, usize, usize)) -> WriterHealth {
-        let (waiting, in_flight, in_flight_bytes) = load;
-        WriterHealth {
-            waiting,
-            in_flight,
-            in_flight_bytes,
-            committed: self.committed.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-            panicked: self.panicked.load(Relaxed),
-            groups: self.groups.load(Relaxed),
-            reruns: self.reruns.load(Relaxed),
-            largest_group: self.largest_group.load(Relaxed),
-            group_sizes: self.group_sizes.iter().map(|n| n.load(Relaxed)).collect(),
-            log_restarts: self.log_restarts.load(Relaxed),
-            last_error: self.disk().last_error.as_ref().map(Error::to_string),
-        }
-    }
 }

@@ -50,20 +50,24 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
 
-mod actors;
+mod archive;
 pub mod backup;
 mod cache;
 mod config;
 mod domain;
+mod engine;
 mod error;
 mod events;
 mod files;
 pub mod guide;
 mod health;
-mod holders;
 mod json;
 mod limits;
+mod migration;
+mod opening;
 mod operation;
+mod panics;
+mod recipients;
 mod schedule;
 pub mod schema;
 mod snapshot;
@@ -74,22 +78,23 @@ mod store;
 pub mod testing;
 pub mod time;
 
-pub use actors::{Archivist, Mutations, Queries, Read, Write};
-pub use cache::Kept;
-pub use config::{BeforeUpgrade, Config, Durability};
+pub use config::{BeforeUpgrade, Config};
 pub use domain::{
     analytics, audit, checkup, costs, interactions, messages, page, rollups, sessions, tokens,
     tools, users,
 };
+pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};
-pub use events::{BackupReport, LastRun, LogHolder, StoreEvent};
-pub use health::{CheckpointReport, Health, ReaderHealth, SchemaStep, WriterHealth};
+pub use events::{BackupReport, LastRun, LogHolder, Role, StoreEvent};
+pub use health::{ActorHealth, CheckpointReport, Health, ReaderHealth, WriterHealth};
 pub use limits::{MAX_NAME_BYTES, Texts};
-pub use operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+pub use migration::{SchemaStep, UnknownTriggers};
+pub use operation::{Kept, Lane, Mutation, Query, ReadTx, WriteTx};
+pub use recipients::{Mutations, Queries, Read, Write};
 /// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
 /// operations written with this one always fit.
 pub use rusqlite;
-pub use schema::UnknownTriggers;
 pub use snapshot::snapshot;
-pub use status::{FileStatus, OpenIn, status};
+pub use sqlite::{Durability, OpenIn};
+pub use status::{FileStatus, status};
 pub use store::Store;

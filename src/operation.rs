@@ -3,9 +3,12 @@
 //! A host declares its own operations in the same way as this crate does; nothing lists the operations
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
-use crate::cache::Kept;
+mod kept;
+
+pub use kept::Kept;
+pub(crate) use kept::{Answer, Key};
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::StoreEvent;
 use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Guard};
 use crate::time;
@@ -58,12 +61,6 @@ pub trait Mutation: Send + 'static {
     /// default counts the struct itself and its [`texts`](Self::texts).
     fn size_bytes(&self) -> usize {
         size_of_val(self) + limits::weigh(|texts| self.texts(texts))
-    }
-
-    /// What the store's subscribers are told when this ran on a schedule and is committed. The
-    /// default is nothing: whoever sends a mutation has its answer.
-    fn event(_answer: &Self::Output) -> Option<StoreEvent> {
-        None
     }
 
     /// The name in errors, events and schedules. The default is the type's own, without its path.

@@ -1,134 +1,121 @@
 //! Work that comes again: a mutation and how often. When it last ran is kept in the file.
 
-use crate::actors::Dispatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::StoreEvent;
 use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::panics::caught;
 use crate::time::Timestamp;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 use std::time::Duration;
-
-type Run = Pin<Box<dyn Future<Output = Result<Turn>> + Send>>;
 
 /// A mutation, made anew for each run, and the time between two runs.
 #[derive(Clone)]
 pub(crate) struct Schedule {
-    name: String,
-    interval: Duration,
-    run: Arc<dyn Fn(Arc<Dispatch>, String, TimeDelta) -> Run + Send + Sync>,
+    pub(crate) name: String,
+    pub(crate) every: Duration,
+    make: Arc<dyn Fn() -> Box<dyn Work> + Send + Sync>,
 }
 
 impl Schedule {
     pub(crate) fn new<M: Mutation>(
-        interval: Duration,
+        name: impl Into<String>,
+        every: Duration,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
         Self {
-            name: M::name().to_owned(),
-            interval,
-            run: Arc::new(move |dispatch, name, interval| {
-                // A host's code, which must not end the supervisor's look at the other schedules.
-                let made = catch_unwind(AssertUnwindSafe(&make));
-                Box::pin(async move {
-                    let work = made.map_err(|payload| {
-                        std::mem::forget(payload);
-                        let why = "making the scheduled mutation panicked";
-                        Error::new(ErrorKind::Panicked, why).in_operation(M::name())
-                    })?;
-                    let turn = TakeTurn {
-                        name,
-                        interval,
-                        work,
-                    };
-                    dispatch.write(turn).await
-                })
-            }),
+            name: name.into(),
+            every,
+            make: Arc::new(move || Box::new(make())),
         }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn interval(&self) -> Duration {
-        self.interval
-    }
-
-    /// Runs the mutation if its time has come.
-    pub(crate) fn run_if_due(&self, dispatch: Arc<Dispatch>) -> Run {
-        // An interval too long for the calendar never comes.
-        let interval = TimeDelta::from_std(self.interval).unwrap_or(TimeDelta::MAX);
-        (self.run)(dispatch, self.name.clone(), interval)
-    }
-
-    /// Gives schedules of the same mutation names of their own: `ExpireIdle`, `ExpireIdle#2`.
-    pub(crate) fn number(schedules: &mut [Schedule]) {
-        for at in 0..schedules.len() {
-            let same = schedules[..at]
-                .iter()
-                .filter(|s| s.name.split('#').next() == Some(&schedules[at].name))
-                .count();
-            if same > 0 {
-                schedules[at].name = format!("{}#{}", schedules[at].name, same + 1);
-            }
-        }
+    /// The mutation that runs it if it is due.
+    ///
+    /// # Errors
+    /// [`Panicked`](ErrorKind::Panicked) when making it panics, which is a host's code.
+    pub(crate) fn run(&self) -> Result<RunIfDue> {
+        let work = caught(|| (self.make)()).ok_or_else(|| {
+            let why = format!("making the scheduled mutation {} panicked", self.name);
+            Error::new(ErrorKind::Panicked, why)
+        })?;
+        Ok(RunIfDue {
+            name: self.name.clone(),
+            every: self.every,
+            work,
+        })
     }
 }
 
-/// What came of asking whether a schedule is due.
-#[derive(Clone, Debug)]
-pub(crate) struct Turn {
-    pub(crate) ran: bool,
-    pub(crate) due_at: DateTime<Utc>,
-    pub(crate) event: Option<StoreEvent>,
+/// A mutation without its type.
+trait Work: Send {
+    fn name(&self) -> &'static str;
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Done>;
+    fn texts(&self, texts: &mut Texts);
+    fn take_json(&mut self, taken: &mut Vec<Value>);
+    fn size_bytes(&self) -> usize;
 }
 
-/// Does the work if it is due, and writes down that it ran, in one transaction: so that a run
-/// counts exactly when it happened.
-struct TakeTurn<M> {
+/// What a scheduled mutation gave.
+pub(crate) struct Done {
+    /// The mutation's type.
+    pub(crate) mutation: TypeId,
+    pub(crate) output: Box<dyn Any + Send>,
+}
+
+impl<M: Mutation> Work for M {
+    fn name(&self) -> &'static str {
+        M::name()
+    }
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Done> {
+        Ok(Done {
+            mutation: TypeId::of::<M>(),
+            output: Box::new(tx.make(self)?),
+        })
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        Mutation::texts(self, texts);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        Mutation::take_json(self, taken);
+    }
+
+    fn size_bytes(&self) -> usize {
+        Mutation::size_bytes(self)
+    }
+}
+
+/// What came of asking whether something is due.
+pub(crate) enum Turn {
+    NotBefore(DateTime<Utc>),
+    /// It is due and, if it is a mutation, it has run.
+    Due(Option<Done>),
+}
+
+/// Runs a mutation if it is due, and writes down that it ran, in one transaction: so that a run counts
+/// exactly when it happened.
+pub(crate) struct RunIfDue {
     name: String,
-    interval: TimeDelta,
-    work: M,
+    every: Duration,
+    work: Box<dyn Work>,
 }
 
-impl<M: Mutation> Mutation for TakeTurn<M> {
+impl Mutation for RunIfDue {
     type Output = Turn;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Turn> {
-        let now = tx.now();
-        let after = |time: DateTime<Utc>| {
-            time.checked_add_signed(self.interval)
-                .unwrap_or(DateTime::<Utc>::MAX_UTC)
-        };
-        // The first time that it is heard of, it counts as having run. So it does when it ran in
-        // the future: the clock was set back, and must not put the next run off by as much.
-        let last = last_run(tx, &self.name)?.filter(|&last| last <= now);
-        let mut event = None;
-        if let Some(last) = last {
-            if after(last) > now {
-                return Ok(Turn {
-                    ran: false,
-                    due_at: after(last),
-                    event,
-                });
-            }
-            event = M::event(&tx.make(&self.work)?);
+        if let Some(not_before) = not_before(tx, &self.name, self.every)? {
+            return Ok(Turn::NotBefore(not_before));
         }
-        tx.execute(
-            "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at",
-            (&self.name, tx.now_text()),
-        )?;
-        Ok(Turn {
-            ran: last.is_some(),
-            due_at: after(now),
-            event,
-        })
+        let done = self.work.apply(tx);
+        let done = done.map_err(|error| error.in_operation(self.work.name()))?;
+        write_down(tx, &self.name)?;
+        Ok(Turn::Due(Some(done)))
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -142,10 +129,49 @@ impl<M: Mutation> Mutation for TakeTurn<M> {
     fn size_bytes(&self) -> usize {
         size_of_val(self) + self.name.len() + self.work.size_bytes()
     }
+}
 
-    fn name() -> &'static str {
-        M::name()
+/// Whether something is due that is not a mutation.
+pub(crate) struct IsDue {
+    pub(crate) name: &'static str,
+    pub(crate) every: Duration,
+}
+
+impl Mutation for IsDue {
+    type Output = Turn;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Turn> {
+        let not_before = not_before(tx, self.name, self.every)?;
+        Ok(not_before.map_or(Turn::Due(None), Turn::NotBefore))
     }
+}
+
+/// Writes down that something ran.
+pub(crate) struct RecordRun {
+    pub(crate) name: &'static str,
+}
+
+impl Mutation for RecordRun {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        write_down(tx, self.name)
+    }
+}
+
+/// Until when it is not due. The first time that it is heard of, it counts as having run. So it does when
+/// it ran in the future: the clock was set back, and must not put the next run off by as much.
+fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<DateTime<Utc>>> {
+    let now = tx.now();
+    let last = last_run(tx, name)?.filter(|&last| last <= now);
+    if last.is_none() {
+        write_down(tx, name)?;
+    }
+    let due = TimeDelta::from_std(every)
+        .ok()
+        .and_then(|every| last.unwrap_or(now).checked_add_signed(every))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    Ok(Some(due).filter(|&due| due > now))
 }
 
 fn last_run(tx: &ReadTx<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
@@ -154,4 +180,13 @@ fn last_run(tx: &ReadTx<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
         [name],
         |row| Ok(row.get::<_, Timestamp>(0)?.0),
     )
+}
+
+fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at",
+        (name, tx.now_text()),
+    )?;
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::migration;
+use crate::opening;
 use crate::operation::ReadTx;
-use crate::schema;
 use crate::sqlite::{self, Guard, for_queries};
 
 /// Asks a file questions without opening a store: all of them of one snapshot, which lasts until
@@ -16,7 +17,7 @@ use crate::sqlite::{self, Guard, for_queries};
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
 /// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate; those with which
-/// [`schema::plan`] refuses a file, and those of the queries.
+/// [`schema::plan`](crate::schema::plan()) refuses a file, and those of the queries.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -39,18 +40,19 @@ pub fn snapshot<T>(
     config: impl Into<Config>,
     read: impl FnOnce(&ReadTx<'_>) -> Result<T>,
 ) -> Result<T> {
-    let config = config.into();
-    config.check()?;
+    let config = opening::complete(config)?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
-    let missing = schema::plan(config.clone())?.steps.len();
+    let missing = migration::plan(&config.path, &config.program())?
+        .steps
+        .len();
     if missing > 0 {
         return Err(Error::new(
             ErrorKind::OlderSchema,
             format!("{} has {missing} steps to go", path.display()),
         ));
     }
-    let mut conn = sqlite::open_snapshot(&path, &config)?;
+    let mut conn = sqlite::open_snapshot(&path, &config.sqlite_settings())?;
     let guard = Guard::install(&mut conn, for_queries)?;
     conn.execute_batch("BEGIN")?;
     let tx = ReadTx::new(&conn, config.clock.now()).within(config.limits());

@@ -9,6 +9,7 @@ mod log;
 mod look;
 mod paths;
 mod readers;
+mod settings;
 mod wal;
 
 pub(crate) use build::warn_of_shared_cache;
@@ -18,6 +19,7 @@ pub(crate) use guard::{
 };
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use lock::FileLock;
+pub use lock::OpenIn;
 pub(crate) use log::{
     FRAME_OVERHEAD, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
 };
@@ -28,18 +30,16 @@ pub(crate) use paths::{
     FILES, RESTORING, beside, existing, open_to_others, refuse_unsettled, resolve,
 };
 pub(crate) use readers::other_readers;
+pub use settings::Durability;
+pub(crate) use settings::{FileTriggers, Settings};
 pub(crate) use wal::{WalWatch, checkpoint, keep_log, remove_log};
 
-use crate::cache::{Change, Changes};
-use crate::config::{Config, Durability};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
-use crate::schema::UnknownTriggers;
 use crate::time;
 use look::{Floor, bound_values, open, open_immutable};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::hooks::Action;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
@@ -52,15 +52,15 @@ const STATEMENT_CACHE: usize = 256;
 /// Opens a connection that may write, creating the file if it is missing: itself and not by SQLite, so
 /// that from the beginning only its owner can read it. SQLite gives what it puts beside a database the
 /// database's mode and owner. Changes nothing else yet, so that a file that is refused stays as it is.
-pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
+pub(crate) fn connect(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
     files::create_if_missing(path)?;
-    connect_again(path, config)
+    connect_again(path, settings)
 }
 
 /// The same for a file that was there before: one that is missing now must not be replaced by an
 /// empty one.
-pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> {
+pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
@@ -75,18 +75,18 @@ pub(crate) fn connect_again(path: &Path, config: &Config) -> Result<Connection> 
     // Closing would empty a log that its program left into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
-    conn.busy_timeout(config.busy_timeout)?;
+    conn.busy_timeout(settings.busy_timeout)?;
     bound_values(&conn, path, Floor::Open)?;
     // The first to read the file, so the first to find that it is no database.
-    common(&conn, config).map_err(|e| unreadable(e, path))?;
+    common(&conn, settings).map_err(|e| unreadable(e, path))?;
     // Those that no step made, which cannot be told from the others here.
-    let triggers = config.unknown_triggers != UnknownTriggers::Disable;
+    let triggers = settings.file_triggers == FileTriggers::Run;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers)?;
     Ok(conn)
 }
 
 /// Makes a connection the one that writes.
-pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Only a file without tables takes this setting; it lets retention give space back later. To set
     // it again is to write it again.
@@ -108,7 +108,7 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Re
             ),
         ));
     }
-    let synchronous = match config.durability {
+    let synchronous = match settings.durability {
         Durability::Full => "FULL",
         Durability::Normal => "NORMAL",
     };
@@ -116,19 +116,23 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, config: &Config) -> Re
     conn.pragma_update(None, "foreign_keys", true)?;
     // Checkpoints are the checkpointer's work; inside a commit they are its tail.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    conn.pragma_update(None, "journal_size_limit", config.wal_ceiling_bytes as i64)?;
+    conn.pragma_update(
+        None,
+        "journal_size_limit",
+        settings.wal_ceiling_bytes as i64,
+    )?;
     Ok(())
 }
 
 /// Opens a connection that can only read.
-pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
+pub(crate) fn open_reader(path: &Path, settings: &Settings) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    conn.busy_timeout(config.busy_timeout)?;
+    conn.busy_timeout(settings.busy_timeout)?;
     conn.pragma_update(None, "query_only", true)?;
-    if config.mmap_bytes > 0 {
-        conn.pragma_update(None, "mmap_size", config.mmap_bytes as i64)?;
+    if settings.mmap_bytes > 0 {
+        conn.pragma_update(None, "mmap_size", settings.mmap_bytes as i64)?;
     }
-    common(&conn, config)?;
+    common(&conn, settings)?;
     Ok(conn)
 }
 
@@ -139,25 +143,25 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection> {
 /// a store in this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
 ///
 /// Backups of files that no store has open are made from it too, so it is not `query_only` either.
-pub(crate) fn open_to_look(path: &Path, config: &Config) -> Result<Connection> {
-    let mut conn = as_it_lies(path, config)?;
+pub(crate) fn open_to_look(path: &Path, settings: &Settings) -> Result<Connection> {
+    let mut conn = as_it_lies(path, settings)?;
     bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, config.look_deadline)?;
+    mind_time(&mut conn, path, settings.look_deadline)?;
     Ok(conn)
 }
 
-fn as_it_lies(path: &Path, config: &Config) -> Result<Connection> {
+fn as_it_lies(path: &Path, settings: &Settings) -> Result<Connection> {
     paths::refuse_what_is_no_file(path)?;
     // A change that was cut short before the file had a log. Only who may write can take it back, and
     // nobody can read before.
     if beside(path, "-journal").exists() {
-        return connect_again(path, config);
+        return connect_again(path, settings);
     }
     if !cfg!(unix) || beside(path, "-wal").exists() {
-        return open_archivist(path, config).map_err(|e| name_file(e, path));
+        return open_archivist(path, settings).map_err(|e| name_file(e, path));
     }
     let conn = open_immutable(path)?;
-    common(&conn, config).map_err(|e| unreadable(e, path))?;
+    common(&conn, settings).map_err(|e| unreadable(e, path))?;
     Ok(conn)
 }
 
@@ -167,16 +171,16 @@ fn as_it_lies(path: &Path, config: &Config) -> Result<Connection> {
 /// It could write, so that it takes what it needs for reading away again when it is closed; one
 /// that cannot would leave a `-wal` and a `-shm`. Where the file or its folder cannot be written, it
 /// only looks.
-pub(crate) fn open_snapshot(path: &Path, config: &Config) -> Result<Connection> {
-    let mut conn = match connect_again(path, config) {
+pub(crate) fn open_snapshot(path: &Path, settings: &Settings) -> Result<Connection> {
+    let mut conn = match connect_again(path, settings) {
         Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Io) => {
-            open_to_look(path, config)?
+            open_to_look(path, settings)?
         }
         opened => opened?,
     };
     conn.pragma_update(None, "query_only", true)?;
     bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, config.look_deadline)?;
+    mind_time(&mut conn, path, settings.look_deadline)?;
     Ok(conn)
 }
 
@@ -228,16 +232,16 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
 
 /// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
 /// file would count as writing to this one.
-pub(crate) fn open_archivist(path: &Path, config: &Config) -> Result<Connection> {
+pub(crate) fn open_archivist(path: &Path, settings: &Settings) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    conn.busy_timeout(config.busy_timeout)?;
-    common(&conn, config)?;
+    conn.busy_timeout(settings.busy_timeout)?;
+    common(&conn, settings)?;
     Ok(conn)
 }
 
-fn common(conn: &Connection, config: &Config) -> Result<()> {
+fn common(conn: &Connection, settings: &Settings) -> Result<()> {
     // Negative means KiB; positive would be pages.
-    conn.pragma_update(None, "cache_size", -((config.cache_bytes / 1024) as i64))?;
+    conn.pragma_update(None, "cache_size", -((settings.cache_bytes / 1024) as i64))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
@@ -315,30 +319,28 @@ pub(crate) fn optimize(conn: &Connection) -> Result<()> {
     Ok(conn.execute_batch("PRAGMA analysis_limit=400; PRAGMA optimize;")?)
 }
 
-/// Notes the rows that statements change. SQLite does not report every one of them to this hook
-/// (<https://sqlite.org/c3ref/update_hook.html>): for a `DELETE` without `WHERE` see the guard, and
-/// a row that is replaced in a conflict is told by the new one.
-pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> {
-    conn.update_hook(Some(move |action, _: &str, table: &str, row| {
-        let change = match action {
-            Action::SQLITE_INSERT => Change::NewRow,
-            _ => Change::Row,
-        };
-        changes.note(change, table, row);
-    }))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn settings(durability: Durability) -> Settings {
+        Settings {
+            durability,
+            file_triggers: FileTriggers::Run,
+            busy_timeout: Duration::from_secs(5),
+            cache_bytes: 1 << 20,
+            mmap_bytes: 0,
+            wal_ceiling_bytes: 1 << 20,
+            look_deadline: None,
+        }
+    }
+
     fn opened(durability: Durability) -> (tempfile::TempDir, Connection) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pragmas.db");
-        let config = Config::new(&path).durability(durability);
-        let conn = connect(&path, &config).unwrap();
-        make_writer(&conn, &path, &config).unwrap();
+        let settings = settings(durability);
+        let conn = connect(&path, &settings).unwrap();
+        make_writer(&conn, &path, &settings).unwrap();
         (folder, conn)
     }
 
@@ -369,7 +371,7 @@ mod tests {
         let (folder, conn) = opened(Durability::Full);
         conn.execute_batch("CREATE TABLE a (b)").unwrap();
         let path = folder.path().join("pragmas.db");
-        let reader = open_reader(&path, &Config::new(&path)).unwrap();
+        let reader = open_reader(&path, &settings(Durability::Full)).unwrap();
         reader.pragma_update(None, "query_only", false).unwrap();
         let error = Error::from(reader.execute("INSERT INTO a VALUES (1)", []).unwrap_err());
         assert_eq!(error.kind(), ErrorKind::ReadOnly);

@@ -1,29 +1,15 @@
 //! What can be told of a file from outside, whoever has it open.
 
-use crate::backup::{self, Backup, DrillReport, Original};
+use crate::archive::{self, Backup, DrillReport, Original};
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::files;
-use crate::health::SchemaStep;
+use crate::migration::{self, Plan, SchemaStep, UnknownObjects};
+use crate::opening;
 use crate::operation::ReadTx;
-use crate::schema::{self, Plan, UnknownObjects};
-use crate::sqlite::{self, FileLock, beside};
-use serde::{Deserialize, Serialize};
+use crate::sqlite::{self, FileLock, OpenIn, beside};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Who has a file open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OpenIn {
-    /// No store.
-    Nothing,
-    /// The store in this process.
-    Process(u32),
-    /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
-    /// by this account.
-    Unknown,
-}
 
 /// The state of a file: what [`Health`](crate::Health) is of an open store, as far as it can be told
 /// from outside.
@@ -87,21 +73,20 @@ pub struct FileStatus {
 /// # }
 /// ```
 pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
-    let config = config.into();
-    config.check()?;
+    let config = opening::complete(config)?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
     // To look at a file puts a log of its mode beside it for a moment.
     let open_to_others = sqlite::open_to_others(&path);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
-    let plan = match schema::plan(config.clone()) {
+    let plan = match migration::plan(&config.path, &config.program()) {
         // Of a database that opening refuses there is still something to tell.
         Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
         plan => plan,
     };
     let conn = match plan {
-        Ok(_) => sqlite::open_snapshot(&path, &config)?,
-        Err(_) => sqlite::open_to_look(&path, &config)?,
+        Ok(_) => sqlite::open_snapshot(&path, &config.sqlite_settings())?,
+        Err(_) => sqlite::open_to_look(&path, &config.sqlite_settings())?,
     };
     let snapshot = conn.unchecked_transaction()?;
     let Original {
@@ -110,7 +95,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         mut rows,
     } = Original::read(&snapshot).map_err(|e| sqlite::name_file(e, &path))?;
     let tx = ReadTx::new(&snapshot, config.clock.now());
-    let unknown_objects = schema::unknown_in(&tx, &config.schemas);
+    let unknown_objects = migration::unknown_in(&tx, &config.schemas);
     let unknown_objects = unknown_objects.map_err(|e| sqlite::name_file(e, &path))?;
     rows.retain(|table, _| !table.starts_with("sqlite_"));
     let backups = config.backups.folder_of(&path);
@@ -134,7 +119,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         unknown_objects,
         rows,
         last_backup,
-        last_drill: backup::last_drill(&path, &config),
+        last_drill: archive::last_drill(&config.backup_source(&path)),
         backups,
         path,
     })

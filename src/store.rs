@@ -1,27 +1,27 @@
 //! The handle that a bot holds.
 
-mod thread;
+mod duties;
+mod open;
 
-use crate::actors::{Archivist, Close, Dispatch, Mutations, Queries, RunDue, Supervisor};
-use crate::backup::{Backup, DrillReport, RunDrill, TakeBackup};
+use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
-use crate::domain::interactions::SweepKeys;
 use crate::domain::rollups::{self, RollupReport};
+use crate::engine::{BackupActor, Counter, Handle, RunDue, Supervisor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
-use crate::health::{Health, ReaderHealth, SchemaStep};
+use crate::health::{Health, ReaderHealth, WriterHealth};
+use crate::migration::{SchemaStep, UnknownObjects};
+use crate::opening;
 use crate::operation::{Lane, Mutation, Query};
-use crate::schema::UnknownObjects;
+use crate::recipients::{Mutations, Queries};
 use crate::sqlite;
 use actix::{Addr, Recipient};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// An open store: cheap to clone, and to be shared with every task and actor of a bot.
 ///
@@ -52,7 +52,7 @@ pub struct Store {
 
 struct Inner {
     path: PathBuf,
-    dispatch: Arc<Dispatch>,
+    handle: Arc<Handle>,
     /// The last step of each schema. They only change while no store is open.
     schemas: Vec<SchemaStep>,
     unknown_objects: UnknownObjects,
@@ -62,7 +62,7 @@ struct Inner {
     mutations: Addr<Mutations>,
     queries: Addr<Queries>,
     supervisor: Addr<Supervisor>,
-    archivist: Addr<Archivist>,
+    backups: Addr<BackupActor>,
     closed: watch::Receiver<Option<Result<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The threads of the actors, which must not wait for themselves.
@@ -90,19 +90,17 @@ impl Store {
     /// [`Io`](ErrorKind::Io) from the operating system.
     pub async fn open(config: impl Into<Config>) -> Result<Self> {
         let config = config.into();
-        let older_than = config.idempotency_retention;
-        let config = config.every(SWEEP_INTERVAL, move || SweepKeys { older_than });
-        config.check()?;
+        let config = opening::complete(config)?;
         let (opened, open) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("botstore".to_owned())
-            .spawn(move || thread::run(&config, opened))
+            .spawn(move || open::run(&config, opened))
             .map_err(|e| Error::io("cannot start a thread", e))?;
         let store: Self = open.await.unwrap_or_else(|_| {
             let why = "opening the store panicked";
             Err(Error::new(ErrorKind::Panicked, why))
         })?;
-        *store.inner.thread() = Some(thread);
+        *store.inner.thread.lock() = Some(thread);
         Ok(store)
     }
 
@@ -116,13 +114,13 @@ impl Store {
     /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
     /// those of the disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.dispatch.write(mutation).await
+        self.inner.handle.write(mutation).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`write`](Self::write) would wait for room.
     pub async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.dispatch.try_write(mutation).await
+        self.inner.handle.try_write(mutation).await
     }
 
     /// Asks a question. It sees every change whose `Ok` came before it was asked.
@@ -131,13 +129,13 @@ impl Store {
     /// Those of the query; [`Deadline`](ErrorKind::Deadline) when it took too long,
     /// [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the disk.
     pub async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.dispatch.read(query).await
+        self.inner.handle.read(query).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`read`](Self::read) would wait for room.
     pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.dispatch.try_read(query).await
+        self.inner.handle.try_read(query).await
     }
 
     /// Compares the rollups with a full count, as [`ReconcileRollups`](rollups::ReconcileRollups) does, and mends what differs:
@@ -148,7 +146,7 @@ impl Store {
     /// [`Conflict`](ErrorKind::Conflict) when two repairs run at once, or when it does not come to
     /// an end; those of [`read`](Self::read) and [`write`](Self::write).
     pub async fn repair_rollups(&self) -> Result<RollupReport> {
-        rollups::repair(&self.inner.dispatch).await
+        rollups::repair(&self.inner.handle).await
     }
 
     /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the
@@ -172,8 +170,8 @@ impl Store {
     /// further: see [`Backups::stall_deadline`](crate::backup::Backups::stall_deadline);
     /// [`Closed`](ErrorKind::Closed).
     pub async fn back_up(&self, request: TakeBackup) -> Result<Backup> {
-        let answer = self.inner.archivist.send(request).await;
-        answer.unwrap_or_else(|_| Err(Error::closed()))
+        let answer = self.inner.backups.send(request).await;
+        answer.unwrap_or_else(|_| Err(self.inner.handle.shared.why_dropped()))
     }
 
     /// Tries the newest backup out, as [`Backups::drill_every`](crate::backup::Backups::drill_every) does
@@ -183,23 +181,23 @@ impl Store {
     /// Those of [`RunDrill`]; [`Deadline`](ErrorKind::Deadline) as with [`back_up`](Self::back_up);
     /// [`Closed`](ErrorKind::Closed).
     pub async fn drill(&self) -> Result<DrillReport> {
-        let answer = self.inner.archivist.send(RunDrill).await;
-        answer.unwrap_or_else(|_| Err(Error::closed()))
+        let answer = self.inner.backups.send(RunDrill).await;
+        answer.unwrap_or_else(|_| Err(self.inner.handle.shared.why_dropped()))
     }
 
     /// The actor that takes [`TakeBackup`] and [`RunDrill`] as messages.
-    pub fn archivist(&self) -> Addr<Archivist> {
-        self.inner.archivist.clone()
+    pub fn backup_actor(&self) -> Addr<BackupActor> {
+        self.inner.backups.clone()
     }
 
     /// Has an actor told of what happens in the store, for as long as it lives.
     pub fn subscribe(&self, actor: Recipient<StoreEvent>) {
-        self.inner.dispatch.subscribers.add(actor);
+        self.inner.handle.shared.subscribers.add(actor);
     }
 
     /// The same for a task. One that lags more than 64 events behind misses the oldest.
     pub fn events(&self) -> tokio::sync::broadcast::Receiver<StoreEvent> {
-        self.inner.dispatch.subscribers.receiver()
+        self.inner.handle.shared.subscribers.receiver()
     }
 
     /// The file, without links and dots in its path.
@@ -209,7 +207,7 @@ impl Store {
 
     /// The time by the store's clock.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        crate::time::to_micros(self.inner.dispatch.now())
+        crate::time::to_micros(self.inner.handle.shared.clock_now())
     }
 
     /// Runs what is scheduled and due now instead of within a second; gives how many runs there
@@ -219,7 +217,7 @@ impl Store {
             .supervisor
             .send(RunDue)
             .await
-            .map_err(|_| Error::closed())
+            .map_err(|_| self.inner.handle.shared.why_dropped())
     }
 
     /// How the store is: counters, queues, sizes, schema steps, the last checkpoint. Asks no actor,
@@ -228,9 +226,10 @@ impl Store {
     /// # Errors
     /// None yet.
     pub async fn health(&self) -> Result<Health> {
-        let dispatch = &self.inner.dispatch;
+        let handle = &self.inner.handle;
+        let shared = &handle.shared;
         let lane = |lane, readers| {
-            let (waiting, in_flight) = dispatch.read_load(lane);
+            let (waiting, in_flight) = handle.read_load(lane);
             ReaderHealth {
                 readers,
                 waiting,
@@ -240,26 +239,25 @@ impl Store {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
         let (interactive, analytics) = self.inner.readers;
         // First, so that no damage that is found meanwhile is told beside `ok`.
-        let damage = dispatch.metrics.damage();
+        let damage = shared.disk.damage();
         Ok(Health {
-            ok: damage.is_none() && dispatch.is_sound() && self.path().exists(),
+            ok: damage.is_none() && shared.is_healthy() && self.path().exists(),
             damage: damage.map(|error| error.to_string()),
-            writer: dispatch.metrics.writer(dispatch.write_load()),
+            writer: writer_health(handle),
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
             schemas: self.inner.schemas.clone(),
             unknown_objects: self.inner.unknown_objects.clone(),
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
-            last_checkpoint: dispatch.checkpoint_report(),
+            last_checkpoint: shared.checkpoint_report(),
             free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
             network_file_system: self.inner.network_file_system.clone(),
-            last_backup: dispatch.last_runs.backup(),
-            backup_due_since: dispatch
-                .last_runs
-                .backup_due_since(dispatch.now_for_upkeep()),
-            last_drill: dispatch.last_runs.drill(),
-            reconnects: dispatch.metrics.reconnects(),
+            last_backup: shared.last_runs.backup(),
+            backup_due_since: shared.last_runs.backup_due_since(shared.now()),
+            last_drill: shared.last_runs.drill(),
+            reconnects: shared.metrics.reconnects.get(),
+            actors: shared.supervision.health(),
         })
     }
 
@@ -273,7 +271,7 @@ impl Store {
     /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the log stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {
-        self.inner.supervisor.do_send(Close);
+        self.inner.handle.shared.request_close();
         let mut closed = self.inner.closed.clone();
         let outcome = closed.wait_for(Option::is_some).await.map_err(|_| {
             Error::new(
@@ -285,6 +283,26 @@ impl Store {
     }
 }
 
+fn writer_health(handle: &Handle) -> WriterHealth {
+    let metrics = &handle.shared.metrics;
+    let (waiting, in_flight, in_flight_bytes) = handle.write_load();
+    let last_error = handle.shared.disk.last_error();
+    WriterHealth {
+        waiting,
+        in_flight,
+        in_flight_bytes,
+        committed: metrics.committed.get(),
+        failed: metrics.failed.get(),
+        panicked: metrics.panicked.get(),
+        groups: metrics.batches.get(),
+        reruns: metrics.reruns.get(),
+        largest_group: metrics.largest_batch.get(),
+        group_sizes: metrics.batch_sizes.iter().map(Counter::get).collect(),
+        log_restarts: metrics.wal_restarts.get(),
+        last_error: last_error.map(|error| error.to_string()),
+    }
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
@@ -293,17 +311,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
-impl Inner {
-    fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Also closes a store whose `open` was given up just before it gave its answer.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.supervisor.do_send(Close);
-        let thread = self.thread().take();
+        self.handle.shared.request_close();
+        let thread = self.thread.lock().take();
         let here = std::thread::current().id();
         if let Some(thread) = thread.filter(|_| !self.own_threads.contains(&here)) {
             // A panic there has been reported by the panic hook.

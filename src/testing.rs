@@ -20,10 +20,10 @@
 //! # Ok(()) }
 //! ```
 
-use crate::backup::Upgrading;
+use crate::archive::Upgrading;
 use crate::limits::Limits;
 use crate::sqlite::FileLock;
-use crate::{Config, Error, ReadTx, Result, Store, WriteTx, schema, sqlite, time::Clock};
+use crate::{Config, Error, ReadTx, Result, Store, WriteTx, opening, sqlite, time::Clock};
 use chrono::{DateTime, TimeZone, Utc};
 use rusqlite::Connection;
 use std::ops::Deref;
@@ -154,12 +154,11 @@ pub struct Plain {
 impl Plain {
     /// Opens and migrates a file with the settings of a store's writer.
     pub fn open(config: impl Into<Config>) -> Result<Self> {
-        let config = config.into();
-        config.check()?;
+        let config = opening::complete(config)?;
         let path = sqlite::resolve(&config.path)?;
         let lock = FileLock::acquire(&path)?;
-        let mut conn = schema::connect(&path, &config)?;
-        schema::upgrade(&mut conn, &path, &config, Upgrading::Opening)?;
+        let mut conn = opening::connect(&path, &config)?;
+        opening::upgrade(&mut conn, &path, &config, Upgrading::Opening)?;
         sqlite::trust(&mut conn)?;
         Ok(Self {
             conn,

@@ -205,7 +205,11 @@ async fn a_clock_that_panics_once_ends_no_actor() {
 async fn a_schedule_whose_making_panics_does_not_starve_the_others() {
     let hour = Duration::from_secs(3600);
     let panics = || -> Put { panic!("this panic is part of a test") };
-    let store = probe_store(|config| config.every(hour, panics).every(hour, || Put::new(9))).await;
+    let store = probe_store(|config| {
+        let config = config.every_named("panics", hour, panics);
+        config.every(hour, || Put::new(9))
+    })
+    .await;
     store.clock().advance(hour);
     store.run_due().await.unwrap();
     assert_eq!(store.read(Numbers).await.unwrap(), [9]);

@@ -4,9 +4,11 @@ mod common;
 
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
 use botstore::testing::{FixedClock, TestStore};
+use botstore::time::Clock;
 use botstore::users::EnsureUser;
 use botstore::{Config, Error, ErrorKind, Mutation, Result, Store, WriteTx};
 use common::{Numbers, Probe, Put, probe_store, until};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -128,25 +130,69 @@ async fn a_run_that_fails_leaves_nothing_and_is_tried_again_after_a_minute() {
     assert_eq!(runs(&store).await, 1);
 }
 
+/// Opens the file with two schedules of the same mutation, in this order.
+async fn with_two(path: &Path, clock: &FixedClock, hourly_first: bool) -> Store {
+    let config = Config::new(path).clock(clock.clone()).schema::<Probe>();
+    let now = clock.now().timestamp();
+    let hourly = |config: Config| config.every_named("hourly", HOUR, move || Put::new(now));
+    let daily = |config: Config| config.every_named("daily", DAY, move || Put::new(-now));
+    let store = Store::open(match hourly_first {
+        true => daily(hourly(config)),
+        false => hourly(daily(config)),
+    });
+    let store = store.await.unwrap();
+    settled(&store).await;
+    store
+}
+
 #[tokio::test]
-async fn two_schedules_of_one_mutation_are_told_apart() {
-    let store = probe_store(|config| {
-        config
-            .every(HOUR, || Put::new(1))
-            .every(2 * HOUR, || Put::new(2))
-    })
-    .await;
-    settled(&store).await;
-    store.clock().advance(HOUR);
-    settled(&store).await;
-    assert_eq!(store.read(Numbers).await.unwrap(), [1]);
-    let (_folder, path) = store.into_file().await.unwrap();
-    let conn = botstore::rusqlite::Connection::open(path).unwrap();
-    let mut names = conn.prepare("SELECT name FROM botstore_schedules").unwrap();
-    let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    let names: Vec<_> = names.map(Result::unwrap).collect();
-    assert!(names.contains(&"Put".to_owned()), "{names:?}");
-    assert!(names.contains(&"Put#2".to_owned()), "{names:?}");
+async fn a_schedule_is_known_by_its_name_and_not_by_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let clock = FixedClock::default();
+    with_two(&path, &clock, true).await.close().await.unwrap();
+    clock.advance(HOUR);
+    for hourly_first in [false, true] {
+        let store = with_two(&path, &clock, hourly_first).await;
+        // The one that is due has run, and once; the daily one did not take its place.
+        assert_eq!(
+            store.read(Numbers).await.unwrap(),
+            [clock.now().timestamp()]
+        );
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_schedules_of_one_name_are_refused_with_what_to_do() {
+    mod other {
+        use super::*;
+        /// Another type of the same name.
+        pub(super) struct Put;
+        impl Mutation for Put {
+            type Output = ();
+            fn apply(&self, _: &WriteTx<'_>) -> Result<()> {
+                Ok(())
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = || {
+        let config = Config::new(folder.path().join("bot.db")).schema::<Probe>();
+        config.every(HOUR, || Put::new(1))
+    };
+    let refused = [
+        config().every(DAY, || Put::new(2)),
+        config().every(DAY, || other::Put),
+        config().every_named("Put", DAY, || other::Put),
+    ];
+    for config in refused {
+        let error = Store::open(config).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("every_named"), "{error}");
+    }
+    let named = config().every_named("the other", DAY, || other::Put);
+    Store::open(named).await.unwrap().close().await.unwrap();
 }
 
 #[tokio::test]

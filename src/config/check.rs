@@ -1,8 +1,8 @@
 //! Refuses settings that are out of their range, before anything is opened.
 
 use super::{Config, MIB};
-use crate::error::{Error, Result};
-use crate::schema;
+use crate::error::{Error, Result, quote};
+use crate::migration;
 use std::time::Duration;
 
 impl Config {
@@ -105,9 +105,21 @@ impl Config {
             within("reconcile_every", interval, s(1), Duration::MAX)?;
         }
         self.backups.check()?;
-        schema::check_definitions(&self.schemas)?;
-        for schedule in &self.schedules {
-            within("interval", schedule.interval(), s(1), Duration::MAX)?;
+        migration::check_definitions(&self.schemas)?;
+        let (restarts, time) = self.max_restarts;
+        within("max_restarts", restarts, 1, 1_000)?;
+        within("max_restarts", time, s(1), s(24 * 3600))?;
+        for (at, schedule) in self.schedules.iter().enumerate() {
+            within("interval", schedule.every, s(1), Duration::MAX)?;
+            let before = &self.schedules[..at];
+            if before.iter().any(|other| other.name == schedule.name) {
+                let name = quote(&schedule.name);
+                let why = format!(
+                    "there are two of the name {name}, by which the file remembers when each last ran; \
+                     give one a name of its own with every_named"
+                );
+                return Err(Error::invalid("every", &why));
+            }
         }
         Ok(())
     }

@@ -217,6 +217,11 @@ pub struct SweepKeys {
     pub older_than: Duration,
 }
 
+impl SweepKeys {
+    /// How many keys one of these forgets at most.
+    pub(crate) const AT_MOST: usize = 10_000;
+}
+
 impl Mutation for SweepKeys {
     type Output = usize;
 

@@ -2,8 +2,8 @@
 
 use super::rollups;
 use crate::error::{Error, ErrorKind, Result, quote};
+use crate::migration::{Legacy, Migration, Schema};
 use crate::operation::{ReadTx, WriteTx};
-use crate::schema::{Legacy, Migration, Schema};
 
 /// This crate's own tables.
 pub(crate) struct BotSchema;

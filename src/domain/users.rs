@@ -2,10 +2,9 @@
 
 use super::columns::{amount, count, flag, time};
 use super::page::{Cursor, Page, PageRequest};
-use crate::cache::Kept;
 use crate::error::{Error, Result};
 use crate::limits::Texts;
-use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Kept, Mutation, Query, ReadTx, WriteTx};
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};

@@ -3,10 +3,23 @@
 use super::beside;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
-use crate::status::OpenIn;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+
+/// Who has a file open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenIn {
+    /// No store.
+    Nothing,
+    /// The store in this process.
+    Process(u32),
+    /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
+    /// by this account.
+    Unknown,
+}
 
 /// The claim of one store on a file, held for as long as the store is open.
 ///

@@ -1,8 +1,7 @@
 //! What an earlier process, or a commit that failed, has left in the write-ahead log.
 //! Format: <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
 
-use super::{beside, checkpoint};
-use crate::config::{Config, Durability};
+use super::{Durability, Settings, beside, checkpoint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use rusqlite::Connection;
@@ -44,7 +43,7 @@ pub(crate) fn take_in(conn: &Connection) -> Result<()> {
 /// Refuses a file whose log is damaged in the middle, on the connection that is to write to it. SQLite
 /// takes the first frame that is not whole for the end of the log, and would pass over the commits
 /// after it without a word.
-pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, config: &Config) -> Result<()> {
+pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, settings: &Settings) -> Result<()> {
     let log = beside(path, "-wal");
     if damage(&log)?.is_none() {
         return Ok(());
@@ -56,18 +55,18 @@ pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, config: &Config) ->
     }
     let found = damage(&log);
     conn.execute_batch("ROLLBACK")?;
-    found?.map_or(Ok(()), |damage| damage.refuse(&log, config))
+    found?.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))
 }
 
 /// The same for who only looks, and must not take a lock.
-pub(crate) fn refuse_damaged_to_look(path: &Path, config: &Config) -> Result<()> {
+pub(crate) fn refuse_damaged_to_look(path: &Path, settings: &Settings) -> Result<()> {
     let log = beside(path, "-wal");
     let found = damage(&log)?;
     // What is being written to gives another picture each time.
     if found.is_none() || damage(&log)? != found {
         return Ok(());
     }
-    found.map_or(Ok(()), |damage| damage.refuse(&log, config))
+    found.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))
 }
 
 /// Where a log is damaged, and how many commits cannot be read for it.
@@ -80,9 +79,9 @@ struct Damage {
 }
 
 impl Damage {
-    fn refuse(&self, log: &Path, config: &Config) -> Result<()> {
+    fn refuse(&self, log: &Path, durability: Durability) -> Result<()> {
         let Self { frame, commits } = self;
-        match config.durability {
+        match durability {
             Durability::Full => Err(Error::new(
                 ErrorKind::Corrupt,
                 format!(

@@ -1,9 +1,8 @@
 //! What every connection is told before it reads a file, and how long and how much it may compute:
 //! the file may be anybody's, and its schema has expressions that are evaluated.
 
-use super::beside;
 use super::paths::refuse_what_is_no_file;
-use crate::config::Config;
+use super::{Settings, beside};
 use crate::error::Result;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -120,9 +119,13 @@ pub(crate) fn mind_time(conn: &mut Connection, path: &Path, limit: Option<Durati
 }
 
 /// The same for a connection that brings the file up to date, which may take long.
-pub(crate) fn mind_time_opening(conn: &mut Connection, path: &Path, config: &Config) -> Result<()> {
+pub(crate) fn mind_time_opening(
+    conn: &mut Connection,
+    path: &Path,
+    settings: &Settings,
+) -> Result<()> {
     const OPENING: Duration = Duration::from_secs(10 * 60);
-    let limit = config.look_deadline.unwrap_or(OPENING + usual(path));
+    let limit = settings.look_deadline.unwrap_or(OPENING + usual(path));
     mind_time(conn, path, Some(limit))
 }
 

@@ -119,7 +119,7 @@ async fn a_drill_proves_the_newest_backup_and_leaves_nothing_behind() {
     assert_eq!(report.rows, rows);
     assert_eq!(names(&folder(&store)), before);
     // As a message, too.
-    let again = store.archivist().send(RunDrill).await.unwrap().unwrap();
+    let again = store.backup_actor().send(RunDrill).await.unwrap().unwrap();
     assert_eq!(again.backup, report.backup);
 
     let artefact = folder(&store).join(&report.backup).join("database.zst");

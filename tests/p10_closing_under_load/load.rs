@@ -5,8 +5,8 @@ use actix::Addr;
 use botstore::backup::{self, TakeBackup};
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::{
-    Archivist, Config, ErrorKind, Lane, Mutation, Mutations, Queries, Query, Read, ReadTx, Result,
-    Store, Write, WriteTx,
+    BackupActor, Config, ErrorKind, Lane, Mutation, Mutations, Queries, Query, Read, ReadTx,
+    Result, Store, Write, WriteTx,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,12 +44,12 @@ pub(crate) fn config(path: &Path) -> Config {
 #[derive(Clone)]
 pub(crate) enum Door {
     Handle(Store),
-    Ports(Addr<Mutations>, Addr<Queries>, Addr<Archivist>),
+    Ports(Addr<Mutations>, Addr<Queries>, Addr<BackupActor>),
 }
 
 impl Door {
     pub(crate) fn ports(store: &Store) -> Self {
-        Self::Ports(store.mutations(), store.queries(), store.archivist())
+        Self::Ports(store.mutations(), store.queries(), store.backup_actor())
     }
 
     async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {

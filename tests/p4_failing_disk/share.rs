@@ -154,7 +154,7 @@ async fn lets_go(silence: Silence, close: impl AsyncFnOnce(Store)) {
     let asking = store.clone();
     disk::does_not_answer(&share, silence);
     let asked = tokio::spawn(async move {
-        let asked = asking.archivist().send(TakeBackup::default());
+        let asked = asking.backup_actor().send(TakeBackup::default());
         drop(asking);
         asked.await
     });

@@ -13,8 +13,8 @@ pub(crate) use repair::repair;
 pub use repair::{ReconcileRollups, RollupDifference, RollupReport};
 
 use crate::error::Result;
+use crate::migration::Respelling;
 use crate::operation::{ReadTx, WriteTx};
-use crate::schema::Respelling;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rusqlite::Connection;
 

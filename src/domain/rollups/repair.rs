@@ -2,7 +2,7 @@
 
 use super::count::{self, Counted};
 use super::table::{Counts, Key, Names, Part, Rows, TABLES, TOTAL, Table};
-use crate::actors::Dispatch;
+use crate::engine::Handle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use rusqlite::ToSql;
@@ -188,7 +188,7 @@ impl RollupReport {
 }
 
 /// Compares and mends until nothing differs; gives what differed at first.
-pub(crate) async fn repair(dispatch: &Dispatch) -> Result<RollupReport> {
+pub(crate) async fn repair(dispatch: &Handle) -> Result<RollupReport> {
     let first = dispatch.read(ReconcileRollups).await?;
     let mut report = first.clone();
     for _ in 0..MAX_REPAIRS {

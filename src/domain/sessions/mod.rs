@@ -12,11 +12,9 @@ pub use lists::{
 
 use super::columns::{amount, count, flag, time};
 use super::{check, page, users};
-use crate::cache::Kept;
 use crate::error::{Error, Result, quote};
-use crate::events::StoreEvent;
 use crate::limits::{self, Texts};
-use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Kept, Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
@@ -301,10 +299,6 @@ impl Mutation for ExpireIdle {
              SET is_active = 0 WHERE is_active = 1 AND last_used < ?1",
             [Timestamp(since)],
         )
-    }
-
-    fn event(&ended: &usize) -> Option<StoreEvent> {
-        (ended > 0).then_some(StoreEvent::SessionsExpired { sessions: ended })
     }
 }
 

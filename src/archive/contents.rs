@@ -1,0 +1,117 @@
+//! What is in a database: read from the original, written into the manifest, and compared with
+//! every copy.
+
+use super::manifest::Checksum;
+use crate::error::{Error, ErrorKind, Result};
+use crate::migration::{self, SchemaStep};
+use crate::operation::ReadTx;
+use chrono::DateTime;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is in a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Contents {
+    /// The last step of each schema; empty for a file from before there were any.
+    pub schemas: Vec<SchemaStep>,
+    /// The size of a page, in bytes.
+    pub page_bytes: u32,
+    /// How many pages the copy has.
+    pub pages: u64,
+    /// How many rows each table has.
+    pub rows: BTreeMap<String, u64>,
+    /// Rows that refer to one that is not there. Zero, but for what an adopted file brought along.
+    pub orphans: u64,
+    /// The database file as it is when restored.
+    pub database: Checksum,
+}
+
+/// What the original says inside the snapshot that is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Original {
+    pub(crate) store_id: Option<String>,
+    pub(crate) schemas: Vec<SchemaStep>,
+    pub(crate) rows: BTreeMap<String, u64>,
+}
+
+impl Original {
+    pub(crate) fn read(conn: &Connection) -> Result<Self> {
+        let schemas = match has_table(conn, "botstore_ledger")? {
+            true => migration::steps(&ReadTx::new(conn, DateTime::UNIX_EPOCH))?,
+            false => Vec::new(),
+        };
+        Ok(Self {
+            store_id: Self::store_id(conn)?,
+            schemas,
+            rows: rows_by_table(conn)?,
+        })
+    }
+
+    /// The store's random number; `None` for a file from before it had one.
+    pub(super) fn store_id(conn: &Connection) -> Result<Option<String>> {
+        if !has_table(conn, "botstore_store")? {
+            return Ok(None);
+        }
+        Ok(conn.query_row("SELECT store_id FROM botstore_store", [], |row| row.get(0))?)
+    }
+}
+
+/// Looks at a copy: SQLite's integrity check, the references, and whether it has what the original
+/// had. Gives how many rows refer to nothing.
+pub(super) fn check(copy: &Connection, original: &Original) -> Result<u64> {
+    let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!("SQLite's integrity check of the copy says: {verdict}"),
+        ));
+    }
+    let mut expected = original.clone();
+    // Manifests from before said of virtual tables what those answered.
+    for table in virtual_tables(copy)? {
+        expected.rows.remove(&table);
+    }
+    if Original::read(copy)? != expected {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "the copy has other rows or schema steps than the original",
+        ));
+    }
+    let sql = "SELECT count(*) FROM pragma_foreign_key_check";
+    Ok(count(copy.query_row(sql, [], |row| row.get(0))?))
+}
+
+fn count(rows: i64) -> u64 {
+    rows.max(0) as u64
+}
+
+fn has_table(conn: &Connection, name: &str) -> Result<bool> {
+    let sql = "SELECT count(*) > 0 FROM sqlite_schema
+               WHERE type = 'table' AND name = ?1 AND rootpage > 0";
+    Ok(conn.query_row(sql, [name], |row| row.get(0))?)
+}
+
+fn virtual_tables(conn: &Connection) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) <= 0";
+    let mut names = conn.prepare(sql)?;
+    let names = names.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Only of what has rows of its own: a virtual table answers what it likes, for as long as it likes.
+fn rows_by_table(conn: &Connection) -> Result<BTreeMap<String, u64>> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0";
+    let mut names = conn.prepare(sql)?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    let mut rows = BTreeMap::new();
+    for name in names {
+        let name = name?;
+        let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+        let counted = conn.query_row(&sql, [], |row| row.get(0))?;
+        rows.insert(name, count(counted));
+    }
+    Ok(rows)
+}

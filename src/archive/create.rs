@@ -1,0 +1,245 @@
+//! Makes a backup: copy, pack, read back, compare, and only then give it its name.
+
+use super::artefact::{self, Lock};
+use super::contents::{self, Contents, Original};
+use super::folder::{Backup, Folder, Partial, artefact_name};
+use super::keys;
+use super::manifest::{Header, Manifest, Mode, Reason};
+use super::pace::{Pacer, Stage};
+use super::settings::Backups;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{check_room, folder_of};
+use crate::sqlite;
+use crate::time::Clock;
+use rusqlite::Connection;
+use rusqlite::backup::StepResult;
+use std::path::Path;
+use std::time::Duration;
+
+/// Pages that are copied between two looks at the clock: 1 MiB of the usual 4 KiB.
+const PAGES: std::ffi::c_int = 256;
+
+/// How often another program's lock is waited for, a moment each.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Hears for how long a backup reads a snapshot, which keeps the WAL from starting over.
+pub(crate) trait SnapshotObserver {
+    /// Runs `read`, which begins a snapshot and ends it.
+    fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T;
+}
+
+/// Nobody: of a file that no store has open.
+pub(super) struct Unobserved;
+
+impl SnapshotObserver for Unobserved {
+    fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T {
+        read()
+    }
+}
+
+/// What a backup is made of and how.
+pub(super) struct Job<'a, O> {
+    /// Outside a transaction, which it is given, and paced.
+    pub(super) source: &'a Connection,
+    /// The file that it is open on.
+    pub(super) database: &'a Path,
+    pub(super) settings: &'a Backups,
+    pub(super) mode: Mode,
+    pub(super) reason: Reason,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) observer: &'a O,
+    pub(super) pacer: &'a Pacer,
+}
+
+/// Makes a backup in the folder.
+pub(super) fn create<O: SnapshotObserver>(
+    folder: &Folder,
+    path: &Path,
+    job: &Job<'_, O>,
+) -> Result<Backup> {
+    let mut recipients = job.settings.recipients.clone();
+    let look = keys::for_one_look(&mut recipients);
+    let encrypted = !recipients.is_empty();
+    let (pages, page_bytes) = size(job.source)?;
+    // The copy and its compressed form are there at a time, and nobody knows how well it will
+    // compress. Most bots write on the same disk, and their writing comes first.
+    let (bytes, what) = (pages * page_bytes, "a backup, while it is made,");
+    match encrypted {
+        false => check_room(path, 2 * bytes, what)?,
+        true => {
+            check_room(path, bytes, what)?;
+            check_room(folder_of(job.database), bytes, what)?;
+        }
+    }
+    let taken_at = job.clock.now();
+    let store = Original::store_id(job.source)?;
+    let partial = folder.begin(taken_at, job.reason, store.as_deref())?;
+    let unsealed = match encrypted {
+        false => None,
+        true => Some(Partial::unsealed(job.database)?),
+    };
+    let scratch = unsealed.as_ref().unwrap_or(&partial);
+    let (copy, _) = scratch.file("copy.db")?;
+    let original = job.observer.while_reading(|| match job.mode {
+        Mode::Pages => copy_pages(job, &copy),
+        Mode::Compact => copy_compact(job, &copy),
+    })?;
+
+    let (packed, file) = partial.file(artefact_name(encrypted))?;
+    let level = job.settings.level;
+    let (database, artefact) = artefact::pack(&copy, file, level, &recipients, job.pacer)?;
+    // What is read back takes its room.
+    scratch.remove_file(&copy)?;
+
+    let lock = match encrypted {
+        false => Lock::Clear,
+        true => Lock::Age(&look),
+    };
+    let (again, file) = scratch.file("check.db")?;
+    let garbled = "what was written reads back differently: the disk is not to be trusted";
+    let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer);
+    let read = read.map_err(|error| match error.kind() {
+        ErrorKind::BadBackup | ErrorKind::WrongKey => error.because(ErrorKind::Corrupt, garbled),
+        _ => error,
+    })?;
+    if read != (database.clone(), artefact.clone()) {
+        return Err(Error::new(ErrorKind::Corrupt, garbled));
+    }
+    let contents = look_into(
+        open_copy(&again, job.pacer)?,
+        &original,
+        database,
+        job.pacer,
+    )?;
+    scratch.remove_file(&again)?;
+
+    let header = Header {
+        name: partial.name.clone(),
+        store_id: original.store_id,
+        reason: job.reason,
+        mode: job.mode,
+        taken_at,
+        verified_at: job.clock.now(),
+        artefact,
+    };
+    let manifest = Manifest::new(header, contents);
+    let manifest = match encrypted {
+        false => manifest,
+        true => manifest.seal(&job.settings.recipients)?,
+    };
+    let manifest = manifest.finish(job.settings.key.as_ref())?;
+    finish(folder, &partial, manifest)
+}
+
+fn finish(folder: &Folder, partial: &Partial, manifest: Manifest) -> Result<Backup> {
+    partial.write_manifest(&manifest)?;
+    let path = folder.publish(partial)?;
+    tracing::info!(backup = %path.display(), bytes = manifest.artefact.bytes, "made a backup");
+    Ok(Backup { path, manifest })
+}
+
+fn size(conn: &Connection) -> Result<(u64, u64)> {
+    let pragma = |name| -> Result<u64> {
+        let value: i64 = conn.pragma_query_value(None, name, |row| row.get(0))?;
+        Ok(value.max(0) as u64)
+    };
+    Ok((pragma("page_count")?, pragma("page_size")?))
+}
+
+/// SQLite's online backup, in small steps inside one read transaction: without that it would begin
+/// again whenever the writer commits between two steps.
+fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
+    let snapshot = job.source.unchecked_transaction()?;
+    let original = Original::read(job.source)?;
+    let (_, page_bytes) = size(job.source)?;
+    let failed = |error| cannot_copy(error, to);
+    let mut target = sqlite::open_target(to).map_err(|e| cannot_copy(e, to))?;
+    // It is synced when it is compressed.
+    target
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(failed)?;
+    {
+        let backup = rusqlite::backup::Backup::new(job.source, &mut target)?;
+        let mut busy = 0;
+        loop {
+            let step = backup.step(PAGES).map_err(failed)?;
+            let progress = backup.progress();
+            let pages = |count: std::ffi::c_int| count.max(0) as u64 * page_bytes;
+            let total = pages(progress.pagecount);
+            job.pacer
+                .step(Stage::Copy, total - pages(progress.remaining), total)?;
+            match step {
+                StepResult::Done => break,
+                StepResult::More => busy = 0,
+                _ if busy < BUSY_TRIES => {
+                    busy += 1;
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                _ => {
+                    let why = "another program holds a lock on the file";
+                    return Err(Error::new(ErrorKind::Busy, why));
+                }
+            }
+        }
+    }
+    // One file, nothing beside it; the original has a log, and the copy took that setting over.
+    target
+        .query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
+        .map_err(failed)?;
+    snapshot.finish()?;
+    Ok(original)
+}
+
+/// SQLite does not say which of two files it could not write.
+fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
+    let error = error.into();
+    let kind = error.kind();
+    error.because(
+        kind,
+        format_args!("cannot copy the database to {}", to.display()),
+    )
+}
+
+/// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
+/// later is the copy.
+fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
+    let name = to.to_str().ok_or_else(|| {
+        Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
+    })?;
+    job.pacer.step(Stage::Copy, 0, 0)?;
+    sqlite::vacuum_into(job.source, name).map_err(|e| cannot_copy(e, to))?;
+    let mut copy = sqlite::open_copy(to)?;
+    job.pacer.attach(&mut copy, to)?;
+    Original::read(&copy)
+}
+
+/// Opens a copy that came out of an artefact. How long SQLite may be at work on it follows from its size,
+/// so this comes before its name goes.
+pub(super) fn open_copy(path: &Path, pacer: &Pacer) -> Result<Connection> {
+    let mut conn = sqlite::open_copy(path)?;
+    pacer.attach(&mut conn, path)?;
+    Ok(conn)
+}
+
+/// Checks a copy that came out of an artefact; gives what is in it.
+pub(super) fn look_into(
+    conn: Connection,
+    original: &Original,
+    database: super::Checksum,
+    pacer: &Pacer,
+) -> Result<Contents> {
+    let total = database.bytes;
+    pacer.step(Stage::Check, 0, total)?;
+    let orphans = contents::check(&conn, original)?;
+    let (pages, page_bytes) = size(&conn)?;
+    pacer.step(Stage::Check, total, total)?;
+    Ok(Contents {
+        schemas: original.schemas.clone(),
+        page_bytes: page_bytes as u32,
+        pages,
+        rows: original.rows.clone(),
+        orphans,
+        database,
+    })
+}

@@ -1,0 +1,306 @@
+//! Backups as files: made, named, listed, checked, kept, tried out and put back. What a host sees of it
+//! is [`backup`](crate::backup).
+//!
+//! Knows how a file is opened and which steps it may have. Who makes a backup, when, and beside whom, is
+//! for others.
+
+mod artefact;
+mod clear;
+mod contents;
+mod create;
+mod drill;
+mod folder;
+mod keys;
+mod mac;
+mod manifest;
+mod name;
+mod pace;
+mod reading;
+mod restore;
+mod retention;
+mod scratch;
+mod settings;
+mod verify;
+
+pub use clear::ClearAmongEncrypted;
+pub use contents::Contents;
+pub(crate) use contents::Original;
+pub(crate) use create::SnapshotObserver;
+pub use drill::DrillReport;
+#[cfg(feature = "encryption")]
+pub use folder::list_signed;
+pub use folder::{Backup, Listing, list};
+#[cfg(feature = "encryption")]
+pub use keys::{AgeIdentity, AgeRecipient};
+#[cfg(feature = "encryption")]
+pub use mac::BackupKey;
+pub use manifest::{Checksum, Manifest, Mode, Reason};
+pub use pace::{OnProgress, Pace, Progress, Stage};
+pub use reading::Reading;
+#[cfg(feature = "encryption")]
+pub use reading::Unproven;
+pub(crate) use restore::restore;
+pub use restore::{Existing, Restored};
+pub use retention::{Retention, RetentionPlan, prune};
+pub use settings::Backups;
+pub use verify::verify;
+
+use crate::error::{ErrorKind, Result};
+use crate::migration::{self, Program};
+use crate::sqlite::{self, FileLock};
+use actix::Message;
+use chrono::{DateTime, Utc};
+use create::{Job, Unobserved, create};
+use folder::Folder;
+use pace::Pacer;
+use rusqlite::Connection;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// "Make a backup." Its answer is the finished backup, read back and checked.
+///
+/// # Errors
+/// [`DiskFull`](crate::ErrorKind::DiskFull), before anything is written if it can be seen coming;
+/// [`Busy`](crate::ErrorKind::Busy) while another program uses the folder;
+/// [`NeedsRecipient`](crate::ErrorKind::NeedsRecipient) when it would be in the clear among encrypted
+/// ones ([`ClearAmongEncrypted`]); [`Cancelled`](crate::ErrorKind::Cancelled) when it was told to stop, or the store was closed;
+/// [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass its checks, which means that
+/// the database, or the disk of the backups, is damaged. None of these leaves anything behind.
+#[derive(Default, Message)]
+#[rtype(result = "Result<Backup>")]
+#[must_use = "a message does nothing until it is sent"]
+pub struct TakeBackup {
+    mode: Option<Mode>,
+    pace: Option<Pace>,
+    on_progress: Option<OnProgress>,
+}
+
+impl TakeBackup {
+    /// How the copy is made. Default: that of the store's [`Backups`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// How much of its time it works. Default: that of the store's [`Backups`].
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// Hears how far it is, at most twenty times a second and at each new [`Stage`]; stops it by
+    /// answering [`Break`](ControlFlow::Break). It runs on the thread that makes the backup.
+    pub fn on_progress(
+        mut self,
+        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        self.on_progress = Some(Box::new(tell));
+        self
+    }
+}
+
+/// "Try the newest backup out": restores it into a temporary folder, opens it as this program
+/// would, compares it with its manifest, and throws it away.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this store; those of [`verify`]
+/// and of opening.
+#[derive(Clone, Copy, Debug, Default, Message)]
+#[rtype(result = "Result<DrillReport>")]
+pub struct RunDrill;
+
+/// The database that backups are of, and how they are made and checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) settings: &'a Backups,
+    pub(crate) program: Program<'a>,
+}
+
+impl Source<'_> {
+    fn look_deadline(&self) -> Option<Duration> {
+        self.program.sqlite.look_deadline
+    }
+
+    /// Where its backups go.
+    fn folder(&self) -> PathBuf {
+        self.settings.folder_of(self.path)
+    }
+}
+
+/// Makes a backup of a file that no store has open, as it is: without migrating it.
+pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
+    let path = sqlite::existing(source.path)?;
+    let source = Source {
+        path: &path,
+        ..*source
+    };
+    let program = &source.program;
+    let _lock = FileLock::acquire(&path)?;
+    settle(&path)?;
+    scratch::clear(&std::env::temp_dir());
+    sqlite::refuse_damaged_to_look(&path, &program.sqlite)?;
+    let mut conn = sqlite::open_to_look(&path, &program.sqlite)?;
+    migration::refuse_unknown(&conn, &path, program)?;
+    let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
+    let pacer = pacer.limit(source.look_deadline());
+    let mode = request.mode.unwrap_or(source.settings.mode);
+    let reason = Reason::Manual;
+    run(&mut conn, &source, mode, reason, &Unobserved, &pacer)
+}
+
+/// Puts right what a process that was killed has left at a database: finishes its restore, and removes
+/// what it has unpacked. Whoever calls this holds the database's lock.
+pub(crate) fn settle(path: &Path) -> Result<()> {
+    restore::finish_restore(path)?;
+    // No reason not to open the file.
+    if let Err(error) = folder::clear_unsealed(path) {
+        tracing::warn!(path = %path.display(), %error, "what a backup left in the clear stays");
+    }
+    Ok(())
+}
+
+/// Who has a file upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrading {
+    /// A person, who can be asked for what is missing.
+    ByHand,
+    /// A store that is opening, which should not fail for a setting.
+    Opening,
+}
+
+/// Makes the backup from before a migration. `conn` is the one that will write. Tells where the
+/// backup is if it did not go into its folder: see [`ClearAmongEncrypted::Refuse`].
+pub(crate) fn before_upgrade(
+    conn: &mut Connection,
+    source: &Source<'_>,
+    upgrading: Upgrading,
+) -> Result<Option<PathBuf>> {
+    let pacer = Pacer::new(Pace::Fast, None, || false).limit(source.look_deadline());
+    let make = |conn: &mut Connection, source: &Source<'_>| {
+        let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
+        run(conn, source, mode, reason, &Unobserved, &pacer)
+    };
+    let made = match make(conn, source) {
+        Err(error)
+            if error.kind() == ErrorKind::NeedsRecipient && upgrading == Upgrading::Opening =>
+        {
+            let folder = sqlite::beside(source.path, ".before-upgrade");
+            let beside = Source {
+                settings: &source.settings.clone().folder(folder),
+                ..*source
+            };
+            make(conn, &beside).map(|backup| Some(backup.path))
+        }
+        made => made.map(|_| None),
+    };
+    if let Ok(Some(copy)) = &made {
+        tracing::warn!(
+            copy = %copy.display(),
+            "the backups are encrypted, and no recipient is set: the one before the upgrade is in \
+             the clear, beside the database"
+        );
+    }
+    made.map_err(|error| {
+        let kind = error.kind();
+        let why = "no backup could be made before the upgrade, so the file is as it was";
+        error.because(kind, why)
+    })
+}
+
+/// Makes a backup of an open store from the backup worker's connection. `observer` hears while it holds a
+/// snapshot.
+pub(crate) fn of_open_store(
+    conn: &mut Connection,
+    source: &Source<'_>,
+    request: TakeBackup,
+    reason: Reason,
+    observer: &impl SnapshotObserver,
+    closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
+) -> Result<Backup> {
+    let pace = request.pace.unwrap_or(source.settings.pace);
+    let mode = request.mode.unwrap_or(source.settings.mode);
+    sqlite::bound_values_to_look(conn, source.path)?;
+    let pacer = Pacer::new(pace, request.on_progress, closing).limit(source.look_deadline());
+    run(conn, source, mode, reason, observer, &pacer)
+}
+
+fn run(
+    conn: &mut Connection,
+    source: &Source<'_>,
+    mode: Mode,
+    reason: Reason,
+    observer: &impl SnapshotObserver,
+    pacer: &Pacer,
+) -> Result<Backup> {
+    let (at, settings) = (source.folder(), source.settings);
+    let folder = Folder::take(&at, Some(source.path))?;
+    clear::refuse(settings, &at, Original::store_id(conn)?.as_deref())?;
+    pacer.attach(conn, source.path)?;
+    let job = Job {
+        source: conn,
+        database: source.path,
+        settings,
+        mode,
+        reason,
+        clock: source.program.clock,
+        observer,
+        pacer,
+    };
+    let created = pacer.explain(create(&folder, &at, &job));
+    Pacer::detach(conn)?;
+    let backup = created?;
+    if reason == Reason::Scheduled {
+        // The backup is made, whatever becomes of the old ones.
+        if let Err(error) = retention::apply_after(&backup, &folder, source.path, settings) {
+            tracing::warn!(%error, "old backups could not be removed");
+        }
+    }
+    Ok(backup)
+}
+
+/// Tries the newest backup of an open store out.
+pub(crate) fn drill_of_open_store(
+    conn: &Connection,
+    source: &Source<'_>,
+    closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
+) -> Result<DrillReport> {
+    let at = source.folder();
+    let store = Original::store_id(conn)?;
+    let folder = Folder::take(&at, Some(source.path))?;
+    let report = drill::drill(&folder, &at, source, store.as_deref(), closing)?;
+    drill::note(&at, source.path, &report)?;
+    Ok(report)
+}
+
+/// The last drill of the file's backups that went well, by whatever program.
+pub(crate) fn last_drill(source: &Source<'_>) -> Option<DrillReport> {
+    drill::noted(&source.folder())
+}
+
+/// Whether there is a backup of the store at all.
+pub(crate) fn has_any(conn: &Connection, source: &Source<'_>) -> Result<bool> {
+    let store = Original::store_id(conn)?;
+    let listing = list(source.folder())?;
+    let of_it = |backup: &Backup| backup.manifest.store_id == store;
+    Ok(listing.backups.iter().any(of_it))
+}
+
+/// When the newest scheduled backup of the store was made, of those that were made by `now`; `None` if
+/// there is none. One from the future was made before the clock was set back, or by no store.
+pub(crate) fn last_scheduled(
+    conn: &Connection,
+    source: &Source<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
+    let store = Original::store_id(conn)?;
+    let listing = source.settings.listing(source.path)?;
+    let scheduled = listing.backups.into_iter().rfind(|backup| {
+        let manifest = &backup.manifest;
+        manifest.reason == Reason::Scheduled
+            && manifest.store_id == store
+            && manifest.taken_at <= now
+    });
+    Ok(scheduled.map(|backup| backup.manifest.taken_at))
+}

@@ -1,0 +1,85 @@
+//! Backups that are proven to restore.
+//!
+//! A backup is taken from a running store, on one snapshot; it is compressed, read back, opened and
+//! checked, and only then it gets its name. It is a folder with two files: the database, compressed
+//! with zstd (and encrypted with `age`, if asked), and a manifest in JSON.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("bot.db");
+//! use botstore::Store;
+//! use botstore::backup::{self, Existing, Reading, TakeBackup};
+//!
+//! let store = Store::open(&path).await?;
+//! let backup = store.back_up(TakeBackup::default()).await?;
+//! store.close().await?;
+//!
+//! let restored = backup::restore(&path, backup.path, Existing::MoveAside, Reading::default())?;
+//! assert!(restored.replaced.is_some_and(|old| old.exists()));
+//! # Ok(()) }
+//! ```
+//!
+//! How to make them on a schedule, which are kept and how to encrypt them is in [`Backups`]; what to
+//! do on a bad day is in [`guide::operations`](crate::guide::operations).
+//!
+//! The functions here work on files and block; the database that they are about is not open in any
+//! store, unless they say otherwise. A [`Store`](crate::Store) takes [`TakeBackup`] and [`RunDrill`].
+
+#[cfg(feature = "encryption")]
+pub use crate::archive::{AgeIdentity, AgeRecipient, BackupKey, Unproven, list_signed};
+pub use crate::archive::{
+    Backup, Backups, Checksum, ClearAmongEncrypted, Contents, DrillReport, Existing, Listing,
+    Manifest, Mode, OnProgress, Pace, Progress, Reading, Reason, Restored, Retention,
+    RetentionPlan, RunDrill, Stage, TakeBackup, list, prune, verify,
+};
+
+use crate::archive;
+use crate::config::Config;
+use crate::error::Result;
+use crate::opening;
+use std::path::Path;
+
+/// Makes a backup of a file that no store has open, as it is: without migrating it.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there,
+/// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen), [`ForeignFile`](crate::ErrorKind::ForeignFile)
+/// and the others with which opening refuses a file, and those of [`TakeBackup`].
+pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
+    let config = opening::complete(config)?;
+    archive::take(&config.backup_source(&config.path), request)
+}
+
+/// Puts a backup in the place of the file that `config` names, which no store may have open.
+///
+/// Everything that [`verify`](verify()) checks is checked first, and that this program can open
+/// what comes out. Until then nothing at the destination has changed.
+///
+/// # Errors
+/// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen) for a store that is open;
+/// [`Conflict`](crate::ErrorKind::Conflict) when a file is there and `existing` refuses;
+/// [`Untrusted`](crate::ErrorKind::Untrusted) when something in it is refused by
+/// [`Config::unknown_triggers`]; [`ForeignFile`](crate::ErrorKind::ForeignFile), [`NewerSchema`](crate::ErrorKind::NewerSchema) and
+/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) when this program could not open what is in the
+/// backup; those of [`verify`](verify()).
+///
+/// ```no_run
+/// use botstore::backup::{self, Existing, Reading};
+///
+/// let newest = backup::list("bot.db.backups")?.backups.pop().expect("a backup");
+/// let restored = backup::restore("bot.db", newest.path, Existing::MoveAside, Reading::default())?;
+/// println!("the old file is in {:?}", restored.replaced);
+/// # Ok::<(), botstore::Error>(())
+/// ```
+pub fn restore(
+    config: impl Into<Config>,
+    backup: impl AsRef<Path>,
+    existing: Existing,
+    reading: Reading,
+) -> Result<Restored> {
+    let config = opening::complete(config)?;
+    let source = config.backup_source(&config.path);
+    archive::restore(&source, backup.as_ref(), existing, reading)
+}

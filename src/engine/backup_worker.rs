@@ -1,0 +1,265 @@
+//! Makes backups and tries them out, one at a time, on a thread and a connection of its own.
+//!
+//! A plain thread, and no actor's: whatever it waits for may never answer, and then it is left behind
+//! where an actor's thread would be waited for.
+
+use super::due::{Due, after};
+use super::heartbeat::{Doing, Heartbeat};
+use super::shared::Shared;
+use super::snapshots::SnapshotSlot;
+use super::supervision::Supervisee;
+use crate::archive::{self, Backup, DrillReport, Reason, TakeBackup};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{BackupReport, LastRun, StoreEvent};
+use crate::panics::caught;
+use crate::sqlite;
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// The longest wait before a scheduled backup or drill that failed is tried again.
+const RETRY: Duration = Duration::from_secs(15 * 60);
+
+/// How long a store without any backup is not looked at for one to try out.
+const NOTHING_TO_DRILL: Duration = Duration::from_secs(60);
+
+/// Something for the worker to do.
+pub(super) type Work = Box<dyn FnOnce(&mut BackupWorker) + Send>;
+
+pub(super) struct BackupWorker {
+    shared: Arc<Shared>,
+    slot: SnapshotSlot,
+    heartbeat: Arc<Heartbeat>,
+    /// Opened when it is first needed: most stores make no backup for hours.
+    conn: Option<Connection>,
+    backup_due: Due,
+    drill_due: Due,
+    /// Whether the drill waits until there is something to try out.
+    waits_for_a_backup: bool,
+}
+
+impl BackupWorker {
+    pub(super) fn new(shared: Arc<Shared>, slot: SnapshotSlot, heartbeat: Arc<Heartbeat>) -> Self {
+        let backups = &shared.config.backups;
+        Self {
+            backup_due: Due::every(backups.every.unwrap_or(Duration::MAX)),
+            drill_due: Due::every(backups.drill_every.unwrap_or(Duration::MAX)),
+            shared,
+            slot,
+            heartbeat,
+            conn: None,
+            waits_for_a_backup: false,
+        }
+    }
+
+    /// Does what comes until nothing can come any more.
+    pub(super) fn run(mut self, queue: mpsc::Receiver<Work>, supervisee: &Supervisee) {
+        let heartbeat = Arc::clone(&self.heartbeat);
+        for work in queue {
+            let _at_it = heartbeat.begin(self.shared.now());
+            // What panics in a backup has a boundary of its own; this one is for a subscriber to the log.
+            if caught(|| work(&mut self)).is_none() {
+                self.conn = None;
+                if !self.shared.supervision.restarts(supervisee) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The store's file, as what backups are of.
+    fn source(&self) -> archive::Source<'_> {
+        self.shared.config.backup_source(&self.shared.path)
+    }
+
+    /// Does what is due; gives how much that was.
+    pub(super) fn run_due(&mut self) -> usize {
+        let (every, drill_every) = {
+            let backups = &self.shared.config.backups;
+            (backups.every, backups.drill_every)
+        };
+        let backed_up = every.is_some_and(|every| self.backup_if_due(every));
+        let drilled = drill_every.is_some_and(|every| self.drill_if_due(every));
+        usize::from(backed_up) + usize::from(drilled)
+    }
+
+    /// Runs `work` on the connection. What panics in it, such as a host's progress hook, must not
+    /// end the actor.
+    fn work<T>(&mut self, work: impl FnOnce(&mut Connection, &Self) -> Result<T>) -> Result<T> {
+        if self.shared.is_closing() {
+            return Err(Error::closed());
+        }
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => {
+                sqlite::open_archivist(&self.shared.path, &self.shared.config.sqlite_settings())?
+            }
+        };
+        let result = caught(|| work(&mut conn, self)).unwrap_or_else(|| {
+            let why =
+                "code of the host's panicked; the panic's message is where the panic hook writes";
+            Err(Error::new(ErrorKind::Panicked, why))
+        });
+        // After an error its state may be in doubt, and it is seldom needed.
+        if result.is_ok() {
+            self.conn = Some(conn);
+        }
+        result
+    }
+
+    /// Whether the work is to end, asked again and again while it goes on: which shows that it does.
+    fn closing(&self) -> impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static {
+        let shared = AssertUnwindSafe(Arc::clone(&self.shared));
+        let heartbeat = AssertUnwindSafe(Arc::clone(&self.heartbeat));
+        move || heartbeat.beat() || shared.is_closing()
+    }
+
+    pub(super) fn back_up(&mut self, request: TakeBackup, reason: Reason) -> Result<Backup> {
+        self.heartbeat.turn_to(Doing::Backup);
+        let closing = self.closing();
+        let result = self.work(|conn, worker| {
+            let (source, observer) = (worker.source(), &worker.slot);
+            archive::of_open_store(conn, &source, request, reason, observer, closing)
+        });
+        let result = result.map_err(|e| e.in_operation("TakeBackup"));
+        let report = result.as_ref().map(|backup| BackupReport {
+            name: backup.manifest.name.clone(),
+            reason,
+            at: backup.manifest.taken_at,
+            bytes: backup.manifest.artefact.bytes,
+        });
+        let last = &self.shared.last_runs.backup;
+        self.note(
+            report,
+            last,
+            StoreEvent::BackupDone,
+            StoreEvent::BackupFailed,
+        );
+        if result.is_ok() && std::mem::take(&mut self.waits_for_a_backup) {
+            self.drill_due.forget();
+        }
+        result
+    }
+
+    pub(super) fn drill(&mut self) -> Result<DrillReport> {
+        self.heartbeat.turn_to(Doing::Drill);
+        let closing = self.closing();
+        let result =
+            self.work(|conn, worker| archive::drill_of_open_store(conn, &worker.source(), closing));
+        let result = result.map_err(|e| e.in_operation("RunDrill"));
+        let report = match &result {
+            Ok(report) => Ok(report.clone()),
+            Err(error) => Err(error),
+        };
+        let last = &self.shared.last_runs.drill;
+        self.note(report, last, StoreEvent::DrillDone, StoreEvent::DrillFailed);
+        result
+    }
+
+    /// Keeps what came of it for `health`, and tells the subscribers. That somebody stopped it is
+    /// nobody else's news; and of a job that was given up they have been told.
+    fn note<T: Clone>(
+        &self,
+        report: Result<T, &Error>,
+        last: &Mutex<Option<LastRun<T>>>,
+        done: fn(T) -> StoreEvent,
+        failed: fn(Error) -> StoreEvent,
+    ) {
+        let (run, event) = match &report {
+            Ok(report) => (LastRun::Done(report.clone()), done(report.clone())),
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed) => {
+                return;
+            }
+            Err(_) if self.heartbeat.is_given_up() => return,
+            Err(error) => {
+                let run = LastRun::Failed {
+                    at: self.shared.now(),
+                    error: error.to_string(),
+                };
+                (run, failed((*error).clone()))
+            }
+        };
+        *last.lock() = Some(run);
+        self.shared.subscribers.tell(event);
+        if let Err(error) = report {
+            tracing::warn!(%error, "a backup or a drill failed");
+        }
+    }
+
+    /// When the next scheduled backup is due: a period after the newest in the folder, and now if
+    /// there is none.
+    fn first_backup_due(&mut self, every: Duration) -> Result<DateTime<Utc>> {
+        let now = self.shared.now();
+        let last =
+            self.work(|conn, worker| archive::last_scheduled(conn, &worker.source(), now))?;
+        Ok(last.map_or(now, |last| after(last, every)))
+    }
+
+    fn backup_if_due(&mut self, every: Duration) -> bool {
+        let now = self.shared.now();
+        let mut trouble = None;
+        let due = match self.backup_due.at(now) {
+            Some(due) => due,
+            None => match self.first_backup_due(every) {
+                Ok(due) => due,
+                Err(error) if error.kind() == ErrorKind::Closed => return false,
+                Err(error) => {
+                    trouble = Some(error);
+                    now
+                }
+            },
+        };
+        self.backup_due.set(due);
+        self.shared.last_runs.backup_is_due_from(due);
+        if let Some(error) = trouble {
+            tracing::warn!(%error, "the folder of backups cannot be looked at");
+        }
+        // Looking into the folder takes time, and what is due at its end is due.
+        let now = self.shared.now();
+        if due > now {
+            return false;
+        }
+        let request = TakeBackup::default();
+        let done = self.back_up(request, Reason::Scheduled).is_ok();
+        if done {
+            let next = self.backup_due.ran(now);
+            self.shared.last_runs.backup_is_next_due(next);
+        } else {
+            self.backup_due.retry(now, RETRY);
+        }
+        done
+    }
+
+    fn drill_if_due(&mut self, every: Duration) -> bool {
+        self.heartbeat.turn_to(Doing::Drill);
+        let now = self.shared.now();
+        let due = self.drill_due.at(now).unwrap_or_else(|| {
+            let last = archive::last_drill(&self.source());
+            match last.filter(|last| last.at <= now) {
+                Some(last) => after(last.at, every),
+                None => now,
+            }
+        });
+        self.drill_due.set(due);
+        if due > now {
+            return false;
+        }
+        // A store that has no backup yet has nothing to try out, which is no failure.
+        let has_any = self.work(|conn, worker| archive::has_any(conn, &worker.source()));
+        self.waits_for_a_backup = matches!(has_any, Ok(false));
+        if self.waits_for_a_backup {
+            self.drill_due.retry(now, NOTHING_TO_DRILL);
+            return false;
+        }
+        let done = self.drill().is_ok();
+        if done {
+            self.drill_due.ran(now);
+        } else {
+            self.drill_due.retry(now, RETRY);
+        }
+        done
+    }
+}

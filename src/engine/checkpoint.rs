@@ -1,0 +1,278 @@
+//! The checkpoint policy: keeps the WAL short without making commits wait for it.
+//!
+//! A WAL starts over when it is copied completely and no reader is in the middle of it. The checkpointer
+//! copies nearly all of it, on its own thread; but while it works, commits go on. So when it is done and
+//! little has come since, the writer copies that little itself once the point reads that have begun are
+//! through, and the next commit starts the WAL over. At the ceiling it does so however much there is.
+
+use super::checkpointer::{self, Checkpoint, CheckpointLock, Checkpointer};
+use super::gates::ReadGates;
+use super::shared::Shared;
+use super::snapshots::Snapshots;
+use super::transaction::WriteConnection;
+use crate::error::Result;
+use crate::events::StoreEvent;
+use crate::sqlite::{self, WalWatch};
+use actix::Addr;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long it leaves a WAL alone that would not start over.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The same while the checkpointer copies a WAL that was held up.
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
+
+/// How much of a WAL the writer copies in one go, in bytes: commits wait for a tenth of a second or two.
+/// Leaves the ceiling out, where that is lower: what comes while the checkpointer copies would be more
+/// than that each time, and the WAL would never start over under steady writes.
+const ONE_GO: u64 = 64 << 20;
+
+/// How much of a WAL that has grown is given back at a time, in bytes: under a tenth of a second.
+const CUT: u64 = 256 << 20;
+
+/// When the WAL has not been copied for so long, a part of what it may grow by is enough: a checkpoint
+/// is felt by the commits beside it for as long as its sync takes, and where there is time for many,
+/// short ones are felt less.
+const AT_LEISURE: Duration = Duration::from_millis(300);
+const PART: u64 = 6;
+
+/// What the writer copies itself without being at the ceiling, in frames: about a millisecond.
+const LITTLE: i64 = 256;
+
+pub(super) struct CheckpointPolicy {
+    shared: Arc<Shared>,
+    snapshots: Snapshots,
+    checkpointer: Addr<Checkpointer>,
+    lock: Arc<CheckpointLock>,
+    gates: Arc<ReadGates>,
+    checkpoint_at_bytes: u64,
+    ceiling_bytes: u64,
+    watch: WalWatch,
+    /// When the connection was opened that the last look was on.
+    connection: Option<Instant>,
+    /// The length at the last order.
+    ordered_at: u64,
+    ordered_when: Instant,
+    /// Whether what the checkpointer left is still to be looked at.
+    unfinished: bool,
+    not_before: Option<Instant>,
+    /// Whether the subscribers know that the WAL is over its ceiling.
+    ceiling_reported: bool,
+    /// Whether scans are kept from beginning, and the writer has not tried since the last one ended.
+    holds_scans: bool,
+}
+
+impl CheckpointPolicy {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        snapshots: Snapshots,
+        checkpointer: Addr<Checkpointer>,
+        lock: Arc<CheckpointLock>,
+        gates: Arc<ReadGates>,
+    ) -> Result<Self> {
+        let config = &shared.config;
+        Ok(Self {
+            checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
+            ceiling_bytes: config.wal_ceiling_bytes,
+            watch: WalWatch::new(&shared.path)?,
+            shared,
+            snapshots,
+            checkpointer,
+            lock,
+            gates,
+            connection: None,
+            ordered_at: 0,
+            ordered_when: Instant::now(),
+            unfinished: false,
+            not_before: None,
+            ceiling_reported: false,
+            holds_scans: false,
+        })
+    }
+
+    /// Looks at the WAL after a commit.
+    pub(super) fn after_commit(&mut self, open: &WriteConnection) -> Result<()> {
+        if self.connection.replace(open.opened) != Some(open.opened) {
+            self.watch.reopen();
+        }
+        let (conn, frame_bytes) = (&open.conn, open.frame_bytes);
+        let Some(wal) = self.watch.look(conn)? else {
+            return Ok(());
+        };
+        let bytes = wal.frames as u64 * frame_bytes;
+        let left = (wal.frames - wal.copied).max(0) as u64 * frame_bytes;
+        if wal.restarted {
+            self.note_restart(conn);
+        }
+        if !self.shared.disk.allows_checkpoints() {
+            if bytes >= self.ceiling_bytes {
+                self.report_ceiling(bytes);
+            }
+        } else if bytes >= self.ceiling_bytes {
+            if left > self.ceiling_bytes.max(ONE_GO) {
+                self.catch_up(conn, bytes);
+            } else {
+                self.start_over(conn, bytes);
+            }
+        } else if self.lock.ordered.load(Ordering::Acquire) {
+            // The checkpointer is at it.
+        } else if self.unfinished {
+            self.unfinished = false;
+            if wal.frames - wal.copied <= LITTLE {
+                self.start_over(conn, bytes);
+            }
+        } else if self.is_due(bytes) {
+            self.ordered_at = bytes;
+            self.ordered_when = Instant::now();
+            self.unfinished = true;
+            self.order();
+        }
+        Ok(())
+    }
+
+    /// Whether the WAL has grown by enough to be copied.
+    fn is_due(&self, bytes: u64) -> bool {
+        let grown = bytes.saturating_sub(self.ordered_at);
+        let at_leisure = || self.ordered_when.elapsed() >= AT_LEISURE;
+        grown >= self.checkpoint_at_bytes
+            || (grown >= self.checkpoint_at_bytes / PART && at_leisure())
+    }
+
+    fn order(&self) {
+        self.lock.ordered.store(true, Ordering::Release);
+        self.checkpointer.do_send(Checkpoint);
+    }
+
+    /// A log that somebody held up for long, such as a backup, is more than the writer should copy
+    /// in one go: commits would wait for a second. The checkpointer comes closer each time.
+    fn catch_up(&mut self, conn: &Connection, bytes: u64) {
+        let now = Instant::now();
+        if self.not_before.is_some_and(|then| now < then)
+            || self.lock.ordered.load(Ordering::Acquire)
+        {
+            return;
+        }
+        let report = self.shared.checkpoint_report();
+        if report.is_some_and(|report| report.copied < report.frames) {
+            self.report_ceiling(bytes);
+            self.hold_scans();
+        }
+        self.not_before = Some(now + CATCH_UP_PAUSE);
+        self.limit_shrinking(conn);
+        self.order();
+    }
+
+    /// Lets no scan begin before the WAL has started over, if that is for scans alone to decide.
+    fn hold_scans(&mut self) {
+        if self.snapshots.only_queries() {
+            self.gates.hold_scans();
+            self.holds_scans = true;
+        }
+    }
+
+    /// Whether the last of the scans has just ended while no other may begin.
+    fn scans_are_over(&mut self) -> bool {
+        self.holds_scans && self.gates.no_scan_runs() && std::mem::take(&mut self.holds_scans)
+    }
+
+    /// Tells the subscribers, once until the WAL has started over, that somebody holds it up.
+    fn report_ceiling(&mut self, bytes: u64) {
+        if std::mem::replace(&mut self.ceiling_reported, true) {
+            return;
+        }
+        let ceiling_bytes = self.ceiling_bytes;
+        let held_by = self.snapshots.holders();
+        tracing::warn!(
+            bytes,
+            ceiling_bytes,
+            ?held_by,
+            "the WAL is over its ceiling"
+        );
+        let event = StoreEvent::LogOverCeiling {
+            bytes,
+            ceiling_bytes,
+            held_by,
+        };
+        self.shared.subscribers.tell(event);
+    }
+
+    /// The commit that starts the WAL over cuts its file down to the ceiling, and after a backup under
+    /// full load that may be gigabytes, which takes the file system a second. So it is cut in pieces.
+    fn limit_shrinking(&self, conn: &Connection) {
+        let log = sqlite::beside(&self.shared.path, "-wal");
+        let size = std::fs::metadata(log).map_or(0, |data| data.len());
+        let limit = size.saturating_sub(CUT).max(self.ceiling_bytes);
+        if let Err(error) = conn.pragma_update(None, "journal_size_limit", limit as i64) {
+            tracing::warn!(%error, "the WAL's size could not be limited");
+        }
+    }
+
+    /// The last commit has started the WAL over.
+    fn note_restart(&mut self, conn: &Connection) {
+        self.shared.metrics.wal_restarts.count();
+        self.limit_shrinking(conn);
+        self.ordered_at = 0;
+        self.unfinished = false;
+        self.not_before = None;
+        self.ceiling_reported = false;
+        self.let_scans_in();
+    }
+
+    /// Lets scans begin again.
+    pub(super) fn let_scans_in(&mut self) {
+        self.holds_scans = false;
+        self.gates.let_scans_in();
+    }
+
+    /// Copies the rest of the WAL, so that the next commit starts it over. If that does not, because a
+    /// query that takes long, or another program, still needs the WAL, it is left alone for a while.
+    fn start_over(&mut self, conn: &Connection, bytes: u64) {
+        let now = Instant::now();
+        if self.not_before.is_some_and(|then| now < then) && !self.scans_are_over() {
+            return;
+        }
+        self.not_before = Some(now + PAUSE);
+        if self.copy_the_rest(conn, now) {
+            self.limit_shrinking(conn);
+            // Those who begin now read the file alone, too.
+            self.let_scans_in();
+        } else if bytes >= self.ceiling_bytes {
+            self.report_ceiling(bytes);
+            self.hold_scans();
+        }
+    }
+
+    /// Whether all of the WAL is in the file afterwards.
+    fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
+        // When the checkpointer is at work, what it leaves will be less.
+        let _running = self.lock.running.lock();
+        if !self.shared.disk.allows_checkpoints() {
+            return false;
+        }
+        // Those with an older state of the WAL would keep the rest of it from being copied. Those who
+        // begin now have the newest, since nobody commits meanwhile; to keep them out would have them
+        // wait for the file's sync.
+        self.gates.drain_points();
+        match sqlite::checkpoint(conn, "PASSIVE") {
+            // Another program is at it.
+            Ok((true, ..)) => false,
+            Ok((false, frames, copied)) => {
+                checkpointer::note(&self.shared, frames, copied, now);
+                let all = frames == copied;
+                if all {
+                    // Whoever begins from now on reads the file alone, and holds nothing up.
+                    self.gates.drain_points();
+                }
+                all
+            }
+            Err(error) => {
+                self.shared.disk.note_failed_checkpoint(error.clone());
+                tracing::warn!(%error, "the WAL could not be copied");
+                false
+            }
+        }
+    }
+}

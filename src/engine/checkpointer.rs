@@ -1,0 +1,119 @@
+//! Copies the WAL into the file, on a thread and a connection of its own, so that no commit waits for it.
+
+use super::shared::Shared;
+use crate::error::Result;
+use crate::health::CheckpointReport;
+use crate::sqlite;
+use actix::{Actor, ActorContext, Context, Handler, Message, Supervised};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// "The WAL is long enough to be worth copying."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Checkpoint;
+
+/// "Let go of the file."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
+
+/// What the checkpointer and the writer know of each other.
+#[derive(Default)]
+pub(super) struct CheckpointLock {
+    /// True from an order to the end of the work, so that there is one order at a time.
+    pub(super) ordered: AtomicBool,
+    /// Held by whoever runs a checkpoint: SQLite lets one at a time, and turns the other away.
+    pub(super) running: Mutex<()>,
+}
+
+pub(super) struct Checkpointer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lock: Arc<CheckpointLock>,
+    pub(super) conn: Option<Connection>,
+}
+
+impl Actor for Checkpointer {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Checkpointer {
+    fn restarting(&mut self, _ctx: &mut Self::Context) {
+        self.conn = None;
+        self.lock.ordered.store(false, Ordering::Release);
+    }
+}
+
+impl Checkpointer {
+    fn checkpoint(&mut self) -> Result<Option<CheckpointReport>> {
+        let lock = Arc::clone(&self.lock);
+        let _running = lock.running.lock();
+        if !self.shared.disk.allows_checkpoints() {
+            return Ok(None);
+        }
+        let done = self.copy();
+        if let Err(error) = &done {
+            // Before it is the writer's turn, who would start the WAL over after a sync that failed.
+            self.shared.disk.note_failed_checkpoint(error.clone());
+            self.conn = None;
+        }
+        done
+    }
+
+    fn copy(&mut self) -> Result<Option<CheckpointReport>> {
+        let conn = match &mut self.conn {
+            Some(conn) => conn,
+            none => none.insert(sqlite::open_checkpointer(&self.shared.path)?),
+        };
+        let started = Instant::now();
+        let (busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
+        // Otherwise another program is at it.
+        Ok((!busy).then(|| note(&self.shared, frames, copied, started)))
+    }
+}
+
+/// Keeps what a checkpoint did for `health`.
+pub(super) fn note(
+    shared: &Shared,
+    frames: i64,
+    copied: i64,
+    started: Instant,
+) -> CheckpointReport {
+    let report = CheckpointReport {
+        at: shared.now(),
+        frames,
+        copied,
+        took: started.elapsed(),
+    };
+    *shared.last_checkpoint.lock() = Some(report);
+    report
+}
+
+impl Handler<Checkpoint> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, _: Checkpoint, _ctx: &mut Self::Context) {
+        let done = self.checkpoint();
+        self.lock.ordered.store(false, Ordering::Release);
+        match done {
+            Ok(Some(done)) => {
+                tracing::debug!(done.frames, done.copied, took = ?done.took, "checkpoint");
+            }
+            Ok(None) => {}
+            // The WAL keeps what could not be copied, and the next order tries again.
+            Err(error) => tracing::warn!(%error, "checkpoint failed"),
+        }
+    }
+}
+
+impl Handler<Stop> for Checkpointer {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.conn = None;
+        ctx.stop();
+    }
+}

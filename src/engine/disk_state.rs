@@ -1,0 +1,92 @@
+//! What the disk under the file lets the store do. Decides; what only counts is in `metrics`.
+
+use crate::error::{Error, ErrorKind};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// How the disk was when it was last used.
+#[derive(Default)]
+pub(crate) struct DiskState {
+    /// Whether the last transaction was lost to the disk.
+    failing: AtomicBool,
+    /// Whether a checkpoint could not sync the file.
+    no_checkpoint: AtomicBool,
+    said: Mutex<Said>,
+}
+
+/// What the disk, or SQLite of the file, has said.
+#[derive(Default)]
+struct Said {
+    last_error: Option<Error>,
+    /// Whether the last error has come since somebody looked.
+    is_news: bool,
+    damage: Option<Error>,
+}
+
+impl DiskState {
+    /// Takes note of an error, if it is one of the disk.
+    pub(super) fn note(&self, error: &Error) {
+        if !error.is_of_the_disk() {
+            return;
+        }
+        let mut said = self.said.lock();
+        said.last_error = Some(error.clone());
+        // A damaged page is no reason not to write the others.
+        if error.kind() == ErrorKind::Corrupt {
+            said.damage = Some(error.clone());
+        } else {
+            said.is_news = true;
+            self.failing.store(true, Relaxed);
+        }
+    }
+
+    /// Takes note of a checkpoint that failed.
+    ///
+    /// After a failed fsync the kernel may have dropped the dirty pages, and SQLite will not copy them
+    /// again until the WAL index is rebuilt. So no checkpoint runs from then on, and the WAL, which has
+    /// all pages, is kept until the next opening.
+    pub(super) fn note_failed_checkpoint(&self, error: Error) {
+        if !error.is_failed_sync() {
+            return self.note(&error);
+        }
+        self.no_checkpoint.store(true, Relaxed);
+        let kept = "a checkpoint could not sync the file, so its WAL is kept, and grows, until the \
+                    store is opened again";
+        self.note(&error.because(ErrorKind::Io, kept));
+    }
+
+    /// Something was written and synced.
+    pub(super) fn note_written(&self) {
+        self.failing.store(false, Relaxed);
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed)
+    }
+
+    /// Whether checkpoints may run.
+    pub(super) fn allows_checkpoints(&self) -> bool {
+        !self.no_checkpoint.load(Relaxed)
+    }
+
+    /// What was found damaged.
+    pub(crate) fn damage(&self) -> Option<Error> {
+        self.said.lock().damage.clone()
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Error> {
+        self.said.lock().last_error.clone()
+    }
+
+    /// The last failure, if there was one since this was last asked.
+    pub(super) fn take_news(&self) -> Option<Error> {
+        let mut said = self.said.lock();
+        let is_news = std::mem::take(&mut said.is_news);
+        said.last_error.clone().filter(|_| is_news)
+    }
+
+    /// Whether nothing is wrong with it.
+    pub(super) fn is_healthy(&self) -> bool {
+        !self.is_failing() && self.allows_checkpoints() && self.damage().is_none()
+    }
+}

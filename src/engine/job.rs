@@ -1,0 +1,144 @@
+//! A job: an operation on its way to the writer or a reader, without its type, and who waits for it.
+//!
+//! This is the boundary at which a panic of an operation ends: whoever runs it, drops it, or is woken by
+//! its answer, is not harmed.
+
+use super::in_flight::Permit;
+use crate::cache::{Cache, Snapshot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::panics::{caught, quietly};
+use std::any::TypeId;
+use tokio::sync::oneshot;
+
+/// What every job can do, whatever it asks for.
+pub(super) trait Job: Send {
+    /// The operation's name.
+    fn name(&self) -> &'static str;
+
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+
+    /// The error of the last run, if it failed.
+    fn error(&self) -> Option<&Error>;
+
+    /// Gives the caller the outcome of the last run.
+    fn answer(self: Box<Self>);
+
+    /// Gives the caller this error, whatever the last run gave.
+    fn refuse(self: Box<Self>, error: Error);
+}
+
+/// A mutation that waits for its commit. Its outcome is kept until the fate of its transaction is known.
+pub(super) trait WriteJob: Job {
+    /// Runs the mutation. It may be run again: then the transaction before was rolled back.
+    fn run(&mut self, tx: &WriteTx<'_>);
+}
+
+/// A query that waits for a reader.
+pub(super) trait ReadJob: Job {
+    /// Runs the query, and caches its answer if it may be cached.
+    fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot);
+}
+
+/// An operation, what its last run gave, and who waits for it.
+pub(super) struct Pending<O, T> {
+    name: &'static str,
+    operation: O,
+    outcome: Option<Result<T>>,
+    permit: Permit,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+/// Where the caller waits.
+pub(super) type Reply<T> = oneshot::Receiver<Result<T>>;
+
+impl<O, T> Pending<O, T> {
+    pub(super) fn new(name: &'static str, operation: O, permit: Permit) -> (Self, Reply<T>) {
+        let (reply, receiver) = oneshot::channel();
+        let pending = Self {
+            name,
+            operation,
+            outcome: None,
+            permit,
+            reply,
+        };
+        (pending, receiver)
+    }
+
+    fn run_with(&mut self, work: impl FnOnce(&O) -> Result<T>) {
+        // Whatever this leaves half-changed is inside the transaction, which is then rolled back.
+        let outcome = caught(|| work(&self.operation)).unwrap_or_else(|| {
+            Err(Error::new(
+                ErrorKind::Panicked,
+                "the operation's own code panicked and nothing was changed; \
+                 the panic's message is where the panic hook writes",
+            ))
+        });
+        let outcome = outcome.map_err(|error| error.in_operation(self.name));
+        let before = self.outcome.replace(outcome);
+        quietly(|| drop(before));
+    }
+
+    fn finish(self, refused: Option<Error>) {
+        let Self {
+            name,
+            operation,
+            outcome,
+            permit,
+            reply,
+        } = self;
+        // The operation and its permit are given up first: so who has the answer of the last request in
+        // flight finds room for the next.
+        quietly(|| drop(operation));
+        drop(permit);
+        let (answer, unused) = match refused {
+            Some(error) => (Err(error), outcome),
+            None => (outcome.unwrap_or_else(|| Err(Error::closed())), None),
+        };
+        let answer = answer.map_err(|error| error.in_operation(name));
+        // The waker is of the host's executor, and an answer that nobody takes is dropped here.
+        quietly(|| drop(reply.send(answer)));
+        quietly(|| drop(unused));
+    }
+}
+
+impl<O: Send, T: Send> Job for Pending<O, T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.outcome.as_ref()?.as_ref().err()
+    }
+
+    fn answer(self: Box<Self>) {
+        self.finish(None);
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        self.finish(Some(error));
+    }
+}
+
+impl<M: Mutation> WriteJob for Pending<M, M::Output> {
+    fn run(&mut self, tx: &WriteTx<'_>) {
+        self.run_with(|mutation| mutation.apply(tx));
+    }
+}
+
+impl<Q: Query> ReadJob for Pending<Q, Q::Output> {
+    fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot) {
+        self.run_with(|query| {
+            let answer = query.fetch(tx)?;
+            if let Some(kept) = query.kept() {
+                cache.put(TypeId::of::<Q>(), &kept, &answer, tx, snapshot)?;
+            }
+            Ok(answer)
+        });
+    }
+}

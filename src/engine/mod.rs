@@ -1,0 +1,76 @@
+//! The engine: which actor runs an operation, when, and on which connection. It knows no table and no
+//! operation.
+//!
+//! ```text
+//!   caller ── Handle ──▶ mailbox ──▶ Writer           one connection that writes
+//!                  ├───▶ queue ────▶ Reader × n       read-only, point reads and pages
+//!                  └───▶ queue ────▶ Reader × m       read-only, scans
+//!                                    Checkpointer     WAL → file
+//!                                    Supervisor       what is due, the disk, restarts
+//!                                    BackupActor ──▶ BackupWorker
+//! ```
+//!
+//! Writer, checkpointer and each reader have a thread of their own, and so has the backup worker. The
+//! supervisor and the backup actor share the store's own thread, which also opens and closes the store.
+//! Nothing blocks there.
+//!
+//! # One commit
+//!
+//! | thread | what | where |
+//! |---|---|---|
+//! | caller's | checks the texts, waits for a permit, sends the mutation | `handle`, `in_flight` |
+//! | writer's | takes it from the mailbox, as a job; the first queues a commit behind the others | `writer`, `job` |
+//! | writer's | `BEGIN IMMEDIATE`; runs each job of the batch; `COMMIT` | `batch`, `transaction` |
+//! | writer's | voids the changed rows in the row cache, answers each job | `cache`, `job` |
+//! | writer's | looks at the WAL; perhaps orders a checkpoint | `checkpoint` |
+//! | checkpointer's | copies the WAL into the file | `checkpointer` |
+//! | caller's | wakes with the answer | `handle` |
+//!
+//! # Glossary
+//!
+//! * **job**: an operation on its way, without its type, and who waits for it.
+//! * **in-flight limit**, **permit**: how many requests there may be, and one request's part of that.
+//! * **batch**: the mutations of one transaction.
+//! * **indeterminate**: of a mutation whose COMMIT failed, and which may be in the WAL all the same.
+//! * **suspect**: of a connection that is not used again, because its state is in doubt.
+//! * **WAL**, **frame**: SQLite's write-ahead log, and one page in it.
+//! * **checkpoint**: copies frames into the file. A WAL that is copied completely *starts over*.
+//! * **ceiling**: the size at which the writer helps with that.
+//! * **lane**: which readers answer a query, and their queue.
+//! * **row cache**: answers that hang on one row, kept on the callers' side.
+//! * **gate**: keeps readers out for a moment, so that the WAL can start over.
+//! * **supervision**, **restart**: an actor that panics is put right and runs on.
+//! * **upkeep**: the store's own work that comes again.
+//! * **due**: of what comes again, that its time has come.
+
+mod backup_actor;
+mod backup_worker;
+mod batch;
+mod checkpoint;
+mod checkpointer;
+mod disk_state;
+mod disk_watch;
+mod due;
+mod gates;
+mod handle;
+mod heartbeat;
+mod in_flight;
+mod job;
+mod metrics;
+mod queue;
+mod reader;
+mod shared;
+mod shutdown;
+mod snapshots;
+mod start;
+mod supervision;
+mod supervisor;
+mod transaction;
+mod writer;
+
+pub use backup_actor::BackupActor;
+pub(crate) use handle::Handle;
+pub(crate) use in_flight::InFlightLimit;
+pub(crate) use metrics::Counter;
+pub(crate) use start::{Engine, start};
+pub(crate) use supervisor::{Duties, RunDue, Supervisor, Upkeep};

@@ -1,0 +1,149 @@
+//! The work queue that the readers of a lane share, and the time that its callers wait.
+//!
+//! One queue for all of them: a pool of mailboxes would put a request behind a busy reader. The in-flight
+//! limit bounds it.
+
+use super::in_flight::InFlightLimit;
+use super::job::ReadJob;
+use crate::error::{Error, ErrorKind, Result};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How much longer than its deadline a caller waits, so that a reader that has found the deadline passed
+/// can say where.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// How long a reader looks for the next message before it parks: about as long as it takes to wake a
+/// caller, and the caller to ask again. Costs an idle store nothing, and saves a wake-up a query:
+/// 13 µs instead of 62 µs.
+const SPIN: Duration = Duration::from_micros(50);
+
+pub(super) enum ReaderMessage {
+    Run {
+        job: Box<dyn ReadJob>,
+        deadline: Instant,
+    },
+    /// Ends one reader.
+    Stop,
+}
+
+pub(super) struct WorkQueue {
+    sender: Sender<ReaderMessage>,
+    receiver: Receiver<ReaderMessage>,
+    pub(super) limit: InFlightLimit,
+    timeout: Duration,
+    /// Wakes the callers, to look at the time.
+    tick: Notify,
+    /// Whether the readers have ended.
+    ended: AtomicBool,
+}
+
+impl WorkQueue {
+    pub(super) fn new(limit: InFlightLimit, timeout: Duration) -> Self {
+        let (sender, receiver) = unbounded();
+        Self {
+            sender,
+            receiver,
+            limit,
+            timeout,
+            tick: Notify::new(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    pub(super) fn push(&self, job: Box<dyn ReadJob>, deadline: Instant) {
+        // This queue has a receiver itself.
+        let _ = self.sender.send(ReaderMessage::Run { job, deadline });
+        // Pairs with `end`: either that finds the job, or this finds that nobody else will.
+        if self.ended.load(Ordering::SeqCst) {
+            self.refuse_waiting();
+        }
+    }
+
+    /// Ends that many readers, after what waits.
+    pub(super) fn stop(&self, readers: usize) {
+        for _ in 0..readers {
+            let _ = self.sender.send(ReaderMessage::Stop);
+        }
+    }
+
+    /// No reader takes from the queue any more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.refuse_waiting();
+        self.tick();
+    }
+
+    fn refuse_waiting(&self) {
+        while let Ok(message) = self.receiver.try_recv() {
+            if let ReaderMessage::Run { job, .. } = message {
+                job.refuse(Error::closed());
+            }
+        }
+    }
+
+    /// The next message. Parks the thread until there is one.
+    pub(super) fn next(&self) -> ReaderMessage {
+        let until = Instant::now() + SPIN;
+        loop {
+            if let Ok(message) = self.receiver.try_recv() {
+                return message;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        self.receiver.recv().unwrap_or(ReaderMessage::Stop)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.receiver.len()
+    }
+
+    /// Has the callers look at the time.
+    pub(super) fn tick(&self) {
+        if self.limit.in_flight() > 0 {
+            self.tick.notify_waiters();
+        }
+    }
+
+    /// Waits for an answer, but not longer than to its deadline and the next tick: also while every
+    /// reader is in code that nothing interrupts.
+    ///
+    /// A timer a query was turned down: the caller may be on any executor, and a timer of tokio's panics
+    /// when its runtime has ended.
+    pub(super) async fn wait<T>(
+        &self,
+        deadline: Instant,
+        answer: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut answer = pin!(answer);
+        loop {
+            let mut tick = pin!(self.tick.notified());
+            let answered = std::future::poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                tick.as_mut().poll(cx).map(|()| None)
+            });
+            if let Some(answer) = answered.await {
+                return answer;
+            }
+            if Instant::now() >= deadline + GRACE {
+                return Err(Error::new(
+                    ErrorKind::Deadline,
+                    "it waited for a reader until its deadline; more readers, or fewer queries at once",
+                ));
+            }
+        }
+    }
+}

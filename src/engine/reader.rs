@@ -1,0 +1,193 @@
+//! The actors that answer queries, each on a read-only connection of its own.
+//!
+//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until it is told to stop.
+
+use super::gates::ReadGates;
+use super::handle::Handle;
+use super::job::ReadJob;
+use super::queue::ReaderMessage;
+use super::shared::Shared;
+use super::snapshots::{Reading, SnapshotSlot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Lane, ReadTx};
+use crate::sqlite::{self, Guard, Watchdog};
+use crate::time;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long a scan is held back when none runs: a little more than between two looks that the writer
+/// takes at a WAL that is held up.
+const HELD: Duration = Duration::from_millis(500);
+
+/// "Take from the queue until you are told to stop."
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Serve;
+
+pub(super) struct Reader {
+    handle: Arc<Handle>,
+    lane: Lane,
+    gates: Arc<ReadGates>,
+    slot: SnapshotSlot,
+    connection: Option<ReadConnection>,
+    /// The query that is under way. Here and not on the stack, so that it is answered after a panic.
+    job: Option<Box<dyn ReadJob>>,
+}
+
+pub(super) struct ReadConnection {
+    conn: Connection,
+    /// Prepared once, as texts that no operation can bring.
+    begin: String,
+    end: String,
+    guard: Guard,
+    watchdog: Watchdog,
+}
+
+impl ReadConnection {
+    pub(super) fn open(shared: &Shared) -> Result<Self> {
+        let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
+        let guard = Guard::install(&mut conn, sqlite::for_queries)?;
+        let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
+        watchdog.install(&mut conn)?;
+        Ok(Self {
+            conn,
+            begin: sqlite::unguarded("BEGIN")?,
+            end: sqlite::unguarded("COMMIT")?,
+            guard,
+            watchdog,
+        })
+    }
+}
+
+impl Actor for Reader {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.notify(Serve);
+    }
+}
+
+impl Supervised for Reader {
+    fn restarting(&mut self, _ctx: &mut Self::Context) {
+        self.connection = None;
+        if let Some(job) = self.job.take() {
+            let why = "the reader panicked and was started again; the panic's message is where the \
+                       panic hook writes";
+            job.refuse(Error::new(ErrorKind::Panicked, why));
+        }
+    }
+}
+
+impl Handler<Serve> for Reader {
+    type Result = ();
+
+    fn handle(&mut self, _: Serve, ctx: &mut Self::Context) {
+        let handle = Arc::clone(&self.handle);
+        while let ReaderMessage::Run { job, deadline } = handle.queue(self.lane).next() {
+            self.serve(job, deadline);
+            // The writer sleeps in fsync and, on a busy machine, wakes to find every core taken by
+            // readers.
+            if handle.write_limit.in_flight() > 0 {
+                std::thread::yield_now();
+            }
+        }
+        self.connection = None;
+        ctx.stop();
+    }
+}
+
+impl Reader {
+    pub(super) fn new(
+        handle: Arc<Handle>,
+        lane: Lane,
+        gates: Arc<ReadGates>,
+        slot: SnapshotSlot,
+        connection: ReadConnection,
+    ) -> Self {
+        Self {
+            handle,
+            lane,
+            gates,
+            slot,
+            connection: Some(connection),
+            job: None,
+        }
+    }
+
+    fn serve(&mut self, job: Box<dyn ReadJob>, deadline: Instant) {
+        let interrupted = self.handle.shared.interrupt.load(Ordering::Relaxed);
+        if interrupted || job.is_abandoned() {
+            return job.refuse(Error::closed());
+        }
+        let job = self.job.insert(job);
+        let outcome = match &self.connection {
+            _ if Instant::now() >= deadline => Err(Error::new(
+                ErrorKind::Deadline,
+                "it waited for a reader until its deadline; more readers, or fewer queries at once",
+            )),
+            Some(_) => Ok(()),
+            None => {
+                ReadConnection::open(&self.handle.shared).map(|open| self.connection = Some(open))
+            }
+        };
+        let outcome = outcome.and_then(|()| {
+            let Some(open) = &self.connection else {
+                return Ok(());
+            };
+            let _inside = match self.lane {
+                Lane::Interactive => self.gates.enter_point(),
+                Lane::Analytics => self.gates.enter_scan(deadline, HELD),
+            };
+            let _mark = self.slot.mark(Reading::Query(job.name()));
+            run(open, &mut **job, deadline, &self.handle.shared)
+        });
+        self.settle(outcome);
+    }
+
+    /// Answers the query that is under way.
+    fn settle(&mut self, outcome: Result<()>) {
+        let Some(job) = self.job.take() else { return };
+        let error = outcome.as_ref().err().or(job.error());
+        // A connection whose transaction cannot be ended is in doubt, and after an I/O error what
+        // it holds may differ from the file. To open a new one costs a millisecond.
+        let open = self.connection.as_ref();
+        let in_doubt = open.is_some_and(|open| !open.conn.is_autocommit())
+            || error.is_some_and(Error::leaves_in_doubt);
+        if in_doubt {
+            self.connection = None;
+            self.handle.shared.metrics.reconnects.count();
+        }
+        if let Some(error) = error {
+            self.handle.shared.disk.note(error);
+        }
+        let interrupted = self.handle.shared.interrupt.load(Ordering::Relaxed)
+            && error.is_some_and(|error| error.kind() == ErrorKind::Deadline);
+        match outcome {
+            _ if interrupted => job.refuse(Error::closed()),
+            Err(error) => job.refuse(error),
+            Ok(()) => job.answer(),
+        }
+    }
+}
+
+/// Runs a query in a transaction: SQLite takes the snapshot at its first read.
+fn run(
+    open: &ReadConnection,
+    job: &mut dyn ReadJob,
+    deadline: Instant,
+    shared: &Shared,
+) -> Result<()> {
+    let now = time::ask(&*shared.config.clock)?;
+    let snapshot = shared.cache.before_snapshot();
+    open.conn.prepare_cached(&open.begin)?.execute([])?;
+    let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
+    let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
+    open.watchdog.until(deadline, guarded);
+    if !open.conn.is_autocommit() {
+        open.conn.prepare_cached(&open.end)?.execute([])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Closing: everything that was let in is answered, then everybody lets go of the file, the writer last.
+//!
+//! This runs on the store's own thread and not in an actor, so that no actor's end can keep a store from
+//! closing. Nothing of a host's runs here.
+
+use super::backup_actor::StopBackups;
+use super::checkpointer::Stop;
+use super::start::Engine;
+use super::writer::{CloseFile, Drain};
+use crate::error::{Error, ErrorKind, Result};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// How long closing waits, after its deadline, for what nothing interrupts: a commit, a checkpoint, an
+/// operation in code of its own.
+const LEAVE_BEHIND_AFTER: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`].
+    pub(crate) async fn shut_down(&self) -> Result<()> {
+        let shared = &self.handle.shared;
+        let deadline = shared.config.close_deadline;
+        let by = Instant::now() + deadline;
+        self.handle.begin_closing();
+        // All orders are out before the first answer is waited for.
+        let drained = self.handle.writer.send(Drain { by });
+        self.handle.interactive.stop(shared.config.readers);
+        self.handle.analytics.stop(shared.config.analytics_readers);
+        self.checkpointer.do_send(Stop);
+        let backups = self.backups.send(StopBackups { by });
+        let others = self.threads.iter().map(|(_, actor)| actor);
+        let others = others.filter(|actor| !std::ptr::eq(&***actor, &*self.writer));
+        let mut finished = pin!(async {
+            // An actor that was given up has nothing left to finish.
+            let _ = drained.await;
+            for actor in others {
+                actor.ended().await;
+            }
+            let _ = backups.await;
+        });
+        if timeout(deadline, &mut finished).await.is_err() {
+            shared.interrupt.store(true, Ordering::Relaxed);
+            let _ = timeout(LEAVE_BEHIND_AFTER, finished).await;
+        }
+        self.handle.interactive.end();
+        self.handle.analytics.end();
+        let closed = async {
+            let closed = self.handle.writer.send(CloseFile).await;
+            // The file is closed, and its lock released, when the actor has ended.
+            self.writer.ended().await;
+            closed
+        };
+        match timeout(LEAVE_BEHIND_AFTER, closed).await {
+            Ok(Ok(closed)) => closed,
+            // The writer was given up. Its connection is closed, and the WAL stays.
+            Ok(Err(_)) => Err(shared.why_dropped()),
+            Err(_) => Err(Error::new(
+                ErrorKind::Deadline,
+                "a mutation, or the disk, keeps the writer from closing the file, which stays open until \
+                 that ends; nothing acknowledged is lost",
+            )),
+        }
+    }
+
+    /// Ends the threads. Waits for those whose actor has ended; the others end with what they are at.
+    pub(crate) fn end_threads(self) {
+        for (thread, _) in &self.threads {
+            thread.stop();
+        }
+        for (thread, actor) in self.threads {
+            if !actor.is_running() {
+                let _ = thread.join();
+            }
+        }
+    }
+}

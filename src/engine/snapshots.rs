@@ -1,0 +1,96 @@
+//! Who of the store's own reads a snapshot, and since when: so that it can be said who keeps the WAL from
+//! starting over.
+
+use crate::archive::SnapshotObserver;
+use crate::events::LogHolder;
+use crate::sqlite;
+use parking_lot::Mutex;
+use std::cmp::Reverse;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Who has read for less than this holds nobody up.
+const BRIEF: Duration = Duration::from_millis(20);
+
+/// What a snapshot is read for.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    Query(&'static str),
+    Backup,
+}
+
+/// Where one reader notes what it reads.
+#[derive(Clone, Default)]
+pub(super) struct SnapshotSlot(Arc<Mutex<Option<(Reading, Instant)>>>);
+
+impl SnapshotSlot {
+    /// Notes that a snapshot is read until the answer is dropped.
+    pub(super) fn mark(&self, reading: Reading) -> Mark<'_> {
+        *self.0.lock() = Some((reading, Instant::now()));
+        Mark(self)
+    }
+}
+
+impl SnapshotObserver for SnapshotSlot {
+    fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T {
+        let _mark = self.mark(Reading::Backup);
+        read()
+    }
+}
+
+pub(super) struct Mark<'a>(&'a SnapshotSlot);
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        *self.0.0.lock() = None;
+    }
+}
+
+/// Everybody who reads the file, and may keep its WAL from starting over.
+pub(super) struct Snapshots {
+    path: PathBuf,
+    slots: Vec<SnapshotSlot>,
+}
+
+impl Snapshots {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let slots = Vec::new();
+        Self { path, slots }
+    }
+
+    /// A slot for one more reader.
+    pub(super) fn add(&mut self) -> SnapshotSlot {
+        let slot = SnapshotSlot::default();
+        self.slots.push(slot.clone());
+        slot
+    }
+
+    /// Whether queries of the store's own are all that may keep the WAL from starting over.
+    pub(super) fn only_queries(&self) -> bool {
+        let mut marks = self
+            .slots
+            .iter()
+            .filter_map(|slot| *slot.0.lock())
+            .peekable();
+        marks.peek().is_some()
+            && marks.all(|(reading, _)| matches!(reading, Reading::Query(_)))
+            && sqlite::other_readers(&self.path).is_empty()
+    }
+
+    /// Those who may keep the WAL from starting over, the longest at it first.
+    pub(super) fn holders(&self) -> Vec<LogHolder> {
+        let marks = self.slots.iter().filter_map(|slot| *slot.0.lock());
+        let mut own: Vec<_> = marks
+            .map(|(reading, since)| (since.elapsed(), reading))
+            .filter(|(running, _)| *running >= BRIEF)
+            .collect();
+        own.sort_by_key(|(running, _)| Reverse(*running));
+        let own = own.into_iter().map(|(running, reading)| match reading {
+            Reading::Query(operation) => LogHolder::Query { operation, running },
+            Reading::Backup => LogHolder::Backup { running },
+        });
+        let others = sqlite::other_readers(&self.path).into_iter();
+        own.chain(others.map(LogHolder::Process)).collect()
+    }
+}

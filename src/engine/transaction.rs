@@ -1,0 +1,197 @@
+//! One transaction: the mutations of a batch, run one after the other and committed together.
+
+use super::batch::{Batch, Progress};
+use super::job::WriteJob;
+use super::shared::Shared;
+use crate::cache::{self, Changes};
+use crate::error::{Error, ErrorKind, Result, may_be_logged};
+use crate::migration;
+use crate::operation::WriteTx;
+use crate::sqlite::{self, Guard, Watchdog};
+use crate::time;
+use rusqlite::Connection;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The connection that writes, and what is watched on it.
+pub(super) struct WriteConnection {
+    pub(super) conn: Connection,
+    guard: Guard,
+    watchdog: Watchdog,
+    changes: Changes,
+    /// A page in the WAL, in bytes.
+    pub(super) frame_bytes: u64,
+    pub(super) opened: Instant,
+}
+
+impl WriteConnection {
+    pub(super) fn new(mut conn: Connection, shared: &Shared) -> Result<Self> {
+        // Only closing empties the WAL, and knows whether it could.
+        sqlite::keep_log(&conn)?;
+        sqlite::unbound_values(&conn)?;
+        let guard = Guard::install(&mut conn, sqlite::for_mutations)?;
+        let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
+        watchdog.install(&mut conn)?;
+        let changes = Changes::default();
+        cache::watch_rows(&mut conn, changes.clone())?;
+        let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        Ok(Self {
+            conn,
+            guard,
+            watchdog,
+            changes,
+            frame_bytes: page as u64 + sqlite::FRAME_OVERHEAD,
+            opened: Instant::now(),
+        })
+    }
+
+    /// Opens another one, and sees that it can write.
+    pub(super) fn open(shared: &Shared, busy_timeout: Duration) -> Result<Self> {
+        let (path, config) = (&shared.path, &shared.config);
+        let settings = config.sqlite_settings();
+        let conn = sqlite::connect_again(path, &settings)?;
+        conn.busy_timeout(busy_timeout)?;
+        sqlite::make_writer(&conn, path, &settings)?;
+        migration::run_own_triggers(&conn, &config.program())?;
+        let open = Self::new(conn, shared)?;
+        sqlite::commit_nothing(&open.conn)?;
+        Ok(open)
+    }
+}
+
+/// How operations in one transaction are kept apart.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Isolation {
+    /// Not at all: the first that has to be undone ends the attempt.
+    None,
+    Savepoint,
+}
+
+/// What became of a transaction.
+pub(super) enum Attempt {
+    Committed {
+        /// Whether there was anything to write.
+        wrote: bool,
+    },
+    /// One operation has to be undone; the transaction was rolled back.
+    Undo,
+    /// The transaction could not begin.
+    NotBegun(Error),
+    /// It was lost as a whole.
+    Lost(Error),
+    /// It was lost, and all of it may be in the WAL.
+    Indeterminate(Error),
+}
+
+/// A transaction that is about to run.
+pub(super) struct Transaction<'a> {
+    pub(super) open: &'a WriteConnection,
+    pub(super) shared: &'a Shared,
+    pub(super) isolation: Isolation,
+}
+
+impl Transaction<'_> {
+    /// Runs the batch and commits it. What there is no time for goes back to those who wait.
+    pub(super) fn run(
+        self,
+        batch: &mut Batch,
+        waiting: &mut VecDeque<Box<dyn WriteJob>>,
+    ) -> Attempt {
+        let (config, conn) = (&self.shared.config, &self.open.conn);
+        let begun = time::ask(&*config.clock)
+            .and_then(|now| Ok(conn.execute_batch("BEGIN IMMEDIATE").map(|()| now)?));
+        let now = match begun {
+            Ok(now) => now,
+            Err(error) => return Attempt::NotBegun(error),
+        };
+        self.open.changes.forget();
+        let tx = WriteTx::new(conn, now)
+            .within(config.limits())
+            .guarded_by(&self.open.guard);
+        let changes_before = conn.total_changes();
+        let began = Instant::now();
+        for next in 0..batch.jobs.len() {
+            if self.shared.interrupt.load(Ordering::Relaxed) {
+                // The store closes, and its deadline has passed: those that have not begun do not.
+                for late in batch.jobs.drain(next..) {
+                    late.refuse(Error::closed());
+                }
+                break;
+            }
+            if next > 0 && began.elapsed() >= config.max_group_time {
+                for later in batch.jobs.drain(next..).rev() {
+                    waiting.push_front(later);
+                }
+                break;
+            }
+            if let Some(ended) = self.run_one(&mut *batch.jobs[next], &tx) {
+                return ended;
+            }
+        }
+        batch.progress = Progress::Committing;
+        let committed = conn.execute_batch("COMMIT");
+        let Err(error) = committed else {
+            batch.progress = Progress::Committed;
+            // Before anybody hears of it: who has heard must not be given a cached answer from before.
+            self.open.changes.tell(&self.shared.cache);
+            let wrote = conn.total_changes() > changes_before;
+            return Attempt::Committed { wrote };
+        };
+        self.roll_back();
+        match may_be_logged(&error) {
+            true => Attempt::Indeterminate(error.into()),
+            false => Attempt::Lost(error.into()),
+        }
+    }
+
+    /// Runs one operation; says so if the transaction ended with it.
+    fn run_one(&self, job: &mut dyn WriteJob, tx: &WriteTx<'_>) -> Option<Attempt> {
+        let conn = &self.open.conn;
+        let savepoint = |sql| match self.isolation {
+            Isolation::None => Ok(()),
+            Isolation::Savepoint => conn.execute_batch(sql),
+        };
+        if let Err(error) = savepoint("SAVEPOINT operation") {
+            return Some(self.lost(error.into()));
+        }
+        let changes_before = conn.total_changes();
+        let deadline = Instant::now() + self.shared.config.mutation_deadline;
+        let guarded = || self.open.guard.during(|| job.run(tx));
+        self.open.watchdog.until(deadline, guarded);
+        if conn.is_autocommit() {
+            return Some(Attempt::Lost(job.error().cloned().unwrap_or_else(|| {
+                Error::new(ErrorKind::Sql, "the transaction ended inside an operation")
+            })));
+        }
+        let left = match job.error() {
+            None => savepoint("RELEASE operation"),
+            // Statements that fail undo themselves, and operations cannot change tables, so the
+            // count of changed rows tells whether there is anything to undo.
+            Some(_) if conn.total_changes() == changes_before => savepoint("RELEASE operation"),
+            Some(_) if self.isolation == Isolation::None => return Some(self.undo()),
+            Some(_) => savepoint("ROLLBACK TO operation; RELEASE operation"),
+        };
+        left.err().map(|error| self.lost(error.into()))
+    }
+
+    fn undo(&self) -> Attempt {
+        match self.open.conn.execute_batch("ROLLBACK") {
+            Ok(()) => Attempt::Undo,
+            Err(error) => Attempt::Lost(error.into()),
+        }
+    }
+
+    fn lost(&self, error: Error) -> Attempt {
+        self.roll_back();
+        Attempt::Lost(error)
+    }
+
+    fn roll_back(&self) {
+        if !self.open.conn.is_autocommit() {
+            // If this fails too, whoever settles sees that a transaction is still open.
+            let _ = self.open.conn.execute_batch("ROLLBACK");
+        }
+    }
+}

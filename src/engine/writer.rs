@@ -1,0 +1,240 @@
+//! The actor that owns the only connection that writes.
+//!
+//! Its mailbox takes every mutation as a typed message, bounded by the in-flight limit in front. The
+//! first that comes queues a [`Commit`] behind it; the mailbox is emptied before that runs, so all that
+//! came meanwhile is in the same transaction.
+
+use super::batch::Batcher;
+use super::checkpoint::CheckpointPolicy;
+use super::job::Pending;
+use super::shared::Shared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::Mutation;
+use crate::sqlite::{self, FileLock};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the writer looks for the next mutation before it parks: see `queue`.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// How long closing waits for another program to let the WAL be emptied.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A mutation that has been let in.
+pub(super) struct Admitted<M: Mutation>(pub(super) Pending<M, M::Output>);
+
+impl<M: Mutation> Message for Admitted<M> {
+    type Result = ();
+}
+
+/// "Commit what has come in."
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Commit;
+
+/// "Commit or refuse everything that waits."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Drain {
+    pub(super) by: Instant,
+}
+
+/// "Empty the WAL, close the file." Comes last, when no other connection is left.
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub(super) struct CloseFile;
+
+/// "Refresh the query planner's statistics."
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub(super) struct Optimize;
+
+/// "See whether the disk does what it is asked again."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Probe;
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    /// Held for as long as this may write, also when closing leaves it behind.
+    _lock: Arc<FileLock>,
+    batcher: Batcher,
+    checkpoints: CheckpointPolicy,
+    /// Whether a [`Commit`] is on its way.
+    commit_queued: bool,
+    /// Until when to look for the next mutation.
+    spin_until: Instant,
+    /// Whether the store closes, and what comes now is refused.
+    drained: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        lock: Arc<FileLock>,
+        batcher: Batcher,
+        checkpoints: CheckpointPolicy,
+    ) -> Self {
+        Self {
+            shared,
+            _lock: lock,
+            batcher,
+            checkpoints,
+            commit_queued: false,
+            spin_until: Instant::now(),
+            drained: false,
+        }
+    }
+
+    fn queue_commit(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.commit_queued, true) {
+            ctx.notify(Commit);
+        }
+    }
+
+    /// Commits one batch. False when nothing waits.
+    fn commit(&mut self) -> bool {
+        let committed = self.batcher.commit_next();
+        if committed {
+            self.look_at_wal();
+        }
+        committed
+    }
+
+    fn look_at_wal(&mut self) {
+        let Some(open) = self.batcher.connection() else {
+            return;
+        };
+        if let Err(error) = self.checkpoints.after_commit(open) {
+            self.batcher.note_failure(&error);
+            tracing::warn!(%error, "the WAL could not be looked at");
+        }
+    }
+}
+
+impl Actor for Writer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.queue_commit(ctx);
+    }
+}
+
+impl Supervised for Writer {
+    fn restarting(&mut self, _ctx: &mut Self::Context) {
+        self.commit_queued = false;
+        self.batcher.recover();
+    }
+}
+
+impl<M: Mutation> Handler<Admitted<M>> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, Admitted(pending): Admitted<M>, ctx: &mut Self::Context) {
+        self.batcher.push(Box::new(pending));
+        if self.drained {
+            self.batcher.refuse_all(&Error::closed());
+        } else {
+            self.queue_commit(ctx);
+        }
+    }
+}
+
+impl Handler<Commit> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Commit, ctx: &mut Self::Context) {
+        self.commit_queued = false;
+        if self.shared.is_closing() {
+            // `Drain` is on its way, and knows by when.
+            return;
+        }
+        if self.commit() {
+            self.spin_until = Instant::now() + SPIN;
+        } else if Instant::now() >= self.spin_until {
+            return;
+        } else {
+            std::thread::yield_now();
+        }
+        // Comes after what is in the mailbox by then.
+        self.queue_commit(ctx);
+    }
+}
+
+impl Handler<Drain> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, order: Drain, _ctx: &mut Self::Context) {
+        self.drained = true;
+        // Another program's lock is not waited for past the deadline, on this connection or the next.
+        self.batcher
+            .limit_patience(order.by.saturating_duration_since(Instant::now()));
+        while Instant::now() < order.by && self.commit() {}
+        self.batcher.refuse_all(&Error::closed());
+        self.checkpoints.let_scans_in();
+    }
+}
+
+impl Handler<Optimize> for Writer {
+    type Result = Result<()>;
+
+    fn handle(&mut self, _: Optimize, _ctx: &mut Self::Context) -> Result<()> {
+        let Some(open) = self.batcher.connection() else {
+            return Err(Error::new(ErrorKind::Io, "the writer has no connection"));
+        };
+        let done = sqlite::optimize(&open.conn);
+        if let Err(error) = &done {
+            self.batcher.note_failure(error);
+        }
+        done
+    }
+}
+
+impl Handler<Probe> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Probe, _ctx: &mut Self::Context) {
+        if self.shared.is_closing() || !self.shared.disk.is_failing() {
+            return;
+        }
+        match self.batcher.probe() {
+            Ok(()) => {
+                self.shared.disk.note_written();
+                self.look_at_wal();
+            }
+            Err(error) => self.batcher.note_failure(&error),
+        }
+    }
+}
+
+impl Handler<CloseFile> for Writer {
+    type Result = Result<()>;
+
+    fn handle(&mut self, _: CloseFile, ctx: &mut Self::Context) -> Result<()> {
+        ctx.stop();
+        self.batcher.refuse_all(&Error::closed());
+        let conn = self.batcher.take_connection()?;
+        conn.busy_timeout(CLOSE_PATIENCE)?;
+        if !self.shared.disk.allows_checkpoints() {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "a checkpoint could not sync the file, so its WAL stays beside it; nothing is lost, \
+                 and the next opening copies it again",
+            ));
+        }
+        let (busy, ..) = sqlite::checkpoint(&conn, "TRUNCATE")?;
+        if busy {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "another program, or a backup or query that was left behind, uses the file, so its WAL \
+                 stays beside it; nothing is lost, and the next opening or closing takes it in",
+            ));
+        }
+        sqlite::remove_log(&conn)?;
+        // Statements in the cache hold the connection, so they go first.
+        conn.flush_prepared_statement_cache();
+        conn.close().map_err(|(_, error)| error)?;
+        Ok(())
+    }
+}

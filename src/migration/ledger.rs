@@ -1,0 +1,233 @@
+//! The table in which a file keeps the steps that it has applied.
+
+use super::{Migration, SchemaDef};
+use crate::error::{Error, ErrorKind, Result, excerpt, quote};
+use crate::operation::{ReadTx, WriteTx};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// `down_sql` is kept too: somebody who has read it may have a program that does not know the step run
+/// it. A step that the program knows is taken back with the program's own text.
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_ledger (
+    schema     TEXT    NOT NULL,
+    step       INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    up_sql     TEXT    NOT NULL,
+    down_sql   TEXT    NOT NULL,
+    checksum   TEXT    NOT NULL,
+    applied_at TEXT    NOT NULL,
+    PRIMARY KEY (schema, step)
+) STRICT, WITHOUT ROWID";
+
+/// How far a schema is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaStep {
+    /// The schema's name.
+    pub schema: String,
+    /// Its last applied step.
+    pub step: u32,
+}
+
+/// One applied step.
+pub(super) struct Entry {
+    pub(super) step: u32,
+    pub(super) name: String,
+    pub(super) up_sql: String,
+    pub(super) down_sql: String,
+    checksum: String,
+}
+
+pub(super) fn exists(tx: &ReadTx<'_>) -> Result<bool> {
+    // A virtual table of that name has no page of its own, and what it would answer has no end.
+    let sql = "SELECT 1 FROM sqlite_schema
+               WHERE type = 'table' AND name = 'botstore_ledger' AND rootpage > 0";
+    Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
+}
+
+/// The steps of a schema that the file has applied, in order.
+pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
+    if !exists(tx)? {
+        return Ok(Vec::new());
+    }
+    tx.all(
+        "SELECT step, name, up_sql, down_sql, checksum FROM botstore_ledger
+         WHERE schema = ?1 ORDER BY step",
+        [schema],
+        |row| {
+            Ok(Entry {
+                step: row.get(0)?,
+                name: row.get(1)?,
+                up_sql: row.get(2)?,
+                down_sql: row.get(3)?,
+                checksum: row.get(4)?,
+            })
+        },
+    )
+}
+
+/// The schemas that have steps in the file, in the order in which they got their first.
+pub(super) fn schemas(tx: &ReadTx<'_>) -> Result<Vec<String>> {
+    if !exists(tx)? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT schema FROM botstore_ledger GROUP BY schema ORDER BY min(applied_at), schema";
+    tx.all(sql, [], |row| Ok(row.get(0)?))
+}
+
+/// The last applied step of each schema.
+pub(crate) fn steps(tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
+    tx.all(
+        "SELECT schema, max(step) FROM botstore_ledger GROUP BY schema ORDER BY schema",
+        [],
+        |row| {
+            Ok(SchemaStep {
+                schema: row.get(0)?,
+                step: row.get(1)?,
+            })
+        },
+    )
+}
+
+pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> Result<()> {
+    tx.execute(CREATE, [])?;
+    tx.execute(
+        "INSERT INTO botstore_ledger (schema, step, name, up_sql, down_sql, checksum, applied_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            schema,
+            migration.step,
+            migration.name,
+            migration.up,
+            migration.down,
+            checksum(migration.up, migration.down),
+            tx.now_text(),
+        ),
+    )?;
+    Ok(())
+}
+
+pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
+    tx.execute(
+        "DELETE FROM botstore_ledger WHERE schema = ?1 AND step = ?2",
+        (schema, step),
+    )?;
+    Ok(())
+}
+
+/// Refuses a file that has applied a step that reads differently here, or one unknown here.
+pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
+    for entry in applied {
+        let Some(known) = schema.step(entry.step) else {
+            return Err(Error::new(
+                ErrorKind::NewerSchema,
+                format!(
+                    "the file has step {} ({}) of schema {:?}, and this program knows them up to \
+                     {}: run the newer program, or restore the backup from before its upgrade",
+                    entry.step,
+                    quote(&entry.name),
+                    schema.name,
+                    schema.last()
+                ),
+            ));
+        };
+        compare_step(schema.name, entry, known)?;
+    }
+    Ok(())
+}
+
+/// Both texts from their first line on that is not the same.
+fn from_where_they_differ<'a>(mut one: &'a str, mut other: &'a str) -> (&'a str, &'a str) {
+    while let (Some((line, rest)), Some((same, rest_of_other))) =
+        (one.split_once('\n'), other.split_once('\n'))
+        && line == same
+    {
+        (one, other) = (rest, rest_of_other);
+    }
+    (one, other)
+}
+
+/// Refuses a step that reads differently here from what the ledger says of it, up or down.
+pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Result<()> {
+    let changed = |advice: &str, which: &str, theirs: &str, ours: &str| {
+        let (theirs, ours) = (normalised(theirs), normalised(ours));
+        let (theirs, ours) = from_where_they_differ(&theirs, &ours);
+        Err(Error::new(
+            ErrorKind::ChangedMigration,
+            format!(
+                "step {} ({}) of schema {schema:?} reads differently from what the file has \
+                 applied{which}. {advice}\n\
+                 --- applied to the file\n{}\n--- in this program\n{}\n---",
+                entry.step,
+                quote(&entry.name),
+                excerpt(theirs),
+                excerpt(ours)
+            ),
+        ))
+    };
+    let advice = "Put the old text back and make the change in a new step.";
+    if normalised(&entry.up_sql) != normalised(known.up) {
+        return changed(advice, "", &entry.up_sql, known.up);
+    }
+    if normalised(&entry.down_sql) != normalised(known.down) {
+        let advice = "If no program of yours ever had that text, somebody else has written it into \
+                      the file, and it was not run: restore a backup.";
+        let which = " in the way back";
+        return changed(advice, which, &entry.down_sql, known.down);
+    }
+    // Rows from before there was one of both have that of the way up.
+    let sums = [
+        checksum(known.up, known.down),
+        digest(&normalised(known.up)),
+    ];
+    if !sums.contains(&entry.checksum) {
+        let advice = "Somebody has written into its ledger: restore a backup.";
+        let which = ", by its checksum";
+        return changed(advice, which, &entry.up_sql, known.up);
+    }
+    Ok(())
+}
+
+/// SHA-256 of both normalised texts, with what is in neither between them.
+fn checksum(up: &str, down: &str) -> String {
+    digest(&format!("{}\0{}", normalised(up), normalised(down)))
+}
+
+/// SHA-256 in hexadecimal.
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The SQL without what an editor or a checkout changes by itself: carriage returns, blanks at the
+/// ends of lines, empty lines at both ends.
+fn normalised(sql: &str) -> String {
+    let lines: Vec<_> = sql.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_matches('\n').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    #[test]
+    fn line_ends_and_trailing_blanks_do_not_count_and_words_do() {
+        let sql = "CREATE TABLE a (\n  b TEXT\n);";
+        let same = "CREATE TABLE a (  \r\n  b TEXT\t\r\n);\r\n\r\n";
+        for (one, other) in [(sql, same), (same, sql)] {
+            assert_eq!(checksum(one, ""), checksum(other, ""));
+            assert_eq!(checksum("", one), checksum("", other));
+        }
+        for changed in [
+            "CREATE TABLE a (\n  b BLOB\n);",
+            "CREATE TABLE a (\n b TEXT\n);",
+        ] {
+            assert_ne!(checksum(sql, ""), checksum(changed, ""));
+            assert_ne!(checksum("", sql), checksum("", changed));
+        }
+        assert_ne!(checksum(sql, ""), checksum("", sql));
+    }
+}

@@ -1,0 +1,277 @@
+//! Brings an open file to the steps that this program knows, or back. Whoever calls this has made the
+//! backup from before.
+
+use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
+use super::step::{Rebuild, Stepper, transaction};
+use super::{Program, SchemaDef, ledger, objects, reference};
+use crate::error::{Error, ErrorKind, Result, quote};
+use crate::operation::ReadTx;
+use crate::sqlite::{self, Guard, Owners, for_mutations};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// The connection that writes to a file whose lock is held, and that is ours or can become so.
+pub(crate) fn connect(path: &Path, program: &Program<'_>) -> Result<Connection> {
+    let conn = connect_to_any(path, program)?;
+    refuse_unknown(&conn, path, program)?;
+    refuse_objects(&conn, path, program)?;
+    make_writer(&conn, path, program)?;
+    Ok(conn)
+}
+
+/// The same for a file with steps that this program may not know, which are to be taken back. It is not
+/// one that writes yet: see [`make_writer`].
+pub(crate) fn connect_to_take_back(path: &Path, program: &Program<'_>) -> Result<Connection> {
+    let conn = connect_to_any(path, program)?;
+    refuse_objects(&conn, path, program)?;
+    Ok(conn)
+}
+
+fn connect_to_any(path: &Path, program: &Program<'_>) -> Result<Connection> {
+    let mut conn = sqlite::connect(path, &program.sqlite)?;
+    sqlite::mind_time_opening(&mut conn, path, &program.sqlite)?;
+    // Before anything is read of it: without its log a file of ours may look like another's.
+    sqlite::refuse_damaged(&conn, path, &program.sqlite)?;
+    Ok(conn)
+}
+
+fn refuse_objects(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
+    let tx = ReadTx::new(conn, program.clock.now());
+    objects::refuse_objects(&tx, program, path).map_err(|e| match e.kind() {
+        ErrorKind::Untrusted => e,
+        _ => sqlite::name_file(e, path),
+    })
+}
+
+/// Makes the connection the one that writes.
+pub(crate) fn make_writer(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
+    sqlite::make_writer(conn, path, &program.sqlite)?;
+    sqlite::take_in(conn)
+}
+
+/// What [`apply`] would do.
+pub(crate) fn missing(
+    schemas: &[SchemaDef],
+    conn: &Connection,
+    program: &Program<'_>,
+) -> Result<Plan> {
+    let tx = ReadTx::new(conn, program.clock.now());
+    pending(schemas, |schema| applied_up_to(&tx, schema))
+}
+
+/// Refuses a file that has gone past the last step of `schema`.
+pub(crate) fn refuse_beyond(
+    conn: &Connection,
+    schema: &SchemaDef,
+    program: &Program<'_>,
+) -> Result<()> {
+    let has = applied_up_to(&ReadTx::new(conn, program.clock.now()), schema)?;
+    if schema.last() < has {
+        let why = format!(
+            "must be at least {has}, which the file has; botstore::schema::rollback takes steps back"
+        );
+        return Err(Error::invalid("to", &why));
+    }
+    Ok(())
+}
+
+/// Whether the file holds anything that a step could lose.
+pub(crate) fn has_tables(conn: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) > 0 FROM sqlite_schema";
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// Applies what is missing of these schemas, which are all of the program's or fewer.
+pub(crate) fn apply(
+    schemas: &[SchemaDef],
+    conn: &mut Connection,
+    program: &Program<'_>,
+) -> Result<()> {
+    let mut done = Vec::new();
+    for schema in schemas {
+        done.push(applied_up_to(
+            &ReadTx::new(conn, program.clock.now()),
+            schema,
+        )?);
+    }
+    let is_behind = |(schema, done): (&SchemaDef, &u32)| schema.last() > *done;
+    if !schemas.iter().zip(&done).any(is_behind) {
+        return Ok(());
+    }
+    let stepper = Stepper::new(conn, program.clock, reference::owners(program.schemas)?)?;
+    for (schema, done) in schemas.iter().zip(done) {
+        for migration in schema.migrations.iter().filter(|m| m.step > done) {
+            let rebuild = if migration.rebuilds {
+                Rebuild::Yes
+            } else {
+                Rebuild::No
+            };
+            tracing::info!(
+                schema = schema.name,
+                step = migration.step,
+                name = migration.name,
+                "migrating"
+            );
+            stepper
+                .run(schema.name, rebuild, migration.up, |tx| {
+                    ledger::record(tx, schema.name, migration)
+                })
+                .map_err(|e| {
+                    step_failed(e, "applying", schema.name, migration.step, migration.name)
+                })?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the schemas look at a file that has all their steps.
+pub(crate) fn opened(conn: &mut Connection, program: &Program<'_>) -> Result<()> {
+    objects::run_own_triggers(conn, program)?;
+    let guard = Guard::install(conn, for_mutations)?;
+    transaction(conn, program.clock, |tx| {
+        let tx = tx.guarded_by(&guard);
+        let mut schemas = program.schemas.iter();
+        guard.during(|| schemas.try_for_each(|schema| (schema.opened)(&tx)))
+    })
+}
+
+/// What is done with steps that the program does not know, when they are to be taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnknownSteps {
+    /// They stay, and all is refused: their SQL comes with the file, from whoever wrote it. The error
+    /// shows it.
+    #[default]
+    Refuse,
+    /// Their SQL is run as the file has it. For somebody who has read it. Even then it can neither
+    /// reach outside the file nor change the tables of another schema.
+    Trust,
+}
+
+/// The way from the steps that a file has to fewer. To be looked at before anything is changed.
+pub(crate) struct WayBack {
+    steps: Vec<PlannedStep>,
+    /// Of everything that schemas have made.
+    owners: Owners,
+}
+
+impl WayBack {
+    /// Takes back the steps of `schema` after step `to`.
+    pub(crate) fn new(
+        conn: &Connection,
+        program: &Program<'_>,
+        schema: &str,
+        to: u32,
+        unknown: UnknownSteps,
+    ) -> Result<Self> {
+        let tx = ReadTx::new(conn, program.clock.now());
+        let steps = steps_back(&tx, program, schema, to, unknown)?;
+        let owners = match unknown {
+            UnknownSteps::Refuse => reference::owners(program.schemas)?,
+            UnknownSteps::Trust => reference::owners_with_trusted(program.schemas, &tx)?,
+        };
+        Ok(Self { steps, owners })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Goes it; gives what it did.
+    pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
+        let mut done = Plan::default();
+        let stepper = Stepper::new(conn, program.clock, self.owners)?;
+        for step in self.steps {
+            // Always as a rebuild: what a step back drops may be referred to by what stays.
+            stepper
+                .run(&step.schema, Rebuild::Yes, &step.sql, |tx| {
+                    ledger::remove(tx, &step.schema, step.step)
+                })
+                .map_err(|e| step_failed(e, "taking back", &step.schema, step.step, &step.name))?;
+            done.steps.push(step);
+        }
+        Ok(done)
+    }
+}
+
+/// The steps to take back, newest first, with the SQL that does it: this program's own, never the
+/// file's, but for steps that it does not know and that somebody trusts.
+fn steps_back(
+    tx: &ReadTx<'_>,
+    program: &Program<'_>,
+    schema: &str,
+    to: u32,
+    unknown: UnknownSteps,
+) -> Result<Vec<PlannedStep>> {
+    let applied = ledger::applied(tx, schema)?;
+    if applied.is_empty() {
+        return Err(Error::not_found(
+            "schema",
+            format_args!("schema {} in this file", quote(schema)),
+        ));
+    }
+    let ours = program.schemas.iter().find(|known| known.name == schema);
+    let mut back = Vec::new();
+    let mut foreign = String::new();
+    for entry in applied.into_iter().rev() {
+        let known = ours.and_then(|schema| schema.step(entry.step));
+        if let Some(known) = known {
+            ledger::compare_step(schema, &entry, known)?;
+        }
+        if entry.step <= to {
+            continue;
+        }
+        if known.is_none() && unknown == UnknownSteps::Refuse {
+            foreign += &format!("\n--- step {} ({})\n", entry.step, quote(&entry.name));
+            foreign += &excerpt(&entry.down_sql);
+        }
+        back.push(PlannedStep {
+            schema: schema.to_owned(),
+            step: entry.step,
+            name: entry.name,
+            sql: known.map_or(entry.down_sql, |known| known.down.to_owned()),
+        });
+    }
+    if foreign.is_empty() {
+        return Ok(back);
+    }
+    Err(Error::to_be_read(
+        ErrorKind::Untrusted,
+        format!(
+            "this program does not know all of these steps of schema {schema:?}, and what would take \
+             them back is SQL that the file brings along; it was not run. Restore the backup from \
+             before the upgrade or use the newer program; or read this SQL, and say that you trust \
+             it:{foreign}\n---"
+        ),
+    ))
+}
+
+/// As much of a file's SQL as fits into a sentence.
+fn excerpt(sql: &str) -> String {
+    const SHOWN: usize = 8 * 1024;
+    if sql.len() <= SHOWN {
+        return sql.to_owned();
+    }
+    let ends = sql.char_indices().map(|(at, _)| at);
+    let end = ends.take_while(|&at| at <= SHOWN).last().unwrap_or(0);
+    format!(
+        "{}\n… and {} more bytes: see down_sql in botstore_ledger",
+        &sql[..end],
+        sql.len() - end
+    )
+}
+
+fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -> Error {
+    let kind = match error.kind() {
+        kind @ (ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Busy) => kind,
+        _ => ErrorKind::Migration,
+    };
+    error.because(
+        kind,
+        format_args!(
+            "{doing} step {step} ({}) of schema {} failed and the file is as it was before it",
+            quote(name),
+            quote(schema)
+        ),
+    )
+}

@@ -1,0 +1,214 @@
+//! Tables and how they change: the steps that a program knows, those that a file has applied, and the
+//! way from one to the other. What a host sees of it is [`schema`](crate::schema).
+//!
+//! All here is about a file that is open on one connection, before there is a store. Backups from before
+//! an upgrade are not made here, so that backups can be checked with this.
+
+mod ledger;
+mod migrate;
+mod objects;
+mod plan;
+mod reference;
+mod step;
+
+pub use ledger::SchemaStep;
+pub(crate) use ledger::steps;
+pub use migrate::UnknownSteps;
+pub(crate) use migrate::{
+    WayBack, apply, connect, connect_to_take_back, has_tables, make_writer, missing, opened,
+    refuse_beyond,
+};
+pub use objects::{ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
+pub(crate) use objects::{
+    own_triggers, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
+};
+pub use plan::{Plan, PlannedStep};
+pub(crate) use plan::{plan, refuse_unknown};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
+use crate::time::Clock;
+use std::collections::BTreeSet;
+
+/// A set of tables and the steps that make them. See `examples/custom_tables.rs`.
+///
+/// ```
+/// use botstore::schema::{Migration, Schema};
+///
+/// struct Notes;
+///
+/// impl Schema for Notes {
+///     const NAME: &'static str = "notes";
+///     const MIGRATIONS: &'static [Migration] = &[Migration::new(
+///         1,
+///         "notes",
+///         "CREATE TABLE notes (
+///              note_id INTEGER PRIMARY KEY,
+///              user_id INTEGER NOT NULL REFERENCES users(user_id),
+///              body    TEXT NOT NULL
+///          );
+///          CREATE INDEX notes_user ON notes(user_id);",
+///         "DROP TABLE notes;",
+///     )];
+/// }
+/// ```
+pub trait Schema: 'static {
+    /// The name in the ledger; never change it. `"botstore"` is taken.
+    const NAME: &'static str;
+
+    /// The steps, numbered 1, 2, 3 and so on. Never change one that has been released: add another.
+    const MIGRATIONS: &'static [Migration];
+
+    /// Looks at a file that has tables but no ledger, before anything is changed. An error refuses
+    /// the file. A schema whose tables may already be there writes its first steps with
+    /// `IF NOT EXISTS` and makes sure here that they are what they should be.
+    fn recognise(_tx: &ReadTx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Runs at every opening, after the migrations, in one transaction for all schemas.
+    fn opened(_tx: &WriteTx<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// One step of a schema: SQL that changes it, and SQL that changes it back.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub(crate) step: u32,
+    pub(crate) name: &'static str,
+    pub(crate) up: &'static str,
+    pub(crate) down: &'static str,
+    pub(crate) rebuilds: bool,
+}
+
+impl Migration {
+    /// A step. Line ends and blanks at the ends of lines do not count when it is compared with
+    /// what a file has applied.
+    pub const fn new(step: u32, name: &'static str, up: &'static str, down: &'static str) -> Self {
+        Self {
+            step,
+            name,
+            up,
+            down,
+            rebuilds: false,
+        }
+    }
+
+    /// Marks a step that makes a table anew (create, copy, drop, rename), which is how SQLite
+    /// changes a column: <https://sqlite.org/lang_altertable.html#otheralter>. Foreign keys are
+    /// off while it runs, and it is refused if it leaves a row that refers to nothing where there
+    /// was none before. The check reads every table.
+    pub const fn rebuilding(mut self) -> Self {
+        self.rebuilds = true;
+        self
+    }
+}
+
+/// A [`Schema`] as a value.
+#[derive(Clone, Copy)]
+pub(crate) struct SchemaDef {
+    pub(crate) name: &'static str,
+    pub(crate) migrations: &'static [Migration],
+    pub(crate) recognise: fn(&ReadTx<'_>) -> Result<()>,
+    pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
+    pub(crate) legacy: Legacy,
+}
+
+/// What a program brings to a file: the schemas that it knows, and how it opens the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub(crate) schemas: &'a [SchemaDef],
+    pub(crate) unknown_triggers: UnknownTriggers,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) sqlite: sqlite::Settings,
+}
+
+/// How files may differ from what a schema's steps make.
+#[derive(Clone, Copy)]
+pub(crate) struct Legacy {
+    /// So many of the first steps find what is there in a file that is taken over.
+    pub(crate) steps: u32,
+    /// Views that such a file may have, with their SQL.
+    pub(crate) views: &'static [(&'static str, &'static str)],
+    /// What stands in the file's triggers in place of what stands in the steps'.
+    pub(crate) respelled: fn(&ReadTx<'_>) -> Result<Option<Respelling>>,
+}
+
+/// A text in steps, and the one that a file has in its place.
+pub(crate) type Respelling = (String, String);
+
+impl Legacy {
+    const NONE: Self = Self {
+        steps: 0,
+        views: &[],
+        respelled: |_| Ok(None),
+    };
+}
+
+impl SchemaDef {
+    pub(crate) fn of<S: Schema>() -> Self {
+        Self {
+            name: S::NAME,
+            migrations: S::MIGRATIONS,
+            recognise: S::recognise,
+            opened: S::opened,
+            legacy: Legacy::NONE,
+        }
+    }
+
+    pub(crate) fn with_legacy(mut self, legacy: Legacy) -> Self {
+        self.legacy = legacy;
+        self
+    }
+
+    /// A step that this program knows.
+    fn step(&self, step: u32) -> Option<&'static Migration> {
+        self.migrations.iter().find(|known| known.step == step)
+    }
+
+    /// The same schema without the steps after `to`.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a step that it does not have.
+    pub(crate) fn up_to(&self, to: u32) -> Result<Self> {
+        if to > self.last() {
+            let why = format!("must be at most {}, the schema's last step", self.last());
+            return Err(Error::invalid("to", &why));
+        }
+        Ok(Self {
+            migrations: &self.migrations[..to as usize],
+            ..*self
+        })
+    }
+
+    /// The last step that this program knows.
+    fn last(&self) -> u32 {
+        self.migrations.last().map_or(0, |m| m.step)
+    }
+}
+
+/// Refuses a set of schemas that cannot be told apart in a ledger.
+pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for schema in schemas {
+        let wrong = |why: String| Error::new(ErrorKind::Invalid, why);
+        if schema.name.is_empty() || !names.insert(schema.name) {
+            return Err(wrong(format!(
+                "there are two schemas named {:?}, or one without a name",
+                schema.name
+            )));
+        }
+        for (expected, migration) in (1..).zip(schema.migrations) {
+            if migration.step != expected {
+                return Err(wrong(format!(
+                    "the steps of schema {:?} must be numbered 1, 2, 3 and so on; \
+                     where step {expected} should be is step {}",
+                    schema.name, migration.step
+                )));
+            }
+        }
+    }
+    Ok(())
+}

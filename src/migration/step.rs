@@ -1,0 +1,116 @@
+//! Runs one step of a schema.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::WriteTx;
+use crate::sqlite::{Guard, Owners, StepRules, for_steps};
+use crate::time::Clock;
+use rusqlite::Connection;
+
+/// Whether a step makes a table anew.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Rebuild {
+    Yes,
+    No,
+}
+
+/// Runs steps on the writer's connection, before there is a writer.
+pub(super) struct Stepper<'a> {
+    conn: &'a Connection,
+    clock: &'a dyn Clock,
+    rules: StepRules,
+    guard: Guard,
+}
+
+impl<'a> Stepper<'a> {
+    /// `owners` are those of everything that schemas have made.
+    pub(super) fn new(
+        conn: &'a mut Connection,
+        clock: &'a dyn Clock,
+        owners: Owners,
+    ) -> Result<Self> {
+        let rules = StepRules::new(conn, owners)?;
+        // Refused before such a statement runs: looking afterwards whether the transaction is still
+        // there would find what a COMMIT has kept, and miss a BEGIN after it.
+        let guard = Guard::install(conn, for_steps(&rules))?;
+        Ok(Self {
+            conn,
+            clock,
+            rules,
+            guard,
+        })
+    }
+
+    /// Runs a step's SQL and its change of the ledger in one transaction.
+    pub(super) fn run(
+        &self,
+        schema: &str,
+        rebuild: Rebuild,
+        sql: &str,
+        write_down: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let conn = self.conn;
+        let orphans_before = match rebuild {
+            Rebuild::Yes => {
+                // Has no effect inside a transaction, hence here.
+                conn.pragma_update(None, "foreign_keys", false)?;
+                orphans(conn)?
+            }
+            Rebuild::No => 0,
+        };
+        let done = transaction(conn, self.clock, |tx| {
+            self.execute(schema, sql)?;
+            if rebuild == Rebuild::Yes {
+                let left = orphans(conn)?;
+                if left > orphans_before {
+                    return Err(Error::new(
+                        ErrorKind::Invalid,
+                        format!(
+                            "it leaves {} rows that refer to nothing",
+                            left - orphans_before
+                        ),
+                    ));
+                }
+            }
+            write_down(tx)
+        });
+        if rebuild == Rebuild::Yes {
+            conn.pragma_update(None, "foreign_keys", true)?;
+        }
+        done
+    }
+
+    fn execute(&self, schema: &str, sql: &str) -> Result<()> {
+        self.rules.begin(self.conn, schema)?;
+        let done = self.guard.during(|| {
+            self.conn.execute_batch(sql)?;
+            self.rules.look_back(self.conn)
+        });
+        // A virtual table may pass over what it was refused, or say so in words of its own.
+        match self.rules.refused() {
+            Some(why) => Err(Error::new(ErrorKind::Invalid, why)),
+            None => done,
+        }
+    }
+}
+
+fn orphans(conn: &Connection) -> Result<i64> {
+    let sql = "SELECT count(*) FROM pragma_foreign_key_check";
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// Commits what `work` does, or rolls it back.
+pub(super) fn transaction<T>(
+    conn: &Connection,
+    clock: &dyn Clock,
+    work: impl FnOnce(&WriteTx<'_>) -> Result<T>,
+) -> Result<T> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let result = work(&WriteTx::new(conn, clock.now()))
+        .and_then(|value| Ok(conn.execute_batch("COMMIT").map(|()| value)?));
+    if result.is_err() && !conn.is_autocommit() {
+        // The error that brought us here is the one to tell; a failing rollback adds nothing,
+        // since the connection is closed with the refusal to open.
+        let _ = conn.execute_batch("ROLLBACK");
+    }
+    result
+}

@@ -1,0 +1,86 @@
+//! What everybody does who opens a file to write to it: the store, `schema::apply`, and tests without a
+//! store. A configuration gets this crate's own tables; an upgrade is plan, backup, migrate.
+//!
+//! This is where the bot's tables, migrations and backups meet: migrations know neither of the others, and
+//! tables and backups do not know each other.
+
+use crate::archive::{self, Upgrading};
+use crate::config::{BeforeUpgrade, Config};
+use crate::domain::{BOT_LEGACY, BotSchema};
+use crate::error::Result;
+use crate::migration::{self, Plan, SchemaDef};
+use crate::sqlite;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+
+/// The configuration with this crate's own tables in front of the host's, and with settings that are in
+/// their ranges. Once for each way in: a second time would be a second schema of the same name.
+pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
+    let mut config = config.into();
+    let own = SchemaDef::of::<BotSchema>().with_legacy(BOT_LEGACY);
+    config.schemas.insert(0, own);
+    config.check()?;
+    Ok(config)
+}
+
+/// The connection that writes to a file whose lock is held, and that is ours or can become so.
+pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
+    archive::settle(path)?;
+    migration::connect(path, &config.program())
+}
+
+/// What an upgrade did.
+pub(crate) struct Upgraded {
+    pub(crate) plan: Plan,
+    /// Where the backup from before is, if it is in the clear and its folder's are not.
+    pub(crate) clear_copy: Option<PathBuf>,
+}
+
+/// Applies what is missing, and lets the schemas look at the file; gives what it did.
+pub(crate) fn upgrade(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    upgrading: Upgrading,
+) -> Result<Upgraded> {
+    let done = migrate(&config.schemas, conn, path, config, upgrading)?;
+    migration::opened(conn, &config.program())?;
+    Ok(done)
+}
+
+/// Applies what is missing of these schemas, after a backup if the file holds anything; gives what
+/// it did.
+pub(crate) fn migrate(
+    schemas: &[SchemaDef],
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    upgrading: Upgrading,
+) -> Result<Upgraded> {
+    let program = config.program();
+    let plan = migration::missing(schemas, conn, &program)?;
+    let mut clear_copy = None;
+    if !plan.steps.is_empty() {
+        if migration::has_tables(conn)? {
+            clear_copy = back_up(conn, path, config, upgrading)?;
+        }
+        migration::apply(schemas, conn, &program)?;
+    }
+    Ok(Upgraded { plan, clear_copy })
+}
+
+/// Makes the backup from before, if the configuration asks for one. Tells where it is if it is in the
+/// clear and its folder's are not.
+pub(crate) fn back_up(
+    conn: &mut Connection,
+    path: &Path,
+    config: &Config,
+    upgrading: Upgrading,
+) -> Result<Option<PathBuf>> {
+    if config.before_upgrade != BeforeUpgrade::Backup {
+        return Ok(None);
+    }
+    let clear_copy = archive::before_upgrade(conn, &config.backup_source(path), upgrading)?;
+    sqlite::mind_time_opening(conn, path, &config.sqlite_settings())?;
+    Ok(clear_copy)
+}

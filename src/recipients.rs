@@ -1,0 +1,137 @@
+//! Operations as actix messages, for who holds a `Recipient`: a bot's actor that should not know the store,
+//! whose test puts a mock behind it.
+//!
+//! The actors here only pass on, on the store's own thread, which never blocks. A mailbox cannot make its
+//! senders wait, so each holds as many operations, and bytes, as may be in flight again, and tells the
+//! rest `Overloaded`. What is sent and waited for has the same guarantees as a call of the
+//! [`Store`](crate::Store).
+
+use crate::engine::{Handle, InFlightLimit};
+use crate::error::Result;
+use crate::operation::{Mutation, Query};
+use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long closing waits for answers that are to be passed on.
+const PASSING_ON: Duration = Duration::from_secs(1);
+
+/// A [`Mutation`] as an actix message.
+///
+/// ```
+/// use actix::Recipient;
+/// use botstore::Write;
+/// use botstore::users::EnsureUser;
+///
+/// struct Bot {
+///     users: Recipient<Write<EnsureUser>>,
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write<M>(pub M);
+
+/// A [`Query`] as an actix message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read<Q>(pub Q);
+
+impl<M: Mutation> Message for Write<M> {
+    type Result = Result<M::Output>;
+}
+
+impl<Q: Query> Message for Read<Q> {
+    type Result = Result<Q::Output>;
+}
+
+/// Takes [`Write`] with any [`Mutation`] and answers after its commit, or
+/// [`Overloaded`](crate::ErrorKind::Overloaded) when as many as may be in flight wait here.
+/// See [`Store::mutations`](crate::Store::mutations).
+pub struct Mutations(Arc<Door>);
+
+/// Takes [`Read`] with any [`Query`], likewise. See [`Store::queries`](crate::Store::queries).
+pub struct Queries(Arc<Door>);
+
+/// What both have, and whether it is in use.
+pub(crate) struct Door {
+    handle: Arc<Handle>,
+    limit: InFlightLimit,
+}
+
+impl Door {
+    fn new(handle: &Arc<Handle>) -> Arc<Self> {
+        // What is in flight has come through here too, and keeps its place until it is answered.
+        let limit = handle.in_flight_limit(2);
+        let handle = Arc::clone(handle);
+        Arc::new(Self { handle, limit })
+    }
+
+    /// Waits until every answer that is there has been passed on. At most a second.
+    pub(crate) async fn passes_on(&self) {
+        let idle = async {
+            while self.limit.in_flight() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(PASSING_ON, idle).await;
+    }
+}
+
+impl Mutations {
+    pub(crate) fn new(handle: &Arc<Handle>) -> Self {
+        Self(Door::new(handle))
+    }
+
+    pub(crate) fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Queries {
+    pub(crate) fn new(handle: &Arc<Handle>) -> Self {
+        Self(Door::new(handle))
+    }
+
+    pub(crate) fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Actor for Mutations {
+    type Context = Context<Self>;
+}
+
+impl Actor for Queries {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Mutations {}
+
+impl Supervised for Queries {}
+
+impl<M: Mutation> Handler<Write<M>> for Mutations {
+    type Result = ResponseFuture<Result<M::Output>>;
+
+    fn handle(&mut self, Write(mutation): Write<M>, _ctx: &mut Self::Context) -> Self::Result {
+        let door = Arc::clone(&self.0);
+        // A task, because a host's code that panics in it ends the task and not the actor.
+        Box::pin(async move {
+            let mutation = door.handle.check_mutation(mutation)?;
+            let permit = door.limit.try_acquire(mutation.0.size_bytes());
+            let _permit = permit.map_err(|e| e.in_operation(M::name()))?;
+            door.handle.write_checked(mutation).await
+        })
+    }
+}
+
+impl<Q: Query> Handler<Read<Q>> for Queries {
+    type Result = ResponseFuture<Result<Q::Output>>;
+
+    fn handle(&mut self, Read(query): Read<Q>, _ctx: &mut Self::Context) -> Self::Result {
+        let door = Arc::clone(&self.0);
+        Box::pin(async move {
+            let query = door.handle.check_query(query)?;
+            let permit = door.limit.try_acquire(query.0.size_bytes());
+            let _permit = permit.map_err(|e| e.in_operation(Q::name()))?;
+            door.handle.read_checked(query).await
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Tables and how they change: numbered steps of SQL, kept in the file's own ledger.
+//!
+//! This crate's tables and a host's go through the same machinery. A [`Schema`] is a name and a
+//! list of [`Migration`]s; opening a store applies what the file does not have yet. Each step is
+//! one transaction together with its row in the ledger, so that a step is either applied and
+//! written down, or neither. The ledger keeps the SQL of each step, so that a step that reads
+//! differently later is refused with both texts.
+//!
+//! What a file brings along is data. A step is taken back with the program's own text; with the
+//! file's only if the program does not know the step and somebody says so ([`UnknownSteps`]). And
+//! whoever wrote it, a step changes the tables of its own schema and nothing else: it may read and
+//! refer to the tables of others, and put a trigger on them that writes its own, as a full-text index
+//! does. It cannot attach a file, vacuum, load, set a PRAGMA, or make anything temporary.
+
+pub use crate::migration::{
+    Migration, ObjectKind, Plan, PlannedStep, Schema, UnknownObject, UnknownObjects, UnknownSteps,
+    UnknownTriggers,
+};
+
+use crate::archive::{self, Upgrading};
+use crate::config::Config;
+use crate::error::{Error, Result, quote};
+use crate::migration::{self, WayBack};
+use crate::opening;
+use crate::sqlite::{self, FileLock};
+
+/// What opening a store with this configuration would apply. Changes nothing, not even when the
+/// file is missing.
+///
+/// # Errors
+/// Those with which [`Store::open`](crate::Store::open) would refuse the file.
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// let plan = botstore::schema::plan("a-file-that-is-not-there.db")?;
+/// assert_eq!(plan.steps[0].schema, "botstore");
+/// # Ok(()) }
+/// ```
+pub fn plan(config: impl Into<Config>) -> Result<Plan> {
+    let config = opening::complete(config)?;
+    migration::plan(&config.path, &config.program())
+}
+
+/// What is in the file's schema that no applied step of the schemas in `config` made. Changes nothing.
+/// What the Python bot leaves in its files counts as known.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there;
+/// [`ForeignFile`](crate::ErrorKind::ForeignFile) and [`Corrupt`](crate::ErrorKind::Corrupt) for one that cannot be
+/// read as a database; [`Io`](crate::ErrorKind::Io).
+pub fn unknown_objects(config: impl Into<Config>) -> Result<UnknownObjects> {
+    let config = opening::complete(config)?;
+    migration::unknown_objects(&config.path, &config.program())
+}
+
+/// Applies what is missing to a file that no store has open, as opening would; gives what it did.
+pub fn apply(config: impl Into<Config>) -> Result<Plan> {
+    let config = opening::complete(config)?;
+    let path = sqlite::resolve(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    let mut conn = opening::connect(&path, &config)?;
+    Ok(opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand)?.plan)
+}
+
+/// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no
+/// store has open; gives what it did. For an upgrade in parts, with a look at the file in between:
+/// no store opens it without applying the rest.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there and for a schema that `config`
+/// does not have; [`Invalid`](crate::ErrorKind::Invalid) for a step that the schema does not have, or that
+/// the file has gone past.
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::schema;
+///
+/// schema::apply(&path)?;
+/// schema::rollback(&path, "botstore", 3)?;
+/// let done = schema::apply_to(&path, "botstore", 5)?;
+/// assert_eq!(done.steps.len(), 2);
+/// # Ok(()) }
+/// ```
+pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
+    let config = opening::complete(config)?;
+    let path = sqlite::existing(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    let known = config.schemas.iter().find(|known| known.name == schema);
+    let known = known.ok_or_else(|| {
+        Error::not_found(
+            "schema",
+            format_args!("schema {} in this configuration", quote(schema)),
+        )
+    })?;
+    let only = known.up_to(to)?;
+    let mut conn = opening::connect(&path, &config)?;
+    migration::refuse_beyond(&conn, &only, &config.program())?;
+    Ok(opening::migrate(&[only], &mut conn, &path, &config, Upgrading::ByHand)?.plan)
+}
+
+/// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
+/// open; gives what it did. Rows in tables that a step made go with the table: a backup is taken
+/// first, as before an upgrade.
+///
+/// What is run is this program's own text of the steps, so `config` must have the schema. The same as
+/// [`rollback_with`] and [`UnknownSteps::Refuse`].
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there or that has no step of the schema;
+/// [`Untrusted`](crate::ErrorKind::Untrusted) when a step is unknown here;
+/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) when the file says another text of one than this
+/// program, up or down; [`Migration`](crate::ErrorKind::Migration) when one failed.
+pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
+    rollback_with(config, schema, to, UnknownSteps::Refuse)
+}
+
+/// [`rollback`], with a word on steps that this program does not know: those of a newer program, and
+/// those of schemas that `config` does not have.
+pub fn rollback_with(
+    config: impl Into<Config>,
+    schema: &str,
+    to: u32,
+    unknown: UnknownSteps,
+) -> Result<Plan> {
+    let config = opening::complete(config)?;
+    let path = sqlite::existing(&config.path)?;
+    let _lock = FileLock::acquire(&path)?;
+    archive::settle(&path)?;
+    let program = config.program();
+    let mut conn = migration::connect_to_take_back(&path, &program)?;
+    let back = WayBack::new(&conn, &program, schema, to, unknown)?;
+    migration::make_writer(&conn, &path, &program)?;
+    if !back.is_empty() {
+        opening::back_up(&mut conn, &path, &config, Upgrading::ByHand)?;
+    }
+    back.take(&mut conn, &program)
+}

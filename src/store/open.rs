@@ -1,0 +1,180 @@
+//! Opening, and the thread that a store has of its own: it starts the engine, waits until the store is to
+//! close, and closes it.
+
+use super::duties;
+use super::{Inner, Store};
+use crate::archive::Upgrading;
+use crate::config::Config;
+use crate::domain::rollups;
+use crate::engine::{self, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::files;
+use crate::migration::{self, SchemaStep, UnknownObjects};
+use crate::opening;
+use crate::operation::ReadTx;
+use crate::panics::{caught, quietly};
+use crate::recipients::{Mutations, Queries};
+use crate::sqlite::{self, FileLock};
+use actix::Actor;
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// Opens the file, starts the engine, and stays until the store is closed.
+pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
+    let system = actix::System::new();
+    let started = prepare(config).and_then(|prepared| {
+        let running = system.block_on(async { Running::start(config, prepared) })?;
+        Ok(running)
+    });
+    let (running, store) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            let _ = opened.send(Err(error));
+            return;
+        }
+    };
+    let path = store.path().to_owned();
+    quietly(|| tracing::info!(path = %path.display(), "the store is open"));
+    // When nobody waits for it any more it is dropped here, which closes it.
+    let _ = opened.send(Ok(store));
+    let result = running.stay(&system);
+    quietly(|| tracing::info!(path = %path.display(), ok = result.is_ok(), "the store is closed"));
+}
+
+/// What the thread has of a store that is open.
+struct Running {
+    engine: Engine,
+    lock: Arc<FileLock>,
+    recipients: [Arc<crate::recipients::Door>; 2],
+    closed: watch::Sender<Option<Result<()>>>,
+}
+
+impl Running {
+    fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
+        let lock = Arc::new(prepared.lock);
+        let duties = duties::of(config);
+        let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties)?;
+        let subscribers = &engine.handle.shared.subscribers;
+        for event in prepared.news {
+            subscribers.keep(event);
+        }
+        if !prepared.unknown_objects.is_empty() {
+            let standing = StoreEvent::UnknownObjects(prepared.unknown_objects.clone());
+            subscribers.tell_each(standing);
+        }
+        let (mutations, queries) = (Mutations::new(&engine.handle), Queries::new(&engine.handle));
+        let recipients = [mutations.door(), queries.door()];
+        let (closed, closing) = watch::channel(None);
+        let store = Store {
+            inner: Arc::new(Inner {
+                path: prepared.path,
+                handle: Arc::clone(&engine.handle),
+                schemas: prepared.schemas,
+                unknown_objects: prepared.unknown_objects,
+                network_file_system: prepared.network_file_system,
+                readers: (config.readers, config.analytics_readers),
+                mutations: mutations.start(),
+                queries: queries.start(),
+                supervisor: engine.supervisor.clone(),
+                backups: engine.backups.clone(),
+                closed: closing,
+                thread: Mutex::new(None),
+                own_threads: engine.thread_ids.clone(),
+            }),
+        };
+        let running = Self {
+            engine,
+            lock,
+            recipients,
+            closed,
+        };
+        Ok((running, store))
+    }
+
+    /// Waits until the store is to close, and closes it.
+    fn stay(self, system: &actix::SystemRunner) -> Result<()> {
+        let shared = Arc::clone(&self.engine.handle.shared);
+        let closed = caught(|| {
+            system.block_on(async {
+                shared.close_requested().await;
+                let closed = self.engine.shut_down().await;
+                // Whoever sent a message has the answer, which one of these passes on.
+                for door in &self.recipients {
+                    door.passes_on().await;
+                }
+                closed
+            })
+        });
+        self.engine.end_threads();
+        drop(self.lock);
+        let why = "closing the store panicked; the panic's message is where the panic hook writes";
+        let closed = closed.unwrap_or_else(|| Err(Error::new(ErrorKind::Panicked, why)));
+        self.closed.send_replace(Some(closed.clone()));
+        closed
+    }
+}
+
+/// A file that is open, ours, and up to date.
+struct Prepared {
+    lock: FileLock,
+    path: PathBuf,
+    conn: rusqlite::Connection,
+    schemas: Vec<SchemaStep>,
+    unknown_objects: UnknownObjects,
+    network_file_system: Option<String>,
+    /// For those who subscribe when the store is open.
+    news: Vec<StoreEvent>,
+}
+
+/// Everything about opening that can go wrong, before there is an actor.
+fn prepare(config: &Config) -> Result<Prepared> {
+    let path = sqlite::resolve(&config.path)?;
+    let network_file_system = files::network_file_system(&path);
+    if let Some(kind) = &network_file_system {
+        tracing::warn!(
+            path = %path.display(), kind,
+            "the file is on a network file system, where nothing is promised"
+        );
+    }
+    let mut lock = FileLock::acquire(&path)?;
+    for file in sqlite::open_to_others(&path) {
+        tracing::warn!(
+            file = %file.display(),
+            "accounts other than its owner's can read or write it: chmod 600"
+        );
+    }
+    let mut conn = opening::connect(&path, config)?;
+    let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
+    let clear_copy = upgraded.clear_copy;
+    let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
+    lock.note_opened();
+    sqlite::warn_of_shared_cache(&conn)?;
+    let now = config.clock.now();
+    if let Some(offset) = config.day_offset {
+        let minutes = offset.local_minus_utc() / 60;
+        let triggers = migration::own_triggers(&ReadTx::new(&conn, now), &config.schemas)?;
+        rollups::set_day_offset(&mut conn, &triggers, minutes, now)?;
+        migration::run_own_triggers(&conn, &config.program())?;
+    }
+    let tx = ReadTx::new(&conn, now);
+    let schemas = migration::steps(&tx)?;
+    let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
+    if !unknown_objects.is_empty() {
+        tracing::warn!(
+            path = %path.display(), total = unknown_objects.total,
+            "the file has triggers, views or the like that no step of this program made"
+        );
+    }
+    Ok(Prepared {
+        lock,
+        path,
+        conn,
+        schemas,
+        unknown_objects,
+        network_file_system,
+        news: news.into_iter().collect(),
+    })
+}
