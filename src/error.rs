@@ -35,7 +35,8 @@ pub enum ErrorKind {
     /// An actor of the store has panicked too often and is not started again. The request was not carried
     /// out. Open the store again; see [`Config::max_restarts`](crate::Config::max_restarts).
     Unavailable,
-    /// Another program holds SQLite's write lock for longer than the busy timeout.
+    /// Another program holds SQLite's write lock for longer than the busy timeout; or it changes a file
+    /// all the time that this one only reads and cannot lock, or the file is being restored.
     Busy,
     /// There is no room left for what was to be written. Nothing was changed.
     DiskFull,

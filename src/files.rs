@@ -3,6 +3,7 @@
 mod kind;
 mod open;
 mod owner;
+mod stamp;
 
 pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
 pub(crate) use open::{
@@ -12,6 +13,7 @@ pub(crate) use open::{
 #[cfg(feature = "encryption")]
 pub(crate) use open::{open_named, read_opened};
 pub(crate) use owner::{give_to_owner_of, is_open_to_others, refuse_strangers_link};
+pub(crate) use stamp::Stamp;
 
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;

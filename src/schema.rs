@@ -28,7 +28,9 @@ use crate::sqlite::{self, FileLock};
 /// file is missing.
 ///
 /// # Errors
-/// Those with which [`Store::open`](crate::Store::open) would refuse the file.
+/// Those with which [`Store::open`](crate::Store::open) would refuse the file;
+/// [`Busy`](crate::ErrorKind::Busy) while it is restored, or changed all the time by another program
+/// where it or its folder cannot be written.
 ///
 /// ```
 /// # fn main() -> botstore::Result<()> {
@@ -47,7 +49,7 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there;
 /// [`ForeignFile`](crate::ErrorKind::ForeignFile) and [`Corrupt`](crate::ErrorKind::Corrupt) for one that cannot be
-/// read as a database; [`Io`](crate::ErrorKind::Io).
+/// read as a database; [`Busy`](crate::ErrorKind::Busy) as of [`plan`]; [`Io`](crate::ErrorKind::Io).
 pub fn unknown_objects(config: impl Into<Config>) -> Result<UnknownObjects> {
     let config = opening::complete(config)?;
     migration::unknown_objects(&config.path, &config.program())

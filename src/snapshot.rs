@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::migration;
 use crate::opening;
 use crate::operation::ReadTx;
-use crate::sqlite::{self, Guard, for_queries};
+use crate::sqlite::{self, Guard, Inspection, for_queries};
 
 /// Asks a file questions without opening a store: all of them of one snapshot, which lasts until
 /// `read` returns. Nothing is written, migrated or swept, no schedule runs, and nobody is kept from
@@ -17,7 +17,9 @@ use crate::sqlite::{self, Guard, for_queries};
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
 /// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate; those with which
-/// [`schema::plan`](crate::schema::plan()) refuses a file, and those of the queries.
+/// [`schema::plan`](crate::schema::plan()) refuses a file, and those of the queries. [`Busy`](ErrorKind::Busy), too, if the
+/// file or its folder cannot be written, no store had it open, and a program has changed it before
+/// `read` was done: what `read` made of it is then of no worth.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -43,20 +45,24 @@ pub fn snapshot<T>(
     let config = opening::complete(config)?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
-    let missing = migration::plan(&config.path, &config.program())?
-        .steps
-        .len();
+    let settings = config.sqlite_settings();
+    sqlite::refuse_damaged_to_look(&path, &settings)?;
+    let (file, missing) = Inspection::begin(&path, &settings, |conn| {
+        Ok(migration::plan_in(conn, &path, &config.program())?
+            .steps
+            .len())
+    })?;
     if missing > 0 {
         return Err(Error::new(
             ErrorKind::OlderSchema,
             format!("{} has {missing} steps to go", path.display()),
         ));
     }
-    let mut conn = sqlite::open_snapshot(&path, &config.sqlite_settings())?;
-    let guard = Guard::install(&mut conn, for_queries)?;
-    conn.execute_batch("BEGIN")?;
-    let tx = ReadTx::new(&conn, config.clock.now()).within(config.limits());
-    guard
-        .during(|| read(&tx))
-        .map_err(|e| sqlite::name_file(e, &path))
+    file.go_on(|conn| {
+        let guard = Guard::install(conn, for_queries)?;
+        let tx = ReadTx::new(conn, config.clock.now()).within(config.limits());
+        guard
+            .during(|| read(&tx))
+            .map_err(|e| sqlite::name_file(e, &path))
+    })
 }

@@ -4,12 +4,14 @@
 mod build;
 mod guard;
 mod ids;
+mod inspect;
 mod lock;
 mod log;
 mod look;
 mod paths;
 mod readers;
 mod settings;
+mod tidy;
 mod wal;
 
 pub(crate) use build::warn_of_shared_cache;
@@ -18,6 +20,7 @@ pub(crate) use guard::{
     unguarded,
 };
 pub(crate) use ids::{id_counters, tables_without_ids};
+pub(crate) use inspect::{Inspection, inspect, open_to_back_up};
 pub(crate) use lock::FileLock;
 pub use lock::OpenIn;
 pub(crate) use log::{
@@ -25,9 +28,9 @@ pub(crate) use log::{
 };
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
-pub(crate) use look::{Meter, confine, mind_time, mind_time_opening, unbound_values};
+pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
 pub(crate) use paths::{
-    FILES, RESTORING, beside, existing, open_to_others, refuse_unsettled, resolve,
+    FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };
 pub(crate) use readers::other_readers;
 pub use settings::Durability;
@@ -37,7 +40,7 @@ pub(crate) use wal::{WalWatch, checkpoint, keep_log, remove_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::time;
-use look::{Floor, bound_values, open, open_immutable};
+use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
@@ -133,54 +136,6 @@ pub(crate) fn open_reader(path: &Path, settings: &Settings) -> Result<Connection
         conn.pragma_update(None, "mmap_size", settings.mmap_bytes as i64)?;
     }
     common(&conn, settings)?;
-    Ok(conn)
-}
-
-/// Opens a file only to look at it. On a file without a log, a connection that reads would make a
-/// `-wal` and a `-shm` and leave them there; one that takes the file for immutable does not.
-///
-/// Nothing here opens the file but SQLite: to open and close it otherwise would drop the locks that
-/// a store in this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
-///
-/// Backups of files that no store has open are made from it too, so it is not `query_only` either.
-pub(crate) fn open_to_look(path: &Path, settings: &Settings) -> Result<Connection> {
-    let mut conn = as_it_lies(path, settings)?;
-    bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, settings.look_deadline)?;
-    Ok(conn)
-}
-
-fn as_it_lies(path: &Path, settings: &Settings) -> Result<Connection> {
-    paths::refuse_what_is_no_file(path)?;
-    // A change that was cut short before the file had a log. Only who may write can take it back, and
-    // nobody can read before.
-    if beside(path, "-journal").exists() {
-        return connect_again(path, settings);
-    }
-    if !cfg!(unix) || beside(path, "-wal").exists() {
-        return open_archivist(path, settings).map_err(|e| name_file(e, path));
-    }
-    let conn = open_immutable(path)?;
-    common(&conn, settings).map_err(|e| unreadable(e, path))?;
-    Ok(conn)
-}
-
-/// Opens a connection that reads one snapshot of a file that a store, here or elsewhere, may have
-/// open, may open meanwhile, or may not.
-///
-/// It could write, so that it takes what it needs for reading away again when it is closed; one
-/// that cannot would leave a `-wal` and a `-shm`. Where the file or its folder cannot be written, it
-/// only looks.
-pub(crate) fn open_snapshot(path: &Path, settings: &Settings) -> Result<Connection> {
-    let mut conn = match connect_again(path, settings) {
-        Err(error) if matches!(error.kind(), ErrorKind::ReadOnly | ErrorKind::Io) => {
-            open_to_look(path, settings)?
-        }
-        opened => opened?,
-    };
-    conn.pragma_update(None, "query_only", true)?;
-    bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, settings.look_deadline)?;
     Ok(conn)
 }
 

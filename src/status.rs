@@ -56,7 +56,7 @@ pub struct FileStatus {
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
 /// [`ForeignFile`](ErrorKind::ForeignFile) and [`Corrupt`](ErrorKind::Corrupt) for one that cannot be
-/// read as a database; [`Io`](ErrorKind::Io).
+/// read as a database; [`Busy`](ErrorKind::Busy) as of [`schema::plan`]; [`Io`](ErrorKind::Io).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -79,24 +79,27 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     // To look at a file puts a log of its mode beside it for a moment.
     let open_to_others = sqlite::open_to_others(&path);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
-    let plan = match migration::plan(&config.path, &config.program()) {
-        // Of a database that opening refuses there is still something to tell.
-        Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
-        plan => plan,
-    };
-    let conn = match plan {
-        Ok(_) => sqlite::open_snapshot(&path, &config.sqlite_settings())?,
-        Err(_) => sqlite::open_to_look(&path, &config.sqlite_settings())?,
-    };
-    let snapshot = conn.unchecked_transaction()?;
+    let settings = config.sqlite_settings();
+    sqlite::refuse_damaged_to_look(&path, &settings)?;
+    let (plan, original, unknown_objects) = sqlite::inspect(&path, &settings, |conn| {
+        let plan = match migration::plan_in(conn, &path, &config.program()) {
+            // Of a database that opening refuses there is still something to tell.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
+            plan => plan,
+        };
+        let tx = ReadTx::new(conn, config.clock.now());
+        Original::read(conn)
+            .and_then(|original| {
+                let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
+                Ok((plan, original, unknown_objects))
+            })
+            .map_err(|e| sqlite::name_file(e, &path))
+    })?;
     let Original {
         store_id,
         schemas,
         mut rows,
-    } = Original::read(&snapshot).map_err(|e| sqlite::name_file(e, &path))?;
-    let tx = ReadTx::new(&snapshot, config.clock.now());
-    let unknown_objects = migration::unknown_in(&tx, &config.schemas);
-    let unknown_objects = unknown_objects.map_err(|e| sqlite::name_file(e, &path))?;
+    } = original;
     rows.retain(|table, _| !table.starts_with("sqlite_"));
     let backups = config.backups.folder_of(&path);
     // One made before the file had a number was made by its first upgrade.

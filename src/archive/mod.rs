@@ -141,7 +141,7 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     settle(&path)?;
     scratch::clear(&std::env::temp_dir());
     sqlite::refuse_damaged_to_look(&path, &program.sqlite)?;
-    let mut conn = sqlite::open_to_look(&path, &program.sqlite)?;
+    let mut conn = sqlite::open_to_back_up(&path, &program.sqlite)?;
     migration::refuse_unknown(&conn, &path, program)?;
     let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
     let pacer = pacer.limit(source.look_deadline());

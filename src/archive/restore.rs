@@ -160,11 +160,12 @@ fn is_name(text: &str) -> bool {
 /// Whether this program would open it: asked of a copy that nothing has changed yet. Gives what is in
 /// it that no step made.
 fn can_be_opened(path: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
-    let conn = sqlite::open_to_look(path, &program.sqlite)?;
-    migration::refuse_unknown(&conn, path, program)?;
-    let tx = ReadTx::new(&conn, program.clock.now());
-    migration::refuse_objects(&tx, program, path)?;
-    migration::unknown_in(&tx, program.schemas)
+    sqlite::inspect(path, &program.sqlite, |conn| {
+        migration::refuse_unknown(conn, path, program)?;
+        let tx = ReadTx::new(conn, program.clock.now());
+        migration::refuse_objects(&tx, program, path)?;
+        migration::unknown_in(&tx, program.schemas)
+    })
 }
 
 /// More than is ever in the note.

@@ -80,6 +80,11 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
                 (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
                     (ErrorKind::Busy, "another program is writing to the file")
                 }
+                // Others were quicker each time, for ten seconds or fifty times.
+                (Code::FileLockingProtocolFailed | Code::SchemaChanged, _) => (
+                    ErrorKind::Busy,
+                    "other programs open and change the file all the time",
+                ),
                 (Code::ReadOnly | Code::PermissionDenied, _) => (
                     ErrorKind::ReadOnly,
                     "the file and its folder must be writable",
@@ -114,6 +119,12 @@ impl Error {
     pub(crate) fn is_no_database(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::NotADatabase)
+    }
+
+    /// Whether SQLite could not open a file, or one that it needs beside it.
+    pub(crate) fn is_cannot_open(&self) -> bool {
+        let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(Code::CannotOpen)
     }
 
     /// Whether a value was larger than the connection takes.

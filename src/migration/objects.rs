@@ -138,9 +138,10 @@ impl fmt::Display for UnknownObjects {
 pub(crate) fn unknown_objects(given: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     sqlite::refuse_unsettled(given)?;
     let path = sqlite::existing(given)?;
-    let conn = sqlite::open_to_look(&path, &program.sqlite)?;
-    let tx = ReadTx::new(&conn, program.clock.now());
-    unknown_in(&tx, program.schemas).map_err(|e| sqlite::name_file(e, &path))
+    sqlite::inspect(&path, &program.sqlite, |conn| {
+        let tx = ReadTx::new(conn, program.clock.now());
+        unknown_in(&tx, program.schemas).map_err(|e| sqlite::name_file(e, &path))
+    })
 }
 
 /// The same on a connection.

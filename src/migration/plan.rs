@@ -47,17 +47,21 @@ impl fmt::Display for Plan {
 
 /// What opening the file at `given` would apply. Changes nothing.
 pub(crate) fn plan(given: &Path, program: &Program<'_>) -> Result<Plan> {
-    let schemas = program.schemas;
     sqlite::refuse_unsettled(given)?;
-    if !given.exists() {
-        return pending(schemas, |_| Ok(0));
+    if sqlite::is_missing(given)? {
+        return pending(program.schemas, |_| Ok(0));
     }
     let path = sqlite::resolve(given)?;
     sqlite::refuse_damaged_to_look(&path, &program.sqlite)?;
-    let conn = sqlite::open_to_look(&path, &program.sqlite)?;
-    let tx = ReadTx::new(&conn, program.clock.now());
-    refuse(&tx, schemas, &path)?;
-    objects::refuse_objects(&tx, program, &path)?;
+    sqlite::inspect(&path, &program.sqlite, |conn| plan_in(conn, &path, program))
+}
+
+/// The same of a file that is open, in a transaction.
+pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<Plan> {
+    let schemas = program.schemas;
+    let tx = ReadTx::new(conn, program.clock.now());
+    refuse(&tx, schemas, path)?;
+    objects::refuse_objects(&tx, program, path)?;
     pending(schemas, |schema| applied_up_to(&tx, schema))
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Who has a file open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl FileLock {
     pub(crate) fn acquire(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
         let mut file = files::open_lock(&path, database)?;
-        match file.try_lock() {
+        match claim(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = match read(&mut file).0 {
@@ -103,14 +104,35 @@ impl FileLock {
             Err(error) if error.kind() == ErrorKind::ReadOnly => return Ok(OpenIn::Unknown),
             Err(error) => return Err(error),
         };
-        // Two who look do not stand in each other's way; a store that opens in just this moment does.
+        // Two who look do not stand in each other's way.
         match file.try_lock_shared() {
-            Ok(()) => Ok(OpenIn::Nothing),
+            Ok(()) => {
+                file.unlock().map_err(failed)?;
+                Ok(OpenIn::Nothing)
+            }
             Err(TryLockError::WouldBlock) => {
                 Ok(read(&mut file).0.map_or(OpenIn::Unknown, OpenIn::Process))
             }
             Err(TryLockError::Error(e)) => Err(failed(e)),
         }
+    }
+}
+
+/// Locks the file for a store, unless another store has. Who only looks whether one has holds it for a
+/// moment too, shared, and is waited for.
+fn claim(file: &File) -> std::result::Result<(), TryLockError> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(1);
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {}
+            claimed => return claimed,
+        }
+        // It cannot be shared with a store.
+        file.try_lock_shared()?;
+        file.unlock().map_err(TryLockError::Error)?;
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Durability, Settings, beside, checkpoint};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, Stamp};
 use rusqlite::Connection;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -61,9 +61,10 @@ pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, settings: &Settings
 /// The same for who only looks, and must not take a lock.
 pub(crate) fn refuse_damaged_to_look(path: &Path, settings: &Settings) -> Result<()> {
     let log = beside(path, "-wal");
+    let before = Stamp::of(&log);
     let found = damage(&log)?;
-    // What is being written to gives another picture each time.
-    if found.is_none() || damage(&log)? != found {
+    // What is being written to gives another picture each time, and another stamp.
+    if found.is_none() || damage(&log)? != found || Stamp::of(&log) != before {
         return Ok(());
     }
     found.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))

@@ -19,8 +19,19 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     open_name(path, flags)
 }
 
-/// The same for a file that nobody changes: no `-wal` and no `-shm` are made beside it.
+/// The same for a file that nobody changes: no `-wal` and no `-shm` are made beside it, no lock is
+/// taken, and what is read of a file that is changed all the same may be anything.
 pub(super) fn open_immutable(path: &Path) -> Result<Connection> {
+    open_as(path, "immutable=1")
+}
+
+/// The same for a file of which SQLite is to say whether it can be read without a WAL: no lock is taken
+/// either.
+pub(super) fn open_unlocked(path: &Path) -> Result<Connection> {
+    open_as(path, "nolock=1")
+}
+
+fn open_as(path: &Path, parameter: &str) -> Result<Connection> {
     refuse_what_is_no_file(path)?;
     let mut uri = "file:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {
@@ -30,7 +41,8 @@ pub(super) fn open_immutable(path: &Path) -> Result<Connection> {
             let _ = write!(uri, "%{byte:02X}");
         }
     }
-    uri.push_str("?immutable=1");
+    uri.push('?');
+    uri.push_str(parameter);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     open_name(Path::new(&uri), flags)
 }
@@ -103,7 +115,7 @@ pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
     Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
 }
 
-/// The size of a database and its log, in bytes. Without opening either: see `open_to_look`.
+/// The size of a database and its log, in bytes. Without opening either: see [`crate::files::Stamp`].
 fn size(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     size(path).saturating_add(size(&beside(path, "-wal")))

@@ -92,15 +92,29 @@ pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
 
 /// The path, as [`resolve`] gives it, of a file that has to be there.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
-    // In the middle of a restore that was cut short there may be none, and whoever opens it finishes
-    // that first.
-    if !path.exists() && !files::is_taken(&beside(path, RESTORING)) {
+    // In the middle of a restore, or of one that was cut short, there may be none, and whoever opens it
+    // finishes that first.
+    let restoring = || files::is_taken(&beside(path, RESTORING));
+    if !path.exists() && !restoring() && !path.exists() {
         return Err(Error::not_found(
             "path",
             format_args!("file {}", path.display()),
         ));
     }
     resolve(path)
+}
+
+/// Whether there is no such file, and not only for the moment in which a restore changes it for another.
+///
+/// # Errors
+/// [`Busy`](ErrorKind::Busy) in that moment.
+pub(crate) fn is_missing(path: &Path) -> Result<bool> {
+    if path.exists() {
+        return Ok(false);
+    }
+    refuse_unsettled(path)?;
+    // The restore may have ended just before.
+    Ok(!path.exists())
 }
 
 /// Refuses to look at a file whose restore is under way: what is there may be neither the old one

@@ -1,6 +1,9 @@
 //! The command line keeps its promises: run as an operator runs it, on real files.
 
 mod backing_up;
+mod beside;
+#[path = "../shared/child.rs"]
+mod child;
 #[cfg(unix)]
 #[path = "../shared/copy.rs"]
 mod copy;

@@ -1,5 +1,9 @@
 //! Files that somebody else has had in their hands: what they bring along is data, never code.
 
+mod changing;
+#[cfg(target_os = "linux")]
+#[path = "../shared/child.rs"]
+mod child;
 mod endless;
 mod ids;
 mod objects;

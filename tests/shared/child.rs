@@ -82,6 +82,21 @@ pub fn succeed_on_a_small_disk<T>(test: T, mib: u32) {
     succeed(again(&before, test, &[folder.path()]));
 }
 
+/// Runs a child that is given a folder, and another that shows what is in it and cannot be written. Skips
+/// it, with a message, where the system does not let us mount one.
+pub fn succeed_with_a_read_only_view<T>(test: T, folder: &Path, view: &Path) {
+    let (from, to) = (folder.to_str().unwrap(), view.to_str().unwrap());
+    let mount = format!(
+        "mount --bind '{from}' '{to}' && mount -o remount,bind,ro '{to}' && exec \"$0\" \"$@\""
+    );
+    let before = ["unshare", "-rm", "sh", "-c", &mount];
+    if !works(&[&before[..], &["true"]].concat()) {
+        eprintln!("skipped: this system lets nobody like us mount a file system");
+        return;
+    }
+    succeed(again(&before, test, &[folder, view]));
+}
+
 /// A child that says how far it is, and may be killed there. It is killed when it is dropped.
 pub struct Victim {
     child: Child,

@@ -2,7 +2,7 @@
 
 use crate::keys::{Sealing, Signing};
 use botstore::backup::Backups;
-use botstore::{Config, Error, ErrorKind, Result};
+use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,15 @@ impl File {
 
 /// A path that has to be there, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|e| match e.kind() {
+    let mut found = path.canonicalize();
+    if found.is_err() {
+        // A restore is just putting another file in its place, or has done so since.
+        match schema::plan(path) {
+            Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+            _ => found = path.canonicalize(),
+        }
+    }
+    found.map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             Error::not_found("path", format_args!("file or folder {}", path.display()))
         }

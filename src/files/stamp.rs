@@ -1,0 +1,110 @@
+//! Whether a file has changed, without opening it: to open and close a database other than with SQLite
+//! would drop the locks that this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
+
+use std::fs::Metadata;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// What the file system says of a file at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    identity: Identity,
+    bytes: u64,
+    modified: Option<SystemTime>,
+    changed: Option<SystemTime>,
+}
+
+/// The disk and the number of the file on it. Another file may take the same name.
+type Identity = (u64, u64);
+
+impl Stamp {
+    /// `None` if there is no file, or the system does not say.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let data = std::fs::symlink_metadata(path).ok()?;
+        let modified = data.modified().ok();
+        Some(Self {
+            identity: identity(&data),
+            bytes: data.len(),
+            modified,
+            // Programs can set the one, as `cp -p` does, and not the other.
+            changed: changed(&data).or(modified),
+        })
+    }
+
+    /// Whether it is the same file, whatever is in it.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// How long it takes from `now` on until each change gives the file another stamp. File systems take
+    /// the time from a clock that stands for up to 10 ms, and some cut off the fraction of a second, so
+    /// that a second change in the same tick does not show.
+    pub(crate) fn settles_in(&self, now: SystemTime) -> Duration {
+        const TICK: Duration = Duration::from_millis(20);
+        // FAT has the coarsest times.
+        const WHOLE_SECONDS: Duration = Duration::from_secs(2);
+        let Some(changed) = self.changed else {
+            return Duration::ZERO;
+        };
+        let since_epoch = changed.duration_since(SystemTime::UNIX_EPOCH);
+        let tick = match since_epoch.map(|time| time.subsec_nanos()) {
+            Ok(0) => WHOLE_SECONDS,
+            _ => TICK,
+        };
+        // A time from before the clock was set back is not given again.
+        let age = now.duration_since(changed).unwrap_or(tick);
+        tick.saturating_sub(age)
+    }
+}
+
+#[cfg(unix)]
+fn identity(data: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (data.dev(), data.ino())
+}
+
+#[cfg(unix)]
+fn changed(data: &Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = Duration::from_secs(u64::try_from(data.ctime()).ok()?);
+    let nanos = Duration::from_nanos(u64::try_from(data.ctime_nsec()).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds + nanos)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Identity {
+    (0, 0)
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> Option<SystemTime> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(changed: Duration) -> Stamp {
+        let changed = Some(SystemTime::UNIX_EPOCH + changed);
+        Stamp {
+            identity: (1, 1),
+            bytes: 0,
+            modified: changed,
+            changed,
+        }
+    }
+
+    #[test]
+    fn a_stamp_settles_when_the_file_systems_clock_has_gone_on() {
+        let at = |nanos| SystemTime::UNIX_EPOCH + Duration::new(100, nanos);
+        let fine = stamp(Duration::new(100, 500_000));
+        assert_eq!(fine.settles_in(at(500_000)), Duration::from_millis(20));
+        assert_eq!(fine.settles_in(at(10_500_000)), Duration::from_millis(10));
+        assert_eq!(fine.settles_in(at(20_500_000)), Duration::ZERO);
+        let coarse = stamp(Duration::new(100, 0));
+        assert_eq!(coarse.settles_in(at(0)), Duration::from_secs(2));
+        let from_the_future = stamp(Duration::new(101, 1));
+        assert_eq!(from_the_future.settles_in(at(0)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,102 @@
+//! A connection that leaves nothing beside a file when it is closed.
+
+use super::beside;
+use super::look::open;
+use super::wal::{keep_log, remove_log};
+use crate::error::Result;
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A connection to a file that is to stay as it is.
+///
+/// The last connection to close copies what is in the WAL into the file and removes the WAL, unless
+/// there was one when this connection was opened: a file that may be refused stays as it is, and the WAL
+/// as its program left it. But one that is empty by now is nobody's, or of a program that has closed and
+/// could not remove it for us.
+pub(crate) struct Tidy {
+    // Dropped in this order: first it is closed.
+    conn: Connection,
+    after: EmptyWal,
+}
+
+impl Tidy {
+    /// Also where opening fails nothing stays.
+    pub(super) fn open(path: &Path, open: impl FnOnce() -> Result<Connection>) -> Result<Self> {
+        let after = EmptyWal(path.to_owned());
+        Ok(Self {
+            conn: open()?,
+            after,
+        })
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if self.after.is_there()
+            && let Err(error) = remove_log(&self.conn)
+        {
+            tracing::debug!(%error, "an empty WAL stays");
+        }
+    }
+}
+
+impl Deref for Tidy {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tidy {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+}
+
+/// Removes a WAL that is empty. Of two connections that are closed at the same time each takes the other
+/// for one that stays, and SQLite removes nothing. So it is opened and closed once more. To remove the
+/// file ourselves was turned down: a program may have it open.
+struct EmptyWal(PathBuf);
+
+/// Each time somebody else may be closing too.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(2);
+
+impl EmptyWal {
+    fn is_there(&self) -> bool {
+        let wal = std::fs::symlink_metadata(beside(&self.0, "-wal"));
+        wal.is_ok_and(|wal| wal.len() == 0)
+    }
+
+    /// False if it cannot be removed by closing.
+    fn remove(&self) -> Result<bool> {
+        let conn = open(&self.0, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if conn.is_readonly(MAIN_DB)? {
+            return Ok(false);
+        }
+        conn.pragma_query_value(None, "schema_version", |_| Ok(()))?;
+        if !self.is_there() {
+            keep_log(&conn)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for EmptyWal {
+    fn drop(&mut self) {
+        for _ in 0..TRIES {
+            if !self.is_there() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+            match self.remove() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::debug!(%error, "an empty WAL stays"),
+            }
+        }
+    }
+}
