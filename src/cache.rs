@@ -22,10 +22,12 @@
 
 use crate::error::Result;
 use crate::operation::{Answer, Kept, Key, ReadTx};
-use parking_lot::{Mutex, MutexGuard};
+use crate::panics::quietly;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use rusqlite::hooks::Action;
 use std::any::TypeId;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,7 +68,16 @@ struct Entry {
     table_at: Option<usize>,
     snapshot: Snapshot,
     bytes: usize,
-    answer: Answer,
+    /// Goes with its entry.
+    answer: Option<Answer>,
+}
+
+/// The answer is a host's, and whoever drops it has nothing to do with it.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let answer = self.answer.take();
+        quietly(|| drop(answer));
+    }
 }
 
 impl Entry {
@@ -96,6 +107,9 @@ pub(crate) struct Cache {
     changes: Box<[AtomicU64]>,
     commits: AtomicU64,
     hasher: RandomState,
+    /// By the names that queries give, whether rows of such a table are reported. Tables only change while
+    /// no store is open.
+    watched: RwLock<HashMap<&'static str, bool>>,
 }
 
 /// What a commit did to a row.
@@ -119,7 +133,26 @@ impl Cache {
             changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
             commits: AtomicU64::new(0),
             hasher: RandomState::new(),
+            watched: RwLock::default(),
         }
+    }
+
+    /// Whether SQLite reports the rows of this table when they change. If not, no answer that hangs on
+    /// one would ever be made void: SQLite reports none of a view, of a virtual table, of a table
+    /// `WITHOUT ROWID`, and of one that is not there, such as a name with a typing error in it.
+    fn is_watched(&self, table: &'static str, tx: &ReadTx<'_>) -> Result<bool> {
+        if let Some(&known) = self.watched.read().get(table) {
+            return Ok(known);
+        }
+        let watched = tx.maybe(
+            "SELECT type = 'table' AND NOT wr FROM pragma_table_list
+             WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+            [table],
+            |row| Ok(row.get(0)?),
+        )?;
+        let watched = watched.unwrap_or(false);
+        self.watched.write().insert(table, watched);
+        Ok(watched)
     }
 
     /// The place of a row. Not a random hash: it is computed for every row that is written. Names of tables
@@ -177,7 +210,7 @@ impl Cache {
         let holds = unchanged(entry.row_at)
             && entry.table_at.is_none_or(unchanged)
             && entry.snapshot.at.elapsed() < MAX_AGE;
-        holds.then(|| (kept.give)(&entry.answer)).flatten()
+        (kept.give)(entry.answer.as_ref().filter(|_| holds)?)
     }
 
     /// Keeps an answer from a snapshot.
@@ -193,6 +226,9 @@ impl Cache {
         let Some(bytes) = size else {
             return Ok(());
         };
+        if !self.is_watched(kept.table, tx)? {
+            return Ok(());
+        }
         let (row, row_key, text_key) = match kept.key {
             Key::Row(row) => (row, row, None),
             Key::Text(text, row_of, asker) => {
@@ -211,7 +247,7 @@ impl Cache {
             table_at,
             snapshot: *snapshot,
             bytes,
-            answer: (kept.keep)(answer),
+            answer: Some((kept.keep)(answer)),
         };
         let Some(mut set) = self.set(question, kept.key) else {
             return Ok(());

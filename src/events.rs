@@ -3,6 +3,7 @@
 use crate::archive::{DrillReport, Reason};
 use crate::error::Error;
 use crate::migration::UnknownObjects;
+use crate::panics::quietly;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, MutexGuard};
@@ -248,10 +249,11 @@ impl Subscribers {
         actors.retain(Recipient::connected);
         for actor in actors.iter() {
             // To a mailbox that is full too: there are few events, and this one may matter.
-            actor.do_send(event.clone());
+            quietly(|| actor.do_send(event.clone()));
         }
-        // An error says that nobody listens.
-        let _ = self.tasks.send(event);
+        // Wakers of other executors, each: the actor that tells must not end with one. An error says
+        // that nobody listens.
+        quietly(|| drop(self.tasks.send(event)));
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<StoreEvent>> {

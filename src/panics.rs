@@ -2,6 +2,9 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 /// Runs `work`; `None` if it panicked. Whatever it may leave half-changed is the caller's to throw away.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
@@ -15,4 +18,34 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
 /// Runs `work`, whose panic changes nothing here.
 pub(crate) fn quietly(work: impl FnOnce()) {
     let _ = caught(work);
+}
+
+/// Runs the future with a waker that does not panic where it is woken, which is on a thread of the
+/// store's, in the middle of what wakes others too. Costs an allocation a poll.
+pub(crate) async fn shielded<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        let shield = Arc::new(Shield(Some(cx.waker().clone())));
+        let shield = Waker::from(shield);
+        future.as_mut().poll(&mut Context::from_waker(&shield))
+    })
+    .await
+}
+
+/// The waker of somebody's executor.
+struct Shield(Option<Waker>);
+
+impl Wake for Shield {
+    fn wake(self: Arc<Self>) {
+        if let Some(waker) = &self.0 {
+            quietly(|| waker.wake_by_ref());
+        }
+    }
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        let waker = self.0.take();
+        quietly(|| drop(waker));
+    }
 }

@@ -14,6 +14,7 @@ use crate::health::{Health, ReaderHealth, WriterHealth};
 use crate::migration::{SchemaStep, UnknownObjects};
 use crate::opening;
 use crate::operation::{Lane, Mutation, Query};
+use crate::panics::shielded;
 use crate::recipients::{Mutations, Queries};
 use crate::sqlite;
 use actix::{Addr, Recipient};
@@ -213,11 +214,8 @@ impl Store {
     /// Runs what is scheduled and due now instead of within a second; gives how many runs there
     /// were. For tests that set the clock.
     pub async fn run_due(&self) -> Result<usize> {
-        self.inner
-            .supervisor
-            .send(RunDue)
-            .await
-            .map_err(|_| self.inner.handle.shared.why_dropped())
+        let ran = self.inner.supervisor.send(RunDue).await;
+        ran.map_err(|_| self.inner.handle.shared.why_dropped())
     }
 
     /// How the store is: counters, queues, sizes, schema steps, the last checkpoint. Asks no actor,
@@ -273,12 +271,14 @@ impl Store {
     pub async fn close(&self) -> Result<()> {
         self.inner.handle.shared.request_close();
         let mut closed = self.inner.closed.clone();
-        let outcome = closed.wait_for(Option::is_some).await.map_err(|_| {
-            Error::new(
-                ErrorKind::Panicked,
-                "the store's thread ended before the store was closed",
-            )
-        })?;
+        let outcome = shielded(closed.wait_for(Option::is_some))
+            .await
+            .map_err(|_| {
+                Error::new(
+                    ErrorKind::Panicked,
+                    "the store's thread ended before the store was closed",
+                )
+            })?;
         outcome.clone().unwrap_or(Ok(()))
     }
 }

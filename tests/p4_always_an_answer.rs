@@ -4,12 +4,13 @@ mod common;
 
 use botstore::rusqlite::Connection;
 use botstore::users::{GetUser, User};
-use botstore::{Config, ErrorKind, Store};
+use botstore::{Config, ErrorKind, Lane, Query, Read, ReadTx, Result, Store};
 use common::{
-    Endless, EndlessScan, Numbers, Probe, Put, answered, hold_writer, kind, probe_store, until,
-    until_in_flight,
+    Endless, EndlessScan, Hold, HoldAnalytics, HoldReader, Numbers, Probe, Put, answered, hold,
+    hold_writer, kind, probe_store, until, until_in_flight,
 };
 use std::io::{Seek, SeekFrom, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
@@ -179,4 +180,90 @@ async fn a_file_ruined_while_it_is_open_gives_typed_errors_and_no_wrong_answer()
 fn is_told(error: &botstore::Error) {
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert!(error.to_string().contains("restore a backup"), "{error}");
+}
+
+/// One reader for each lane, in code of a host's that nothing interrupts until the test lets it go. Those
+/// behind it, in the queue or in front of it, hear that their deadline has passed while it is still held.
+async fn is_answered_while_the_reader_is_held<Q, F>(most: usize, held: impl Fn(Hold) -> Q, other: F)
+where
+    Q: Query<Output = ()>,
+    F: Query<Output = Vec<i64>> + Copy,
+{
+    let store = probe_store(|config| {
+        let deadline = Duration::from_millis(100);
+        let config = config.readers(1).analytics_readers(1).max_in_flight(most);
+        config
+            .interactive_deadline(deadline)
+            .analytics_deadline(deadline)
+    })
+    .await;
+    let (hold, holding) = hold();
+    let holding = Arc::new(holding);
+    let first = tokio::spawn({
+        let (store, held) = (Store::clone(&store), held(hold));
+        async move { store.read(held).await }
+    });
+    holding.started().await;
+    let deadline = |answer: Result<Vec<i64>>| {
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
+        assert_eq!(error.operation(), Some(F::name()));
+    };
+    // Nobody has let go of it: an answer that waited for that would never come.
+    deadline(answered(store.read(other)).await);
+    deadline(answered(store.queries().send(Read(other))).await.unwrap());
+    let tried = answered(store.try_read(other)).await;
+    match most {
+        1 => assert_eq!(kind(tried), ErrorKind::Overloaded),
+        _ => deadline(tried),
+    }
+    // So does the one who is at it.
+    assert_eq!(kind(answered(first).await.unwrap()), ErrorKind::Deadline);
+    holding.release();
+    until("the reader is free", async || {
+        store.read(other).await.is_ok()
+    })
+    .await;
+    store.close().await.unwrap();
+}
+
+/// All numbers, in the analytics lane.
+#[derive(Clone, Copy)]
+struct Scanned;
+
+impl Query for Scanned {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<i64>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<i64>> {
+        tx.ask(&Numbers)
+    }
+}
+
+/// The same in the interactive one.
+#[derive(Clone, Copy)]
+struct Pointed;
+
+impl Query for Pointed {
+    type Output = Vec<i64>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<i64>> {
+        tx.ask(&Numbers)
+    }
+}
+
+#[tokio::test]
+async fn a_query_behind_one_that_nothing_interrupts_hears_of_its_deadline_while_that_goes_on() {
+    is_answered_while_the_reader_is_held(100, HoldReader, Pointed).await;
+}
+
+#[tokio::test]
+async fn a_query_that_waits_for_room_hears_of_its_deadline_while_the_room_is_taken() {
+    is_answered_while_the_reader_is_held(1, HoldReader, Pointed).await;
+}
+
+#[tokio::test]
+async fn a_scan_behind_one_that_nothing_interrupts_hears_of_its_deadline_while_that_goes_on() {
+    is_answered_while_the_reader_is_held(100, HoldAnalytics, Scanned).await;
+    is_answered_while_the_reader_is_held(1, HoldAnalytics, Scanned).await;
 }

@@ -9,6 +9,7 @@ use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
 use botstore::{Config, ErrorKind, Read, Result, Store, Write};
 use common::{HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// A bot that knows no store.
@@ -149,4 +150,33 @@ async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
         let answer = kind(answer.unwrap().unwrap());
         assert!([ErrorKind::Overloaded, ErrorKind::NotFound].contains(&answer));
     }
+}
+
+/// What a bot's actor does with an answer, by `?`.
+async fn put_within(store: &Store, number: i64, patience: Duration) -> Result<i64> {
+    store
+        .mutations()
+        .send(Write(Put::new(number)))
+        .timeout(patience)
+        .await?
+}
+
+#[actix::test]
+async fn a_sender_that_does_not_wait_for_the_answer_is_in_doubt_and_not_refused() {
+    let store = probe_store(|config| config).await;
+    let (writer, held) = hold_writer(&store).await;
+    let error = answered(put_within(&store, 1, Duration::from_millis(1))).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InDoubt, "{error}");
+    writer.release();
+    held.await.unwrap().unwrap();
+    until("it is carried out all the same", async || {
+        store.read(Numbers).await.unwrap() == [1]
+    })
+    .await;
+    store.close().await.unwrap();
+    // And one whose store is closed is refused.
+    let patience = Duration::from_secs(300);
+    let error = answered(put_within(&store, 2, patience)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }

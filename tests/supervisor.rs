@@ -2,12 +2,14 @@
 
 mod common;
 
+use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
 use botstore::testing::{FixedClock, TestStore};
 use botstore::time::Clock;
 use botstore::users::EnsureUser;
-use botstore::{Config, Error, ErrorKind, Mutation, Result, Store, WriteTx};
+use botstore::{Config, Error, ErrorKind, Mutation, Result, Store, StoreEvent, WriteTx};
 use common::{Numbers, Probe, Put, probe_store, until};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -222,4 +224,116 @@ async fn a_schedule_runs_without_being_asked() {
         runs(&store).await > 0
     })
     .await;
+}
+
+/// What another program would find, or does, in the file.
+fn plainly<T>(path: &Path, work: impl FnOnce(&Connection) -> T) -> T {
+    let conn = Connection::open(path).unwrap();
+    conn.busy_timeout(common::HANG).unwrap();
+    work(&conn)
+}
+
+#[tokio::test]
+async fn old_keys_are_all_swept_however_many_there_are() {
+    const KEYS: i64 = 45_000;
+    const RETENTION: Duration = Duration::from_secs(60);
+    let store = probe_store(|config| config.idempotency_retention(RETENTION)).await;
+    settled(&store).await;
+    store.clock().advance(10 * RETENTION);
+    store.write(EnsureUser::new(1, None)).await.unwrap();
+    let (old, young) = (store.now() - 2 * RETENTION, store.now());
+    plainly(store.path(), |conn| {
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                   INSERT INTO botstore_idempotency
+                   SELECT 1, printf('%s-%d', ?2, i), i, ?2 FROM n";
+        for (keys, at) in [(KEYS, old), (7, young)] {
+            let at = botstore::time::Timestamp(at).to_string();
+            conn.execute(sql, (keys, at)).unwrap();
+        }
+    });
+    settled(&store).await;
+    let left = plainly(store.path(), |conn| {
+        let sql = "SELECT count(*) FROM botstore_idempotency";
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    });
+    assert_eq!(left, 7);
+}
+
+#[tokio::test]
+async fn a_bot_that_restarts_more_often_than_its_rollups_are_compared_has_them_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let clock = FixedClock::default();
+    let mut told = Vec::new();
+    for hour in 0..=24 {
+        let config = Config::new(&path).clock(clock.clone());
+        let store = Store::open(config.reconcile_every(DAY)).await.unwrap();
+        let mut events = store.events();
+        settled(&store).await;
+        if hour == 0 {
+            plainly(store.path(), |conn| {
+                let sql = "INSERT INTO botstore_day VALUES ('2020-01-01', 1, 1, 0, 0, 0, 0.0)";
+                conn.execute(sql, []).unwrap();
+            });
+        }
+        while let Ok(event) = events.try_recv() {
+            if let StoreEvent::RollupsDiffer { rows } = event {
+                told.push((hour, rows));
+            }
+        }
+        store.close().await.unwrap();
+        clock.advance(HOUR);
+    }
+    assert!(matches!(told[..], [(24, 1..)]), "{told:?}");
+}
+
+/// Overwrites a part of the file. The file stays open, for the sake of the store's locks.
+fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(bytes).unwrap();
+    std::mem::forget(file);
+}
+
+#[tokio::test]
+async fn an_optimize_that_fails_is_tried_again_after_a_minute_and_counts_when_it_has_run() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let store = probe_store(|config| config).await;
+    let path = store.path().to_owned();
+    let last_run = || {
+        plainly(&path, |conn| {
+            let sql = "SELECT last_run_at FROM botstore_schedules WHERE name = 'PRAGMA optimize'";
+            let row = |row: &botstore::rusqlite::Row<'_>| row.get::<_, String>(0);
+            conn.query_row(sql, [], row).unwrap()
+        })
+    };
+    // An index that it has to look at, and that is damaged: whoever writes something else is not
+    // disturbed, as he would be by another program's lock.
+    let page = plainly(&path, |conn| {
+        let sql = "INSERT INTO users (user_id) VALUES (1);
+                   INSERT INTO sessions (session_id, user_id, project_path) VALUES ('s', 1, '/');";
+        conn.execute_batch(sql).unwrap();
+        let busy = |row: &botstore::rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
+        assert_eq!(conn.query_row(truncate, [], busy).unwrap(), 0);
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_sessions_1'";
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    });
+    let at = (page as u64 - 1) * 4096;
+    let sound = std::fs::read(&path).unwrap()[at as usize..][..8].to_owned();
+    overwrite(&path, at, &[0xff; 8]);
+    let before = last_run();
+    store.clock().advance(DAY);
+    settled(&store).await;
+    let health = store.health().await.unwrap();
+    assert!(health.damage.is_some(), "it was looked at: {health:?}");
+    assert_eq!(last_run(), before, "it has not run");
+    overwrite(&path, at, &sound);
+    store.clock().advance(MINUTE - Duration::from_secs(1));
+    settled(&store).await;
+    assert_eq!(last_run(), before, "a minute is not over");
+    store.clock().advance(Duration::from_secs(1));
+    settled(&store).await;
+    let now = botstore::time::Timestamp(store.now()).to_string();
+    assert_eq!(last_run(), now);
 }

@@ -17,9 +17,11 @@
 //! Every job that is not answered is in a field of the [`Batcher`], never only on the stack: so the one
 //! that a panic leaves behind can answer them all, and knows what became of each.
 
+mod settle;
+
 use super::job::WriteJob;
 use super::shared::Shared;
-use super::transaction::{Attempt, Isolation, Transaction, WriteConnection};
+use super::transaction::{Attempt, Begun, Isolation, Transaction, WriteConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite;
 use rusqlite::Connection;
@@ -57,6 +59,21 @@ pub(super) struct Batcher {
 pub(super) struct Batch {
     pub(super) jobs: Vec<Box<dyn WriteJob>>,
     pub(super) progress: Progress,
+    pub(super) isolation: Isolation,
+    /// Its transaction, when that has begun.
+    begun: Option<Begun>,
+    /// Whether it takes in what comes while it runs.
+    gathers: bool,
+}
+
+/// What a step came to.
+pub(super) enum Step {
+    /// Nothing waits.
+    Idle,
+    /// The batch is open for more.
+    Open,
+    /// A batch is over.
+    Settled,
 }
 
 /// How far a batch is.
@@ -104,44 +121,52 @@ impl Batcher {
         self.waiting.push_back(job);
     }
 
-    /// Commits one batch. False when nothing waits.
-    pub(super) fn commit_next(&mut self) -> bool {
-        let isolation = self.take_batch();
-        if self.batch.jobs.is_empty() {
-            return false;
+    /// Goes one step on: begins a batch and runs what waits, or runs what has come since, or commits when
+    /// nothing has. Between two steps the writer reads its mailbox.
+    pub(super) fn step(&mut self) -> Step {
+        let ran = self.batch.jobs.len();
+        let is_open = self.batch.begun.is_some();
+        if !is_open {
+            self.choose_isolation();
         }
-        if self.connection.is_none()
-            && let Err(error) = self.reconnect()
-        {
-            // All who wait by now: where a disk takes its time to fail, one after the other would wait
-            // for long.
-            self.refuse_all(&error);
-            return true;
+        self.take_in();
+        match (self.batch.jobs.len() > ran, is_open) {
+            (false, false) => return Step::Idle,
+            (false, true) => self.finish(),
+            (true, _) => match self.run(ran) {
+                Some(attempt) => self.settle(attempt),
+                None if self.batch.gathers && !self.is_full() => return Step::Open,
+                None => self.finish(),
+            },
         }
-        let mut attempt = self.attempt(isolation);
-        if matches!(attempt, Attempt::Undo) {
-            self.strategy.careful = CAREFUL_BATCHES;
-            self.shared.metrics.reruns.count();
-            self.answer_overdue();
-            attempt = self.attempt(Isolation::Savepoint);
-        }
-        self.settle(attempt);
-        self.shared.metrics.in_batch.set(0);
-        true
+        Step::Settled
     }
 
-    /// Fills the batch with those whose callers still wait.
-    fn take_batch(&mut self) -> Isolation {
+    /// Commits the batch that is open, if one is.
+    pub(super) fn finish(&mut self) {
+        if let (Some(begun), Some(open)) = (self.batch.begun, &self.connection) {
+            let attempt = Transaction::of(open, &self.shared).commit(begun, &mut self.batch);
+            self.settle(attempt);
+        }
+    }
+
+    fn choose_isolation(&mut self) {
         self.batch.progress = Progress::Running;
-        let most = self.shared.config.max_group;
-        let (from, most, isolation) = if !self.alone.is_empty() {
-            // Savepoint, because on its own it may fail and leave nothing to ask again.
-            (&mut self.alone, 1, Isolation::Savepoint)
-        } else if self.strategy.careful > 0 {
-            self.strategy.careful -= 1;
-            (&mut self.waiting, most, Isolation::Savepoint)
-        } else {
-            (&mut self.waiting, most, Isolation::None)
+        self.batch.gathers = self.alone.is_empty();
+        self.batch.isolation = match self.strategy.careful {
+            // On its own it may fail and leave nothing to ask again.
+            _ if !self.alone.is_empty() => Isolation::Savepoint,
+            0 => Isolation::None,
+            _ => Isolation::Savepoint,
+        };
+        self.strategy.careful = self.strategy.careful.saturating_sub(1);
+    }
+
+    /// Takes in those whose callers still wait.
+    fn take_in(&mut self) {
+        let (from, most) = match self.batch.gathers {
+            true => (&mut self.waiting, self.shared.config.max_group),
+            false => (&mut self.alone, 1),
         };
         while self.batch.jobs.len() < most
             && let Some(job) = from.pop_front()
@@ -153,21 +178,53 @@ impl Batcher {
             }
         }
         self.shared.metrics.in_batch.set(self.batch.jobs.len());
-        isolation
     }
 
-    fn attempt(&mut self, isolation: Isolation) -> Attempt {
-        let Some(open) = &self.connection else {
-            return Attempt::NotBegun(Error::new(ErrorKind::Io, "the writer has no connection"));
-        };
-        let transaction = Transaction {
-            open,
-            shared: &self.shared,
-            isolation,
-        };
-        let attempt = transaction.run(&mut self.batch, &mut self.waiting);
-        self.mind_patience(matches!(&attempt, Attempt::NotBegun(e) if e.kind() == ErrorKind::Busy));
-        attempt
+    fn is_full(&self) -> bool {
+        let config = &self.shared.config;
+        let begun = self.batch.begun;
+        self.batch.jobs.len() >= config.max_group
+            || begun.is_some_and(|begun| begun.at.elapsed() >= config.max_group_time)
+    }
+
+    /// Runs the jobs of the batch from this one on, in its transaction, which begins if it has not. Says so
+    /// if the batch is over with that.
+    fn run(&mut self, from: usize) -> Option<Attempt> {
+        if self.batch.begun.is_none()
+            && let Err(error) = self.begin()
+        {
+            return Some(Attempt::NotBegun(error));
+        }
+        let (open, begun) = (self.connection.as_ref()?, self.batch.begun?);
+        let transaction = Transaction::of(open, &self.shared);
+        let ended = transaction.run(begun, from, &mut self.batch, &mut self.waiting)?;
+        if !matches!(ended, Attempt::Undo) {
+            return Some(ended);
+        }
+        self.strategy.careful = CAREFUL_BATCHES;
+        self.shared.metrics.reruns.count();
+        self.answer_overdue();
+        self.batch.begun = None;
+        self.batch.isolation = Isolation::Savepoint;
+        self.run(0)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.connection.is_none()
+            && let Err(error) = self.reconnect()
+        {
+            // All who wait by now are refused: where a disk takes its time to fail, one after the other
+            // would wait for long.
+            self.batch.jobs.extend(self.waiting.drain(..));
+            return Err(error);
+        }
+        let gone = || Error::new(ErrorKind::Io, "the writer has no connection");
+        let open = self.connection.as_ref().ok_or_else(gone)?;
+        let begun = Transaction::of(open, &self.shared).begin();
+        let busy = |error: &Error| error.kind() == ErrorKind::Busy;
+        self.mind_patience(begun.as_ref().is_err_and(busy));
+        self.batch.begun = Some(begun?);
+        Ok(())
     }
 
     fn mind_patience(&mut self, impatient: bool) {
@@ -191,90 +248,6 @@ impl Batcher {
         }
     }
 
-    /// Answers those who ran past their deadline, and leaves the others: what takes too long once
-    /// is not run again.
-    fn answer_overdue(&mut self) {
-        let is_overdue = |job: &mut Box<dyn WriteJob>| {
-            let error = job.error();
-            error.is_some_and(|error| error.kind() == ErrorKind::Deadline)
-        };
-        let overdue: Vec<_> = self.batch.jobs.extract_if(.., is_overdue).collect();
-        for job in overdue {
-            self.answer(job);
-        }
-    }
-
-    fn settle(&mut self, attempt: Attempt) {
-        let mutations = self.batch.jobs.len();
-        match attempt {
-            Attempt::Committed { wrote } => {
-                self.shared.metrics.count_batch(mutations);
-                if wrote {
-                    self.shared.disk.note_written();
-                }
-                self.answer_batch();
-            }
-            Attempt::Lost(error) if mutations > 1 && !error.leaves_in_doubt() => {
-                self.shared.metrics.reruns.count();
-                self.answer_overdue();
-                self.alone.extend(self.batch.jobs.drain(..));
-            }
-            Attempt::Lost(error) | Attempt::NotBegun(error) => {
-                let open = self.connection.as_ref();
-                let in_doubt =
-                    error.leaves_in_doubt() || open.is_some_and(|open| !open.conn.is_autocommit());
-                let mut lost = mem::take(&mut self.batch.jobs);
-                if in_doubt {
-                    lost.extend(self.alone.drain(..));
-                    self.give_up_connection();
-                }
-                for job in lost {
-                    self.refuse(job, error.clone());
-                }
-                tracing::warn!(%error, mutations, in_doubt, "a transaction was lost");
-            }
-            Attempt::Indeterminate(error) => {
-                let jobs = self.batch.jobs.drain(..);
-                self.indeterminate
-                    .extend(jobs.map(|job| (job, error.clone())));
-                for job in mem::take(&mut self.alone) {
-                    self.refuse(job, error.clone());
-                }
-                self.give_up_connection();
-                self.resolve_indeterminate();
-                tracing::warn!(%error, mutations, "a commit failed");
-            }
-            // Only an attempt without savepoints asks for another.
-            Attempt::Undo => {}
-        }
-    }
-
-    fn answer_batch(&mut self) {
-        self.batch.jobs.reverse();
-        // One after the other, so that those whom a panic kept from their answer are still there.
-        while let Some(job) = self.batch.jobs.pop() {
-            self.answer(job);
-        }
-    }
-
-    fn answer(&self, job: Box<dyn WriteJob>) {
-        match job.error() {
-            None => self.shared.metrics.committed.count(),
-            Some(error) => self.note_failed(error),
-        }
-        job.answer();
-    }
-
-    fn refuse(&self, job: Box<dyn WriteJob>, error: Error) {
-        self.note_failed(&error);
-        job.refuse(error);
-    }
-
-    fn note_failed(&self, error: &Error) {
-        self.shared.metrics.count_failed(error);
-        self.shared.disk.note(error);
-    }
-
     /// Refuses every job that is not under way.
     pub(super) fn refuse_all(&mut self, error: &Error) {
         let jobs = mem::take(&mut self.batch.jobs).into_iter();
@@ -289,29 +262,6 @@ impl Batcher {
             }
         }
         self.shared.metrics.in_batch.set(0);
-    }
-
-    /// Answers those whose commit failed: first the next connection has to write over what they may
-    /// have left in the WAL.
-    fn resolve_indeterminate(&mut self) {
-        if self.indeterminate.is_empty() {
-            return;
-        }
-        let written_over = match self.connection {
-            Some(_) => Ok(()),
-            None => self.reconnect(),
-        };
-        for (job, error) in mem::take(&mut self.indeterminate) {
-            let error = match &written_over {
-                Ok(()) => error,
-                Err(_) => error.because(
-                    ErrorKind::InDoubt,
-                    "the commit failed, and the disk does not let the store take it back: if the \
-                     process ends before it does, the next opening may find it done",
-                ),
-            };
-            self.refuse(job, error);
-        }
     }
 
     /// The next connection is opened when it is needed.
@@ -330,28 +280,6 @@ impl Batcher {
         Ok(())
     }
 
-    /// After a panic: answers the batch that it came into the middle of, and opens a new connection.
-    pub(super) fn recover(&mut self) {
-        let Batch { jobs, progress } = mem::take(&mut self.batch);
-        if let Some(open) = self
-            .connection
-            .as_ref()
-            .filter(|open| !open.conn.is_autocommit())
-        {
-            let _ = open.conn.execute_batch("ROLLBACK");
-        }
-        self.give_up_connection();
-        for job in jobs {
-            match progress {
-                Progress::Committed => self.answer(job),
-                Progress::Running => self.refuse(job, restarted(ErrorKind::Panicked)),
-                Progress::Committing => self.indeterminate.push((job, restarted(ErrorKind::Io))),
-            }
-        }
-        self.resolve_indeterminate();
-        self.shared.metrics.in_batch.set(0);
-    }
-
     /// Takes note of a failure of the store's own work.
     pub(super) fn note_failure(&mut self, error: &Error) {
         self.shared.disk.note(error);
@@ -362,6 +290,7 @@ impl Batcher {
 
     /// Sees whether the file can be written.
     pub(super) fn probe(&mut self) -> Result<()> {
+        self.finish();
         match &self.connection {
             Some(open) => sqlite::commit_nothing(&open.conn),
             None => self.reconnect(),
@@ -370,6 +299,7 @@ impl Batcher {
 
     /// Takes the connection out, to close the file.
     pub(super) fn take_connection(&mut self) -> Result<Connection> {
+        self.finish();
         if self.connection.is_none() {
             self.reconnect()?;
         }
@@ -377,12 +307,4 @@ impl Batcher {
         let gone = || Error::new(ErrorKind::Io, "the writer has no connection");
         open.map(|open| open.conn).ok_or_else(gone)
     }
-}
-
-fn restarted(kind: ErrorKind) -> Error {
-    Error::new(
-        kind,
-        "the writer panicked and was started again; nothing was changed, and the panic's message is \
-         where the panic hook writes",
-    )
 }

@@ -1,6 +1,7 @@
 //! The in-flight limit: how many requests there may be, and how many bytes they may hold.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics::shielded;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
@@ -37,11 +38,23 @@ impl InFlightLimit {
     /// Waits until there is room.
     pub(crate) async fn acquire(&self, bytes: usize) -> Result<Permit> {
         let closed = |_| Error::closed();
-        let count = Arc::clone(&self.count).acquire_owned().await;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(self.weight(bytes));
+        let weight = self.weight(bytes);
+        // Whoever waits is woken by whoever gives back a permit, and must not be the end of him.
+        let count = match Arc::clone(&self.count).try_acquire_owned() {
+            Ok(count) => count,
+            Err(_) => shielded(Arc::clone(&self.count).acquire_owned())
+                .await
+                .map_err(closed)?,
+        };
+        let bytes = match Arc::clone(&self.bytes).try_acquire_many_owned(weight) {
+            Ok(bytes) => bytes,
+            Err(_) => shielded(Arc::clone(&self.bytes).acquire_many_owned(weight))
+                .await
+                .map_err(closed)?,
+        };
         Ok(Permit {
-            _count: count.map_err(closed)?,
-            _bytes: bytes.await.map_err(closed)?,
+            _count: count,
+            _bytes: bytes,
         })
     }
 

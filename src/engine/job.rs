@@ -44,10 +44,11 @@ pub(super) trait ReadJob: Job {
 /// An operation, what its last run gave, and who waits for it.
 pub(super) struct Pending<O, T> {
     name: &'static str,
-    operation: O,
+    /// Goes with its answer.
+    operation: Option<O>,
     outcome: Option<Result<T>>,
-    permit: Permit,
-    reply: oneshot::Sender<Result<T>>,
+    permit: Option<Permit>,
+    reply: Option<oneshot::Sender<Result<T>>>,
 }
 
 /// Where the caller waits.
@@ -58,17 +59,20 @@ impl<O, T> Pending<O, T> {
         let (reply, receiver) = oneshot::channel();
         let pending = Self {
             name,
-            operation,
+            operation: Some(operation),
             outcome: None,
-            permit,
-            reply,
+            permit: Some(permit),
+            reply: Some(reply),
         };
         (pending, receiver)
     }
 
     fn run_with(&mut self, work: impl FnOnce(&O) -> Result<T>) {
+        let Some(operation) = &self.operation else {
+            return;
+        };
         // Whatever this leaves half-changed is inside the transaction, which is then rolled back.
-        let outcome = caught(|| work(&self.operation)).unwrap_or_else(|| {
+        let outcome = caught(|| work(operation)).unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Panicked,
                 "the operation's own code panicked and nothing was changed; \
@@ -80,26 +84,29 @@ impl<O, T> Pending<O, T> {
         quietly(|| drop(before));
     }
 
-    fn finish(self, refused: Option<Error>) {
-        let Self {
-            name,
-            operation,
-            outcome,
-            permit,
-            reply,
-        } = self;
+    fn finish(&mut self, answer: Option<Result<T>>) {
         // The operation and its permit are given up first: so who has the answer of the last request in
         // flight finds room for the next.
+        let operation = self.operation.take();
         quietly(|| drop(operation));
-        drop(permit);
-        let (answer, unused) = match refused {
-            Some(error) => (Err(error), outcome),
-            None => (outcome.unwrap_or_else(|| Err(Error::closed())), None),
-        };
-        let answer = answer.map_err(|error| error.in_operation(name));
+        drop(self.permit.take());
+        let reply = self.reply.take();
         // The waker is of the host's executor, and an answer that nobody takes is dropped here.
-        quietly(|| drop(reply.send(answer)));
+        quietly(|| {
+            if let (Some(reply), Some(answer)) = (reply, answer) {
+                drop(reply.send(answer));
+            }
+        });
+        let unused = self.outcome.take();
         quietly(|| drop(unused));
+    }
+}
+
+/// Also of a job that is never answered, since the actor that had it is given up: what is left of it is
+/// a host's, and there may be others to be dropped after it.
+impl<O, T> Drop for Pending<O, T> {
+    fn drop(&mut self) {
+        self.finish(None);
     }
 }
 
@@ -109,19 +116,23 @@ impl<O: Send, T: Send> Job for Pending<O, T> {
     }
 
     fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     fn error(&self) -> Option<&Error> {
         self.outcome.as_ref()?.as_ref().err()
     }
 
-    fn answer(self: Box<Self>) {
-        self.finish(None);
+    fn answer(mut self: Box<Self>) {
+        let answer = self.outcome.take();
+        let answer = answer.unwrap_or_else(|| Err(Error::closed()));
+        let answer = answer.map_err(|error| error.in_operation(self.name));
+        self.finish(Some(answer));
     }
 
-    fn refuse(self: Box<Self>, error: Error) {
-        self.finish(Some(error));
+    fn refuse(mut self: Box<Self>, error: Error) {
+        let error = error.in_operation(self.name);
+        self.finish(Some(Err(error)));
     }
 }
 

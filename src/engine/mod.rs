@@ -65,6 +65,7 @@ mod snapshots;
 mod start;
 mod supervision;
 mod supervisor;
+mod ticks;
 mod transaction;
 mod writer;
 

@@ -5,13 +5,14 @@
 
 use super::in_flight::InFlightLimit;
 use super::job::ReadJob;
+use super::ticks::Ticks;
 use crate::error::{Error, ErrorKind, Result};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// How much longer than its deadline a caller waits, so that a reader that has found the deadline passed
 /// can say where.
@@ -36,10 +37,11 @@ pub(super) struct WorkQueue {
     receiver: Receiver<ReaderMessage>,
     pub(super) limit: InFlightLimit,
     timeout: Duration,
-    /// Wakes the callers, to look at the time.
-    tick: Notify,
-    /// Whether the readers have ended.
+    /// The callers, who are to look at the time.
+    ticks: Ticks,
+    /// Whether the readers have ended, and what those who ask hear then.
     ended: AtomicBool,
+    why_ended: Mutex<Option<Error>>,
 }
 
 impl WorkQueue {
@@ -50,8 +52,9 @@ impl WorkQueue {
             receiver,
             limit,
             timeout,
-            tick: Notify::new(),
+            ticks: Ticks::default(),
             ended: AtomicBool::new(false),
+            why_ended: Mutex::default(),
         }
     }
 
@@ -75,19 +78,26 @@ impl WorkQueue {
         }
     }
 
-    /// No reader takes from the queue any more.
-    pub(super) fn end(&self) {
+    /// No reader takes from the queue any more, or none is to.
+    pub(super) fn end(&self, why: Error) {
+        self.why_ended.lock().get_or_insert(why);
         self.ended.store(true, Ordering::SeqCst);
         self.refuse_waiting();
         self.tick();
     }
 
     fn refuse_waiting(&self) {
+        let why = self.why_ended.lock().clone();
+        let why = why.unwrap_or_else(Error::closed);
+        let mut stops = 0;
         while let Ok(message) = self.receiver.try_recv() {
-            if let ReaderMessage::Run { job, .. } = message {
-                job.refuse(Error::closed());
+            match message {
+                ReaderMessage::Run { job, .. } => job.refuse(why.clone()),
+                ReaderMessage::Stop => stops += 1,
             }
         }
+        // Those are for readers that are at something.
+        self.stop(stops);
     }
 
     /// The next message. Parks the thread until there is one.
@@ -111,9 +121,7 @@ impl WorkQueue {
 
     /// Has the callers look at the time.
     pub(super) fn tick(&self) {
-        if self.limit.in_flight() > 0 {
-            self.tick.notify_waiters();
-        }
+        self.ticks.tick();
     }
 
     /// Waits for an answer, but not longer than to its deadline and the next tick: also while every
@@ -127,23 +135,20 @@ impl WorkQueue {
         answer: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let mut answer = pin!(answer);
-        loop {
-            let mut tick = pin!(self.tick.notified());
-            let answered = std::future::poll_fn(|cx| {
-                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                    return Poll::Ready(Some(answer));
-                }
-                tick.as_mut().poll(cx).map(|()| None)
-            });
-            if let Some(answer) = answered.await {
-                return answer;
+        let mut place = None;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
             }
             if Instant::now() >= deadline + GRACE {
-                return Err(Error::new(
+                return Poll::Ready(Err(Error::new(
                     ErrorKind::Deadline,
                     "it waited for a reader until its deadline; more readers, or fewer queries at once",
-                ));
+                )));
             }
-        }
+            place.get_or_insert_with(|| self.ticks.place()).wait(cx.waker());
+            Poll::Pending
+        })
+        .await
     }
 }

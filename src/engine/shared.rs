@@ -90,15 +90,15 @@ impl Shared {
 
     /// Why somebody's request was dropped without an answer.
     pub(crate) fn why_dropped(&self) -> Error {
+        if let Err(given_up) = self.supervision.check() {
+            return given_up;
+        }
         if self.is_closing() {
             return Error::closed();
         }
-        let given_up = self.supervision.check().err();
-        given_up.unwrap_or_else(|| {
-            let why = "the actor that was at it panicked and was started again; the panic's message is \
-                       where the panic hook writes";
-            Error::new(ErrorKind::Panicked, why)
-        })
+        let why = "the actor that was at it panicked and was started again; the panic's message is \
+                   where the panic hook writes";
+        Error::new(ErrorKind::Panicked, why)
     }
 
     /// The time by the store's clock, which is a host's code.

@@ -44,8 +44,8 @@ impl Engine {
             shared.interrupt.store(true, Ordering::Relaxed);
             let _ = timeout(LEAVE_BEHIND_AFTER, finished).await;
         }
-        self.handle.interactive.end();
-        self.handle.analytics.end();
+        self.handle.interactive.end(Error::closed());
+        self.handle.analytics.end(Error::closed());
         let closed = async {
             let closed = self.handle.writer.send(CloseFile).await;
             // The file is closed, and its lock released, when the actor has ended.

@@ -18,14 +18,19 @@ use super::supervisor::{Duties, Supervisor};
 use super::writer::Writer;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::events::Role;
+use crate::events::{Role, StoreEvent};
 use crate::operation::Lane;
+use crate::panics::quietly;
 use crate::sqlite::FileLock;
 use actix::{Addr, Arbiter, ArbiterHandle};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
+use std::time::Duration;
+
+/// How often callers of queries look at the time.
+const DEADLINE_TICK: Duration = Duration::from_millis(100);
 
 /// A store's actors at work.
 pub(crate) struct Engine {
@@ -63,8 +68,10 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        for (arbiter, _) in &self.arbiters {
+        // Waits for them, so that they have let go of the file and its lock when opening has failed.
+        for (arbiter, _) in self.arbiters.drain(..) {
             arbiter.stop();
+            let _ = arbiter.join();
         }
     }
 }
@@ -125,7 +132,10 @@ pub(crate) fn start(
         analytics: queue(config.analytics_deadline),
     });
 
-    for (lane, role, readers) in [
+    // All that may fail comes before the first reader is at work: one that waits for a query holds its
+    // thread, which would never end.
+    let mut readers = Vec::new();
+    for (lane, role, count) in [
         (Lane::Interactive, Role::Reader, config.readers),
         (
             Lane::Analytics,
@@ -133,25 +143,24 @@ pub(crate) fn start(
             config.analytics_readers,
         ),
     ] {
-        for slot in reader_slots.drain(..readers) {
+        for slot in reader_slots.drain(..count) {
             let role = supervision.add(role);
             let connection = ReadConnection::open(&shared)?;
-            let reader = Reader::new(
-                Arc::clone(&handle),
-                lane,
-                Arc::clone(&gates),
-                slot,
-                connection,
-            );
-            start_on(&threads.add(&role)?, supervision, &role, || reader);
+            let (handle, gates) = (Arc::clone(&handle), Arc::clone(&gates));
+            let reader = Reader::new(handle, lane, gates, slot, connection);
+            readers.push((threads.add(&role)?, role, reader));
         }
     }
-
     let backups = start_backups(&shared, backup_slot, &mut threads)?;
+    for (thread, role, reader) in readers {
+        start_on(&thread, supervision, &role, || reader);
+    }
     let here = Arbiter::current();
     let role = supervision.add(Role::Supervisor);
     let supervisor = Supervisor::new(Arc::clone(&handle), backups.clone(), duties);
     let supervisor = start_on(&here, supervision, &role, || supervisor);
+    actix::spawn(keep_time(Arc::clone(&handle)));
+    actix::spawn(tell_of_the_end(Arc::clone(&handle)));
     Ok(Engine {
         handle,
         supervisor,
@@ -161,6 +170,26 @@ pub(crate) fn start(
         thread_ids: std::mem::take(&mut threads.ids),
         threads: std::mem::take(&mut threads.arbiters),
     })
+}
+
+/// Has the callers of queries look at the time, for as long as the store's thread is there.
+async fn keep_time(handle: Arc<Handle>) {
+    loop {
+        tokio::time::sleep(DEADLINE_TICK).await;
+        handle.interactive.tick();
+        handle.analytics.tick();
+    }
+}
+
+/// Tells of an actor that is given up, and has nobody wait for readers that may be no more.
+async fn tell_of_the_end(handle: Arc<Handle>) {
+    let shared = &handle.shared;
+    let role = shared.supervision.gives_up().await;
+    let why = shared.why_dropped();
+    handle.interactive.end(why.clone());
+    handle.analytics.end(why);
+    shared.subscribers.tell(StoreEvent::ActorGivenUp { role });
+    quietly(|| tracing::error!(%role, "an actor panics again and again, and is given up"));
 }
 
 /// Starts the backup worker on a thread of its own, and the actor in front of it.
@@ -178,7 +207,8 @@ fn start_backups(
     let thread = std::thread::Builder::new()
         .name("botstore-backup".to_owned())
         .spawn(move || {
-            worker.run(work, &role);
+            // What a host has asked for is dropped with the queue.
+            quietly(|| worker.run(work, &role));
             role.end();
         })
         .map_err(|e| Error::io("cannot start a thread", e))?;

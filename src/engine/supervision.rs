@@ -9,7 +9,8 @@
 //!
 //! Nothing of a host's runs here, so that to start an actor again cannot panic. The supervisor actor tells
 //! of it on its next look. It is an actor like the others, and is started again by the same means, on the
-//! store's own thread.
+//! store's own thread. That one is given up is told by a task on that thread (`start`), since it may be the
+//! supervisor.
 //!
 //! An actor that panics again and again is given up, and the store with it: requests get
 //! [`Unavailable`](ErrorKind::Unavailable) until it is opened again. This follows the restart intensity of
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Who works for a store, and how often each was started again.
 pub(crate) struct Supervision {
@@ -37,6 +38,8 @@ pub(crate) struct Supervision {
     within: Duration,
     actors: Mutex<Vec<Arc<Supervisee>>>,
     given_up: OnceLock<Role>,
+    /// Told when one is.
+    gives_up: Notify,
 }
 
 /// One actor, as its supervisor knows it.
@@ -55,6 +58,7 @@ impl Supervision {
             within,
             actors: Mutex::default(),
             given_up: OnceLock::new(),
+            gives_up: Notify::new(),
         }
     }
 
@@ -81,13 +85,26 @@ impl Supervision {
         if recent.len() < self.most_restarts as usize {
             return true;
         }
-        let _ = self.given_up.set(actor.role);
+        // The first one only: with it the store has ended.
+        if self.given_up.set(actor.role).is_ok() {
+            self.gives_up.notify_one();
+        }
         false
     }
 
     /// Which actor was given up.
     pub(super) fn given_up(&self) -> Option<Role> {
         self.given_up.get().copied()
+    }
+
+    /// Waits until an actor is given up; gives which. For one who waits.
+    pub(super) async fn gives_up(&self) -> Role {
+        loop {
+            self.gives_up.notified().await;
+            if let Some(role) = self.given_up() {
+                return role;
+            }
+        }
     }
 
     /// # Errors
@@ -163,12 +180,15 @@ where
     Addr::new(sender)
 }
 
+type ActorFuture<A> = Pin<Box<ContextFut<A, Context<A>>>>;
+
 /// An actor at work.
 struct Supervised<A>
 where
     A: actix::Supervised + Actor<Context = Context<A>>,
 {
-    future: Option<Pin<Box<ContextFut<A, Context<A>>>>>,
+    /// `None` when the actor has ended.
+    future: Option<ActorFuture<A>>,
     supervision: Arc<Supervision>,
     supervisee: Arc<Supervisee>,
 }

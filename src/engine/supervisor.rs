@@ -23,9 +23,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// How often the supervisor looks whether something is due: the grain of every schedule.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often callers of queries look at the time.
-const DEADLINE_TICK: Duration = Duration::from_millis(100);
-
 /// The longest wait before a scheduled run that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -80,7 +77,6 @@ pub(crate) struct Supervisor {
     disk: DiskWatch,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
-    given_up_reported: bool,
 }
 
 impl Supervisor {
@@ -101,7 +97,6 @@ impl Supervisor {
             probing: Arc::default(),
             disk: DiskWatch::new(),
             restarts_reported: Vec::new(),
-            given_up_reported: false,
         }
     }
 
@@ -148,12 +143,6 @@ impl Supervisor {
             let event = StoreEvent::ActorRestarted { role, restarts };
             self.handle.shared.subscribers.tell(event);
             quietly(|| tracing::error!(%role, restarts, "an actor panicked and was started again"));
-        }
-        if let Some(role) = supervision.given_up().filter(|_| !self.given_up_reported) {
-            self.given_up_reported = true;
-            let event = StoreEvent::ActorGivenUp { role };
-            self.handle.shared.subscribers.tell(event);
-            quietly(|| tracing::error!(%role, "an actor panics again and again, and is given up"));
         }
     }
 }
@@ -231,10 +220,6 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(DEADLINE_TICK, |supervisor, _| {
-            supervisor.handle.interactive.tick();
-            supervisor.handle.analytics.tick();
-        });
         ctx.run_interval(TICK, Self::look);
         // The first look at once, so that a bot that never runs for long has its schedules too. Not from
         // here: an actor that panics in `started` never gets to its mailbox.

@@ -9,6 +9,7 @@ use crate::migration;
 use crate::operation::WriteTx;
 use crate::sqlite::{self, Guard, Watchdog};
 use crate::time;
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -62,9 +63,10 @@ impl WriteConnection {
 }
 
 /// How operations in one transaction are kept apart.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Isolation {
     /// Not at all: the first that has to be undone ends the attempt.
+    #[default]
     None,
     Savepoint,
 }
@@ -85,34 +87,50 @@ pub(super) enum Attempt {
     Indeterminate(Error),
 }
 
-/// A transaction that is about to run.
-pub(super) struct Transaction<'a> {
-    pub(super) open: &'a WriteConnection,
-    pub(super) shared: &'a Shared,
-    pub(super) isolation: Isolation,
+/// A transaction that has begun.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) at: Instant,
+    now: DateTime<Utc>,
+    changes: u64,
 }
 
-impl Transaction<'_> {
-    /// Runs the batch and commits it. What there is no time for goes back to those who wait.
+/// What a transaction runs on.
+pub(super) struct Transaction<'a> {
+    open: &'a WriteConnection,
+    shared: &'a Shared,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn of(open: &'a WriteConnection, shared: &'a Shared) -> Self {
+        Self { open, shared }
+    }
+
+    pub(super) fn begin(&self) -> Result<Begun> {
+        let now = time::ask(&*self.shared.config.clock)?;
+        self.open.conn.execute_batch("BEGIN IMMEDIATE")?;
+        self.open.changes.forget();
+        Ok(Begun {
+            at: Instant::now(),
+            now,
+            changes: self.open.conn.total_changes(),
+        })
+    }
+
+    /// Runs the jobs of the batch from this one on; says so if the transaction ended with that. What there
+    /// is no time for goes back to those who wait.
     pub(super) fn run(
-        self,
+        &self,
+        begun: Begun,
+        from: usize,
         batch: &mut Batch,
         waiting: &mut VecDeque<Box<dyn WriteJob>>,
-    ) -> Attempt {
-        let (config, conn) = (&self.shared.config, &self.open.conn);
-        let begun = time::ask(&*config.clock)
-            .and_then(|now| Ok(conn.execute_batch("BEGIN IMMEDIATE").map(|()| now)?));
-        let now = match begun {
-            Ok(now) => now,
-            Err(error) => return Attempt::NotBegun(error),
-        };
-        self.open.changes.forget();
-        let tx = WriteTx::new(conn, now)
+    ) -> Option<Attempt> {
+        let config = &self.shared.config;
+        let tx = WriteTx::new(&self.open.conn, begun.now)
             .within(config.limits())
             .guarded_by(&self.open.guard);
-        let changes_before = conn.total_changes();
-        let began = Instant::now();
-        for next in 0..batch.jobs.len() {
+        for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
                 // The store closes, and its deadline has passed: those that have not begun do not.
                 for late in batch.jobs.drain(next..) {
@@ -120,23 +138,29 @@ impl Transaction<'_> {
                 }
                 break;
             }
-            if next > 0 && began.elapsed() >= config.max_group_time {
+            if next > 0 && begun.at.elapsed() >= config.max_group_time {
                 for later in batch.jobs.drain(next..).rev() {
                     waiting.push_front(later);
                 }
                 break;
             }
-            if let Some(ended) = self.run_one(&mut *batch.jobs[next], &tx) {
+            let ended = self.run_one(&mut *batch.jobs[next], &tx, batch.isolation);
+            if ended.is_some() {
                 return ended;
             }
         }
+        None
+    }
+
+    pub(super) fn commit(&self, begun: Begun, batch: &mut Batch) -> Attempt {
+        let conn = &self.open.conn;
         batch.progress = Progress::Committing;
         let committed = conn.execute_batch("COMMIT");
         let Err(error) = committed else {
             batch.progress = Progress::Committed;
             // Before anybody hears of it: who has heard must not be given a cached answer from before.
             self.open.changes.tell(&self.shared.cache);
-            let wrote = conn.total_changes() > changes_before;
+            let wrote = conn.total_changes() > begun.changes;
             return Attempt::Committed { wrote };
         };
         self.roll_back();
@@ -147,9 +171,14 @@ impl Transaction<'_> {
     }
 
     /// Runs one operation; says so if the transaction ended with it.
-    fn run_one(&self, job: &mut dyn WriteJob, tx: &WriteTx<'_>) -> Option<Attempt> {
+    fn run_one(
+        &self,
+        job: &mut dyn WriteJob,
+        tx: &WriteTx<'_>,
+        isolation: Isolation,
+    ) -> Option<Attempt> {
         let conn = &self.open.conn;
-        let savepoint = |sql| match self.isolation {
+        let savepoint = |sql| match isolation {
             Isolation::None => Ok(()),
             Isolation::Savepoint => conn.execute_batch(sql),
         };
@@ -170,7 +199,7 @@ impl Transaction<'_> {
             // Statements that fail undo themselves, and operations cannot change tables, so the
             // count of changed rows tells whether there is anything to undo.
             Some(_) if conn.total_changes() == changes_before => savepoint("RELEASE operation"),
-            Some(_) if self.isolation == Isolation::None => return Some(self.undo()),
+            Some(_) if isolation == Isolation::None => return Some(self.undo()),
             Some(_) => savepoint("ROLLBACK TO operation; RELEASE operation"),
         };
         left.err().map(|error| self.lost(error.into()))

@@ -1,10 +1,10 @@
 //! The actor that owns the only connection that writes.
 //!
 //! Its mailbox takes every mutation as a typed message, bounded by the in-flight limit in front. The
-//! first that comes queues a [`Commit`] behind it; the mailbox is emptied before that runs, so all that
-//! came meanwhile is in the same transaction.
+//! first that comes queues a [`Commit`] behind it, and the mailbox is emptied before that is handled. It
+//! runs what has come, and queues itself again; when nothing has come meanwhile, it commits.
 
-use super::batch::Batcher;
+use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
 use super::job::Pending;
 use super::shared::Shared;
@@ -93,13 +93,13 @@ impl Writer {
         }
     }
 
-    /// Commits one batch. False when nothing waits.
-    fn commit(&mut self) -> bool {
-        let committed = self.batcher.commit_next();
-        if committed {
+    /// Goes one step on with the batch.
+    fn step(&mut self) -> Step {
+        let step = self.batcher.step();
+        if matches!(step, Step::Settled) {
             self.look_at_wal();
         }
-        committed
+        step
     }
 
     fn look_at_wal(&mut self) {
@@ -150,12 +150,11 @@ impl Handler<Commit> for Writer {
             // `Drain` is on its way, and knows by when.
             return;
         }
-        if self.commit() {
-            self.spin_until = Instant::now() + SPIN;
-        } else if Instant::now() >= self.spin_until {
-            return;
-        } else {
-            std::thread::yield_now();
+        match self.step() {
+            Step::Open => {}
+            Step::Settled => self.spin_until = Instant::now() + SPIN,
+            Step::Idle if Instant::now() >= self.spin_until => return,
+            Step::Idle => std::thread::yield_now(),
         }
         // Comes after what is in the mailbox by then.
         self.queue_commit(ctx);
@@ -170,7 +169,8 @@ impl Handler<Drain> for Writer {
         // Another program's lock is not waited for past the deadline, on this connection or the next.
         self.batcher
             .limit_patience(order.by.saturating_duration_since(Instant::now()));
-        while Instant::now() < order.by && self.commit() {}
+        while Instant::now() < order.by && !matches!(self.step(), Step::Idle) {}
+        self.batcher.finish();
         self.batcher.refuse_all(&Error::closed());
         self.checkpoints.let_scans_in();
     }
@@ -180,6 +180,7 @@ impl Handler<Optimize> for Writer {
     type Result = Result<()>;
 
     fn handle(&mut self, _: Optimize, _ctx: &mut Self::Context) -> Result<()> {
+        self.batcher.finish();
         let Some(open) = self.batcher.connection() else {
             return Err(Error::new(ErrorKind::Io, "the writer has no connection"));
         };

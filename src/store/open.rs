@@ -38,8 +38,8 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
     };
     let path = store.path().to_owned();
     quietly(|| tracing::info!(path = %path.display(), "the store is open"));
-    // When nobody waits for it any more it is dropped here, which closes it.
-    let _ = opened.send(Ok(store));
+    // When nobody waits for it any more it is dropped here, which closes it. Who waits is woken here.
+    quietly(|| drop(opened.send(Ok(store))));
     let result = running.stay(&system);
     quietly(|| tracing::info!(path = %path.display(), ok = result.is_ok(), "the store is closed"));
 }

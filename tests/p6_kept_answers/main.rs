@@ -1,7 +1,9 @@
 //! P6 for answers that are kept on the callers' side: after a mutation's `Ok` nobody, anywhere,
 //! reads the older value.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod tables;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, EndSession, GetSession, SaveSession};

@@ -1,0 +1,149 @@
+//! What an answer that is kept hangs on: the table that the query names, and the moment of its snapshot.
+
+use crate::Run;
+use crate::common::{Hold, Probe, answered, hold, patient, probe_store, until};
+use botstore::rusqlite::Connection;
+use botstore::schema::{Migration, Schema};
+use botstore::testing::TestStore;
+use botstore::{Kept, Query, ReadTx, Result, Store};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The text of the row 1, kept as an answer about a row of this table.
+struct TextAs(&'static str);
+
+const SQL: &str = "SELECT text FROM probe WHERE number = 1";
+
+impl Query for TextAs {
+    type Output = String;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<String> {
+        tx.one(SQL, [], |row| Ok(row.get(0)?))
+    }
+
+    fn kept(&self) -> Option<Kept<'_, String>> {
+        let kept = Kept::row(self.0, 1);
+        Some(kept.bytes(|text: &String| text.len()))
+    }
+}
+
+/// The same, kept by a key that is a text.
+struct TextByKey(&'static str);
+
+impl Query for TextByKey {
+    type Output = String;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<String> {
+        tx.one(SQL, [], |row| Ok(row.get(0)?))
+    }
+
+    fn kept(&self) -> Option<Kept<'_, String>> {
+        let row_of = "SELECT number FROM probe WHERE ?1 = 'one' AND number = 1";
+        let kept = Kept::text(self.0, "one", row_of, 0);
+        Some(kept.bytes(|text: &String| text.len()))
+    }
+}
+
+/// A table whose rows have no number, a view, and a table that SQLite itself keeps.
+struct Others;
+
+impl Schema for Others {
+    const NAME: &'static str = "others";
+    const MIGRATIONS: &'static [Migration] = &[Migration::new(
+        1,
+        "others",
+        "CREATE TABLE numberless (number INTEGER PRIMARY KEY, text TEXT) WITHOUT ROWID;
+         CREATE VIEW seen AS SELECT number, text FROM probe;",
+        "DROP VIEW seen; DROP TABLE numberless",
+    )];
+}
+
+async fn store() -> TestStore {
+    let store = TestStore::open_with(|config| patient(config).schema::<Probe>().schema::<Others>());
+    let store = store.await.unwrap();
+    let row = "INSERT INTO probe VALUES (1, 'first')";
+    store.write(Run(row)).await.unwrap();
+    store
+}
+
+/// Right after its own `Ok`, again and again: within the second that an answer may be kept.
+async fn follows<Q: Query<Output = String>>(store: &Store, query: impl Fn() -> Q, table: &str) {
+    for change in ["one", "two", "three", "four"] {
+        let sql = match change {
+            "one" => "UPDATE probe SET text = 'one'",
+            "two" => "UPDATE PROBE SET text = 'two'",
+            "three" => "INSERT OR REPLACE INTO \"Probe\" VALUES (1, 'three')",
+            _ => "UPDATE probe SET text = 'four' WHERE number = 1",
+        };
+        store.write(Run(sql)).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(store.read(query()).await.unwrap(), change, "as {table}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_void_however_its_querys_table_is_spelled() {
+    let store = store().await;
+    // The last four are no table whose rows SQLite reports, so that nothing about them is kept.
+    for table in [
+        "probe",
+        "PROBE",
+        "Probe",
+        "prove",
+        "main.probe",
+        "numberless",
+        "seen",
+    ] {
+        follows(&store, || TextAs(table), table).await;
+        follows(&store, || TextByKey(table), table).await;
+    }
+}
+
+/// Reads the text, and is held before it gives it.
+struct Slow(Hold);
+
+impl Query for Slow {
+    type Output = String;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<String> {
+        let text = tx.ask(&TextAs("probe"))?;
+        self.0.wait();
+        Ok(text)
+    }
+
+    fn kept(&self) -> Option<Kept<'_, String>> {
+        TextAs("probe").kept().map(|_| {
+            let kept = Kept::row("probe", 1);
+            kept.bytes(|text: &String| text.len())
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_as_old_as_its_snapshot_however_long_its_query_took() {
+    let store = probe_store(|config| config.readers(2)).await;
+    let row = "INSERT INTO probe VALUES (1, 'before')";
+    store.write(Run(row)).await.unwrap();
+    let (hold, holding) = hold();
+    let holding = Arc::new(holding);
+    let slow = tokio::spawn({
+        let store = Store::clone(&store);
+        async move { store.read(Slow(hold)).await }
+    });
+    holding.started().await;
+    // Its snapshot is there by now; another program's change is not in it, and not told to the store.
+    let snapshot = Instant::now();
+    let other = Connection::open(store.path()).unwrap();
+    other
+        .execute("UPDATE probe SET text = 'after'", [])
+        .unwrap();
+    let second = Duration::from_secs(1);
+    until("the second is over", async || snapshot.elapsed() > second).await;
+    holding.release();
+    assert_eq!(answered(slow).await.unwrap().unwrap(), "before");
+    let (unheld, released) = crate::common::hold();
+    released.release();
+    let again = answered(store.read(Slow(unheld))).await;
+    assert_eq!(again.unwrap(), "after");
+}
