@@ -174,6 +174,15 @@ pub(crate) fn in_memory() -> Result<Connection> {
     Ok(conn)
 }
 
+/// An empty database in memory, to count in. Whatever is done there is one transaction, and none of it
+/// comes to a disk.
+pub(crate) fn scratch() -> Result<Connection> {
+    let conn = look::open_nothing()?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.execute_batch("BEGIN")?;
+    Ok(conn)
+}
+
 /// Opens the connection that copies the log into the file, and does nothing else.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

@@ -49,16 +49,6 @@ const NARROW: &[(&str, &[&str])] = &[(
 /// The folder that the engine is in.
 const ENGINE: &[&str] = &["engine"];
 
-/// Arrows that are still to be turned. TO BE REMOVED with the engine's new inside; none is to be added.
-const KNOWN: &[(&str, &str, &str)] = &[(
-    "domain",
-    "engine",
-    "the repair of rollups drives the store itself",
-)];
-
-/// Tables that the engine still names, by file. TO BE REMOVED as well.
-const KNOWN_TABLES: &[(&str, &str)] = &[];
-
 /// A file of `src`, by its path in there.
 type Source = (String, String);
 
@@ -153,11 +143,6 @@ fn fault(arrow: &Arrow) -> Option<String> {
     narrow
         .filter(|(_, may)| !may.contains(&to.as_str()))
         .map(|_| format!("{at}: {from} knows {to}, and is to know less"))
-}
-
-fn is_known(arrow: &Arrow) -> bool {
-    let same = |(from, to, _): &(&str, &str, &str)| arrow.from == *from && arrow.to == *to;
-    KNOWN.iter().any(same)
 }
 
 /// Modules that can be reached from themselves.
@@ -255,55 +240,25 @@ fn every_module_has_a_layer() {
 fn no_module_knows_one_that_is_not_below_it() {
     let (sources, root) = library();
     let arrows = arrows(&sources, &root);
-    let faults: Vec<_> = arrows
-        .iter()
-        .filter(|arrow| !is_known(arrow))
-        .filter_map(fault)
-        .collect();
+    let faults: Vec<_> = arrows.iter().filter_map(fault).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
 fn no_modules_know_each_other_in_a_circle() {
     let (sources, root) = library();
-    let mut arrows = arrows(&sources, &root);
-    arrows.retain(|arrow| !is_known(arrow));
+    let arrows = arrows(&sources, &root);
     assert_eq!(circles(&arrows), BTreeSet::new());
 }
 
 #[test]
 fn the_engine_names_no_table() {
     let (sources, _) = library();
-    let mut named = tables_named(&sources, &tables());
-    named.retain(|(file, table)| !KNOWN_TABLES.contains(&(file, table)));
+    let named = tables_named(&sources, &tables());
     assert!(
         named.is_empty(),
         "SQL on tables is the domain's and the migrations': {named:?}"
     );
-}
-
-/// So that the lists only get shorter.
-#[test]
-fn what_is_known_is_still_there() {
-    let (sources, root) = library();
-    let arrows = arrows(&sources, &root);
-    for (from, to, why) in KNOWN {
-        let there = arrows
-            .iter()
-            .any(|arrow| arrow.from == *from && arrow.to == *to);
-        assert!(
-            there,
-            "take it off KNOWN: {from} knows {to} no more ({why})"
-        );
-    }
-    let named = tables_named(&sources, &tables());
-    for (file, table) in KNOWN_TABLES {
-        let it = ((*file).to_owned(), (*table).to_owned());
-        assert!(
-            named.contains(&it),
-            "take it off KNOWN_TABLES: {file} {table}"
-        );
-    }
 }
 
 /// Each row of its table is a layer, the highest first: its modules stand in quotes in the first column.

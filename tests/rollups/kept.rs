@@ -12,7 +12,7 @@ use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, Store};
 
-async fn filled(interactions: u64) -> TestStore {
+pub(crate) async fn filled(interactions: u64) -> TestStore {
     let store = TestStore::open().await.unwrap();
     for user_id in 1..4 {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();

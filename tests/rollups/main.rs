@@ -3,5 +3,6 @@
 
 mod exact;
 mod kept;
+mod odd;
 mod spans;
 mod support;

@@ -10,12 +10,14 @@ use std::path::Path;
 
 /// Every source of the vocabulary by its path, but for what may read all there is.
 fn sources() -> Vec<(String, String)> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain")];
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![project.join("src/domain")];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            let name = path.to_string_lossy();
+            // By its name in the project: what the folder around the project is called decides nothing.
+            let name = path.strip_prefix(project).expect("in it").to_string_lossy();
             if name.contains("rollups") || name.ends_with("checkup.rs") {
                 continue;
             }

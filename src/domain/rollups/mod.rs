@@ -5,13 +5,17 @@
 //! Opening fills them once for a file from before they were there. [`ReconcileRollups`] compares
 //! them with a full count, and [`Store::repair_rollups`](crate::Store::repair_rollups) mends them.
 
-mod count;
+mod cell;
+mod reconcile;
+mod recount;
 mod repair;
-mod table;
+mod sources;
 
-pub(crate) use repair::repair;
-pub use repair::{ReconcileRollups, RollupDifference, RollupReport};
+pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
+pub(crate) use repair::FindRepairs;
 
+use self::recount::Recount;
+use self::sources::SOURCES;
 use crate::error::Result;
 use crate::migration::Respelling;
 use crate::operation::{ReadTx, WriteTx};
@@ -25,8 +29,19 @@ pub(super) fn fill_once(tx: &WriteTx<'_>) -> Result<()> {
     if filled {
         return Ok(());
     }
-    let counted = count::count(tx, day_offset)?;
-    tx.as_the_store(|tx| count::fill(tx, &counted))
+    tx.as_the_store(|tx| {
+        // The triggers that keep distinct counts must not count what is written here.
+        tx.execute("UPDATE botstore_total SET repairing = 1", [])?;
+        for source in &SOURCES {
+            let recount = Recount::of(source, tx, day_offset)?;
+            for rollup in &recount.rollups {
+                recount.fill(rollup, tx)?;
+            }
+        }
+        let sql = "UPDATE botstore_total SET filled = 1, repairing = 0, repairs = repairs + 1";
+        tx.execute(sql, [])?;
+        Ok(())
+    })
 }
 
 /// Whether the rollups are filled, and the day's offset in minutes.
@@ -77,9 +92,9 @@ pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
     Ok(offset.map(|offset| (quoted(0), quoted(offset))))
 }
 
-/// The offset as it stands in the triggers.
+/// The offset as it stands in the triggers, and where rows are counted as they count them.
 fn quoted(day_offset: i64) -> String {
-    format!("'{}'", count::modifier(day_offset))
+    format!("'{day_offset:+} minutes'")
 }
 
 /// Today, where the bot's day is.

@@ -1,0 +1,162 @@
+//! What the rollups should say, as SQL: the triggers' counts, defined over all rows and not over a change.
+
+/// A table that rollups count, and how.
+///
+/// Its rows are first counted into a table in memory, by what all rollups of them have in common, such as a
+/// session's day; the rollups are views of that. So each row is read once, in the order in which the file
+/// has it.
+pub(super) struct Source {
+    /// The table of the file.
+    pub(super) table: &'static str,
+    /// The table in memory, and a view for each table of rollups, with its name and columns.
+    pub(super) schema: &'static str,
+    /// Selects groups of the next `?2` rows whose id is `?1` or later: what `insert` takes, and the `last`
+    /// id. `'+0 minutes'` in it stands for the day's offset, as it does in the triggers.
+    pub(super) select: &'static str,
+    /// Adds a group to the table in memory.
+    pub(super) insert: &'static str,
+    /// The tables of rollups, each with how many of its columns, from the first, are the key.
+    pub(super) rollups: &'static [(&'static str, usize)],
+}
+
+pub(super) const SOURCES: [Source; 3] = [MESSAGES, TOOL_USES, COSTS];
+
+/// Durations are added up in two halves of 32 bits, since `sum()` refuses what 64 bits do not hold. The
+/// triggers' `+` goes on in floating point, and so does the `+` of the halves.
+const MESSAGES: Source = Source {
+    table: "messages",
+    schema: "
+        CREATE TABLE session_days (
+            session_id    TEXT    NOT NULL,
+            user_id       INTEGER NOT NULL
+                CONSTRAINT \"the user_id of a message is a whole number\"
+                CHECK (typeof(user_id) = 'integer'),
+            day           TEXT    NOT NULL,
+            messages      INTEGER NOT NULL,
+            errors        INTEGER NOT NULL,
+            timed         INTEGER NOT NULL,
+            duration_high INTEGER NOT NULL,
+            duration_low  INTEGER NOT NULL,
+            cost          REAL,
+            PRIMARY KEY (session_id, user_id, day)
+        ) WITHOUT ROWID;
+
+        CREATE VIEW botstore_session_day AS SELECT session_id, user_id, day FROM session_days;
+        CREATE VIEW botstore_user_day AS
+            SELECT user_id, day, count(*) AS sessions, sum(messages) AS messages, sum(errors) AS errors,
+                   sum(timed) AS timed,
+                   sum(duration_high) * 4294967296 + sum(duration_low) AS duration_ms,
+                   coalesce(sum(cost), 0.0) AS cost
+            FROM session_days GROUP BY user_id, day;
+        CREATE VIEW botstore_day AS
+            SELECT day, count(DISTINCT user_id) AS users, sum(messages) AS messages,
+                   sum(errors) AS errors, sum(timed) AS timed,
+                   sum(duration_high) * 4294967296 + sum(duration_low) AS duration_ms,
+                   coalesce(sum(cost), 0.0) AS cost
+            FROM session_days GROUP BY day;
+        CREATE VIEW botstore_user_total AS
+            SELECT user_id, count(DISTINCT session_id) AS sessions, sum(messages) AS messages,
+                   coalesce(sum(cost), 0.0) AS cost, max(day) AS last_day
+            FROM session_days GROUP BY user_id;
+        CREATE VIEW botstore_total AS
+            SELECT 1 AS id, count(DISTINCT user_id) AS users, count(DISTINCT session_id) AS sessions
+            FROM session_days;",
+    select: "
+        SELECT session_id, user_id, day, count(*), sum(failed), sum(timed), sum(duration_ms >> 32),
+               sum(duration_ms & 4294967295), sum(cost), max(id) AS last
+        FROM (SELECT rowid AS id, coalesce(session_id, '') AS session_id, user_id,
+                     coalesce(date(substr(timestamp, 1, 19), '+0 minutes'), '') AS day,
+                     error IS NOT NULL AS failed, duration_ms IS NOT NULL AS timed,
+                     CAST(coalesce(duration_ms, 0) AS INTEGER) AS duration_ms,
+                     0.0 + coalesce(cost, 0.0) AS cost
+              FROM messages WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
+        GROUP BY session_id, user_id, day",
+    insert: "
+        INSERT INTO session_days VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        ON CONFLICT DO UPDATE SET
+            messages = messages + excluded.messages, errors = errors + excluded.errors,
+            timed = timed + excluded.timed, duration_high = duration_high + excluded.duration_high,
+            duration_low = duration_low + excluded.duration_low, cost = cost + excluded.cost",
+    rollups: &[
+        ("botstore_session_day", 3),
+        ("botstore_user_day", 2),
+        ("botstore_day", 1),
+        ("botstore_user_total", 1),
+        ("botstore_total", 1),
+    ],
+};
+
+/// The owner is a session's, whoever used the tool.
+const TOOL_USES: Source = Source {
+    table: "tool_usage",
+    schema: "
+        CREATE TABLE session_tools (
+            session_id TEXT    NOT NULL,
+            tool_name  TEXT    NOT NULL,
+            uses       INTEGER NOT NULL,
+            successes  INTEGER NOT NULL,
+            errors     INTEGER NOT NULL,
+            user_id    INTEGER,
+            PRIMARY KEY (session_id, tool_name)
+        ) WITHOUT ROWID;
+
+        CREATE VIEW botstore_session_tool AS SELECT session_id, tool_name FROM session_tools;
+        CREATE VIEW botstore_tool AS
+            SELECT tool_name, sum(uses) AS uses, sum(successes) AS successes, sum(errors) AS errors,
+                   count(*) AS sessions
+            FROM session_tools GROUP BY tool_name;
+        CREATE VIEW botstore_user_tool AS
+            SELECT user_id, tool_name, sum(uses) AS uses
+            FROM session_tools WHERE user_id IS NOT NULL GROUP BY user_id, tool_name;",
+    select: "
+        SELECT session_id, tool_name, count(*), sum(succeeded), sum(failed),
+               (SELECT user_id FROM sessions s WHERE s.session_id = t.session_id), max(id) AS last
+        FROM (SELECT rowid AS id, coalesce(session_id, '') AS session_id,
+                     coalesce(tool_name, '') AS tool_name,
+                     coalesce(success = 1, 0) AS succeeded, coalesce(success = 0, 0) AS failed
+              FROM tool_usage WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2) t
+        GROUP BY session_id, tool_name",
+    insert: "
+        INSERT INTO session_tools VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT DO UPDATE SET
+            uses = uses + excluded.uses, successes = successes + excluded.successes,
+            errors = errors + excluded.errors",
+    rollups: &[
+        ("botstore_session_tool", 2),
+        ("botstore_tool", 1),
+        ("botstore_user_tool", 2),
+    ],
+};
+
+/// Days here are those that the rows name. Requests are whole numbers, at most the largest: answers read
+/// them as such.
+const COSTS: Source = Source {
+    table: "cost_tracking",
+    schema: "
+        CREATE TABLE cost_days (
+            day           TEXT PRIMARY KEY NOT NULL,
+            users         INTEGER NOT NULL,
+            requests_high INTEGER NOT NULL,
+            requests_low  INTEGER NOT NULL,
+            cost          REAL
+        ) WITHOUT ROWID;
+
+        CREATE VIEW botstore_cost_day AS
+            SELECT day, users,
+                   CAST(requests_high * 4294967296 + requests_low AS INTEGER) AS requests,
+                   coalesce(cost, 0.0) AS cost
+            FROM cost_days;",
+    select: "
+        SELECT day, count(*), sum(requests >> 32), sum(requests & 4294967295), sum(cost), max(id) AS last
+        FROM (SELECT rowid AS id, coalesce(date, '') AS day,
+                     CAST(coalesce(request_count, 0) AS INTEGER) AS requests,
+                     0.0 + coalesce(daily_cost, 0.0) AS cost
+              FROM cost_tracking WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
+        GROUP BY day",
+    insert: "
+        INSERT INTO cost_days VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT DO UPDATE SET
+            users = users + excluded.users, requests_high = requests_high + excluded.requests_high,
+            requests_low = requests_low + excluded.requests_low, cost = cost + excluded.cost",
+    rollups: &[("botstore_cost_day", 1)],
+};
