@@ -41,7 +41,7 @@ impl Query for FreshUser {
     type Output = Option<User>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        tx.ask(&self.0)
+        tx.query(&self.0)
     }
 }
 
@@ -108,7 +108,7 @@ fn plain() -> (Plain, TempDir) {
         .connection()
         .pragma_update(None, "wal_autocheckpoint", 1_000)
         .expect("a pragma");
-    plain.write(|tx| tx.make(&SignUp)).expect("users");
+    plain.write(|tx| tx.apply(&SignUp)).expect("users");
     (plain, folder)
 }
 
@@ -127,7 +127,7 @@ fn hand_off(c: &mut Criterion) {
     group.bench_function("write/plain", |b| {
         b.iter(|| {
             plain
-                .write(|tx| tx.make(&ChangeNothing))
+                .write(|tx| tx.apply(&ChangeNothing))
                 .expect("nothing written")
         });
     });
@@ -173,7 +173,7 @@ fn writes(c: &mut Criterion) {
                 batches(count),
                 |batch| {
                     plain
-                        .write(|tx| batch.iter().try_for_each(|one| tx.make(one).map(drop)))
+                        .write(|tx| batch.iter().try_for_each(|one| tx.apply(one).map(drop)))
                         .expect("a commit");
                 },
                 BatchSize::SmallInput,
@@ -206,7 +206,7 @@ fn point_reads(c: &mut Criterion) {
     });
     group.bench_function("plain", |b| {
         b.iter(|| {
-            let found = plain.read(|tx| tx.ask(&user())).expect("an answer");
+            let found = plain.read(|tx| tx.query(&user())).expect("an answer");
             assert!(found.is_some());
         });
     });

@@ -154,7 +154,7 @@ async fn measure(
     })
 }
 
-/// The largest size of the log that is seen.
+/// The largest size of the WAL that is seen.
 async fn watch_log(store: Store, over: Arc<AtomicBool>) -> Result<u64> {
     let mut largest = 0;
     while !over.load(Relaxed) {

@@ -117,7 +117,7 @@ impl Mutation for FireDue {
                 (reminder_id, tx.now_text()),
             )?;
             // One of the crate's own operations, inside this transaction.
-            tx.make(&LogEvent {
+            tx.apply(&LogEvent {
                 user_id,
                 event_type: "reminder_fired".to_owned(),
                 event_data: Some(serde_json::json!({ "reminder_id": reminder_id })),
@@ -139,7 +139,7 @@ impl Query for Fired {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
         // One of the crate's own questions, on the same snapshot.
-        let user = tx.ask(&GetUser {
+        let user = tx.query(&GetUser {
             user_id: self.user_id,
         })?;
         let name = user.and_then(|user| user.username).unwrap_or_default();

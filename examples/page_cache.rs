@@ -79,7 +79,7 @@ fn run(args: &Args) -> Result<()> {
             let config = config(&path)
                 .cache_bytes((cache * MIB) as usize)
                 .mmap_bytes(mmap * MIB)
-                .kept_answers(0);
+                .row_cache_answers(0);
             let (read, written) = runtime.block_on(measure(config, &next))?;
             reads.push(read);
             writes.push(written);

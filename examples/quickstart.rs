@@ -38,7 +38,7 @@ async fn main() -> botstore::Result<()> {
         .write(SaveInteraction {
             user_id: user.user_id,
             session_id: session.session_id.clone(),
-            prompt: "Which tests fail?".into(),
+            prompt: "SessionFilter tests fail?".into(),
             response: Some("Only the one you wrote last.".into()),
             cost: 0.0125,
             duration_ms: Some(2_300),

@@ -54,7 +54,7 @@ impl Mutation for SaveAndCount {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&self.0)?;
+        tx.apply(&self.0)?;
         let saved = &self.0;
         let day = &tx.now_text()[..10];
         let (user_id, duration) = (saved.user_id, saved.duration_ms.unwrap_or(0) as i64);

@@ -10,13 +10,13 @@
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("bot.db");
 //! use botstore::Store;
-//! use botstore::backup::{self, Existing, Reading, TakeBackup};
+//! use botstore::backup::{self, IfExists, VerifyOptions, TakeBackup};
 //!
 //! let store = Store::open(&path).await?;
 //! let backup = store.back_up(TakeBackup::default()).await?;
 //! store.close().await?;
 //!
-//! let restored = backup::restore(&path, backup.path, Existing::MoveAside, Reading::default())?;
+//! let restored = backup::restore(&path, backup.path, IfExists::MoveAside, VerifyOptions::default())?;
 //! assert!(restored.replaced.is_some_and(|old| old.exists()));
 //! # Ok(()) }
 //! ```
@@ -30,9 +30,9 @@
 #[cfg(feature = "encryption")]
 pub use crate::archive::{AgeIdentity, AgeRecipient, BackupKey, Unproven, list_signed};
 pub use crate::archive::{
-    Backup, Backups, Checksum, ClearAmongEncrypted, Contents, DrillReport, Existing, Listing,
-    Manifest, Mode, OnProgress, Pace, Progress, Reading, Reason, Restored, Retention,
-    RetentionPlan, RunDrill, Stage, TakeBackup, list, prune, verify,
+    Backup, Backups, Checksum, ClearAmongEncrypted, Contents, DrillReport, IfExists, Listing,
+    Manifest, Mode, OnProgress, Pace, Progress, Reason, Restored, Retention, RetentionPlan,
+    RunDrill, Stage, TakeBackup, VerifyOptions, list, prune, verify,
 };
 
 use crate::archive;
@@ -66,18 +66,18 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
 /// backup; those of [`verify`](verify()).
 ///
 /// ```no_run
-/// use botstore::backup::{self, Existing, Reading};
+/// use botstore::backup::{self, IfExists, VerifyOptions};
 ///
 /// let newest = backup::list("bot.db.backups")?.backups.pop().expect("a backup");
-/// let restored = backup::restore("bot.db", newest.path, Existing::MoveAside, Reading::default())?;
+/// let restored = backup::restore("bot.db", newest.path, IfExists::MoveAside, VerifyOptions::default())?;
 /// println!("the old file is in {:?}", restored.replaced);
 /// # Ok::<(), botstore::Error>(())
 /// ```
 pub fn restore(
     config: impl Into<Config>,
     backup: impl AsRef<Path>,
-    existing: Existing,
-    reading: Reading,
+    existing: IfExists,
+    reading: VerifyOptions,
 ) -> Result<Restored> {
     let config = opening::complete(config)?;
     let source = config.backup_source(&config.path);

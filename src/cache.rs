@@ -21,7 +21,7 @@
 //! re-read. Rows that another program changes are seen after [`MAX_AGE`].
 
 use crate::error::Result;
-use crate::operation::{Answer, Kept, Key, ReadTx};
+use crate::operation::{Answer, Cacheable, Key, ReadTx};
 use crate::panics::quietly;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
@@ -46,7 +46,7 @@ const MAX_ANSWER_BYTES: usize = 4096;
 const CHANGES: usize = 1 << 16;
 
 /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
-fn size<T>(kept: &Kept<'_, T>, answer: &T) -> Option<usize> {
+fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
     let key = match kept.key {
         Key::Row(_) => 0,
         Key::Text(key, ..) => key.len(),
@@ -202,7 +202,7 @@ impl Cache {
     }
 
     /// The answer that is kept for this question, if it still holds.
-    pub(crate) fn get<T>(&self, question: TypeId, kept: &Kept<'_, T>) -> Option<T> {
+    pub(crate) fn get<T>(&self, question: TypeId, kept: &Cacheable<'_, T>) -> Option<T> {
         let set = self.set(question, kept.key)?;
         let entry = set.iter().find(|entry| entry.is_for(question, kept.key))?;
         let unchanged =
@@ -217,7 +217,7 @@ impl Cache {
     pub(crate) fn put<T>(
         &self,
         question: TypeId,
-        kept: &Kept<'_, T>,
+        kept: &Cacheable<'_, T>,
         answer: &T,
         tx: &ReadTx<'_>,
         snapshot: &Snapshot,

@@ -1,7 +1,7 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
-mod check;
 mod parts;
+mod validate;
 
 use crate::archive::Backups;
 use crate::limits::Limits;
@@ -51,15 +51,15 @@ pub struct Config {
     pub(crate) before_upgrade: BeforeUpgrade,
     pub(crate) backups: Backups,
     pub(crate) unknown_triggers: UnknownTriggers,
-    pub(crate) look_deadline: Option<Duration>,
+    pub(crate) inspect_deadline: Option<Duration>,
     pub(crate) disk_low_bytes: u64,
     pub(crate) readers: usize,
     pub(crate) analytics_readers: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) max_text_bytes: usize,
-    pub(crate) max_group: usize,
-    pub(crate) max_group_time: Duration,
+    pub(crate) max_batch: usize,
+    pub(crate) max_batch_time: Duration,
     pub(crate) mutation_deadline: Duration,
     pub(crate) interactive_deadline: Duration,
     pub(crate) analytics_deadline: Duration,
@@ -70,8 +70,8 @@ pub struct Config {
     pub(crate) wal_ceiling_bytes: u64,
     pub(crate) cache_bytes: usize,
     pub(crate) mmap_bytes: u64,
-    pub(crate) kept_answers: usize,
-    pub(crate) kept_answers_bytes: usize,
+    pub(crate) row_cache_answers: usize,
+    pub(crate) row_cache_bytes: usize,
     pub(crate) idempotency_retention: Duration,
     pub(crate) day_offset: Option<FixedOffset>,
     pub(crate) reconcile_every: Option<Duration>,
@@ -93,15 +93,15 @@ impl Config {
             before_upgrade: BeforeUpgrade::default(),
             backups: Backups::default(),
             unknown_triggers: UnknownTriggers::default(),
-            look_deadline: None,
+            inspect_deadline: None,
             disk_low_bytes: 512 * MIB,
             readers: cores.min(4),
             analytics_readers: 1,
             max_in_flight: 4096,
             max_in_flight_bytes: 64 * MIB as usize,
             max_text_bytes: Limits::DEFAULT.max_text_bytes,
-            max_group: 256,
-            max_group_time: Duration::from_millis(10),
+            max_batch: 256,
+            max_batch_time: Duration::from_millis(10),
             mutation_deadline: Duration::from_secs(30),
             interactive_deadline: Duration::from_secs(5),
             analytics_deadline: Duration::from_secs(60),
@@ -112,8 +112,8 @@ impl Config {
             wal_ceiling_bytes: 64 * MIB,
             cache_bytes: 8 * MIB as usize,
             mmap_bytes: 0,
-            kept_answers: 16_384,
-            kept_answers_bytes: 8 * MIB as usize,
+            row_cache_answers: 16_384,
+            row_cache_bytes: 8 * MIB as usize,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
             day_offset: None,
             reconcile_every: None,
@@ -159,8 +159,8 @@ impl Config {
     /// has deadlines of its own. Time in which somebody else is waited for does not count.
     /// Range 1 s–7 days; default: 20 s and a second for each 4 MiB, with ten minutes more for
     /// migrations.
-    pub fn look_deadline(mut self, time: Duration) -> Self {
-        self.look_deadline = Some(time);
+    pub fn inspect_deadline(mut self, time: Duration) -> Self {
+        self.inspect_deadline = Some(time);
         self
     }
 
@@ -236,15 +236,15 @@ impl Config {
     }
 
     /// How many mutations share one commit at most. Range 1–10,000; default 256.
-    pub fn max_group(mut self, mutations: usize) -> Self {
-        self.max_group = mutations;
+    pub fn max_batch(mut self, mutations: usize) -> Self {
+        self.max_batch = mutations;
         self
     }
 
     /// How long the writer goes on adding waiting mutations to one transaction before it commits.
     /// Range 0–1 s; default 10 ms.
-    pub fn max_group_time(mut self, time: Duration) -> Self {
-        self.max_group_time = time;
+    pub fn max_batch_time(mut self, time: Duration) -> Self {
+        self.max_batch_time = time;
         self
     }
 
@@ -294,9 +294,9 @@ impl Config {
         self
     }
 
-    /// How much the write-ahead log grows before it is copied into the file in the background. A
+    /// How much the WAL grows before it is copied into the file in the background. A
     /// page that was written several times is copied once, so more is less work; and more to read
-    /// when a log is found at opening. A sixth of this is enough when the last time was 0.3 s ago: where
+    /// when a WAL is found at opening. A sixth of this is enough when the last time was 0.3 s ago: where
     /// there is time for many, short ones are felt less. Range 64 KiB–64 GiB, drawn to the ceiling;
     /// default 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
@@ -304,8 +304,8 @@ impl Config {
         self
     }
 
-    /// The size of the write-ahead log at which the writer stops to have it emptied. It may go
-    /// over by one group of mutations, and by more while a query that began before keeps its
+    /// The size of the WAL at which the writer stops to have it emptied. It may go
+    /// over by one batch of mutations, and by more while a query that began before keeps its
     /// snapshot. Sets `PRAGMA journal_size_limit`. Range 256 KiB–64 GiB; default 64 MiB.
     pub fn wal_ceiling_bytes(mut self, bytes: u64) -> Self {
         self.wal_ceiling_bytes = bytes;
@@ -328,19 +328,19 @@ impl Config {
         self
     }
 
-    /// How many answers of point reads are kept on the callers' side ([`Query::kept`]): users,
+    /// How many answers of point reads are kept on the callers' side ([`Query::cacheable`]): users,
     /// permissions, sessions, and a host's own. About 300 bytes each. Range 0–10,000,000, where 0
     /// keeps none; default 16,384. How many there is room for is also a matter of
-    /// [`kept_answers_bytes`](Self::kept_answers_bytes).
-    pub fn kept_answers(mut self, answers: usize) -> Self {
-        self.kept_answers = answers;
+    /// [`row_cache_bytes`](Self::row_cache_bytes).
+    pub fn row_cache_answers(mut self, answers: usize) -> Self {
+        self.row_cache_answers = answers;
         self
     }
 
     /// How many bytes the kept answers may hold, all together. An answer of more than 4 KiB is not
     /// kept. Range 0–16 GiB, where less than 4 KiB keeps none; default 8 MiB.
-    pub fn kept_answers_bytes(mut self, bytes: usize) -> Self {
-        self.kept_answers_bytes = bytes;
+    pub fn row_cache_bytes(mut self, bytes: usize) -> Self {
+        self.row_cache_bytes = bytes;
         self
     }
 

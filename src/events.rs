@@ -46,17 +46,17 @@ pub enum StoreEvent {
         /// How many.
         sessions: usize,
     },
-    /// The write-ahead log is over its ceiling and cannot start over, because a query, a backup or
+    /// The WAL is over its ceiling and cannot start over, because a query, a backup or
     /// another program still needs an older state, or because the disk does not take what is to be
     /// copied. Told once until it has started over.
-    LogOverCeiling {
+    WalOverCeiling {
         /// Its size.
         bytes: u64,
         /// [`Config::wal_ceiling_bytes`](crate::Config::wal_ceiling_bytes).
         ceiling_bytes: u64,
         /// Who reads an older state, as far as it can be told: first those in this process, the
         /// longest at it first.
-        held_by: Vec<LogHolder>,
+        held_by: Vec<WalHolder>,
     },
     /// The disk, or another program's lock, keeps the store from reading or writing:
     /// [`DiskFull`](crate::ErrorKind::DiskFull), [`Io`](crate::ErrorKind::Io),
@@ -102,10 +102,10 @@ pub enum StoreEvent {
     },
 }
 
-/// Who keeps the write-ahead log from starting over.
+/// Who keeps the WAL from starting over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LogHolder {
+pub enum WalHolder {
     /// A query of the store's own.
     Query {
         /// The name of the operation.
@@ -224,11 +224,11 @@ impl Subscribers {
 
     /// Tells it to who subscribes first.
     pub(crate) fn keep(&self, event: StoreEvent) {
-        self.kept().push(event);
+        self.cacheable().push(event);
     }
 
     fn tell_kept(&self) {
-        let kept = std::mem::take(&mut *self.kept());
+        let kept = std::mem::take(&mut *self.cacheable());
         for event in kept {
             self.tell(event);
         }
@@ -256,7 +256,7 @@ impl Subscribers {
         quietly(|| drop(self.tasks.send(event)));
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<StoreEvent>> {
+    fn cacheable(&self) -> MutexGuard<'_, Vec<StoreEvent>> {
         self.kept.lock()
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
 }
 
 /// The kind of network file system that `path` is on, if it is on one and the system says so: there
-/// locks and syncs are what the server makes of them, and the log's index is not shared memory. See
+/// locks and syncs are what the server makes of them, and the WAL's index is not shared memory. See
 /// <https://sqlite.org/wal.html>.
 pub(crate) fn network_file_system(path: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;

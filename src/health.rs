@@ -32,9 +32,9 @@ pub struct Health {
     pub unknown_objects: UnknownObjects,
     /// The size of the database file, in bytes.
     pub file_bytes: u64,
-    /// The size of the write-ahead log beside it, in bytes.
+    /// The size of the WAL beside it, in bytes.
     pub wal_bytes: u64,
-    /// The last time the log was copied into the file, if it was since opening.
+    /// The last time the WAL was copied into the file, if it was since opening.
     pub last_checkpoint: Option<CheckpointReport>,
     /// How much room is left on the disk that the file is on, in bytes; `None` if it does not say.
     pub free_bytes: Option<u64>,
@@ -74,7 +74,7 @@ pub struct ActorHealth {
 pub struct CheckpointReport {
     /// When it ended, by the store's clock.
     pub at: DateTime<Utc>,
-    /// Frames (pages) in the log when it ran.
+    /// Frames (pages) in the WAL when it ran.
     pub frames: i64,
     /// How many of them are in the file now. Fewer than `frames` when a reader still needed the
     /// state before them, or more came in meanwhile.
@@ -100,15 +100,15 @@ pub struct WriterHealth {
     /// Of these, the ones that panicked.
     pub panicked: u64,
     /// Transactions committed.
-    pub groups: u64,
+    pub batches: u64,
     /// Transactions rolled back and run again because a mutation in them failed.
     pub reruns: u64,
     /// The largest number of mutations in one transaction.
-    pub largest_group: u64,
+    pub largest_batch: u64,
     /// How many transactions had 1, 2, 3–4, 5–8, 9–16 … mutations.
-    pub group_sizes: Vec<u64>,
-    /// How often the log was copied to its end, so that it starts over.
-    pub log_restarts: u64,
+    pub batch_sizes: Vec<u64>,
+    /// How often the WAL was copied to its end, so that it starts over.
+    pub wal_restarts: u64,
     /// The last error that came from the file or the disk and not from a message.
     pub last_error: Option<String>,
 }

@@ -37,9 +37,9 @@
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
-//! | [`checkup`] | [`CheckFile`](checkup::CheckFile) |
+//! | [`integrity`] | [`CheckFile`](integrity::CheckFile) |
 //! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
-//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Kept`], [`Texts`] | messages of your own |
+//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Cacheable`], [`Texts`] | messages of your own |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`] | what a store tells without being asked |
 //! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
@@ -80,16 +80,16 @@ pub mod time;
 
 pub use config::{BeforeUpgrade, Config};
 pub use domain::{
-    analytics, audit, checkup, costs, interactions, messages, page, rollups, sessions, tokens,
+    analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, tokens,
     tools, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};
-pub use events::{BackupReport, LastRun, LogHolder, Role, StoreEvent};
+pub use events::{BackupReport, LastRun, Role, StoreEvent, WalHolder};
 pub use health::{ActorHealth, CheckpointReport, Health, ReaderHealth, WriterHealth};
 pub use limits::{MAX_NAME_BYTES, Texts};
 pub use migration::{SchemaStep, UnknownTriggers};
-pub use operation::{Kept, Lane, Mutation, Query, ReadTx, WriteTx};
+pub use operation::{Cacheable, Lane, Mutation, Query, ReadTx, WriteTx};
 pub use recipients::{Mutations, Queries, Read, Write};
 /// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
 /// operations written with this one always fit.

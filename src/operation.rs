@@ -3,14 +3,14 @@
 //! A host declares its own operations in the same way as this crate does; nothing lists the operations
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
-mod kept;
+mod cacheable;
 
-pub use kept::Kept;
-pub(crate) use kept::{Answer, Key};
+pub use cacheable::Cacheable;
+pub(crate) use cacheable::{Answer, Key};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{self, Limits, Texts};
-use crate::sqlite::{self, Guard};
+use crate::sqlite::{self, Authorizer};
 use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
@@ -39,7 +39,7 @@ pub trait Mutation: Send + 'static {
     /// What the caller gets once the change is committed.
     type Output: Send + 'static;
 
-    /// Makes the change. Inside another mutation, call it by [`WriteTx::make`], which keeps the
+    /// Makes the change. Inside another mutation, call it by [`WriteTx::apply`], which keeps the
     /// bounds of [`texts`](Self::texts).
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output>;
 
@@ -95,7 +95,7 @@ pub trait Query: Send + 'static {
     /// What the caller gets.
     type Output: Send + 'static;
 
-    /// Answers the question. Inside another operation, call it by [`ReadTx::ask`], which keeps the
+    /// Answers the question. Inside another operation, call it by [`ReadTx::query`], which keeps the
     /// bounds of [`texts`](Self::texts).
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output>;
 
@@ -116,7 +116,7 @@ pub trait Query: Send + 'static {
 
     /// Says that the answer hangs on one row, and so may be kept on the callers' side until that
     /// row changes. The default is that it is asked for each time.
-    fn kept(&self) -> Option<Kept<'_, Self::Output>> {
+    fn cacheable(&self) -> Option<Cacheable<'_, Self::Output>> {
         None
     }
 
@@ -263,7 +263,7 @@ impl<'conn> ReadTx<'conn> {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Query::texts`]); those
     /// of the query.
-    pub fn ask<Q: Query>(&self, query: &Q) -> Result<Q::Output> {
+    pub fn query<Q: Query>(&self, query: &Q) -> Result<Q::Output> {
         self.limits.check(|texts| query.texts(texts))?;
         query.fetch(self)
     }
@@ -277,7 +277,7 @@ impl<'conn> ReadTx<'conn> {
 pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.
-    guard: Option<&'conn Guard>,
+    guard: Option<&'conn Authorizer>,
 }
 
 impl<'conn> WriteTx<'conn> {
@@ -297,7 +297,7 @@ impl<'conn> WriteTx<'conn> {
     }
 
     /// The same transaction, while this guard is up.
-    pub(crate) fn guarded_by(&self, guard: &'conn Guard) -> Self {
+    pub(crate) fn guarded_by(&self, guard: &'conn Authorizer) -> Self {
         Self {
             guard: Some(guard),
             ..Self::new(self.read.conn, self.read.now).within(self.read.limits)
@@ -336,7 +336,7 @@ impl<'conn> WriteTx<'conn> {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Mutation::texts`]);
     /// those of the change.
-    pub fn make<M: Mutation>(&self, change: &M) -> Result<M::Output> {
+    pub fn apply<M: Mutation>(&self, change: &M) -> Result<M::Output> {
         self.limits.check(|texts| change.texts(texts))?;
         change.apply(self)
     }

@@ -73,7 +73,7 @@ impl<M: Mutation> Work for M {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Done> {
         Ok(Done {
             mutation: TypeId::of::<M>(),
-            output: Box::new(tx.make(self)?),
+            output: Box::new(tx.apply(self)?),
         })
     }
 

@@ -5,13 +5,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::migration;
 use crate::opening;
 use crate::operation::ReadTx;
-use crate::sqlite::{self, Guard, Inspection, for_queries};
+use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 
 /// Asks a file questions without opening a store: all of them of one snapshot, which lasts until
 /// `read` returns. Nothing is written, migrated or swept, no schedule runs, and nobody is kept from
 /// opening the file.
 ///
-/// For tools. A store that has the file open, in whatever process, goes on beside it; but its log
+/// For tools. A store that has the file open, in whatever process, goes on beside it; but its WAL
 /// cannot be emptied before the snapshot ends. There is no deadline, and it blocks.
 ///
 /// # Errors
@@ -32,7 +32,7 @@ use crate::sqlite::{self, Guard, Inspection, for_queries};
 /// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
 ///
 /// let (stats, ada) = botstore::snapshot(&path, |tx| {
-///     Ok((tx.ask(&analytics::SystemStats)?, tx.ask(&users::GetUser { user_id: 42 })?))
+///     Ok((tx.query(&analytics::SystemStats)?, tx.query(&users::GetUser { user_id: 42 })?))
 /// })?;
 /// assert!(ada.is_some() && stats.total_messages == 0);
 /// # store.close().await
@@ -46,7 +46,7 @@ pub fn snapshot<T>(
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
     let settings = config.sqlite_settings();
-    sqlite::refuse_damaged_to_look(&path, &settings)?;
+    sqlite::refuse_damaged_wal_unlocked(&path, &settings)?;
     let (file, missing) = Inspection::begin(&path, &settings, |conn| {
         Ok(migration::plan_in(conn, &path, &config.program())?
             .steps
@@ -59,7 +59,7 @@ pub fn snapshot<T>(
         ));
     }
     file.go_on(|conn| {
-        let guard = Guard::install(conn, for_queries)?;
+        let guard = Authorizer::install(conn, for_queries)?;
         let tx = ReadTx::new(conn, config.clock.now()).within(config.limits());
         guard
             .during(|| read(&tx))

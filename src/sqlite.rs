@@ -1,31 +1,28 @@
 //! Every way a connection is opened and every PRAGMA that is set. Reasons and alternatives are in
 //! `docs/architecture.md`.
 
+mod authorizer;
 mod build;
-mod guard;
 mod ids;
 mod inspect;
 mod lock;
-mod log;
 mod look;
 mod paths;
 mod readers;
 mod settings;
 mod tidy;
 mod wal;
+mod wal_file;
 
-pub(crate) use build::warn_of_shared_cache;
-pub(crate) use guard::{
-    Guard, Owners, StepRules, Watchdog, for_mutations, for_queries, for_steps, leave_rows_out,
+pub(crate) use authorizer::{
+    Authorizer, Owners, StepRules, Watchdog, for_mutations, for_queries, for_steps, leave_rows_out,
     unguarded,
 };
+pub(crate) use build::warn_of_shared_cache;
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use inspect::{Inspection, inspect, open_to_back_up};
 pub(crate) use lock::FileLock;
 pub use lock::OpenIn;
-pub(crate) use log::{
-    FRAME_OVERHEAD, commit_nothing, refuse_damaged, refuse_damaged_to_look, take_in,
-};
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
@@ -35,7 +32,12 @@ pub(crate) use paths::{
 pub(crate) use readers::other_readers;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
-pub(crate) use wal::{WalWatch, checkpoint, keep_log, remove_log};
+pub(crate) use wal::{
+    WalWatch, checkpoint, disable_checkpoint_on_close, enable_checkpoint_on_close,
+};
+pub(crate) use wal_file::{
+    FRAME_OVERHEAD, recover_wal, refuse_damaged_wal, refuse_damaged_wal_unlocked, write_probe,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
@@ -75,7 +77,7 @@ pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connecti
             ),
         ));
     }
-    // Closing would empty a log that its program left into a file that may yet be refused.
+    // Closing would empty a WAL that its program left into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     conn.busy_timeout(settings.busy_timeout)?;
@@ -183,20 +185,20 @@ pub(crate) fn scratch() -> Result<Connection> {
     Ok(conn)
 }
 
-/// Opens the connection that copies the log into the file, and does nothing else.
+/// Opens the connection that copies the WAL into the file, and does nothing else.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // A checkpoint syncs as `synchronous` says; FULL and NORMAL sync the same here.
     conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     // It may be the last for a moment, while the writer opens its own anew.
-    keep_log(&conn)?;
+    disable_checkpoint_on_close(&conn)?;
     Ok(conn)
 }
 
 /// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
 /// file would count as writing to this one.
-pub(crate) fn open_archivist(path: &Path, settings: &Settings) -> Result<Connection> {
+pub(crate) fn open_backup_source(path: &Path, settings: &Settings) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.busy_timeout(settings.busy_timeout)?;
     common(&conn, settings)?;
@@ -295,7 +297,7 @@ mod tests {
             cache_bytes: 1 << 20,
             mmap_bytes: 0,
             wal_ceiling_bytes: 1 << 20,
-            look_deadline: None,
+            inspect_deadline: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What can be told of a file from outside, whoever has it open.
 
-use crate::archive::{self, Backup, DrillReport, Original};
+use crate::archive::{self, Backup, DrillReport, Inventory};
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::files;
@@ -22,14 +22,14 @@ pub struct FileStatus {
     pub open_in: OpenIn,
     /// Its size, in bytes.
     pub file_bytes: u64,
-    /// The size of the write-ahead log beside it, in bytes.
+    /// The size of the WAL beside it, in bytes.
     pub wal_bytes: u64,
     /// How much room is left on the disk that it is on, in bytes; `None` if it does not say.
     pub free_bytes: Option<u64>,
     /// The kind of network file system that it is on, if it is on one: see
     /// [`Health::network_file_system`](crate::Health::network_file_system).
     pub network_file_system: Option<String>,
-    /// Which of the database, its log and its lock accounts other than their owner's can read or write.
+    /// Which of the database, its WAL and its lock accounts other than their owner's can read or write.
     /// What this crate makes has mode 0600, and the mode of what was there before is not changed.
     pub open_to_others: Vec<PathBuf>,
     /// What opening it would apply, or why opening would refuse it.
@@ -76,11 +76,11 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     let config = opening::complete(config)?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
-    // To look at a file puts a log of its mode beside it for a moment.
+    // To look at a file puts a WAL of its mode beside it for a moment.
     let open_to_others = sqlite::open_to_others(&path);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let settings = config.sqlite_settings();
-    sqlite::refuse_damaged_to_look(&path, &settings)?;
+    sqlite::refuse_damaged_wal_unlocked(&path, &settings)?;
     let (plan, original, unknown_objects) = sqlite::inspect(&path, &settings, |conn| {
         let plan = match migration::plan_in(conn, &path, &config.program()) {
             // Of a database that opening refuses there is still something to tell.
@@ -88,14 +88,14 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
             plan => plan,
         };
         let tx = ReadTx::new(conn, config.clock.now());
-        Original::read(conn)
+        Inventory::read(conn)
             .and_then(|original| {
                 let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
                 Ok((plan, original, unknown_objects))
             })
             .map_err(|e| sqlite::name_file(e, &path))
     })?;
-    let Original {
+    let Inventory {
         store_id,
         schemas,
         mut rows,

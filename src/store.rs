@@ -282,13 +282,13 @@ impl Store {
     }
 
     /// Closes the store: requests that were taken in are answered, new ones get
-    /// [`Closed`](ErrorKind::Closed), the log is emptied into the file and removed, the lock
+    /// [`Closed`](ErrorKind::Closed), the WAL is emptied into the file and removed, the lock
     /// released. Waits for all of that, at most [`Config::close_deadline`] for requests and for a
     /// backup at work; one that gets no further is left behind. Closing again gives the same answer.
     ///
     /// # Errors
     /// Those of the last checkpoint; [`Busy`](ErrorKind::Busy) when another program, or a backup
-    /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the log stays, and
+    /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {
         self.inner.handle.shared.request_close();
@@ -316,11 +316,11 @@ fn writer_health(handle: &Handle) -> WriterHealth {
         committed: metrics.committed.get(),
         failed: metrics.failed.get(),
         panicked: metrics.panicked.get(),
-        groups: metrics.batches.get(),
+        batches: metrics.batches.get(),
         reruns: metrics.reruns.get(),
-        largest_group: metrics.largest_batch.get(),
-        group_sizes: metrics.batch_sizes.iter().map(Counter::get).collect(),
-        log_restarts: metrics.wal_restarts.get(),
+        largest_batch: metrics.largest_batch.get(),
+        batch_sizes: metrics.batch_sizes.iter().map(Counter::get).collect(),
+        wal_restarts: metrics.wal_restarts.get(),
         last_error: last_error.map(|error| error.to_string()),
     }
 }

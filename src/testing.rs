@@ -131,7 +131,7 @@ impl Deref for TestStore {
     }
 }
 
-/// The same operations on one plain connection, without actors, groups or queues: for the unit
+/// The same operations on one plain connection, without actors, batches or queues: for the unit
 /// test of a host's own operation, and as the ceiling that benchmarks compare with.
 ///
 /// ```
@@ -140,7 +140,7 @@ impl Deref for TestStore {
 ///
 /// let folder = tempfile::tempdir().unwrap();
 /// let plain = Plain::open(folder.path().join("plain.db"))?;
-/// let user = plain.write(|tx| tx.make(&users::EnsureUser::new(1, None)))?;
+/// let user = plain.write(|tx| tx.apply(&users::EnsureUser::new(1, None)))?;
 /// assert_eq!(user.user_id, 1);
 /// # Ok(()) }
 /// ```

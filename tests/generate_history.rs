@@ -6,7 +6,7 @@ mod example;
 
 use botstore::rusqlite::types::Value;
 use botstore::rusqlite::{Connection, Result};
-use botstore::{Store, analytics, checkup::CheckFile};
+use botstore::{Store, analytics, integrity::CheckFile};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -57,7 +57,7 @@ async fn a_store_opens_it_and_a_check_finds_nothing() {
     assert_eq!(summary["rows"]["messages"], 2_000);
     assert_eq!(summary["rows"]["users"], 20);
 
-    let report = botstore::snapshot(&path, |tx| tx.ask(&CheckFile)).unwrap();
+    let report = botstore::snapshot(&path, |tx| tx.query(&CheckFile)).unwrap();
     assert!(!report.is_damaged() && !report.differs(), "{report:?}");
 
     let store = Store::open(&path).await.unwrap();

@@ -3,7 +3,9 @@
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, UserSessions, Which};
+use botstore::sessions::{
+    CreateSession, EndSession, ExpireIdle, GetSession, SessionFilter, UserSessions,
+};
 use botstore::testing::TestStore;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
@@ -266,7 +268,7 @@ impl Model {
             assert_eq!(stats.total_cost, expected.cost);
             let active = UserSessions {
                 user_id,
-                which: Which::Active,
+                which: SessionFilter::Active,
                 page: PageRequest::first(1_000),
             };
             let active = store.read(active).await.unwrap().items.len();

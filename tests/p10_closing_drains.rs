@@ -1,4 +1,4 @@
-//! P10: closing answers everything that was taken in, and leaves a file without a log beside it.
+//! P10: closing answers everything that was taken in, and leaves a file without a WAL beside it.
 
 mod common;
 

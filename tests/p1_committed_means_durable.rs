@@ -94,8 +94,8 @@ async fn what_was_acknowledged_survives_a_killed_process() {
     }
 }
 
-/// The last sync of a process may have failed, and then what can be read of its log need not be on the
-/// disk: another sync of the log would not write it.
+/// The last sync of a process may have failed, and then what can be read of its WAL need not be on the
+/// disk: another sync of the WAL would not write it.
 #[tokio::test]
 async fn what_a_killed_process_left_in_its_log_is_in_the_file_before_anything_is_built_on_it() {
     let store = probe_store(keeps_its_log).await;

@@ -114,8 +114,8 @@ impl Mutation for SaveThenFail {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&interaction(1))?;
-        tx.make(&EnsureUser::new(99, Some("nobody")))?;
+        tx.apply(&interaction(1))?;
+        tx.apply(&EnsureUser::new(99, Some("nobody")))?;
         Err(Error::new(ErrorKind::Conflict, "changed its mind"))
     }
 }

@@ -31,7 +31,7 @@ async fn as_one_group(store: &Store, puts: Vec<Put>) -> Vec<Result<i64>> {
 #[tokio::test]
 async fn neighbours_of_failing_and_panicking_operations_commit() {
     // Printing a panic takes longer than a group usually may.
-    let store = probe_store(|config| config.max_group_time(Duration::from_secs(1))).await;
+    let store = probe_store(|config| config.max_batch_time(Duration::from_secs(1))).await;
     let puts = (0..30).map(|number| {
         Put::then(
             number,
@@ -54,7 +54,7 @@ async fn neighbours_of_failing_and_panicking_operations_commit() {
     assert_eq!(store.read(Numbers).await.unwrap(), kept);
     let writer = store.health().await.unwrap().writer;
     // Those up to the first that had to be undone, and then all the others.
-    assert!(writer.largest_group >= 20, "they were in one group");
+    assert!(writer.largest_batch >= 20, "they were in one group");
     assert_eq!(writer.panicked, 6);
 }
 

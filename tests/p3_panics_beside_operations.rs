@@ -45,7 +45,7 @@ impl Mutation for Explode {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&Put::new(-1)).map(|_| ())
+        tx.apply(&Put::new(-1)).map(|_| ())
     }
 }
 
@@ -160,7 +160,7 @@ async fn a_clock_that_panics_once_a_thread_ends_no_checkpoints() {
     const KIB: u64 = 1024;
     let clock = PanicsOnceAThread::default();
     let configured = clock.clone();
-    // The ceiling, at which the writer copies the log itself, is out of reach.
+    // The ceiling, at which the writer copies the WAL itself, is out of reach.
     let store = probe_store(|config| {
         let config = config.clock(configured).checkpoint_at_bytes(64 * KIB);
         config.wal_ceiling_bytes(64 * KIB * KIB)
@@ -173,7 +173,7 @@ async fn a_clock_that_panics_once_a_thread_ends_no_checkpoints() {
         let first = 1_000 + steps.next().unwrap_or_default() * 50;
         let put = PutMany { first, count: 50 };
         answered(store.write(put)).await.unwrap();
-        store.health().await.unwrap().writer.log_restarts > 0
+        store.health().await.unwrap().writer.wal_restarts > 0
     })
     .await;
     answered(store.close()).await.unwrap();

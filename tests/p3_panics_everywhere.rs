@@ -10,7 +10,7 @@ mod hostile;
 use actix::{Actor, Context, Handler};
 use botstore::backup::TakeBackup;
 use botstore::testing::TestStore;
-use botstore::{ErrorKind, Kept, Mutation, Query, ReadTx, Result, Store, StoreEvent, WriteTx};
+use botstore::{Cacheable, ErrorKind, Mutation, Query, ReadTx, Result, Store, StoreEvent, WriteTx};
 use common::{Numbers, Put, answered, hold_writer, kind, probe_store, until, until_in_flight};
 use hostile::{Bomb, MESSAGE, Place, Read, Scan, Write, keep_quiet};
 use std::sync::Arc;
@@ -228,7 +228,7 @@ impl Query for Keepless {
         Ok(1)
     }
 
-    fn kept(&self) -> Option<Kept<'_, i64>> {
+    fn cacheable(&self) -> Option<Cacheable<'_, i64>> {
         panic!("{MESSAGE}")
     }
 }
@@ -252,8 +252,8 @@ impl Query for Uncopied {
         Ok(Unique)
     }
 
-    fn kept(&self) -> Option<Kept<'_, Unique>> {
-        Some(Kept::row("probe", self.0))
+    fn cacheable(&self) -> Option<Cacheable<'_, Unique>> {
+        Some(Cacheable::row("probe", self.0))
     }
 }
 
@@ -307,7 +307,7 @@ impl Mutation for Unheard {
     type Output = DropBomb;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<DropBomb> {
-        tx.make(&Put::new(1))?;
+        tx.apply(&Put::new(1))?;
         Ok(DropBomb)
     }
 }

@@ -102,7 +102,7 @@ async fn ten_thousand_panics_cost_ten_thousand_good_ones_nothing_and_leak_nothin
     if let Some(opened) = opened {
         let now = Resources::now();
         assert_eq!(now.threads, opened.threads);
-        // The checkpointer opens its connection when the log is first long enough.
+        // The checkpointer opens its connection when the WAL is first long enough.
         assert!(now.files <= opened.files + 3, "{opened:?} became {now:?}");
     }
     store.close().await.unwrap();

@@ -146,7 +146,7 @@ async fn a_file_ruined_while_it_is_open_gives_typed_errors_and_no_wrong_answer()
             .await
             .unwrap();
     }
-    // Everything is in the file and nothing in the log when it is ruined.
+    // Everything is in the file and nothing in the WAL when it is ruined.
     let conn = Connection::open(store.path()).unwrap();
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();
@@ -236,7 +236,7 @@ impl Query for Scanned {
     type Output = Vec<i64>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<i64>> {
-        tx.ask(&Numbers)
+        tx.query(&Numbers)
     }
 }
 
@@ -248,7 +248,7 @@ impl Query for Pointed {
     type Output = Vec<i64>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<i64>> {
-        tx.ask(&Numbers)
+        tx.query(&Numbers)
     }
 }
 

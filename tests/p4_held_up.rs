@@ -24,7 +24,7 @@ impl Mutation for EndlessMutation {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&Put::new(1))?;
+        tx.apply(&Put::new(1))?;
         self.0.note();
         let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
                        SELECT count(*) FROM n";
@@ -61,7 +61,7 @@ async fn behind_another_programs_lock_nobody_waits_for_everybody_elses_timeout()
     const GROUPS: usize = 20;
     const GROUP: usize = 2;
     let timeout = Duration::from_millis(500);
-    let store = probe_store(|config| config.busy_timeout(timeout).max_group(GROUP)).await;
+    let store = probe_store(|config| config.busy_timeout(timeout).max_batch(GROUP)).await;
     let other = Connection::open(store.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut writes = JoinSet::new();

@@ -1,4 +1,4 @@
-//! P7: requests in flight, groups and the log are bounded. At the bound a caller waits, or is told
+//! P7: requests in flight, groups and the WAL are bounded. At the bound a caller waits, or is told
 //! `Overloaded` where it asked not to wait.
 
 mod common;
@@ -157,7 +157,7 @@ fn kind_or_ok<T>(result: botstore::Result<T>) -> Option<ErrorKind> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_group_is_larger_than_configured() {
-    let store = probe_store(|config| config.max_group(3)).await;
+    let store = probe_store(|config| config.max_batch(3)).await;
     let (holding, held) = hold_writer(&store).await;
     let mut puts = JoinSet::new();
     for number in 0..50 {
@@ -170,7 +170,7 @@ async fn no_group_is_larger_than_configured() {
     while let Some(put) = puts.join_next().await {
         put.unwrap().unwrap();
     }
-    assert_eq!(store.health().await.unwrap().writer.largest_group, 3);
+    assert_eq!(store.health().await.unwrap().writer.largest_batch, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,11 +190,11 @@ async fn the_log_starts_over_again_and_again_while_readers_never_rest() {
         let (store, stay) = (Store::clone(&store), Stay(Arc::clone(&relay)));
         reading.spawn(async move { while store.read(stay.clone()).await.is_ok() {} });
     }
-    let before = store.health().await.unwrap().writer.log_restarts;
+    let before = store.health().await.unwrap().writer.wal_restarts;
     let (began, mut steps) = (Instant::now(), 0..);
     loop {
         let health = store.health().await.unwrap();
-        if health.writer.log_restarts >= before + TIMES {
+        if health.writer.wal_restarts >= before + TIMES {
             break;
         }
         // How far over its ceiling it grows meanwhile is for the system to say, which may let a reader
@@ -219,7 +219,7 @@ struct Relay {
     stays: Mutex<Option<(u64, u64)>>,
 }
 
-/// A point read. There is always one that needs an old state of the log: it stays until another has
+/// A point read. There is always one that needs an old state of the WAL: it stays until another has
 /// begun after the next write did, and stays instead. When none begins any more, because the store
 /// keeps them out, it does not stay either.
 #[derive(Clone)]
@@ -273,6 +273,6 @@ impl botstore::Mutation for Tell {
 
     fn apply(&self, tx: &botstore::WriteTx<'_>) -> botstore::Result<()> {
         self.0.writes_begun.fetch_add(1, SeqCst);
-        tx.make(&self.1)
+        tx.apply(&self.1)
     }
 }

@@ -7,7 +7,7 @@ mod common;
 #[path = "shared/copy.rs"]
 mod copy;
 
-use botstore::backup::{self, Existing, Reading};
+use botstore::backup::{self, IfExists, VerifyOptions};
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
@@ -147,8 +147,8 @@ async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
     backup::restore(
         &restored,
         &copies[0].path,
-        Existing::Refuse,
-        Reading::default(),
+        IfExists::Refuse,
+        VerifyOptions::default(),
     )
     .unwrap();
     // The copy is the file as it was: it opens, without the new table.

@@ -103,7 +103,7 @@ impl Mutation for Flaky {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&Put::new(tx.now().timestamp()))?;
+        tx.apply(&Put::new(tx.now().timestamp()))?;
         if self.0.load(Ordering::SeqCst) {
             return Ok(());
         }

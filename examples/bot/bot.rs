@@ -6,7 +6,7 @@ use crate::text::{local, name_of, plural, shorten};
 use actix::prelude::*;
 use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::page::PageRequest;
-use botstore::sessions::{Session, SessionHistory, UserSessions, Which};
+use botstore::sessions::{Session, SessionFilter, SessionHistory, UserSessions};
 use botstore::users::EnsureUser;
 use botstore::{Error, ErrorKind, Result, Store, Write};
 use std::time::Instant;
@@ -177,7 +177,7 @@ impl Bot {
     pub(crate) async fn current_session(&self) -> Result<Option<Session>> {
         let active = self.store.read(UserSessions {
             user_id: self.user_id,
-            which: Which::Active,
+            which: SessionFilter::Active,
             page: PageRequest::first(1),
         });
         Ok(active.await?.items.into_iter().next())

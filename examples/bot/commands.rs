@@ -6,7 +6,7 @@ use botstore::Result;
 use botstore::analytics::{AdminDashboard, UserStats};
 use botstore::audit::LogEvent;
 use botstore::page::PageRequest;
-use botstore::sessions::{Session, SessionHistory, UserSessions, Which};
+use botstore::sessions::{Session, SessionFilter, SessionHistory, UserSessions};
 use botstore::users::{AllowedUsers, IsAllowed};
 
 impl Bot {
@@ -21,7 +21,7 @@ impl Bot {
     pub(crate) async fn sessions(&self) -> Result<String> {
         let page = self.store.read(UserSessions {
             user_id: self.user_id,
-            which: Which::All,
+            which: SessionFilter::All,
             page: PageRequest::first(10),
         });
         let page = page.await?;

@@ -1,7 +1,7 @@
 //! Two changes of the bot's own, made of the crate's: each happens as a whole, or not at all.
 
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, EndSession, Session, UserSessions, Which};
+use botstore::sessions::{CreateSession, EndSession, Session, SessionFilter, UserSessions};
 use botstore::users::{EnsureUser, ListUsers, SetAllowed, User};
 use botstore::{Mutation, Result, WriteTx};
 
@@ -13,12 +13,12 @@ impl Mutation for Welcome {
     type Output = User;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
-        let known = tx.ask(&ListUsers {
+        let known = tx.query(&ListUsers {
             page: PageRequest::first(1),
         })?;
-        let mut user = tx.make(&self.0)?;
+        let mut user = tx.apply(&self.0)?;
         if known.items.is_empty() {
-            tx.make(&SetAllowed {
+            tx.apply(&SetAllowed {
                 user_id: user.user_id,
                 allowed: true,
             })?;
@@ -39,18 +39,18 @@ impl Mutation for BeginAnew {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
         let user_id = self.user_id;
-        let active = tx.ask(&UserSessions {
+        let active = tx.query(&UserSessions {
             user_id,
-            which: Which::Active,
+            which: SessionFilter::Active,
             page: PageRequest::default(),
         })?;
         for Session { session_id, .. } in active.items {
-            tx.make(&EndSession {
+            tx.apply(&EndSession {
                 session_id,
                 user_id,
             })?;
         }
-        tx.make(&CreateSession {
+        tx.apply(&CreateSession {
             session_id: format!("{user_id}-{}", tx.now().timestamp_micros()),
             user_id,
             project_path: self.project.clone(),

@@ -143,7 +143,7 @@ impl Mutation for SaveAndFail {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&self.0)?;
+        tx.apply(&self.0)?;
         Err(Error::invalid("nothing", "is wrong, but this fails"))
     }
 }
@@ -174,9 +174,9 @@ fn ask(number: u64) -> Ask {
 /// Asks it of plain rusqlite.
 pub(crate) fn ask_plain(tx: &ReadTx<'_>, number: u64) -> Result<()> {
     match ask(number) {
-        Ask::User(query) => tx.ask(&query).map(|_| ()),
-        Ask::Session(query) => tx.ask(&query).map(|_| ()),
-        Ask::Messages(query) => tx.ask(&query).map(|_| ()),
+        Ask::User(query) => tx.query(&query).map(|_| ()),
+        Ask::Session(query) => tx.query(&query).map(|_| ()),
+        Ask::Messages(query) => tx.query(&query).map(|_| ()),
     }
 }
 

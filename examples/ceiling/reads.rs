@@ -56,7 +56,7 @@ impl Files {
         let plain = crate::load::plain(&ours)?;
         for first in (0..messages).step_by(1_000) {
             plain.write(|tx| {
-                (first..first + 1_000).try_for_each(|n| tx.make(&interaction(n)).map(|_| ()))
+                (first..first + 1_000).try_for_each(|n| tx.apply(&interaction(n)).map(|_| ()))
             })?;
         }
         drop(plain);
@@ -131,7 +131,7 @@ fn plain_rate(seeds: &[PathBuf], time: Duration) -> Result<f64> {
 
 /// Every read goes to a reader and to the file's pages.
 fn uncached(path: &Path) -> Config {
-    config(path).kept_answers(0)
+    config(path).row_cache_answers(0)
 }
 
 fn store_run(runtime: Runtime, file: &Path, callers: u64, until: Until) -> Result<Timed> {
@@ -353,7 +353,7 @@ fn plain_mixed(seeds: &[PathBuf], time: Duration) -> Result<(f64, f64)> {
         let reading = scope.spawn(|| plain_rate(seeds, time));
         let mut written = 0_u64;
         while started.elapsed() < time {
-            writer.write(|tx| tx.make(&interaction(written)))?;
+            writer.write(|tx| tx.apply(&interaction(written)))?;
             written += 1;
         }
         let read = reading

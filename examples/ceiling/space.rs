@@ -18,7 +18,7 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     let plain = plain(&path)?;
     for first in (0..messages).step_by(5_000) {
         plain.write(|tx| {
-            (first..first + 5_000).try_for_each(|n| tx.make(&interaction(n)).map(|_| ()))
+            (first..first + 5_000).try_for_each(|n| tx.apply(&interaction(n)).map(|_| ()))
         })?;
     }
     drop(plain);

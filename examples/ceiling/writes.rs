@@ -37,7 +37,7 @@ fn plain_rate(batch: u64, operations: u64) -> Result<f64> {
     while next < operations {
         let end = (next + batch).min(operations);
         plain.write(|tx| {
-            (next..end).try_for_each(|number| tx.make(&interaction(number)).map(|_| ()))
+            (next..end).try_for_each(|number| tx.apply(&interaction(number)).map(|_| ()))
         })?;
         next = end;
     }
@@ -62,7 +62,7 @@ fn store_run(runtime: Runtime, callers: u64, until: Until) -> Result<(Timed, u64
     })
 }
 
-/// The largest size of the log until the writer has been idle for a moment.
+/// The largest size of the WAL until the writer has been idle for a moment.
 fn watch_log(store: &Store) -> tokio::task::JoinHandle<u64> {
     let store = store.clone();
     tokio::spawn(async move {
@@ -157,7 +157,7 @@ fn one_caller(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
         let mut timed = Timed::default();
         for number in 0..operations {
             let asked = Instant::now();
-            plain.write(|tx| tx.make(&interaction(number)))?;
+            plain.write(|tx| tx.apply(&interaction(number)))?;
             timed
                 .latencies
                 .push(asked.elapsed().as_nanos() as f64 / 1_000.0);
@@ -180,7 +180,7 @@ fn one_caller(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// S4: no checkpoint in a commit, and the log under its ceiling.
+/// S4: no checkpoint in a commit, and the WAL under its ceiling.
 fn steady(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     let time = Duration::from_secs(if args.quick { 5 } else { 60 });
     let (timed, largest) = store_run(Runtime::Actix, 1, Until::Time(time))?;

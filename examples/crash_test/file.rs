@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::ledger::Ledger;
 use crate::lines::Line;
 use crate::verify::{self, Found};
-use botstore::backup::{self, Reading};
+use botstore::backup::{self, VerifyOptions};
 use botstore::rusqlite::{self, Connection, OpenFlags};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ impl File {
         fs::remove_dir_all(self.folder)
     }
 
-    /// Copies the file as it was found, since looking at it recovers its log. Gives the size of the
+    /// Copies the file as it was found, since looking at it recovers its WAL. Gives the size of the
     /// log.
     pub(crate) fn set_aside(&self) -> std::io::Result<u64> {
         let found = self.folder.join("as-found");
@@ -53,7 +53,7 @@ impl File {
         if !self.path.exists() && !self.ledger.opened {
             return Ok(Found::default());
         }
-        // One that may only read would leave a log beside a closed file.
+        // One that may only read would leave a WAL beside a closed file.
         let conn = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         Ok(verify::look(&conn, &self.ledger))
     }
@@ -82,7 +82,7 @@ impl File {
         }
         let newest = listing.backups.last();
         if let Some(newest) = newest
-            && let Err(error) = backup::verify(&newest.path, Reading::default())
+            && let Err(error) = backup::verify(&newest.path, VerifyOptions::default())
         {
             problems.push(error.to_string());
         }

@@ -9,7 +9,7 @@
 //! A round: this program again, as a child, opens the file and has many callers save interactions,
 //! users and sessions, perhaps makes backups, perhaps closes. It tells on a pipe what it sends and
 //! what was acknowledged. It gets SIGKILL at a random moment: while it opens the file, under load
-//! (and so in commits, checkpoints and restarts of the log), in a backup, or while it closes. Then the
+//! (and so in commits, checkpoints and restarts of the WAL), in a backup, or while it closes. Then the
 //! file is looked at: by plain SQLite, before the store has touched it, or after the store has
 //! opened it, in turns. What was acknowledged is there once and whole, what was refused is not there,
 //! nothing is half there, and counters and rollups equal the sums. What was neither acknowledged nor

@@ -9,40 +9,40 @@ use std::time::Duration;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Who is the first to read the file after a kill, and so to recover its log.
+/// Who is the first to read the file after a kill, and so to recover its WAL.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum FirstLook {
     PlainSqlite,
     Store,
 }
 
-/// How long the log grows, and how many mutations share a commit.
+/// How long the WAL grows, and how many mutations share a commit.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     checkpoint_at_bytes: u64,
     wal_ceiling_bytes: u64,
-    max_group: usize,
+    max_batch: usize,
 }
 
-/// Checkpoints and restarts of the log all the time.
+/// Checkpoints and restarts of the WAL all the time.
 const SMALL: Sizes = Sizes {
     checkpoint_at_bytes: 64 * KIB,
     wal_ceiling_bytes: 256 * KIB,
-    max_group: 8,
+    max_batch: 8,
 };
 
 /// Some in each second.
 const MIDDLING: Sizes = Sizes {
     checkpoint_at_bytes: 512 * KIB,
     wal_ceiling_bytes: 2 * MIB,
-    max_group: 64,
+    max_batch: 64,
 };
 
 /// None, so that all of a round is found in a long log.
 const LARGE: Sizes = Sizes {
     checkpoint_at_bytes: 24 * MIB,
     wal_ceiling_bytes: 64 * MIB,
-    max_group: 1_000,
+    max_batch: 1_000,
 };
 
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Plan {
         Config::new(path)
             .checkpoint_at_bytes(self.sizes.checkpoint_at_bytes)
             .wal_ceiling_bytes(self.sizes.wal_ceiling_bytes)
-            .max_group(self.sizes.max_group)
+            .max_batch(self.sizes.max_batch)
             .durability(self.durability)
     }
 }

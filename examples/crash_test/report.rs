@@ -26,7 +26,7 @@ pub(crate) struct Tally {
     unacknowledged: u64,
     had_been_done: u64,
     redelivered: u64,
-    /// Rounds in which there was a log, and what was in it.
+    /// Rounds in which there was a WAL, and what was in it.
     logs: u32,
     log_bytes: u64,
     largest_log_bytes: u64,

@@ -31,17 +31,17 @@ impl Mutation for NewLink {
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
         )?;
         for (token_id, user_id) in earlier {
-            match tx.make(&RevokeToken { token_id, user_id }) {
+            match tx.apply(&RevokeToken { token_id, user_id }) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         let (user_id, expires_in) = (self.user_id, Some(self.expires_in));
-        let issued = tx.make(&IssueToken {
+        let issued = tx.apply(&IssueToken {
             user_id,
             expires_in,
         })?;
-        tx.make(&LogEvent {
+        tx.apply(&LogEvent {
             user_id,
             event_type: EVENT.to_owned(),
             event_data: Some(json!({ "token_id": issued.token_id })),

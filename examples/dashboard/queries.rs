@@ -2,7 +2,7 @@
 //! Each is one query and so sees one snapshot, in which the numbers agree.
 
 use botstore::analytics::{
-    Activity, AdminDashboard, Gaps, Grain, PeriodActivity, Span, SystemOverview, UserActivity,
+    Activity, AdminDashboard, Bucket, Fill, PeriodActivity, Span, SystemOverview, UserActivity,
     UserDashboard, UserOverview,
 };
 use botstore::{Error, Lane, Query, ReadTx, Result};
@@ -64,16 +64,16 @@ impl Query for AdminView {
             let why = format!("must be from 1 to {MAX_DAYS}, not {days}");
             return Err(Error::invalid("days", &why));
         }
-        let activity = tx.ask(&Activity {
+        let activity = tx.query(&Activity {
             span: last(days),
-            by: Grain::Day,
-            gaps: Gaps::Fill,
+            by: Bucket::Day,
+            gaps: Fill::Fill,
         })?;
         Ok(AdminPage {
             now: tx.now(),
             days: activity.into_iter().map(day).collect(),
             // Its statistics have the users who cost most and the tools.
-            overview: tx.ask(&AdminDashboard::default())?,
+            overview: tx.query(&AdminDashboard::default())?,
         })
     }
 }
@@ -97,14 +97,14 @@ impl Query for UserView {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserPage>> {
         let user_id = self.user_id;
-        let Some(overview) = tx.ask(&UserDashboard { user_id })? else {
+        let Some(overview) = tx.query(&UserDashboard { user_id })? else {
             return Ok(None);
         };
-        let activity = tx.ask(&UserActivity {
+        let activity = tx.query(&UserActivity {
             user_id,
             span: last(USER_DAYS),
-            by: Grain::Day,
-            gaps: Gaps::Fill,
+            by: Bucket::Day,
+            gaps: Fill::Fill,
         })?;
         Ok(Some(UserPage {
             now: tx.now(),

@@ -67,7 +67,7 @@ const TOOLS: [(&str, u32, u32); 7] = [
 const PROJECTS: [&str; 4] = ["/srv/api", "/srv/web", "/srv/infra", "/home/notes"];
 
 const TALK: [(&str, &str); 6] = [
-    ("Which tests fail?", "Only the one you wrote last."),
+    ("SessionFilter tests fail?", "Only the one you wrote last."),
     (
         "Why is this slow?",
         "It reads the whole table; an index on user_id helps.",
@@ -100,8 +100,8 @@ impl Mutation for Talk {
         for exchange in &self.0 {
             let (user_id, session_id) = (exchange.user_id, exchange.session_id.clone());
             let name = NAMES.get(user_id as usize - 1).copied();
-            tx.make(&EnsureUser::new(user_id, name))?;
-            tx.make(&SetAllowed {
+            tx.apply(&EnsureUser::new(user_id, name))?;
+            tx.apply(&SetAllowed {
                 user_id,
                 allowed: true,
             })?;
@@ -109,15 +109,15 @@ impl Mutation for Talk {
                 session_id: session_id.clone(),
                 user_id,
             };
-            if tx.ask(&session)?.is_none() {
+            if tx.query(&session)?.is_none() {
                 let project = PROJECTS[user_id as usize % PROJECTS.len()];
-                tx.make(&CreateSession {
+                tx.apply(&CreateSession {
                     session_id,
                     user_id,
                     project_path: project.to_owned(),
                 })?;
             }
-            tx.make(exchange)?;
+            tx.apply(exchange)?;
         }
         Ok(())
     }

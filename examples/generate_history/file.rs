@@ -47,7 +47,7 @@ pub(crate) fn make_indexes(conn: &Connection, indexes: &[String]) -> Result<()> 
     indexes.iter().try_for_each(|sql| conn.execute_batch(sql))
 }
 
-/// Leaves the file as a store does: with a write-ahead log, and on the disk.
+/// Leaves the file as a store does: with a WAL, and on the disk.
 pub(crate) fn close(conn: Connection) -> Result<()> {
     conn.pragma_update(None, "locking_mode", "NORMAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;

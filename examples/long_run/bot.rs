@@ -5,7 +5,7 @@ use botstore::analytics::{AdminDashboard, DailyActivity, UserDashboard};
 use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, GetSession, UserSessions, Which};
+use botstore::sessions::{CreateSession, GetSession, SessionFilter, UserSessions};
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Error, ErrorKind, Result, Store};
 use std::time::{Duration, Instant};
@@ -235,7 +235,7 @@ impl Bot {
                 _ => {
                     let sessions = UserSessions {
                         user_id,
-                        which: Which::All,
+                        which: SessionFilter::All,
                         page,
                     };
                     store.read(sessions).await.map(|s| !s.items.is_empty())

@@ -34,9 +34,9 @@ pub(crate) struct Driven {
 }
 
 impl Driven {
-    /// How often the log started over in the run.
-    pub(crate) fn log_restarts(&self) -> u64 {
-        self.rows.last().map_or(0, |row| row.seen.log_restarts)
+    /// How often the WAL started over in the run.
+    pub(crate) fn wal_restarts(&self) -> u64 {
+        self.rows.last().map_or(0, |row| row.seen.wal_restarts)
     }
 }
 

@@ -14,7 +14,7 @@
 //! user, a session, a page of sessions or of messages, and two show a dashboard. Users begin a new
 //! session after twenty messages or a pause; the old ones expire. Meanwhile there is a backup every
 //! four minutes, of which three are kept, a drill every eight, and every two minutes the rollups are
-//! compared with a full count; the log is checkpointed and starts over as it grows.
+//! compared with a full count; the WAL is checkpointed and starts over as it grows.
 //!
 //! The store's clock goes faster than ours, so that days pass: idempotency keys age and are swept,
 //! sessions are idle for hours, dashboards move on, and the daily work comes up. Only the times that

@@ -64,7 +64,7 @@ fn short(millis: f64) -> String {
 pub(crate) fn print(measured: &Measured, verdicts: &[Verdict]) {
     println!(
         "\nThe log started over {} times. {} arrivals could not be made in time.\n",
-        measured.driven.log_restarts(),
+        measured.driven.wal_restarts(),
         measured.driven.missed
     );
     for verdict in verdicts {
@@ -111,7 +111,7 @@ pub(crate) fn json(
             "threads": seen.sample.threads,
             "wal_peak_bytes": seen.wal_bytes,
             "file_bytes": seen.file_bytes,
-            "log_restarts": seen.log_restarts,
+            "wal_restarts": seen.wal_restarts,
             "backups": seen.backups,
             "drills": seen.drills,
             "expired": seen.expired,

@@ -6,7 +6,7 @@
 //! - **Open files and threads** are flat: the fewest at any moment of the last fifth are those of
 //!   the second. The fewest, because a backup opens some while it works and closes them; one that is
 //!   forgotten stays.
-//! - **The log** stays under its ceiling, what a group may add, and what is written while a backup
+//! - **The WAL** stays under its ceiling, what a group may add, and what is written while a backup
 //!   keeps it from starting over: from the snapshot to the end of the longest one, at most.
 //! - **p99** of writes, reads and dashboards in the last row is at most 1.5 times that of the first.
 //!   What is compared are medians of the p99 of the parts of a row, and a p99 under [`GRAIN`] counts
@@ -37,7 +37,7 @@ const SLOWER: f64 = 1.5;
 /// The default of `Config::wal_ceiling_bytes`.
 const WAL_CEILING: u64 = 64 * MIB;
 
-/// A sixth of the default of `Config::checkpoint_at_bytes`. The log starts over when it has grown by
+/// A sixth of the default of `Config::checkpoint_at_bytes`. The WAL starts over when it has grown by
 /// this much at least, so that how often it did tells how much was written.
 const CHECKPOINT_AT: u64 = 4 * MIB;
 
@@ -150,7 +150,7 @@ fn log(plan: &Plan, measured: &Measured) -> Verdict {
         longest_backup,
         ..
     } = &measured.driven;
-    let restarts = measured.driven.log_restarts();
+    let restarts = measured.driven.wal_restarts();
     let per_second = restarts as f64 * CHECKPOINT_AT as f64 / plan.span.as_secs_f64();
     let held = (per_second * longest_backup.as_secs_f64()) as u64;
     let bound = WAL_CEILING + GROUP + held;

@@ -3,7 +3,7 @@
 use crate::drive::Driven;
 use crate::plan::EXPIRE_EVERY;
 use crate::{Args, Failure, script};
-use botstore::checkup::CheckFile;
+use botstore::integrity::CheckFile;
 use botstore::rusqlite::{Connection, OpenFlags, Row};
 use botstore::time::Timestamp;
 use chrono::{DateTime, Utc};
@@ -39,7 +39,7 @@ pub(crate) fn compare(
     idle: Duration,
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
-    let report = botstore::snapshot(path, |tx| tx.ask(&CheckFile))?;
+    let report = botstore::snapshot(path, |tx| tx.query(&CheckFile))?;
     if report.is_damaged() || report.differs() {
         found.complain(format!("the file's own check: {report:?}"));
     }

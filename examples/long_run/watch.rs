@@ -24,7 +24,7 @@ pub(crate) struct Seen {
     pub(crate) sample: Sample,
     pub(crate) file_bytes: u64,
     /// Since the run began.
-    pub(crate) log_restarts: u64,
+    pub(crate) wal_restarts: u64,
     /// At its largest.
     pub(crate) wal_bytes: u64,
     pub(crate) backups: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Watch {
     /// One of each second.
     pub(crate) samples: Vec<Sample>,
     sampled: Instant,
-    /// How often the log had started over when the run began.
+    /// How often the WAL had started over when the run began.
     restarts_before: u64,
     /// The longest that a backup took, from its snapshot to its end.
     pub(crate) longest_backup: Duration,
@@ -77,7 +77,7 @@ impl Watch {
         let health = self.store.health().await?;
         self.seen.wal_bytes = self.seen.wal_bytes.max(health.wal_bytes);
         self.seen.file_bytes = health.file_bytes;
-        self.seen.log_restarts = health.writer.log_restarts - self.restarts_before;
+        self.seen.wal_restarts = health.writer.wal_restarts - self.restarts_before;
         if now >= self.sampled + Duration::from_secs(1) {
             self.sampled = now;
             self.seen.sample = Sample {
@@ -102,7 +102,7 @@ impl Watch {
 
     /// Forgets what was before the run.
     pub(crate) fn begin(&mut self) {
-        self.restarts_before = self.end_row().log_restarts;
+        self.restarts_before = self.end_row().wal_restarts;
         self.samples.clear();
         // The clock was put forward while some of them were made.
         self.longest_backup = Duration::ZERO;
@@ -131,7 +131,7 @@ impl Watch {
             StoreEvent::DrillDone(_) => self.seen.drills += 1,
             StoreEvent::SessionsExpired { sessions } => self.seen.expired += sessions as u64,
             // Judged by its size, at the end.
-            StoreEvent::LogOverCeiling { .. } => {}
+            StoreEvent::WalOverCeiling { .. } => {}
             StoreEvent::BackupFailed(error) => self.complain("a backup failed", &error),
             StoreEvent::DrillFailed(error) => self.complain("a drill failed", &error),
             StoreEvent::RollupsDiffer { rows } => {

@@ -45,13 +45,13 @@ const ARENAS: u64 = 16 * MIB;
 /// The default of `Config::wal_ceiling_bytes`.
 const WAL_CEILING: u64 = 64 * MIB;
 
-/// What an interaction adds to the log at most: nine pages.
+/// What an interaction adds to the WAL at most: nine pages.
 const LOGGED: u64 = 36 * 1024;
 
-/// The default of `Config::max_group`.
+/// The default of `Config::max_batch`.
 const GROUP: u64 = 256;
 
-/// How long the writer leaves a log alone that a reader kept from starting over, in seconds.
+/// How long the writer leaves a WAL alone that a reader kept from starting over, in seconds.
 const LEFT_ALONE: f64 = 0.25;
 
 /// The longest that `Overloaded` may take in 99 of 100 cases, in milliseconds. It takes

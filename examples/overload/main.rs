@@ -24,7 +24,7 @@
 //! - **Latency** of what was taken in: p99 under 2 N / C and a second, since the clock that sends
 //!   ten times too much takes part of the machine from those who answer.
 //! - **`Overloaded`** comes at once, and to those who asked for it only.
-//! - **The log** stays under its ceiling and what a group may add.
+//! - **The WAL** stays under its ceiling and what a group may add.
 //! - **Recovery**: within a second after the last arrival a single write and a single read take as
 //!   long as they do on an idle store.
 //! - **Nothing acknowledged is missing** from the closed file, nothing else is in it, and the

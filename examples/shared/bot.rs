@@ -45,8 +45,8 @@ pub(crate) fn interaction(number: u64) -> SaveInteraction {
 /// Creates the users and their sessions.
 pub(crate) fn sign_up(tx: &WriteTx<'_>) -> Result<()> {
     for user_id in 0..USERS as i64 {
-        tx.make(&EnsureUser::new(user_id, None))?;
-        tx.make(&CreateSession {
+        tx.apply(&EnsureUser::new(user_id, None))?;
+        tx.apply(&CreateSession {
             session_id: session_of(user_id),
             user_id,
             project_path: "/srv".into(),
@@ -70,7 +70,7 @@ pub(crate) fn fill(path: &Path, messages: u64) -> Result<()> {
     for first in (0..messages).step_by(1_000) {
         plain.write(|tx| {
             let mut batch = first..messages.min(first + 1_000);
-            batch.try_for_each(|number| tx.make(&interaction(number)).map(|_| ()))
+            batch.try_for_each(|number| tx.apply(&interaction(number)).map(|_| ()))
         })?;
     }
     Ok(())

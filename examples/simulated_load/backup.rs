@@ -5,7 +5,7 @@ use crate::callers::Run;
 use crate::verify::{self, Found};
 use crate::{Args, Failure};
 use botstore::Store;
-use botstore::backup::{self, Backup, Existing, Reading, TakeBackup};
+use botstore::backup::{self, Backup, IfExists, TakeBackup, VerifyOptions};
 use botstore::rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,8 +53,8 @@ pub(crate) fn compare(
     backup::restore(
         &path,
         &taken.backup.path,
-        Existing::Refuse,
-        Reading::default(),
+        IfExists::Refuse,
+        VerifyOptions::default(),
     )?;
     let conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let sql = "SELECT coalesce(max(message_id), 0) FROM messages";

@@ -28,7 +28,7 @@ pub(crate) struct Run {
     pub(crate) took: Duration,
     pub(crate) redelivered: u64,
     pub(crate) refused: u64,
-    /// The largest size of the log that was seen, in bytes.
+    /// The largest size of the WAL that was seen, in bytes.
     pub(crate) wal_peak: u64,
     /// Answers that were not what the promise says.
     pub(crate) complaints: Vec<String>,

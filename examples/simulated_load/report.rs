@@ -38,17 +38,17 @@ pub(crate) fn print(
     let writer = &health.writer;
     println!(
         "\ngroups      {} commits for {} mutations, {:.1} each on average, {} at most",
-        writer.groups,
+        writer.batches,
         writer.committed,
-        writer.committed as f64 / writer.groups.max(1) as f64,
-        writer.largest_group
+        writer.committed as f64 / writer.batches.max(1) as f64,
+        writer.largest_batch
     );
-    println!("            {}", sizes(&writer.group_sizes));
+    println!("            {}", sizes(&writer.batch_sizes));
     println!(
         "log         {} at its largest, {} at the end; started over {} times",
         mib(run.wal_peak),
         mib(health.wal_bytes),
-        writer.log_restarts
+        writer.wal_restarts
     );
     println!("file        {}", mib(health.file_bytes));
     if let Some(memory) = peak_memory() {
@@ -166,8 +166,8 @@ pub(crate) fn json(
         "read_p95_us": at(&run.reads, 0.95),
         "read_p99_us": at(&run.reads, 0.99),
         "read_max_us": run.reads.max() as f64 / 1_000.0,
-        "groups": health.writer.groups,
-        "largest_group": health.writer.largest_group,
+        "groups": health.writer.batches,
+        "largest_batch": health.writer.largest_batch,
         "wal_peak_bytes": run.wal_peak,
         "file_bytes": health.file_bytes,
         "peak_memory_bytes": peak_memory(),

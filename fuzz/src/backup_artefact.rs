@@ -10,7 +10,7 @@ use crate::edits::edited;
 use crate::forging::{checksum, written};
 use crate::samples::{BackedUp, Secrets, backed_up, config};
 use botstore::ErrorKind;
-use botstore::backup::{self, AgeIdentity, Existing};
+use botstore::backup::{self, AgeIdentity, IfExists};
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -103,7 +103,7 @@ fn restores(sample: &Sample, is_good: bool, database: Option<&[u8]>) {
     fs::write(&path, OLD).expect("an old file");
     let reading = sample.made.reading();
     let from = &sample.made.backup.path;
-    match backup::restore(config(&path), from, Existing::MoveAside, reading) {
+    match backup::restore(config(&path), from, IfExists::MoveAside, reading) {
         Ok(restored) => {
             assert!(is_good, "what verify refused was restored");
             let expected = database.unwrap_or(&sample.made.database);

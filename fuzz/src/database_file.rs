@@ -9,10 +9,10 @@ use crate::edits::edited;
 use crate::samples::{self, Sample, config, folder, session};
 use arbitrary::{Arbitrary, Unstructured};
 use botstore::analytics::{
-    Activity, AdminDashboard, Gaps, Grain, Span, SystemStats, UserActivity, UserDashboard,
+    Activity, AdminDashboard, Fill, Bucket, Span, SystemStats, UserActivity, UserDashboard,
 };
 use botstore::audit::RecentAuditLog;
-use botstore::checkup::CheckFile;
+use botstore::integrity::CheckFile;
 use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
 use botstore::rollups::ReconcileRollups;
@@ -147,11 +147,11 @@ fn connection(path: &Path) {
     }));
     if let Some(plain) = typed(Plain::open(config(path))) {
         let make = |work: &dyn Fn(&WriteTx<'_>) -> Result<()>| typed(plain.write(work));
-        make(&|tx| tx.make(&EnsureUser::new(9, Some("new"))).map(drop));
-        make(&|tx| tx.make(&session(9)).map(drop));
-        make(&|tx| tx.make(&interaction(9)).map(drop));
-        make(&|tx| tx.make(&interaction(1)).map(drop));
-        make(&|tx| tx.make(&IDLE).map(drop));
+        make(&|tx| tx.apply(&EnsureUser::new(9, Some("new"))).map(drop));
+        make(&|tx| tx.apply(&session(9)).map(drop));
+        make(&|tx| tx.apply(&interaction(9)).map(drop));
+        make(&|tx| tx.apply(&interaction(1)).map(drop));
+        make(&|tx| tx.apply(&IDLE).map(drop));
         typed(plain.read(|tx| {
             ask(tx);
             Ok(())
@@ -176,11 +176,11 @@ fn interaction(user_id: i64) -> SaveInteraction {
     }
 }
 
-fn month(by: Grain) -> Activity {
+fn month(by: Bucket) -> Activity {
     Activity {
         span: Span::LastDays(30),
         by,
-        gaps: Gaps::Fill,
+        gaps: Fill::Fill,
     }
 }
 
@@ -197,24 +197,24 @@ fn history() -> SessionHistory {
 }
 
 fn ask(tx: &ReadTx<'_>) {
-    typed(tx.ask(&CheckFile));
-    typed(tx.ask(&ReconcileRollups));
-    typed(tx.ask(&SystemStats));
-    typed(tx.ask(&AdminDashboard::default()));
-    typed(tx.ask(&UserDashboard { user_id: 1 }));
-    typed(tx.ask(&month(Grain::Week)));
-    let Activity { span, by, gaps } = month(Grain::Month);
-    typed(tx.ask(&UserActivity {
+    typed(tx.query(&CheckFile));
+    typed(tx.query(&ReconcileRollups));
+    typed(tx.query(&SystemStats));
+    typed(tx.query(&AdminDashboard::default()));
+    typed(tx.query(&UserDashboard { user_id: 1 }));
+    typed(tx.query(&month(Bucket::Week)));
+    let Activity { span, by, gaps } = month(Bucket::Month);
+    typed(tx.query(&UserActivity {
         user_id: 1,
         span,
         by,
         gaps,
     }));
-    typed(tx.ask(&history()));
-    typed(tx.ask(&ListUsers { page: page() }));
-    typed(tx.ask(&ActiveSessions { page: page() }));
-    typed(tx.ask(&RecentAuditLog::default()));
-    typed(tx.ask(&UserToolUse {
+    typed(tx.query(&history()));
+    typed(tx.query(&ListUsers { page: page() }));
+    typed(tx.query(&ActiveSessions { page: page() }));
+    typed(tx.query(&RecentAuditLog::default()));
+    typed(tx.query(&UserToolUse {
         user_id: 1,
         page: page(),
     }));
@@ -232,7 +232,7 @@ fn store(path: &Path) {
         read(&store, CheckFile).await;
         read(&store, AdminDashboard::default()).await;
         read(&store, UserDashboard { user_id: 1 }).await;
-        read(&store, month(Grain::Week)).await;
+        read(&store, month(Bucket::Week)).await;
         read(&store, history()).await;
         write(&store, EnsureUser::new(9, Some("new"))).await;
         write(&store, session(9)).await;

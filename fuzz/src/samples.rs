@@ -72,13 +72,13 @@ pub(crate) fn database() -> Sample {
     plain
         .write(|tx| {
             for user_id in 1..=3 {
-                tx.make(&EnsureUser::new(user_id, Some("ada")))?;
-                tx.make(&SetAllowed {
+                tx.apply(&EnsureUser::new(user_id, Some("ada")))?;
+                tx.apply(&SetAllowed {
                     user_id,
                     allowed: user_id == 1,
                 })?;
-                tx.make(&session(user_id))?;
-                tx.make(&AddCost { user_id, cost: 0.5 })?;
+                tx.apply(&session(user_id))?;
+                tx.apply(&AddCost { user_id, cost: 0.5 })?;
             }
             Ok(())
         })
@@ -86,7 +86,7 @@ pub(crate) fn database() -> Sample {
     for number in 0..DAYS {
         clock.advance(DAY);
         plain
-            .write(|tx| tx.make(&interaction(number.into())))
+            .write(|tx| tx.apply(&interaction(number.into())))
             .expect("an interaction");
     }
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -97,14 +97,14 @@ pub(crate) fn database() -> Sample {
     let file = fs::read(&path).expect("the file");
     plain
         .write(|tx| {
-            tx.make(&LogEvent {
+            tx.apply(&LogEvent {
                 user_id: 4,
                 event_type: "login".to_owned(),
                 event_data: Some(serde_json::json!({ "from": ["the", 1] })),
                 success: false,
                 ip_address: Some("10.0.0.1".to_owned()),
             })?;
-            (0..4).try_for_each(|number| tx.make(&interaction(100 + number)).map(|_| ()))
+            (0..4).try_for_each(|number| tx.apply(&interaction(100 + number)).map(|_| ()))
         })
         .expect("more of it");
     let log = fs::read(folder.path().join("sample.db-wal")).expect("the log");
@@ -156,8 +156,8 @@ impl BackedUp {
         self.backup.path.join("manifest.json")
     }
 
-    pub(crate) fn reading(&self) -> backup::Reading {
-        let reading = backup::Reading::default().scratch(self.folder.path());
+    pub(crate) fn reading(&self) -> backup::VerifyOptions {
+        let reading = backup::VerifyOptions::default().scratch(self.folder.path());
         let reading = match &self.secrets.identity {
             Some(identity) => reading.identity(identity.clone()),
             None => reading,
@@ -191,7 +191,7 @@ pub(crate) fn backed_up(secrets: Secrets) -> Result<BackedUp> {
     // With its contents, which the manifest of an encrypted one does not tell.
     sample.backup = backup::verify(&sample.backup.path, sample.reading())?;
     let copy = sample.folder.path().join("copy.db");
-    let refuse = backup::Existing::Refuse;
+    let refuse = backup::IfExists::Refuse;
     backup::restore(config(&copy), &sample.backup.path, refuse, sample.reading())?;
     sample.database = fs::read(&copy).expect("what is in it");
     Ok(sample)

@@ -8,7 +8,7 @@ use crate::samples::{config, folder, session};
 use botstore::audit::{EventFilter, LogEvent, RecentAuditLog, UserAuditLog};
 use botstore::interactions::SaveInteraction;
 use botstore::page::{Cursor, PageRequest};
-use botstore::sessions::{CreateSession, GetSession, ProjectSessions, SessionHistory, Which};
+use botstore::sessions::{CreateSession, GetSession, ProjectSessions, SessionHistory, SessionFilter};
 use botstore::tokens::{Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
@@ -99,7 +99,7 @@ async fn make<M: Mutation>(store: &Store, mutation: M) -> M::Output {
 fn about(text: &str) -> ProjectSessions {
     ProjectSessions {
         project_path: text.to_owned(),
-        which: Which::All,
+        which: SessionFilter::All,
         page: PageRequest::default(),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::keys::{self, Identities, Recipients};
 use super::manifest::{Checksum, hex};
-use super::pace::{Pacer, Stage};
+use super::throttle::{Stage, Throttle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use sha2::{Digest as _, Sha256};
@@ -80,7 +80,7 @@ pub(super) fn pack(
     to: File,
     level: i32,
     recipients: &Recipients,
-    pacer: &Pacer,
+    pacer: &Throttle,
 ) -> Result<(Checksum, Checksum)> {
     let failed = |e| Error::io("the backup could not be written", e);
     let (source, total) = open(from)?;
@@ -123,7 +123,7 @@ pub(super) fn unpack(
     to: File,
     expected: u64,
     lock: Lock<'_>,
-    pacer: &Pacer,
+    pacer: &Throttle,
 ) -> Result<(Checksum, Checksum)> {
     let (source, _) = open(from)?;
     let mut source = Hashed::new(source);

@@ -31,13 +31,13 @@ pub struct Contents {
 
 /// What the original says inside the snapshot that is copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Original {
+pub(crate) struct Inventory {
     pub(crate) store_id: Option<String>,
     pub(crate) schemas: Vec<SchemaStep>,
     pub(crate) rows: BTreeMap<String, u64>,
 }
 
-impl Original {
+impl Inventory {
     pub(crate) fn read(conn: &Connection) -> Result<Self> {
         let schemas = match has_table(conn, "botstore_ledger")? {
             true => migration::steps(&ReadTx::new(conn, DateTime::UNIX_EPOCH))?,
@@ -61,7 +61,7 @@ impl Original {
 
 /// Looks at a copy: SQLite's integrity check, the references, and whether it has what the original
 /// had. Gives how many rows refer to nothing.
-pub(super) fn check(copy: &Connection, original: &Original) -> Result<u64> {
+pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
     let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(Error::new(
@@ -74,7 +74,7 @@ pub(super) fn check(copy: &Connection, original: &Original) -> Result<u64> {
     for table in virtual_tables(copy)? {
         expected.rows.remove(&table);
     }
-    if Original::read(copy)? != expected {
+    if Inventory::read(copy)? != expected {
         return Err(Error::new(
             ErrorKind::Corrupt,
             "the copy has other rows or schema steps than the original",

@@ -1,12 +1,12 @@
 //! Makes a backup: copy, pack, read back, compare, and only then give it its name.
 
 use super::artefact::{self, Lock};
-use super::contents::{self, Contents, Original};
+use super::contents::{self, Contents, Inventory};
 use super::folder::{Backup, Folder, Partial, artefact_name};
 use super::keys;
 use super::manifest::{Header, Manifest, Mode, Reason};
-use super::pace::{Pacer, Stage};
 use super::settings::Backups;
+use super::throttle::{Stage, Throttle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{check_room, folder_of};
 use crate::sqlite;
@@ -49,7 +49,7 @@ pub(super) struct Job<'a, O> {
     pub(super) reason: Reason,
     pub(super) clock: &'a dyn Clock,
     pub(super) observer: &'a O,
-    pub(super) pacer: &'a Pacer,
+    pub(super) pacer: &'a Throttle,
 }
 
 /// Makes a backup in the folder.
@@ -73,7 +73,7 @@ pub(super) fn create<O: SnapshotObserver>(
         }
     }
     let taken_at = job.clock.now();
-    let store = Original::store_id(job.source)?;
+    let store = Inventory::store_id(job.source)?;
     let partial = folder.begin(taken_at, job.reason, store.as_deref())?;
     let unsealed = match encrypted {
         false => None,
@@ -106,7 +106,7 @@ pub(super) fn create<O: SnapshotObserver>(
     if read != (database.clone(), artefact.clone()) {
         return Err(Error::new(ErrorKind::Corrupt, garbled));
     }
-    let contents = look_into(
+    let contents = verify_contents(
         open_copy(&again, job.pacer)?,
         &original,
         database,
@@ -149,9 +149,9 @@ fn size(conn: &Connection) -> Result<(u64, u64)> {
 
 /// SQLite's online backup, in small steps inside one read transaction: without that it would begin
 /// again whenever the writer commits between two steps.
-fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
+fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     let snapshot = job.source.unchecked_transaction()?;
-    let original = Original::read(job.source)?;
+    let original = Inventory::read(job.source)?;
     let (_, page_bytes) = size(job.source)?;
     let failed = |error| cannot_copy(error, to);
     let mut target = sqlite::open_target(to).map_err(|e| cannot_copy(e, to))?;
@@ -183,7 +183,7 @@ fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
             }
         }
     }
-    // One file, nothing beside it; the original has a log, and the copy took that setting over.
+    // One file, nothing beside it; the original has a WAL, and the copy took that setting over.
     target
         .query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
         .map_err(failed)?;
@@ -203,7 +203,7 @@ fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
 
 /// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
 /// later is the copy.
-fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
+fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     let name = to.to_str().ok_or_else(|| {
         Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
     })?;
@@ -211,23 +211,23 @@ fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Original> {
     sqlite::vacuum_into(job.source, name).map_err(|e| cannot_copy(e, to))?;
     let mut copy = sqlite::open_copy(to)?;
     job.pacer.attach(&mut copy, to)?;
-    Original::read(&copy)
+    Inventory::read(&copy)
 }
 
 /// Opens a copy that came out of an artefact. How long SQLite may be at work on it follows from its size,
 /// so this comes before its name goes.
-pub(super) fn open_copy(path: &Path, pacer: &Pacer) -> Result<Connection> {
+pub(super) fn open_copy(path: &Path, pacer: &Throttle) -> Result<Connection> {
     let mut conn = sqlite::open_copy(path)?;
     pacer.attach(&mut conn, path)?;
     Ok(conn)
 }
 
 /// Checks a copy that came out of an artefact; gives what is in it.
-pub(super) fn look_into(
+pub(super) fn verify_contents(
     conn: Connection,
-    original: &Original,
+    original: &Inventory,
     database: super::Checksum,
-    pacer: &Pacer,
+    pacer: &Throttle,
 ) -> Result<Contents> {
     let total = database.bytes;
     pacer.step(Stage::Check, 0, total)?;

@@ -2,7 +2,7 @@
 
 use super::Source;
 use super::folder::{Folder, Partial, list};
-use super::reading::Reading;
+use super::reading::VerifyOptions;
 use super::verify::{Keep, open, read_back};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
@@ -44,7 +44,7 @@ pub(super) fn drill(
         .rfind(|backup| backup.manifest.store_id.as_deref() == store)
         .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
     // One that is not signed is not passed over: a drill is there to tell of it.
-    let reading = Reading::as_made(settings).deadline_of(source);
+    let reading = VerifyOptions::as_made(settings).deadline_of(source);
     let opened = open(&newest.path, &reading)?;
     let place = match newest.manifest.is_encrypted() {
         false => folder.begin_drill()?,

@@ -35,7 +35,7 @@ mod with_hmac {
     /// A secret that lies beside the bot and proves that a backup is one that the bot made: with
     /// [`Backups::key`](crate::backup::Backups::key) each backup is signed (HMAC-SHA256 of its
     /// manifest, which has the checksum of the artefact), and with
-    /// [`Reading::key`](crate::backup::Reading::key) one that is forged, relabelled or not signed is
+    /// [`VerifyOptions::key`](crate::backup::VerifyOptions::key) one that is forged, relabelled or not signed is
     /// refused, encrypted or not.
     ///
     /// Encryption to a public key does not prove that: whoever knows the public key can encrypt. Who

@@ -14,17 +14,17 @@ mod keys;
 mod mac;
 mod manifest;
 mod name;
-mod pace;
 mod reading;
 mod restore;
 mod retention;
 mod scratch;
 mod settings;
+mod throttle;
 mod verify;
 
 pub use clear::ClearAmongEncrypted;
 pub use contents::Contents;
-pub(crate) use contents::Original;
+pub(crate) use contents::Inventory;
 pub(crate) use create::SnapshotObserver;
 pub use drill::DrillReport;
 #[cfg(feature = "encryption")]
@@ -35,14 +35,14 @@ pub use keys::{AgeIdentity, AgeRecipient};
 #[cfg(feature = "encryption")]
 pub use mac::BackupKey;
 pub use manifest::{Checksum, Manifest, Mode, Reason};
-pub use pace::{OnProgress, Pace, Progress, Stage};
-pub use reading::Reading;
 #[cfg(feature = "encryption")]
 pub use reading::Unproven;
+pub use reading::VerifyOptions;
 pub(crate) use restore::restore;
-pub use restore::{Existing, Restored};
+pub use restore::{IfExists, Restored};
 pub use retention::{Retention, RetentionPlan, prune};
 pub use settings::Backups;
+pub use throttle::{OnProgress, Pace, Progress, Stage};
 pub use verify::verify;
 
 use crate::error::{ErrorKind, Result};
@@ -52,11 +52,11 @@ use actix::Message;
 use chrono::{DateTime, Utc};
 use create::{Job, Unobserved, create};
 use folder::Folder;
-use pace::Pacer;
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use throttle::Throttle;
 
 /// "Make a backup." Its answer is the finished backup, read back and checked.
 ///
@@ -119,8 +119,8 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn look_deadline(&self) -> Option<Duration> {
-        self.program.sqlite.look_deadline
+    fn inspect_deadline(&self) -> Option<Duration> {
+        self.program.sqlite.inspect_deadline
     }
 
     /// Where its backups go.
@@ -140,11 +140,11 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     let _lock = FileLock::acquire(&path)?;
     settle(&path)?;
     scratch::clear(&std::env::temp_dir());
-    sqlite::refuse_damaged_to_look(&path, &program.sqlite)?;
+    sqlite::refuse_damaged_wal_unlocked(&path, &program.sqlite)?;
     let mut conn = sqlite::open_to_back_up(&path, &program.sqlite)?;
     migration::refuse_unknown(&conn, &path, program)?;
-    let pacer = Pacer::new(Pace::Fast, request.on_progress, || false);
-    let pacer = pacer.limit(source.look_deadline());
+    let pacer = Throttle::new(Pace::Fast, request.on_progress, || false);
+    let pacer = pacer.limit(source.inspect_deadline());
     let mode = request.mode.unwrap_or(source.settings.mode);
     let reason = Reason::Manual;
     run(&mut conn, &source, mode, reason, &Unobserved, &pacer)
@@ -177,7 +177,7 @@ pub(crate) fn before_upgrade(
     source: &Source<'_>,
     upgrading: Upgrading,
 ) -> Result<Option<PathBuf>> {
-    let pacer = Pacer::new(Pace::Fast, None, || false).limit(source.look_deadline());
+    let pacer = Throttle::new(Pace::Fast, None, || false).limit(source.inspect_deadline());
     let make = |conn: &mut Connection, source: &Source<'_>| {
         let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
         run(conn, source, mode, reason, &Unobserved, &pacer)
@@ -222,7 +222,7 @@ pub(crate) fn of_open_store(
     let pace = request.pace.unwrap_or(source.settings.pace);
     let mode = request.mode.unwrap_or(source.settings.mode);
     sqlite::bound_values_to_look(conn, source.path)?;
-    let pacer = Pacer::new(pace, request.on_progress, closing).limit(source.look_deadline());
+    let pacer = Throttle::new(pace, request.on_progress, closing).limit(source.inspect_deadline());
     run(conn, source, mode, reason, observer, &pacer)
 }
 
@@ -232,11 +232,11 @@ fn run(
     mode: Mode,
     reason: Reason,
     observer: &impl SnapshotObserver,
-    pacer: &Pacer,
+    pacer: &Throttle,
 ) -> Result<Backup> {
     let (at, settings) = (source.folder(), source.settings);
     let folder = Folder::take(&at, Some(source.path))?;
-    clear::refuse(settings, &at, Original::store_id(conn)?.as_deref())?;
+    clear::refuse(settings, &at, Inventory::store_id(conn)?.as_deref())?;
     pacer.attach(conn, source.path)?;
     let job = Job {
         source: conn,
@@ -249,7 +249,7 @@ fn run(
         pacer,
     };
     let created = pacer.explain(create(&folder, &at, &job));
-    Pacer::detach(conn)?;
+    Throttle::detach(conn)?;
     let backup = created?;
     if reason == Reason::Scheduled {
         // The backup is made, whatever becomes of the old ones.
@@ -267,7 +267,7 @@ pub(crate) fn drill_of_open_store(
     closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
 ) -> Result<DrillReport> {
     let at = source.folder();
-    let store = Original::store_id(conn)?;
+    let store = Inventory::store_id(conn)?;
     let folder = Folder::take(&at, Some(source.path))?;
     let report = drill::drill(&folder, &at, source, store.as_deref(), closing)?;
     drill::note(&at, source.path, &report)?;
@@ -281,7 +281,7 @@ pub(crate) fn last_drill(source: &Source<'_>) -> Option<DrillReport> {
 
 /// Whether there is a backup of the store at all.
 pub(crate) fn has_any(conn: &Connection, source: &Source<'_>) -> Result<bool> {
-    let store = Original::store_id(conn)?;
+    let store = Inventory::store_id(conn)?;
     let listing = list(source.folder())?;
     let of_it = |backup: &Backup| backup.manifest.store_id == store;
     Ok(listing.backups.iter().any(of_it))
@@ -294,7 +294,7 @@ pub(crate) fn last_scheduled(
     source: &Source<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>> {
-    let store = Original::store_id(conn)?;
+    let store = Inventory::store_id(conn)?;
     let listing = source.settings.listing(source.path)?;
     let scheduled = listing.backups.into_iter().rfind(|backup| {
         let manifest = &backup.manifest;

@@ -8,8 +8,8 @@ use super::keys::AgeIdentity;
 use super::keys::{self, Identities};
 use super::mac::BackupKey;
 use super::manifest::{UNBOUND, not_authentic};
-use super::pace::{OnProgress, Progress};
 use super::settings::Backups;
+use super::throttle::{OnProgress, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ use std::time::Duration;
 /// How a backup is read: with which secrets, what it has to prove, and who hears how far it is.
 ///
 /// ```no_run
-/// use botstore::backup::{self, Reading};
+/// use botstore::backup::{self, VerifyOptions};
 ///
-/// let backup = backup::verify("bot.db.backups/20261123T071844.123456Z-manual", Reading::default())?;
+/// let backup = backup::verify("bot.db.backups/20261123T071844.123456Z-manual", VerifyOptions::default())?;
 /// println!("{} is good", backup.manifest.name);
 /// # Ok::<(), botstore::Error>(())
 /// ```
 #[derive(Default)]
 #[must_use = "this only says how to read a backup"]
-pub struct Reading {
+pub struct VerifyOptions {
     pub(super) identities: Identities,
     keys: Vec<BackupKey>,
     accepted: Vec<Unproven>,
@@ -58,7 +58,7 @@ pub(super) enum Tokens {
     Revoke,
 }
 
-impl Reading {
+impl VerifyOptions {
     /// A secret to read an encrypted backup with. More than one may be given. With one, a backup that
     /// is not encrypted, or whose manifest is not bound to what is sealed in it, is
     /// [`NotAuthentic`](ErrorKind::NotAuthentic): see [`accept`](Self::accept).
@@ -103,7 +103,7 @@ impl Reading {
 
     /// How long SQLite may be at work on what comes out, before that ends with
     /// [`Deadline`](ErrorKind::Deadline): see
-    /// [`Config::look_deadline`](crate::Config::look_deadline), which has the default too.
+    /// [`Config::inspect_deadline`](crate::Config::inspect_deadline), which has the default too.
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = Some(time);
         self
@@ -111,7 +111,7 @@ impl Reading {
 
     /// The same from the source's settings, if nothing else was said.
     pub(super) fn deadline_of(mut self, source: &Source<'_>) -> Self {
-        self.deadline = self.deadline.or(source.look_deadline());
+        self.deadline = self.deadline.or(source.inspect_deadline());
         self
     }
 

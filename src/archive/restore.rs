@@ -8,10 +8,10 @@
 
 use super::Source;
 use super::folder::Backup;
-use super::pace::Pace;
-use super::reading::{Reading, Tokens};
+use super::reading::{Tokens, VerifyOptions};
 use super::scratch;
 use super::settle;
+use super::throttle::Pace;
 use super::verify::{Keep, open, read_back};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, folder_of, sync_folder};
@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 /// What is done with a file that is where the backup is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Existing {
+pub enum IfExists {
     /// It stays, and the restore is refused.
     #[default]
     Refuse,
-    /// It goes, with its log, into a folder `NAME.replaced-TIME` beside it. Nothing is deleted.
+    /// It goes, with its WAL, into a folder `NAME.replaced-TIME` beside it. Nothing is deleted.
     MoveAside,
 }
 
@@ -46,7 +46,7 @@ pub struct Restored {
     /// Where the file is that was there before.
     pub replaced: Option<PathBuf>,
     /// How many tokens were good in the backup and were revoked; `None` if that was not asked for
-    /// ([`Reading::revoke_tokens`]). The file then differs from the backup in that.
+    /// ([`VerifyOptions::revoke_tokens`]). The file then differs from the backup in that.
     pub revoked_tokens: Option<u64>,
 }
 
@@ -54,8 +54,8 @@ pub struct Restored {
 pub(crate) fn restore(
     source: &Source<'_>,
     backup: &Path,
-    existing: Existing,
-    reading: Reading,
+    existing: IfExists,
+    reading: VerifyOptions,
 ) -> Result<Restored> {
     let program = &source.program;
     // Before anything is made at the destination.
@@ -64,7 +64,7 @@ pub(crate) fn restore(
     let path = sqlite::resolve(source.path)?;
     let _lock = FileLock::acquire(&path)?;
     settle(&path)?;
-    if existing == Existing::Refuse && is_taken(&path) {
+    if existing == IfExists::Refuse && is_taken(&path) {
         return Err(Error::conflict(
             "path",
             format_args!(

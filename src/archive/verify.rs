@@ -1,12 +1,12 @@
 //! Reads a finished backup back, all of it.
 
 use super::artefact::{self, Lock};
-use super::contents::{Contents, Original};
-use super::create::{look_into, open_copy};
+use super::contents::{Contents, Inventory};
+use super::create::{open_copy, verify_contents};
 use super::folder::Backup;
-use super::pace::{Pace, Pacer};
-use super::reading::Reading;
+use super::reading::VerifyOptions;
 use super::scratch::Scratch;
+use super::throttle::{Pace, Throttle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::sqlite::name_file;
@@ -20,10 +20,10 @@ use std::path::Path;
 /// # Errors
 /// [`BadBackup`](ErrorKind::BadBackup) when anything is not as the manifest says;
 /// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or does not prove what
-/// [`Reading`] asks for;
+/// [`VerifyOptions`] asks for;
 /// [`WrongKey`](ErrorKind::WrongKey) for an encrypted one without the identity that it needs;
 /// [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull), [`Io`](ErrorKind::Io).
-pub fn verify(backup: impl AsRef<Path>, reading: Reading) -> Result<Backup> {
+pub fn verify(backup: impl AsRef<Path>, reading: VerifyOptions) -> Result<Backup> {
     let opened = open(backup.as_ref(), &reading)?;
     let folder = reading.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Scratch::new_in(&folder)?;
@@ -38,7 +38,7 @@ pub(super) struct Opened {
 }
 
 /// Reads what a backup says of itself, unsealed if need be.
-pub(super) fn open(path: &Path, reading: &Reading) -> Result<Opened> {
+pub(super) fn open(path: &Path, reading: &VerifyOptions) -> Result<Opened> {
     let backup = Backup::at(path)?;
     let contents = reading.admit(&backup).map_err(|e| name_file(e, path))?;
     Ok(Opened { backup, contents })
@@ -58,7 +58,7 @@ pub(super) fn read_back(
     opened: Opened,
     to: &Path,
     keep: Keep,
-    reading: Reading,
+    reading: VerifyOptions,
     pace: Pace,
     closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
 ) -> Result<Backup> {
@@ -71,7 +71,7 @@ pub(super) fn read_back(
     let encrypted = backup.manifest.is_encrypted();
     let expected = contents.database.bytes;
     files::check_room(files::folder_of(to), expected, "what is in the backup")?;
-    let pacer = Pacer::new(pace, reading.on_progress, closing).limit(reading.deadline);
+    let pacer = Throttle::new(pace, reading.on_progress, closing).limit(reading.deadline);
     let lock = match encrypted {
         false => Lock::Clear,
         true => Lock::Age(&reading.identities),
@@ -87,7 +87,7 @@ pub(super) fn read_back(
         let why = "it is not the file that its manifest describes";
         return Err(named(Error::new(ErrorKind::BadBackup, why)));
     }
-    let original = Original {
+    let original = Inventory {
         store_id: backup.manifest.store_id.clone(),
         schemas: contents.schemas.clone(),
         rows: contents.rows.clone(),
@@ -97,7 +97,7 @@ pub(super) fn read_back(
             fs::remove_file(to)
                 .map_err(|e| Error::io(format_args!("cannot remove {}", to.display()), e))?;
         }
-        look_into(copy, &original, database, &pacer)
+        verify_contents(copy, &original, database, &pacer)
     });
     let found = pacer.explain(looked).map_err(|error| match error.kind() {
         _ if error.is_too_big() => {

@@ -21,7 +21,7 @@ impl Config {
             cache_bytes: self.cache_bytes,
             mmap_bytes: self.mmap_bytes,
             wal_ceiling_bytes: self.wal_ceiling_bytes,
-            look_deadline: self.look_deadline,
+            inspect_deadline: self.inspect_deadline,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::columns::{self, flag, time};
 use super::page::{self, Cursor, Page, PageRequest};
-use super::{check, users};
+use super::{users, validate};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::{self, Texts};
@@ -73,7 +73,7 @@ impl Mutation for LogEvent {
     type Output = i64;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
-        check::not_empty("event_type", &self.event_type)?;
+        validate::not_empty("event_type", &self.event_type)?;
         json::check("event_data", self.event_data.as_ref())?;
         users::ensure(tx, self.user_id)?;
         let event_data = self.event_data.as_ref().map(to_text).transpose()?;

@@ -2,7 +2,7 @@
 
 use super::columns::{amount, count, day};
 use super::page;
-use super::{check, users};
+use super::{users, validate};
 use crate::error::Result;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time;
@@ -27,7 +27,7 @@ impl Mutation for AddCost {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        check::cost("cost", self.cost)?;
+        validate::cost("cost", self.cost)?;
         users::exists(tx, self.user_id)?;
         add(tx, self.user_id, self.cost)
     }

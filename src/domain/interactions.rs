@@ -3,7 +3,7 @@
 use super::audit::{self, NewEvent};
 use super::messages::{self, NewMessage};
 use super::tools::ToolCall;
-use super::{check, columns, page};
+use super::{columns, page, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, ReadTx, WriteTx};
@@ -107,7 +107,7 @@ impl Mutation for SaveInteraction {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Receipt> {
         self.tools.iter().try_for_each(ToolCall::check)?;
         if let Some(key) = &self.idempotency_key {
-            check::not_empty("idempotency_key", key)?;
+            validate::not_empty("idempotency_key", key)?;
             if let Some(first) = first_receipt(tx, self.user_id, key)? {
                 return Ok(first);
             }

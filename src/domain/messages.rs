@@ -2,7 +2,7 @@
 
 use super::columns::{amount, maybe_count, time};
 use super::page::{self, Cursor, Page, PageRequest};
-use super::{check, costs, sessions, users};
+use super::{costs, sessions, users, validate};
 use crate::error::Result;
 use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
@@ -117,11 +117,11 @@ pub(super) struct NewMessage<'a> {
 /// Writes the message and counts it on session, user and day. What may fail comes first, so that a
 /// failure has nothing to undo.
 pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
-    check::not_empty("session_id", new.session_id)?;
-    check::cost("cost", new.cost)?;
+    validate::not_empty("session_id", new.session_id)?;
+    validate::cost("cost", new.cost)?;
     let duration_ms = new
         .duration_ms
-        .map(|ms| check::count("duration_ms", ms))
+        .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
     let session = tx.execute(
         "UPDATE sessions

@@ -3,10 +3,9 @@
 
 pub mod analytics;
 pub mod audit;
-mod check;
-pub mod checkup;
 mod columns;
 pub mod costs;
+pub mod integrity;
 pub mod interactions;
 pub mod messages;
 pub mod page;
@@ -17,5 +16,6 @@ pub mod sessions;
 pub mod tokens;
 pub mod tools;
 pub mod users;
+mod validate;
 
 pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY};

@@ -2,7 +2,7 @@
 
 use super::columns::{self, count, flag, time};
 use super::page::{self, Cursor, Page, PageRequest};
-use super::{check, sessions};
+use super::{sessions, validate};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::Texts;
@@ -91,7 +91,7 @@ impl ToolCall {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        check::not_empty("tool_name", &self.tool_name)?;
+        validate::not_empty("tool_name", &self.tool_name)?;
         json::check("tool_input", self.tool_input.as_ref())
     }
 

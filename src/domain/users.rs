@@ -4,7 +4,7 @@ use super::columns::{amount, count, flag, time};
 use super::page::{Cursor, Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
-use crate::operation::{Kept, Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -191,8 +191,8 @@ impl Query for GetUser {
         get(tx, self.user_id)
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<User>>> {
-        let kept = Kept::row("users", self.user_id);
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
+        let kept = Cacheable::row("users", self.user_id);
         Some(kept.bytes(|user: &Option<User>| user.as_ref().map_or(0, User::owned_bytes)))
     }
 }
@@ -217,8 +217,8 @@ impl Query for IsAllowed {
         Ok(allowed.unwrap_or(false))
     }
 
-    fn kept(&self) -> Option<Kept<'_, bool>> {
-        Some(Kept::row("users", self.user_id))
+    fn cacheable(&self) -> Option<Cacheable<'_, bool>> {
+        Some(Cacheable::row("users", self.user_id))
     }
 }
 

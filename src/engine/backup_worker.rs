@@ -94,9 +94,10 @@ impl BackupWorker {
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => {
-                sqlite::open_archivist(&self.shared.path, &self.shared.config.sqlite_settings())?
-            }
+            None => sqlite::open_backup_source(
+                &self.shared.path,
+                &self.shared.config.sqlite_settings(),
+            )?,
         };
         let result = caught(|| work(&mut conn, self)).unwrap_or_else(|| {
             let why =

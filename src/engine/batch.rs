@@ -129,7 +129,7 @@ impl Batcher {
         if !is_open {
             self.choose_isolation();
         }
-        self.take_in();
+        self.recover_wal();
         match (self.batch.jobs.len() > ran, is_open) {
             (false, false) => return Step::Idle,
             (false, true) => self.finish(),
@@ -163,9 +163,9 @@ impl Batcher {
     }
 
     /// Takes in those whose callers still wait.
-    fn take_in(&mut self) {
+    fn recover_wal(&mut self) {
         let (from, most) = match self.batch.gathers {
-            true => (&mut self.waiting, self.shared.config.max_group),
+            true => (&mut self.waiting, self.shared.config.max_batch),
             false => (&mut self.alone, 1),
         };
         while self.batch.jobs.len() < most
@@ -183,8 +183,8 @@ impl Batcher {
     fn is_full(&self) -> bool {
         let config = &self.shared.config;
         let begun = self.batch.begun;
-        self.batch.jobs.len() >= config.max_group
-            || begun.is_some_and(|begun| begun.at.elapsed() >= config.max_group_time)
+        self.batch.jobs.len() >= config.max_batch
+            || begun.is_some_and(|begun| begun.at.elapsed() >= config.max_batch_time)
     }
 
     /// Runs the jobs of the batch from this one on, in its transaction, which begins if it has not. Says so
@@ -292,7 +292,7 @@ impl Batcher {
     pub(super) fn probe(&mut self) -> Result<()> {
         self.finish();
         match &self.connection {
-            Some(open) => sqlite::commit_nothing(&open.conn),
+            Some(open) => sqlite::write_probe(&open.conn),
             None => self.reconnect(),
         }
     }

@@ -146,7 +146,7 @@ impl CheckpointPolicy {
         self.checkpointer.do_send(Checkpoint);
     }
 
-    /// A log that somebody held up for long, such as a backup, is more than the writer should copy
+    /// A WAL that somebody held up for long, such as a backup, is more than the writer should copy
     /// in one go: commits would wait for a second. The checkpointer comes closer each time.
     fn catch_up(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
@@ -191,7 +191,7 @@ impl CheckpointPolicy {
             ?held_by,
             "the WAL is over its ceiling"
         );
-        let event = StoreEvent::LogOverCeiling {
+        let event = StoreEvent::WalOverCeiling {
             bytes,
             ceiling_bytes,
             held_by,

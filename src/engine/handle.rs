@@ -127,7 +127,9 @@ impl Handle {
     /// The answer in the row cache, if there is one that holds.
     fn cached<Q: Query>(&self, query: &Q) -> Option<Q::Output> {
         self.shared.check_open().ok()?;
-        self.shared.cache.get(TypeId::of::<Q>(), &query.kept()?)
+        self.shared
+            .cache
+            .get(TypeId::of::<Q>(), &query.cacheable()?)
     }
 
     pub(super) fn queue(&self, lane: Lane) -> &WorkQueue {

@@ -146,7 +146,7 @@ impl<Q: Query> ReadJob for Pending<Q, Q::Output> {
     fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot) {
         self.run_with(|query| {
             let answer = query.fetch(tx)?;
-            if let Some(kept) = query.kept() {
+            if let Some(kept) = query.cacheable() {
                 cache.put(TypeId::of::<Q>(), &kept, &answer, tx, snapshot)?;
             }
             Ok(answer)

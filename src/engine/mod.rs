@@ -33,7 +33,7 @@
 //! * **batch**: the mutations of one transaction.
 //! * **indeterminate**: of a mutation whose COMMIT failed, and which may be in the WAL all the same.
 //! * **suspect**: of a connection that is not used again, because its state is in doubt.
-//! * **WAL**, **frame**: SQLite's write-ahead log, and one page in it.
+//! * **WAL**, **frame**: SQLite's WAL, and one page in it.
 //! * **checkpoint**: copies frames into the file. A WAL that is copied completely *starts over*.
 //! * **ceiling**: the size at which the writer helps with that.
 //! * **lane**: which readers answer a query, and their queue.

@@ -7,10 +7,10 @@ use super::handle::Handle;
 use super::job::ReadJob;
 use super::queue::ReaderMessage;
 use super::shared::Shared;
-use super::snapshots::{Reading, SnapshotSlot};
+use super::snapshots::{Purpose, SnapshotSlot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, ReadTx};
-use crate::sqlite::{self, Guard, Watchdog};
+use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
 use rusqlite::Connection;
@@ -42,14 +42,14 @@ pub(super) struct ReadConnection {
     /// Prepared once, as texts that no operation can bring.
     begin: String,
     end: String,
-    guard: Guard,
+    guard: Authorizer,
     watchdog: Watchdog,
 }
 
 impl ReadConnection {
     pub(super) fn open(shared: &Shared) -> Result<Self> {
         let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
-        let guard = Guard::install(&mut conn, sqlite::for_queries)?;
+        let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
         watchdog.install(&mut conn)?;
         Ok(Self {
@@ -141,7 +141,7 @@ impl Reader {
                 Lane::Interactive => self.gates.enter_point(),
                 Lane::Analytics => self.gates.enter_scan(deadline, HELD),
             };
-            let _mark = self.slot.mark(Reading::Query(job.name()));
+            let _mark = self.slot.mark(Purpose::Query(job.name()));
             run(open, &mut **job, deadline, &self.handle.shared)
         });
         self.settle(outcome);

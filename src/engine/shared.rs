@@ -48,7 +48,7 @@ impl Shared {
         Self {
             path: path.to_owned(),
             config: config.clone(),
-            cache: Cache::new(config.kept_answers, config.kept_answers_bytes),
+            cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),

@@ -2,7 +2,7 @@
 //! starting over.
 
 use crate::archive::SnapshotObserver;
-use crate::events::LogHolder;
+use crate::events::WalHolder;
 use crate::sqlite;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
@@ -15,18 +15,18 @@ const BRIEF: Duration = Duration::from_millis(20);
 
 /// What a snapshot is read for.
 #[derive(Clone, Copy)]
-pub(super) enum Reading {
+pub(super) enum Purpose {
     Query(&'static str),
     Backup,
 }
 
 /// Where one reader notes what it reads.
 #[derive(Clone, Default)]
-pub(super) struct SnapshotSlot(Arc<Mutex<Option<(Reading, Instant)>>>);
+pub(super) struct SnapshotSlot(Arc<Mutex<Option<(Purpose, Instant)>>>);
 
 impl SnapshotSlot {
     /// Notes that a snapshot is read until the answer is dropped.
-    pub(super) fn mark(&self, reading: Reading) -> Mark<'_> {
+    pub(super) fn mark(&self, reading: Purpose) -> Mark<'_> {
         *self.0.lock() = Some((reading, Instant::now()));
         Mark(self)
     }
@@ -34,7 +34,7 @@ impl SnapshotSlot {
 
 impl SnapshotObserver for SnapshotSlot {
     fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T {
-        let _mark = self.mark(Reading::Backup);
+        let _mark = self.mark(Purpose::Backup);
         read()
     }
 }
@@ -74,12 +74,12 @@ impl Snapshots {
             .filter_map(|slot| *slot.0.lock())
             .peekable();
         marks.peek().is_some()
-            && marks.all(|(reading, _)| matches!(reading, Reading::Query(_)))
+            && marks.all(|(reading, _)| matches!(reading, Purpose::Query(_)))
             && sqlite::other_readers(&self.path).is_empty()
     }
 
     /// Those who may keep the WAL from starting over, the longest at it first.
-    pub(super) fn holders(&self) -> Vec<LogHolder> {
+    pub(super) fn holders(&self) -> Vec<WalHolder> {
         let marks = self.slots.iter().filter_map(|slot| *slot.0.lock());
         let mut own: Vec<_> = marks
             .map(|(reading, since)| (since.elapsed(), reading))
@@ -87,10 +87,10 @@ impl Snapshots {
             .collect();
         own.sort_by_key(|(running, _)| Reverse(*running));
         let own = own.into_iter().map(|(running, reading)| match reading {
-            Reading::Query(operation) => LogHolder::Query { operation, running },
-            Reading::Backup => LogHolder::Backup { running },
+            Purpose::Query(operation) => WalHolder::Query { operation, running },
+            Purpose::Backup => WalHolder::Backup { running },
         });
         let others = sqlite::other_readers(&self.path).into_iter();
-        own.chain(others.map(LogHolder::Process)).collect()
+        own.chain(others.map(WalHolder::Process)).collect()
     }
 }

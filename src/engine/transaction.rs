@@ -7,7 +7,7 @@ use crate::cache::{self, Changes};
 use crate::error::{Error, ErrorKind, Result, may_be_logged};
 use crate::migration;
 use crate::operation::WriteTx;
-use crate::sqlite::{self, Guard, Watchdog};
+use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// The connection that writes, and what is watched on it.
 pub(super) struct WriteConnection {
     pub(super) conn: Connection,
-    guard: Guard,
+    guard: Authorizer,
     watchdog: Watchdog,
     changes: Changes,
     /// A page in the WAL, in bytes.
@@ -30,9 +30,9 @@ pub(super) struct WriteConnection {
 impl WriteConnection {
     pub(super) fn new(mut conn: Connection, shared: &Shared) -> Result<Self> {
         // Only closing empties the WAL, and knows whether it could.
-        sqlite::keep_log(&conn)?;
+        sqlite::disable_checkpoint_on_close(&conn)?;
         sqlite::unbound_values(&conn)?;
-        let guard = Guard::install(&mut conn, sqlite::for_mutations)?;
+        let guard = Authorizer::install(&mut conn, sqlite::for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
         watchdog.install(&mut conn)?;
         let changes = Changes::default();
@@ -57,7 +57,7 @@ impl WriteConnection {
         sqlite::make_writer(&conn, path, &settings)?;
         migration::run_own_triggers(&conn, &config.program())?;
         let open = Self::new(conn, shared)?;
-        sqlite::commit_nothing(&open.conn)?;
+        sqlite::write_probe(&open.conn)?;
         Ok(open)
     }
 }
@@ -138,7 +138,7 @@ impl<'a> Transaction<'a> {
                 }
                 break;
             }
-            if next > 0 && begun.at.elapsed() >= config.max_group_time {
+            if next > 0 && begun.at.elapsed() >= config.max_batch_time {
                 for later in batch.jobs.drain(next..).rev() {
                     waiting.push_front(later);
                 }

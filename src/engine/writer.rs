@@ -232,7 +232,7 @@ impl Handler<CloseFile> for Writer {
                  stays beside it; nothing is lost, and the next opening or closing takes it in",
             ));
         }
-        sqlite::remove_log(&conn)?;
+        sqlite::enable_checkpoint_on_close(&conn)?;
         // Statements in the cache hold the connection, so they go first.
         conn.flush_prepared_statement_cache();
         conn.close().map_err(|(_, error)| error)?;

@@ -65,7 +65,7 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
                 (Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch, _) => {
                     (ErrorKind::Invalid, "")
                 }
-                // The index of the log could not grow, and it is a file like another.
+                // The index of the WAL could not grow, and it is a file like another.
                 (Code::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => {
                     (ErrorKind::DiskFull, "make room and try again")
                 }
@@ -138,8 +138,8 @@ impl Error {
     }
 }
 
-/// Whether a COMMIT that failed so may have left all of its transaction in the log, where the next
-/// to read the log from its beginning would find it: it was written, and then something else failed,
+/// Whether a COMMIT that failed so may have left all of its transaction in the WAL, where the next
+/// to read the WAL from its beginning would find it: it was written, and then something else failed,
 /// such as the sync. A full disk ends the writing before.
 pub(crate) fn may_be_logged(error: &rusqlite::Error) -> bool {
     matches!(

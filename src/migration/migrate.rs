@@ -6,7 +6,7 @@ use super::step::{Rebuild, Stepper, transaction};
 use super::{Program, SchemaDef, ledger, objects, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
-use crate::sqlite::{self, Guard, Owners, for_mutations};
+use crate::sqlite::{self, Authorizer, Owners, for_mutations};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -30,8 +30,8 @@ pub(crate) fn connect_to_take_back(path: &Path, program: &Program<'_>) -> Result
 fn connect_to_any(path: &Path, program: &Program<'_>) -> Result<Connection> {
     let mut conn = sqlite::connect(path, &program.sqlite)?;
     sqlite::mind_time_opening(&mut conn, path, &program.sqlite)?;
-    // Before anything is read of it: without its log a file of ours may look like another's.
-    sqlite::refuse_damaged(&conn, path, &program.sqlite)?;
+    // Before anything is read of it: without its WAL a file of ours may look like another's.
+    sqlite::refuse_damaged_wal(&conn, path, &program.sqlite)?;
     Ok(conn)
 }
 
@@ -46,7 +46,7 @@ fn refuse_objects(conn: &Connection, path: &Path, program: &Program<'_>) -> Resu
 /// Makes the connection the one that writes.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
     sqlite::make_writer(conn, path, &program.sqlite)?;
-    sqlite::take_in(conn)
+    sqlite::recover_wal(conn)
 }
 
 /// What [`apply`] would do.
@@ -127,7 +127,7 @@ pub(crate) fn apply(
 /// Lets the schemas look at a file that has all their steps.
 pub(crate) fn opened(conn: &mut Connection, program: &Program<'_>) -> Result<()> {
     objects::run_own_triggers(conn, program)?;
-    let guard = Guard::install(conn, for_mutations)?;
+    let guard = Authorizer::install(conn, for_mutations)?;
     transaction(conn, program.clock, |tx| {
         let tx = tx.guarded_by(&guard);
         let mut schemas = program.schemas.iter();

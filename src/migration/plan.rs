@@ -52,7 +52,7 @@ pub(crate) fn plan(given: &Path, program: &Program<'_>) -> Result<Plan> {
         return pending(program.schemas, |_| Ok(0));
     }
     let path = sqlite::resolve(given)?;
-    sqlite::refuse_damaged_to_look(&path, &program.sqlite)?;
+    sqlite::refuse_damaged_wal_unlocked(&path, &program.sqlite)?;
     sqlite::inspect(&path, &program.sqlite, |conn| plan_in(conn, &path, program))
 }
 

@@ -5,7 +5,7 @@ use super::ledger::{self, Entry};
 use super::{Migration, SchemaDef};
 use crate::error::Result;
 use crate::operation::ReadTx;
-use crate::sqlite::{self, Guard, Owners, StepRules, for_steps};
+use crate::sqlite::{self, Authorizer, Owners, StepRules, for_steps};
 use rusqlite::Connection;
 use std::collections::HashSet;
 
@@ -87,7 +87,7 @@ impl Reference {
     fn run_trusted(&mut self, schema: &str, steps: &[Entry]) -> Result<()> {
         sqlite::confine(&mut self.conn)?;
         let rules = StepRules::new(&self.conn, self.owners.clone())?;
-        let guard = Guard::install(&mut self.conn, for_steps(&rules))?;
+        let guard = Authorizer::install(&mut self.conn, for_steps(&rules))?;
         for entry in steps {
             rules.begin(&self.conn, schema)?;
             let done = guard.during(|| self.conn.execute_batch(&entry.up_sql));

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
-use crate::sqlite::{Guard, Owners, StepRules, for_steps};
+use crate::sqlite::{Authorizer, Owners, StepRules, for_steps};
 use crate::time::Clock;
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ pub(super) struct Stepper<'a> {
     conn: &'a Connection,
     clock: &'a dyn Clock,
     rules: StepRules,
-    guard: Guard,
+    guard: Authorizer,
 }
 
 impl<'a> Stepper<'a> {
@@ -31,7 +31,7 @@ impl<'a> Stepper<'a> {
         let rules = StepRules::new(conn, owners)?;
         // Refused before such a statement runs: looking afterwards whether the transaction is still
         // there would find what a COMMIT has kept, and miss a BEGIN after it.
-        let guard = Guard::install(conn, for_steps(&rules))?;
+        let guard = Authorizer::install(conn, for_steps(&rules))?;
         Ok(Self {
             conn,
             clock,

@@ -20,7 +20,9 @@
 use super::Settings;
 use super::look::{Floor, bound_values, mind_time, open_immutable, open_unlocked};
 use super::tidy::Tidy;
-use super::{beside, common, connect_again, open_archivist, paths, refuse_unsettled, unreadable};
+use super::{
+    beside, common, connect_again, open_backup_source, paths, refuse_unsettled, unreadable,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Stamp};
 use rusqlite::Connection;
@@ -127,7 +129,7 @@ impl Inspection {
         let conn = &mut this.conn;
         conn.pragma_update(None, "query_only", true)?;
         bound_values(conn, path, Floor::Look)?;
-        mind_time(conn, path, settings.look_deadline)?;
+        mind_time(conn, path, settings.inspect_deadline)?;
         // The lock is taken by the first to read.
         conn.execute_batch("BEGIN; PRAGMA schema_version")
             .map_err(|e| unreadable(e.into(), path))?;
@@ -142,7 +144,7 @@ fn open_locked(path: &Path, settings: &Settings) -> Result<Tidy> {
     match Tidy::open(path, || connect_again(path, settings)) {
         // Without writing there are locks only if nothing has to be made for them.
         Err(error) if may_not_write(&error) && (has(path, "-wal") || !is_in_wal_mode(path)) => {
-            let opened = Tidy::open(path, || open_archivist(path, settings));
+            let opened = Tidy::open(path, || open_backup_source(path, settings));
             opened.map_err(|e| unreadable(e, path))
         }
         opened => opened,
@@ -162,7 +164,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     });
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, settings.look_deadline)?;
+    mind_time(&mut conn, path, settings.inspect_deadline)?;
     Ok(conn)
 }
 

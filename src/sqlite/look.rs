@@ -81,7 +81,7 @@ pub(super) enum Floor {
     Open = 64 << 20,
 }
 
-/// Bounds values by the size of the file and its log. No row in it is larger, whatever a program may
+/// Bounds values by the size of the file and its WAL. No row in it is larger, whatever a program may
 /// have saved, while an expression in its schema (a CHECK, an index, a generated column) could make
 /// one of a gigabyte out of nothing. A fixed bound was turned down: it would have to be larger than
 /// all that files hold that are in use.
@@ -115,7 +115,7 @@ pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
     Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
 }
 
-/// The size of a database and its log, in bytes. Without opening either: see [`crate::files::Stamp`].
+/// The size of a database and its WAL, in bytes. Without opening either: see [`crate::files::Stamp`].
 fn size(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     size(path).saturating_add(size(&beside(path, "-wal")))
@@ -137,7 +137,7 @@ pub(crate) fn mind_time_opening(
     settings: &Settings,
 ) -> Result<()> {
     const OPENING: Duration = Duration::from_secs(10 * 60);
-    let limit = settings.look_deadline.unwrap_or(OPENING + usual(path));
+    let limit = settings.inspect_deadline.unwrap_or(OPENING + usual(path));
     mind_time(conn, path, Some(limit))
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const RESTORING: &str = ".restoring";
 
 /// The files that are one database: itself, its log, the log's index, and the journal of a change that
-/// was cut short before there was a log.
+/// was cut short before there was a WAL.
 pub(crate) const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// More links after one another than anybody lays.
@@ -80,7 +80,7 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
         .try_for_each(|suffix| files::refuse_other_than_own(&beside(database, suffix)))
 }
 
-/// Those of the database, its log and its lock that accounts other than their owner's can read or
+/// Those of the database, its WAL and its lock that accounts other than their owner's can read or
 /// write. What this crate makes has mode 0600; a file that was there before keeps the mode that it has.
 pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
     ["", "-wal", ".lock"]

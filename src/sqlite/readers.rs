@@ -6,7 +6,7 @@ use std::path::Path;
 /// The processes, but for this one, that read a snapshot of the file. Empty where the system does not
 /// say.
 ///
-/// A reader holds a lock on one of five bytes of the log's index: 123 to 127, see
+/// A reader holds a lock on one of five bytes of the WAL's index: 123 to 127, see
 /// <https://sqlite.org/walformat.html#wal_locks>.
 pub(crate) fn other_readers(path: &Path) -> Vec<u32> {
     let index = beside(path, "-shm");

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// What an acknowledgement is worth when the power fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// `PRAGMA synchronous=FULL`: the log is synced before a commit returns. What was acknowledged
+    /// `PRAGMA synchronous=FULL`: the WAL is synced before a commit returns. What was acknowledged
     /// survives a crash of the program, of the operating system, and a loss of power.
     #[default]
     Full,
-    /// `PRAGMA synchronous=NORMAL`: the log is synced at checkpoints only. What was acknowledged
+    /// `PRAGMA synchronous=NORMAL`: the WAL is synced at checkpoints only. What was acknowledged
     /// survives a crash of the program; a crash of the operating system or a loss of power may
     /// take the last moments with it, never the file's consistency.
     Normal,
@@ -37,5 +37,5 @@ pub(crate) struct Settings {
     /// `PRAGMA journal_size_limit`.
     pub(crate) wal_ceiling_bytes: u64,
     /// As long as suits the file's size if it is `None`.
-    pub(crate) look_deadline: Option<Duration>,
+    pub(crate) inspect_deadline: Option<Duration>,
 }

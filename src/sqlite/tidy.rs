@@ -2,7 +2,7 @@
 
 use super::beside;
 use super::look::open;
-use super::wal::{keep_log, remove_log};
+use super::wal::{disable_checkpoint_on_close, enable_checkpoint_on_close};
 use crate::error::Result;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use std::ops::{Deref, DerefMut};
@@ -35,7 +35,7 @@ impl Tidy {
 impl Drop for Tidy {
     fn drop(&mut self) {
         if self.after.is_there()
-            && let Err(error) = remove_log(&self.conn)
+            && let Err(error) = enable_checkpoint_on_close(&self.conn)
         {
             tracing::debug!(%error, "an empty WAL stays");
         }
@@ -79,7 +79,7 @@ impl EmptyWal {
         }
         conn.pragma_query_value(None, "schema_version", |_| Ok(()))?;
         if !self.is_there() {
-            keep_log(&conn)?;
+            disable_checkpoint_on_close(&conn)?;
         }
         Ok(true)
     }

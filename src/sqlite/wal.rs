@@ -1,7 +1,7 @@
 //! The WAL of an open file: how long it is, how much of it is in the file, and whether it has started
 //! over.
 
-use super::{beside, guard};
+use super::{authorizer, beside};
 use crate::error::Result;
 use crate::files;
 use rusqlite::config::DbConfig;
@@ -24,13 +24,13 @@ fn run(checkpoint: &mut Statement<'_>) -> Result<(bool, i64, i64)> {
 /// Has closing this connection leave the WAL as it is. Otherwise the last one to be closed copies the WAL
 /// and removes it: also when it has just failed to, which is after a sync that failed when SQLite counts
 /// as copied what is on no disk.
-pub(crate) fn keep_log(conn: &Connection) -> Result<()> {
+pub(crate) fn disable_checkpoint_on_close(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
 /// Has closing this connection, if it is the last, remove the WAL, which is empty.
-pub(crate) fn remove_log(conn: &Connection) -> Result<()> {
+pub(crate) fn enable_checkpoint_on_close(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
@@ -71,7 +71,7 @@ impl WalWatch {
     pub(crate) fn new(database: &Path) -> Result<Self> {
         Ok(Self {
             path: beside(database, "-wal"),
-            ask: guard::unguarded("PRAGMA wal_checkpoint(NOOP)")?,
+            ask: authorizer::unguarded("PRAGMA wal_checkpoint(NOOP)")?,
             file: None,
             generation: None,
             frames: 0,

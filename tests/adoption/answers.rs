@@ -7,8 +7,8 @@ use botstore::audit::{EventFilter, UserAuditLog};
 use botstore::messages::{SessionMessages, UserMessages};
 use botstore::rusqlite::types::Value as Cell;
 use botstore::sessions::{
-    ActiveSessions, GetSession, ProjectSessions, Session, SessionHistory, SessionSummary,
-    UserSessions, Which,
+    ActiveSessions, GetSession, ProjectSessions, Session, SessionFilter, SessionHistory,
+    SessionSummary, UserSessions,
 };
 use botstore::tokens::UserTokens;
 use botstore::tools::{SessionToolUse, UserToolUse};
@@ -168,7 +168,7 @@ async fn active_sessions_are_the_same_by_project_and_altogether() {
         for (project, expected) in object(legacy.timeless("active_sessions_by_project")) {
             let sessions = list(&store, |page| ProjectSessions {
                 project_path: project.clone(),
-                which: Which::Active,
+                which: SessionFilter::Active,
                 page,
             })
             .await;
@@ -190,7 +190,10 @@ async fn each_user_has_as_many_of_everything_as_before() {
         let store = legacy.open().await;
         for user_id in legacy.user_ids() {
             let expected = &legacy.timeless("per_user")[user_id.to_string()];
-            for (which, name) in [(Which::All, "sessions"), (Which::Active, "active_sessions")] {
+            for (which, name) in [
+                (SessionFilter::All, "sessions"),
+                (SessionFilter::Active, "active_sessions"),
+            ] {
                 let sessions = list(&store, |page| UserSessions {
                     user_id,
                     which,

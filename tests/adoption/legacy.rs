@@ -1,6 +1,6 @@
 //! The sample files, and how answers are compared with what the bot answered.
 
-use botstore::backup::{self, Backup, Existing, Reading};
+use botstore::backup::{self, Backup, IfExists, VerifyOptions};
 use botstore::page::{Page, PageRequest};
 use botstore::rusqlite::types::Value as Cell;
 use botstore::rusqlite::{Connection, OpenFlags};
@@ -81,8 +81,8 @@ impl Legacy {
         self.open().await.close().await.unwrap();
     }
 
-    /// Every table as the bot left it, read from a copy of its own: reading a file with a log may
-    /// move the log into it.
+    /// Every table as the bot left it, read from a copy of its own: reading a file with a WAL may
+    /// move the WAL into it.
     pub(crate) fn original(&self) -> Tables {
         dump(&Self::copy(self.name).path)
     }
@@ -102,7 +102,13 @@ impl Legacy {
             .join("restored")
             .join(backup.manifest.name);
         if !to.exists() {
-            backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+            backup::restore(
+                &to,
+                &backup.path,
+                IfExists::Refuse,
+                VerifyOptions::default(),
+            )
+            .unwrap();
         }
         to
     }

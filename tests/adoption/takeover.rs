@@ -252,7 +252,7 @@ async fn closing_leaves_one_file_without_a_log() {
             let left = beside(&legacy.path, suffix);
             assert!(!left.exists(), "{}: {}", legacy.name, left.display());
         }
-        // What was only in the log of a killed bot is in the file now.
+        // What was only in the WAL of a killed bot is in the file now.
         let alone = legacy.folder.path().join("alone.db");
         fs::copy(&legacy.path, &alone).unwrap();
         assert_eq!(dump(&alone), dump(&legacy.path), "{}", legacy.name);

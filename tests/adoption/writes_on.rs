@@ -8,7 +8,7 @@ use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
 use botstore::interactions::SaveInteraction;
 use botstore::messages::{RecentMessages, SessionMessages};
 use botstore::rusqlite::types::Value as Cell;
-use botstore::sessions::{ExpireIdle, GetSession, UserSessions, Which};
+use botstore::sessions::{ExpireIdle, GetSession, SessionFilter, UserSessions};
 use botstore::tokens::{Secret, UserTokens, VerifyToken};
 use botstore::tools::SessionToolUse;
 use botstore::users::{AllowedUsers, GetUser};
@@ -158,7 +158,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
 
     let sessions = list(&store, |page| UserSessions {
         user_id: 8001,
-        which: Which::All,
+        which: SessionFilter::All,
         page,
     })
     .await;
@@ -234,7 +234,7 @@ async fn sessions_that_the_bot_left_idle_expire_to_the_second_in_every_spelling(
     let active = async || {
         let sessions = list(&store, |page| UserSessions {
             user_id: 8001,
-            which: Which::Active,
+            which: SessionFilter::Active,
             page,
         });
         let sessions = sessions.await.into_iter().map(|s| s.session_id);

@@ -3,7 +3,7 @@
 use crate::forged::{checksum, forge, manifest_of, summed};
 use crate::support::*;
 use botstore::backup::{
-    self, AgeIdentity, AgeRecipient, Backup, Backups, Existing, Reading, TakeBackup, Unproven,
+    self, AgeIdentity, AgeRecipient, Backup, Backups, IfExists, TakeBackup, Unproven, VerifyOptions,
 };
 use botstore::testing::TestStore;
 use botstore::{Error, ErrorKind};
@@ -19,19 +19,19 @@ async fn sealed(identity: &AgeIdentity) -> (TestStore, Backup) {
     (store, backup)
 }
 
-fn with(identity: &AgeIdentity) -> Reading {
-    Reading::default().identity(identity.clone())
+fn with(identity: &AgeIdentity) -> VerifyOptions {
+    VerifyOptions::default().identity(identity.clone())
 }
 
 /// What `verify` says, and `restore`, which leaves nothing.
-pub(crate) fn refused(backup: &Path, reading: impl Fn() -> Reading) -> Error {
+pub(crate) fn refused(backup: &Path, reading: impl Fn() -> VerifyOptions) -> Error {
     let error = match backup::verify(backup, reading()) {
         Ok(read) => panic!("it was read: {:?}", read.manifest),
         Err(error) => error,
     };
     let place = tempfile::tempdir().unwrap();
     let to = place.path().join("not.db");
-    let restored = backup::restore(&to, backup, Existing::Refuse, reading());
+    let restored = backup::restore(&to, backup, IfExists::Refuse, reading());
     assert_eq!(kind(restored), error.kind());
     let left = names(place.path());
     assert!(left.iter().all(|name| name == "not.db.lock"), "{left:?}");
@@ -186,18 +186,18 @@ fn of_format_1(name: &str) -> (tempfile::TempDir, PathBuf, AgeIdentity) {
 #[test]
 fn what_the_version_before_made_is_restored() {
     let (folder, clear, identity) = of_format_1(CLEAR);
-    let verified = backup::verify(&clear, Reading::default()).unwrap();
+    let verified = backup::verify(&clear, VerifyOptions::default()).unwrap();
     let contents = verified.manifest.contents.unwrap();
     assert_eq!(contents.rows["messages"], 48);
     let to = folder.path().join("again.db");
-    backup::restore(&to, &clear, Existing::Refuse, Reading::default()).unwrap();
+    backup::restore(&to, &clear, IfExists::Refuse, VerifyOptions::default()).unwrap();
     assert_eq!(dump(&to)["messages"].len(), 48);
 
     let (folder, sealed, _) = of_format_1(SEALED);
     let reading = || with(&identity).accept(Unproven::Format1);
     backup::verify(&sealed, reading()).unwrap();
     let to = folder.path().join("again.db");
-    backup::restore(&to, &sealed, Existing::Refuse, reading()).unwrap();
+    backup::restore(&to, &sealed, IfExists::Refuse, reading()).unwrap();
     assert_eq!(dump(&to)["messages"].len(), 48);
 }
 
@@ -209,7 +209,7 @@ fn with_an_identity_what_does_not_prove_itself_is_read_only_when_that_was_said()
         (&clear, Unproven::Clear, Unproven::Format1),
         (&sealed, Unproven::Format1, Unproven::Clear),
     ] {
-        for reading in [&(|| with(&identity)) as &dyn Fn() -> Reading, &|| {
+        for reading in [&(|| with(&identity)) as &dyn Fn() -> VerifyOptions, &|| {
             with(&identity).accept(wrong)
         }] {
             let error = refused(backup, reading);

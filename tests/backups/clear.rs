@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use botstore::backup::{
-    self, AgeIdentity, Backup, Backups, ClearAmongEncrypted, Reading, Reason, TakeBackup,
+    self, AgeIdentity, Backup, Backups, ClearAmongEncrypted, Reason, TakeBackup, VerifyOptions,
 };
 use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
@@ -112,7 +112,7 @@ async fn who_forgets_the_recipient_is_told_and_nothing_is_written() {
     let allowed = scene.config(allowing(scene.clear()));
     let clear = backup::take(allowed, TakeBackup::default()).unwrap();
     assert!(!clear.manifest.is_encrypted());
-    backup::verify(&clear.path, Reading::default()).unwrap();
+    backup::verify(&clear.path, VerifyOptions::default()).unwrap();
     // Which is then how it is.
     backup::take(scene.config(scene.clear()), TakeBackup::default()).unwrap();
 }
@@ -192,7 +192,7 @@ async fn a_store_that_opens_without_the_recipient_is_upgraded_and_its_copy_lies_
     let beside = scene.place.path().join("bot.db.before-upgrade");
     let beside = beside.canonicalize().unwrap();
     assert_eq!(copy.parent(), Some(&*beside));
-    let copy = backup::verify(&copy, Reading::default()).unwrap();
+    let copy = backup::verify(&copy, VerifyOptions::default()).unwrap();
     assert_eq!(copy.manifest.reason, Reason::BeforeUpgrade);
     assert_eq!(copy.manifest.contents.unwrap().schemas[0].step, 5);
 }

@@ -3,16 +3,16 @@
 use crate::child::rounds;
 use crate::support::*;
 use botstore::ErrorKind;
-use botstore::backup::{self, AgeIdentity, Backup, Backups, Existing, Reading};
+use botstore::backup::{self, AgeIdentity, Backup, Backups, IfExists, VerifyOptions};
 use botstore::testing::TestStore;
 use std::fs;
 use std::ops::Range;
 
 const PER_ROUND: u32 = 34;
 
-fn reading(identity: Option<&AgeIdentity>) -> Reading {
-    identity.map_or(Reading::default(), |secret| {
-        Reading::default().identity(secret.clone())
+fn reading(identity: Option<&AgeIdentity>) -> VerifyOptions {
+    identity.map_or(VerifyOptions::default(), |secret| {
+        VerifyOptions::default().identity(secret.clone())
     })
 }
 
@@ -105,7 +105,7 @@ async fn no_corruption_is_believed(identity: Option<AgeIdentity>, seed: u64) {
         if round % 25 == 0 {
             let before = snapshot(folder.path());
             let reading = reading(identity);
-            let refused = backup::restore(&path, &backup.path, Existing::MoveAside, reading);
+            let refused = backup::restore(&path, &backup.path, IfExists::MoveAside, reading);
             assert_eq!(kind(refused), ErrorKind::BadBackup, "{}", context());
             assert!(snapshot(folder.path()) == before, "{}", context());
         }

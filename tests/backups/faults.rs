@@ -2,7 +2,7 @@
 
 use crate::child::{self, again, succeed, succeed_on_a_small_disk, works};
 use crate::support::*;
-use botstore::backup::{self, Backups, Existing, Mode, Pace, Reading, Stage, TakeBackup};
+use botstore::backup::{self, Backups, IfExists, Mode, Pace, Stage, TakeBackup, VerifyOptions};
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Error, ErrorKind, Store};
@@ -78,10 +78,16 @@ async fn a_missing_folder_to_restore_to_is_made() {
     let backup = back_up(&store).await;
     let to = store.folder().join("not/there/yet/bot.db");
     let nothing = store.folder().join("no-backup");
-    let refused = backup::restore(&to, &nothing, Existing::Refuse, Reading::default());
+    let refused = backup::restore(&to, &nothing, IfExists::Refuse, VerifyOptions::default());
     assert_eq!(kind(refused), ErrorKind::NotFound);
     assert!(!store.folder().join("not").exists());
-    backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+    backup::restore(
+        &to,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    )
+    .unwrap();
     assert_eq!(dump(&to), dump(&restored(&backup)));
 }
 
@@ -153,9 +159,20 @@ async fn sees_its_disk_become_read_only(disk: &Path) {
     );
     verify(&backup).unwrap();
     let to = store.folder().join("restored.db");
-    backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+    backup::restore(
+        &to,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    )
+    .unwrap();
     let onto = disk.join("restored.db");
-    let refused = backup::restore(&onto, &backup.path, Existing::Refuse, Reading::default());
+    let refused = backup::restore(
+        &onto,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    );
     assert_eq!(kind(refused), ErrorKind::ReadOnly);
     remount("rw");
     back_up(&store).await;
@@ -243,16 +260,16 @@ async fn restores_to_a_full_disk(disk: &Path) {
     Store::open(&path).await.unwrap().close().await.unwrap();
     let before = snapshot(disk);
 
-    let restore = |reading| backup::restore(&path, &backup.path, Existing::MoveAside, reading);
+    let restore = |reading| backup::restore(&path, &backup.path, IfExists::MoveAside, reading);
     fill(disk, size - 64 * 1024);
-    let refused = restore(Reading::default());
+    let refused = restore(VerifyOptions::default());
     make_room(disk);
     assert_eq!(kind(refused), ErrorKind::DiskFull);
     assert!(snapshot(disk) == before);
     for stage in [Stage::Unpack, Stage::Check] {
         let full = disk.to_owned();
         let mut once = Some(move || fill(&full, 0));
-        let refused = restore(Reading::default().on_progress(move |p| {
+        let refused = restore(VerifyOptions::default().on_progress(move |p| {
             if p.stage == stage && (stage == Stage::Unpack || p.done == p.total) {
                 once.take().into_iter().for_each(|fill| fill());
             }
@@ -262,7 +279,7 @@ async fn restores_to_a_full_disk(disk: &Path) {
         assert_eq!(kind(refused), ErrorKind::DiskFull, "{stage:?}");
         assert!(snapshot(disk) == before, "{stage:?}: {:?}", names(disk));
     }
-    let done = restore(Reading::default()).unwrap();
+    let done = restore(VerifyOptions::default()).unwrap();
     assert_eq!(dump(&path), dump(&whole));
     let aside = done.replaced.unwrap();
     assert_eq!(dump(&aside.join("bot.db")), dump(&old));

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use botstore::backup::{
-    self, AgeIdentity, Backup, Backups, Checksum, ClearAmongEncrypted, Existing, Manifest, Reading,
-    TakeBackup, Unproven,
+    self, AgeIdentity, Backup, Backups, Checksum, ClearAmongEncrypted, IfExists, Manifest,
+    TakeBackup, Unproven, VerifyOptions,
 };
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
@@ -51,7 +51,12 @@ fn refused(backup: &Backup, beginning: &str) {
     assert_eq!(error.kind(), ErrorKind::BadBackup, "{error}");
     assert!(error.to_string().contains(beginning), "{error}");
     let to = backup.path.parent().unwrap().with_file_name("not.db");
-    let restored = backup::restore(&to, &backup.path, Existing::Refuse, Reading::default());
+    let restored = backup::restore(
+        &to,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    );
     assert_eq!(kind(restored), ErrorKind::BadBackup);
     let lock = Path::new("not.db.lock");
     let beside = names(to.parent().unwrap());
@@ -202,11 +207,11 @@ async fn only_the_right_identity_reads_and_what_is_in_the_clear_is_read_when_tha
     let store = filled(2, |config| config.backups(settings)).await;
     let sealed = back_up(&store).await;
     let to = store.folder().join("restored.db");
-    let wrong = || Reading::default().identity(AgeIdentity::generate());
-    for reading in [Reading::default, wrong] {
+    let wrong = || VerifyOptions::default().identity(AgeIdentity::generate());
+    for reading in [VerifyOptions::default, wrong] {
         let refused = backup::verify(&sealed.path, reading());
         assert_eq!(kind(refused), ErrorKind::WrongKey);
-        let refused = backup::restore(&to, &sealed.path, Existing::Refuse, reading());
+        let refused = backup::restore(&to, &sealed.path, IfExists::Refuse, reading());
         assert_eq!(kind(refused), ErrorKind::WrongKey);
         assert!(
             !names(store.folder())
@@ -224,7 +229,7 @@ async fn only_the_right_identity_reads_and_what_is_in_the_clear_is_read_when_tha
     assert!(!clear.manifest.is_encrypted());
     let accepting = || wrong().accept(Unproven::Clear);
     backup::verify(&clear.path, accepting()).unwrap();
-    backup::restore(&to, &clear.path, Existing::Refuse, accepting()).unwrap();
+    backup::restore(&to, &clear.path, IfExists::Refuse, accepting()).unwrap();
     assert_eq!(dump(&to), dump(store.path()));
 }
 
@@ -271,7 +276,12 @@ async fn a_foreign_database_is_neither_backed_up_nor_restored() {
     verify(&backup).unwrap();
     let (folder, path) = store.into_file().await.unwrap();
     let before = snapshot(folder.path());
-    let refused = backup::restore(&path, &backup.path, Existing::MoveAside, Reading::default());
+    let refused = backup::restore(
+        &path,
+        &backup.path,
+        IfExists::MoveAside,
+        VerifyOptions::default(),
+    );
     assert_eq!(kind(refused), ErrorKind::ForeignFile);
     assert!(snapshot(folder.path()) == before);
 }
@@ -309,8 +319,8 @@ async fn what_a_newer_program_wrote_is_neither_backed_up_nor_restored() {
     let before = snapshot(folder.path());
     let refused = backup::take(ours(), TakeBackup::default());
     assert_eq!(kind(refused), ErrorKind::NewerSchema);
-    let reading = Reading::default();
-    let refused = backup::restore(ours(), &newer.path, Existing::MoveAside, reading);
+    let reading = VerifyOptions::default();
+    let refused = backup::restore(ours(), &newer.path, IfExists::MoveAside, reading);
     assert_eq!(kind(refused), ErrorKind::NewerSchema);
     assert!(snapshot(folder.path()) == before);
 
@@ -335,8 +345,8 @@ async fn what_a_newer_program_wrote_is_neither_backed_up_nor_restored() {
         *contents.rows.get_mut("botstore_ledger").unwrap() += 1;
     });
     verify(&newer).unwrap();
-    let reading = Reading::default();
-    let refused = backup::restore(&path, &newer.path, Existing::MoveAside, reading);
+    let reading = VerifyOptions::default();
+    let refused = backup::restore(&path, &newer.path, IfExists::MoveAside, reading);
     assert_eq!(kind(refused), ErrorKind::NewerSchema);
 }
 

@@ -3,7 +3,7 @@
 use crate::child::{self, Victim, again, rounds, works};
 use crate::copy::{copy_as_killed, keeps_its_log};
 use crate::support::*;
-use botstore::backup::{self, Backup, Existing, Pace, Reading, Stage, TakeBackup};
+use botstore::backup::{self, Backup, IfExists, Pace, Stage, TakeBackup, VerifyOptions};
 use botstore::{ErrorKind, Store};
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,7 +93,7 @@ async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one
     }
 }
 
-/// What is restored, and a file that a killed writer left: the last of what it holds is in its log.
+/// What is restored, and a file that a killed writer left: the last of what it holds is in its WAL.
 struct Scene {
     _store: TempDir,
     backup: Backup,
@@ -133,7 +133,7 @@ impl Scene {
         }
     }
 
-    /// A folder with the old file and its log.
+    /// A folder with the old file and its WAL.
     fn left(&self) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = put(&self.left, folder.path());
@@ -141,8 +141,8 @@ impl Scene {
     }
 
     fn restore(&self, path: &Path) -> backup::Restored {
-        let reading = Reading::default();
-        backup::restore(path, &self.backup.path, Existing::MoveAside, reading).unwrap()
+        let reading = VerifyOptions::default();
+        backup::restore(path, &self.backup.path, IfExists::MoveAside, reading).unwrap()
     }
 
     /// Opens what a restore left behind, whatever it is, and says whether it is the backup's.
@@ -188,13 +188,13 @@ fn is_tidy(path: &Path) {
 /// The child: says how far it is.
 fn restores(path: &str, backup: &str) {
     println!("begun");
-    let reading = Reading::default().on_progress(|p| {
+    let reading = VerifyOptions::default().on_progress(|p| {
         if p.stage == Stage::Check && p.done == p.total {
             println!("checked");
         }
         ControlFlow::Continue(())
     });
-    backup::restore(path, backup, Existing::MoveAside, reading).unwrap();
+    backup::restore(path, backup, IfExists::MoveAside, reading).unwrap();
     println!("done");
 }
 
@@ -354,8 +354,8 @@ async fn a_restore_to_where_nothing_was_is_finished_too() {
     let refused = backup::restore(
         &path,
         &scene.backup.path,
-        Existing::Refuse,
-        Reading::default(),
+        IfExists::Refuse,
+        VerifyOptions::default(),
     );
     assert_eq!(kind(refused), ErrorKind::Conflict, "it is finished first");
     assert_eq!(dump(&path), scene.new);

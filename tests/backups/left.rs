@@ -5,7 +5,7 @@
 use crate::child::{self, Victim, again};
 use crate::support::*;
 use crate::wait::wait_until;
-use botstore::backup::{self, AgeIdentity, Backups, Pace, Reading, Stage, TakeBackup};
+use botstore::backup::{self, AgeIdentity, Backups, Pace, Stage, TakeBackup, VerifyOptions};
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
 use botstore::time::Clock;
@@ -137,10 +137,12 @@ fn verify_in(
     scratch: &Path,
     mut look: impl FnMut(Stage) + Send + 'static,
 ) {
-    let reading = Reading::default().scratch(scratch).on_progress(move |p| {
-        look(p.stage);
-        ControlFlow::Continue(())
-    });
+    let reading = VerifyOptions::default()
+        .scratch(scratch)
+        .on_progress(move |p| {
+            look(p.stage);
+            ControlFlow::Continue(())
+        });
     backup::verify(&backup.path, reading).unwrap();
 }
 

@@ -304,7 +304,7 @@ async fn the_log_that_a_backup_held_up_is_short_again_afterwards() {
     let go_on = Arc::new(AtomicBool::new(false));
     let wait = Arc::clone(&go_on);
     let request = TakeBackup::default().on_progress(move |p| {
-        // In the middle of the copy: its snapshot holds the log.
+        // In the middle of the copy: its snapshot holds the WAL.
         if p.stage == Stage::Copy {
             let _ = tell.send(());
             while !wait.load(Ordering::Relaxed) {

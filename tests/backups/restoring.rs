@@ -1,7 +1,7 @@
 //! How a backup takes a file's place.
 
 use crate::support::*;
-use botstore::backup::{self, Existing, Mode, Reading, RunDrill, TakeBackup};
+use botstore::backup::{self, IfExists, Mode, RunDrill, TakeBackup, VerifyOptions};
 use botstore::testing::FixedClock;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Config, ErrorKind, Store};
@@ -15,8 +15,8 @@ async fn a_restored_file_opens_as_the_store_was_and_goes_on() {
     let backup = back_up(&store).await;
     store.write(EnsureUser::new(2, Some("eve"))).await.unwrap();
     let (_folder, path) = store.into_file().await.unwrap();
-    let reading = Reading::default();
-    let done = backup::restore(&path, &backup.path, Existing::MoveAside, reading).unwrap();
+    let reading = VerifyOptions::default();
+    let done = backup::restore(&path, &backup.path, IfExists::MoveAside, reading).unwrap();
     assert_eq!(done.path, path.canonicalize().unwrap());
     assert_eq!(done.backup.manifest, backup.manifest);
 
@@ -41,13 +41,18 @@ async fn a_file_that_is_there_is_not_replaced_unless_that_is_asked_for() {
     let open = backup::restore(
         store.path(),
         &backup.path,
-        Existing::MoveAside,
-        Reading::default(),
+        IfExists::MoveAside,
+        VerifyOptions::default(),
     );
     assert_eq!(kind(open), ErrorKind::AlreadyOpen);
     let (folder, path) = store.into_file().await.unwrap();
     let before = (fs::read(&path).unwrap(), names(folder.path()));
-    let refused = backup::restore(&path, &backup.path, Existing::Refuse, Reading::default());
+    let refused = backup::restore(
+        &path,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    );
     assert_eq!(kind(refused), ErrorKind::Conflict);
     assert!(before == (fs::read(&path).unwrap(), names(folder.path())));
 }
@@ -57,15 +62,15 @@ async fn the_log_of_the_replaced_file_goes_with_it() {
     let store = filled(5, |config| config).await;
     let backup = back_up(&store).await;
     store.write(EnsureUser::new(2, Some("eve"))).await.unwrap();
-    // As a killed process leaves them: the file, and a log that holds the last of it.
+    // As a killed process leaves them: the file, and a WAL that holds the last of it.
     let killed = store.folder().join("killed");
     fs::create_dir(&killed).unwrap();
     let path = killed.join("bot.db");
     fs::copy(store.path(), &path).unwrap();
     let log = |path: &std::path::Path| format!("{}-wal", path.display());
     fs::copy(log(store.path()), log(&path)).unwrap();
-    let reading = Reading::default();
-    let done = backup::restore(&path, &backup.path, Existing::MoveAside, reading).unwrap();
+    let reading = VerifyOptions::default();
+    let done = backup::restore(&path, &backup.path, IfExists::MoveAside, reading).unwrap();
     assert_eq!(dump(&path), dump(&restored(&backup)));
     let aside = done.replaced.unwrap();
     assert!(names(&aside).contains(&"bot.db-wal".to_owned()));
@@ -81,8 +86,8 @@ async fn a_restore_can_be_stopped_and_then_nothing_has_changed() {
     let backup = back_up(&store).await;
     let (folder, path) = store.into_file().await.unwrap();
     let before = (fs::read(&path).unwrap(), names(folder.path()));
-    let reading = Reading::default().on_progress(|_| ControlFlow::Break(()));
-    let stopped = backup::restore(&path, &backup.path, Existing::MoveAside, reading);
+    let reading = VerifyOptions::default().on_progress(|_| ControlFlow::Break(()));
+    let stopped = backup::restore(&path, &backup.path, IfExists::MoveAside, reading);
     assert_eq!(kind(stopped), ErrorKind::Cancelled);
     assert!(before == (fs::read(&path).unwrap(), names(folder.path())));
 }
@@ -95,10 +100,10 @@ async fn a_backup_is_verified_wherever_it_was_moved_to_under_its_name() {
     fs::create_dir(&elsewhere).unwrap();
     let moved = elsewhere.join(&backup.manifest.name);
     fs::rename(&backup.path, &moved).unwrap();
-    backup::verify(&moved, Reading::default()).unwrap();
+    backup::verify(&moved, VerifyOptions::default()).unwrap();
     let renamed = elsewhere.join("the-one-from-monday");
     fs::rename(&moved, &renamed).unwrap();
-    let refused = backup::verify(&renamed, Reading::default());
+    let refused = backup::verify(&renamed, VerifyOptions::default());
     assert_eq!(kind(refused), ErrorKind::BadBackup);
     store.close().await.unwrap();
 }

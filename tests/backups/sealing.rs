@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use botstore::ErrorKind;
-use botstore::backup::{self, AgeIdentity, Backups, Existing, Reading, TakeBackup};
+use botstore::backup::{self, AgeIdentity, Backups, IfExists, TakeBackup, VerifyOptions};
 use std::fs;
 
 #[tokio::test]
@@ -20,20 +20,23 @@ async fn only_a_recipient_reads_an_encrypted_backup() {
     assert!(backup.manifest.is_encrypted());
     assert!(backup.manifest.contents.is_none());
     let verify = |identity: &AgeIdentity| {
-        backup::verify(&backup.path, Reading::default().identity(identity.clone()))
+        backup::verify(
+            &backup.path,
+            VerifyOptions::default().identity(identity.clone()),
+        )
     };
     for identity in [&ada, &grace] {
         let contents = verify(identity).unwrap().manifest.contents.unwrap();
         assert_eq!(contents.rows["messages"], 10);
     }
     assert_eq!(kind(verify(&eve)), ErrorKind::WrongKey);
-    let without = backup::verify(&backup.path, Reading::default());
+    let without = backup::verify(&backup.path, VerifyOptions::default());
     assert_eq!(kind(without), ErrorKind::WrongKey);
 
     let to = store.folder().join("restored.db");
     let restore = |identity: &AgeIdentity| {
-        let reading = Reading::default().identity(identity.clone());
-        backup::restore(&to, &backup.path, Existing::Refuse, reading)
+        let reading = VerifyOptions::default().identity(identity.clone());
+        backup::restore(&to, &backup.path, IfExists::Refuse, reading)
     };
     assert_eq!(kind(restore(&eve)), ErrorKind::WrongKey);
     assert!(!to.exists());

@@ -4,7 +4,7 @@ use crate::authentic::{refused, seal_for};
 use crate::forged::{forge, manifest_of, replace_database};
 use crate::support::*;
 use botstore::backup::{
-    self, AgeIdentity, Backup, BackupKey, Backups, Existing, Reading, Retention, TakeBackup,
+    self, AgeIdentity, Backup, BackupKey, Backups, IfExists, Retention, TakeBackup, VerifyOptions,
 };
 use botstore::testing::{FixedClock, TestStore};
 use botstore::time::Clock as _;
@@ -20,8 +20,8 @@ fn key() -> BackupKey {
     BackupKey::generate().unwrap()
 }
 
-fn with(key: &BackupKey) -> Reading {
-    Reading::default().key(key.clone())
+fn with(key: &BackupKey) -> VerifyOptions {
+    VerifyOptions::default().key(key.clone())
 }
 
 async fn store_with(settings: Backups) -> (TestStore, Backup) {
@@ -55,17 +55,17 @@ async fn a_signed_backup_is_read_with_its_key_and_without_one() {
         }
         let (store, backup) = store_with(settings).await;
         assert_eq!(backup.manifest.format, 2);
-        let reading = |reading: Reading| match &recipient {
+        let reading = |reading: VerifyOptions| match &recipient {
             Some(identity) => reading.identity(identity.clone()),
             None => reading,
         };
         backup::verify(&backup.path, reading(with(&key))).unwrap();
-        backup::verify(&backup.path, reading(Reading::default())).unwrap();
+        backup::verify(&backup.path, reading(VerifyOptions::default())).unwrap();
         // One of several keys is enough, as after a change of keys.
         let several = with(&self::key()).key(key.clone());
         backup::verify(&backup.path, reading(several)).unwrap();
         let to = store.folder().join("again.db");
-        backup::restore(&to, &backup.path, Existing::Refuse, reading(with(&key))).unwrap();
+        backup::restore(&to, &backup.path, IfExists::Refuse, reading(with(&key))).unwrap();
         let listed = backup::list_signed(folder(&store), &key).unwrap();
         assert_eq!((listed.backups.len(), listed.unusable.len()), (1, 0));
     }
@@ -80,7 +80,7 @@ async fn what_the_key_has_not_signed_is_refused_in_the_clear_and_encrypted() {
             settings = settings.recipient(identity.recipient());
         }
         let (store, backup) = store_with(settings).await;
-        let reading = |reading: Reading| match &identity {
+        let reading = |reading: VerifyOptions| match &identity {
             Some(identity) => reading.identity(identity.clone()),
             None => reading,
         };
@@ -178,7 +178,7 @@ async fn what_was_put_together_and_sealed_for_the_public_key_is_refused_by_the_k
         .key(key.clone())
         .recipient(ada.recipient());
     let (_store, backup) = store_with(settings).await;
-    let reading = || Reading::default().identity(ada.clone());
+    let reading = || VerifyOptions::default().identity(ada.clone());
     let known = backup::verify(&backup.path, reading()).unwrap().manifest;
     let mut inner = serde_json::to_value(&known).unwrap();
     let fields = inner.as_object_mut().unwrap();

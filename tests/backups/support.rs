@@ -1,7 +1,7 @@
 //! A store with something in it, its backups, and what is in a file.
 
 use crate::wait::patient;
-use botstore::backup::{self, Backup, Existing, Reading, TakeBackup};
+use botstore::backup::{self, Backup, IfExists, TakeBackup, VerifyOptions};
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::types::Value;
 use botstore::rusqlite::{Connection, OpenFlags};
@@ -86,12 +86,18 @@ pub(crate) fn dump(path: &Path) -> Tables {
 pub(crate) fn restored(backup: &Backup) -> PathBuf {
     let folder = backup.path.parent().unwrap();
     let to = folder.with_file_name(format!("{}.db", backup.manifest.name));
-    backup::restore(&to, &backup.path, Existing::Refuse, Reading::default()).unwrap();
+    backup::restore(
+        &to,
+        &backup.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    )
+    .unwrap();
     to
 }
 
 pub(crate) fn verify(backup: &Backup) -> Result<Backup> {
-    backup::verify(&backup.path, Reading::default())
+    backup::verify(&backup.path, VerifyOptions::default())
 }
 
 pub(crate) fn kind<T>(result: Result<T>) -> ErrorKind {

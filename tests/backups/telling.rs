@@ -116,7 +116,7 @@ async fn a_bot_is_told_once_of_a_log_over_its_ceiling_and_of_a_full_disk() {
     let mut over = 0;
     // The look at the disk may have come before there was anybody to tell.
     while let Ok(event) = admin.try_recv() {
-        if let StoreEvent::LogOverCeiling {
+        if let StoreEvent::WalOverCeiling {
             bytes,
             ceiling_bytes,
             ..

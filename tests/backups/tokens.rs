@@ -2,7 +2,7 @@
 
 use crate::forged::replace_database;
 use crate::support::*;
-use botstore::backup::{self, Existing, Reading};
+use botstore::backup::{self, IfExists, VerifyOptions};
 use botstore::rusqlite::Connection;
 use botstore::tokens::{IssueToken, RevokeToken, Secret, UserTokens, VerifyToken};
 use botstore::{ErrorKind, Store};
@@ -43,12 +43,12 @@ async fn tokens_come_back_with_a_restore_unless_they_are_to_be_revoked() {
     let (folder, path) = store.into_file().await.unwrap();
     assert_eq!(good(&path, &[&lost, &kept]).await, [false, true]);
 
-    let restored = |reading| backup::restore(&path, &backup.path, Existing::MoveAside, reading);
-    let done = restored(Reading::default()).unwrap();
+    let restored = |reading| backup::restore(&path, &backup.path, IfExists::MoveAside, reading);
+    let done = restored(VerifyOptions::default()).unwrap();
     assert_eq!(done.revoked_tokens, None);
     assert_eq!(good(&path, &[&lost, &kept]).await, [true, true]);
 
-    let done = restored(Reading::default().revoke_tokens()).unwrap();
+    let done = restored(VerifyOptions::default().revoke_tokens()).unwrap();
     assert_eq!(done.revoked_tokens, Some(2));
     assert_eq!(good(&path, &[&lost, &kept]).await, [false, false]);
     // Nothing else is another: the rows are there, and nothing lies beside.
@@ -72,8 +72,8 @@ async fn tokens_come_back_with_a_restore_unless_they_are_to_be_revoked() {
     // Of none there is none to revoke.
     let again = crate::support::back_up(&Store::open(&path).await.unwrap()).await;
     let to = folder.path().join("again.db");
-    let reading = Reading::default().revoke_tokens();
-    let done = backup::restore(&to, &again.path, Existing::Refuse, reading).unwrap();
+    let reading = VerifyOptions::default().revoke_tokens();
+    let done = backup::restore(&to, &again.path, IfExists::Refuse, reading).unwrap();
     assert_eq!(done.revoked_tokens, Some(0));
 }
 
@@ -111,8 +111,8 @@ async fn a_backup_whose_file_would_keep_its_tokens_cannot() {
             manifest.contents.as_mut().unwrap().rows = rows;
         });
         let to = folder.path().join("again.db");
-        let reading = Reading::default().revoke_tokens();
-        match backup::restore(&to, &backup.path, Existing::Refuse, reading) {
+        let reading = VerifyOptions::default().revoke_tokens();
+        match backup::restore(&to, &backup.path, IfExists::Refuse, reading) {
             Ok(_) => {
                 let conn = Connection::open(&to).unwrap();
                 let sql = "SELECT count(*) FROM user_tokens WHERE is_active IS NOT 0";

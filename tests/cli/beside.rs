@@ -152,8 +152,8 @@ fn what_is_told_while_the_file_is_restored_is_so_or_says_that_it_is_restored() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
-                let reading = backup::Reading::default();
-                let existing = backup::Existing::MoveAside;
+                let reading = backup::VerifyOptions::default();
+                let existing = backup::IfExists::MoveAside;
                 backup::restore(&place.file, &backup, existing, reading).unwrap();
             }
         });

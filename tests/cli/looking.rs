@@ -83,7 +83,7 @@ fn looking_changes_nothing_and_leaves_nothing_behind() {
     }
 }
 
-/// As it is after `kill -9`: the newest rows are only in the log.
+/// As it is after `kill -9`: the newest rows are only in the WAL.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_log_that_a_killed_bot_left_is_read_and_stays() {
@@ -108,7 +108,7 @@ async fn a_log_that_a_killed_bot_left_is_read_and_stays() {
     assert!(before == (read("bot.db"), read("bot.db-wal")));
 }
 
-/// SQLite alone would take the damage for the log's end, and say nothing.
+/// SQLite alone would take the damage for the WAL's end, and say nothing.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_log_that_is_damaged_in_the_middle_is_damage_to_every_command() {

@@ -201,7 +201,7 @@ impl Query for HoldAnalytics {
     type Output = ();
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<()> {
-        // Reads first, so that it holds a snapshot of the log too.
+        // Reads first, so that it holds a snapshot of the WAL too.
         tx.one("SELECT count(*) FROM probe", [], |_| Ok(()))?;
         self.0.wait();
         Ok(())

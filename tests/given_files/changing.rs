@@ -2,7 +2,7 @@
 //! was, and a change underneath is not called damage.
 
 use crate::support::Given;
-use botstore::backup::{self, Backups, Mode, Reading, TakeBackup};
+use botstore::backup::{self, Backups, Mode, TakeBackup, VerifyOptions};
 use botstore::rusqlite::Connection;
 use botstore::time::{Clock, SystemClock};
 use botstore::{Config, Error, ErrorKind, ReadTx, Result, schema};
@@ -292,7 +292,7 @@ fn a_backup_is_of_one_state_while_a_program_changes_the_file() {
             assert_eq!(listing(&given.path), beside, "nothing is left");
             let rows = made.manifest.contents.unwrap().rows;
             assert_eq!(rows["a"], rows["b"], "{journal:?} {mode:?}");
-            backup::verify(made.path, Reading::default()).unwrap();
+            backup::verify(made.path, VerifyOptions::default()).unwrap();
         }
     }
 }

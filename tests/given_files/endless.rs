@@ -3,8 +3,8 @@
 
 use crate::support::{Given, Ran, run};
 use botstore::analytics::AdminDashboard;
-use botstore::backup::{self, Existing, Reading, TakeBackup};
-use botstore::checkup::CheckFile;
+use botstore::backup::{self, IfExists, TakeBackup, VerifyOptions};
+use botstore::integrity::CheckFile;
 use botstore::rusqlite::Connection;
 use botstore::schema;
 use botstore::{Config, Error, ErrorKind, Store};
@@ -161,7 +161,7 @@ fn run_bounded(command: &str, file: &Path, more: &[&str]) -> Ran {
 fn looks(given: &Given, backups: &Path, deadline: Duration) -> Vec<(&'static str, Option<Error>)> {
     let config = || {
         let settings = backup::Backups::default().folder(backups);
-        given.config().backups(settings).look_deadline(deadline)
+        given.config().backups(settings).inspect_deadline(deadline)
     };
     let mut looks = vec![
         ("status", botstore::status(config()).err()),
@@ -169,11 +169,11 @@ fn looks(given: &Given, backups: &Path, deadline: Duration) -> Vec<(&'static str
         ("unknown_objects", schema::unknown_objects(config()).err()),
         (
             "check",
-            botstore::snapshot(config(), |tx| tx.ask(&CheckFile)).err(),
+            botstore::snapshot(config(), |tx| tx.query(&CheckFile)).err(),
         ),
         (
             "dashboard",
-            botstore::snapshot(config(), |tx| tx.ask(&AdminDashboard::default())).err(),
+            botstore::snapshot(config(), |tx| tx.query(&AdminDashboard::default())).err(),
         ),
         ("take", backup::take(config(), TakeBackup::default()).err()),
     ];
@@ -185,9 +185,9 @@ fn looks(given: &Given, backups: &Path, deadline: Duration) -> Vec<(&'static str
 
 fn readings(given: &Given, made: &Path, deadline: Duration) -> [(&'static str, Option<Error>); 2] {
     let scratch = given.folder.path();
-    let reading = || Reading::default().deadline(deadline).scratch(scratch);
-    let to = Config::new(given.path_of("restored.db")).look_deadline(deadline);
-    let restored = backup::restore(to, made, Existing::MoveAside, reading());
+    let reading = || VerifyOptions::default().deadline(deadline).scratch(scratch);
+    let to = Config::new(given.path_of("restored.db")).inspect_deadline(deadline);
+    let restored = backup::restore(to, made, IfExists::MoveAside, reading());
     [
         ("verify", backup::verify(made, reading()).err()),
         ("restore", restored.err()),
@@ -255,7 +255,7 @@ async fn a_forged_backup_of_a_hostile_file_is_verified_and_restored_to_an_end() 
 async fn a_store_on_a_hostile_file_and_its_backups_come_to_an_end() {
     for (name, sql) in sudden() {
         let given = given(&sql).await;
-        let store = Store::open(given.config().look_deadline(SHORT))
+        let store = Store::open(given.config().inspect_deadline(SHORT))
             .await
             .expect(name);
         let backup = store.back_up(TakeBackup::default()).await.err();
@@ -271,8 +271,8 @@ async fn a_store_on_a_hostile_file_and_its_backups_come_to_an_end() {
 #[tokio::test]
 async fn work_that_takes_too_long_is_ended_by_the_deadline() {
     let given = given(SLOW).await;
-    let config = || given.config().look_deadline(SHORT);
-    let error = botstore::snapshot(config(), |tx| tx.ask(&CheckFile)).expect_err("too long");
+    let config = || given.config().inspect_deadline(SHORT);
+    let error = botstore::snapshot(config(), |tx| tx.query(&CheckFile)).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
     let error = backup::take(config(), TakeBackup::default()).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
@@ -314,15 +314,15 @@ async fn a_backup_that_counts_the_rows_of_a_virtual_table_is_good_all_the_same()
         &given,
         "CREATE VIRTUAL TABLE ft USING fts5(a); INSERT INTO ft VALUES ('b')",
     );
-    backup::verify(&made, Reading::default().scratch(given.folder.path())).expect("without");
+    backup::verify(&made, VerifyOptions::default().scratch(given.folder.path())).expect("without");
     crate::support::edit_manifest(&made, |contents| {
         contents.rows.insert("ft".to_owned(), 1);
     });
-    backup::verify(&made, Reading::default().scratch(given.folder.path())).expect("with");
+    backup::verify(&made, VerifyOptions::default().scratch(given.folder.path())).expect("with");
     crate::support::edit_manifest(&made, |contents| {
         contents.rows.insert("users".to_owned(), 1);
     });
-    backup::verify(&made, Reading::default().scratch(given.folder.path()))
+    backup::verify(&made, VerifyOptions::default().scratch(given.folder.path()))
         .expect_err("what has rows is counted");
 }
 

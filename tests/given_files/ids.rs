@@ -2,7 +2,7 @@
 
 use crate::support::{Given, interaction, run};
 use botstore::audit::LogEvent;
-use botstore::checkup::CheckFile;
+use botstore::integrity::CheckFile;
 use botstore::tokens::IssueToken;
 use botstore::users::{EnsureUser, Touch};
 use botstore::{Error, ErrorKind, Store};

@@ -3,7 +3,7 @@
 
 use crate::support::{Given, interaction, run};
 use botstore::audit::LogEvent;
-use botstore::backup::{self, Existing, Reading, TakeBackup};
+use botstore::backup::{self, IfExists, TakeBackup, VerifyOptions};
 use botstore::rollups::ReconcileRollups;
 use botstore::schema::{self, Migration, ObjectKind, Schema, UnknownObjects, UnknownTriggers};
 use botstore::users::IsAllowed;
@@ -338,12 +338,22 @@ async fn a_restore_lists_what_no_step_made_or_refuses_it() {
     assert!(refused.err.contains("evil"), "{}", refused.err);
     assert!(!to.exists());
     let config = botstore::Config::new(&to).unknown_triggers(UnknownTriggers::Refuse);
-    let refused = backup::restore(config, &made.path, Existing::Refuse, Reading::default());
+    let refused = backup::restore(
+        config,
+        &made.path,
+        IfExists::Refuse,
+        VerifyOptions::default(),
+    );
     assert_eq!(refused.expect_err("a refusal").kind(), ErrorKind::Untrusted);
     assert!(!to.exists());
     let ran = run("restore", &made.path, &["--to", to_text]).came_to(0);
     assert!(ran.out.contains("evil"), "{}", ran.out);
-    let again = backup::restore(&to, &made.path, Existing::MoveAside, Reading::default());
+    let again = backup::restore(
+        &to,
+        &made.path,
+        IfExists::MoveAside,
+        VerifyOptions::default(),
+    );
     assert_eq!(again.expect("restored").unknown_objects.total, 1);
 }
 

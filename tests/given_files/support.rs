@@ -109,7 +109,7 @@ pub(crate) fn interaction() -> SaveInteraction {
     SaveInteraction {
         user_id: 1,
         session_id: "s".to_owned(),
-        prompt: "Which tests fail?".to_owned(),
+        prompt: "SessionFilter tests fail?".to_owned(),
         response: Some("None.".to_owned()),
         cost: 0.5,
         tools: vec![ToolCall::new("Read")],

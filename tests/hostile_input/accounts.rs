@@ -2,7 +2,7 @@
 
 use crate::planted::{STRANGER, is_root};
 use crate::support::populate;
-use botstore::backup::{self, Backups, Existing, Reading, TakeBackup};
+use botstore::backup::{self, Backups, IfExists, TakeBackup, VerifyOptions};
 use botstore::{ErrorKind, OpenIn, Store};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, Permissions};
@@ -75,9 +75,14 @@ async fn only_its_owner_can_read_what_a_store_makes_while_it_works_and_after() {
     let status = botstore::status(&db).unwrap();
     assert!(status.open_to_others.is_empty(), "{status:?}");
     // Of what is restored where nothing was, too, and of what is moved aside.
-    let (elsewhere, reading) = (root.join("elsewhere.db"), Reading::default());
-    backup::restore(elsewhere, &made.path, Existing::Refuse, reading).unwrap();
-    let restored = backup::restore(&db, made.path, Existing::MoveAside, Reading::default());
+    let (elsewhere, reading) = (root.join("elsewhere.db"), VerifyOptions::default());
+    backup::restore(elsewhere, &made.path, IfExists::Refuse, reading).unwrap();
+    let restored = backup::restore(
+        &db,
+        made.path,
+        IfExists::MoveAside,
+        VerifyOptions::default(),
+    );
     assert!(restored.unwrap().replaced.is_some());
     are_private(&modes(folder.path()));
 }

@@ -3,7 +3,7 @@
 use crate::support::populated_with;
 use crate::wait::HANG;
 use botstore::ErrorKind;
-use botstore::backup::{self, AgeIdentity, Backups, Reading, TakeBackup};
+use botstore::backup::{self, AgeIdentity, Backups, TakeBackup, VerifyOptions};
 use botstore::messages::SaveMessage;
 use std::fs;
 use std::sync::mpsc;
@@ -34,7 +34,7 @@ async fn a_sealed_backup_whose_header_never_ends_is_refused() {
     fs::write(&artefact, bytes).expect("another artefact");
     let (told, answer) = mpsc::channel();
     std::thread::spawn(move || {
-        let refused = backup::verify(&made.path, Reading::default().identity(secret));
+        let refused = backup::verify(&made.path, VerifyOptions::default().identity(secret));
         let _ = told.send(refused.map(drop));
     });
     match answer.recv_timeout(HANG) {

@@ -181,7 +181,7 @@ async fn many_names_of_tools_are_one_text() {
     }
 }
 
-/// What a log gets of an error, its causes included.
+/// What a WAL gets of an error, its causes included.
 fn told(error: &Error) -> String {
     let mut told = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);

@@ -7,7 +7,7 @@ use botstore::messages::{SessionMessages, UserMessages};
 use botstore::page::PageRequest;
 use botstore::rusqlite::Connection;
 use botstore::sessions::{
-    ActiveSessions, GetSession, ProjectSessions, SessionHistory, UserSessions, Which,
+    ActiveSessions, GetSession, ProjectSessions, SessionFilter, SessionHistory, UserSessions,
 };
 use botstore::testing::FixedClock;
 use botstore::users::{GetUser, ListUsers};
@@ -145,7 +145,7 @@ async fn a_list_of_sessions_with_long_ids_has_an_end() {
     })
     .await;
     let store = opened(&path).await;
-    let (project_path, which) = (path_of_project(), Which::All);
+    let (project_path, which) = (path_of_project(), SessionFilter::All);
     let mut found = Vec::new();
     for list in 0..3 {
         let mut rows = 0;

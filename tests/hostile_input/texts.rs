@@ -3,7 +3,7 @@
 use crate::fields::{field, name, numbered, pointers, says};
 use crate::support::{SchemaOf, everything_is_answered, populated};
 use crate::vocabulary::{Answer, Kind, vocabulary};
-use botstore::checkup::CheckFile;
+use botstore::integrity::CheckFile;
 use botstore::{ErrorKind, Query, ReadTx, Result, Store};
 use serde_json::{Value, json};
 use std::time::Duration;

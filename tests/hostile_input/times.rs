@@ -2,7 +2,7 @@
 
 use crate::support::{is_told_why, populated};
 use crate::wait::HANG;
-use botstore::analytics::{Activity, Gaps, Grain, Span, UserActivity};
+use botstore::analytics::{Activity, Bucket, Fill, Span, UserActivity};
 use botstore::audit::{EventFilter, RecentAuditLog};
 use botstore::page::PageRequest;
 use botstore::time::{format, parse};
@@ -42,9 +42,9 @@ fn spans() -> Vec<(NaiveDate, NaiveDate)> {
 async fn a_span_at_the_end_of_the_calendar_has_an_end() {
     let store = populated().await;
     for (from, to) in spans() {
-        for by in [Grain::Day, Grain::Week, Grain::Month] {
+        for by in [Bucket::Day, Bucket::Week, Bucket::Month] {
             // Without the empty days, so that one that has no end takes no memory.
-            let (span, gaps, user_id) = (Span::Between { from, to }, Gaps::Omit, 1);
+            let (span, gaps, user_id) = (Span::Between { from, to }, Fill::Omit, 1);
             let context = format!("{from} to {to} by {by:?}");
             answered(&store, Activity { span, by, gaps }, &context).await;
             answered(

@@ -7,8 +7,8 @@
 use crate::sources::messages;
 use botstore::analytics::*;
 use botstore::audit::*;
-use botstore::checkup::CheckFile;
 use botstore::costs::*;
+use botstore::integrity::CheckFile;
 use botstore::interactions::*;
 use botstore::messages::*;
 use botstore::rollups::ReconcileRollups;
@@ -58,7 +58,7 @@ impl<M: Mutation> Mutation for Inside<M> {
     type Output = M::Output;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<M::Output> {
-        tx.make(&self.0)
+        tx.apply(&self.0)
     }
 }
 
@@ -69,7 +69,7 @@ impl<Q: Query> Query for Within<Q> {
     type Output = Q::Output;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Q::Output> {
-        tx.ask(&self.0)
+        tx.query(&self.0)
     }
 }
 

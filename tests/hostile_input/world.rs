@@ -3,8 +3,8 @@
 use crate::planted::Victims;
 use crate::support::populate;
 use botstore::backup::{
-    self, AgeIdentity, Backups, ClearAmongEncrypted, Existing, Pace, Reading, Retention,
-    RetentionPlan, TakeBackup,
+    self, AgeIdentity, Backups, ClearAmongEncrypted, IfExists, Pace, Retention, RetentionPlan,
+    TakeBackup, VerifyOptions,
 };
 use botstore::{Config, Error, ErrorKind, Store, schema};
 use std::fs;
@@ -163,7 +163,7 @@ impl Deed {
         let retention = Retention::default();
         let (clear, sealed) = (backups.join(&world.clear), backups.join(&world.sealed));
         let restore = |backup: &Path, reading| {
-            backup::restore(world.config(), backup, Existing::MoveAside, reading)
+            backup::restore(world.config(), backup, IfExists::MoveAside, reading)
         };
         match self {
             Open => runtime().block_on(open(world.config())),
@@ -185,10 +185,12 @@ impl Deed {
             VerifySealed => {
                 backup::verify(&sealed, scratch(world).identity(world.identity()?)).map(drop)
             }
-            Restore => restore(&clear, Reading::default()).map(drop),
-            RestoreSealed => {
-                restore(&sealed, Reading::default().identity(world.identity()?)).map(drop)
-            }
+            Restore => restore(&clear, VerifyOptions::default()).map(drop),
+            RestoreSealed => restore(
+                &sealed,
+                VerifyOptions::default().identity(world.identity()?),
+            )
+            .map(drop),
             Prune => backup::prune(&backups, retention).map(drop),
             DryPrune => RetentionPlan::of(&backups, retention).map(drop),
             Export => export(world),
@@ -196,8 +198,8 @@ impl Deed {
     }
 }
 
-fn scratch(world: &World) -> Reading {
-    Reading::default().scratch(world.db.with_file_name("scratch"))
+fn scratch(world: &World) -> VerifyOptions {
+    VerifyOptions::default().scratch(world.db.with_file_name("scratch"))
 }
 
 /// Opens it, does what is due, and all that it can do with backups.

@@ -5,7 +5,7 @@ use botstore::rusqlite::Connection;
 use botstore::sessions::GetSession;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
-use botstore::{Kept, Query, ReadTx, Result, Store};
+use botstore::{Cacheable, Query, ReadTx, Result, Store};
 
 const MIB: isize = 1 << 20;
 
@@ -50,7 +50,7 @@ async fn users_with_long_names_do_not_keep_their_bytes_in_memory() {
 /// Each small enough to be kept, and too many for all of them to be.
 #[tokio::test]
 async fn many_answers_hold_no_more_than_the_bound_on_bytes() {
-    // The default of `Config::kept_answers_bytes`, a seventh of what these answers come to.
+    // The default of `Config::row_cache_bytes`, a seventh of what these answers come to.
     const BOUND: isize = 8 * MIB;
     const SESSIONS: usize = 16_000;
     let (_folder, path) = file_of_long_names(1).await;
@@ -82,11 +82,11 @@ impl Query for Untold {
     type Output = Option<User>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        tx.ask(&GetUser { user_id: self.0 })
+        tx.query(&GetUser { user_id: self.0 })
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<User>>> {
-        Some(Kept::row("users", self.0))
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
+        Some(Cacheable::row("users", self.0))
     }
 }
 
@@ -97,11 +97,11 @@ impl Query for Told {
     type Output = Option<User>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        tx.ask(&GetUser { user_id: self.0 })
+        tx.query(&GetUser { user_id: self.0 })
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<User>>> {
-        let kept = Kept::row("users", self.0);
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
+        let kept = Cacheable::row("users", self.0);
         Some(kept.bytes(|user: &Option<User>| {
             let name = user.as_ref().and_then(|user| user.username.as_ref());
             name.map_or(0, String::len)

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use botstore::Config;
-use botstore::backup::{self, Existing, Reading, Reason};
+use botstore::backup::{self, IfExists, Reason, VerifyOptions};
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::schema;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ fn copies(file: &File) -> Vec<PathBuf> {
     let restored = listing.backups.iter().map(|backup| {
         assert_eq!(backup.manifest.reason, Reason::BeforeUpgrade);
         let to = file.folder.path().join(&backup.manifest.name);
-        let reading = Reading::default();
-        backup::restore(&to, &backup.path, Existing::Refuse, reading).expect("restore");
+        let reading = VerifyOptions::default();
+        backup::restore(&to, &backup.path, IfExists::Refuse, reading).expect("restore");
         to
     });
     restored.collect()

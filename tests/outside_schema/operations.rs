@@ -24,13 +24,13 @@ impl Mutation for AddPet {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         let user_id = self.user_id;
-        tx.make(&EnsureUser::new(user_id, Some("ada")))?;
+        tx.apply(&EnsureUser::new(user_id, Some("ada")))?;
         let pet = tx.insert(
             "INSERT INTO pets (user_id, name) VALUES (?1, 'Rex')",
             [user_id],
         )?;
         // As a query sees what the mutation has done so far.
-        let owner = tx.ask(&GetUser { user_id })?.expect("she was just added");
+        let owner = tx.query(&GetUser { user_id })?.expect("she was just added");
         assert_eq!(owner.username.as_deref(), Some("ada"));
         tx.maybe(self.then, [], |_| Ok(()))?;
         Ok(pet)
@@ -57,7 +57,7 @@ impl Query for PetsAndUsers {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<(i64, usize)> {
         let pets = tx.one("SELECT count(*) FROM pets", [], |row| Ok(row.get(0)?))?;
-        Ok((pets, tx.ask(&ListUsers::default())?.items.len()))
+        Ok((pets, tx.query(&ListUsers::default())?.items.len()))
     }
 }
 

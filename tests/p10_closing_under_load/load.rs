@@ -36,7 +36,7 @@ pub(crate) fn config(path: &Path) -> Config {
         .schema::<Probe>()
         .analytics_readers(2)
         // Small groups, so that most of the queue still waits when time is up.
-        .max_group(32)
+        .max_batch(32)
         .close_deadline(DEADLINE)
 }
 
@@ -331,7 +331,7 @@ impl Mutation for EndlessMutation {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&Put::new(-2))?;
+        tx.apply(&Put::new(-2))?;
         self.0.book().endless.insert(Self::name());
         tx.one(ENDLESS, [], |_| Ok(()))
     }

@@ -17,14 +17,14 @@ impl Mutation for Slow {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         std::thread::sleep(Duration::from_millis(5));
-        tx.make(&Put::new(self.0))
+        tx.apply(&Put::new(self.0))
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_mutations_that_have_not_begun_at_the_deadline_are_refused() {
     let now = Duration::ZERO;
-    let store = probe_store(|config| config.close_deadline(now).max_group(GROUP)).await;
+    let store = probe_store(|config| config.close_deadline(now).max_batch(GROUP)).await;
     let (holding, held) = hold_writer(&store).await;
     let mut waiting = JoinSet::new();
     for number in 0..QUEUE {

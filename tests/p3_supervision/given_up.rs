@@ -56,7 +56,7 @@ async fn ends_with_the_second(line: &'static str) {
     assert_eq!(armed.hits(line), 2);
     let told = load.end().await;
     let closed = trial.ends(&told).await;
-    // The writer leaves the log to the next opening.
+    // The writer leaves the WAL to the next opening.
     let kind = closed.as_ref().err().map(botstore::Error::kind);
     let expected = (role == Role::Writer).then_some(ErrorKind::Unavailable);
     assert_eq!(kind, expected, "{closed:?}");
@@ -209,7 +209,7 @@ impl Mutation for PutAndHold {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.make(&Put::new(-4))?;
+        tx.apply(&Put::new(-4))?;
         self.0.apply(tx)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const OF_THE_STORE: &[&str] = &[OPEN, CLOSED];
 
 /// What a store says when it is closed after this, besides `Ok`.
 fn may_say(line: &str, error: &botstore::Error) -> bool {
-    // A checkpoint could not sync the file, and the log is kept.
+    // A checkpoint could not sync the file, and the WAL is kept.
     let kept = [CHECKPOINT_FAILED, NOT_COPIED].contains(&line) && error.kind() == ErrorKind::Io;
     // The damaged page is not in its way, unless it is to be copied.
     kept || (line == DAMAGED && error.kind() == ErrorKind::Corrupt)
@@ -34,7 +34,7 @@ async fn survives(line: &'static str) {
     let armed = panics_once_at(line);
     let trial = trial(|config, folder| settings(line, config, folder)).await;
     let load = match line {
-        // The writer must be the first to copy the log.
+        // The writer must be the first to copy the WAL.
         NOT_COPIED => None,
         _ => Some(Load::begin(&trial.store)),
     };

@@ -31,7 +31,7 @@ impl Query for Scan {
     type Output = i64;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<i64> {
-        tx.ask(&Count)
+        tx.query(&Count)
     }
 }
 

@@ -90,7 +90,7 @@ async fn an_interval_without_end_opens() {
     answered(store.close()).await.unwrap();
 }
 
-/// Opens the file while the log panics at this line, and then again.
+/// Opens the file while the WAL panics at this line, and then again.
 async fn opens_again_after(line: &'static str, path: &Path) {
     let config = || Config::new(path).schema::<Probe>();
     let armed = panics_once_at(line);

@@ -16,7 +16,7 @@ pub(crate) struct Trial {
     pub(crate) events: Receiver<StoreEvent>,
 }
 
-/// Opens a file that has the tables and is not new: its log is short.
+/// Opens a file that has the tables and is not new: its WAL is short.
 pub(crate) async fn trial(configure: impl FnOnce(Config, &Path) -> Config) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");

@@ -2,7 +2,7 @@
 
 use crate::wait::answered;
 use crate::{Everything, INTERACTIONS, change, copied, interaction, sign_up};
-use botstore::checkup::CheckFile;
+use botstore::integrity::CheckFile;
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser};

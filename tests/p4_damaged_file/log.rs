@@ -1,4 +1,4 @@
-//! Damage in the log, and what only looks like it.
+//! Damage in the WAL, and what only looks like it.
 
 use crate::copy::{copy, copy_as_killed, keeps_its_log, with};
 use crate::{Everything, INTERACTIONS, change, copied, interaction, sign_up};
@@ -10,7 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// What a store that is killed now would leave: a file without anything in it, and a log with all that
+/// What a store that is killed now would leave: a file without anything in it, and a WAL with all that
 /// was written.
 async fn killed() -> (TempDir, PathBuf) {
     let store = TestStore::open_with(keeps_its_log).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_log_that_is_damaged_in_the_middle_is_refused_and_left_as_it_is() {
     }
 }
 
-/// A log that starts over writes over the one before from its beginning; what is left of that behind it
+/// A WAL that starts over writes over the one before from its beginning; what is left of that behind it
 /// is in the file, and nobody's any more.
 #[tokio::test]
 async fn only_the_living_part_of_a_log_that_has_started_over_can_be_damaged() {
@@ -165,7 +165,7 @@ async fn a_commit_that_the_power_cut_wrote_out_of_order_is_no_damage() {
         first + 1 < frames,
         "the last commit has more than one frame"
     );
-    // In the place of its first page is still a commit from before the log started over.
+    // In the place of its first page is still a commit from before the WAL started over.
     let mut torn = bytes.clone();
     torn[frame(first) + 4..][..4].copy_from_slice(&[0, 0, 0, 9]);
     torn[frame(first) + 8..][..8].fill(0x77);

@@ -1,5 +1,5 @@
 //! Syncs that fail or last where it matters later: what a checkpoint has copied may be on no disk, whatever can be
-//! read of it, and what commits that failed have left in the log must not be taken for damage.
+//! read of it, and what commits that failed have left in the WAL must not be taken for damage.
 
 use crate::common::until;
 use crate::copy::{copy, keeps_its_log};

@@ -10,7 +10,7 @@ use botstore::rusqlite::Connection;
 use std::time::Duration;
 
 /// A sync that fails takes with it what earlier checkpoints have copied and none has synced. SQLite counts
-/// that as copied, and would not copy it again when the connection is closed, but remove the log.
+/// that as copied, and would not copy it again when the connection is closed, but remove the WAL.
 #[tokio::test]
 async fn closing_keeps_the_log_when_the_file_cannot_be_synced() {
     let _alone = disk::alone().await;

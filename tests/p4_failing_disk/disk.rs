@@ -97,13 +97,13 @@ pub(crate) fn breaks_now(call: Call, lasting: Lasting, errno: c_int) {
     });
 }
 
-/// The next sync of the database itself fails, once, and not of its log.
+/// The next sync of the database itself fails, once, and not of its WAL.
 pub(crate) fn breaks_at_the_next_checkpoint() {
     breaks_now(Call::Sync, Lasting::Once, libc::EIO);
     ONLY_DATABASE.store(true, SeqCst);
 }
 
-/// From now on this thread's syncs of the database itself, and not of its log, take until it is healed.
+/// From now on this thread's syncs of the database itself, and not of its WAL, take until it is healed.
 pub(crate) fn holds_up_syncs_of_the_database_by(thread: ThreadId) {
     HELD_UP.store(false, SeqCst);
     *HOLDS_UP.lock().unwrap() = Some(thread);

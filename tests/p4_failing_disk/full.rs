@@ -151,7 +151,7 @@ async fn fills_its_disk(place: &Path) {
         }
     }
     read_all(&store, &told).await;
-    // It was told before that there is little room, and that the log cannot be copied.
+    // It was told before that there is little room, and that the WAL cannot be copied.
     while !matches!(next(&mut events).await, StoreEvent::Failing(_)) {}
     std::fs::remove_file(filler).unwrap();
     while !matches!(next(&mut events).await, StoreEvent::Recovered) {}

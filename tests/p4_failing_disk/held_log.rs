@@ -1,4 +1,4 @@
-//! The moment after a checkpoint's sync has failed, made as long as it takes: the log is kept from it on.
+//! The moment after a checkpoint's sync has failed, made as long as it takes: the WAL is kept from it on.
 
 use crate::common::until;
 use crate::disk;
@@ -73,12 +73,12 @@ impl Visit for Message {
 const MIB: u64 = 1 << 20;
 const CEILING: u64 = 6 * MIB;
 
-/// What a log of so many bytes has in frames.
+/// What a WAL of so many bytes has in frames.
 fn frames(bytes: u64) -> i64 {
     (bytes / (24 + 4096)) as i64
 }
 
-/// A snapshot: what comes after it stays in the log.
+/// A snapshot: what comes after it stays in the WAL.
 fn snapshot(path: &Path) -> Connection {
     let reader = Connection::open(path).unwrap();
     let read = "BEGIN; SELECT count(*) FROM messages";
@@ -124,7 +124,7 @@ async fn no_moment_passes_between_a_checkpoint_that_could_not_sync_and_the_end_o
     while health().await.wal_bytes < copied + 3 * MIB / 2 {
         write().await;
     }
-    let restarts = async || health().await.writer.log_restarts;
+    let restarts = async || health().await.writer.wal_restarts;
     let before = restarts().await;
 
     let holding = Holding::begin();
@@ -135,7 +135,7 @@ async fn no_moment_passes_between_a_checkpoint_that_could_not_sync_and_the_end_o
         HELD.load(SeqCst)
     })
     .await;
-    // The checkpointer says so, and nothing else yet. At the ceiling the writer would copy the log.
+    // The checkpointer says so, and nothing else yet. At the ceiling the writer would copy the WAL.
     while health().await.wal_bytes < CEILING + MIB {
         write().await;
         assert_eq!(restarts().await, before, "the log has started over");

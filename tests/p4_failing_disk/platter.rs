@@ -48,7 +48,7 @@ fn with_file(fd: c_int, then: impl FnOnce(&mut File)) {
     let Some(platter) = platter.as_mut() else {
         return;
     };
-    // The index of the log is shared memory, and made anew.
+    // The index of the WAL is shared memory, and made anew.
     let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
     if path.parent() == Some(&platter.folder) && path.extension().is_some_and(|e| e != "db-shm") {
         then(platter.files.entry(path).or_default());

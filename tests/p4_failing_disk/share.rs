@@ -186,7 +186,7 @@ async fn closing_does_not_wait_for_a_backup_that_gets_no_further() {
         lets_go(silence, async |store: Store| {
             match answer(store.close()).await {
                 Ok(()) => {}
-                // Its snapshot holds the log, which stays.
+                // Its snapshot holds the WAL, which stays.
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
             }
         })

@@ -178,7 +178,7 @@ pub(crate) fn copied(path: &Path) -> (TempDir, PathBuf) {
     (folder, to)
 }
 
-/// A copy of this database, which nobody has open, with the log that is beside that one.
+/// A copy of this database, which nobody has open, with the WAL that is beside that one.
 pub(crate) fn with_log_of(database: &Path, log_of: &Path) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("copy.db");

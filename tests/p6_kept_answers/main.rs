@@ -9,7 +9,7 @@ use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, EndSession, GetSession, SaveSession};
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
-use botstore::{ErrorKind, Kept, Mutation, Query, ReadTx, Result, Store, WriteTx};
+use botstore::{Cacheable, ErrorKind, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use common::{Numbers, Put, Then, kind, probe_store, until};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn session_of(user_id: i64) -> String {
 
 async fn store_with_users() -> TestStore {
     // Few places, so that answers push each other out too.
-    let store = TestStore::open_with(|config| config.kept_answers(7).readers(4))
+    let store = TestStore::open_with(|config| config.row_cache_answers(7).readers(4))
         .await
         .unwrap();
     for user_id in 0..USERS {
@@ -149,8 +149,8 @@ impl Query for Afresh {
     );
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output> {
-        let user = tx.ask(&GetUser { user_id: self.0 })?;
-        let session = tx.ask(&GetSession {
+        let user = tx.query(&GetUser { user_id: self.0 })?;
+        let session = tx.query(&GetSession {
             session_id: session_of(self.0),
             user_id: self.0,
         })?;
@@ -221,8 +221,8 @@ impl Query for TextOf {
         tx.maybe(sql, [self.0], |row| Ok(row.get(0)?))
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<String>>> {
-        let kept = Kept::row("probe", self.0);
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<String>>> {
+        let kept = Cacheable::row("probe", self.0);
         Some(kept.bytes(|text: &Option<String>| text.as_ref().map_or(0, String::len)))
     }
 }
@@ -309,11 +309,11 @@ impl Query for Counted {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<String>> {
         ASKED[self.0].fetch_add(1, SeqCst);
-        tx.ask(&TextOf(self.0 as i64))
+        tx.query(&TextOf(self.0 as i64))
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<String>>> {
-        let kept = Kept::row("probe", self.0 as i64);
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<String>>> {
+        let kept = Cacheable::row("probe", self.0 as i64);
         match self.0 {
             2 => Some(kept),
             _ => Some(kept.bytes(|text: &Option<String>| text.as_ref().map_or(0, String::len))),

@@ -5,7 +5,7 @@ use crate::common::{Hold, Probe, answered, hold, patient, probe_store, until};
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
-use botstore::{Kept, Query, ReadTx, Result, Store};
+use botstore::{Cacheable, Query, ReadTx, Result, Store};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ impl Query for TextAs {
         tx.one(SQL, [], |row| Ok(row.get(0)?))
     }
 
-    fn kept(&self) -> Option<Kept<'_, String>> {
-        let kept = Kept::row(self.0, 1);
+    fn cacheable(&self) -> Option<Cacheable<'_, String>> {
+        let kept = Cacheable::row(self.0, 1);
         Some(kept.bytes(|text: &String| text.len()))
     }
 }
@@ -37,9 +37,9 @@ impl Query for TextByKey {
         tx.one(SQL, [], |row| Ok(row.get(0)?))
     }
 
-    fn kept(&self) -> Option<Kept<'_, String>> {
+    fn cacheable(&self) -> Option<Cacheable<'_, String>> {
         let row_of = "SELECT number FROM probe WHERE ?1 = 'one' AND number = 1";
-        let kept = Kept::text(self.0, "one", row_of, 0);
+        let kept = Cacheable::text(self.0, "one", row_of, 0);
         Some(kept.bytes(|text: &String| text.len()))
     }
 }
@@ -107,14 +107,14 @@ impl Query for Slow {
     type Output = String;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<String> {
-        let text = tx.ask(&TextAs("probe"))?;
+        let text = tx.query(&TextAs("probe"))?;
         self.0.wait();
         Ok(text)
     }
 
-    fn kept(&self) -> Option<Kept<'_, String>> {
-        TextAs("probe").kept().map(|_| {
-            let kept = Kept::row("probe", 1);
+    fn cacheable(&self) -> Option<Cacheable<'_, String>> {
+        TextAs("probe").cacheable().map(|_| {
+            let kept = Cacheable::row("probe", 1);
             kept.bytes(|text: &String| text.len())
         })
     }

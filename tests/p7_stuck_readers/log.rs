@@ -2,7 +2,7 @@
 
 use crate::common::{HANG, PutMany, answered, probe_store};
 use botstore::testing::TestStore;
-use botstore::{Config, Durability, LogHolder, Store, StoreEvent};
+use botstore::{Config, Durability, Store, StoreEvent, WalHolder};
 use std::cell::Cell;
 use std::time::Instant;
 use tokio::sync::broadcast::Receiver;
@@ -12,7 +12,7 @@ pub(crate) const CEILING: u64 = 1024 * 1024;
 /// Rows of one group of [`Writes`].
 pub(crate) const ROWS: i64 = 200;
 
-/// After so many more writes, some 230 MB, a log that nobody holds up any more has started over.
+/// After so many more writes, some 230 MB, a WAL that nobody holds up any more has started over.
 const CATCHES_UP: i64 = 4_000;
 
 pub(crate) async fn low_ceiling() -> TestStore {
@@ -69,10 +69,10 @@ impl<'a> Writes<'a> {
     }
 
     pub(crate) async fn restarts(&self) -> u64 {
-        self.store.health().await.unwrap().writer.log_restarts
+        self.store.health().await.unwrap().writer.wal_restarts
     }
 
-    /// Writes until the log is back under its ceiling, and sees that it goes on starting over. (How far
+    /// Writes until the WAL is back under its ceiling, and sees that it goes on starting over. (How far
     /// it grows before it does is for whoever copies it, and for the machine, which may let him lie.)
     pub(crate) async fn until_the_log_is_short(&self) {
         let first = self.next.get();
@@ -87,18 +87,18 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// What was told of the log since the last time that this was asked.
+/// What was told of the WAL since the last time that this was asked.
 pub(crate) fn told(events: &mut Receiver<StoreEvent>) -> Vec<StoreEvent> {
     let all = std::iter::from_fn(|| events.try_recv().ok());
-    let of_the_log = all.filter(|event| matches!(event, StoreEvent::LogOverCeiling { .. }));
+    let of_the_log = all.filter(|event| matches!(event, StoreEvent::WalOverCeiling { .. }));
     of_the_log.collect()
 }
 
-/// Who is said to hold the log up, which is told once.
-pub(crate) fn holders(events: &mut Receiver<StoreEvent>) -> Vec<LogHolder> {
+/// Who is said to hold the WAL up, which is told once.
+pub(crate) fn holders(events: &mut Receiver<StoreEvent>) -> Vec<WalHolder> {
     let mut told = told(events);
     assert_eq!(told.len(), 1, "{told:?}");
-    let Some(StoreEvent::LogOverCeiling {
+    let Some(StoreEvent::WalOverCeiling {
         bytes,
         ceiling_bytes,
         held_by,

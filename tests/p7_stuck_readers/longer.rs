@@ -1,9 +1,9 @@
-//! A log that has started over, and at once is longer than it was.
+//! A WAL that has started over, and at once is longer than it was.
 
 use crate::common::{PutMany, probe_store};
 use botstore::rusqlite::Connection;
 
-/// So far away that the store leaves it to the test to copy the log.
+/// So far away that the store leaves it to the test to copy the WAL.
 const NEVER: u64 = 1 << 30;
 
 #[tokio::test]
@@ -25,13 +25,13 @@ async fn one_that_starts_over_with_a_long_commit_is_counted_as_started_over() {
     for round in 1..=4 {
         // What the writer notes after a commit, it has noted when the next one is answered.
         put(1).await;
-        let before = store.health().await.unwrap().writer.log_restarts;
+        let before = store.health().await.unwrap().writer.wal_restarts;
         let (length, copied) = frames("PASSIVE");
         assert_eq!(copied, length, "all of it is in the file");
         put(5_000 * round).await;
         assert!(frames("NOOP").0 > length, "it is longer than before");
         put(1).await;
-        let after = store.health().await.unwrap().writer.log_restarts;
+        let after = store.health().await.unwrap().writer.wal_restarts;
         assert_eq!(after, before + 1);
     }
     drop(other);

@@ -1,5 +1,5 @@
 //! P7 when somebody needs an old state of the file and does not let go of it: writes go on, somebody
-//! is told of the log that grows meanwhile, and it comes back under its ceiling afterwards.
+//! is told of the WAL that grows meanwhile, and it comes back under its ceiling afterwards.
 
 #[path = "../shared/child.rs"]
 mod child;

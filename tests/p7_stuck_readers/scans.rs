@@ -42,7 +42,7 @@ async fn beside_scans_that_follow_one_another_the_log_starts_over() {
     while store.health().await.unwrap().analytics.in_flight < 3 {
         tokio::task::yield_now().await;
     }
-    let restarts = async || store.health().await.unwrap().writer.log_restarts;
+    let restarts = async || store.health().await.unwrap().writer.wal_restarts;
     let (before, began) = (restarts().await, Instant::now());
     let mut steps = 1..;
     while restarts().await < before + 3 {

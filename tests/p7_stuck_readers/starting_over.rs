@@ -1,4 +1,4 @@
-//! When the log starts over, and what that sets right.
+//! When the WAL starts over, and what that sets right.
 
 use crate::common::{HANG, PutMany, probe_store, until};
 use crate::log::{CEILING, Writes, holders, low_ceiling};

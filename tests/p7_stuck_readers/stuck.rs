@@ -5,7 +5,7 @@ use crate::common::Begun;
 use crate::log::{CEILING, ROWS, Writes, holders, low_ceiling, told};
 use crate::outsider::{self, Outsider};
 use botstore::backup::TakeBackup;
-use botstore::{Error, ErrorKind, Lane, LogHolder, Query, ReadTx, Result, Store};
+use botstore::{Error, ErrorKind, Lane, Query, ReadTx, Result, Store, WalHolder};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,7 +79,7 @@ async fn beside_writes<Q: Query<Output = ()>>(query: fn(Stuck) -> Q) {
     let name = Q::name();
     let held_by = holders(&mut events);
     assert!(
-        matches!(held_by[..], [LogHolder::Query { operation, .. }] if operation == name),
+        matches!(held_by[..], [WalHolder::Query { operation, .. }] if operation == name),
         "{held_by:?}"
     );
     store.close().await.unwrap();
@@ -104,7 +104,7 @@ pub(crate) async fn beside_another_program_that_never_ends_its_query_writes_go_o
     let store = low_ceiling().await;
     let mut events = store.events();
     let writes = Writes::from(&store, 0);
-    // A second time, because it is told once until the log has started over, and then again.
+    // A second time, because it is told once until the WAL has started over, and then again.
     for _ in 0..2 {
         let outsider = Outsider::start(store.path());
         writes.until(async || !events.is_empty()).await;
@@ -113,7 +113,7 @@ pub(crate) async fn beside_another_program_that_never_ends_its_query_writes_go_o
             .await;
         let held_by = holders(&mut events);
         if cfg!(target_os = "linux") {
-            assert_eq!(held_by, [LogHolder::Process(outsider.id())]);
+            assert_eq!(held_by, [WalHolder::Process(outsider.id())]);
         }
         drop(outsider);
         writes.until_the_log_is_short().await;
@@ -148,7 +148,7 @@ async fn beside_a_backup_that_takes_its_time_writes_go_on() {
     writes.until_the_log_is_short().await;
     let held_by = holders(&mut events);
     assert!(
-        matches!(held_by[..], [LogHolder::Backup { .. }]),
+        matches!(held_by[..], [WalHolder::Backup { .. }]),
         "{held_by:?}"
     );
     store.close().await.unwrap();

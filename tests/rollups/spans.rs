@@ -1,7 +1,7 @@
 //! Activity by day, week and month.
 
 use botstore::ErrorKind;
-use botstore::analytics::{Activity, Gaps, Grain, MAX_DAYS, PeriodActivity, Span, UserActivity};
+use botstore::analytics::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserActivity};
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
 use botstore::testing::{FixedClock, TestStore};
@@ -81,14 +81,14 @@ async fn weeks_and_months_count_a_user_once() {
     };
     let ask = async |by, gaps| store.read(Activity { span, by, gaps }).await.unwrap();
     assert_eq!(
-        brief(&ask(Grain::Week, Gaps::Omit).await),
+        brief(&ask(Bucket::Week, Fill::Omit).await),
         owned(&[
             ("2026-02-27", "2026-03-01", 2, 3),
             ("2026-03-02", "2026-03-08", 1, 2),
             ("2026-03-09", "2026-03-10", 1, 1),
         ])
     );
-    let months = ask(Grain::Month, Gaps::Fill).await;
+    let months = ask(Bucket::Month, Fill::Fill).await;
     assert_eq!(
         brief(&months),
         owned(&[
@@ -98,10 +98,10 @@ async fn weeks_and_months_count_a_user_once() {
     );
     assert_eq!(months[1].cost, 1.0);
     assert_eq!(months[1].avg_duration_ms, Some(100.0));
-    let filled = ask(Grain::Day, Gaps::Fill).await;
+    let filled = ask(Bucket::Day, Fill::Fill).await;
     assert_eq!(filled.len(), 12);
     assert_eq!(filled.iter().filter(|day| day.messages == 0).count(), 7);
-    assert_eq!(ask(Grain::Day, Gaps::Omit).await.len(), 5);
+    assert_eq!(ask(Bucket::Day, Fill::Omit).await.len(), 5);
     store.close().await.unwrap();
 }
 
@@ -111,8 +111,8 @@ async fn a_user_s_activity_is_the_user_s_own() {
     let ask = UserActivity {
         user_id: 3,
         span: Span::LastDays(8),
-        by: Grain::Week,
-        gaps: Gaps::Fill,
+        by: Bucket::Week,
+        gaps: Fill::Fill,
     };
     assert_eq!(
         brief(&store.read(ask).await.unwrap()),
@@ -141,8 +141,8 @@ async fn spans_that_make_no_sense_are_refused() {
     ] {
         let ask = Activity {
             span,
-            by: Grain::Day,
-            gaps: Gaps::Fill,
+            by: Bucket::Day,
+            gaps: Fill::Fill,
         };
         let error = store.read(ask).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{span:?}");
@@ -150,8 +150,8 @@ async fn spans_that_make_no_sense_are_refused() {
     }
     let longest = Activity {
         span: Span::LastDays(MAX_DAYS - 1),
-        by: Grain::Month,
-        gaps: Gaps::Fill,
+        by: Bucket::Month,
+        gaps: Fill::Fill,
     };
     assert_eq!(store.read(longest).await.unwrap().len(), 122);
     store.close().await.unwrap();

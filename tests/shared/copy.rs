@@ -7,8 +7,8 @@ use botstore::rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A store for which no checkpoint is ever due: what is written to it stays in its log, however slow the
-/// machine is. With the default settings a log of a few MiB is copied into the file whenever there is
+/// A store for which no checkpoint is ever due: what is written to it stays in its WAL, however slow the
+/// machine is. With the default settings a WAL of a few MiB is copied into the file whenever there is
 /// time, and then starts over.
 pub fn keeps_its_log(config: Config) -> Config {
     const MOST: u64 = 64 << 30;
@@ -22,8 +22,8 @@ pub fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Copies what a process that is killed now would leave of this database: the file and its log, as of one
-/// moment. While somebody reads, the log does not start over between the one copy and the other.
+/// Copies what a process that is killed now would leave of this database: the file and its WAL, as of one
+/// moment. While somebody reads, the WAL does not start over between the one copy and the other.
 pub fn copy_as_killed(from: &Path, to: &Path) {
     let reader = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     reader.execute_batch("BEGIN").unwrap();

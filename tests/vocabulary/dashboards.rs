@@ -9,7 +9,7 @@ use botstore::audit::{EventFilter, UserAuditLog};
 use botstore::costs::{TotalCosts, UserDailyCosts};
 use botstore::messages::UserMessages;
 use botstore::page::PageRequest;
-use botstore::sessions::{EndSession, UserSessions, Which};
+use botstore::sessions::{EndSession, SessionFilter, UserSessions};
 use botstore::testing::TestStore;
 use botstore::tools::ToolStats;
 use botstore::users::ListUsers;
@@ -36,7 +36,7 @@ async fn a_users_dashboard_is_what_the_single_questions_answer() {
     survives_json(&shown);
     assert_eq!(shown.user, user(&store, ADA).await);
     assert_eq!(shown.stats, of_user(&store, ADA).await);
-    let which = Which::All;
+    let which = SessionFilter::All;
     let page = PageRequest::first(10);
     let sessions = UserSessions {
         user_id,

@@ -4,7 +4,9 @@ use crate::support::{ADA, changes_nothing, picture, populated, user};
 use botstore::audit::{EventFilter, LogEvent, RecentAuditLog, UserAuditLog};
 use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, GetSession, ProjectSessions, SessionHistory, Which};
+use botstore::sessions::{
+    CreateSession, GetSession, ProjectSessions, SessionFilter, SessionHistory,
+};
 use botstore::tokens::{Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
@@ -47,7 +49,7 @@ async fn whatever_a_text_says_it_is_only_text() {
         );
         let about = ProjectSessions {
             project_path: text.to_owned(),
-            which: Which::All,
+            which: SessionFilter::All,
             page: PageRequest::default(),
         };
         let about = store.read(about).await.expect("a page");

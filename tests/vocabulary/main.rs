@@ -4,10 +4,10 @@
 mod analytics;
 mod audit;
 mod bad_input;
-mod checkup;
 mod costs;
 mod dashboards;
 mod injections;
+mod integrity;
 mod interactions;
 mod messages;
 mod opening;

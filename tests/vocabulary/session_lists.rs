@@ -8,7 +8,7 @@ use crate::support::{
 use botstore::messages::SaveMessage;
 use botstore::page::PageRequest;
 use botstore::sessions::{
-    ActiveSessions, ExpireIdle, ProjectSessions, Session, UserSessions, Which,
+    ActiveSessions, ExpireIdle, ProjectSessions, Session, SessionFilter, UserSessions,
 };
 use botstore::testing::TestStore;
 use std::cell::Cell;
@@ -102,14 +102,14 @@ async fn sessions_are_listed_page_by_page_by_user_project_and_activity() {
     let key = |s: &Session| (s.last_used, s.session_id.clone());
     let active_of_user = |page| UserSessions {
         user_id: ADA,
-        which: Which::Active,
+        which: SessionFilter::Active,
         page,
     };
     keeps_the_promises_of_a_list(&store, active_of_user, key, arrives).await;
     forget().await;
     let active_of_project = |page| ProjectSessions {
         project_path: "/ours".to_owned(),
-        which: Which::Active,
+        which: SessionFilter::Active,
         page,
     };
     keeps_the_promises_of_a_list(&store, active_of_project, key, arrives).await;
@@ -117,7 +117,7 @@ async fn sessions_are_listed_page_by_page_by_user_project_and_activity() {
     keeps_the_promises_of_a_list(&store, |page| ActiveSessions { page }, key, arrives).await;
     let theirs = |page| ProjectSessions {
         project_path: "/theirs".to_owned(),
-        which: Which::All,
+        which: SessionFilter::All,
         page,
     };
     let arrives = async || {
@@ -127,7 +127,7 @@ async fn sessions_are_listed_page_by_page_by_user_project_and_activity() {
     keeps_the_promises_of_a_list(&store, theirs, key, arrives).await;
     let all = UserSessions {
         user_id: BOB,
-        which: Which::All,
+        which: SessionFilter::All,
         page: PageRequest::first(1_000),
     };
     let first = store.read(all.clone()).await.expect("a page");

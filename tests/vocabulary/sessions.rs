@@ -7,7 +7,8 @@ use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
 use botstore::sessions::{
     ActiveSessions, CreateSession, EndSession, ExpireIdle, GetSession, ProjectSessions,
-    SaveSession, Session, SessionHistory, SessionSummary, SessionTotals, UserSessions, Which,
+    SaveSession, Session, SessionFilter, SessionHistory, SessionSummary, SessionTotals,
+    UserSessions,
 };
 use botstore::testing::TestStore;
 use botstore::tools::ToolCall;
@@ -315,7 +316,7 @@ async fn messages_about_sessions_survive_json() {
     survives_json(&ActiveSessions { page: page.clone() });
     let user_sessions = UserSessions {
         user_id: ADA,
-        which: Which::All,
+        which: SessionFilter::All,
         page: page.clone(),
     };
     survives_json(&user_sessions);
@@ -324,7 +325,7 @@ async fn messages_about_sessions_survive_json() {
     assert_eq!(json["page"]["after"], "1773156600000000:s.1:2");
     survives_json(&ProjectSessions {
         project_path: "/srv".to_owned(),
-        which: Which::Active,
+        which: SessionFilter::Active,
         page,
     });
     let session_id = "s".to_owned();

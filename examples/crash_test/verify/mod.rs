@@ -71,7 +71,7 @@ pub(crate) fn look(conn: &Connection, ledger: &Ledger) -> Found {
 
 /// Compares the rollups with a full count. The store makes both, but not out of each other.
 pub(crate) fn rollups(path: &Path) -> Vec<String> {
-    match botstore::snapshot(path, |tx| tx.ask(&ReconcileRollups)) {
+    match botstore::snapshot(path, |tx| tx.query(&ReconcileRollups)) {
         Ok(report) => report
             .named
             .iter()

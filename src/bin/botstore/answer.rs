@@ -220,7 +220,7 @@ pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
         }
         ErrorKind::Deadline => {
             "SQLite was at work for longer than the file's size explains: do not use it, or look \
-             with a bot whose Config::look_deadline is longer"
+             with a bot whose Config::inspect_deadline is longer"
         }
         ErrorKind::Corrupt => {
             "stop the bot, and restore a backup: `botstore backups FILE` lists them, \

@@ -7,7 +7,7 @@ use crate::objects;
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
-    self, Backup, Backups, Contents, Existing, Mode, Retention, RetentionPlan, TakeBackup,
+    self, Backup, Backups, Contents, IfExists, Mode, Retention, RetentionPlan, TakeBackup,
 };
 use botstore::{Config, Result, UnknownTriggers};
 use clap::Args;
@@ -206,8 +206,8 @@ impl Verify {
 impl Restore {
     pub(crate) fn run(self) -> Outcome {
         let existing = match self.replace {
-            true => Existing::MoveAside,
-            false => Existing::Refuse,
+            true => IfExists::MoveAside,
+            false => IfExists::Refuse,
         };
         let mut reading = self.keys.reading()?.on_progress(show()?);
         if self.revoke_tokens {

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Exit, Outcome, what_to_do};
 use crate::objects;
 use crate::text::{self, Column, Facts};
-use botstore::checkup::{CheckFile, CheckReport, Difference, Findings};
+use botstore::integrity::{CheckFile, CheckReport, Difference, Findings};
 use botstore::rollups::{ReconcileRollups, RollupReport};
 use botstore::{Config, ErrorKind, Store};
 use clap::Args;
@@ -33,11 +33,11 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(&self) -> Outcome {
         let (report, rollups) = botstore::snapshot(&self.file, |tx| {
-            let report = tx.ask(&CheckFile)?;
+            let report = tx.query(&CheckFile)?;
             // What is read from a damaged file says nothing.
             let rollups = match report.is_damaged() {
                 true => RollupReport::default(),
-                false => tx.ask(&ReconcileRollups)?,
+                false => tx.query(&ReconcileRollups)?,
             };
             Ok((report, rollups))
         })?;

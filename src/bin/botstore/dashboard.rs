@@ -29,9 +29,9 @@ impl Dashboard {
     pub(crate) fn run(&self) -> Outcome {
         let days = self.days;
         let shown = botstore::snapshot(&self.file, |tx| {
-            let mut shown = tx.ask(&AdminDashboard::default())?;
-            shown.stats.daily_activity = tx.ask(&DailyActivity { days })?;
-            shown.total_costs = tx.ask(&TotalCosts { days })?;
+            let mut shown = tx.query(&AdminDashboard::default())?;
+            shown.stats.daily_activity = tx.query(&DailyActivity { days })?;
+            shown.total_costs = tx.query(&TotalCosts { days })?;
             Ok(shown)
         })?;
         let text = totals(&shown) + &days_of(&shown) + &lists(&shown) + &events(&shown);

@@ -2,7 +2,7 @@
 
 use botstore::Result;
 use botstore::backup::{
-    AgeIdentity, AgeRecipient, BackupKey, Backups, ClearAmongEncrypted, Reading, Unproven,
+    AgeIdentity, AgeRecipient, BackupKey, Backups, ClearAmongEncrypted, Unproven, VerifyOptions,
 };
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -76,8 +76,8 @@ enum Accepted {
 }
 
 impl Keys {
-    pub(crate) fn reading(&self) -> Result<Reading> {
-        let mut reading = Reading::default();
+    pub(crate) fn reading(&self) -> Result<VerifyOptions> {
+        let mut reading = VerifyOptions::default();
         for path in &self.identity {
             reading = reading.identity(AgeIdentity::from_file(path)?);
         }

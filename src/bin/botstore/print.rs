@@ -1,4 +1,4 @@
-//! The one place that prints. All that reaches a terminal, a pipe or a log goes through
+//! The one place that prints. All that reaches a terminal, a pipe or a WAL goes through
 //! [`Escaped`], whoever wrote it: this program, the library, SQLite, clap, or a panic.
 //!
 //! Nothing is coloured, so that whatever steers a terminal is known not to be ours. The bar of

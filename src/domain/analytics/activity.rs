@@ -28,7 +28,7 @@ pub enum Span {
 /// What is taken together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Grain {
+pub enum Bucket {
     /// Each day.
     #[default]
     Day,
@@ -41,7 +41,7 @@ pub enum Grain {
 /// What becomes of days, weeks and months without a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gaps {
+pub enum Fill {
     /// They are left out.
     #[default]
     Omit,
@@ -82,10 +82,10 @@ pub struct PeriodActivity {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {
 /// # let store = botstore::testing::TestStore::open().await?;
-/// use botstore::analytics::{Activity, Gaps, Grain, Span};
+/// use botstore::analytics::{Activity, Fill, Bucket, Span};
 ///
 /// let weeks = store
-///     .read(Activity { span: Span::LastDays(27), by: Grain::Week, gaps: Gaps::Fill })
+///     .read(Activity { span: Span::LastDays(27), by: Bucket::Week, gaps: Fill::Fill })
 ///     .await?;
 /// assert!(weeks.iter().all(|week| week.messages == 0));
 /// # Ok(()) }
@@ -95,9 +95,9 @@ pub struct Activity {
     /// Which days.
     pub span: Span,
     /// What is taken together.
-    pub by: Grain,
+    pub by: Bucket,
     /// What becomes of empty periods.
-    pub gaps: Gaps,
+    pub gaps: Fill,
 }
 
 /// The same of one user. Reads a row for each day on which the user had a message.
@@ -108,9 +108,9 @@ pub struct UserActivity {
     /// Which days.
     pub span: Span,
     /// What is taken together.
-    pub by: Grain,
+    pub by: Bucket,
     /// What becomes of empty periods.
-    pub gaps: Gaps,
+    pub gaps: Fill,
 }
 
 /// The counts of one day.
@@ -137,7 +137,7 @@ impl Query for Activity {
             read_day,
         )?;
         let mut periods = gather(from, to, self.by, self.gaps, &days);
-        if self.by != Grain::Day {
+        if self.by != Bucket::Day {
             for period in &mut periods {
                 period.active_users = tx.one(
                     "SELECT count(DISTINCT user_id)
@@ -205,7 +205,7 @@ impl Span {
     }
 }
 
-impl Grain {
+impl Bucket {
     /// The first day of the period after the one that `day` is in.
     fn next(self, day: NaiveDate) -> NaiveDate {
         let next = match self {
@@ -226,8 +226,8 @@ impl Grain {
 fn gather(
     from: NaiveDate,
     to: NaiveDate,
-    by: Grain,
-    gaps: Gaps,
+    by: Bucket,
+    gaps: Fill,
     days: &[Day],
 ) -> Vec<PeriodActivity> {
     let mut periods = Vec::new();
@@ -255,7 +255,7 @@ fn gather(
             duration_ms += day.duration_ms;
         }
         period.avg_duration_ms = (timed > 0).then(|| duration_ms / timed as f64);
-        if period.messages > 0 || gaps == Gaps::Fill {
+        if period.messages > 0 || gaps == Fill::Fill {
             periods.push(period);
         }
         // The calendar's last day has none after it.

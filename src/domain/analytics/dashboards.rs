@@ -5,7 +5,7 @@ use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog
 use crate::domain::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use crate::domain::messages::{ChatMessage, UserMessages};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::sessions::{Session, UserSessions, Which};
+use crate::domain::sessions::{Session, SessionFilter, UserSessions};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
 use crate::error::Result;
@@ -43,30 +43,30 @@ impl Query for UserDashboard {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserOverview>> {
         let user_id = self.user_id;
-        let Some(user) = tx.ask(&GetUser { user_id })? else {
+        let Some(user) = tx.query(&GetUser { user_id })? else {
             return Ok(None);
         };
-        let sessions = tx.ask(&UserSessions {
+        let sessions = tx.query(&UserSessions {
             user_id,
-            which: Which::All,
+            which: SessionFilter::All,
             page: PageRequest::first(10),
         })?;
-        let messages = tx.ask(&UserMessages {
+        let messages = tx.query(&UserMessages {
             user_id,
             page: PageRequest::first(10),
         })?;
-        let audit = tx.ask(&UserAuditLog {
+        let audit = tx.query(&UserAuditLog {
             user_id,
             filter: EventFilter::default(),
             page: PageRequest::first(20),
         })?;
         Ok(Some(UserOverview {
             user,
-            stats: tx.ask(&UserStats { user_id })?,
+            stats: tx.query(&UserStats { user_id })?,
             recent_sessions: sessions.items,
             recent_messages: messages.items,
             recent_audit: audit.items,
-            daily_costs: tx.ask(&UserDailyCosts {
+            daily_costs: tx.query(&UserDailyCosts {
                 user_id,
                 days: DAYS,
             })?,
@@ -104,18 +104,18 @@ impl Query for AdminDashboard {
     type Output = SystemOverview;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemOverview> {
-        let audit = tx.ask(&RecentAuditLog {
+        let audit = tx.query(&RecentAuditLog {
             filter: EventFilter::last(DAY, tx.now()),
             page: PageRequest::first(100),
         })?;
         Ok(SystemOverview {
-            stats: tx.ask(&SystemStats)?,
-            users: tx.ask(&ListUsers {
+            stats: tx.query(&SystemStats)?,
+            users: tx.query(&ListUsers {
                 page: self.users.clone(),
             })?,
             recent_audit: audit.items,
-            total_costs: tx.ask(&TotalCosts { days: DAYS })?,
-            tool_stats: tx.ask(&ToolStats { limit: 100 })?,
+            total_costs: tx.query(&TotalCosts { days: DAYS })?,
+            tool_stats: tx.query(&ToolStats { limit: 100 })?,
         })
     }
 

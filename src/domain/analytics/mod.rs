@@ -8,7 +8,7 @@
 mod activity;
 mod dashboards;
 
-pub use activity::{Activity, Gaps, Grain, MAX_DAYS, PeriodActivity, Span, UserActivity};
+pub use activity::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserActivity};
 
 pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
 
@@ -183,9 +183,9 @@ impl Query for SystemStats {
             [first_day(tx, 7)?],
             |row| count(row, 0),
         )?;
-        let top_users = tx.ask(&TopUsers { limit: TOP })?;
-        let tools = tx.ask(&ToolStats { limit: TOP })?;
-        let daily_activity = tx.ask(&DailyActivity { days: DAYS })?;
+        let top_users = tx.query(&TopUsers { limit: TOP })?;
+        let tools = tx.query(&ToolStats { limit: TOP })?;
+        let daily_activity = tx.query(&DailyActivity { days: DAYS })?;
         tx.one(
             "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
              FROM botstore_total ever,

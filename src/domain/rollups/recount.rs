@@ -10,7 +10,7 @@ use rusqlite::{Connection, Params, Row, params_from_iter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often the log tells how far counting is.
+/// How often the WAL tells how far counting is.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// How many rows are grouped at once. SQLite sorts them in memory, in some 150 bytes each; what the

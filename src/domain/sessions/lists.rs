@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Which sessions a list has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Which {
+pub enum SessionFilter {
     /// Those that go on.
     #[default]
     Active,
@@ -27,7 +27,7 @@ pub struct UserSessions {
     /// The user.
     pub user_id: i64,
     /// Which of them.
-    pub which: Which,
+    pub which: SessionFilter,
     /// Which page.
     pub page: PageRequest,
 }
@@ -38,7 +38,7 @@ impl Query for UserSessions {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_text()?;
-        let all = self.which == Which::All;
+        let all = self.which == SessionFilter::All;
         let sessions = tx.all(
             "SELECT session_id, user_id, project_path, created_at, last_used,
                     total_cost, total_turns, message_count, is_active
@@ -64,7 +64,7 @@ pub struct ProjectSessions {
     /// The project, spelled as when the sessions were created.
     pub project_path: String,
     /// Which of them.
-    pub which: Which,
+    pub which: SessionFilter,
     /// Which page.
     pub page: PageRequest,
 }
@@ -75,7 +75,7 @@ impl Query for ProjectSessions {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_text()?;
-        let all = self.which == Which::All;
+        let all = self.which == SessionFilter::All;
         let sessions = tx.all(
             "SELECT session_id, user_id, project_path, created_at, last_used,
                     total_cost, total_turns, message_count, is_active
@@ -218,12 +218,12 @@ impl Query for SessionHistory {
         let Some(session) = find(tx, &self.session_id, self.user_id)? else {
             return Ok(None);
         };
-        let messages = tx.ask(&messages::SessionMessages {
+        let messages = tx.query(&messages::SessionMessages {
             session_id: self.session_id.clone(),
             user_id: self.user_id,
             page: page.clone(),
         })?;
-        let tools = tx.ask(&tools::SessionToolUse {
+        let tools = tx.query(&tools::SessionToolUse {
             session_id: self.session_id.clone(),
             user_id: self.user_id,
             page,

@@ -6,15 +6,15 @@
 mod lists;
 
 pub use lists::{
-    ActiveSessions, History, ProjectSessions, SessionHistory, SessionSummary, SessionTotals,
-    UserSessions, Which,
+    ActiveSessions, History, ProjectSessions, SessionFilter, SessionHistory, SessionSummary,
+    SessionTotals, UserSessions,
 };
 
 use super::columns::{amount, count, flag, time};
-use super::{check, page, users};
+use super::{page, users, validate};
 use crate::error::{Error, Result, quote};
 use crate::limits::{self, Texts};
-use crate::operation::{Kept, Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
 use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
@@ -125,8 +125,8 @@ impl Mutation for CreateSession {
     type Output = Session;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
-        check::not_empty("session_id", &self.session_id)?;
-        check::not_empty("project_path", &self.project_path)?;
+        validate::not_empty("session_id", &self.session_id)?;
+        validate::not_empty("project_path", &self.project_path)?;
         users::exists(tx, self.user_id)?;
         let inserted = tx.execute(
             "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
@@ -197,11 +197,11 @@ impl Mutation for SaveSession {
     type Output = Session;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
-        check::not_empty("session_id", &self.session_id)?;
-        check::not_empty("project_path", &self.project_path)?;
-        check::cost("total_cost", self.total_cost)?;
-        let turns = check::count("total_turns", self.total_turns)?;
-        let messages = check::count("message_count", self.message_count)?;
+        validate::not_empty("session_id", &self.session_id)?;
+        validate::not_empty("project_path", &self.project_path)?;
+        validate::cost("total_cost", self.total_cost)?;
+        let turns = validate::count("total_turns", self.total_turns)?;
+        let messages = validate::count("message_count", self.message_count)?;
         users::exists(tx, self.user_id)?;
         let updated = tx.execute(
             "UPDATE sessions SET last_used = ?3, total_cost = ?4, total_turns = ?5,
@@ -319,9 +319,9 @@ impl Query for GetSession {
         find(tx, &self.session_id, self.user_id)
     }
 
-    fn kept(&self) -> Option<Kept<'_, Option<Session>>> {
+    fn cacheable(&self) -> Option<Cacheable<'_, Option<Session>>> {
         let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
-        let kept = Kept::text("sessions", &self.session_id, row_of, self.user_id);
+        let kept = Cacheable::text("sessions", &self.session_id, row_of, self.user_id);
         Some(
             kept.bytes(|session: &Option<Session>| {
                 session.as_ref().map_or(0, Session::owned_bytes)

@@ -29,7 +29,7 @@ const COST_TOLERANCE: f64 = 1e-6;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {
 /// # let store = botstore::testing::TestStore::open().await?;
-/// use botstore::checkup::CheckFile;
+/// use botstore::integrity::CheckFile;
 ///
 /// let report = store.read(CheckFile).await?;
 /// assert!(!report.is_damaged() && !report.differs());

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long it works before it rests: shorter than a group of mutations takes.
+/// How long it works before it rests: shorter than a batch of mutations takes.
 const STINT: Duration = Duration::from_millis(4);
 
 /// How many of SQLite's own instructions run between two looks at the clock: well under a
@@ -96,14 +96,14 @@ impl Breath {
 }
 
 /// What a long piece of work calls again and again.
-pub(super) struct Pacer {
+pub(super) struct Throttle {
     breath: Arc<Breath>,
     /// How long SQLite may be at work on one file; by its size if nothing is said.
     limit: Option<Duration>,
     on_progress: Mutex<(Option<OnProgress>, Instant, Option<Stage>)>,
 }
 
-impl Pacer {
+impl Throttle {
     pub(super) fn new(
         pace: Pace,
         on_progress: Option<OnProgress>,

@@ -44,15 +44,15 @@ impl Config {
             1024,
             256 * MIB as usize,
         )?;
-        within("kept_answers", self.kept_answers, 0, 10_000_000)?;
+        within("row_cache_answers", self.row_cache_answers, 0, 10_000_000)?;
         within(
-            "kept_answers_bytes",
-            self.kept_answers_bytes,
+            "row_cache_bytes",
+            self.row_cache_bytes,
             0,
             16 * 1024 * MIB as usize,
         )?;
-        within("max_group", self.max_group, 1, 10_000)?;
-        within("max_group_time", self.max_group_time, ms(0), s(1))?;
+        within("max_batch", self.max_batch, 1, 10_000)?;
+        within("max_batch_time", self.max_batch_time, ms(0), s(1))?;
         within(
             "interactive_deadline",
             self.interactive_deadline,
@@ -66,8 +66,8 @@ impl Config {
             ms(1),
             s(3600),
         )?;
-        if let Some(time) = self.look_deadline {
-            within("look_deadline", time, s(1), s(7 * 24 * 3600))?;
+        if let Some(time) = self.inspect_deadline {
+            within("inspect_deadline", time, s(1), s(7 * 24 * 3600))?;
         }
         within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
         within("close_deadline", self.close_deadline, ms(0), s(600))?;

@@ -13,7 +13,7 @@ pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 /// is not kept.
 ///
 /// ```
-/// use botstore::{Kept, Query, ReadTx, Result};
+/// use botstore::{Cacheable, Query, ReadTx, Result};
 ///
 /// struct GetNote { note_id: i64 }
 ///
@@ -25,13 +25,13 @@ pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 ///         tx.maybe(sql, [self.note_id], |row| Ok(row.get(0)?))
 ///     }
 ///
-///     fn kept(&self) -> Option<Kept<'_, Self::Output>> {
-///         let kept = Kept::row("notes", self.note_id);
+///     fn cacheable(&self) -> Option<Cacheable<'_, Self::Output>> {
+///         let kept = Cacheable::row("notes", self.note_id);
 ///         Some(kept.bytes(|body: &Option<String>| body.as_ref().map_or(0, String::len)))
 ///     }
 /// }
 /// ```
-pub struct Kept<'a, T> {
+pub struct Cacheable<'a, T> {
     pub(crate) table: &'static str,
     pub(crate) key: Key<'a>,
     pub(crate) keep: fn(&T) -> Answer,
@@ -49,7 +49,7 @@ pub(crate) enum Key<'a> {
     Text(&'a str, &'static str, i64),
 }
 
-impl<'a, T: Clone + Send + Sync + 'static> Kept<'a, T> {
+impl<'a, T: Clone + Send + Sync + 'static> Cacheable<'a, T> {
     /// An answer about the row with this id (its `INTEGER PRIMARY KEY`).
     pub fn row(table: &'static str, id: i64) -> Self {
         Self::new(table, Key::Row(id))

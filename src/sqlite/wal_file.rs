@@ -1,4 +1,4 @@
-//! What an earlier process, or a commit that failed, has left in the write-ahead log.
+//! What an earlier process, or a commit that failed, has left in the WAL.
 //! Format: <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use super::{Durability, Settings, beside, checkpoint};
@@ -11,15 +11,15 @@ use std::path::Path;
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 
-/// What a frame adds to a page in the log.
+/// What a frame adds to a page in the WAL.
 pub(crate) const FRAME_OVERHEAD: u64 = FRAME_HEADER_BYTES as u64;
 
 /// Commits a change that changes nothing, which is to write the first page anew. Proves that the
-/// file can be written; and takes the place of what a commit that failed has left at the log's end,
-/// so that nobody who reads the log from its beginning finds that.
+/// file can be written; and takes the place of what a commit that failed has left at the WAL's end,
+/// so that nobody who reads the WAL from its beginning finds that.
 ///
-/// To empty the log instead was turned down: a reader may be in the middle of it.
-pub(crate) fn commit_nothing(conn: &Connection) -> Result<()> {
+/// To empty the WAL instead was turned down: a reader may be in the middle of it.
+pub(crate) fn write_probe(conn: &Connection) -> Result<()> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     let written = conn
         .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
@@ -32,24 +32,28 @@ pub(crate) fn commit_nothing(conn: &Connection) -> Result<()> {
     Ok(written?)
 }
 
-/// Copies what an earlier process left in the log into the file, before anything is built on it. It
-/// may have died of a sync that failed, and then what can be read of the log need not be on the disk,
+/// Copies what an earlier process left in the WAL into the file, before anything is built on it. It
+/// may have died of a sync that failed, and then what can be read of the WAL need not be on the disk,
 /// nor be written there by another sync: see <https://lwn.net/Articles/752063/>.
-pub(crate) fn take_in(conn: &Connection) -> Result<()> {
-    // What another program is still reading is left in the log, as ever.
+pub(crate) fn recover_wal(conn: &Connection) -> Result<()> {
+    // What another program is still reading is left in the WAL, as ever.
     checkpoint(conn, "PASSIVE").map(|_| ())
 }
 
 /// Refuses a file whose log is damaged in the middle, on the connection that is to write to it. SQLite
-/// takes the first frame that is not whole for the end of the log, and would pass over the commits
+/// takes the first frame that is not whole for the end of the WAL, and would pass over the commits
 /// after it without a word.
-pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, settings: &Settings) -> Result<()> {
+pub(crate) fn refuse_damaged_wal(
+    conn: &Connection,
+    path: &Path,
+    settings: &Settings,
+) -> Result<()> {
     let log = beside(path, "-wal");
     if damage(&log)?.is_none() {
         return Ok(());
     }
     // Another program may have been writing to it just now. Where one is still at it, SQLite knows
-    // the log from its index, and does not look for its end.
+    // the WAL from its index, and does not look for its end.
     if conn.execute_batch("BEGIN IMMEDIATE").is_err() {
         return Ok(());
     }
@@ -59,7 +63,7 @@ pub(crate) fn refuse_damaged(conn: &Connection, path: &Path, settings: &Settings
 }
 
 /// The same for who only looks, and must not take a lock.
-pub(crate) fn refuse_damaged_to_look(path: &Path, settings: &Settings) -> Result<()> {
+pub(crate) fn refuse_damaged_wal_unlocked(path: &Path, settings: &Settings) -> Result<()> {
     let log = beside(path, "-wal");
     let before = Stamp::of(&log);
     let found = damage(&log)?;
@@ -70,10 +74,10 @@ pub(crate) fn refuse_damaged_to_look(path: &Path, settings: &Settings) -> Result
     found.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))
 }
 
-/// Where a log is damaged, and how many commits cannot be read for it.
+/// Where a WAL is damaged, and how many commits cannot be read for it.
 #[derive(Debug, PartialEq)]
 struct Damage {
-    /// Counted from 1; 0 for the log's header.
+    /// Counted from 1; 0 for the WAL's header.
     frame: u64,
     /// At least so many.
     commits: u64,
@@ -168,7 +172,7 @@ fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
     }))
 }
 
-/// A log whose header is damaged: nothing in it can be read.
+/// A WAL whose header is damaged: nothing in it can be read.
 fn after_header(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut frame_header = [0; FRAME_HEADER_BYTES];
     let has_frames = fill(&mut log, &mut frame_header)?;
@@ -193,7 +197,7 @@ fn word(bytes: &[u8], at: usize) -> u32 {
         .fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
 
-/// The log's running checksum.
+/// The WAL's running checksum.
 struct Sum {
     word: fn([u8; 4]) -> u32,
     state: (u32, u32),

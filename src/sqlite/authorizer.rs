@@ -20,9 +20,9 @@ const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 /// SQLite asks when a statement is prepared. The store's own statements are prepared while nothing
 /// is guarded, and have texts that no operation's statement has. Checking the SQL's first word
 /// instead was turned down: SQLite's own parser sees through comments and pragma functions.
-pub(crate) struct Guard(Arc<AtomicBool>);
+pub(crate) struct Authorizer(Arc<AtomicBool>);
 
-impl Guard {
+impl Authorizer {
     /// Replaces the guard that the connection had.
     pub(crate) fn install(
         conn: &mut Connection,

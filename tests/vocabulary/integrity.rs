@@ -1,8 +1,8 @@
 //! The check of a file: damage, references, counters.
 
 use crate::support::{ADA, BOB, populated};
-use botstore::checkup::{CheckFile, CheckReport, Difference, MAX_FINDINGS};
 use botstore::costs::AddCost;
+use botstore::integrity::{CheckFile, CheckReport, Difference, MAX_FINDINGS};
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::SaveSession;
 use botstore::testing::TestStore;
