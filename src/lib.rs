@@ -24,7 +24,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | room | what is in it |
+//! | module | what is in it |
 //! |---|---|
 //! | [`Store`], [`Config`], [`Health`] | open, write, read, close; every knob; how it is |
 //! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
@@ -40,6 +40,7 @@
 //! | [`integrity`] | [`CheckFile`](integrity::CheckFile) |
 //! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Cacheable`], [`Texts`] | messages of your own |
+//! | [`Write`], [`Read`], [`Mutations`], [`Queries`], [`BackupActor`] | operations and backups as actix messages |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`] | what a store tells without being asked |
 //! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
@@ -50,6 +51,9 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
 
+// Who runs what, and on which thread, is in `engine`: its page has a glossary and one commit as a timeline.
+// `domain` has the tables and the operations on them, `sqlite` every way to open a file, `migration` and
+// `archive` the steps and the backups, `store` what a bot holds. Imports point down: docs/architecture.md.
 mod archive;
 pub mod backup;
 mod cache;

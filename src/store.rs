@@ -34,7 +34,7 @@ const REPAIRS_IN_VAIN: usize = 5;
 /// writer in the middle of its queue.)
 ///
 /// When the last clone is dropped the store closes as with [`close`](Self::close), and the
-/// dropping thread waits for it, at most [`Config::close_deadline`] and the time of a commit.
+/// dropping thread waits for it, for as long as that.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -283,11 +283,14 @@ impl Store {
 
     /// Closes the store: requests that were taken in are answered, new ones get
     /// [`Closed`](ErrorKind::Closed), the WAL is emptied into the file and removed, the lock
-    /// released. Waits for all of that, at most [`Config::close_deadline`] for requests and for a
-    /// backup at work; one that gets no further is left behind. Closing again gives the same answer.
+    /// released. Waits for all of that: [`Config::close_deadline`] for requests and for a backup at work, and
+    /// ten seconds more for what nothing interrupts, such as an operation in code of its own, which is then left
+    /// behind; and at most ten seconds for the file. Closing again gives the same answer.
     ///
     /// # Errors
-    /// Those of the last checkpoint; [`Busy`](ErrorKind::Busy) when another program, or a backup
+    /// Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
+    /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) when the writer was given up;
+    /// [`Busy`](ErrorKind::Busy) when another program, or a backup
     /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {

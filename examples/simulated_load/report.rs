@@ -37,7 +37,7 @@ pub(crate) fn print(
 
     let writer = &health.writer;
     println!(
-        "\ngroups      {} commits for {} mutations, {:.1} each on average, {} at most",
+        "\nbatches     {} commits for {} mutations, {:.1} each on average, {} at most",
         writer.batches,
         writer.committed,
         writer.committed as f64 / writer.batches.max(1) as f64,
@@ -166,7 +166,7 @@ pub(crate) fn json(
         "read_p95_us": at(&run.reads, 0.95),
         "read_p99_us": at(&run.reads, 0.99),
         "read_max_us": run.reads.max() as f64 / 1_000.0,
-        "groups": health.writer.batches,
+        "batches": health.writer.batches,
         "largest_batch": health.writer.largest_batch,
         "wal_peak_bytes": run.wal_peak,
         "file_bytes": health.file_bytes,

@@ -62,17 +62,17 @@ pub enum Pace {
 }
 
 /// Whether the work is to end, and when it last rested. Shared with SQLite's progress handler.
-struct Breath {
+struct Rest {
     pace: Pace,
     stopped: AtomicBool,
     /// Set from outside, when the store closes.
     closing: Box<dyn Fn() -> bool + Send + Sync + RefUnwindSafe>,
     started: Instant,
-    /// When the stint began, in nanoseconds after `started`.
-    stint_began: AtomicU64,
+    /// When the work began, in nanoseconds after `started`.
+    work_began: AtomicU64,
 }
 
-impl Breath {
+impl Rest {
     fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -80,12 +80,12 @@ impl Breath {
     /// Rests if it has worked for long enough; true if the work is to end.
     fn rest_or_stop(&self) -> bool {
         if self.pace == Pace::Gentle {
-            let worked = self.now() - self.stint_began.load(Ordering::Relaxed);
+            let worked = self.now() - self.work_began.load(Ordering::Relaxed);
             let worked = Duration::from_nanos(worked);
             if worked >= STINT {
-                // A stint that was long, because the disk was slow, is paid back in part only.
+                // Work that was long, because the disk was slow, is paid back in part only.
                 std::thread::sleep(worked.min(STINT * 8));
-                self.stint_began.store(self.now(), Ordering::Relaxed);
+                self.work_began.store(self.now(), Ordering::Relaxed);
             }
         }
         if (self.closing)() {
@@ -97,7 +97,7 @@ impl Breath {
 
 /// What a long piece of work calls again and again.
 pub(super) struct Throttle {
-    breath: Arc<Breath>,
+    rest: Arc<Rest>,
     /// How long SQLite may be at work on one file; by its size if nothing is said.
     limit: Option<Duration>,
     on_progress: Mutex<(Option<OnProgress>, Instant, Option<Stage>)>,
@@ -111,12 +111,12 @@ impl Throttle {
     ) -> Self {
         let started = Instant::now();
         Self {
-            breath: Arc::new(Breath {
+            rest: Arc::new(Rest {
                 pace,
                 stopped: AtomicBool::new(false),
                 closing: Box::new(closing),
                 started,
-                stint_began: AtomicU64::new(0),
+                work_began: AtomicU64::new(0),
             }),
             limit: None,
             on_progress: Mutex::new((on_progress, started, None)),
@@ -132,9 +132,9 @@ impl Throttle {
     /// Has SQL on the connection, which is open on the file at `path`, rest in the middle of itself,
     /// and end when it is to end or does not end by itself.
     pub(super) fn attach(&self, conn: &mut Connection, path: &Path) -> Result<()> {
-        let breath = Arc::clone(&self.breath);
+        let rest = Arc::clone(&self.rest);
         let meter = Meter::new(path, self.limit);
-        let stop = move || breath.rest_or_stop() || meter.is_over();
+        let stop = move || rest.rest_or_stop() || meter.is_over();
         Ok(conn.progress_handler(INSTRUCTIONS, Some(stop))?)
     }
 
@@ -166,18 +166,18 @@ impl Throttle {
             *told = Some(stage);
             let progress = Progress { stage, done, total };
             if tell(progress).is_break() {
-                self.breath.stopped.store(true, Ordering::Relaxed);
+                self.rest.stopped.store(true, Ordering::Relaxed);
             }
         }
         drop(place);
-        self.breath.rest_or_stop();
+        self.rest.rest_or_stop();
         self.check()
     }
 
     /// Whether the work may go on.
     pub(super) fn check(&self) -> Result<()> {
-        if self.breath.stopped.load(Ordering::Relaxed) {
-            let why = match (self.breath.closing)() {
+        if self.rest.stopped.load(Ordering::Relaxed) {
+            let why = match (self.rest.closing)() {
                 true => "the store was closed before it was done",
                 false => "it was asked to stop",
             };

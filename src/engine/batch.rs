@@ -197,7 +197,7 @@ impl Batcher {
         }
         let (open, begun) = (self.connection.as_ref()?, self.batch.begun?);
         let transaction = Transaction::of(open, &self.shared);
-        let ended = transaction.run(begun, from, &mut self.batch, &mut self.waiting)?;
+        let ended = transaction.run(begun, from, &mut self.batch)?;
         if !matches!(ended, Attempt::Undo) {
             return Some(ended);
         }
@@ -248,20 +248,11 @@ impl Batcher {
         }
     }
 
-    /// Refuses every job that is not under way.
-    pub(super) fn refuse_all(&mut self, error: &Error) {
-        let jobs = mem::take(&mut self.batch.jobs).into_iter();
-        let jobs: Vec<_> = jobs
-            .chain(self.alone.drain(..))
-            .chain(self.waiting.drain(..))
-            .collect();
-        for job in jobs {
-            match error.kind() {
-                ErrorKind::Closed => job.refuse(error.clone()),
-                _ => self.refuse(job, error.clone()),
-            }
+    /// Tells everybody who waits that the store is closed.
+    pub(super) fn refuse_waiting(&mut self) {
+        for job in self.alone.drain(..).chain(self.waiting.drain(..)) {
+            job.refuse(Error::closed());
         }
-        self.shared.metrics.in_batch.set(0);
     }
 
     /// The next connection is opened when it is needed.
@@ -299,7 +290,6 @@ impl Batcher {
 
     /// Takes the connection out, to close the file.
     pub(super) fn take_connection(&mut self) -> Result<Connection> {
-        self.finish();
         if self.connection.is_none() {
             self.reconnect()?;
         }

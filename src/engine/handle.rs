@@ -77,14 +77,21 @@ impl Handle {
     }
 
     pub(crate) async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.read_checked(self.check_query(query)?).await
+        // What is cached was checked before.
+        match self.cached(&query) {
+            Some(answer) => Ok(answer),
+            None => self.read_anew(self.check_query(query)?).await,
+        }
     }
 
     pub(crate) async fn read_checked<Q: Query>(&self, query: Checked<Q>) -> Result<Q::Output> {
-        let Checked(query) = query;
-        if let Some(answer) = self.cached(&query) {
-            return Ok(answer);
+        match self.cached(&query.0) {
+            Some(answer) => Ok(answer),
+            None => self.read_anew(query).await,
         }
+    }
+
+    async fn read_anew<Q: Query>(&self, Checked(query): Checked<Q>) -> Result<Q::Output> {
         let queue = self.queue(Q::LANE);
         let deadline = queue.deadline();
         let answer = async {
@@ -96,10 +103,10 @@ impl Handle {
     }
 
     pub(crate) async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        let Checked(query) = self.check_query(query)?;
         if let Some(answer) = self.cached(&query) {
             return Ok(answer);
         }
+        let Checked(query) = self.check_query(query)?;
         let queue = self.queue(Q::LANE);
         let deadline = queue.deadline();
         let permit = queue.limit.try_acquire(query.size_bytes());

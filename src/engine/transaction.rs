@@ -11,7 +11,6 @@ use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -117,30 +116,16 @@ impl<'a> Transaction<'a> {
         })
     }
 
-    /// Runs the jobs of the batch from this one on; says so if the transaction ended with that. What there
-    /// is no time for goes back to those who wait.
-    pub(super) fn run(
-        &self,
-        begun: Begun,
-        from: usize,
-        batch: &mut Batch,
-        waiting: &mut VecDeque<Box<dyn WriteJob>>,
-    ) -> Option<Attempt> {
-        let config = &self.shared.config;
+    /// Runs the jobs of the batch from this one on; says so if the transaction ended with that.
+    pub(super) fn run(&self, begun: Begun, from: usize, batch: &mut Batch) -> Option<Attempt> {
         let tx = WriteTx::new(&self.open.conn, begun.now)
-            .within(config.limits())
+            .within(self.shared.config.limits())
             .guarded_by(&self.open.guard);
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
                 // The store closes, and its deadline has passed: those that have not begun do not.
                 for late in batch.jobs.drain(next..) {
                     late.refuse(Error::closed());
-                }
-                break;
-            }
-            if next > 0 && begun.at.elapsed() >= config.max_batch_time {
-                for later in batch.jobs.drain(next..).rev() {
-                    waiting.push_front(later);
                 }
                 break;
             }

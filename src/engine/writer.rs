@@ -134,7 +134,7 @@ impl<M: Mutation> Handler<Admitted<M>> for Writer {
     fn handle(&mut self, Admitted(pending): Admitted<M>, ctx: &mut Self::Context) {
         self.batcher.push(Box::new(pending));
         if self.drained {
-            self.batcher.refuse_all(&Error::closed());
+            self.batcher.refuse_waiting();
         } else {
             self.queue_commit(ctx);
         }
@@ -171,7 +171,7 @@ impl Handler<Drain> for Writer {
             .limit_patience(order.by.saturating_duration_since(Instant::now()));
         while Instant::now() < order.by && !matches!(self.step(), Step::Idle) {}
         self.batcher.finish();
-        self.batcher.refuse_all(&Error::closed());
+        self.batcher.refuse_waiting();
         self.checkpoints.let_scans_in();
     }
 }
@@ -214,7 +214,8 @@ impl Handler<CloseFile> for Writer {
 
     fn handle(&mut self, _: CloseFile, ctx: &mut Self::Context) -> Result<()> {
         ctx.stop();
-        self.batcher.refuse_all(&Error::closed());
+        self.batcher.finish();
+        self.batcher.refuse_waiting();
         let conn = self.batcher.take_connection()?;
         conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {

@@ -8,9 +8,10 @@ pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 
 /// Says that an answer hangs on one row of one table, and so may be kept until the row changes.
 ///
-/// The table must not be `WITHOUT ROWID`, and the answer may depend on nothing else: neither on
-/// other rows nor on the time. An answer that owns memory says how much by [`bytes`](Self::bytes), or
-/// is not kept.
+/// An answer about a table whose rows SQLite does not report when they change is not kept: one that is
+/// `WITHOUT ROWID`, a view, a virtual table, or a name that no table of the file has. Capitals in the name
+/// do not matter. The answer may depend on nothing but the row: neither on other rows nor on the time. An
+/// answer that owns memory says how much by [`bytes`](Self::bytes), or is not kept.
 ///
 /// ```
 /// use botstore::{Cacheable, Query, ReadTx, Result};

@@ -7,6 +7,7 @@
 
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
+mod callbacks;
 #[path = "../shared/child.rs"]
 mod child;
 #[path = "../common/mod.rs"]

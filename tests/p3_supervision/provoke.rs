@@ -8,7 +8,7 @@ use crate::subscriber::Armed;
 use crate::trial::Trial;
 use botstore::backup::{Backups, TakeBackup};
 use botstore::rusqlite::Connection;
-use botstore::{Config, Mutation, Query, ReadTx, Result, Role, StoreEvent, WriteTx};
+use botstore::{Config, ErrorKind, Mutation, Query, ReadTx, Result, Role, StoreEvent, WriteTx};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -150,7 +150,9 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
         RUN_FAILED => {
             until("the run fails", async || {
                 trial.clock.advance(SECOND);
-                let _ = answered(store.run_due()).await;
+                if let Err(error) = answered(store.run_due()).await {
+                    is_no_closed_store(Err::<(), _>(error));
+                }
                 armed.hits(line) >= times
             })
             .await;
@@ -175,21 +177,28 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
         }
         BACKUP_FAILED => {
             for _ in 0..times {
-                let error = answered(store.back_up(TakeBackup::default())).await;
-                error.unwrap_err();
+                let answer = answered(store.back_up(TakeBackup::default())).await;
+                is_no_closed_store(answer);
             }
         }
         STUCK => {
             let share = trial.folder.path().join("share");
             disk::does_not_answer(&share, Silence::Writing);
-            let error = answered(store.back_up(TakeBackup::default())).await;
-            error.unwrap_err();
+            let answer = answered(store.back_up(TakeBackup::default())).await;
+            is_no_closed_store(answer);
             disk::heal();
         }
         // They come by themselves.
         NEARLY_FULL | FOLDER | OPEN => panicked("it comes").await,
         _ => panic!("nobody knows how this comes about: {line}"),
     }
+}
+
+/// Whoever waited for the actor that panicked hears so, and not that the store is closed.
+fn is_no_closed_store<T>(answer: Result<T>) {
+    let kind = answer.err().expect("it is refused").kind();
+    let expected = [ErrorKind::Panicked, ErrorKind::Unavailable];
+    assert!(expected.contains(&kind), "{kind:?}");
 }
 
 /// Has something to commit, and changes nothing.
