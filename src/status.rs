@@ -56,7 +56,7 @@ pub struct FileStatus {
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
 /// [`ForeignFile`](ErrorKind::ForeignFile) and [`Corrupt`](ErrorKind::Corrupt) for one that cannot be
-/// read as a database; [`Busy`](ErrorKind::Busy) as of [`schema::plan`]; [`Io`](ErrorKind::Io).
+/// read as a database; [`Busy`](ErrorKind::Busy) as of [`schema::plan`](crate::schema::plan()); [`Io`](ErrorKind::Io).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
