@@ -129,7 +129,7 @@ impl Batcher {
         if !is_open {
             self.choose_isolation();
         }
-        self.recover_wal();
+        self.take_waiting();
         match (self.batch.jobs.len() > ran, is_open) {
             (false, false) => return Step::Idle,
             (false, true) => self.finish(),
@@ -159,11 +159,10 @@ impl Batcher {
             0 => Isolation::None,
             _ => Isolation::Savepoint,
         };
-        self.strategy.careful = self.strategy.careful.saturating_sub(1);
     }
 
     /// Takes in those whose callers still wait.
-    fn recover_wal(&mut self) {
+    fn take_waiting(&mut self) {
         let (from, most) = match self.batch.gathers {
             true => (&mut self.waiting, self.shared.config.max_batch),
             false => (&mut self.alone, 1),
@@ -210,6 +209,9 @@ impl Batcher {
     }
 
     fn begin(&mut self) -> Result<()> {
+        if self.batch.gathers {
+            self.strategy.careful = self.strategy.careful.saturating_sub(1);
+        }
         if self.connection.is_none()
             && let Err(error) = self.reconnect()
         {

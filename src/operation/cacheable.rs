@@ -75,7 +75,7 @@ impl<'a, T: Clone + Send + Sync + 'static> Cacheable<'a, T> {
         }
     }
 
-    /// How many bytes an answer owns beside its own size: the lengths of its texts. Kept answers are
+    /// How many bytes an answer owns beside its own size: the lengths of its texts. Cached answers are
     /// bounded by it, so one that owns memory and does not say how much is not kept; nor is one of
     /// more than 4 KiB.
     pub fn bytes(mut self, owns: fn(&T) -> usize) -> Self {
