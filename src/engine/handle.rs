@@ -72,7 +72,7 @@ impl Handle {
         let named = |error: Error| error.in_operation(M::name());
         self.shared.check_open().map_err(named)?;
         let (pending, reply) = Pending::new(M::name(), mutation, permit.map_err(named)?);
-        self.writer.do_send(Admitted(pending));
+        self.writer.do_send(Admitted(Box::new(pending)));
         self.answer(reply).await.map_err(named)
     }
 

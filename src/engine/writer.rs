@@ -21,8 +21,8 @@ const SPIN: Duration = Duration::from_micros(50);
 /// How long closing waits for another program to let the WAL be emptied.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A mutation that has been let in.
-pub(super) struct Admitted<M: Mutation>(pub(super) Pending<M, M::Output>);
+/// A mutation that has been let in. In a box of the caller's, so that the writer moves no more than a pointer.
+pub(super) struct Admitted<M: Mutation>(pub(super) Box<Pending<M, M::Output>>);
 
 impl<M: Mutation> Message for Admitted<M> {
     type Result = ();
@@ -132,7 +132,7 @@ impl<M: Mutation> Handler<Admitted<M>> for Writer {
     type Result = ();
 
     fn handle(&mut self, Admitted(pending): Admitted<M>, ctx: &mut Self::Context) {
-        self.batcher.push(Box::new(pending));
+        self.batcher.push(pending);
         if self.drained {
             self.batcher.refuse_waiting();
         } else {
