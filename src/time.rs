@@ -6,10 +6,10 @@
 //! the `sqlite3` shell.
 
 use crate::error::{Error, ErrorKind, Result, quote};
+use crate::panics::caught;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Tells the store what time it is. Tests set it; everything that the store writes or compares
 /// uses it, never SQLite's `datetime('now')`.
@@ -76,9 +76,7 @@ impl FromSql for Timestamp {
 
 /// The time by a host's clock, which may panic.
 pub(crate) fn ask(clock: &dyn Clock) -> Result<DateTime<Utc>> {
-    catch_unwind(AssertUnwindSafe(|| clock.now())).map_err(|payload| {
-        // It may panic when it is dropped.
-        std::mem::forget(payload);
+    caught(|| clock.now()).ok_or_else(|| {
         let why = "the clock that the store was given panicked; nothing was changed";
         Error::new(ErrorKind::Panicked, why)
     })

@@ -13,9 +13,6 @@ use tokio::sync::oneshot;
 
 /// What every job can do, whatever it asks for.
 pub(super) trait Job: Send {
-    /// The operation's name.
-    fn name(&self) -> &'static str;
-
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
 
@@ -37,6 +34,9 @@ pub(super) trait WriteJob: Job {
 
 /// A query that waits for a reader.
 pub(super) trait ReadJob: Job {
+    /// The query's name.
+    fn name(&self) -> &'static str;
+
     /// Runs the query, and caches its answer if it may be cached.
     fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot);
 }
@@ -111,10 +111,6 @@ impl<O, T> Drop for Pending<O, T> {
 }
 
 impl<O: Send, T: Send> Job for Pending<O, T> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
     fn is_abandoned(&self) -> bool {
         self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
@@ -143,6 +139,10 @@ impl<M: Mutation> WriteJob for Pending<M, M::Output> {
 }
 
 impl<Q: Query> ReadJob for Pending<Q, Q::Output> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot) {
         self.run_with(|query| {
             let answer = query.fetch(tx)?;
