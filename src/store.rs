@@ -6,7 +6,7 @@ mod open;
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::rollups::{FindRepairs, RollupReport};
-use crate::engine::{BackupActor, Counter, Handle, RunDue, Supervisor};
+use crate::engine::{BackupActor, Counter, Entry, Handle, RunDue, Supervisor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
@@ -118,13 +118,13 @@ impl Store {
     /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
     /// those of the disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.handle.write(mutation).await
+        self.inner.handle.write(mutation, Entry::Waits).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`write`](Self::write) would wait for room.
     pub async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.handle.try_write(mutation).await
+        self.inner.handle.write(mutation, Entry::AtOnce).await
     }
 
     /// Asks a question. It sees every change whose `Ok` came before it was asked.
@@ -133,13 +133,13 @@ impl Store {
     /// Those of the query; [`Deadline`](ErrorKind::Deadline) when it took too long,
     /// [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the disk.
     pub async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.handle.read(query).await
+        self.inner.handle.read(query, Entry::Waits).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`read`](Self::read) would wait for room.
     pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.handle.try_read(query).await
+        self.inner.handle.read(query, Entry::AtOnce).await
     }
 
     /// Compares the rollups with a full count, as [`ReconcileRollups`](crate::rollups::ReconcileRollups) does, and mends what differs:

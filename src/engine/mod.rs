@@ -71,7 +71,7 @@ mod writer;
 
 pub use backup_actor::BackupActor;
 pub(crate) use handle::Handle;
-pub(crate) use in_flight::InFlightLimit;
+pub(crate) use in_flight::{Entry, InFlightLimit};
 pub(crate) use metrics::Counter;
 pub(crate) use start::{Engine, start};
 pub(crate) use supervisor::{Duties, RunDue, Supervisor, Upkeep};

@@ -91,7 +91,7 @@ pub(crate) fn start(
     threads.ids.push(std::thread::current().id());
     let mut snapshots = Snapshots::new(path.to_owned());
     let gates = Arc::new(ReadGates::default());
-    let limit = || InFlightLimit::new(config.max_in_flight, config.max_in_flight_bytes);
+    let limit = || InFlightLimit::new(config, 1);
 
     let role = supervision.add(Role::Checkpointer);
     let checkpoint_lock = Arc::new(CheckpointLock::default());

@@ -6,6 +6,7 @@ use super::backup_actor::{BackupActor, RunDueBackups};
 use super::disk_watch::DiskWatch;
 use super::due::Due;
 use super::handle::Handle;
+use super::in_flight::Entry;
 use super::writer::Probe;
 use crate::error::{ErrorKind, Result};
 use crate::events::StoreEvent;
@@ -159,7 +160,7 @@ async fn run_schedules(
             continue;
         }
         let turn = match schedule.run() {
-            Ok(run) => handle.write(run).await,
+            Ok(run) => handle.write(run, Entry::Waits).await,
             Err(error) => Err(error),
         };
         match turn {
@@ -189,10 +190,10 @@ async fn run_upkeep(handle: Arc<Handle>, mut upkeep: OwnedMutexGuard<Vec<(Upkeep
         let Upkeep { name, every, run } = &*upkeep;
         let (name, every) = (*name, *every);
         let done = async {
-            let turn = handle.write(IsDue { name, every }).await?;
+            let turn = handle.write(IsDue { name, every }, Entry::Waits).await?;
             if matches!(turn, Turn::Due(_)) {
                 run(Arc::clone(&handle)).await?;
-                handle.write(RecordRun { name }).await?;
+                handle.write(RecordRun { name }, Entry::Waits).await?;
             }
             Ok(turn)
         };

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
 use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
-use crate::engine::{Duties, Handle, Upkeep};
+use crate::engine::{Duties, Entry, Handle, Upkeep};
 use crate::events::StoreEvent;
 use crate::schedule::Done;
 use std::any::TypeId;
@@ -33,12 +33,15 @@ pub(super) fn of(config: &Config) -> Duties {
 /// In steps that each hold the writer for a moment, until none is left: keys may come in faster than one
 /// step a minute takes away.
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
-    while handle.write(SweepKeys { older_than }).await? == SweepKeys::AT_MOST {}
+    while handle.write(SweepKeys { older_than }, Entry::Waits).await? == SweepKeys::AT_MOST {}
     Ok(())
 }
 
 async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
-    let rows = handle.read(ReconcileRollups).await?.differences;
+    let rows = handle
+        .read(ReconcileRollups, Entry::Waits)
+        .await?
+        .differences;
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
         handle.shared.subscribers.tell(event);
