@@ -3,7 +3,7 @@
 //! A plain thread, and no actor's: whatever it waits for may never answer, and then it is left behind
 //! where an actor's thread would be waited for.
 
-use super::due::{Due, after};
+use super::due::Due;
 use super::heartbeat::{Doing, Heartbeat};
 use super::shared::Shared;
 use super::snapshots::SnapshotSlot;
@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{BackupReport, LastRun, StoreEvent};
 use crate::panics::caught;
 use crate::sqlite;
+use crate::time::after;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use rusqlite::Connection;

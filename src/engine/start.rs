@@ -5,6 +5,7 @@ use super::backup_worker::BackupWorker;
 use super::batch::Batcher;
 use super::checkpoint::CheckpointPolicy;
 use super::checkpointer::{CheckpointLock, Checkpointer};
+use super::duty::Duty;
 use super::gates::ReadGates;
 use super::handle::Handle;
 use super::heartbeat::Heartbeat;
@@ -14,7 +15,7 @@ use super::reader::{ReadConnection, Reader};
 use super::shared::Shared;
 use super::snapshots::{SnapshotSlot, Snapshots};
 use super::supervision::{Supervisee, start_on};
-use super::supervisor::{Duties, Supervisor};
+use super::supervisor::Supervisor;
 use super::writer::Writer;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -83,7 +84,7 @@ pub(crate) fn start(
     lock: &Arc<FileLock>,
     path: &Path,
     config: &Config,
-    duties: Duties,
+    duties: Vec<Duty>,
 ) -> Result<Engine> {
     let shared = Arc::new(Shared::new(path, config));
     let supervision = &shared.supervision;
