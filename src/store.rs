@@ -273,9 +273,9 @@ impl Store {
             last_checkpoint: shared.checkpoint_report(),
             free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
             network_file_system: self.inner.network_file_system.clone(),
-            last_backup: shared.last_runs.backup(),
+            last_backup: shared.last_runs.backup.lock().clone(),
             backup_due_since: shared.last_runs.backup_due_since(shared.now()),
-            last_drill: shared.last_runs.drill(),
+            last_drill: shared.last_runs.drill.lock().clone(),
             reconnects: shared.metrics.reconnects.get(),
             actors: shared.supervision.health(),
         })

@@ -57,6 +57,7 @@ mod handle;
 mod heartbeat;
 mod in_flight;
 mod job;
+mod last_runs;
 mod metrics;
 mod queue;
 mod reader;

@@ -1,7 +1,8 @@
 //! What the actors and the callers of a store share. Every field says who writes it.
 
-use super::backup_actor::LastRuns;
 use super::disk_state::DiskState;
+use super::heartbeat::Heartbeat;
+use super::last_runs::LastRuns;
 use super::metrics::Metrics;
 use super::supervision::Supervision;
 use crate::cache::Cache;
@@ -32,7 +33,9 @@ pub(crate) struct Shared {
     pub(crate) subscribers: Subscribers,
     /// Whoever has run a checkpoint: the checkpointer or the writer.
     pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
-    /// The backup worker.
+    /// The backup worker, and who waits for it.
+    pub(super) heartbeat: Heartbeat,
+    /// The same.
     pub(crate) last_runs: LastRuns,
     /// Callers ask for it, the store's thread waits for it.
     close_requested: Notify,
@@ -54,6 +57,7 @@ impl Shared {
             supervision: Arc::new(Supervision::new(most_restarts, within)),
             subscribers: Subscribers::default(),
             last_checkpoint: Mutex::default(),
+            heartbeat: Heartbeat::new(config.backups.stall_deadline),
             last_runs: LastRuns::default(),
             close_requested: Notify::new(),
             closing: AtomicBool::new(false),

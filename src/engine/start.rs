@@ -8,7 +8,6 @@ use super::checkpointer::{CheckpointLock, Checkpointer};
 use super::duty::Duty;
 use super::gates::ReadGates;
 use super::handle::Handle;
-use super::heartbeat::Heartbeat;
 use super::in_flight::InFlightLimit;
 use super::queue::WorkQueue;
 use super::reader::{ReadConnection, Reader};
@@ -200,11 +199,10 @@ fn start_backups(
     threads: &mut Threads,
 ) -> Result<Addr<BackupActor>> {
     let supervision = &shared.supervision;
-    let heartbeat = Arc::new(Heartbeat::new(shared.config.backups.stall_deadline));
-    let worker = BackupWorker::new(Arc::clone(shared), slot, Arc::clone(&heartbeat));
+    let worker = BackupWorker::new(Arc::clone(shared), slot);
     let (queue, work) = mpsc::channel();
     let role = supervision.add(Role::Backups);
-    let actor = BackupActor::new(queue, Arc::clone(&role), heartbeat, Arc::clone(shared));
+    let actor = BackupActor::new(queue, Arc::clone(&role), Arc::clone(shared));
     let thread = std::thread::Builder::new()
         .name("botstore-backup".to_owned())
         .spawn(move || {
