@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     /// The same.
     pub(crate) last_runs: LastRuns,
     /// Callers ask for it, the store's thread waits for it.
-    close_requested: Notify,
+    close_requested: SetOnce<()>,
     /// The store's thread: from then on nothing new is let in.
     closing: AtomicBool,
     /// The store's thread, when closing has waited for long enough: interrupts what runs in SQLite.
@@ -59,7 +59,7 @@ impl Shared {
             last_checkpoint: Mutex::default(),
             heartbeat: Heartbeat::new(config.backups.stall_deadline),
             last_runs: LastRuns::default(),
-            close_requested: Notify::new(),
+            close_requested: SetOnce::new(),
             closing: AtomicBool::new(false),
             interrupt: Arc::default(),
         }
@@ -67,11 +67,11 @@ impl Shared {
 
     /// Asks the store's thread to close.
     pub(crate) fn request_close(&self) {
-        self.close_requested.notify_one();
+        let _ = self.close_requested.set(());
     }
 
     pub(crate) async fn close_requested(&self) {
-        self.close_requested.notified().await;
+        self.close_requested.wait().await;
     }
 
     pub(super) fn begin_closing(&self) {

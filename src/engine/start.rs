@@ -13,7 +13,7 @@ use super::queue::WorkQueue;
 use super::reader::{ReadConnection, Reader};
 use super::shared::Shared;
 use super::snapshots::{SnapshotSlot, Snapshots};
-use super::supervision::{Supervisee, start_on};
+use super::supervision::{Post, Supervisee, Supervision};
 use super::supervisor::Supervisor;
 use super::writer::Writer;
 use crate::config::Config;
@@ -46,23 +46,32 @@ pub(crate) struct Engine {
 }
 
 /// Threads that end when starting fails half-way.
-#[derive(Default)]
 struct Threads {
+    supervision: Arc<Supervision>,
     arbiters: Vec<(Arbiter, Arc<Supervisee>)>,
     ids: Vec<ThreadId>,
 }
 
 impl Threads {
-    fn add(&mut self, actor: &Arc<Supervisee>) -> Result<ArbiterHandle> {
+    /// A place on a thread of its own.
+    fn post(&mut self, role: Role) -> Result<Post> {
         let arbiter = Arbiter::try_new().map_err(|e| Error::io("cannot start a thread", e))?;
-        let handle = arbiter.handle();
+        let post = self.post_on(arbiter.handle(), role);
         let (send, receive) = mpsc::channel();
-        handle.spawn_fn(move || {
+        post.arbiter.spawn_fn(move || {
             let _ = send.send(std::thread::current().id());
         });
         self.ids.extend(receive.recv());
-        self.arbiters.push((arbiter, Arc::clone(actor)));
-        Ok(handle)
+        self.arbiters.push((arbiter, Arc::clone(&post.actor)));
+        Ok(post)
+    }
+
+    fn post_on(&self, arbiter: ArbiterHandle, role: Role) -> Post {
+        Post {
+            arbiter,
+            supervision: Arc::clone(&self.supervision),
+            actor: self.supervision.add(role),
+        }
     }
 }
 
@@ -86,27 +95,27 @@ pub(crate) fn start(
     duties: Vec<Duty>,
 ) -> Result<Engine> {
     let shared = Arc::new(Shared::new(path, config));
-    let supervision = &shared.supervision;
-    let mut threads = Threads::default();
-    threads.ids.push(std::thread::current().id());
+    let mut threads = Threads {
+        supervision: Arc::clone(&shared.supervision),
+        arbiters: Vec::new(),
+        ids: vec![std::thread::current().id()],
+    };
     let mut snapshots = Snapshots::new(path.to_owned());
     let gates = Arc::new(ReadGates::default());
     let limit = || InFlightLimit::new(config, 1);
 
-    let role = supervision.add(Role::Checkpointer);
     let checkpoint_lock = Arc::new(CheckpointLock::default());
     let checkpointer = Checkpointer {
         shared: Arc::clone(&shared),
         lock: Arc::clone(&checkpoint_lock),
         conn: None,
     };
-    let checkpointer = start_on(&threads.add(&role)?, supervision, &role, || checkpointer);
+    let checkpointer = threads.post(Role::Checkpointer)?.start(checkpointer);
 
     let backup_slot = snapshots.add();
     let slots = (config.readers, config.analytics_readers);
     let mut reader_slots: Vec<_> = (0..slots.0 + slots.1).map(|_| snapshots.add()).collect();
 
-    let writer_role = supervision.add(Role::Writer);
     let policy = CheckpointPolicy::new(
         Arc::clone(&shared),
         snapshots,
@@ -116,12 +125,9 @@ pub(crate) fn start(
     )?;
     let batcher = Batcher::new(conn, Arc::clone(&shared))?;
     let writer = Writer::new(Arc::clone(&shared), Arc::clone(lock), batcher, policy);
-    let writer = start_on(
-        &threads.add(&writer_role)?,
-        supervision,
-        &writer_role,
-        || writer,
-    );
+    let post = threads.post(Role::Writer)?;
+    let writer_at_work = Arc::clone(&post.actor);
+    let writer = post.start(writer);
 
     let queue = |timeout| Arc::new(WorkQueue::new(limit(), timeout));
     let handle = Arc::new(Handle {
@@ -144,21 +150,19 @@ pub(crate) fn start(
         ),
     ] {
         for slot in reader_slots.drain(..count) {
-            let role = supervision.add(role);
             let connection = ReadConnection::open(&shared)?;
             let (handle, gates) = (Arc::clone(&handle), Arc::clone(&gates));
             let reader = Reader::new(handle, lane, gates, slot, connection);
-            readers.push((threads.add(&role)?, role, reader));
+            readers.push((threads.post(role)?, reader));
         }
     }
     let backups = start_backups(&shared, backup_slot, &mut threads)?;
-    for (thread, role, reader) in readers {
-        start_on(&thread, supervision, &role, || reader);
+    for (post, reader) in readers {
+        post.start(reader);
     }
-    let here = Arbiter::current();
-    let role = supervision.add(Role::Supervisor);
     let supervisor = Supervisor::new(Arc::clone(&handle), backups.clone(), duties);
-    let supervisor = start_on(&here, supervision, &role, || supervisor);
+    let post = threads.post_on(Arbiter::current(), Role::Supervisor);
+    let supervisor = post.start(supervisor);
     actix::spawn(keep_time(Arc::clone(&handle)));
     actix::spawn(tell_of_the_end(Arc::clone(&handle)));
     Ok(Engine {
@@ -166,7 +170,7 @@ pub(crate) fn start(
         supervisor,
         backups,
         checkpointer,
-        writer: writer_role,
+        writer: writer_at_work,
         thread_ids: std::mem::take(&mut threads.ids),
         threads: std::mem::take(&mut threads.arbiters),
     })
@@ -198,10 +202,9 @@ fn start_backups(
     slot: SnapshotSlot,
     threads: &mut Threads,
 ) -> Result<Addr<BackupActor>> {
-    let supervision = &shared.supervision;
     let worker = BackupWorker::new(Arc::clone(shared), slot);
     let (queue, work) = mpsc::channel();
-    let role = supervision.add(Role::Backups);
+    let role = shared.supervision.add(Role::Backups);
     let actor = BackupActor::new(queue, Arc::clone(&role), Arc::clone(shared));
     let thread = std::thread::Builder::new()
         .name("botstore-backup".to_owned())
@@ -213,6 +216,6 @@ fn start_backups(
         .map_err(|e| Error::io("cannot start a thread", e))?;
     // A host's code runs there too.
     threads.ids.push(thread.thread().id());
-    let role = supervision.add(Role::Backups);
-    Ok(start_on(&Arbiter::current(), supervision, &role, || actor))
+    let post = threads.post_on(Arbiter::current(), Role::Backups);
+    Ok(post.start(actor))
 }
