@@ -1,11 +1,10 @@
 //! The actors that answer queries, each on a read-only connection of its own.
 //!
-//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until it is told to stop.
+//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until that is to end.
 
 use super::gates::ReadGates;
 use super::handle::Handle;
 use super::job::ReadJob;
-use super::queue::ReaderMessage;
 use super::shared::Shared;
 use super::snapshots::{Purpose, SnapshotSlot};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 /// takes at a WAL that is held up.
 const HELD: Duration = Duration::from_millis(500);
 
-/// "Take from the queue until you are told to stop."
+/// "Take from the queue until it ends."
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Serve;
@@ -86,7 +85,7 @@ impl Handler<Serve> for Reader {
 
     fn handle(&mut self, _: Serve, ctx: &mut Self::Context) {
         let handle = Arc::clone(&self.handle);
-        while let ReaderMessage::Run { job, deadline } = handle.queue(self.lane).next() {
+        while let Some((job, deadline)) = handle.queue(self.lane).next() {
             self.serve(job, deadline);
             // The writer sleeps in fsync and, on a busy machine, wakes to find every core taken by
             // readers.

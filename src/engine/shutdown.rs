@@ -26,8 +26,8 @@ impl Engine {
         self.handle.begin_closing();
         // All orders are out before the first answer is waited for.
         let drained = self.handle.writer.send(Drain { by });
-        self.handle.interactive.stop(shared.config.readers);
-        self.handle.analytics.stop(shared.config.analytics_readers);
+        self.handle.interactive.stop();
+        self.handle.analytics.stop();
         self.checkpointer.do_send(Stop);
         let backups = self.backups.send(StopBackups { by });
         let others = self.threads.iter().map(|(_, actor)| actor);
