@@ -21,7 +21,7 @@ mod settle;
 
 use super::job::WriteJob;
 use super::shared::Shared;
-use super::transaction::{Attempt, Begun, Isolation, Transaction, WriteConnection};
+use super::transaction::{Attempt, Begun, Isolation, WriteConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite;
 use rusqlite::Connection;
@@ -145,7 +145,7 @@ impl Batcher {
     /// Commits the batch that is open, if one is.
     pub(super) fn finish(&mut self) {
         if let (Some(begun), Some(open)) = (self.batch.begun, &self.connection) {
-            let attempt = Transaction::of(open, &self.shared).commit(begun, &mut self.batch);
+            let attempt = open.commit(begun, &mut self.batch);
             self.settle(attempt);
         }
     }
@@ -195,8 +195,7 @@ impl Batcher {
             return Some(Attempt::NotBegun(error));
         }
         let (open, begun) = (self.connection.as_ref()?, self.batch.begun?);
-        let transaction = Transaction::of(open, &self.shared);
-        let ended = transaction.run(begun, from, &mut self.batch)?;
+        let ended = open.run(begun, from, &mut self.batch)?;
         if !matches!(ended, Attempt::Undo) {
             return Some(ended);
         }
@@ -222,7 +221,7 @@ impl Batcher {
         }
         let gone = || Error::new(ErrorKind::Io, "the writer has no connection");
         let open = self.connection.as_ref().ok_or_else(gone)?;
-        let begun = Transaction::of(open, &self.shared).begin();
+        let begun = open.begin();
         let busy = |error: &Error| error.kind() == ErrorKind::Busy;
         self.mind_patience(begun.as_ref().is_err_and(busy));
         self.batch.begun = Some(begun?);
