@@ -41,13 +41,13 @@ pub(super) struct BackupWorker {
 }
 
 impl BackupWorker {
-    pub(super) fn new(shared: Arc<Shared>, slot: SnapshotSlot) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         let backups = &shared.config.backups;
         Self {
             backup_due: Due::every(backups.every.unwrap_or(Duration::MAX)),
             drill_due: Due::every(backups.drill_every.unwrap_or(Duration::MAX)),
+            slot: shared.snapshots.add(),
             shared,
-            slot,
             conn: None,
             waits_for_a_backup: false,
         }

@@ -2,7 +2,6 @@
 //!
 //! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until that is to end.
 
-use super::gates::ReadGates;
 use super::handle::Handle;
 use super::job::ReadJob;
 use super::shared::Shared;
@@ -29,14 +28,13 @@ struct Serve;
 pub(super) struct Reader {
     handle: Arc<Handle>,
     lane: Lane,
-    gates: Arc<ReadGates>,
     slot: SnapshotSlot,
     connection: Option<ReadConnection>,
     /// The query that is under way. Here and not on the stack, so that it is answered after a panic.
     job: Option<Box<dyn ReadJob>>,
 }
 
-pub(super) struct ReadConnection {
+struct ReadConnection {
     conn: Connection,
     /// Prepared once, as texts that no operation can bring.
     begin: String,
@@ -46,7 +44,7 @@ pub(super) struct ReadConnection {
 }
 
 impl ReadConnection {
-    pub(super) fn open(shared: &Shared) -> Result<Self> {
+    fn open(shared: &Shared) -> Result<Self> {
         let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
         let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
@@ -99,21 +97,14 @@ impl Handler<Serve> for Reader {
 }
 
 impl Reader {
-    pub(super) fn new(
-        handle: Arc<Handle>,
-        lane: Lane,
-        gates: Arc<ReadGates>,
-        slot: SnapshotSlot,
-        connection: ReadConnection,
-    ) -> Self {
-        Self {
+    pub(super) fn new(handle: Arc<Handle>, lane: Lane) -> Result<Self> {
+        Ok(Self {
+            slot: handle.shared.snapshots.add(),
+            connection: Some(ReadConnection::open(&handle.shared)?),
             handle,
             lane,
-            gates,
-            slot,
-            connection: Some(connection),
             job: None,
-        }
+        })
     }
 
     fn serve(&mut self, job: Box<dyn ReadJob>, deadline: Instant) {
@@ -137,8 +128,8 @@ impl Reader {
                 return Ok(());
             };
             let _inside = match self.lane {
-                Lane::Interactive => self.gates.enter_point(),
-                Lane::Analytics => self.gates.enter_scan(deadline, HELD),
+                Lane::Interactive => self.handle.shared.gates.enter_point(),
+                Lane::Analytics => self.handle.shared.gates.enter_scan(deadline, HELD),
             };
             let _mark = self.slot.mark(Purpose::Query(job.name()));
             run(open, &mut **job, deadline, &self.handle.shared)

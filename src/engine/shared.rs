@@ -1,9 +1,12 @@
 //! What the actors and the callers of a store share. Every field says who writes it.
 
+use super::checkpointer::CheckpointLock;
 use super::disk_state::DiskState;
+use super::gates::ReadGates;
 use super::heartbeat::Heartbeat;
 use super::last_runs::LastRuns;
 use super::metrics::Metrics;
+use super::snapshots::Snapshots;
 use super::supervision::Supervision;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -33,6 +36,12 @@ pub(crate) struct Shared {
     pub(crate) subscribers: Subscribers,
     /// Whoever has run a checkpoint: the checkpointer or the writer.
     pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
+    /// Whoever reads the file, the backup worker too.
+    pub(super) snapshots: Snapshots,
+    /// The readers go in, the writer shuts them.
+    pub(super) gates: ReadGates,
+    /// The checkpointer and the writer.
+    pub(super) checkpoints: CheckpointLock,
     /// The backup worker, and who waits for it.
     pub(super) heartbeat: Heartbeat,
     /// The same.
@@ -57,6 +66,9 @@ impl Shared {
             supervision: Arc::new(Supervision::new(most_restarts, within)),
             subscribers: Subscribers::default(),
             last_checkpoint: Mutex::default(),
+            snapshots: Snapshots::new(path.to_owned()),
+            gates: ReadGates::default(),
+            checkpoints: CheckpointLock::default(),
             heartbeat: Heartbeat::new(config.backups.stall_deadline),
             last_runs: LastRuns::default(),
             close_requested: SetOnce::new(),

@@ -2,17 +2,13 @@
 
 use super::backup_actor::BackupActor;
 use super::backup_worker::BackupWorker;
-use super::batch::Batcher;
-use super::checkpoint::CheckpointPolicy;
-use super::checkpointer::{CheckpointLock, Checkpointer};
+use super::checkpointer::Checkpointer;
 use super::duty::Duty;
-use super::gates::ReadGates;
 use super::handle::Handle;
 use super::in_flight::InFlightLimit;
 use super::queue::WorkQueue;
-use super::reader::{ReadConnection, Reader};
+use super::reader::Reader;
 use super::shared::Shared;
-use super::snapshots::{SnapshotSlot, Snapshots};
 use super::supervision::{Post, Supervisee, Supervision};
 use super::supervisor::Supervisor;
 use super::writer::Writer;
@@ -100,31 +96,11 @@ pub(crate) fn start(
         arbiters: Vec::new(),
         ids: vec![std::thread::current().id()],
     };
-    let mut snapshots = Snapshots::new(path.to_owned());
-    let gates = Arc::new(ReadGates::default());
     let limit = || InFlightLimit::new(config, 1);
 
-    let checkpoint_lock = Arc::new(CheckpointLock::default());
-    let checkpointer = Checkpointer {
-        shared: Arc::clone(&shared),
-        lock: Arc::clone(&checkpoint_lock),
-        conn: None,
-    };
+    let checkpointer = Checkpointer::new(Arc::clone(&shared));
     let checkpointer = threads.post(Role::Checkpointer)?.start(checkpointer);
-
-    let backup_slot = snapshots.add();
-    let slots = (config.readers, config.analytics_readers);
-    let mut reader_slots: Vec<_> = (0..slots.0 + slots.1).map(|_| snapshots.add()).collect();
-
-    let policy = CheckpointPolicy::new(
-        Arc::clone(&shared),
-        snapshots,
-        checkpointer.clone(),
-        checkpoint_lock,
-        Arc::clone(&gates),
-    )?;
-    let batcher = Batcher::new(conn, Arc::clone(&shared))?;
-    let writer = Writer::new(Arc::clone(&shared), Arc::clone(lock), batcher, policy);
+    let writer = Writer::new(conn, Arc::clone(lock), &shared, checkpointer.clone())?;
     let post = threads.post(Role::Writer)?;
     let writer_at_work = Arc::clone(&post.actor);
     let writer = post.start(writer);
@@ -140,23 +116,14 @@ pub(crate) fn start(
 
     // All that may fail comes before the first reader is at work: one that waits for a query holds its
     // thread, which would never end.
+    let interactive = vec![(Lane::Interactive, Role::Reader); config.readers];
+    let analytics = vec![(Lane::Analytics, Role::AnalyticsReader); config.analytics_readers];
     let mut readers = Vec::new();
-    for (lane, role, count) in [
-        (Lane::Interactive, Role::Reader, config.readers),
-        (
-            Lane::Analytics,
-            Role::AnalyticsReader,
-            config.analytics_readers,
-        ),
-    ] {
-        for slot in reader_slots.drain(..count) {
-            let connection = ReadConnection::open(&shared)?;
-            let (handle, gates) = (Arc::clone(&handle), Arc::clone(&gates));
-            let reader = Reader::new(handle, lane, gates, slot, connection);
-            readers.push((threads.post(role)?, reader));
-        }
+    for (lane, role) in [interactive, analytics].concat() {
+        let reader = Reader::new(Arc::clone(&handle), lane)?;
+        readers.push((threads.post(role)?, reader));
     }
-    let backups = start_backups(&shared, backup_slot, &mut threads)?;
+    let backups = start_backups(&shared, &mut threads)?;
     for (post, reader) in readers {
         post.start(reader);
     }
@@ -197,12 +164,8 @@ async fn tell_of_the_end(handle: Arc<Handle>) {
 }
 
 /// Starts the backup worker on a thread of its own, and the actor in front of it.
-fn start_backups(
-    shared: &Arc<Shared>,
-    slot: SnapshotSlot,
-    threads: &mut Threads,
-) -> Result<Addr<BackupActor>> {
-    let worker = BackupWorker::new(Arc::clone(shared), slot);
+fn start_backups(shared: &Arc<Shared>, threads: &mut Threads) -> Result<Addr<BackupActor>> {
+    let worker = BackupWorker::new(Arc::clone(shared));
     let (queue, work) = mpsc::channel();
     let role = shared.supervision.add(Role::Backups);
     let actor = BackupActor::new(queue, Arc::clone(&role), Arc::clone(shared));

@@ -6,12 +6,14 @@
 
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
+use super::checkpointer::Checkpointer;
 use super::job::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Mutation;
 use crate::sqlite::{self, FileLock};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,21 +72,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// `conn` is the connection that writes, migrated.
     pub(super) fn new(
-        shared: Arc<Shared>,
+        conn: Connection,
         lock: Arc<FileLock>,
-        batcher: Batcher,
-        checkpoints: CheckpointPolicy,
-    ) -> Self {
-        Self {
-            shared,
+        shared: &Arc<Shared>,
+        checkpointer: Addr<Checkpointer>,
+    ) -> Result<Self> {
+        Ok(Self {
+            shared: Arc::clone(shared),
             _lock: lock,
-            batcher,
-            checkpoints,
+            batcher: Batcher::new(conn, Arc::clone(shared))?,
+            checkpoints: CheckpointPolicy::new(Arc::clone(shared), checkpointer)?,
             commit_queued: false,
             spin_until: Instant::now(),
             drained: false,
-        }
+        })
     }
 
     fn queue_commit(&mut self, ctx: &mut Context<Self>) {
