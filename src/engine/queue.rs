@@ -160,14 +160,20 @@ impl WorkQueue {
                 return Poll::Ready(answer);
             }
             if Instant::now() >= deadline + GRACE {
-                return Poll::Ready(Err(Error::new(
-                    ErrorKind::Deadline,
-                    "it waited for a reader until its deadline; more readers, or fewer queries at once",
-                )));
+                return Poll::Ready(Err(too_late()));
             }
-            place.get_or_insert_with(|| self.ticks.place()).wait(cx.waker());
+            place
+                .get_or_insert_with(|| self.ticks.place())
+                .wait(cx.waker());
             Poll::Pending
         })
         .await
     }
+}
+
+pub(super) fn too_late() -> Error {
+    Error::new(
+        ErrorKind::Deadline,
+        "it waited for a reader until its deadline; more readers, or fewer queries at once",
+    )
 }

@@ -4,6 +4,7 @@
 
 use super::handle::Handle;
 use super::job::ReadJob;
+use super::queue;
 use super::shared::Shared;
 use super::snapshots::{Purpose, SnapshotSlot};
 use crate::error::{Error, ErrorKind, Result};
@@ -112,29 +113,39 @@ impl Reader {
         if interrupted || job.is_abandoned() {
             return job.refuse(Error::closed());
         }
-        let job = self.job.insert(job);
-        let outcome = match &self.connection {
-            _ if Instant::now() >= deadline => Err(Error::new(
-                ErrorKind::Deadline,
-                "it waited for a reader until its deadline; more readers, or fewer queries at once",
-            )),
-            Some(_) => Ok(()),
-            None => {
-                ReadConnection::open(&self.handle.shared).map(|open| self.connection = Some(open))
-            }
-        };
-        let outcome = outcome.and_then(|()| {
-            let Some(open) = &self.connection else {
-                return Ok(());
-            };
-            let _inside = match self.lane {
-                Lane::Interactive => self.handle.shared.gates.enter_point(),
-                Lane::Analytics => self.handle.shared.gates.enter_scan(deadline, HELD),
-            };
-            let _mark = self.slot.mark(Purpose::Query(job.name()));
-            run(open, &mut **job, deadline, &self.handle.shared)
-        });
+        self.job = Some(job);
+        let outcome = self.run(deadline);
         self.settle(outcome);
+    }
+
+    /// Runs the query that is under way in a transaction: SQLite takes the snapshot at its first read.
+    fn run(&mut self, deadline: Instant) -> Result<()> {
+        if Instant::now() >= deadline {
+            return Err(queue::too_late());
+        }
+        let shared = &self.handle.shared;
+        let Some(job) = &mut self.job else {
+            return Ok(());
+        };
+        let open = match &mut self.connection {
+            Some(open) => open,
+            none => none.insert(ReadConnection::open(shared)?),
+        };
+        let _inside = match self.lane {
+            Lane::Interactive => shared.gates.enter_point(),
+            Lane::Analytics => shared.gates.enter_scan(deadline, HELD),
+        };
+        let _mark = self.slot.mark(Purpose::Query(job.name()));
+        let now = time::ask(&*shared.config.clock)?;
+        let snapshot = shared.cache.before_snapshot();
+        open.conn.prepare_cached(&open.begin)?.execute([])?;
+        let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
+        let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
+        open.watchdog.until(deadline, guarded);
+        if !open.conn.is_autocommit() {
+            open.conn.prepare_cached(&open.end)?.execute([])?;
+        }
+        Ok(())
     }
 
     /// Answers the query that is under way.
@@ -161,23 +172,4 @@ impl Reader {
             Ok(()) => job.answer(),
         }
     }
-}
-
-/// Runs a query in a transaction: SQLite takes the snapshot at its first read.
-fn run(
-    open: &ReadConnection,
-    job: &mut dyn ReadJob,
-    deadline: Instant,
-    shared: &Shared,
-) -> Result<()> {
-    let now = time::ask(&*shared.config.clock)?;
-    let snapshot = shared.cache.before_snapshot();
-    open.conn.prepare_cached(&open.begin)?.execute([])?;
-    let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
-    let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
-    open.watchdog.until(deadline, guarded);
-    if !open.conn.is_autocommit() {
-        open.conn.prepare_cached(&open.end)?.execute([])?;
-    }
-    Ok(())
 }
