@@ -125,7 +125,7 @@ impl Handler<StopBackups> for BackupActor {
         self.work = None;
         let (worker, shared) = (Arc::clone(&self.worker), Arc::clone(&self.shared));
         Box::pin(async move {
-            while timeout(CLOSING_PAUSE, worker.ended()).await.is_err() {
+            while timeout(CLOSING_PAUSE, worker.ended.wait()).await.is_err() {
                 if Instant::now() >= by && shared.heartbeat.is_at_work() {
                     return;
                 }

@@ -144,7 +144,7 @@ impl CheckpointPolicy {
         {
             return;
         }
-        let report = self.shared.checkpoint_report();
+        let report = *self.shared.last_checkpoint.lock();
         if report.is_some_and(|report| report.copied < report.frames) {
             self.report_ceiling(bytes);
             self.hold_scans();

@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     /// Whoever has news.
     pub(crate) subscribers: Subscribers,
     /// Whoever has run a checkpoint: the checkpointer or the writer.
-    pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
+    pub(crate) last_checkpoint: Mutex<Option<CheckpointReport>>,
     /// Whoever reads the file, the backup worker too.
     pub(super) snapshots: Snapshots,
     /// The readers go in, the writer shuts them.
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     /// The same.
     pub(crate) last_runs: LastRuns,
     /// Callers ask for it, the store's thread waits for it.
-    close_requested: SetOnce<()>,
+    pub(crate) close_requested: SetOnce<()>,
     /// The store's thread: from then on nothing new is let in.
     closing: AtomicBool,
     /// The store's thread, when closing has waited for long enough: interrupts what runs in SQLite.
@@ -75,15 +75,6 @@ impl Shared {
             closing: AtomicBool::new(false),
             interrupt: Arc::default(),
         }
-    }
-
-    /// Asks the store's thread to close.
-    pub(crate) fn request_close(&self) {
-        let _ = self.close_requested.set(());
-    }
-
-    pub(crate) async fn close_requested(&self) {
-        self.close_requested.wait().await;
     }
 
     pub(super) fn begin_closing(&self) {
@@ -130,9 +121,5 @@ impl Shared {
     /// Whether the store takes requests, every actor is at work, and the disk was well when last used.
     pub(crate) fn is_healthy(&self) -> bool {
         !self.is_closing() && self.disk.is_healthy() && self.supervision.all_run()
-    }
-
-    pub(crate) fn checkpoint_report(&self) -> Option<CheckpointReport> {
-        *self.last_checkpoint.lock()
     }
 }

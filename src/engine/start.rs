@@ -155,7 +155,7 @@ async fn keep_time(handle: Arc<Handle>) {
 /// Tells of an actor that is given up, and has nobody wait for readers that may be no more.
 async fn tell_of_the_end(handle: Arc<Handle>) {
     let shared = &handle.shared;
-    let role = shared.supervision.gives_up().await;
+    let &role = shared.supervision.given_up.wait().await;
     let why = shared.why_dropped();
     handle.interactive.end(why.clone());
     handle.analytics.end(why);
@@ -174,7 +174,7 @@ fn start_backups(shared: &Arc<Shared>, threads: &mut Threads) -> Result<Addr<Bac
         .spawn(move || {
             // What a host has asked for is dropped with the queue.
             quietly(|| worker.run(work, &role));
-            role.end();
+            let _ = role.ended.set(());
         })
         .map_err(|e| Error::io("cannot start a thread", e))?;
     // A host's code runs there too.

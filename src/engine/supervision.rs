@@ -38,7 +38,7 @@ pub(crate) struct Supervision {
     within: Duration,
     actors: Mutex<Vec<Arc<Supervisee>>>,
     /// The first that is: with it the store has ended.
-    given_up: SetOnce<Role>,
+    pub(super) given_up: SetOnce<Role>,
 }
 
 /// One actor, as its supervisor knows it.
@@ -46,7 +46,7 @@ pub(super) struct Supervisee {
     role: Role,
     restarts: AtomicU64,
     recent: Mutex<VecDeque<Instant>>,
-    ended: SetOnce<()>,
+    pub(super) ended: SetOnce<()>,
 }
 
 impl Supervision {
@@ -87,11 +87,6 @@ impl Supervision {
         false
     }
 
-    /// Waits until an actor is given up; gives which.
-    pub(super) async fn gives_up(&self) -> Role {
-        *self.given_up.wait().await
-    }
-
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) when an actor was given up.
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -110,7 +105,7 @@ impl Supervision {
         let actors = self.actors.lock();
         let health = actors.iter().map(|actor| ActorHealth {
             role: actor.role,
-            running: actor.is_running(),
+            running: !actor.ended.initialized(),
             restarts: actor.restarts.load(Relaxed),
         });
         health.collect()
@@ -119,22 +114,7 @@ impl Supervision {
     /// Whether every actor is at work.
     pub(super) fn all_run(&self) -> bool {
         let actors = self.actors.lock();
-        !self.given_up.initialized() && actors.iter().all(|actor| actor.is_running())
-    }
-}
-
-impl Supervisee {
-    pub(super) fn end(&self) {
-        let _ = self.ended.set(());
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        !self.ended.initialized()
-    }
-
-    /// Waits until the actor has ended.
-    pub(super) async fn ended(&self) {
-        self.ended.wait().await;
+        !self.given_up.initialized() && actors.iter().all(|actor| !actor.ended.initialized())
     }
 }
 
@@ -166,7 +146,7 @@ struct AtWork(Arc<Supervisee>);
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.end();
+        let _ = self.0.ended.set(());
     }
 }
 

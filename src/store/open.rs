@@ -97,7 +97,7 @@ impl Running {
         let shared = Arc::clone(&self.engine.handle.shared);
         let closed = caught(|| {
             system.block_on(async {
-                shared.close_requested().await;
+                shared.close_requested.wait().await;
                 let closed = self.engine.shut_down().await;
                 // Whoever sent a message has the answer, which one of these passes on.
                 for door in &self.recipients {
