@@ -38,8 +38,9 @@ pub(crate) struct Shared {
     pub(crate) last_checkpoint: Mutex<Option<CheckpointReport>>,
     /// Whoever reads the file, the backup worker too.
     pub(super) snapshots: Snapshots,
-    /// The readers go in, the writer shuts them.
-    pub(super) gates: ReadGates,
+    /// The readers go in, the writer shuts them. Apart, since each read writes to it: what lies beside it
+    /// would be fetched anew by whoever reads that.
+    pub(super) gates: Box<ReadGates>,
     /// The checkpointer and the writer.
     pub(super) checkpoints: CheckpointLock,
     /// The backup worker, and who waits for it.
@@ -67,7 +68,7 @@ impl Shared {
             subscribers: Subscribers::default(),
             last_checkpoint: Mutex::default(),
             snapshots: Snapshots::new(path.to_owned()),
-            gates: ReadGates::default(),
+            gates: Box::default(),
             checkpoints: CheckpointLock::default(),
             heartbeat: Heartbeat::new(config.backups.stall_deadline),
             last_runs: LastRuns::default(),
