@@ -184,10 +184,8 @@ impl Handler<Optimize> for Writer {
 
     fn handle(&mut self, _: Optimize, _ctx: &mut Self::Context) -> Result<()> {
         self.batcher.finish();
-        let Some(open) = self.batcher.connection() else {
-            return Err(Error::new(ErrorKind::Io, "the writer has no connection"));
-        };
-        let done = sqlite::optimize(&open.conn);
+        let open = self.batcher.connect();
+        let done = open.and_then(|open| sqlite::optimize(&open.conn));
         if let Err(error) = &done {
             self.batcher.note_failure(error);
         }
@@ -219,7 +217,7 @@ impl Handler<CloseFile> for Writer {
         ctx.stop();
         self.batcher.finish();
         self.batcher.refuse_waiting();
-        let conn = self.batcher.take_connection()?;
+        let conn = self.batcher.take_connection()?.conn;
         conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {
             return Err(Error::new(
