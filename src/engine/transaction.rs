@@ -195,7 +195,7 @@ impl WriteConnection {
         Attempt::Lost(error)
     }
 
-    fn roll_back(&self) {
+    pub(super) fn roll_back(&self) {
         if !self.conn.is_autocommit() {
             // If this fails too, whoever settles sees that a transaction is still open.
             let _ = self.conn.execute_batch("ROLLBACK");

@@ -115,12 +115,8 @@ impl Batcher {
     /// After a panic: answers the batch that it came into the middle of, and opens a new connection.
     pub(in crate::engine) fn recover(&mut self) {
         let Batch { jobs, progress, .. } = mem::take(&mut self.batch);
-        if let Some(open) = self
-            .connection
-            .as_ref()
-            .filter(|open| !open.conn.is_autocommit())
-        {
-            let _ = open.conn.execute_batch("ROLLBACK");
+        if let Some(open) = &self.connection {
+            open.roll_back();
         }
         self.give_up_connection();
         for job in jobs {
