@@ -58,7 +58,9 @@ impl BackupWorker {
     /// Does what comes until nothing can come any more.
     pub(super) fn run(mut self, queue: mpsc::Receiver<Work>, supervisee: &Supervisee) {
         let heartbeat = Arc::clone(&self.heartbeat);
-        for work in queue {
+        // What a process that was killed has left there stays no longer than until the next opening.
+        let tidy: Work = Box::new(|worker| archive::clear_unfinished(&worker.source()));
+        for work in std::iter::once(tidy).chain(queue) {
             let _at_it = heartbeat.begin(self.shared.now());
             // What panics in a backup has a boundary of its own; this one is for a subscriber to the log.
             if caught(|| work(&mut self)).is_none() {
@@ -126,6 +128,10 @@ impl BackupWorker {
             archive::of_open_store(conn, &source, request, reason, observer, closing)
         });
         let result = result.map_err(|e| e.in_operation("TakeBackup"));
+        let (result, not_removed) = match result {
+            Ok(made) => (Ok(made.backup), made.not_removed),
+            Err(error) => (Err(error), Vec::new()),
+        };
         let report = result.as_ref().map(|backup| BackupReport {
             name: backup.manifest.name.clone(),
             reason,
@@ -139,6 +145,12 @@ impl BackupWorker {
             StoreEvent::BackupDone,
             StoreEvent::BackupFailed,
         );
+        if !not_removed.is_empty() {
+            let event = StoreEvent::BackupsNotRemoved {
+                backups: not_removed,
+            };
+            self.shared.subscribers.tell(event);
+        }
         if result.is_ok() && std::mem::take(&mut self.waits_for_a_backup) {
             self.drill_due.forget();
         }
