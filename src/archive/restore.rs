@@ -90,7 +90,11 @@ pub(crate) fn restore(
     let replaced = swap::is_taken(&path).then(|| beside(&path, &aside));
     let noted = read.and_then(|read| swap::begin(&path, &aside).map(|()| read));
     let (backup, unknown_objects, revoked_tokens) =
-        noted.inspect_err(|_| swap::cancel(&path, &aside))?;
+        noted.inspect_err(|_| {
+            if let Err(error) = swap::give_up(&path) {
+                tracing::warn!(path = %path.display(), %error, "what was got ready for a restore stays");
+            }
+        })?;
     if let Finished::TakenBack(error) = swap::finish(&path)? {
         let kind = error.kind();
         let doing = format_args!("{} was not replaced and is as it was", path.display());

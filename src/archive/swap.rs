@@ -82,33 +82,30 @@ pub(super) fn refuse_unmovable(path: &Path) -> Result<()> {
 
 /// Gets everything ready, and then writes the note: from here on the restore is done, or taken back.
 pub(super) fn begin(path: &Path, aside: &str) -> Result<()> {
-    Swap::new(path, beside(path, aside)).set_aside_what_cannot_be_moved()?;
+    Swap::new(path, beside(path, aside)).copy_what_cannot_be_moved()?;
     files::replace(&note(path), aside.as_bytes(), path)
 }
 
-/// Takes back what was got ready of a restore in which nothing has been moved yet.
-pub(super) fn cancel(path: &Path, aside: &str) {
-    let cancelled =
-        give_up(path).and_then(|()| Swap::new(path, beside(path, aside)).discard_copies());
-    if let Err(error) = cancelled {
-        tracing::warn!(path = %path.display(), %error, "what was got ready for a restore stays");
-    }
-}
-
-/// Takes back what was got ready, the note first: what it stands for would be done.
-fn give_up(path: &Path) -> Result<()> {
+/// Takes back what was got ready, the note first: what it stands for would be done. No file of the database
+/// has been moved by then, or all are back.
+pub(super) fn give_up(path: &Path) -> Result<()> {
     let note = note(path);
     files::remove(&note)?;
     files::remove(&beside(&note, ".partial"))?;
-    clear_new(path)
+    // With what SQLite has put beside the new file to read it.
+    let new = restoring(path);
+    for suffix in FILES {
+        files::remove(&beside(&new, suffix))?;
+        let copy = old_copy(path, suffix);
+        files::remove(&copy)?;
+        files::remove(&beside(&copy, ".partial"))?;
+    }
+    Ok(())
 }
 
-/// Removes the new file, with what SQLite has put beside it to read it.
-fn clear_new(path: &Path) -> Result<()> {
-    let new = restoring(path);
-    FILES
-        .iter()
-        .try_for_each(|suffix| files::remove(&beside(&new, suffix)))
+/// A copy of one of the old files that cannot be moved, until it is moved into the folder for old files.
+fn old_copy(path: &Path, suffix: &str) -> PathBuf {
+    beside(path, &format!(".restoring.old{suffix}"))
 }
 
 /// Does the rest of a restore that was cut short, or takes it back, or clears away one that had not got that
@@ -181,42 +178,37 @@ impl<'a> Swap<'a> {
         Self { path, new, aside }
     }
 
-    /// The name that one of the old files has aside.
-    fn aside_of(&self, file: &Path) -> PathBuf {
-        self.aside.join(file.file_name().unwrap_or_default())
+    /// The files of the database that are there: their names and those that they have aside.
+    fn taken(&self) -> Vec<Old> {
+        let old = FILES.map(|suffix| self.old(suffix));
+        old.into_iter()
+            .filter(|old| files::is_taken(&old.at))
+            .collect()
     }
 
-    /// Copies what nothing can be renamed from into the folder for old files. What is there already is
-    /// whole, and older than whatever has been written into the place since.
-    fn set_aside_what_cannot_be_moved(&self) -> Result<()> {
-        for file in taken(self.path) {
-            if !files::is_mount_point(&file) {
+    fn old(&self, suffix: &str) -> Old {
+        let at = beside(self.path, suffix);
+        Old {
+            aside: self.aside.join(at.file_name().unwrap_or_default()),
+            copy: old_copy(self.path, suffix),
+            at,
+        }
+    }
+
+    /// Copies what nothing can be renamed from. A copy that is there is whole, and older than whatever has
+    /// been written into its place since.
+    fn copy_what_cannot_be_moved(&self) -> Result<()> {
+        for Old { at, aside, copy } in self.taken() {
+            if !files::is_mount_point(&at) || files::is_taken(&aside) || files::is_taken(&copy) {
                 continue;
             }
-            let copy = self.aside_of(&file);
-            if files::is_taken(&copy) {
-                continue;
-            }
-            files::create_own_folder(&self.aside, Some(self.path))?;
             let bytes = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
-            let (old, new) = (bytes(&file), bytes(&self.new));
-            files::check_room(&self.aside, old, "a copy of the file that is replaced")?;
-            files::check_room(&file, new.saturating_sub(old), "the restored file")?;
-            files::copy(&file, &copy)?;
+            let (old, new) = (bytes(&at), bytes(&self.new));
+            let folder = folder_of(self.path);
+            files::check_room(folder, old, "a copy of the file that is replaced")?;
+            files::check_room(&at, new.saturating_sub(old), "the restored file")?;
+            files::copy(&at, &copy)?;
         }
-        Ok(())
-    }
-
-    fn discard_copies(&self) -> Result<()> {
-        if files::kind_of(&self.aside)? != Some(Kind::Folder) {
-            return Ok(());
-        }
-        for suffix in FILES {
-            let copy = self.aside_of(&beside(self.path, suffix));
-            files::remove(&copy)?;
-            files::remove(&beside(&copy, ".partial"))?;
-        }
-        let _ = fs::remove_dir(&self.aside);
         Ok(())
     }
 
@@ -233,16 +225,21 @@ impl<'a> Swap<'a> {
                 }
             };
         }
-        let old = taken(self.path);
+        let old = self.taken();
         if !old.is_empty() {
             files::create_own_folder(&self.aside, Some(self.path))?;
-            self.set_aside_what_cannot_be_moved()?;
-            for file in old {
-                match files::is_mount_point(&file) {
-                    true if file == self.path => {}
-                    // A log that is empty is none.
-                    true => files::truncate(&file)?,
-                    false => self.rename(&file, &self.aside_of(&file))?,
+            self.copy_what_cannot_be_moved()?;
+            for Old { at, aside, copy } in old {
+                if !files::is_mount_point(&at) {
+                    rename(&at, &aside)?;
+                    continue;
+                }
+                if files::is_taken(&copy) {
+                    rename(&copy, &aside)?;
+                }
+                // A log that is empty is none.
+                if at != self.path {
+                    files::truncate(&at)?;
                 }
             }
             sync_folder(&self.aside)?;
@@ -250,7 +247,7 @@ impl<'a> Swap<'a> {
         }
         match files::is_mount_point(self.path) {
             true => files::copy_into(&self.new, self.path),
-            false => self.rename(&self.new, self.path),
+            false => rename(&self.new, self.path),
         }
     }
 
@@ -261,25 +258,31 @@ impl<'a> Swap<'a> {
         if files::kind_of(&self.aside)? != Some(Kind::Folder) {
             return Ok(());
         }
-        for suffix in FILES.iter().rev() {
-            let file = beside(self.path, suffix);
-            let aside = self.aside_of(&file);
+        for Old { at, aside, .. } in FILES.iter().rev().map(|suffix| self.old(suffix)) {
             if files::kind_of(&aside)?.is_none() {
                 continue;
             }
-            if files::is_mount_point(&file) {
-                files::copy_into(&aside, &file)?;
+            if files::is_mount_point(&at) {
+                files::copy_into(&aside, &at)?;
                 files::remove(&aside)?;
-            } else if !files::is_taken(&file) {
-                self.rename(&aside, &file)?;
+            } else if !files::is_taken(&at) {
+                rename(&aside, &at)?;
             }
         }
         // Somebody else may have put something into it.
         let _ = fs::remove_dir(&self.aside);
         sync_folder(folder_of(self.path))
     }
+}
 
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        fs::rename(from, to).map_err(|e| files::cannot("move", from, e))
-    }
+/// One of the files of the old database.
+struct Old {
+    at: PathBuf,
+    aside: PathBuf,
+    /// See [`old_copy`].
+    copy: PathBuf,
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| files::cannot("move", from, e))
 }

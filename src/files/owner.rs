@@ -102,6 +102,7 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
 pub(crate) fn why_denied(path: &Path) -> String {
     #[cfg(unix)]
     {
+        use rustix::io::Errno;
         use std::os::unix::fs::MetadataExt;
         let own = rustix::process::geteuid().as_raw();
         for place in path.ancestors() {
@@ -112,21 +113,21 @@ pub(crate) fn why_denied(path: &Path) -> String {
             let Ok(data) = std::fs::symlink_metadata(place) else {
                 continue;
             };
-            if may_change(place, data.is_dir()) {
+            let what = match may_change(place, data.is_dir()) {
                 // A file that may be read and written can be kept from being removed by its folder.
-                if place == path {
-                    continue;
-                }
-                return String::new();
-            }
-            return format!(
-                "{} belongs to uid {}, gid {} and has mode {:04o}, and this process runs as uid {own}: \
-                 run it as that account, or change the owner (chown) or the mode (chmod)",
-                place.display(),
-                data.uid(),
-                data.gid(),
-                data.mode() & 0o7777,
-            );
+                Ok(()) if place == path => continue,
+                Ok(()) => return String::new(),
+                Err(Errno::ROFS) => "is on a disk that is mounted read-only".to_owned(),
+                Err(Errno::PERM) => "is immutable (`chattr -i` changes that)".to_owned(),
+                Err(_) => format!(
+                    "belongs to uid {}, gid {} and has mode {:04o}, and this process runs as uid {own}: \
+                     run it as that account, or change the owner (chown) or the mode (chmod)",
+                    data.uid(),
+                    data.gid(),
+                    data.mode() & 0o7777,
+                ),
+            };
+            return format!("{} {what}", place.display());
         }
     }
     #[cfg(not(unix))]
@@ -168,15 +169,16 @@ pub(super) fn sticky_owner(path: &Path) -> Option<u32> {
     }
 }
 
-/// Whether this process may read and write a file, or look into a folder and change what it holds.
+/// Whether this process may read and write a file, or look into a folder and change what it holds; why not,
+/// if not.
 #[cfg(unix)]
-fn may_change(path: &Path, is_folder: bool) -> bool {
+fn may_change(path: &Path, is_folder: bool) -> rustix::io::Result<()> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
     let mut access = Access::READ_OK | Access::WRITE_OK;
     if is_folder {
         access |= Access::EXEC_OK;
     }
-    accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
+    accessat(CWD, path, access, AtFlags::EACCESS)
 }
 
 #[cfg(unix)]

@@ -24,17 +24,17 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
         Err(Error::new(ErrorKind::ReadOnly, why))
     };
     let folder = folder_of(path);
-    let whose = owner::why_denied(folder);
-    if !whose.is_empty() {
-        return refuse(whose);
-    }
-    for (place, flag) in [(path, "-i -a"), (folder, "-i -a")] {
+    for place in [path, folder] {
         if attributes(place).is_some_and(|has| has.immutable) {
             let place = place.display();
             return refuse(format!(
-                "{place} is immutable or append-only (`chattr {flag} {place}` changes that)"
+                "{place} is immutable or append-only (`chattr -i -a {place}` changes that)"
             ));
         }
+    }
+    let whose = owner::why_denied(folder);
+    if !whose.is_empty() {
+        return refuse(whose);
     }
     if is_mount_point(path) {
         return match owner::may_write(path) {

@@ -94,18 +94,18 @@ async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one
 }
 
 /// What is restored, and a file that a killed writer left: the last of what it holds is in its WAL.
-struct Scene {
+pub(crate) struct Scene {
     _store: TempDir,
-    backup: Backup,
-    new: Tables,
+    pub(crate) backup: Backup,
+    pub(crate) new: Tables,
     /// The file as the backup gives it.
-    whole: PathBuf,
-    left: PathBuf,
-    old: Tables,
+    pub(crate) whole: PathBuf,
+    pub(crate) left: PathBuf,
+    pub(crate) old: Tables,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let store = filled(30, |config| config).await;
         let backup = back_up(&store).await;
         let whole = restored(&backup);
@@ -134,19 +134,19 @@ impl Scene {
     }
 
     /// A folder with the old file and its WAL.
-    fn left(&self) -> (TempDir, PathBuf) {
+    pub(crate) fn left(&self) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = put(&self.left, folder.path());
         (folder, path)
     }
 
-    fn restore(&self, path: &Path) -> backup::Restored {
+    pub(crate) fn restore(&self, path: &Path) -> backup::Restored {
         let reading = VerifyOptions::default();
         backup::restore(path, &self.backup.path, IfExists::MoveAside, reading).unwrap()
     }
 
     /// Opens what a restore left behind, whatever it is, and says whether it is the backup's.
-    async fn opens(&self, path: &Path) -> bool {
+    pub(crate) async fn opens(&self, path: &Path) -> bool {
         let store = Store::open(path).await.unwrap();
         store.close().await.unwrap();
         let found = dump(path);
@@ -162,7 +162,7 @@ impl Scene {
     }
 }
 
-fn put(from: &Path, to: &Path) -> PathBuf {
+pub(crate) fn put(from: &Path, to: &Path) -> PathBuf {
     for name in ["bot.db", "bot.db-wal"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
@@ -170,14 +170,14 @@ fn put(from: &Path, to: &Path) -> PathBuf {
 }
 
 /// The folders for what was replaced.
-fn aside(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn aside(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().unwrap();
     let aside = |name: &String| name.contains(".replaced");
     let names = names(folder).into_iter().filter(aside);
     names.map(|name| folder.join(name)).collect()
 }
 
-fn is_tidy(path: &Path) {
+pub(crate) fn is_tidy(path: &Path) {
     let left = names(path.parent().unwrap());
     assert!(
         !left.iter().any(|name| name.contains("restoring")),

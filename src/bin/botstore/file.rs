@@ -68,9 +68,12 @@ pub(crate) fn give_away(new: &fs::File, folder: &Path, database: &Path) -> io::R
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
-        // A restore is just putting another file in its place, or has done so since.
+        // A restore is just putting another file in its place, or has done so since; or the folder may not
+        // be looked into.
         match schema::plan(path) {
-            Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::ReadOnly) => {
+                return Err(error);
+            }
             _ => found = path.canonicalize(),
         }
     }
