@@ -98,41 +98,50 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
 }
 
 /// Of a path that the system did not let this process use: whose it is, or whose the folder above is that
-/// keeps it out, and what to do. Empty if the process may read and write all of it.
+/// keeps it out, and what to do. Empty if this process may read and write it and its folder.
 pub(crate) fn why_denied(path: &Path) -> String {
+    for place in path.ancestors() {
+        let place = match place.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => place,
+        };
+        match why_not_writable(place) {
+            Some(why) if why.is_empty() && place == path => {}
+            Some(why) => return why,
+            // It is not there, or its folder does not let us see it.
+            None => {}
+        }
+    }
+    String::new()
+}
+
+/// Why this process may not read and write a file, or change what a folder holds: empty if it may, `None` if
+/// there is nothing that can be seen.
+pub(super) fn why_not_writable(place: &Path) -> Option<String> {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
         use std::os::unix::fs::MetadataExt;
-        let own = rustix::process::geteuid().as_raw();
-        for place in path.ancestors() {
-            let place = match place.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => place,
-            };
-            let Ok(data) = std::fs::symlink_metadata(place) else {
-                continue;
-            };
-            let what = match may_change(place, data.is_dir()) {
-                // A file that may be read and written can be kept from being removed by its folder.
-                Ok(()) if place == path => continue,
-                Ok(()) => return String::new(),
-                Err(Errno::ROFS) => "is on a disk that is mounted read-only".to_owned(),
-                Err(Errno::PERM) => "is immutable (`chattr -i` changes that)".to_owned(),
-                Err(_) => format!(
-                    "belongs to uid {}, gid {} and has mode {:04o}, and this process runs as uid {own}: \
-                     run it as that account, or change the owner (chown) or the mode (chmod)",
-                    data.uid(),
-                    data.gid(),
-                    data.mode() & 0o7777,
-                ),
-            };
-            return format!("{} {what}", place.display());
-        }
+        let data = std::fs::symlink_metadata(place).ok()?;
+        let what = match may_change(place, data.is_dir()) {
+            Ok(()) => return Some(String::new()),
+            Err(Errno::ROFS) => "is on a disk that is mounted read-only".to_owned(),
+            Err(Errno::PERM) => "is immutable (`chattr -i` changes that)".to_owned(),
+            Err(_) => format!(
+                "belongs to uid {}, gid {} and has mode {:04o}, and this process runs as uid {}: run it \
+                 as that account, or change the owner (chown) or the mode (chmod)",
+                data.uid(),
+                data.gid(),
+                data.mode() & 0o7777,
+                rustix::process::geteuid().as_raw(),
+            ),
+        };
+        Some(format!("{} {what}", place.display()))
     }
     #[cfg(not(unix))]
-    let _ = path;
-    String::new()
+    {
+        place.symlink_metadata().ok().map(|_| String::new())
+    }
 }
 
 /// Whether this process may write a file that is there; why not, if not.

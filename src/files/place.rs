@@ -32,8 +32,7 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
             ));
         }
     }
-    let whose = owner::why_denied(folder);
-    if !whose.is_empty() {
+    if let Some(whose) = owner::why_not_writable(folder).filter(|why| !why.is_empty()) {
         return refuse(whose);
     }
     if is_mount_point(path) {

@@ -3,6 +3,7 @@
 use crate::child::{self, Victim, again, rounds, works};
 use crate::copy::{copy_as_killed, keeps_its_log};
 use crate::support::*;
+use crate::wait::wait_until;
 use botstore::backup::{self, Backup, IfExists, Pace, Stage, TakeBackup, VerifyOptions};
 use botstore::{ErrorKind, Store};
 use std::collections::BTreeSet;
@@ -91,6 +92,28 @@ async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one
         let found = names(&backups);
         assert_eq!(found, Vec::from_iter(listed), "{held_at} {delay:?}");
     }
+}
+
+/// Also of a bot that never makes another, with or without a schedule. What somebody else has named so stays.
+#[tokio::test]
+async fn what_a_killed_backup_left_goes_with_the_next_opening() {
+    let store = filled(1, |config| config).await;
+    let backup = back_up(&store).await;
+    let (_folder, path) = store.into_file().await.unwrap();
+    let at = |name: &str| backup.path.with_file_name(name);
+    let left = ["20260101T000000.000000Z-scheduled.partial", "drill.partial"].map(at);
+    let others = at("mine.partial");
+    for folder in left.iter().chain([&others]) {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("copy.db"), "left").unwrap();
+    }
+    let store = Store::open(&path).await.unwrap();
+    wait_until("what was left is gone", || {
+        left.iter().all(|path| !path.exists())
+    });
+    assert!(others.exists());
+    verify(&backup).unwrap();
+    store.close().await.unwrap();
 }
 
 /// What is restored, and a file that a killed writer left: the last of what it holds is in its WAL.
