@@ -150,7 +150,7 @@ fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
     let (note, new) = (note(path), restoring(path));
     let put_back = match aside {
         Some(aside) => format!(
-            "move what is in {} back beside it, and then ",
+            "move what is in {} back to where it was, then ",
             aside.display()
         ),
         None => String::new(),
