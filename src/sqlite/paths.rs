@@ -83,10 +83,11 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
 /// What SQLite says of a database that this process may not open or write, with whose it is. SQLite itself
 /// says that it is "unable to open database file", of whatever it could not do to whichever file.
 pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
-    if !error.is_cannot_open() && !(error.kind() == ErrorKind::ReadOnly && error.is_of_the_disk()) {
-        return error;
-    }
-    let whose = why_denied(database);
+    let is_read_only = error.kind() == ErrorKind::ReadOnly && error.is_of_the_disk();
+    let whose = match is_read_only || error.is_cannot_open() {
+        true => why_denied(database),
+        false => String::new(),
+    };
     match whose.is_empty() {
         true => error,
         false => {

@@ -321,7 +321,7 @@ async fn a_folder_that_cannot_be_written_is_told_of() {
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let error = refused.unwrap_err();
     assert!(error.to_string().contains("has mode 0555"), "{error}");
-    fs::set_permissions(&db, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&db, Permissions::from_mode(0o000)).unwrap();
     let refused = Store::open(&db).await.map(drop);
     fs::set_permissions(&db, Permissions::from_mode(0o600)).unwrap();
     let error = refused.unwrap_err();
