@@ -31,8 +31,8 @@
 pub use crate::archive::{AgeIdentity, AgeRecipient, BackupKey, Unproven, list_signed};
 pub use crate::archive::{
     Backup, Backups, Checksum, ClearAmongEncrypted, Contents, DrillReport, IfExists, Listing,
-    Manifest, Mode, OnProgress, Pace, Progress, Reason, Restored, Retention, RetentionPlan,
-    RunDrill, Stage, TakeBackup, VerifyOptions, list, prune, verify,
+    Manifest, Mode, NotRemoved, OnProgress, Pace, Progress, Reason, Restored, Retention,
+    RetentionPlan, RunDrill, Stage, TakeBackup, VerifyOptions, list, prune, verify,
 };
 
 use crate::archive;
@@ -41,12 +41,16 @@ use crate::error::Result;
 use crate::opening;
 use std::path::Path;
 
-/// Makes a backup of a file that no store has open, as it is: without migrating it.
+/// Makes a backup of a file as it is, without migrating it: of one moment, whoever writes to it meanwhile.
+/// A store that has it open goes on, in whatever process; then the pace is that of the settings, and its WAL
+/// cannot start over while the file is copied. Where no store has it open, none can open it before this is
+/// done.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there,
-/// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen), [`ForeignFile`](crate::ErrorKind::ForeignFile)
-/// and the others with which opening refuses a file, and those of [`TakeBackup`].
+/// [`ForeignFile`](crate::ErrorKind::ForeignFile) and the others with which opening refuses a file,
+/// [`ReadOnly`](crate::ErrorKind::ReadOnly) where this process may not lock it,
+/// [`Busy`](crate::ErrorKind::Busy) while another program keeps it locked, and those of [`TakeBackup`].
 pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     let config = opening::complete(config)?;
     archive::take(&config.backup_source(&config.path), request)
@@ -55,9 +59,14 @@ pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
 /// Puts a backup in the place of the file that `config` names, which no store may have open.
 ///
 /// Everything that [`verify`](verify()) checks is checked first, and that this program can open
-/// what comes out. Until then nothing at the destination has changed.
+/// what comes out. Until then nothing at the destination has changed. If the new file cannot be put in its
+/// place, because the system does not let the old one be moved, the old one is as it was. A place that
+/// something is mounted on, such as a single file in a container, is written into instead; that takes room
+/// for a copy of the old file beside it.
 ///
 /// # Errors
+/// [`ReadOnly`](crate::ErrorKind::ReadOnly) for a file that cannot be replaced: immutable, of another
+/// account in a sticky folder, or in a folder that cannot be written;
 /// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen) for a store that is open;
 /// [`Conflict`](crate::ErrorKind::Conflict) when a file is there and `existing` refuses;
 /// [`Untrusted`](crate::ErrorKind::Untrusted) when something in it is refused by

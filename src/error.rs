@@ -268,6 +268,14 @@ impl Error {
         self
     }
 
+    /// The same failure, with words behind the sentence that say what to do.
+    pub(crate) fn with_advice(mut self, advice: impl fmt::Display) -> Self {
+        self.edit(|inner| {
+            inner.message = quote::bounded(format_args!("{}; {advice}", inner.message)).into();
+        });
+        self
+    }
+
     fn edit(&mut self, change: impl FnOnce(&mut Inner)) {
         change(Arc::make_mut(&mut self.inner));
     }

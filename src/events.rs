@@ -1,6 +1,6 @@
 //! What a store tells without being asked.
 
-use crate::archive::{DrillReport, Reason};
+use crate::archive::{DrillReport, NotRemoved, Reason};
 use crate::error::Error;
 use crate::migration::UnknownObjects;
 use crate::panics::quietly;
@@ -28,6 +28,13 @@ pub enum StoreEvent {
     /// [`Deadline`](crate::ErrorKind::Deadline): it gets no further, and the schedule goes on when the
     /// call returns that it waits in.
     BackupFailed(Error),
+    /// Old backups, or what was left of one that was cut short, were to be removed and are still there: the
+    /// disk of the backups fills until somebody looks. Told after each backup for which it is so.
+    #[non_exhaustive]
+    BackupsNotRemoved {
+        /// Which, and why.
+        backups: Vec<NotRemoved>,
+    },
     /// The newest backup was tried out and is good.
     DrillDone(DrillReport),
     /// The newest backup was tried out and could not be restored: do not rely on it.

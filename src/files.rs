@@ -1,18 +1,26 @@
 //! Files and folders beside the database: private to their owner, synced, and with room to spare.
 
+mod copy;
+mod junk;
 mod kind;
 mod open;
 mod owner;
+mod place;
 mod stamp;
 
+pub(crate) use copy::{copy, copy_into, truncate};
+pub(crate) use junk::is_nobodys;
 pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
 pub(crate) use open::{
-    create, create_folder, create_if_missing, create_new_folder, create_own_folder, open,
+    cannot, create, create_folder, create_if_missing, create_new_folder, create_own_folder, open,
     open_lock, read, remove, remove_all, replace,
 };
 #[cfg(feature = "encryption")]
 pub(crate) use open::{open_named, read_opened};
-pub(crate) use owner::{give_to_owner_of, is_open_to_others, refuse_strangers_link};
+pub(crate) use owner::{
+    give_to_owner_of, is_open_to_others, make_like, refuse_strangers_link, why_denied,
+};
+pub(crate) use place::{is_mount_point, refuse_unmovable};
 pub(crate) use stamp::Stamp;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -69,13 +69,12 @@ pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connecti
     build::refuse_old()?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
-        return Err(Error::new(
-            ErrorKind::ReadOnly,
-            format!(
-                "{} cannot be written: check its owner and mode",
-                path.display()
-            ),
-        ));
+        let whose = match paths::why_denied(path) {
+            whose if whose.is_empty() => "check its owner and mode".to_owned(),
+            whose => whose,
+        };
+        let why = format!("{} cannot be written: {whose}", path.display());
+        return Err(Error::new(ErrorKind::ReadOnly, why));
     }
     // Closing would empty a WAL that its program left into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
@@ -263,7 +262,7 @@ pub(crate) fn name_file(error: Error, path: &Path) -> Error {
             ),
         );
     }
-    let error = too_big_for(error);
+    let error = paths::explain_denied(path, too_big_for(error));
     let kind = error.kind();
     error.because(kind, path.display())
 }

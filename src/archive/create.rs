@@ -2,9 +2,10 @@
 
 use super::artefact::{self, Lock};
 use super::contents::{self, Contents, Inventory};
-use super::folder::{Backup, Folder, Partial, artefact_name};
+use super::folder::{Backup, Folder, artefact_name};
 use super::keys;
 use super::manifest::{Header, Manifest, Mode, Reason};
+use super::partial::Partial;
 use super::settings::Backups;
 use super::throttle::{Stage, Throttle};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,7 +1,8 @@
 //! Tries the newest backup out, so that a restore is no surprise.
 
 use super::Source;
-use super::folder::{Folder, Partial, list};
+use super::folder::{Folder, list};
+use super::partial::Partial;
 use super::reading::VerifyOptions;
 use super::verify::{Keep, open, read_back};
 use crate::error::{Error, ErrorKind, Result};

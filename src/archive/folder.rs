@@ -11,6 +11,8 @@ use super::artefact;
 use super::mac::BackupKey;
 use super::manifest::{MAX_BYTES, Manifest, Reason};
 use super::name::Name;
+use super::partial::Partial;
+use super::retention::NotRemoved;
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::files::{self, Kind, sync_folder};
 use crate::sqlite::{self, name_file};
@@ -20,7 +22,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const PARTIAL: &str = ".partial";
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 
 /// A finished backup: where it is and what it says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,7 +179,7 @@ fn names(folder: &Path) -> Result<Vec<Name>> {
 
 /// All names in a folder that are text.
 fn all_names(folder: &Path) -> Result<HashSet<String>> {
-    let failed = |e| Error::io(format_args!("cannot list {}", folder.display()), e);
+    let failed = |e| files::cannot("list", folder, e);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
@@ -203,6 +205,8 @@ pub(super) struct Folder {
     lock: File,
     /// The database whose owner gets what root makes here.
     like: Option<PathBuf>,
+    /// What was cut short here and could not be removed.
+    left_over: Vec<NotRemoved>,
 }
 
 /// As with the lock of a database: closing the file alone could leave the lock to a process that
@@ -217,6 +221,9 @@ impl Folder {
     /// Takes the folder, creating it if it is missing, and clears away what was cut short. What root
     /// makes in it gets the owner of the database, if one is named: otherwise a backup that root has
     /// made would keep the bot from making the next.
+    ///
+    /// What cannot be cleared away, such as the other half of a file that somebody still has open, is no
+    /// reason not to go on: see [`left_over`](Self::left_over).
     pub(super) fn take(path: &Path, database: Option<&Path>) -> Result<Self> {
         files::create_folder(path, database)?;
         let lock = path.join(".lock");
@@ -237,25 +244,42 @@ impl Folder {
                 return Err(Error::io(format_args!("cannot lock {}", lock.display()), e));
             }
         }
-        let folder = Self {
+        let mut folder = Self {
             path: path.to_owned(),
             lock: file,
             like: database.map(Path::to_owned),
+            left_over: Vec::new(),
         };
         folder.clear_partials()?;
         Ok(folder)
     }
 
-    fn clear_partials(&self) -> Result<()> {
+    /// Clears away what was cut short in the folder of the backups of `database`, if there is anything.
+    pub(super) fn clear(path: &Path, database: &Path) -> Result<()> {
+        files::refuse_strangers_link(path)?;
+        match all_names(path)?.iter().any(|name| is_cut_short(name)) {
+            true => Self::take(path, Some(database)).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    fn clear_partials(&mut self) -> Result<()> {
         for name in all_names(&self.path)? {
-            let ours = name
-                .strip_suffix(PARTIAL)
-                .is_some_and(|name| name == DRILL || Name::parse(name).is_some());
-            if ours {
-                files::remove_all(&self.path.join(name))?;
+            if !is_cut_short(&name) {
+                continue;
+            }
+            let path = self.path.join(name);
+            if let Err(error) = files::remove_all(&path) {
+                tracing::warn!(path = %path.display(), %error, "what was cut short stays");
+                self.left_over.push(NotRemoved::new(&path, &error));
             }
         }
         Ok(())
+    }
+
+    /// What was cut short in the folder, and could not be removed when this was taken.
+    pub(super) fn left_over(&self) -> Vec<NotRemoved> {
+        self.left_over.clone()
     }
 
     /// A folder for a new backup of this store. Its name comes after those of its others, also when the
@@ -288,22 +312,23 @@ impl Folder {
     /// Gives the backup its name. Whatever is in its folder is synced by now.
     pub(super) fn publish(&self, partial: &Partial) -> Result<PathBuf> {
         let finished = self.path.join(&partial.name);
-        sync_folder(&partial.path)?;
-        fs::rename(&partial.path, &finished)
-            .map_err(|e| Error::io(format_args!("cannot rename {}", partial.path.display()), e))?;
+        sync_folder(partial.path())?;
+        fs::rename(partial.path(), &finished)
+            .map_err(|e| files::cannot("rename", partial.path(), e))?;
         sync_folder(&self.path)?;
         Ok(finished)
     }
 
-    /// Removes a backup and nothing else: a folder that holds another file as well stays.
+    /// Removes a backup and nothing else: a folder that holds another file as well stays, unless that is
+    /// nobody's, as what a file server puts into every folder.
     pub(super) fn remove(&self, backup: &Backup) -> Result<()> {
-        let failed = |e| Error::io(format_args!("cannot remove {}", backup.path.display()), e);
-        let artefact = artefact_name(backup.manifest.is_encrypted());
+        let failed = |e| files::cannot("remove", &backup.path, e);
+        let own = [MANIFEST, artefact_name(backup.manifest.is_encrypted())];
         for entry in fs::read_dir(&backup.path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if name != MANIFEST && name != artefact {
+            if !own.iter().any(|own| name == *own) && !files::is_nobodys(&name) {
                 let why = format!(
-                    "{} also holds {}, which is not the backup's, so it stays",
+                    "{} also holds {}, which is not the backup's, so it stays: move that elsewhere",
                     backup.path.display(),
                     name.display()
                 );
@@ -312,74 +337,19 @@ impl Folder {
         }
         let partial = sqlite::beside(&backup.path, PARTIAL);
         fs::rename(&backup.path, &partial).map_err(failed)?;
-        fs::remove_dir_all(&partial).map_err(failed)?;
+        // First what takes the room: of the rest, some may be in use, or made again meanwhile.
+        for own in own {
+            files::remove(&partial.join(own))?;
+        }
+        files::remove_all(&partial)?;
         sync_folder(&self.path)
     }
 }
 
-/// Removes what a process that was killed has left readable beside the database. Whoever calls this
-/// holds the database's lock, so that nobody is at work there.
-pub(super) fn clear_unsealed(database: &Path) -> Result<()> {
-    files::remove_all(&sqlite::beside(database, UNSEALED))
+/// Whether it is the name of what the next to take the folder clears away.
+fn is_cut_short(name: &str) -> bool {
+    let whole = name.strip_suffix(PARTIAL);
+    whole.is_some_and(|name| name == DRILL || Name::parse(name).is_some())
 }
 
 const DRILL: &str = "drill";
-
-/// What the folder for the scratch of encrypted backups has after the database's name.
-const UNSEALED: &str = ".unsealed.partial";
-
-/// A folder for what is not finished. Removed when it is dropped, unless it was published.
-pub(super) struct Partial {
-    pub(super) name: String,
-    path: PathBuf,
-    like: Option<PathBuf>,
-}
-
-impl Partial {
-    fn new(name: String, path: PathBuf, like: Option<PathBuf>) -> Result<Self> {
-        files::create_new_folder(&path, like.as_deref())?;
-        Ok(Self { name, path, like })
-    }
-
-    /// A folder beside the database for what must not lie readable where encrypted backups go,
-    /// which may be somebody else's disk. Whoever makes a backup of a file is alone in doing so.
-    pub(super) fn unsealed(database: &Path) -> Result<Self> {
-        let path = sqlite::beside(database, UNSEALED);
-        clear_unsealed(database)?;
-        Self::new(UNSEALED.to_owned(), path, Some(database.to_owned()))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A new file in it that only its owner can read.
-    pub(super) fn file(&self, name: &str) -> Result<(PathBuf, File)> {
-        let path = self.path.join(name);
-        let file = files::create(&path)?;
-        if let Some(like) = &self.like {
-            files::give_to_owner_of(&file, like);
-        }
-        Ok((path, file))
-    }
-
-    pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
-        fs::remove_file(path)
-            .map_err(|e| Error::io(format_args!("cannot remove {}", path.display()), e))
-    }
-
-    pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
-        use std::io::Write;
-        let (path, mut file) = self.file(MANIFEST)?;
-        file.write_all(manifest.to_text()?.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|e| Error::io(format_args!("cannot write {}", path.display()), e))
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // What stays is cleared away by the next backup.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}

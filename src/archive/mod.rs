@@ -14,11 +14,13 @@ mod keys;
 mod mac;
 mod manifest;
 mod name;
+mod partial;
 mod reading;
 mod restore;
 mod retention;
 mod scratch;
 mod settings;
+mod swap;
 mod throttle;
 mod verify;
 
@@ -40,7 +42,7 @@ pub use reading::Unproven;
 pub use reading::VerifyOptions;
 pub(crate) use restore::restore;
 pub use restore::{IfExists, Restored};
-pub use retention::{Retention, RetentionPlan, prune};
+pub use retention::{NotRemoved, Retention, RetentionPlan, prune};
 pub use settings::Backups;
 pub use throttle::{OnProgress, Pace, Progress, Stage};
 pub use verify::verify;
@@ -56,6 +58,7 @@ use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use swap::Finished;
 use throttle::Throttle;
 
 /// "Make a backup." Its answer is the finished backup, read back and checked.
@@ -129,7 +132,8 @@ impl Source<'_> {
     }
 }
 
-/// Makes a backup of a file that no store has open, as it is: without migrating it.
+/// Makes a backup of a file as it is, without migrating it, from outside of any store. One that has the
+/// file open goes on beside it: what is copied is one read transaction.
 pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     let path = sqlite::existing(source.path)?;
     let source = Source {
@@ -137,25 +141,43 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
         ..*source
     };
     let program = &source.program;
-    let _lock = FileLock::acquire(&path)?;
-    settle(&path)?;
+    let claim = match FileLock::acquire(&path) {
+        Ok(lock) => Some(lock),
+        // Whoever it is settles the file himself.
+        Err(error) if error.kind() == ErrorKind::AlreadyOpen => None,
+        Err(error) => return Err(error),
+    };
+    let pace = match claim {
+        Some(_) => {
+            settle(&path)?;
+            Pace::Fast
+        }
+        None => source.settings.pace,
+    };
     scratch::clear(&std::env::temp_dir());
     sqlite::refuse_damaged_wal_unlocked(&path, &program.sqlite)?;
     let mut conn = sqlite::open_to_back_up(&path, &program.sqlite)?;
     migration::refuse_unknown(&conn, &path, program)?;
-    let pacer = Throttle::new(Pace::Fast, request.on_progress, || false);
+    let pace = request.pace.unwrap_or(pace);
+    let pacer = Throttle::new(pace, request.on_progress, || false);
     let pacer = pacer.limit(source.inspect_deadline());
     let mode = request.mode.unwrap_or(source.settings.mode);
     let reason = Reason::Manual;
-    run(&mut conn, &source, mode, reason, &Unobserved, &pacer)
+    let made = run(&mut conn, &source, mode, reason, &Unobserved, &pacer);
+    made.map(|made| made.backup)
 }
 
-/// Puts right what a process that was killed has left at a database: finishes its restore, and removes
-/// what it has unpacked. Whoever calls this holds the database's lock.
+/// Puts right what a process that was killed has left at a database: finishes its restore or takes it
+/// back, and removes what it has unpacked. Whoever calls this holds the database's lock.
 pub(crate) fn settle(path: &Path) -> Result<()> {
-    restore::finish_restore(path)?;
+    if let Finished::TakenBack(error) = swap::finish(path)? {
+        tracing::warn!(
+            path = %path.display(), %error,
+            "a restore that was cut short cannot be finished, and was taken back: the file is the old one"
+        );
+    }
     // No reason not to open the file.
-    if let Err(error) = folder::clear_unsealed(path) {
+    if let Err(error) = partial::clear_unsealed(path) {
         tracing::warn!(path = %path.display(), %error, "what a backup left in the clear stays");
     }
     Ok(())
@@ -180,7 +202,8 @@ pub(crate) fn before_upgrade(
     let pacer = Throttle::new(Pace::Fast, None, || false).limit(source.inspect_deadline());
     let make = |conn: &mut Connection, source: &Source<'_>| {
         let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
-        run(conn, source, mode, reason, &Unobserved, &pacer)
+        let made = run(conn, source, mode, reason, &Unobserved, &pacer);
+        made.map(|made| made.backup)
     };
     let made = match make(conn, source) {
         Err(error)
@@ -218,7 +241,7 @@ pub(crate) fn of_open_store(
     reason: Reason,
     observer: &impl SnapshotObserver,
     closing: impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static,
-) -> Result<Backup> {
+) -> Result<Made> {
     let pace = request.pace.unwrap_or(source.settings.pace);
     let mode = request.mode.unwrap_or(source.settings.mode);
     sqlite::bound_values_to_look(conn, source.path)?;
@@ -233,7 +256,7 @@ fn run(
     reason: Reason,
     observer: &impl SnapshotObserver,
     pacer: &Throttle,
-) -> Result<Backup> {
+) -> Result<Made> {
     let (at, settings) = (source.folder(), source.settings);
     let folder = Folder::take(&at, Some(source.path))?;
     clear::refuse(settings, &at, Inventory::store_id(conn)?.as_deref())?;
@@ -251,13 +274,34 @@ fn run(
     let created = pacer.explain(create(&folder, &at, &job));
     Throttle::detach(conn)?;
     let backup = created?;
+    let mut not_removed = folder.left_over();
     if reason == Reason::Scheduled {
         // The backup is made, whatever becomes of the old ones.
-        if let Err(error) = retention::apply_after(&backup, &folder, source.path, settings) {
-            tracing::warn!(%error, "old backups could not be removed");
-        }
+        not_removed.extend(retention::apply_after(
+            &backup,
+            &folder,
+            source.path,
+            settings,
+        ));
     }
-    Ok(backup)
+    Ok(Made {
+        backup,
+        not_removed,
+    })
+}
+
+/// A backup that was made, and what its folder was to be rid of and is not.
+pub(crate) struct Made {
+    pub(crate) backup: Backup,
+    pub(crate) not_removed: Vec<NotRemoved>,
+}
+
+/// Removes what a process that was killed has left unfinished among the backups, unless somebody is at work
+/// there. What has nothing to remove changes nothing.
+pub(crate) fn clear_unfinished(source: &Source<'_>) {
+    if let Err(error) = Folder::clear(&source.folder(), source.path) {
+        tracing::debug!(%error, "what was cut short among the backups stays");
+    }
 }
 
 /// Tries the newest backup of an open store out.

@@ -1,25 +1,22 @@
 //! Puts a backup in a file's place.
 //!
-//! What is restored is read back and checked beside its destination. Then a note is written of what
-//! is to be done, and only then is the old file moved aside and the new one moved in. Whoever finds
-//! the note later (a restore that runs again, a store that opens the file) does the rest. So a
-//! restore that is cut short leaves the old file untouched, or is finished; a database is never left
-//! beside another one's log.
+//! What is restored is read back and checked beside its destination, and only then takes its place: see
+//! [`swap`]. A restore that is cut short leaves the old file as it was, or is finished.
 
 use super::Source;
 use super::folder::Backup;
 use super::reading::{Tokens, VerifyOptions};
 use super::scratch;
 use super::settle;
+use super::swap::{self, Finished, restoring};
 use super::throttle::Pace;
 use super::verify::{Keep, open, read_back};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{self, folder_of, sync_folder};
+use crate::files;
 use crate::migration::{self, Program, UnknownObjects};
 use crate::operation::ReadTx;
-use crate::sqlite::{self, FILES, FileLock, beside, name_file};
+use crate::sqlite::{self, FileLock, beside, name_file};
 use rusqlite::config::DbConfig;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is done with a file that is where the backup is to go.
@@ -64,7 +61,7 @@ pub(crate) fn restore(
     let path = sqlite::resolve(source.path)?;
     let _lock = FileLock::acquire(&path)?;
     settle(&path)?;
-    if existing == IfExists::Refuse && is_taken(&path) {
+    if existing == IfExists::Refuse && swap::is_taken(&path) {
         return Err(Error::conflict(
             "path",
             format_args!(
@@ -73,6 +70,8 @@ pub(crate) fn restore(
             ),
         ));
     }
+    // It may take long to read the backup, and that is for nothing where this is so.
+    swap::refuse_unmovable(&path)?;
     let new = restoring(&path);
     let tokens = reading.tokens;
     let reading = reading.deadline_of(source);
@@ -87,17 +86,20 @@ pub(crate) fn restore(
         Ok((backup, unknown, revoked))
     });
     let read = read.and_then(|backup| keep_owner_and_mode(&path, &new).map(|()| backup));
-    let aside = free_name(&path, program.clock.now());
-    let replaced = is_taken(&path).then(|| beside(&path, &aside));
-    let noted = read.and_then(|read| write_note(&path, &aside).map(|()| read));
-    let (backup, unknown_objects, revoked_tokens) = match noted {
-        Ok(read) => read,
-        Err(error) => {
-            let _ = give_up(&path);
-            return Err(error);
-        }
-    };
-    finish_restore(&path)?;
+    let aside = swap::free_name(&path, program.clock.now());
+    let replaced = swap::is_taken(&path).then(|| beside(&path, &aside));
+    let noted = read.and_then(|read| swap::begin(&path, &aside).map(|()| read));
+    let (backup, unknown_objects, revoked_tokens) =
+        noted.inspect_err(|_| {
+            if let Err(error) = swap::give_up(&path) {
+                tracing::warn!(path = %path.display(), %error, "what was got ready for a restore stays");
+            }
+        })?;
+    if let Finished::TakenBack(error) = swap::finish(&path)? {
+        let kind = error.kind();
+        let doing = format_args!("{} was not replaced and is as it was", path.display());
+        return Err(error.because(kind, doing));
+    }
     tracing::info!(path = %path.display(), backup = %backup.manifest.name, "restored a backup");
     Ok(Restored {
         path,
@@ -108,53 +110,19 @@ pub(crate) fn restore(
     })
 }
 
-fn is_taken(path: &Path) -> bool {
-    FILES
-        .iter()
-        .any(|suffix| files::is_taken(&beside(path, suffix)))
-}
-
-/// Whoever could read the old file can read the new one, and nobody else.
+/// Whoever could read the old file can read the new one, and nobody else. Where there was none, it is of
+/// the account whose folder it is.
 fn keep_owner_and_mode(old: &Path, new: &Path) -> Result<()> {
-    let (Some(file), Ok(data)) = (files::open(new)?, fs::symlink_metadata(old)) else {
+    let Some(file) = files::open(new)? else {
         return Ok(());
     };
-    files::give_to_owner_of(&file, old);
-    file.set_permissions(data.permissions())
-        .map_err(|e| Error::io(format_args!("cannot set the mode of {}", new.display()), e))
-}
-
-fn restoring(path: &Path) -> PathBuf {
-    beside(path, ".restoring.db")
-}
-
-fn note(path: &Path) -> PathBuf {
-    beside(path, sqlite::RESTORING)
-}
-
-/// What the names of folders for old files begin with, after the file's.
-const REPLACED: &str = ".replaced";
-
-/// What is put behind the file's name for a folder, not there yet, that the old file goes into.
-fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> String {
-    let stamp = now.format("%Y%m%dT%H%M%SZ");
-    (1_u32..)
-        .map(|n| match n {
-            1 => format!("{REPLACED}-{stamp}"),
-            n => format!("{REPLACED}-{stamp}-{n}"),
-        })
-        .find(|name| !files::is_taken(&beside(path, name)))
-        .unwrap_or_else(|| REPLACED.to_owned())
-}
-
-/// Whether it is a name that [`free_name`] gives: `.replaced-20261123T071844Z`, perhaps with a number
-/// behind it. Any other, such as one with a way out of the folder in it, is not the note's.
-fn is_name(text: &str) -> bool {
-    let known = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | '-');
-    text.len() < 64
-        && text
-            .strip_prefix(REPLACED)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && rest.chars().all(known))
+    match files::is_taken(old) {
+        true => files::make_like(&file, old).map_err(|e| files::cannot("set the mode of", new, e)),
+        false => {
+            files::give_to_owner_of(&file, old);
+            Ok(())
+        }
+    }
 }
 
 /// Whether this program would open it: asked of a copy that nothing has changed yet. Gives what is in
@@ -168,8 +136,6 @@ fn can_be_opened(path: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     })
 }
 
-/// More than is ever in the note.
-const MAX_NOTE_BYTES: u64 = 4096;
 /// Revokes all tokens in a file that has not taken its place yet; gives how many were good.
 fn revoke_tokens(path: &Path, program: &Program<'_>) -> Result<u64> {
     let conn = sqlite::connect_again(path, &program.sqlite)?;
@@ -198,64 +164,4 @@ fn revoke_tokens(path: &Path, program: &Program<'_>) -> Result<u64> {
             "the tokens in it cannot be revoked",
         )),
     }
-}
-
-/// From here on the restore is done, or will be.
-fn write_note(path: &Path, aside: &str) -> Result<()> {
-    files::replace(&note(path), aside.as_bytes(), path)
-}
-
-/// Takes back what was got ready, the note first: what it stands for would be done.
-fn give_up(path: &Path) -> Result<()> {
-    let note = note(path);
-    files::remove(&note)?;
-    files::remove(&beside(&note, ".partial"))?;
-    clear_new(path)
-}
-
-/// Removes the new file, with what SQLite has put beside it to read it.
-fn clear_new(path: &Path) -> Result<()> {
-    let new = restoring(path);
-    FILES
-        .iter()
-        .try_for_each(|suffix| files::remove(&beside(&new, suffix)))
-}
-
-/// Does the rest of a restore that was cut short, or clears away one that had not got that far.
-/// Whoever calls this holds the file's lock. Each step may have been done before.
-pub(super) fn finish_restore(path: &Path) -> Result<()> {
-    let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
-    let (new, note) = (restoring(path), note(path));
-    let Some(name) = files::read(&note, MAX_NOTE_BYTES)? else {
-        return give_up(path);
-    };
-    let aside = match str::from_utf8(&name) {
-        Ok(name) if is_name(name) => beside(path, name),
-        // Not as it was written; what there is to do is known all the same.
-        _ => beside(path, REPLACED),
-    };
-    files::refuse_other_than_plain(&new)?;
-    // Without it, what is at the path is the new file already.
-    if files::is_taken(&new) {
-        let old: Vec<_> = FILES
-            .iter()
-            .map(|suffix| beside(path, suffix))
-            .filter(|old| files::is_taken(old))
-            .collect();
-        if !old.is_empty() {
-            files::create_own_folder(&aside, Some(path))?;
-            for old in old {
-                let name = old.file_name().unwrap_or_default();
-                fs::rename(&old, aside.join(name)).map_err(failed)?;
-            }
-            sync_folder(&aside)?;
-            sync_folder(folder_of(path))?;
-        }
-        fs::rename(&new, path).map_err(failed)?;
-        sync_folder(folder_of(path))?;
-    }
-    clear_new(path)?;
-    files::remove(&note)?;
-    sync_folder(folder_of(path))?;
-    Ok(())
 }

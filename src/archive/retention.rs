@@ -4,10 +4,10 @@
 use super::folder::{Backup, Folder, Listing, is_of, list};
 use super::manifest::Reason;
 use super::settings::Backups;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How many backups are kept. One that any of the rules keeps is kept.
 ///
@@ -142,6 +142,31 @@ pub struct RetentionPlan {
     pub keep: Vec<Backup>,
     /// Goes, oldest first.
     pub remove: Vec<Backup>,
+    /// What was to go and is still there, and why. Empty for a plan that is not carried out.
+    pub not_removed: Vec<NotRemoved>,
+}
+
+/// What was to be removed from a folder of backups and is still there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotRemoved {
+    /// A backup, or what one that was cut short has left.
+    pub path: PathBuf,
+    /// What kind of failure it was: [`ForeignFile`](ErrorKind::ForeignFile) for a backup that also holds
+    /// something that is not the backup's.
+    pub kind: ErrorKind,
+    /// Why it stays, in a sentence.
+    pub why: String,
+}
+
+impl NotRemoved {
+    pub(super) fn new(path: &Path, error: &Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind: error.kind(),
+            why: error.to_string(),
+        }
+    }
 }
 
 impl RetentionPlan {
@@ -185,47 +210,56 @@ impl RetentionPlan {
         let (remove, keep) = backups
             .into_iter()
             .partition(|backup| removed.contains(&backup.path));
-        Self { keep, remove }
+        Self {
+            keep,
+            remove,
+            not_removed: Vec::new(),
+        }
     }
 }
 
-/// Removes what the retention does not keep of the store of a backup that was just verified.
+/// Removes what the retention does not keep of the store of a backup that was just verified; gives what
+/// could not be removed.
 pub(super) fn apply_after(
     made: &Backup,
     folder: &Folder,
     database: &Path,
     settings: &Backups,
-) -> Result<()> {
+) -> Vec<NotRemoved> {
     let store = made.manifest.store_id.as_deref();
-    let retention = settings.retention;
-    let backups = settings.listing(database)?.backups;
+    let backups = match settings.listing(database) {
+        Ok(listing) => listing.backups,
+        Err(error) => return vec![NotRemoved::new(&settings.folder_of(database), &error)],
+    };
     // The newest one is the one that was made, so it need not be read again.
-    carry_out(
-        &RetentionPlan::among(backups, retention, store, |_| true),
-        folder,
-    );
-    Ok(())
+    let plan = RetentionPlan::among(backups, settings.retention, store, |_| true);
+    carry_out(&plan, folder)
 }
 
-fn carry_out(plan: &RetentionPlan, folder: &Folder) {
+fn carry_out(plan: &RetentionPlan, folder: &Folder) -> Vec<NotRemoved> {
+    let mut not_removed = Vec::new();
     for backup in &plan.remove {
         match folder.remove(backup) {
             Ok(()) => tracing::info!(backup = %backup.path.display(), "removed an old backup"),
             Err(error) => {
                 tracing::warn!(backup = %backup.path.display(), %error, "an old backup stays");
+                not_removed.push(NotRemoved::new(&backup.path, &error));
             }
         }
     }
+    not_removed
 }
 
-/// Removes from a folder what the retention does not keep; gives what was kept and what went.
+/// Removes from a folder what the retention does not keep; gives what was kept, what was to go, and what
+/// of that could not be removed.
 ///
 /// # Errors
 /// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
 pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
     retention.check()?;
     let taken = Folder::take(folder.as_ref(), None)?;
-    let plan = RetentionPlan::of(folder, retention)?;
-    carry_out(&plan, &taken);
+    let mut plan = RetentionPlan::of(folder, retention)?;
+    plan.not_removed = taken.left_over();
+    plan.not_removed.extend(carry_out(&plan, &taken));
     Ok(plan)
 }

@@ -50,7 +50,9 @@ impl Scratch {
     }
 }
 
-enum Claim {
+/// What came of claiming a folder.
+pub(super) enum Claim {
+    /// It is ours for as long as the file is open.
     Ours(File),
     /// Somebody has claimed it, or it is gone.
     Taken,
@@ -59,7 +61,7 @@ enum Claim {
 /// Claims a folder for as long as the file is open, by a lock on the folder itself. A lock file in it
 /// was turned down: there would be a moment in which the folder is there and the lock is not.
 #[cfg(unix)]
-fn claim(folder: &Path) -> io::Result<Claim> {
+pub(super) fn claim(folder: &Path) -> io::Result<Claim> {
     use std::fs::TryLockError;
     use std::os::unix::fs::MetadataExt as _;
     // The dot lets nothing but a folder be opened: a FIFO would wait for somebody to write.
@@ -82,7 +84,7 @@ fn claim(folder: &Path) -> io::Result<Claim> {
 }
 
 #[cfg(not(unix))]
-fn claim(_: &Path) -> io::Result<Claim> {
+pub(super) fn claim(_: &Path) -> io::Result<Claim> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

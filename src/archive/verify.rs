@@ -77,6 +77,7 @@ pub(super) fn read_back(
         true => Lock::Age(&reading.identities),
     };
     let file = files::create(to)?;
+    files::give_to_owner_of(&file, files::folder_of(to));
     let unpacked = artefact::unpack(&backup.artefact(), file, expected, lock, &pacer);
     let (database, artefact) = unpacked.map_err(|error| match error.kind() {
         // The key is right: the manifest was sealed for the same recipients.
@@ -94,8 +95,7 @@ pub(super) fn read_back(
     };
     let looked = open_copy(to, &pacer).and_then(|copy| {
         if keep == Keep::Nothing && cfg!(unix) {
-            fs::remove_file(to)
-                .map_err(|e| Error::io(format_args!("cannot remove {}", to.display()), e))?;
+            fs::remove_file(to).map_err(|e| files::cannot("remove", to, e))?;
         }
         verify_contents(copy, &original, database, &pacer)
     });

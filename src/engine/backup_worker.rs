@@ -55,7 +55,9 @@ impl BackupWorker {
 
     /// Does what comes until nothing can come any more.
     pub(super) fn run(mut self, queue: mpsc::Receiver<Work>, supervisee: &Supervisee) {
-        for work in queue {
+        // What a process that was killed has left there stays no longer than until the next opening.
+        let tidy: Work = Box::new(|worker| archive::clear_unfinished(&worker.source()));
+        for work in std::iter::once(tidy).chain(queue) {
             self.shared.heartbeat.begin(self.shared.now());
             // What panics in a backup has a boundary of its own; this one is for a subscriber to the log.
             let done = caught(|| work(&mut self));
@@ -117,10 +119,11 @@ impl BackupWorker {
     }
 
     pub(super) fn back_up(&mut self, request: TakeBackup, reason: Reason) -> Result<Backup> {
-        let backup = self.job(Doing::Backup, |conn, worker| {
+        let made = self.job(Doing::Backup, |conn, worker| {
             let (source, observer) = (worker.source(), &worker.slot);
             archive::of_open_store(conn, &source, request, reason, observer, worker.closing())
         })?;
+        let (backup, not_removed) = (made.backup, made.not_removed);
         let report = BackupReport {
             name: backup.manifest.name.clone(),
             reason,
@@ -129,6 +132,12 @@ impl BackupWorker {
         };
         *self.shared.last_runs.backup.lock() = Some(LastRun::Done(report.clone()));
         self.shared.subscribers.tell(StoreEvent::BackupDone(report));
+        if !not_removed.is_empty() {
+            let event = StoreEvent::BackupsNotRemoved {
+                backups: not_removed,
+            };
+            self.shared.subscribers.tell(event);
+        }
         if std::mem::take(&mut self.waits_for_a_backup) {
             self.drill_due.forget();
         }

@@ -13,7 +13,7 @@
 use super::kind::{Kind, is_other, is_taken, kind_of, refuse_other_than_plain, refuse_second_name};
 #[cfg(unix)]
 use super::owner::is_root;
-use super::owner::{give_to_owner_of, refuse_strangers_link};
+use super::owner::{give_to_owner_of, refuse_strangers_link, why_denied};
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -70,9 +70,14 @@ pub(crate) fn read_opened(file: File, path: &Path, at_most: u64) -> Result<Vec<u
     Ok(bytes)
 }
 
+/// Opens a plain file that is there, to read it and to write into it; nothing in it changes by that.
+pub(super) fn open_to_write(path: &Path) -> Result<File> {
+    open_plain(path, OpenOptions::new().read(true).write(true))
+}
+
 /// Opens a lock file as it is, or makes an empty one of mode 0600. One that root makes gets the owner
-/// of `like`, so that it does not lock out the account that the bot runs as; SQLite does the same with
-/// a `-wal` that it makes beside a database.
+/// of `like`, or of its folder, so that it does not lock out the account that the bot runs as; SQLite
+/// does the same with a `-wal` that it makes beside a database.
 ///
 /// # Errors
 /// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file, or has another name too: what is
@@ -89,7 +94,7 @@ pub(crate) fn open_lock(path: &Path, like: &Path) -> Result<File> {
             Err(e) => return Err(cannot("create", path, e)),
         }
     }
-    let file = open_plain(path, OpenOptions::new().read(true).write(true))?;
+    let file = open_to_write(path)?;
     let data = file.metadata().map_err(|e| cannot("look at", path, e))?;
     refuse_second_name(path, &data)?;
     Ok(file)
@@ -109,15 +114,18 @@ pub(crate) fn create(path: &Path) -> Result<File> {
     })
 }
 
-/// The same, unless a plain file is there, which stays as it is.
+/// The same, unless a plain file is there, which stays as it is. What root makes gets the owner of the
+/// folder.
 pub(crate) fn create_if_missing(path: &Path) -> Result<()> {
     if kind_of(path)?.is_some() {
         return refuse_other_than_plain(path);
     }
     match try_create(path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(cannot("create", path, e)),
-        _ => refuse_other_than_plain(path),
+        Ok(new) => give_to_owner_of(&new, super::folder_of(path)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(cannot("create", path, e)),
     }
+    refuse_other_than_plain(path)
 }
 
 /// Puts a file with these bytes in the place of what is there, on the disk when this returns. Under a
@@ -158,7 +166,7 @@ pub(crate) fn remove_all(path: &Path) -> Result<()> {
 }
 
 /// Creates the folder with mode 0700, and those above it, if they are missing. What root makes gets
-/// the owner of `like`. The folder may be a link to one.
+/// the owner of `like`, or of the folder above. The folder may be a link to one.
 pub(crate) fn create_folder(path: &Path, like: Option<&Path>) -> Result<()> {
     match fs::metadata(path) {
         Ok(data) if data.is_dir() => return refuse_strangers_link(path),
@@ -188,7 +196,7 @@ fn no_folder(path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Io, why))
 }
 
-/// A new folder with mode 0700. What root makes gets the owner of `like`.
+/// A new folder with mode 0700. What root makes gets the owner of `like`, or of the folder above.
 ///
 /// # Errors
 /// [`Io`](ErrorKind::Io) if anything is there.
@@ -211,8 +219,9 @@ fn make_folder(path: &Path, like: Option<&Path>) -> io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)?;
     #[cfg(unix)]
-    if let (Some(like), true) = (like, is_root()) {
+    if is_root() {
         use rustix::fs::OFlags;
+        let like = like.unwrap_or_else(|| super::folder_of(path));
         give_to_owner_of(
             &flagged(OFlags::DIRECTORY | OFlags::NOFOLLOW).open(path)?,
             like,
@@ -274,6 +283,16 @@ fn bits(flags: rustix::fs::OFlags) -> i32 {
     flags.bits() as i32
 }
 
-pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::io(format_args!("cannot {what} {}", path.display()), error)
+/// The one sentence for a file or folder that the system does not let us use: where that is for whose it
+/// is, it says so.
+pub(crate) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
+    let whose = match error.kind() {
+        io::ErrorKind::PermissionDenied => why_denied(path),
+        _ => String::new(),
+    };
+    let failed = Error::io(format_args!("cannot {what} {}", path.display()), error);
+    match whose.is_empty() {
+        true => failed,
+        false => failed.with_advice(whose),
+    }
 }

@@ -151,9 +151,11 @@ fn open_locked(path: &Path, settings: &Settings) -> Result<Tidy> {
     }
 }
 
-/// Opens a file that no store has open to make a backup of it, always with locks: another program could
-/// change it underneath otherwise. Not `query_only`: `VACUUM INTO` another file would count as writing.
+/// Opens a file to make a backup of it, whoever else has it open, and always with locks: another program
+/// could change it underneath otherwise. Not `query_only`: `VACUUM INTO` another file would count as writing.
 pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> {
+    refuse_unsettled(path)?;
+    let before = Seen::now(path, Proof::SameFile);
     let opened = open_locked(path, settings).map_err(|error| match error.kind() {
         ErrorKind::Io | ErrorKind::ReadOnly if can_do_without_locks(path) => error.because(
             ErrorKind::ReadOnly,
@@ -165,6 +167,17 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
     mind_time(&mut conn, path, settings.inspect_deadline)?;
+    // From the first reading on SQLite has the WAL open too, which it finds by its name.
+    conn.pragma_query_value(None, "schema_version", |_| Ok(()))
+        .map_err(|e| unreadable(e.into(), path))?;
+    refuse_unsettled(path)?;
+    if !before.is_so(path) {
+        let why = format!(
+            "another file was put in the place of {} while it was opened; try again",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Busy, why));
+    }
     Ok(conn)
 }
 

@@ -1,7 +1,7 @@
 //! What every connection is told before it reads a file, and how long and how much it may compute:
 //! the file may be anybody's, and its schema has expressions that are evaluated.
 
-use super::paths::refuse_what_is_no_file;
+use super::paths::{explain_denied, refuse_what_is_no_file};
 use super::{Settings, beside};
 use crate::error::Result;
 use rusqlite::config::DbConfig;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// not to trust it, and nothing is opened that is no plain file.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     refuse_what_is_no_file(path)?;
-    open_name(path, flags)
+    open_name(path, flags).map_err(|e| explain_denied(path, e))
 }
 
 /// The same for a file that nobody changes: no `-wal` and no `-shm` are made beside it, no lock is
@@ -44,7 +44,7 @@ fn open_as(path: &Path, parameter: &str) -> Result<Connection> {
     uri.push('?');
     uri.push_str(parameter);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    open_name(Path::new(&uri), flags)
+    open_name(Path::new(&uri), flags).map_err(|e| explain_denied(path, e))
 }
 
 fn open_name(name: &Path, flags: OpenFlags) -> Result<Connection> {

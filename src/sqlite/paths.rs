@@ -80,6 +80,36 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
         .try_for_each(|suffix| files::refuse_other_than_own(&beside(database, suffix)))
 }
 
+/// What SQLite says of a database that this process may not open or write, with whose it is. SQLite itself
+/// says that it is "unable to open database file", of whatever it could not do to whichever file.
+pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
+    let is_read_only = error.kind() == ErrorKind::ReadOnly && error.is_of_the_disk();
+    let whose = match is_read_only || error.is_cannot_open() {
+        true => why_denied(database),
+        false => String::new(),
+    };
+    match whose.is_empty() {
+        true => error,
+        false => {
+            let why = format!("cannot use {}: {whose}", database.display());
+            Error::new(ErrorKind::ReadOnly, why)
+        }
+    }
+}
+
+/// Whose the first of a database's files is, or its folder, that this process may not change; empty if there
+/// is none.
+pub(super) fn why_denied(database: &Path) -> String {
+    let there = |file: &PathBuf| file.symlink_metadata().is_ok();
+    let files = FILES.iter().map(|suffix| beside(database, suffix));
+    // Of what is not there it is the folder's.
+    let mut reasons = files
+        .enumerate()
+        .filter(|(at, file)| *at == 0 || there(file))
+        .map(|(_, file)| files::why_denied(&file));
+    reasons.find(|why| !why.is_empty()).unwrap_or_default()
+}
+
 /// Those of the database, its WAL and its lock that accounts other than their owner's can read or
 /// write. What this crate makes has mode 0600; a file that was there before keeps the mode that it has.
 pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
@@ -126,8 +156,9 @@ pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
     Err(Error::new(
         ErrorKind::Busy,
         format!(
-            "a restore of {} is under way or was cut short: run it again, or open the file with the \
-             bot, which finishes it",
+            "a restore of {} is under way or was cut short: wait for it, or, if it has ended, open the \
+             file with the bot or run `botstore migrate` on it; both finish the restore, or take it back \
+             where it cannot be finished",
             path.display()
         ),
     ))

@@ -3,6 +3,7 @@
 use crate::child::{self, Victim, again, rounds, works};
 use crate::copy::{copy_as_killed, keeps_its_log};
 use crate::support::*;
+use crate::wait::wait_until;
 use botstore::backup::{self, Backup, IfExists, Pace, Stage, TakeBackup, VerifyOptions};
 use botstore::{ErrorKind, Store};
 use std::collections::BTreeSet;
@@ -93,19 +94,41 @@ async fn a_process_killed_in_a_backup_leaves_whole_backups_and_what_the_next_one
     }
 }
 
+/// Also of a bot that never makes another, with or without a schedule. What somebody else has named so stays.
+#[tokio::test]
+async fn what_a_killed_backup_left_goes_with_the_next_opening() {
+    let store = filled(1, |config| config).await;
+    let backup = back_up(&store).await;
+    let (_folder, path) = store.into_file().await.unwrap();
+    let at = |name: &str| backup.path.with_file_name(name);
+    let left = ["20260101T000000.000000Z-scheduled.partial", "drill.partial"].map(at);
+    let others = at("mine.partial");
+    for folder in left.iter().chain([&others]) {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("copy.db"), "left").unwrap();
+    }
+    let store = Store::open(&path).await.unwrap();
+    wait_until("what was left is gone", || {
+        left.iter().all(|path| !path.exists())
+    });
+    assert!(others.exists());
+    verify(&backup).unwrap();
+    store.close().await.unwrap();
+}
+
 /// What is restored, and a file that a killed writer left: the last of what it holds is in its WAL.
-struct Scene {
+pub(crate) struct Scene {
     _store: TempDir,
-    backup: Backup,
-    new: Tables,
+    pub(crate) backup: Backup,
+    pub(crate) new: Tables,
     /// The file as the backup gives it.
-    whole: PathBuf,
-    left: PathBuf,
-    old: Tables,
+    pub(crate) whole: PathBuf,
+    pub(crate) left: PathBuf,
+    pub(crate) old: Tables,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let store = filled(30, |config| config).await;
         let backup = back_up(&store).await;
         let whole = restored(&backup);
@@ -134,19 +157,19 @@ impl Scene {
     }
 
     /// A folder with the old file and its WAL.
-    fn left(&self) -> (TempDir, PathBuf) {
+    pub(crate) fn left(&self) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = put(&self.left, folder.path());
         (folder, path)
     }
 
-    fn restore(&self, path: &Path) -> backup::Restored {
+    pub(crate) fn restore(&self, path: &Path) -> backup::Restored {
         let reading = VerifyOptions::default();
         backup::restore(path, &self.backup.path, IfExists::MoveAside, reading).unwrap()
     }
 
     /// Opens what a restore left behind, whatever it is, and says whether it is the backup's.
-    async fn opens(&self, path: &Path) -> bool {
+    pub(crate) async fn opens(&self, path: &Path) -> bool {
         let store = Store::open(path).await.unwrap();
         store.close().await.unwrap();
         let found = dump(path);
@@ -162,7 +185,7 @@ impl Scene {
     }
 }
 
-fn put(from: &Path, to: &Path) -> PathBuf {
+pub(crate) fn put(from: &Path, to: &Path) -> PathBuf {
     for name in ["bot.db", "bot.db-wal"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
@@ -170,14 +193,14 @@ fn put(from: &Path, to: &Path) -> PathBuf {
 }
 
 /// The folders for what was replaced.
-fn aside(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn aside(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().unwrap();
     let aside = |name: &String| name.contains(".replaced");
     let names = names(folder).into_iter().filter(aside);
     names.map(|name| folder.join(name)).collect()
 }
 
-fn is_tidy(path: &Path) {
+pub(crate) fn is_tidy(path: &Path) {
     let left = names(path.parent().unwrap());
     assert!(
         !left.iter().any(|name| name.contains("restoring")),

@@ -22,5 +22,7 @@ mod signed;
 mod support;
 mod telling;
 mod tokens;
+#[cfg(target_os = "linux")]
+mod unmovable;
 #[path = "../shared/wait.rs"]
 mod wait;

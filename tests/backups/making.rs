@@ -275,10 +275,11 @@ async fn another_program_s_backup_into_the_same_folder_is_waited_for_by_being_re
 }
 
 #[tokio::test]
-async fn a_file_that_no_store_has_open_is_backed_up_as_it_is() {
+async fn a_file_is_backed_up_as_it_is_whether_a_store_has_it_open_or_not() {
     let store = filled(5, |config| config).await;
-    let refused = backup::take(store.path(), TakeBackup::default());
-    assert_eq!(kind(refused), ErrorKind::AlreadyOpen);
+    let beside = backup::take(store.path(), TakeBackup::default()).unwrap();
+    store.write(interaction(6)).await.unwrap();
+    assert_eq!(dump(&restored(&beside))["messages"].len(), 5);
     let (_folder, path) = store.into_file().await.unwrap();
     let before = fs::read(&path).unwrap();
     let backup = backup::take(&path, TakeBackup::default()).unwrap();

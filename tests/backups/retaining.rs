@@ -3,11 +3,12 @@
 use crate::support::*;
 use botstore::backup::{self, Backup, Backups, Retention, RetentionPlan};
 use botstore::testing::{FixedClock, TestStore};
-use botstore::{Config, ErrorKind};
+use botstore::{Config, ErrorKind, StoreEvent};
 use chrono::{DateTime, Datelike, TimeDelta, TimeZone, Timelike, Utc};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -211,4 +212,178 @@ async fn keeping_none_is_refused() {
         kind(botstore::Store::open(config).await),
         ErrorKind::Invalid
     );
+}
+
+/// What file servers, desktops and file systems leave in a folder; a slash at the end is for a folder.
+const NOBODYS: [&str; 20] = [
+    "@eaDir/",
+    "@SynoResource",
+    ".@__thumb/",
+    ".DS_Store",
+    "._database.zst",
+    "._.DS_Store",
+    ".Spotlight-V100/",
+    ".Trashes/",
+    ".fseventsd/",
+    ".localized",
+    "Icon\r",
+    "Thumbs.db",
+    "THUMBS.DB",
+    "ehthumbs.db",
+    "desktop.ini",
+    ".directory",
+    ".nfs000000000001a2b3",
+    ".fuse_hidden0000001200000001",
+    ".~lock.manifest.json#",
+    "lost+found/",
+];
+
+/// What somebody may miss.
+const SOMEBODYS: [&str; 8] = [
+    "notes.txt",
+    "database.zst.bak",
+    "database.zst.age",
+    ".hidden",
+    "Thumbs.db.txt",
+    "photos/",
+    "manifest.json.~1~",
+    "bot.db",
+];
+
+fn put(folder: &Path, name: &str) {
+    match name.strip_suffix('/') {
+        Some(name) => {
+            fs::create_dir(folder.join(name)).unwrap();
+            fs::write(folder.join(name).join("inside"), "x").unwrap();
+        }
+        None => fs::write(folder.join(name), "x").unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn what_file_servers_and_desktops_leave_keeps_no_backup_from_anything() {
+    let start = Utc.with_ymd_and_hms(2026, 3, 10, 12, 0, 0).unwrap();
+    let times: Vec<_> = (0..4).map(|hour| start + TimeDelta::hours(hour)).collect();
+    let (store, made) = taken_at(&times).await;
+    let at = folder(&store);
+    for name in NOBODYS {
+        put(&at, name);
+        for backup in &made {
+            put(&backup.path, name);
+        }
+    }
+    let listing = backup::list(&at).unwrap();
+    assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);
+    assert_eq!(listing.backups.len(), made.len());
+    let done = backup::prune(&at, none_but(1)).unwrap();
+    assert_eq!(done.not_removed, []);
+    assert_eq!(backup::list(&at).unwrap().backups.len(), 1);
+    let newest = made.last().unwrap();
+    verify(newest).unwrap();
+    restored(newest);
+    // The next one is made, and tried out, beside all that.
+    let next = back_up(&store).await;
+    assert_eq!(store.drill().await.unwrap().backup, next.manifest.name);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_with_somebodys_file_in_it_stays_whole_and_is_named() {
+    let start = Utc.with_ymd_and_hms(2026, 3, 10, 12, 0, 0).unwrap();
+    let times = 0..=SOMEBODYS.len() as i64;
+    let times: Vec<_> = times.map(|hour| start + TimeDelta::hours(hour)).collect();
+    let (store, made) = taken_at(&times).await;
+    for (backup, name) in made.iter().zip(SOMEBODYS) {
+        put(&backup.path, name);
+        put(&backup.path, "@eaDir/");
+    }
+    let done = backup::prune(folder(&store), none_but(1)).unwrap();
+    assert_eq!(done.not_removed.len(), SOMEBODYS.len());
+    for ((stays, backup), name) in done.not_removed.iter().zip(&made).zip(SOMEBODYS) {
+        assert_eq!(
+            (&stays.path, stays.kind),
+            (&backup.path, ErrorKind::ForeignFile)
+        );
+        assert!(
+            stays.why.contains(name.trim_end_matches('/')),
+            "{}",
+            stays.why
+        );
+        assert!(backup.path.join(name).exists() && backup.path.join("@eaDir").exists());
+        verify(backup).unwrap();
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_tells_of_backups_that_it_could_not_remove() {
+    let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 3, 10, 12, 0, 0).unwrap());
+    let settings = Backups::default().every(HOUR).retention(none_but(1));
+    let store = filled(1, |config| config.clock(clock.clone()).backups(settings)).await;
+    store.run_due().await.unwrap();
+    let first = backup::list(folder(&store)).unwrap().backups.remove(0);
+    put(&first.path, "notes.txt");
+    let mut events = store.events();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        clock.advance(HOUR);
+        store.run_due().await.unwrap();
+        while let Ok(event) = events.try_recv() {
+            if let StoreEvent::BackupsNotRemoved { backups, .. } = event {
+                told.push(backups);
+            }
+        }
+    }
+    // After each backup, as long as it is so. What it could remove is gone.
+    for told in &told {
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].path, first.path);
+    }
+    assert_eq!(told.len(), 2);
+    assert_eq!(backup::list(folder(&store)).unwrap().backups.len(), 2);
+    fs::remove_file(first.path.join("notes.txt")).unwrap();
+    clock.advance(HOUR);
+    store.run_due().await.unwrap();
+    assert_eq!(backup::list(folder(&store)).unwrap().backups.len(), 1);
+    while let Ok(event) = events.try_recv() {
+        assert!(
+            !matches!(event, StoreEvent::BackupsNotRemoved { .. }),
+            "{event:?}"
+        );
+    }
+    store.close().await.unwrap();
+}
+
+/// Such as the other half of a file that somebody still has open on a file server.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_was_cut_short_and_cannot_be_removed_keeps_no_backup_from_being_made() {
+    use crate::child::works;
+    let store = filled(1, |config| config).await;
+    let first = back_up(&store).await;
+    let stays = first
+        .path
+        .with_file_name("20200101T000000.000000Z-manual.partial");
+    fs::create_dir(&stays).unwrap();
+    let held = stays.join(".nfs000000000001a2b3");
+    fs::write(&held, "x").unwrap();
+    let attribute = |change: &str| works(&["chattr", change, held.to_str().unwrap()]);
+    if !attribute("+i") {
+        eprintln!("skipped: nobody like us can make a file here that cannot be removed");
+        return;
+    }
+    let mut events = store.events();
+    let made = store.back_up(backup::TakeBackup::default()).await;
+    assert!(attribute("-i"));
+    made.unwrap();
+    let told = std::iter::from_fn(|| events.try_recv().ok());
+    let told = told.filter_map(|event| match event {
+        StoreEvent::BackupsNotRemoved { backups, .. } => Some(backups),
+        _ => None,
+    });
+    let told: Vec<_> = told.flatten().map(|stays| stays.path).collect();
+    assert_eq!(told, std::slice::from_ref(&stays));
+    back_up(&store).await;
+    assert!(!stays.exists());
+    store.close().await.unwrap();
 }

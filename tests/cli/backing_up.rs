@@ -1,9 +1,10 @@
 //! `backup`, `backups`, `verify`, `restore` and `prune`: what they made can be had back.
 
-use crate::support::{Place, command, damage, on, text};
+use crate::support::{Place, command, damage, on, run, text};
 use crate::wait::wait_until;
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 #[test]
@@ -153,7 +154,6 @@ async fn a_file_that_a_bot_has_open_is_left_to_it() {
     let rollback = ["--to", "3"];
     let me = format!("in process {}", std::process::id());
     for refused in [
-        on("backup", &place.file, &[]),
         on("restore", &backup, &to),
         on("migrate", &place.file, &[]),
         on("rollback", &place.file, &rollback),
@@ -163,6 +163,74 @@ async fn a_file_that_a_bot_has_open_is_left_to_it() {
         assert!(refused.err.contains("what to do: stop the bot"));
     }
     store.close().await.unwrap();
+}
+
+#[test]
+fn the_newest_backup_is_restored_without_its_name() {
+    let place = Place::filled(1);
+    let to = ["--to", text(&place.file), "--replace", "--latest"];
+    // Of the default folder, of a folder, and of a database's.
+    let sources = |backups: &Path| {
+        let of = [None, Some(backups.to_owned()), Some(place.file.clone())];
+        of.into_iter().map(move |of| {
+            let words = of.iter().map(|path| text(path).to_owned());
+            let words = ["restore".to_owned()].into_iter().chain(words);
+            let words: Vec<_> = words.chain(to.map(str::to_owned)).collect();
+            run(words)
+        })
+    };
+    let missing = run(["restore"].into_iter().chain(to)).came_to(1);
+    assert!(
+        missing.err.contains("there is no backup"),
+        "{}",
+        missing.err
+    );
+    place.back_up(&[]);
+    place.alter("DELETE FROM tool_usage");
+    let newest = place.back_up(&[]);
+    for restored in sources(newest.parent().unwrap()) {
+        let restored = restored.came_to(0);
+        assert!(restored.out.contains(text(&newest)), "{}", restored.out);
+        let status = on("status", &place.file, &["--json"]).came_to(0).json();
+        assert_eq!(status["rows"]["tool_usage"], 0);
+    }
+    // One that cannot be used is passed over, and named.
+    fs::write(newest.join("database.zst"), "short").unwrap();
+    for restored in sources(newest.parent().unwrap()) {
+        let restored = restored.came_to(0);
+        let named = restored
+            .out
+            .lines()
+            .find(|line| line.starts_with("passed over"));
+        assert!(
+            named.is_some_and(|line| line.contains(text(&newest))),
+            "{}",
+            restored.out
+        );
+        let status = on("status", &place.file, &["--json"]).came_to(0).json();
+        assert_eq!(status["rows"]["tool_usage"], 1);
+    }
+    // Nor without a word of which.
+    on("restore", &place.file, &[]).came_to(2);
+    run(["restore", "--to", text(&place.file)]).came_to(2);
+}
+
+#[test]
+fn the_newest_backup_of_several_databases_is_that_of_the_file() {
+    let (one, other) = (Place::filled(1), Place::filled(2));
+    let shared = one.path("shared");
+    let to_shared = ["--to", text(&shared)];
+    let mine = one.back_up(&to_shared);
+    other.back_up(&to_shared);
+    let words = ["--to", text(&one.file), "--replace", "--latest"];
+    let restored = on("restore", &shared, &words).came_to(0);
+    assert!(restored.out.contains(text(&mine)), "{}", restored.out);
+    // Where there is no file it could be either's.
+    let new = one.path("new.db");
+    let words = ["--to", text(&new), "--latest"];
+    let refused = on("restore", &shared, &words).came_to(2);
+    assert!(refused.err.contains("several databases"), "{}", refused.err);
+    assert!(!new.exists());
 }
 
 /// At the slowest level there is time to say no.

@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o777
 }
 
 /// Everything below a folder, with its mode.
-fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
+pub(crate) fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
     let mut found = BTreeMap::new();
     let Ok(entries) = fs::read_dir(folder) else {
         return found;
@@ -117,7 +117,7 @@ fn botstore(words: &[&Path]) -> (i32, String) {
     said(Command::new(words[0]).args(&words[1..]))
 }
 
-fn said(command: &mut Command) -> (i32, String) {
+pub(crate) fn said(command: &mut Command) -> (i32, String) {
     let ran = command.stdin(Stdio::null()).output().unwrap();
     let text = [ran.stdout, ran.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -126,7 +126,7 @@ fn said(command: &mut Command) -> (i32, String) {
 
 /// A folder of a stranger's with a bot's database and the program in it; `None` where only root could
 /// make one.
-async fn strangers() -> Option<(TempDir, PathBuf, PathBuf)> {
+pub(crate) async fn strangers() -> Option<(TempDir, PathBuf, PathBuf)> {
     if !is_root() {
         eprintln!("left out: only root can give a file to another account");
         return None;

@@ -35,17 +35,28 @@ const OPENS: [&str; 25] = [
 ];
 
 /// The file, what it uses and how often; and why.
-const MAY: [(&str, &str, usize, &str); 18] = [
+const MAY: [(&str, &str, usize, &str); 19] = [
     (
         "archive/folder.rs",
         "fs::read_dir",
         2,
         "of a FIFO it fails, and does not wait",
     ),
-    ("archive/folder.rs", "fs::remove_dir", 2, "follows no link"),
-    ("archive/folder.rs", "fs::remove_file", 1, "follows no link"),
     ("archive/folder.rs", "fs::rename", 2, "follows no link"),
-    ("archive/restore.rs", "fs::rename", 2, "follows no link"),
+    ("archive/partial.rs", "fs::remove_dir", 1, "follows no link"),
+    (
+        "archive/partial.rs",
+        "fs::remove_file",
+        1,
+        "follows no link",
+    ),
+    (
+        "archive/swap.rs",
+        "fs::remove_dir",
+        1,
+        "an empty one, and follows no link",
+    ),
+    ("archive/swap.rs", "fs::rename", 1, "follows no link"),
     (
         "archive/scratch.rs",
         "File::open",

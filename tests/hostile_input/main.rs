@@ -16,6 +16,8 @@ mod numbers;
 mod owners;
 #[cfg(unix)]
 mod planted;
+#[cfg(unix)]
+mod roots;
 mod sizes;
 mod sources;
 mod support;

@@ -196,8 +196,7 @@ fn one_line((kind, value): (ContextKind, &ContextValue)) -> Option<(ContextKind,
 pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::AlreadyOpen => {
-            "stop the bot first; status, check, export and dashboard work beside it, and it makes \
-             backups itself"
+            "stop the bot first; status, check, export, dashboard and backup work beside it"
         }
         ErrorKind::OlderSchema => {
             "run `botstore migrate FILE` first (a backup is made before), or the bot, which does \

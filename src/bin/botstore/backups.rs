@@ -1,23 +1,22 @@
-//! `backup`, `backups`, `verify`, `restore` and `prune`.
+//! `backup`, `backups`, `verify` and `prune`.
 
 use crate::answer::{Answer, Exit, Outcome, error_json};
 use crate::file::existing;
 use crate::keys::{Keys, Sealing, Signing};
-use crate::objects;
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
-    self, Backup, Backups, Contents, IfExists, Mode, Retention, RetentionPlan, TakeBackup,
+    self, Backup, Backups, Contents, Mode, NotRemoved, Retention, RetentionPlan, TakeBackup,
 };
-use botstore::{Config, Result, UnknownTriggers};
+use botstore::{Config, Error, Result};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Makes a backup of a file that no bot has open
+/// Makes a backup of a file, also beside a bot that has it open
 ///
-/// As the file is: nothing is migrated. It is read back and checked before it counts. A bot that has
-/// the file open makes backups itself.
+/// As the file is, at one moment: nothing is migrated. It is read back and checked before it counts.
+/// Beside a running bot it takes its time, and the bot's log cannot start over while it copies.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Take {
@@ -65,33 +64,6 @@ pub(crate) struct Verify {
     /// Where it is unpacked and removed again [default: the system's folder for temporary files]
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
-}
-
-/// Puts a backup in a file's place
-///
-/// It is read back and checked beside its place first; until then nothing has changed there. It
-/// brings back what was so when it was made: tokens that were revoked and users who were banned since
-/// are good again.
-#[derive(Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct Restore {
-    /// The backup's folder
-    backup: PathBuf,
-    /// The database that it becomes
-    #[arg(long, value_name = "FILE")]
-    to: PathBuf,
-    /// Moves a file that is there aside; nothing is deleted
-    #[arg(long)]
-    replace: bool,
-    /// Revokes all tokens in it before it takes its place
-    #[arg(long)]
-    revoke_tokens: bool,
-    /// Refuses a backup with triggers, views or the like that no step of this program made; without
-    /// this they are listed
-    #[arg(long)]
-    refuse_unknown: bool,
-    #[command(flatten)]
-    keys: Keys,
 }
 
 /// Removes old backups
@@ -175,7 +147,6 @@ impl List {
             let why = text::lines(&error.to_string(), "    ");
             text += &format!("\nunusable: {name}\n    {why}\n");
         }
-        let unusable = |(path, error): &(PathBuf, botstore::Error)| json!({ "path": text::path(path), "error": error_json(error) });
         Ok(Answer {
             text,
             json: json!({
@@ -203,44 +174,11 @@ impl Verify {
     }
 }
 
-impl Restore {
-    pub(crate) fn run(self) -> Outcome {
-        let existing = match self.replace {
-            true => IfExists::MoveAside,
-            false => IfExists::Refuse,
-        };
-        let mut reading = self.keys.reading()?.on_progress(show()?);
-        if self.revoke_tokens {
-            reading = reading.revoke_tokens();
-        }
-        let unknown = match self.refuse_unknown {
-            true => UnknownTriggers::Refuse,
-            false => UnknownTriggers::Allow,
-        };
-        let config = Config::new(self.to).unknown_triggers(unknown);
-        let restored = backup::restore(config, self.backup, existing, reading)?;
-        let mut facts = Facts::default();
-        facts.add("restored", restored.path.display());
-        if let Some(replaced) = &restored.replaced {
-            facts.add("moved aside", replaced.display());
-        }
-        if let Some(revoked) = restored.revoked_tokens {
-            facts.add("revoked", text::count(revoked, "token"));
-        }
-        let json = json!({
-            "path": text::path(&restored.path),
-            "replaced": restored.replaced.as_deref().map(text::path),
-            "revoked_tokens": restored.revoked_tokens,
-            "unknown_objects": restored.unknown_objects,
-            "backup": json_of(&restored.backup),
-        });
-        Ok(Answer::fine(
-            facts.into_text()
-                + &text_of(&restored.backup)
-                + &objects::text(&restored.unknown_objects),
-            json,
-        ))
-    }
+/// What has a backup's name, and why it is none.
+pub(crate) type Unusable = (PathBuf, Error);
+
+pub(crate) fn unusable((path, error): &Unusable) -> Value {
+    json!({ "path": text::path(path), "error": error_json(error) })
 }
 
 impl Prune {
@@ -251,8 +189,8 @@ impl Prune {
             false if folder.exists() => backup::prune(&folder, self.retention())?,
             false => RetentionPlan::default(),
         };
-        let gone = |backup: &&Backup| self.dry_run || !backup.path.exists();
-        let (removed, stays): (Vec<_>, Vec<_>) = plan.remove.iter().partition(gone);
+        let stays = |backup: &&Backup| plan.not_removed.iter().any(|n| n.path == backup.path);
+        let removed: Vec<_> = plan.remove.iter().filter(|b| !stays(b)).collect();
         let mut facts = Facts::default();
         facts.add("kept", text::count(plan.keep.len() as u64, "backup"));
         let word = match self.dry_run {
@@ -262,19 +200,25 @@ impl Prune {
         for backup in &removed {
             facts.add(word, &backup.manifest.name);
         }
-        for backup in &stays {
-            facts.add("not removed", &backup.manifest.name);
+        for stays in &plan.not_removed {
+            facts.add_lines("not removed", &stays.why);
         }
-        let all = |backups: &[&Backup]| backups.iter().map(|b| json_of(b)).collect::<Vec<_>>();
+        let not_removed = |stays: &NotRemoved| {
+            json!({
+                "path": text::path(&stays.path),
+                "kind": stays.kind.to_string(),
+                "why": stays.why,
+            })
+        };
         Ok(Answer {
             text: facts.into_text(),
             json: json!({
                 "dry_run": self.dry_run,
                 "kept": plan.keep.iter().map(json_of).collect::<Vec<_>>(),
-                "removed": all(&removed),
-                "not_removed": all(&stays),
+                "removed": removed.iter().map(|b| json_of(b)).collect::<Vec<_>>(),
+                "not_removed": plan.not_removed.iter().map(not_removed).collect::<Vec<_>>(),
             }),
-            exit: match stays.is_empty() {
+            exit: match plan.not_removed.is_empty() {
                 true => Exit::Fine,
                 false => Exit::Failed,
             },
@@ -303,7 +247,7 @@ impl Prune {
 }
 
 /// The folder itself, or that of a database's backups.
-fn folder_of(path: &Path) -> Result<PathBuf> {
+pub(crate) fn folder_of(path: &Path) -> Result<PathBuf> {
     let path = existing(path)?;
     Ok(match path.is_dir() {
         true => path,
@@ -319,7 +263,7 @@ fn rows_in(contents: &Contents) -> u64 {
     contents.rows.values().sum()
 }
 
-fn text_of(backup: &Backup) -> String {
+pub(crate) fn text_of(backup: &Backup) -> String {
     let manifest = &backup.manifest;
     let mut facts = Facts::default();
     facts.add("backup", backup.path.display());

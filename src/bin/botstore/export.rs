@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Failure, Outcome, Shape, failed};
 use crate::escape::{Escaped, Notation};
+use crate::file::give_away;
 use crate::print;
 use crate::progress::{listen, stopped};
 use crate::text::{self, Facts};
@@ -98,6 +99,7 @@ impl Export {
         written?;
         let rows = std::mem::take(&mut writer.rows);
         drop(writer);
+        give_away(file.as_file(), folder, &self.file).map_err(|e| failed(&e))?;
         file.as_file().sync_all().map_err(|e| failed(&e))?;
         file.persist_noclobber(out)
             .map_err(|e| match e.error.kind() {

@@ -5,6 +5,7 @@ use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// A database file.
 #[derive(Args)]
@@ -45,13 +46,34 @@ impl File {
     }
 }
 
+/// Gives a file that root has just made to the account that the folder is of; and beside the database to that
+/// of the database, as the library does with all that it makes there.
+pub(crate) fn give_away(new: &fs::File, folder: &Path, database: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let database = database.canonicalize()?;
+        let is_beside = folder.canonicalize()?.as_path() == database.parent().unwrap_or(folder);
+        let like = fs::metadata(if is_beside { &database } else { folder })?;
+        if new.metadata()?.uid() == 0 && like.uid() != 0 {
+            fchown(new, Some(like.uid()), Some(like.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (new, folder, database);
+    Ok(())
+}
+
 /// A path that has to be there, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
-        // A restore is just putting another file in its place, or has done so since.
+        // A restore is just putting another file in its place, or has done so since; or the folder may not
+        // be looked into.
         match schema::plan(path) {
-            Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::ReadOnly) => {
+                return Err(error);
+            }
             _ => found = path.canonicalize(),
         }
     }

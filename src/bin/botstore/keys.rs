@@ -76,6 +76,11 @@ enum Accepted {
 }
 
 impl Keys {
+    /// The key that signed backups, if one is named.
+    pub(crate) fn key(&self) -> Result<Option<BackupKey>> {
+        self.signing.key()
+    }
+
     pub(crate) fn reading(&self) -> Result<VerifyOptions> {
         let mut reading = VerifyOptions::default();
         for path in &self.identity {

@@ -15,6 +15,7 @@ mod keys;
 mod objects;
 mod print;
 mod progress;
+mod restore;
 mod schema;
 mod status;
 mod text;
@@ -45,7 +46,7 @@ enum Command {
     Backup(backups::Take),
     Backups(backups::List),
     Verify(backups::Verify),
-    Restore(backups::Restore),
+    Restore(restore::Restore),
     Prune(backups::Prune),
     Export(export::Export),
     Dashboard(dashboard::Dashboard),

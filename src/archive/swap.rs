@@ -1,0 +1,288 @@
+//! Puts a restored file in the old one's place, and the old one back.
+//!
+//! What is to be done is written down in a note first, and each step can be done again. So whoever finds the
+//! note does the rest; and where that cannot be, because the system does not let a file be moved, takes back
+//! what was done, and then the note. Either way a database is never left beside another one's WAL, and none
+//! stays closed because of a note.
+//!
+//! A place that something is mounted on, as a container mounts a single file, is no place to rename
+//! anything to or from. What lies there is copied aside, and written into.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, Kind, folder_of, sync_folder};
+use crate::sqlite::{self, FILES, beside};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the names of folders for old files begin with, after the file's.
+const REPLACED: &str = ".replaced";
+
+/// More than is ever in the note.
+const MAX_NOTE_BYTES: u64 = 4096;
+
+/// What came of a restore that was to be finished.
+#[derive(Debug)]
+pub(super) enum Finished {
+    /// There was none. What another had got ready is cleared away.
+    Nothing,
+    /// The new file is in its place.
+    Done,
+    /// The old file is in its place as it was, since the new one cannot be put there for this reason.
+    TakenBack(Error),
+}
+
+/// The new file, before it is in its place.
+pub(super) fn restoring(path: &Path) -> PathBuf {
+    beside(path, ".restoring.db")
+}
+
+fn note(path: &Path) -> PathBuf {
+    beside(path, sqlite::RESTORING)
+}
+
+/// Whether there is anything of a database.
+pub(super) fn is_taken(path: &Path) -> bool {
+    !taken(path).is_empty()
+}
+
+/// The files of a database that are there.
+fn taken(path: &Path) -> Vec<PathBuf> {
+    let files = FILES.iter().map(|suffix| beside(path, suffix));
+    files.filter(|file| files::is_taken(file)).collect()
+}
+
+/// What is put behind the file's name for a folder, not there yet, that the old file goes into.
+pub(super) fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> String {
+    let stamp = now.format("%Y%m%dT%H%M%SZ");
+    (1_u32..)
+        .map(|n| match n {
+            1 => format!("{REPLACED}-{stamp}"),
+            n => format!("{REPLACED}-{stamp}-{n}"),
+        })
+        .find(|name| !files::is_taken(&beside(path, name)))
+        .unwrap_or_else(|| REPLACED.to_owned())
+}
+
+/// Whether it is a name that [`free_name`] gives: `.replaced-20261123T071844Z`, perhaps with a number
+/// behind it. Any other, such as one with a way out of the folder in it, is not the note's.
+fn is_name(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | '-');
+    text.len() < 64
+        && text
+            .strip_prefix(REPLACED)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && rest.chars().all(known))
+}
+
+/// Refuses a place that nothing can be moved out of or written into.
+pub(super) fn refuse_unmovable(path: &Path) -> Result<()> {
+    taken(path)
+        .iter()
+        .try_for_each(|file| files::refuse_unmovable(file))
+}
+
+/// Gets everything ready, and then writes the note: from here on the restore is done, or taken back.
+pub(super) fn begin(path: &Path, aside: &str) -> Result<()> {
+    Swap::new(path, beside(path, aside)).copy_what_cannot_be_moved()?;
+    files::replace(&note(path), aside.as_bytes(), path)
+}
+
+/// Takes back what was got ready, the note first: what it stands for would be done. No file of the database
+/// has been moved by then, or all are back.
+pub(super) fn give_up(path: &Path) -> Result<()> {
+    let note = note(path);
+    files::remove(&note)?;
+    files::remove(&beside(&note, ".partial"))?;
+    // With what SQLite has put beside the new file to read it.
+    let new = restoring(path);
+    for suffix in FILES {
+        files::remove(&beside(&new, suffix))?;
+        let copy = old_copy(path, suffix);
+        files::remove(&copy)?;
+        files::remove(&beside(&copy, ".partial"))?;
+    }
+    Ok(())
+}
+
+/// A copy of one of the old files that cannot be moved, until it is moved into the folder for old files.
+fn old_copy(path: &Path, suffix: &str) -> PathBuf {
+    beside(path, &format!(".restoring.old{suffix}"))
+}
+
+/// Does the rest of a restore that was cut short, or takes it back, or clears away one that had not got that
+/// far. Whoever calls this holds the file's lock. Each step may have been done before.
+///
+/// # Errors
+/// When the system lets neither the one nor the other be done, as on a disk that has become read-only. The
+/// sentence says where everything is; the next to open the file tries again.
+pub(super) fn finish(path: &Path) -> Result<Finished> {
+    let read = files::read(&note(path), MAX_NOTE_BYTES);
+    let Some(name) = read.map_err(|error| cannot_finish(path, None, error))? else {
+        give_up(path)?;
+        return Ok(Finished::Nothing);
+    };
+    let aside = match str::from_utf8(&name) {
+        Ok(name) if is_name(name) => beside(path, name),
+        // Not as it was written; what there is to do is known all the same.
+        _ => beside(path, REPLACED),
+    };
+    let swap = Swap::new(path, aside);
+    let stuck = |error| cannot_finish(path, Some(&swap.aside), error);
+    let finished = match swap.forward() {
+        Ok(()) => {
+            // Before the note goes.
+            sync_folder(folder_of(path)).map_err(stuck)?;
+            Finished::Done
+        }
+        Err(error) => {
+            swap.back().map_err(|_| stuck(error.clone()))?;
+            Finished::TakenBack(error)
+        }
+    };
+    give_up(path)
+        .and_then(|()| sync_folder(folder_of(path)))
+        .map_err(stuck)?;
+    Ok(finished)
+}
+
+/// What stands in the way of a database for as long as it is not mended, with each way out.
+fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
+    let kind = error.kind();
+    let (note, new) = (note(path), restoring(path));
+    let put_back = match aside {
+        Some(aside) => format!(
+            "move what is in {} back to where it was, then ",
+            aside.display()
+        ),
+        None => String::new(),
+    };
+    let advice = format!(
+        "mend that and open the file again, which goes on with the restore; or give the restore up: \
+         {put_back}remove {} and {}",
+        note.display(),
+        new.display()
+    );
+    let doing = format_args!("the restore of {} cannot be finished", path.display());
+    error.because(kind, doing).with_advice(advice)
+}
+
+/// A change of files, and the folder that the old one goes into.
+struct Swap<'a> {
+    path: &'a Path,
+    new: PathBuf,
+    aside: PathBuf,
+}
+
+impl<'a> Swap<'a> {
+    fn new(path: &'a Path, aside: PathBuf) -> Self {
+        let new = restoring(path);
+        Self { path, new, aside }
+    }
+
+    /// The files of the database that are there: their names and those that they have aside.
+    fn taken(&self) -> Vec<Old> {
+        let old = FILES.map(|suffix| self.old(suffix));
+        old.into_iter()
+            .filter(|old| files::is_taken(&old.at))
+            .collect()
+    }
+
+    fn old(&self, suffix: &str) -> Old {
+        let at = beside(self.path, suffix);
+        Old {
+            aside: self.aside.join(at.file_name().unwrap_or_default()),
+            copy: old_copy(self.path, suffix),
+            at,
+        }
+    }
+
+    /// Copies what nothing can be renamed from. A copy that is there is whole, and older than whatever has
+    /// been written into its place since.
+    fn copy_what_cannot_be_moved(&self) -> Result<()> {
+        for Old { at, aside, copy } in self.taken() {
+            if !files::is_mount_point(&at) || files::is_taken(&aside) || files::is_taken(&copy) {
+                continue;
+            }
+            let bytes = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
+            let (old, new) = (bytes(&at), bytes(&self.new));
+            let folder = folder_of(self.path);
+            files::check_room(folder, old, "a copy of the file that is replaced")?;
+            files::check_room(&at, new.saturating_sub(old), "the restored file")?;
+            files::copy(&at, &copy)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the old file aside and the new one in. What fails here has not put the new one in.
+    fn forward(&self) -> Result<()> {
+        files::refuse_other_than_plain(&self.new)?;
+        if !files::is_taken(&self.new) {
+            return match files::is_taken(self.path) {
+                // It is the new file.
+                true => Ok(()),
+                false => {
+                    let why = format!("{} is gone", self.new.display());
+                    Err(Error::new(ErrorKind::NotFound, why))
+                }
+            };
+        }
+        let old = self.taken();
+        if !old.is_empty() {
+            files::create_own_folder(&self.aside, Some(self.path))?;
+            self.copy_what_cannot_be_moved()?;
+            for Old { at, aside, copy } in old {
+                if !files::is_mount_point(&at) {
+                    rename(&at, &aside)?;
+                    continue;
+                }
+                if files::is_taken(&copy) {
+                    rename(&copy, &aside)?;
+                }
+                // A log that is empty is none.
+                if at != self.path {
+                    files::truncate(&at)?;
+                }
+            }
+            sync_folder(&self.aside)?;
+            sync_folder(folder_of(self.path))?;
+        }
+        match files::is_mount_point(self.path) {
+            true => files::copy_into(&self.new, self.path),
+            false => rename(&self.new, self.path),
+        }
+    }
+
+    /// Moves back what was moved aside, as long as the new file is not in. The database comes last: without
+    /// it its WAL is nobody's.
+    fn back(&self) -> Result<()> {
+        // Whatever else has the name of that folder, nothing was moved there.
+        if files::kind_of(&self.aside)? != Some(Kind::Folder) {
+            return Ok(());
+        }
+        for Old { at, aside, .. } in FILES.iter().rev().map(|suffix| self.old(suffix)) {
+            if files::kind_of(&aside)?.is_none() {
+                continue;
+            }
+            if files::is_mount_point(&at) {
+                files::copy_into(&aside, &at)?;
+                files::remove(&aside)?;
+            } else if !files::is_taken(&at) {
+                rename(&aside, &at)?;
+            }
+        }
+        // Somebody else may have put something into it.
+        let _ = fs::remove_dir(&self.aside);
+        sync_folder(folder_of(self.path))
+    }
+}
+
+/// One of the files of the old database.
+struct Old {
+    at: PathBuf,
+    aside: PathBuf,
+    /// See [`old_copy`].
+    copy: PathBuf,
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| files::cannot("move", from, e))
+}

@@ -1,0 +1,419 @@
+//! A restore onto a file that cannot be moved: it is written into, or refused, or taken back. In no case does
+//! the file stay closed.
+
+use crate::child::{self, Victim, again, succeed, works};
+use crate::killed::{Scene, aside, is_tidy, put};
+use crate::support::*;
+use botstore::backup::{self, IfExists, Stage, VerifyOptions};
+use botstore::{ErrorKind, Store};
+use std::fs;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What a child does, and how it ends.
+const RESTORED: i32 = 0;
+const REFUSED: i32 = 7;
+
+/// The child: restores, or only opens, and says what came of it.
+async fn acts(path: &str, what: &str) -> ! {
+    let done = match what {
+        "open" => match Store::open(path).await {
+            Ok(store) => store.close().await,
+            Err(error) => Err(error),
+        },
+        backup => {
+            let reading = VerifyOptions::default();
+            backup::restore(path, backup, IfExists::MoveAside, reading).map(drop)
+        }
+    };
+    std::process::exit(match done {
+        Ok(()) => RESTORED,
+        Err(error) => {
+            println!("refused: {error}");
+            REFUSED
+        }
+    });
+}
+
+/// What a child said, and how it ended.
+fn outcome(child: Command) -> (String, Option<i32>) {
+    let mut victim = Victim::start(child);
+    let said = std::iter::from_fn(|| victim.line()).find(|line| line.contains("refused: "));
+    (said.unwrap_or_default(), victim.ends())
+}
+
+const STRACE: [&str; 5] = ["strace", "-f", "-qq", "-o", "/dev/null"];
+
+fn has_strace() -> bool {
+    let works = works(&["strace", "-qq", "-o", "/dev/null", "true"]);
+    if !works {
+        eprintln!("skipped: there is no strace to have renames fail with");
+    }
+    works
+}
+
+/// With this done to each call whose name matches.
+fn tampered(call: &str, with: &str) -> Vec<String> {
+    let words = STRACE.map(str::to_owned).into_iter();
+    let more = [format!("trace={call}"), format!("inject={call}:{with}")];
+    let more = more.into_iter().flat_map(|word| ["-e".to_owned(), word]);
+    words.chain(more).collect()
+}
+
+fn strs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn a_rename_that_fails_leaves_the_old_file_as_it_was_and_no_note() {
+    if let Some([path, what]) = child::given() {
+        acts(&path, &what).await;
+    }
+    if !has_strace() {
+        return;
+    }
+    let test = a_rename_that_fails_leaves_the_old_file_as_it_was_and_no_note;
+    let scene = Scene::set().await;
+    for error in [
+        "EBUSY", "EPERM", "EACCES", "EROFS", "EXDEV", "ENOSPC", "EIO",
+    ] {
+        let mut renames = 0;
+        for times in 1.. {
+            let (_folder, path) = scene.left();
+            let words = tampered("/^rename", &format!("error={error}:when={times}"));
+            let child = again(&strs(&words), test, &[&path, &scene.backup.path]);
+            let (said, ended) = outcome(child);
+            if ended == Some(RESTORED) {
+                renames = times - 1;
+                break;
+            }
+            let case = format!("{error} of rename {times}: {said}");
+            assert_eq!(ended, Some(REFUSED), "{case}");
+            is_tidy(&path);
+            assert_eq!(aside(&path), Vec::<PathBuf>::new(), "{case}");
+            assert!(!scene.opens(&path).await, "{case}");
+        }
+        // The note, the database, its log, and the new file.
+        assert_eq!(renames, 4, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn renames_that_go_on_failing_are_told_with_the_way_out_and_the_next_opening_goes_on() {
+    if let Some([path, what]) = child::given() {
+        acts(&path, &what).await;
+    }
+    if !has_strace() {
+        return;
+    }
+    let test = renames_that_go_on_failing_are_told_with_the_way_out_and_the_next_opening_goes_on;
+    let scene = Scene::set().await;
+    let mut stuck = 0;
+    for from in 1..=4 {
+        let (_folder, path) = scene.left();
+        let words = tampered("/^rename", &format!("error=EIO:when={from}+"));
+        let child = again(&strs(&words), test, &[&path, &scene.backup.path]);
+        let (said, ended) = outcome(child);
+        assert_eq!(ended, Some(REFUSED), "{said}");
+        let note = path.with_file_name("bot.db.restoring");
+        if note.exists() {
+            stuck += 1;
+            for way_out in [
+                "open the file again",
+                "give the restore up",
+                note.to_str().unwrap(),
+            ] {
+                assert!(said.contains(way_out), "{said}");
+            }
+            // Who looks hears of it too.
+            let error = botstore::status(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+            assert!(error.to_string().contains("open the file"), "{error}");
+        }
+        let is_new = scene.opens(&path).await;
+        assert!(!is_new || from > 2, "nothing was moved");
+    }
+    assert_eq!(stuck, 2, "with a part of the old file moved");
+}
+
+#[tokio::test]
+async fn opening_a_file_whose_restore_cannot_be_finished_takes_the_restore_back() {
+    if let Some([path, what]) = child::given() {
+        acts(&path, &what).await;
+    }
+    if !has_strace() {
+        return;
+    }
+    let test = opening_a_file_whose_restore_cannot_be_finished_takes_the_restore_back;
+    let scene = Scene::set().await;
+    for error in ["EBUSY", "EPERM", "EXDEV"] {
+        let (_folder, path) = scene.left();
+        let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::write(named(".restoring"), ".replaced-20260102T030405Z").unwrap();
+        fs::copy(&scene.whole, named(".restoring.db")).unwrap();
+        let words = tampered("/^rename", &format!("error={error}"));
+        let child = again(&strs(&words), test, &[&path, "open".as_ref()]);
+        let (said, ended) = outcome(child);
+        assert_eq!(ended, Some(0), "{error}: {said}");
+        is_tidy(&path);
+        assert_eq!(dump(&path), scene.old, "{error}");
+    }
+}
+
+/// What a note and a file that is no file lead to: the old file, wherever it was by then.
+#[tokio::test]
+async fn a_note_without_its_new_file_brings_the_old_one_back() {
+    let scene = Scene::set().await;
+    for moved in [&["bot.db"][..], &["bot.db", "bot.db-wal"]] {
+        let (_folder, path) = scene.left();
+        let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+        let folder = named(".replaced-20260102T030405Z");
+        fs::create_dir(&folder).unwrap();
+        for name in moved {
+            fs::rename(path.with_file_name(name), folder.join(name)).unwrap();
+        }
+        fs::write(named(".restoring"), ".replaced-20260102T030405Z").unwrap();
+        assert!(!scene.opens(&path).await, "{moved:?}");
+    }
+}
+
+/// `chattr`, where this account may use it on that file system.
+fn attribute(change: &str, path: &Path) -> bool {
+    let path = path.to_str().unwrap();
+    let changed = works(&["chattr", change, path]);
+    if !changed {
+        eprintln!("skipped: nobody like us can make {path} immutable here");
+    }
+    changed
+}
+
+#[tokio::test]
+async fn what_is_immutable_is_refused_before_anything_is_made() {
+    let scene = Scene::set().await;
+    let (folder, path) = scene.left();
+    fs::write(folder.path().join("bot.db.lock"), "").unwrap();
+    let at = [
+        path.clone(),
+        path.with_file_name("bot.db-wal"),
+        folder.path().to_owned(),
+    ];
+    for place in &at {
+        for (set, unset) in [("+i", "-i"), ("+a", "-a")] {
+            if !attribute(set, place) {
+                return;
+            }
+            let before = names(folder.path());
+            let reading = VerifyOptions::default();
+            let refused = backup::restore(&path, &scene.backup.path, IfExists::MoveAside, reading);
+            let after = names(folder.path());
+            assert!(attribute(unset, place));
+            let error = refused.unwrap_err();
+            let case = format!("{set} {}: {error}", place.display());
+            assert_eq!(error.kind(), ErrorKind::ReadOnly, "{case}");
+            assert!(case.contains("chattr -i -a"), "{case}");
+            assert_eq!(after, before, "{case}");
+        }
+    }
+    assert!(!scene.opens(&path).await);
+}
+
+#[tokio::test]
+async fn what_becomes_immutable_meanwhile_has_the_restore_taken_back() {
+    let scene = Scene::set().await;
+    for file in ["bot.db", "bot.db-wal"] {
+        let (_folder, path) = scene.left();
+        let held = path.with_file_name(file);
+        if !attribute("+i", &held) || !attribute("-i", &held) {
+            return;
+        }
+        let at = held.clone();
+        let reading = VerifyOptions::default().on_progress(move |p| {
+            if p.stage == Stage::Check {
+                assert!(attribute("+i", &at));
+            }
+            ControlFlow::Continue(())
+        });
+        let refused = backup::restore(&path, &scene.backup.path, IfExists::MoveAside, reading);
+        assert!(attribute("-i", &held));
+        let error = refused.unwrap_err();
+        assert!(error.to_string().contains("as it was"), "{error}");
+        is_tidy(&path);
+        assert!(aside(&path).is_empty(), "{file}");
+        assert!(!scene.opens(&path).await, "{file}");
+    }
+}
+
+/// A folder of a container's, in which some of the files are the host's, each mounted by itself.
+struct Mounted {
+    path: PathBuf,
+    host: PathBuf,
+    mounted: Vec<PathBuf>,
+    _folder: TempDir,
+}
+
+impl Mounted {
+    fn new(scene: &Scene, names: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [host, app] = ["host", "app"].map(|name| folder.path().join(name));
+        for place in [&host, &app] {
+            fs::create_dir(place).unwrap();
+        }
+        let path = put(&scene.left, &app);
+        let mut mounted = Vec::new();
+        for name in names {
+            let (from, to) = (host.join(name), app.join(name));
+            fs::rename(&to, &from).unwrap();
+            fs::set_permissions(&from, fs::Permissions::from_mode(0o640)).unwrap();
+            fs::write(&to, "").unwrap();
+            let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
+            assert!(works(&["mount", "--bind", from, to]));
+            mounted.push(app.join(name));
+        }
+        Self {
+            path,
+            host: host.join("bot.db"),
+            mounted,
+            _folder: folder,
+        }
+    }
+
+    fn identity(&self) -> (u64, u32) {
+        let data = fs::metadata(&self.path).unwrap();
+        (data.ino(), data.mode())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        for mounted in &self.mounted {
+            works(&["umount", mounted.to_str().unwrap()]);
+        }
+    }
+}
+
+/// Runs a child that may mount what it likes. Skips it, with a message, where the system does not let us.
+fn where_it_may_mount<T>(test: T) {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    for file in [&a, &b] {
+        fs::write(file, "").unwrap();
+    }
+    let before = ["unshare", "-rm"];
+    let bind = ["mount", "--bind", a.to_str().unwrap(), b.to_str().unwrap()];
+    if !works(&[&before[..], &bind].concat()) {
+        eprintln!("skipped: this system lets nobody like us mount a file");
+        return;
+    }
+    succeed(again(&before, test, &["mounts".as_ref(), "".as_ref()]));
+}
+
+const MOUNTED: [&[&str]; 3] = [&["bot.db"], &["bot.db", "bot.db-wal"], &["bot.db-wal"]];
+
+#[tokio::test]
+async fn a_file_that_is_mounted_by_itself_is_written_into() {
+    if child::given::<2>().is_none() {
+        return where_it_may_mount(a_file_that_is_mounted_by_itself_is_written_into);
+    }
+    let scene = Scene::set().await;
+    for names in MOUNTED {
+        let place = Mounted::new(&scene, names);
+        let before = place.identity();
+        let done = scene.restore(&place.path);
+        assert_eq!(dump(&place.path), scene.new, "{names:?}");
+        let is_mounted = names.contains(&"bot.db");
+        assert_eq!(is_mounted, place.identity() == before, "{names:?}");
+        if is_mounted {
+            assert!(fs::read(&place.host).unwrap() == fs::read(&place.path).unwrap());
+        }
+        // Nothing is deleted: with the mode that it had.
+        let old = done.replaced.unwrap().join("bot.db");
+        assert_eq!(fs::metadata(&old).unwrap().mode(), before.1, "{names:?}");
+        assert_eq!(dump(&old), scene.old, "{names:?}");
+        is_tidy(&place.path);
+        assert!(scene.opens(&place.path).await, "{names:?}");
+        // And once more, onto what was restored.
+        scene.restore(&place.path);
+        assert_eq!(dump(&place.path), scene.new, "{names:?}");
+    }
+}
+
+/// As an older version of this crate left it, which could do nothing but rename.
+#[tokio::test]
+async fn a_note_at_a_mounted_file_is_carried_out_by_the_next_opening() {
+    if child::given::<2>().is_none() {
+        return where_it_may_mount(a_note_at_a_mounted_file_is_carried_out_by_the_next_opening);
+    }
+    let scene = Scene::set().await;
+    for names in MOUNTED {
+        let place = Mounted::new(&scene, names);
+        let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", place.path.display()));
+        fs::write(named(".restoring"), ".replaced-20260102T030405Z").unwrap();
+        fs::copy(&scene.whole, named(".restoring.db")).unwrap();
+        assert!(scene.opens(&place.path).await, "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did() {
+    let test = a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did;
+    match child::given() {
+        None if !has_strace() => return,
+        None => return where_it_may_mount(test),
+        Some([path, what]) if path != "mounts" => acts(&path, &what).await,
+        Some(_) => {}
+    }
+    let scene = Scene::set().await;
+    let (mut old, mut new) = (0, 0);
+    let calls = [
+        "/^p?write",
+        "copy_file_range",
+        "ftruncate",
+        "/^fsync",
+        "/^rename",
+        "/^unlink",
+    ];
+    for call in calls {
+        for fault in ["signal=KILL", "error=ENOSPC"] {
+            for times in 1.. {
+                let place = Mounted::new(&scene, &["bot.db"]);
+                let words = tampered(call, &format!("{fault}:when={times}"));
+                let child = again(&strs(&words), test, &[&place.path, &scene.backup.path]);
+                let (said, ended) = outcome(child);
+                if ended == Some(RESTORED) {
+                    break;
+                }
+                match scene.opens(&place.path).await {
+                    true => new += 1,
+                    false => old += 1,
+                }
+                assert!(times < 500, "{call} {fault}: {said}");
+            }
+        }
+    }
+    assert!(old >= 10 && new >= 10, "{old} {new}");
+}
+
+#[tokio::test]
+async fn a_mounted_file_that_may_not_be_written_is_refused_before_anything_is_made() {
+    if child::given::<2>().is_none() {
+        let test = a_mounted_file_that_may_not_be_written_is_refused_before_anything_is_made;
+        return where_it_may_mount(test);
+    }
+    let scene = Scene::set().await;
+    let place = Mounted::new(&scene, &["bot.db"]);
+    let path = place.path.to_str().unwrap();
+    assert!(works(&["mount", "-o", "remount,bind,ro", path]));
+    fs::write(place.path.with_file_name("bot.db.lock"), "").unwrap();
+    let before = names(place.path.parent().unwrap());
+    let reading = VerifyOptions::default();
+    let refused = backup::restore(path, &scene.backup.path, IfExists::MoveAside, reading);
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
+    assert!(error.to_string().contains("mount point"), "{error}");
+    assert_eq!(names(place.path.parent().unwrap()), before);
+    assert!(works(&["mount", "-o", "remount,bind,rw", path]));
+    assert!(!scene.opens(&place.path).await);
+}
