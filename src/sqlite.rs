@@ -46,7 +46,7 @@ use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -69,13 +69,7 @@ pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connecti
     build::refuse_old()?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
-        return Err(Error::new(
-            ErrorKind::ReadOnly,
-            format!(
-                "{} cannot be written: check its owner and mode",
-                path.display()
-            ),
-        ));
+        return Err(cannot_be_written(path));
     }
     // Closing would empty a WAL that its program left into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
@@ -161,10 +155,17 @@ pub(crate) fn open_target(path: &Path) -> Result<Connection> {
 }
 
 /// Copies a database without what was deleted.
-pub(crate) fn vacuum_into(conn: &Connection, to: &str) -> rusqlite::Result<()> {
+pub(crate) fn vacuum_into(conn: &Connection, to: &Path) -> Result<()> {
+    // A name is bytes to SQLite as well, but a database of UTF-16 would make another of what is no UTF-8.
+    let encoding: String = conn.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    if to.to_str().is_none() && !(cfg!(unix) && encoding == "UTF-8") {
+        let why = "must have a path in UTF-8 for a compact backup of this file, which is in UTF-16";
+        return Err(Error::invalid("folder", why));
+    }
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_encoded_bytes()));
     // SQLite attaches the copy while it writes it.
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-    let done = conn.execute("VACUUM INTO ?1", [to]);
+    let done = conn.execute("VACUUM INTO ?1", [name]).map_err(Error::from);
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     done.map(|_| ())
 }
@@ -263,9 +264,40 @@ pub(crate) fn name_file(error: Error, path: &Path) -> Error {
             ),
         );
     }
-    let error = too_big_for(error);
+    let error = of_access(too_big_for(error), path);
     let kind = error.kind();
     error.because(kind, path.display())
+}
+
+fn cannot_be_written(path: &Path) -> Error {
+    let why = format!("{} cannot be written", path.display());
+    of_access(Error::new(ErrorKind::ReadOnly, why), path)
+}
+
+/// Tells what to do about a file that may not be written. SQLite calls it a file that it cannot open when
+/// it cannot make one beside the database, after it has tried to open that only to read: the system's last
+/// word is then that there is none.
+fn of_access(error: Error, path: &Path) -> Error {
+    let folder = files::folder_of(path);
+    match error.kind() {
+        ErrorKind::ReadOnly => match files::how_to_write(path) {
+            Some(advice) => error.with_advice(advice),
+            None => error,
+        },
+        ErrorKind::Io if error.is_cannot_open() && files::is_taken(path) => {
+            match files::how_to_write(folder) {
+                Some(advice) => {
+                    let why = "SQLite makes files beside a database to read it, and cannot here";
+                    let elsewhere = "copy it with its -wal to a folder of your own and look there";
+                    error
+                        .because(ErrorKind::ReadOnly, why)
+                        .with_advice(format!("{elsewhere}; or {advice}"))
+                }
+                None => error,
+            }
+        }
+        _ => error,
+    }
 }
 
 /// What is larger than a file, on a connection that is bounded by its size, was made by its schema.
@@ -298,6 +330,7 @@ mod tests {
             mmap_bytes: 0,
             wal_ceiling_bytes: 1 << 20,
             inspect_deadline: None,
+            stop: None,
         }
     }
 

@@ -177,7 +177,7 @@ fn names(folder: &Path) -> Result<Vec<Name>> {
 
 /// All names in a folder that are text.
 fn all_names(folder: &Path) -> Result<HashSet<String>> {
-    let failed = |e| Error::io(format_args!("cannot list {}", folder.display()), e);
+    let failed = |e| files::cannot("list", folder, e);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
@@ -234,7 +234,7 @@ impl Folder {
                 ));
             }
             Err(TryLockError::Error(e)) => {
-                return Err(Error::io(format_args!("cannot lock {}", lock.display()), e));
+                return Err(files::cannot("lock", &lock, e));
             }
         }
         let folder = Self {
@@ -290,14 +290,14 @@ impl Folder {
         let finished = self.path.join(&partial.name);
         sync_folder(&partial.path)?;
         fs::rename(&partial.path, &finished)
-            .map_err(|e| Error::io(format_args!("cannot rename {}", partial.path.display()), e))?;
+            .map_err(|e| files::cannot("rename", &partial.path, e))?;
         sync_folder(&self.path)?;
         Ok(finished)
     }
 
     /// Removes a backup and nothing else: a folder that holds another file as well stays.
     pub(super) fn remove(&self, backup: &Backup) -> Result<()> {
-        let failed = |e| Error::io(format_args!("cannot remove {}", backup.path.display()), e);
+        let failed = |e| files::cannot("remove", &backup.path, e);
         let artefact = artefact_name(backup.manifest.is_encrypted());
         for entry in fs::read_dir(&backup.path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -364,8 +364,7 @@ impl Partial {
     }
 
     pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
-        fs::remove_file(path)
-            .map_err(|e| Error::io(format_args!("cannot remove {}", path.display()), e))
+        fs::remove_file(path).map_err(|e| files::cannot("remove", &path, e))
     }
 
     pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
@@ -373,7 +372,7 @@ impl Partial {
         let (path, mut file) = self.file(MANIFEST)?;
         file.write_all(manifest.to_text()?.as_bytes())
             .and_then(|()| file.sync_all())
-            .map_err(|e| Error::io(format_args!("cannot write {}", path.display()), e))
+            .map_err(|e| files::cannot("write", &path, e))
     }
 }
 

@@ -137,6 +137,7 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
         ..*source
     };
     let program = &source.program;
+    migration::refuse_foreign(&path, program)?;
     let _lock = FileLock::acquire(&path)?;
     settle(&path)?;
     scratch::clear(&std::env::temp_dir());
@@ -144,7 +145,9 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     let mut conn = sqlite::open_to_back_up(&path, &program.sqlite)?;
     migration::refuse_unknown(&conn, &path, program)?;
     let pacer = Throttle::new(Pace::Fast, request.on_progress, || false);
-    let pacer = pacer.limit(source.inspect_deadline());
+    let pacer = pacer
+        .limit(source.inspect_deadline())
+        .stopped_by(program.sqlite.stop);
     let mode = request.mode.unwrap_or(source.settings.mode);
     let reason = Reason::Manual;
     run(&mut conn, &source, mode, reason, &Unobserved, &pacer)
@@ -177,7 +180,9 @@ pub(crate) fn before_upgrade(
     source: &Source<'_>,
     upgrading: Upgrading,
 ) -> Result<Option<PathBuf>> {
-    let pacer = Throttle::new(Pace::Fast, None, || false).limit(source.inspect_deadline());
+    let pacer = Throttle::new(Pace::Fast, None, || false)
+        .limit(source.inspect_deadline())
+        .stopped_by(source.program.sqlite.stop);
     let make = |conn: &mut Connection, source: &Source<'_>| {
         let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
         run(conn, source, mode, reason, &Unobserved, &pacer)

@@ -121,7 +121,7 @@ fn keep_owner_and_mode(old: &Path, new: &Path) -> Result<()> {
     };
     files::give_to_owner_of(&file, old);
     file.set_permissions(data.permissions())
-        .map_err(|e| Error::io(format_args!("cannot set the mode of {}", new.display()), e))
+        .map_err(|e| files::cannot("set the mode of", new, e))
 }
 
 fn restoring(path: &Path) -> PathBuf {
@@ -224,7 +224,7 @@ fn clear_new(path: &Path) -> Result<()> {
 /// Does the rest of a restore that was cut short, or clears away one that had not got that far.
 /// Whoever calls this holds the file's lock. Each step may have been done before.
 pub(super) fn finish_restore(path: &Path) -> Result<()> {
-    let failed = |e| Error::io(format_args!("cannot restore {}", path.display()), e);
+    let failed = |e| files::cannot("restore", path, e);
     let (new, note) = (restoring(path), note(path));
     let Some(name) = files::read(&note, MAX_NOTE_BYTES)? else {
         return give_up(path);

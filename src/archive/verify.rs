@@ -94,8 +94,7 @@ pub(super) fn read_back(
     };
     let looked = open_copy(to, &pacer).and_then(|copy| {
         if keep == Keep::Nothing && cfg!(unix) {
-            fs::remove_file(to)
-                .map_err(|e| Error::io(format_args!("cannot remove {}", to.display()), e))?;
+            fs::remove_file(to).map_err(|e| files::cannot("remove", to, e))?;
         }
         verify_contents(copy, &original, database, &pacer)
     });

@@ -13,7 +13,7 @@
 use super::kind::{Kind, is_other, is_taken, kind_of, refuse_other_than_plain, refuse_second_name};
 #[cfg(unix)]
 use super::owner::is_root;
-use super::owner::{give_to_owner_of, refuse_strangers_link};
+use super::owner::{give_to_owner_of, refuse_strangers_link, who_may};
 use crate::error::{Error, ErrorKind, Result};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -274,6 +274,13 @@ fn bits(flags: rustix::fs::OFlags) -> i32 {
     flags.bits() as i32
 }
 
-pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::io(format_args!("cannot {what} {}", path.display()), error)
+/// What the system said when this was done to what is at the path. Of who may not do it, the error says
+/// who could.
+pub(crate) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
+    let forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::io(format_args!("cannot {what} {}", path.display()), error);
+    match forbidden {
+        true => error.with_advice(who_may(path)),
+        false => error,
+    }
 }

@@ -1,9 +1,10 @@
 //! Whose files and folders are.
 
-use crate::error::Result;
 #[cfg(unix)]
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// Refuses to follow a link that a stranger has laid in a folder into which everybody may write, such as
@@ -69,6 +70,74 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
     {
         let _ = path;
         false
+    }
+}
+
+/// What to do where an account may not do something to what is at the path: names whose it is, whose the
+/// folder is, and as whom this program runs.
+pub(crate) fn who_may(path: &Path) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let whose = |what: &str, path: &Path| {
+            let data = std::fs::metadata(path).ok()?;
+            let mode = data.mode() & 0o7777;
+            Some(format!("{what} is of uid {}, mode {mode:o}", data.uid()))
+        };
+        // The nearest that there is, and may be looked at.
+        let mut above = path.ancestors().skip(1).map(|above| match above {
+            empty if empty.as_os_str().is_empty() => Path::new("."),
+            above => above,
+        });
+        let folder = above.find_map(|above| match above == super::folder_of(path) {
+            true => whose("its folder", above),
+            false => whose("the nearest folder", above),
+        });
+        let known: Vec<_> = whose("it", path).into_iter().chain(folder).collect();
+        format!(
+            "change the owner or mode, or run it as who may: {}, and this program runs as uid {}",
+            known.join(", "),
+            rustix::process::geteuid().as_raw()
+        )
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        "look at who may read and write the file and its folder".to_owned()
+    }
+}
+
+/// What to do about a file that cannot be written, or beside which nothing can be made; `None` if the
+/// system does not say that it is so.
+pub(crate) fn how_to_write(path: &Path) -> Option<String> {
+    [path, super::folder_of(path)]
+        .into_iter()
+        .find_map(why_not_written)
+        .map(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => who_may(path),
+            _ => {
+                let error = Error::io(path.display(), error);
+                error.advice().unwrap_or_default().to_owned()
+            }
+        })
+}
+
+/// Why this account may not write to what is at the path, or nobody may.
+fn why_not_written(path: &Path) -> Option<io::Error> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, AtFlags, CWD};
+        // As the effective account: SQLite opens files as that one.
+        let may = rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS);
+        let why = io::Error::from(may.err()?);
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(why.kind(), PermissionDenied | ReadOnlyFilesystem).then_some(why)
+    }
+    #[cfg(not(unix))]
+    {
+        let data = std::fs::metadata(path).ok()?;
+        (data.is_file() && data.permissions().readonly())
+            .then(|| io::ErrorKind::PermissionDenied.into())
     }
 }
 

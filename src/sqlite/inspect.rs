@@ -51,6 +51,7 @@ pub(crate) fn inspect<T>(
 pub(crate) struct Inspection {
     conn: Tidy,
     path: PathBuf,
+    settings: Settings,
     seen: Seen,
 }
 
@@ -70,6 +71,9 @@ impl Inspection {
             });
             // Who waits for a lock has waited long enough.
             let busy = matches!(&found, Err(error) if error.kind() == ErrorKind::Busy);
+            if found.is_err() && settings.is_to_stop() {
+                return settings.explain(found);
+            }
             if busy || seen.is_so(path) {
                 return found;
             }
@@ -84,7 +88,7 @@ impl Inspection {
     /// Those of `read`; [`Busy`](ErrorKind::Busy) if the file was changed underneath, whatever `read`
     /// made of it.
     pub(crate) fn go_on<T>(mut self, read: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
-        let found = read(&mut self.conn);
+        let found = self.settings.explain(read(&mut self.conn));
         match self.seen.proof {
             Proof::SameStamp if !self.seen.is_so(&self.path) => Err(changing(&self.path)),
             // With locks, and its WAL open, it stays what it was, whatever has taken its name since.
@@ -124,12 +128,13 @@ impl Inspection {
         let mut this = Self {
             conn,
             path: path.to_owned(),
+            settings: *settings,
             seen,
         };
         let conn = &mut this.conn;
         conn.pragma_update(None, "query_only", true)?;
         bound_values(conn, path, Floor::Look)?;
-        mind_time(conn, path, settings.inspect_deadline)?;
+        mind_time(conn, path, settings)?;
         // The lock is taken by the first to read.
         conn.execute_batch("BEGIN; PRAGMA schema_version")
             .map_err(|e| unreadable(e.into(), path))?;
@@ -164,7 +169,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     });
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, settings.inspect_deadline)?;
+    mind_time(&mut conn, path, settings)?;
     Ok(conn)
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn confine(conn: &mut Connection) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(10);
     conn.pragma_update(None, "max_page_count", PAGES)?;
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, Floor::Look as i32)?;
-    mind_time(conn, Path::new(""), Some(LIMIT))
+    mind(conn, Meter::new(Path::new(""), Some(LIMIT)))
 }
 
 /// Takes bounds and deadline away again.
@@ -125,8 +125,14 @@ fn size(path: &Path) -> u64 {
 const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 
 /// Gives up on a file that keeps SQLite at work for too long.
-pub(crate) fn mind_time(conn: &mut Connection, path: &Path, limit: Option<Duration>) -> Result<()> {
-    let meter = Meter::new(path, limit);
+pub(crate) fn mind_time(conn: &mut Connection, path: &Path, settings: &Settings) -> Result<()> {
+    mind(
+        conn,
+        Meter::new(path, settings.inspect_deadline).stopped_by(settings.stop),
+    )
+}
+
+fn mind(conn: &mut Connection, meter: Meter) -> Result<()> {
     Ok(conn.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || meter.is_over()))?)
 }
 
@@ -138,7 +144,10 @@ pub(crate) fn mind_time_opening(
 ) -> Result<()> {
     const OPENING: Duration = Duration::from_secs(10 * 60);
     let limit = settings.inspect_deadline.unwrap_or(OPENING + usual(path));
-    mind_time(conn, path, Some(limit))
+    mind(
+        conn,
+        Meter::new(path, Some(limit)).stopped_by(settings.stop),
+    )
 }
 
 /// How long it may take to read all of a file, many times over.
@@ -156,6 +165,7 @@ pub(crate) struct Meter {
     /// When it was last asked, and the work up to then: in nanoseconds.
     last: AtomicU64,
     worked: AtomicU64,
+    stop: Option<fn() -> bool>,
 }
 
 /// What counts at most between two looks. One of SQLite's functions, on a value as large as allowed,
@@ -170,11 +180,21 @@ impl Meter {
             limit: limit.unwrap_or_else(|| usual(path)),
             last: AtomicU64::new(0),
             worked: AtomicU64::new(0),
+            stop: None,
         }
     }
 
-    /// Whether it has been at work for too long.
+    /// The same, and it is over as well when `stop` says so.
+    pub(crate) fn stopped_by(mut self, stop: Option<fn() -> bool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Whether it has been at work for too long, or is to stop.
     pub(crate) fn is_over(&self) -> bool {
+        if self.stop.is_some_and(|stop| stop()) {
+            return true;
+        }
         let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let gap = now.saturating_sub(self.last.swap(now, Ordering::Relaxed));
         let gap = gap.min(LONGEST);

@@ -42,14 +42,14 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
                 files::create_folder(folder, None)?;
                 let folder = folder
                     .canonicalize()
-                    .map_err(|e| Error::io(format_args!("cannot find {}", folder.display()), e))?;
+                    .map_err(|e| files::cannot("find", folder, e))?;
                 return Ok(folder.join(name));
             }
             Some(Kind::Link) => {
                 files::refuse_strangers_link(&path)?;
                 let target = path
                     .read_link()
-                    .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
+                    .map_err(|e| files::cannot("read", &path, e))?;
                 path = folder.join(target);
             }
             Some(Kind::Folder) => {
