@@ -122,8 +122,22 @@ impl Error {
         )
     }
 
-    /// What the system said when this was done.
-    pub(crate) fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
+    /// What the operating system said when this was done, such as `"cannot write out.json"`: with the
+    /// kind that it has and what to do about it, as this crate's own calls give it.
+    ///
+    /// [`DiskFull`](ErrorKind::DiskFull) for ENOSPC, EDQUOT and EFBIG, [`ReadOnly`](ErrorKind::ReadOnly)
+    /// for EACCES, EPERM and EROFS, [`TooManyFiles`](ErrorKind::TooManyFiles) for EMFILE and ENFILE, and
+    /// [`Io`](ErrorKind::Io) for the rest.
+    ///
+    /// ```
+    /// use botstore::{Error, ErrorKind};
+    ///
+    /// let error = std::fs::read("no-such-file").map_err(|e| Error::io("cannot read no-such-file", e));
+    /// let error = error.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Io);
+    /// assert!(error.advice().is_some_and(|advice| advice.contains("path")));
+    /// ```
+    pub fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
         let Meaning { kind, advice } = system::meaning(&source);
         Self::new(kind, quote::bounded(format_args!("{doing}: {source}")))
             .with_advice(advice)

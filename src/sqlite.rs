@@ -25,7 +25,7 @@ pub(crate) use lock::FileLock;
 pub use lock::OpenIn;
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
-pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
+pub(crate) use look::{Meter, confine, ends_in_a_page, mind_time_opening, unbound_values};
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };

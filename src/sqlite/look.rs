@@ -6,9 +6,10 @@ use super::{Settings, beside};
 use crate::error::Result;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,34 @@ pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
 fn size(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     size(path).saturating_add(size(&beside(path, "-wal")))
+}
+
+/// Whether the file ends in the middle of a page: a part of it was cut off. SQLite takes the rest of that
+/// page for zeros, and where it has no pointers, says nothing.
+pub(crate) fn ends_in_a_page(conn: &Connection) -> Result<bool> {
+    let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+    let path = conn.query_row(sql, [], |row| Ok(named(row.get_ref(0)?)))?;
+    let (Some(path), Ok(page @ 1..)) = (path, u64::try_from(page)) else {
+        return Ok(false);
+    };
+    let size = || std::fs::metadata(&path).map_or(0, |data| data.len());
+    let first = size();
+    // A program that has it open may have been in the middle of making it longer.
+    Ok(first % page != 0 && size() == first)
+}
+
+/// A path as SQLite keeps it, which may be no UTF-8.
+fn named(name: ValueRef<'_>) -> Option<PathBuf> {
+    let ValueRef::Text(bytes) = name else {
+        return None;
+    };
+    #[cfg(unix)]
+    let path = std::os::unix::ffi::OsStrExt::from_bytes(bytes);
+    #[cfg(not(unix))]
+    let path = std::ffi::OsStr::new(std::str::from_utf8(bytes).ok()?);
+    let path: &std::ffi::OsStr = path;
+    (!path.is_empty()).then(|| path.into())
 }
 
 /// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.

@@ -1,15 +1,17 @@
 //! `backup`, `backups`, `verify`, `restore` and `prune`.
 
 use crate::answer::{Answer, Exit, Outcome, error_json};
-use crate::file::existing;
+use crate::file::{config, existing};
+
 use crate::keys::{Keys, Sealing, Signing};
 use crate::objects;
+use crate::paths;
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
     self, Backup, Backups, Contents, IfExists, Mode, Retention, RetentionPlan, TakeBackup,
 };
-use botstore::{Config, Result, UnknownTriggers};
+use botstore::{Result, UnknownTriggers};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -140,9 +142,8 @@ impl Take {
             true => Mode::Compact,
             false => Mode::Pages,
         };
-        let request = TakeBackup::default().mode(mode).on_progress(show()?);
-        let config = Config::new(self.file).backups(settings);
-        let backup = backup::take(config, request)?;
+        let request = TakeBackup::default().mode(mode).on_progress(show());
+        let backup = backup::take(config(&self.file).backups(settings), request)?;
         Ok(Answer::fine(text_of(&backup), json_of(&backup)))
     }
 }
@@ -156,7 +157,10 @@ impl List {
         };
         let mut text = format!("{}\n", text::printable(&text::path(&folder)));
         if listing.backups.is_empty() {
-            text += "no backups\n";
+            text += match folder.is_dir() {
+                true => "no backups\n",
+                false => "no backups: there is no such folder\n",
+            };
         } else {
             let columns = [
                 Column::Text("name"),
@@ -175,14 +179,16 @@ impl List {
             let why = text::lines(&error.to_string(), "    ");
             text += &format!("\nunusable: {name}\n    {why}\n");
         }
-        let unusable = |(path, error): &(PathBuf, botstore::Error)| json!({ "path": text::path(path), "error": error_json(error) });
+        let unusable = |(path, error): &(PathBuf, botstore::Error)| {
+            paths::with(json!({ "error": error_json(error) }), "path", path)
+        };
+        let json = json!({
+            "backups": listing.backups.iter().map(json_of).collect::<Vec<_>>(),
+            "unusable": listing.unusable.iter().map(unusable).collect::<Vec<_>>(),
+        });
         Ok(Answer {
             text,
-            json: json!({
-                "folder": text::path(&folder),
-                "backups": listing.backups.iter().map(json_of).collect::<Vec<_>>(),
-                "unusable": listing.unusable.iter().map(unusable).collect::<Vec<_>>(),
-            }),
+            json: paths::with(json, "folder", &folder),
             exit: match listing.unusable.is_empty() {
                 true => Exit::Fine,
                 false => Exit::Damaged,
@@ -197,7 +203,7 @@ impl Verify {
         if let Some(folder) = self.scratch {
             reading = reading.scratch(folder);
         }
-        let backup = backup::verify(self.backup, reading.on_progress(show()?))?;
+        let backup = backup::verify(self.backup, reading.on_progress(show()))?;
         let text = text_of(&backup) + "verified      all of it was read back and is good\n";
         Ok(Answer::fine(text, json_of(&backup)))
     }
@@ -209,7 +215,7 @@ impl Restore {
             true => IfExists::MoveAside,
             false => IfExists::Refuse,
         };
-        let mut reading = self.keys.reading()?.on_progress(show()?);
+        let mut reading = self.keys.reading()?.on_progress(show());
         if self.revoke_tokens {
             reading = reading.revoke_tokens();
         }
@@ -217,7 +223,7 @@ impl Restore {
             true => UnknownTriggers::Refuse,
             false => UnknownTriggers::Allow,
         };
-        let config = Config::new(self.to).unknown_triggers(unknown);
+        let config = config(&self.to).unknown_triggers(unknown);
         let restored = backup::restore(config, self.backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
@@ -228,12 +234,12 @@ impl Restore {
             facts.add("revoked", text::count(revoked, "token"));
         }
         let json = json!({
-            "path": text::path(&restored.path),
-            "replaced": restored.replaced.as_deref().map(text::path),
             "revoked_tokens": restored.revoked_tokens,
             "unknown_objects": restored.unknown_objects,
             "backup": json_of(&restored.backup),
         });
+        let json = paths::with(json, "path", &restored.path);
+        let json = paths::with_maybe(json, "replaced", restored.replaced.as_deref());
         Ok(Answer::fine(
             facts.into_text()
                 + &text_of(&restored.backup)
@@ -304,15 +310,19 @@ impl Prune {
 
 /// The folder itself, or that of a database's backups.
 fn folder_of(path: &Path) -> Result<PathBuf> {
-    let path = existing(path)?;
-    Ok(match path.is_dir() {
-        true => path,
-        false => Backups::default().folder_of(&path),
-    })
+    match existing(path) {
+        Ok(path) if path.is_dir() => Ok(path),
+        Ok(path) => Ok(Backups::default().folder_of(&path)),
+        // The database is gone, and its backups are asked for all the more.
+        Err(error) => match Backups::default().folder_of(path).canonicalize() {
+            Ok(folder) if folder.is_dir() => Ok(folder),
+            _ => Err(error),
+        },
+    }
 }
 
 pub(crate) fn json_of(backup: &Backup) -> Value {
-    json!({ "path": text::path(&backup.path), "manifest": backup.manifest })
+    paths::with(json!({ "manifest": backup.manifest }), "path", &backup.path)
 }
 
 fn rows_in(contents: &Contents) -> u64 {

@@ -1,6 +1,7 @@
 //! The database that a command is about, and where its backups are.
 
 use crate::keys::{Sealing, Signing};
+use crate::progress::is_stopped;
 use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
@@ -22,13 +23,13 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn config(&self) -> Result<Config> {
         let settings = self.signing.settings(self.settings())?;
-        Ok(Config::new(&self.path).backups(settings))
+        Ok(config(&self.path).backups(settings))
     }
 
     /// For a command that makes a backup of it.
     pub(crate) fn config_to_back_up(&self, sealing: &Sealing) -> Result<Config> {
         let settings = sealing.settings(self.signing.settings(self.settings())?);
-        Ok(Config::new(&self.path).backups(settings))
+        Ok(config(&self.path).backups(settings))
     }
 
     /// The folder of its backups.
@@ -45,6 +46,11 @@ impl File {
     }
 }
 
+/// How every command opens a file: it ends when it is asked to stop.
+pub(crate) fn config(path: &Path) -> Config {
+    Config::new(path).stop_when(is_stopped)
+}
+
 /// A path that has to be there, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
@@ -59,9 +65,6 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
         std::io::ErrorKind::NotFound => {
             Error::not_found("path", format_args!("file or folder {}", path.display()))
         }
-        _ => {
-            let why = format!("cannot look at {}: {e}", path.display());
-            Error::new(ErrorKind::Io, why)
-        }
+        _ => Error::io(format_args!("cannot look at {}", path.display()), e),
     })
 }
