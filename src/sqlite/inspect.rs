@@ -21,7 +21,8 @@ use super::Settings;
 use super::look::{Floor, bound_values, mind_time, open_immutable, open_unlocked};
 use super::tidy::Tidy;
 use super::{
-    beside, common, connect_again, open_backup_source, paths, refuse_unsettled, unreadable,
+    beside, common, connect_again, name_file, open_backup_source, paths, refuse_unsettled,
+    unreadable,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Stamp};
@@ -216,7 +217,7 @@ fn is_in_wal_mode(path: &Path) -> bool {
 
 fn open_without_locks(path: &Path, settings: &Settings) -> Result<Tidy> {
     Tidy::open(path, || {
-        let conn = open_immutable(path)?;
+        let conn = open_immutable(path).map_err(|e| name_file(e, path))?;
         common(&conn, settings).map_err(|e| unreadable(e, path))?;
         Ok(conn)
     })

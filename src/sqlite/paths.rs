@@ -95,7 +95,7 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     // In the middle of a restore, or of one that was cut short, there may be none, and whoever opens it
     // finishes that first.
     let restoring = || files::is_taken(&beside(path, RESTORING));
-    if !path.exists() && !restoring() && !path.exists() {
+    if !is_there(path)? && !restoring() && !is_there(path)? {
         return Err(Error::not_found(
             "path",
             format_args!("file {}", path.display()),
@@ -104,17 +104,23 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     resolve(path)
 }
 
+/// Whether there is such a file. What may not be looked at is not taken to be missing.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists()
+        .map_err(|e| files::cannot("look at", path, e))
+}
+
 /// Whether there is no such file, and not only for the moment in which a restore changes it for another.
 ///
 /// # Errors
 /// [`Busy`](ErrorKind::Busy) in that moment.
 pub(crate) fn is_missing(path: &Path) -> Result<bool> {
-    if path.exists() {
+    if is_there(path)? {
         return Ok(false);
     }
     refuse_unsettled(path)?;
     // The restore may have ended just before.
-    Ok(!path.exists())
+    Ok(!is_there(path)?)
 }
 
 /// Refuses to look at a file whose restore is under way: what is there may be neither the old one

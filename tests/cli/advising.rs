@@ -38,7 +38,14 @@ fn what_is_missing_or_in_the_way_decides_what_to_do() {
     let missing = text(&missing);
     let into_nothing = place.path("no-folder").join("out.json");
     let into_nothing = text(&into_nothing);
+    let long = place.path(&"x".repeat(300));
+    let long = text(&long);
+    let below = place.file.join("bot.db");
+    let below = text(&below);
     let cases: &[(&[&str], &str)] = &[
+        (&["status", long], "shorter path"),
+        (&["check", long], "shorter path"),
+        (&["status", below], "look at the path"),
         (&["export", file, "--table", "nope"], "lists the tables"),
         (
             &["rollback", file, "--to", "0", "--schema", "nope"],

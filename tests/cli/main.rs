@@ -12,6 +12,8 @@ mod child;
 mod copy;
 mod documents;
 mod exporting;
+#[cfg(target_os = "linux")]
+mod forbidden;
 mod guarding;
 // With names that files have on Linux only.
 #[cfg(target_os = "linux")]

@@ -51,13 +51,21 @@ pub(crate) fn config(path: &Path) -> Config {
     Config::new(path).stop_when(is_stopped)
 }
 
+/// Whether it says more than that the path leads nowhere.
+fn tells_more(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Busy | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::TooManyFiles
+    )
+}
+
 /// A path that has to be there, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
         // A restore is just putting another file in its place, or has done so since.
         match schema::plan(path) {
-            Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+            Err(error) if tells_more(&error) => return Err(error),
             _ => found = path.canonicalize(),
         }
     }

@@ -4,6 +4,7 @@ use crate::print;
 use botstore::backup::{Progress, Stage};
 use botstore::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 /// order.
 pub(crate) fn listen() -> Result<()> {
     let failed = |e| Error::io("cannot listen for signals", e);
+    has_files_to_spare().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -28,6 +30,14 @@ pub(crate) fn listen() -> Result<()> {
     Ok(())
 }
 
+/// Whether as many files can be opened as it takes to listen: tokio panics where it cannot open one.
+fn has_files_to_spare() -> io::Result<()> {
+    const FILES: usize = 10;
+    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    let opened: io::Result<Vec<_>> = (0..FILES).map(|_| std::fs::File::open(null)).collect();
+    opened.map(drop)
+}
+
 fn wish() {
     if STOPPED.swap(true, Ordering::Relaxed) {
         std::process::exit(crate::answer::Exit::Stopped as i32);
@@ -35,7 +45,7 @@ fn wish() {
 }
 
 #[cfg(unix)]
-fn hear(runtime: &Runtime) -> std::io::Result<()> {
+fn hear(runtime: &Runtime) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _entered = runtime.enter();
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
@@ -43,6 +53,9 @@ fn hear(runtime: &Runtime) -> std::io::Result<()> {
     if !is_ignored(SignalKind::hangup()) {
         kinds.push(SignalKind::hangup());
     }
+    // The system's word to who may not make a file any larger. It ends the process, unless somebody
+    // listens: then it is an error of the write as well, which is told as any other.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     for kind in kinds {
         let mut signals = signal(kind)?;
         runtime.spawn(async move {
@@ -64,7 +77,7 @@ fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
 }
 
 #[cfg(not(unix))]
-fn hear(runtime: &Runtime) -> std::io::Result<()> {
+fn hear(runtime: &Runtime) -> io::Result<()> {
     runtime.spawn(async {
         while tokio::signal::ctrl_c().await.is_ok() {
             wish();
