@@ -364,7 +364,7 @@ impl Partial {
     }
 
     pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
-        fs::remove_file(path).map_err(|e| files::cannot("remove", &path, e))
+        fs::remove_file(path).map_err(|e| files::cannot("remove", path, e))
     }
 
     pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<()> {

@@ -20,7 +20,8 @@ impl Config {
     /// of its work: whether that is to end. Then [`status`](crate::status()), [`snapshot`](crate::snapshot()),
     /// the functions of [`schema`](crate::schema) and [`backup::take`](crate::backup::take()) end with
     /// [`Cancelled`](crate::ErrorKind::Cancelled) and leave nothing beside the file that was not there; of a
-    /// migration those steps stay that were done before. Not asked of what an open store does. Default:
+    /// migration those steps stay that were done before. So does [`Store::open`](crate::Store::open); of
+    /// what an open store does nobody is asked. Default:
     /// nobody is asked.
     ///
     /// It is for programs that somebody stops with Ctrl-C: `stop` looks at what the signal has set.

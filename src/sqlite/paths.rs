@@ -56,7 +56,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
                 return Err(Error::new(
                     ErrorKind::ForeignFile,
                     format!(
-                        "{} is a folder; name the file to keep in it",
+                        "{} is a folder, and has to be a file: name one in it",
                         path.display()
                     ),
                 ));
