@@ -88,7 +88,7 @@ const MAY: [(&str, &str, usize, &str); 21] = [
         "bin/botstore/progress.rs",
         "File::open",
         1,
-        "the system's own empty device",
+        "this program's own file, and nothing is read of it",
     ),
     (
         "bin/botstore/progress.rs",

@@ -33,8 +33,8 @@ pub(crate) fn listen() -> Result<()> {
 /// Whether as many files can be opened as it takes to listen: tokio panics where it cannot open one.
 fn has_files_to_spare() -> io::Result<()> {
     const FILES: usize = 10;
-    let null = if cfg!(windows) { "NUL" } else { "/dev/null" };
-    let opened: io::Result<Vec<_>> = (0..FILES).map(|_| std::fs::File::open(null)).collect();
+    let program = std::env::current_exe()?;
+    let opened: io::Result<Vec<_>> = (0..FILES).map(|_| std::fs::File::open(&program)).collect();
     opened.map(drop)
 }
 
