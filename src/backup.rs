@@ -53,7 +53,8 @@ use std::path::Path;
 /// [`Busy`](crate::ErrorKind::Busy) while another program keeps it locked, and those of [`TakeBackup`].
 pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     let config = opening::complete(config)?;
-    archive::take(&config.backup_source(&config.path), request)
+    let taken = archive::take(&config.backup_source(&config.path), request);
+    config.sqlite_settings().explain(taken)
 }
 
 /// Puts a backup in the place of the file that `config` names, which no store may have open.

@@ -1,5 +1,6 @@
 //! Every knob of a store, with its unit, default and range, and what it sets.
 
+mod inspecting;
 mod parts;
 mod validate;
 
@@ -52,6 +53,7 @@ pub struct Config {
     pub(crate) backups: Backups,
     pub(crate) unknown_triggers: UnknownTriggers,
     pub(crate) inspect_deadline: Option<Duration>,
+    pub(crate) stop: Option<fn() -> bool>,
     pub(crate) disk_low_bytes: u64,
     pub(crate) readers: usize,
     pub(crate) analytics_readers: usize,
@@ -94,6 +96,7 @@ impl Config {
             backups: Backups::default(),
             unknown_triggers: UnknownTriggers::default(),
             inspect_deadline: None,
+            stop: None,
             disk_low_bytes: 512 * MIB,
             readers: cores.min(4),
             analytics_readers: 1,
@@ -149,18 +152,6 @@ impl Config {
     /// [`UnknownTriggers::Allow`], and [`StoreEvent::UnknownObjects`](crate::StoreEvent) tells of them.
     pub fn unknown_triggers(mut self, what: UnknownTriggers) -> Self {
         self.unknown_triggers = what;
-        self
-    }
-
-    /// How long SQLite may be at work on a file that is only looked at, or brought up to date, before
-    /// that ends with [`Deadline`](crate::ErrorKind::Deadline): [`status`](crate::status()),
-    /// [`schema::plan`](crate::schema::plan), [`snapshot`](crate::snapshot()), the checks of backups,
-    /// and migrations. It is for files whose schema has work without end in it; what an open store does
-    /// has deadlines of its own. Time in which somebody else is waited for does not count.
-    /// Range 1 s–7 days; default: 20 s and a second for each 4 MiB, with ten minutes more for
-    /// migrations.
-    pub fn inspect_deadline(mut self, time: Duration) -> Self {
-        self.inspect_deadline = Some(time);
         self
     }
 

@@ -1,143 +1,29 @@
 //! The one error type: which operation failed, what kind of failure it was, and a sentence that a
 //! person can act on.
 
+mod kind;
 mod quote;
 mod sqlite;
+mod system;
 
+pub use kind::ErrorKind;
 pub(crate) use quote::{excerpt, quote};
-pub(crate) use sqlite::may_be_logged;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use system::Meaning;
 
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Why an operation failed, in a form that a program can act on.
-///
-/// More kinds may come, so a `match` needs a `_` arm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A value of the message is not acceptable; [`Error::field`] names it. Nothing was changed.
-    Invalid,
-    /// The row that the message refers to is not there; [`Error::field`] names which.
-    NotFound,
-    /// A row with this key is already there.
-    Conflict,
-    /// The bound on requests in flight is reached and the caller asked not to wait.
-    Overloaded,
-    /// The query ran past its deadline and was interrupted.
-    Deadline,
-    /// The store is closing or closed. A request with this answer was not carried out.
-    Closed,
-    /// An actor of the store has panicked too often and is not started again. The request was not carried
-    /// out. Open the store again; see [`Config::max_restarts`](crate::Config::max_restarts).
-    Unavailable,
-    /// Another program holds SQLite's write lock for longer than the busy timeout; or it changes a file
-    /// all the time that this one only reads and cannot lock, or the file is being restored.
-    Busy,
-    /// There is no room left for what was to be written. Nothing was changed.
-    DiskFull,
-    /// The table has no id left to give: its counter of ids stands at the largest number, where no bot
-    /// gets to by counting. Somebody has written to it. Nothing was changed.
-    NoIdsLeft,
-    /// The operating system refused to read, write, sync or open a file.
-    Io,
-    /// Whether the change was made is not known. With a message to an actor: its sender has waited for no
-    /// longer, and it may still be carried out. Otherwise the disk failed in the middle of a commit and has
-    /// not let the store make sure of it since: the change is not there now; should the process end before the store has written again, the
-    /// next opening may find it there. To send it again safely, send it with an idempotency key.
-    InDoubt,
-    /// The file is damaged, or holds a value that cannot be what the schema says. Restore a backup.
-    Corrupt,
-    /// The file, or the folder that it is in, cannot be written.
-    ReadOnly,
-    /// Another store, in this process or another, has the file open.
-    AlreadyOpen,
-    /// The file is not an SQLite database, or one that this crate's tables do not belong in; or what
-    /// has the name of one of this crate's files is no plain file.
-    ForeignFile,
-    /// The file was written by a newer version of this program.
-    NewerSchema,
-    /// The file does not have all steps of this program's schemas, and what only reads applies none.
-    OlderSchema,
-    /// A migration step that the file has applied reads differently in this program.
-    ChangedMigration,
-    /// A migration step failed. The file is as it was before that step.
-    Migration,
-    /// The file brings something along that would be run, and nobody has said that it may: the SQL of a
-    /// step that this program does not know, or a trigger where
-    /// [`Config::unknown_triggers`](crate::Config::unknown_triggers) refuses those. Nothing was
-    /// changed. Also when what its schema computes is larger than the file itself.
-    Untrusted,
-    /// A backup is damaged, incomplete, or not what its manifest says. Use another one.
-    BadBackup,
-    /// A backup does not prove that it is what it says: it was forged or relabelled, or it carries no
-    /// proof where one was asked for. Use another one.
-    NotAuthentic,
-    /// A backup is encrypted, and the secret that was given, if any, does not open it.
-    WrongKey,
-    /// A backup in the clear was to go among encrypted ones of the same store. Nothing was written.
-    NeedsRecipient,
-    /// It was asked to stop, and did. It left nothing behind.
-    Cancelled,
-    /// The operation's own code panicked. Nothing was changed.
-    Panicked,
-    /// The program is linked with an SQLite that is too old for the store.
-    OldSqlite,
-    /// The operation asked for something that operations may not do, or SQLite refused its SQL.
-    Sql,
-}
-
-impl ErrorKind {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::NotFound => "not found",
-            Self::Conflict => "conflict",
-            Self::Overloaded => "overloaded",
-            Self::Deadline => "deadline exceeded",
-            Self::Closed => "closed",
-            Self::Unavailable => "unavailable",
-            Self::Busy => "busy",
-            Self::DiskFull => "disk full",
-            Self::NoIdsLeft => "no ids left",
-            Self::Io => "I/O error",
-            Self::InDoubt => "in doubt",
-            Self::Corrupt => "corrupt",
-            Self::ReadOnly => "read-only",
-            Self::AlreadyOpen => "already open",
-            Self::ForeignFile => "foreign file",
-            Self::NewerSchema => "newer schema",
-            Self::OlderSchema => "older schema",
-            Self::ChangedMigration => "changed migration",
-            Self::Migration => "migration failed",
-            Self::Untrusted => "not trusted",
-            Self::BadBackup => "bad backup",
-            Self::NotAuthentic => "not authentic",
-            Self::WrongKey => "wrong key",
-            Self::NeedsRecipient => "needs recipient",
-            Self::Cancelled => "cancelled",
-            Self::Panicked => "panicked",
-            Self::OldSqlite => "SQLite too old",
-            Self::Sql => "SQL error",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
 
 /// A failure: the operation, the [`ErrorKind`], and a sentence.
 ///
 /// It never holds a prompt, a response or a secret. Of a text that came from a caller or a file, such
 /// as a session's id, it quotes 64 characters; a path is shown whole, and a changed migration up to 300
 /// bytes. A sentence of more than 1,000 bytes is cut, since errors are logged.
+///
+/// It is shown with its [advice](Error::advice), if it has some, and without that by `{:#}`.
 ///
 /// Cloning is cheap: when a transaction fails as a whole, every caller in it gets the same error.
 ///
@@ -161,8 +47,11 @@ struct Inner {
     operation: Option<&'static str>,
     field: Option<&'static str>,
     message: Cow<'static, str>,
+    advice: Cow<'static, str>,
     /// Whether SQLite or the system said so of the file, and not an operation of itself.
     of_the_disk: bool,
+    /// Whether the connection that met it must not be used again.
+    leaves_in_doubt: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -175,7 +64,9 @@ impl Error {
                 operation: None,
                 field: None,
                 message: quote::cut(message),
+                advice: Cow::Borrowed(""),
                 of_the_disk: false,
+                leaves_in_doubt: false,
                 source: None,
             }),
         }
@@ -231,14 +122,35 @@ impl Error {
         )
     }
 
-    pub(crate) fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
-        use std::io::ErrorKind as Io;
-        let kind = match source.kind() {
-            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::DiskFull,
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
-            _ => ErrorKind::Io,
-        };
-        Self::new(kind, quote::bounded(format_args!("{doing}: {source}"))).with_source(source)
+    /// What the operating system said when this was done, such as `"cannot write out.json"`: with the
+    /// kind that it has and what to do about it, as this crate's own calls give it.
+    ///
+    /// [`DiskFull`](ErrorKind::DiskFull) for ENOSPC, EDQUOT and EFBIG, [`ReadOnly`](ErrorKind::ReadOnly)
+    /// for EACCES, EPERM and EROFS, [`TooManyFiles`](ErrorKind::TooManyFiles) for EMFILE and ENFILE, and
+    /// [`Io`](ErrorKind::Io) for the rest.
+    ///
+    /// ```
+    /// use botstore::{Error, ErrorKind};
+    ///
+    /// let error = std::fs::read("no-such-file").map_err(|e| Error::io("cannot read no-such-file", e));
+    /// let error = error.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Io);
+    /// assert!(error.advice().is_some_and(|advice| advice.contains("path")));
+    /// ```
+    pub fn io(doing: impl fmt::Display, source: std::io::Error) -> Self {
+        let Meaning { kind, advice } = system::meaning(&source);
+        Self::new(kind, quote::bounded(format_args!("{doing}: {source}")))
+            .with_advice(advice)
+            .with_source(source)
+    }
+
+    /// The same error, with what to do about it: see [`advice`](Self::advice). A sentence without a full
+    /// stop, of 400 bytes at most; what is more is cut.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        let advice = quote::cut_to(quote::ADVICE_BYTES, advice);
+        self.edit(|inner| inner.advice = advice);
+        self
     }
 
     fn with_field(mut self, field: &'static str) -> Self {
@@ -259,19 +171,15 @@ impl Error {
         self
     }
 
-    /// The same failure seen from a higher step: another kind, and words before the sentence.
+    /// The same failure seen from a higher step: another kind, and words before the sentence. What to do
+    /// about it may be something else then, so with another kind the advice goes.
     pub(crate) fn because(mut self, kind: ErrorKind, doing: impl fmt::Display) -> Self {
         self.edit(|inner| {
+            if inner.kind != kind {
+                inner.advice = Cow::Borrowed("");
+            }
             inner.kind = kind;
             inner.message = quote::bounded(format_args!("{doing}: {}", inner.message)).into();
-        });
-        self
-    }
-
-    /// The same failure, with words behind the sentence that say what to do.
-    pub(crate) fn with_advice(mut self, advice: impl fmt::Display) -> Self {
-        self.edit(|inner| {
-            inner.message = quote::bounded(format_args!("{}; {advice}", inner.message)).into();
         });
         self
     }
@@ -296,6 +204,21 @@ impl Error {
         self.inner.field
     }
 
+    /// What to do about it, where that follows from what has happened and not from the
+    /// [kind](Self::kind) alone: for people, in one sentence. A bot should show it to its admin.
+    ///
+    /// ```
+    /// use botstore::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Conflict, "there is a file at out.json").with_advice("choose another name");
+    /// assert_eq!(error.advice(), Some("choose another name"));
+    /// assert_eq!(error.to_string(), "there is a file at out.json; choose another name (conflict)");
+    /// assert_eq!(format!("{error:#}"), "there is a file at out.json (conflict)");
+    /// ```
+    pub fn advice(&self) -> Option<&str> {
+        Some(&*self.inner.advice).filter(|advice| !advice.is_empty())
+    }
+
     /// Whether the file or the disk under it is the reason.
     pub(crate) fn is_of_the_disk(&self) -> bool {
         self.inner.of_the_disk
@@ -304,15 +227,19 @@ impl Error {
     /// Whether the connection that met it must not be used again: what it holds in memory may
     /// differ from what is in the file.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
-        self.inner.of_the_disk && matches!(self.inner.kind, ErrorKind::Io | ErrorKind::Corrupt)
+        self.inner.leaves_in_doubt
     }
 
     /// Whether the same request may succeed later without anybody changing it: the store was
-    /// overloaded, busy, out of disk, or the query ran out of time.
+    /// overloaded, busy, out of disk, out of files to open, or the query ran out of time.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind(),
-            ErrorKind::Overloaded | ErrorKind::Busy | ErrorKind::DiskFull | ErrorKind::Deadline
+            ErrorKind::Overloaded
+                | ErrorKind::Busy
+                | ErrorKind::DiskFull
+                | ErrorKind::TooManyFiles
+                | ErrorKind::Deadline
         )
     }
 }
@@ -322,7 +249,11 @@ impl fmt::Display for Error {
         if let Some(operation) = self.inner.operation {
             write!(f, "{operation}: ")?;
         }
-        write!(f, "{} ({})", self.inner.message, self.inner.kind)
+        f.write_str(&self.inner.message)?;
+        if let Some(advice) = self.advice().filter(|_| !f.alternate()) {
+            write!(f, "; {advice}")?;
+        }
+        write!(f, " ({})", self.inner.kind)
     }
 }
 
@@ -333,6 +264,7 @@ impl fmt::Debug for Error {
             .field("operation", &self.inner.operation)
             .field("field", &self.inner.field)
             .field("message", &self.inner.message)
+            .field("advice", &self.advice())
             .finish()
     }
 }

@@ -26,16 +26,35 @@ pub(crate) use stamp::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Makes what was created, renamed or removed in a folder durable.
+/// Makes what was created, renamed or removed in a folder durable, where the file system can do that.
+///
+/// One that cannot sync a folder says so by EINVAL or ENOTSUP: SMB mounts, WSL's shares, some FUSE. What
+/// is done in it is then as durable as it gets there, and a failure would only keep people from having
+/// backups on such a share. So those two, of this call alone, are no errors; any other is, and so is
+/// each of them where a file is synced.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // A folder cannot be opened for syncing on every system; on those a rename is durable anyway.
     #[cfg(unix)]
-    open::open_folder(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))?;
+    {
+        let folder = open::open_folder(path).map_err(|e| cannot("sync", path, e))?;
+        match folder.sync_all() {
+            Err(e) if cannot_be_synced(&e) => {
+                tracing::debug!(folder = %path.display(), error = %e, "this folder cannot be synced");
+            }
+            synced => synced.map_err(|e| cannot("sync", path, e))?,
+        }
+    }
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+#[cfg(unix)]
+fn cannot_be_synced(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    // Two names of one number on Linux, and two numbers elsewhere.
+    let unsupported = [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
 }
 
 /// The folder that a file is in.
@@ -65,8 +84,7 @@ pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
 
 /// How many bytes are free for this program on the disk that `path` is on.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
-    fs4::available_space(path)
-        .map_err(|e| Error::io(format_args!("cannot ask how full {} is", path.display()), e))
+    fs4::available_space(path).map_err(|e| cannot("ask for the room beside", path, e))
 }
 
 /// The kind of network file system that `path` is on, if it is on one and the system says so: there

@@ -195,7 +195,7 @@ impl<'conn> ReadTx<'conn> {
     /// What a failing statement means. SQLite says "full" of a disk and of a table without ids alike.
     fn told(&self, error: rusqlite::Error) -> Error {
         let error = Error::from(error);
-        if error.kind() != ErrorKind::DiskFull {
+        if !error.is_full() {
             return error;
         }
         let tables = sqlite::tables_without_ids(self.conn);

@@ -23,6 +23,7 @@ use crate::error::{Error, Result, quote};
 use crate::migration::{self, WayBack};
 use crate::opening;
 use crate::sqlite::{self, FileLock};
+use std::path::Path;
 
 /// What opening a store with this configuration would apply. Changes nothing, not even when the
 /// file is missing.
@@ -59,9 +60,11 @@ pub fn unknown_objects(config: impl Into<Config>) -> Result<UnknownObjects> {
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::resolve(&config.path)?;
+    migration::refuse_foreign(&path, &config.program())?;
     let _lock = FileLock::acquire(&path)?;
-    let mut conn = opening::connect(&path, &config)?;
-    Ok(opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand)?.plan)
+    let done = opening::connect(&path, &config)
+        .and_then(|mut conn| opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand));
+    Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
 /// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no
@@ -88,6 +91,7 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
 pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::existing(&config.path)?;
+    migration::refuse_foreign(&path, &config.program())?;
     let _lock = FileLock::acquire(&path)?;
     let known = config.schemas.iter().find(|known| known.name == schema);
     let known = known.ok_or_else(|| {
@@ -97,9 +101,11 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         )
     })?;
     let only = known.up_to(to)?;
-    let mut conn = opening::connect(&path, &config)?;
-    migration::refuse_beyond(&conn, &only, &config.program())?;
-    Ok(opening::migrate(&[only], &mut conn, &path, &config, Upgrading::ByHand)?.plan)
+    let done = opening::connect(&path, &config).and_then(|mut conn| {
+        migration::refuse_beyond(&conn, &only, &config.program())?;
+        opening::migrate(&[only], &mut conn, &path, &config, Upgrading::ByHand)
+    });
+    Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
 /// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
@@ -128,14 +134,27 @@ pub fn rollback_with(
 ) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::existing(&config.path)?;
-    let _lock = FileLock::acquire(&path)?;
-    archive::settle(&path)?;
     let program = config.program();
-    let mut conn = migration::connect_to_take_back(&path, &program)?;
+    migration::refuse_foreign(&path, &program)?;
+    let _lock = FileLock::acquire(&path)?;
+    let taken = take_back(&path, &config, schema, to, unknown);
+    program.sqlite.explain(taken)
+}
+
+fn take_back(
+    path: &Path,
+    config: &Config,
+    schema: &str,
+    to: u32,
+    unknown: UnknownSteps,
+) -> Result<Plan> {
+    archive::settle(path)?;
+    let program = config.program();
+    let mut conn = migration::connect_to_take_back(path, &program)?;
     let back = WayBack::new(&conn, &program, schema, to, unknown)?;
-    migration::make_writer(&conn, &path, &program)?;
+    migration::make_writer(&conn, path, &program)?;
     if !back.is_empty() {
-        opening::back_up(&mut conn, &path, &config, Upgrading::ByHand)?;
+        opening::back_up(&mut conn, path, config, Upgrading::ByHand)?;
     }
     back.take(&mut conn, &program)
 }

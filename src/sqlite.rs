@@ -25,7 +25,7 @@ pub(crate) use lock::FileLock;
 pub use lock::OpenIn;
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
-pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
+pub(crate) use look::{Meter, confine, ends_in_a_page, mind_time_opening, unbound_values};
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };
@@ -46,7 +46,7 @@ use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -69,12 +69,7 @@ pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connecti
     build::refuse_old()?;
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
-        let whose = match paths::why_denied(path) {
-            whose if whose.is_empty() => "check its owner and mode".to_owned(),
-            whose => whose,
-        };
-        let why = format!("{} cannot be written: {whose}", path.display());
-        return Err(Error::new(ErrorKind::ReadOnly, why));
+        return Err(paths::cannot_be_written(path));
     }
     // Closing would empty a WAL that its program left into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
@@ -160,10 +155,17 @@ pub(crate) fn open_target(path: &Path) -> Result<Connection> {
 }
 
 /// Copies a database without what was deleted.
-pub(crate) fn vacuum_into(conn: &Connection, to: &str) -> rusqlite::Result<()> {
+pub(crate) fn vacuum_into(conn: &Connection, to: &Path) -> Result<()> {
+    // A name is bytes to SQLite as well, but a database of UTF-16 would make another of what is no UTF-8.
+    let encoding: String = conn.pragma_query_value(None, "encoding", |row| row.get(0))?;
+    if to.to_str().is_none() && !(cfg!(unix) && encoding == "UTF-8") {
+        let why = "must have a path in UTF-8 for a compact backup of this file, which is in UTF-16";
+        return Err(Error::invalid("folder", why));
+    }
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_encoded_bytes()));
     // SQLite attaches the copy while it writes it.
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-    let done = conn.execute("VACUUM INTO ?1", [to]);
+    let done = conn.execute("VACUUM INTO ?1", [name]).map_err(Error::from);
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     done.map(|_| ())
 }
@@ -297,6 +299,7 @@ mod tests {
             mmap_bytes: 0,
             wal_ceiling_bytes: 1 << 20,
             inspect_deadline: None,
+            stop: None,
         }
     }
 

@@ -160,7 +160,7 @@ pub(super) fn unpack(
 
 /// A file, up to the length that it has now: what somebody goes on adding to has no end.
 fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
-    let failed = |e| Error::io(format_args!("cannot read {}", path.display()), e);
+    let failed = |e| files::cannot("read", path, e);
     let file = files::open(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let length = file.metadata().map_err(failed)?.len();
     Ok((file.take(length), length))

@@ -205,11 +205,8 @@ fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
 /// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
 /// later is the copy.
 fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
-    let name = to.to_str().ok_or_else(|| {
-        Error::invalid("folder", "must have a path in UTF-8 for a compact backup")
-    })?;
     job.pacer.step(Stage::Copy, 0, 0)?;
-    sqlite::vacuum_into(job.source, name).map_err(|e| cannot_copy(e, to))?;
+    sqlite::vacuum_into(job.source, to).map_err(|e| cannot_copy(e, to))?;
     let mut copy = sqlite::open_copy(to)?;
     job.pacer.attach(&mut copy, to)?;
     Inventory::read(&copy)

@@ -241,7 +241,7 @@ impl Folder {
                 ));
             }
             Err(TryLockError::Error(e)) => {
-                return Err(Error::io(format_args!("cannot lock {}", lock.display()), e));
+                return Err(files::cannot("lock", &lock, e));
             }
         }
         let mut folder = Self {

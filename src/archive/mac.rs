@@ -180,7 +180,7 @@ mod with_hmac {
         use std::os::unix::fs::MetadataExt as _;
         let data = file
             .metadata()
-            .map_err(|e| Error::io(format_args!("cannot look at {}", path.display()), e))?;
+            .map_err(|e| files::cannot("look at", path, e))?;
         match data.mode() & 0o077 {
             0 => Ok(()),
             _ => Err(Error::invalid(

@@ -141,6 +141,7 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
         ..*source
     };
     let program = &source.program;
+    migration::refuse_foreign(&path, program)?;
     let claim = match FileLock::acquire(&path) {
         Ok(lock) => Some(lock),
         // Whoever it is settles the file himself.
@@ -160,7 +161,9 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     migration::refuse_unknown(&conn, &path, program)?;
     let pace = request.pace.unwrap_or(pace);
     let pacer = Throttle::new(pace, request.on_progress, || false);
-    let pacer = pacer.limit(source.inspect_deadline());
+    let pacer = pacer
+        .limit(source.inspect_deadline())
+        .stopped_by(program.sqlite.stop);
     let mode = request.mode.unwrap_or(source.settings.mode);
     let reason = Reason::Manual;
     let made = run(&mut conn, &source, mode, reason, &Unobserved, &pacer);
@@ -199,7 +202,9 @@ pub(crate) fn before_upgrade(
     source: &Source<'_>,
     upgrading: Upgrading,
 ) -> Result<Option<PathBuf>> {
-    let pacer = Throttle::new(Pace::Fast, None, || false).limit(source.inspect_deadline());
+    let pacer = Throttle::new(Pace::Fast, None, || false)
+        .limit(source.inspect_deadline())
+        .stopped_by(source.program.sqlite.stop);
     let make = |conn: &mut Connection, source: &Source<'_>| {
         let (mode, reason) = (Mode::Pages, Reason::BeforeUpgrade);
         let made = run(conn, source, mode, reason, &Unobserved, &pacer);

@@ -1,7 +1,8 @@
 //! Where a backup is unpacked that is only looked at: a private folder among temporary files, which
 //! others can see and the system may never empty.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new_in(place: &Path) -> Result<Self> {
         clear(place);
-        let failed = |e| Error::io(format_args!("cannot write into {}", place.display()), e);
+        let failed = |e| files::cannot("write into", place, e);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
         for _ in 0..TRIES {

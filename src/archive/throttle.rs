@@ -67,6 +67,8 @@ struct Rest {
     stopped: AtomicBool,
     /// Set from outside, when the store closes.
     closing: Box<dyn Fn() -> bool + Send + Sync + RefUnwindSafe>,
+    /// Asked where no store is open.
+    stop: Option<fn() -> bool>,
     started: Instant,
     /// When the work began, in nanoseconds after `started`.
     work_began: AtomicU64,
@@ -88,7 +90,7 @@ impl Rest {
                 self.work_began.store(self.now(), Ordering::Relaxed);
             }
         }
-        if (self.closing)() {
+        if (self.closing)() || self.stop.is_some_and(|stop| stop()) {
             self.stopped.store(true, Ordering::Relaxed);
         }
         self.stopped.load(Ordering::Relaxed)
@@ -115,12 +117,21 @@ impl Throttle {
                 pace,
                 stopped: AtomicBool::new(false),
                 closing: Box::new(closing),
+                stop: None,
                 started,
                 work_began: AtomicU64::new(0),
             }),
             limit: None,
             on_progress: Mutex::new((on_progress, started, None)),
         }
+    }
+
+    /// The same, and it ends when `stop` says so.
+    pub(super) fn stopped_by(mut self, stop: Option<fn() -> bool>) -> Self {
+        if let Some(rest) = Arc::get_mut(&mut self.rest) {
+            rest.stop = stop;
+        }
+        self
     }
 
     /// For how long SQLite may be at work on one file.

@@ -22,6 +22,7 @@ impl Config {
             mmap_bytes: self.mmap_bytes,
             wal_ceiling_bytes: self.wal_ceiling_bytes,
             inspect_deadline: self.inspect_deadline,
+            stop: self.stop,
         }
     }
 

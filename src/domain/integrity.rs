@@ -164,6 +164,9 @@ fn damage(tx: &ReadTx<'_>) -> Result<Findings<String>> {
         Err(error) if error.kind() == ErrorKind::Corrupt => damage.add(error.to_string()),
         checked => drop(checked?),
     }
+    if sqlite::ends_in_a_page(tx.conn())? {
+        damage.add("the file ends in the middle of a page: the rest of it was cut off".to_owned());
+    }
     Ok(damage)
 }
 

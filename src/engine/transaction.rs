@@ -4,7 +4,7 @@ use super::batch::{Batch, Progress};
 use super::job::WriteJob;
 use super::shared::Shared;
 use crate::cache::{self, Changes};
-use crate::error::{Error, ErrorKind, Result, may_be_logged};
+use crate::error::{Error, ErrorKind, Result};
 use crate::migration;
 use crate::operation::WriteTx;
 use crate::sqlite::{self, Authorizer, Watchdog};
@@ -134,7 +134,8 @@ impl WriteConnection {
         let conn = &self.conn;
         batch.progress = Progress::Committing;
         let committed = conn.execute_batch("COMMIT");
-        let Err(error) = committed else {
+        // As it is, before anything else is asked of the system: see `error::system`.
+        let Err(error) = committed.map_err(Error::from) else {
             batch.progress = Progress::Committed;
             // Before anybody hears of it: who has heard must not be given a cached answer from before.
             self.changes.tell(&self.shared.cache);
@@ -142,9 +143,9 @@ impl WriteConnection {
             return Attempt::Committed { wrote };
         };
         self.roll_back();
-        match may_be_logged(&error) {
-            true => Attempt::Indeterminate(error.into()),
-            false => Attempt::Lost(error.into()),
+        match error.may_be_logged() {
+            true => Attempt::Indeterminate(error),
+            false => Attempt::Lost(error),
         }
     }
 

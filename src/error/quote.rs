@@ -16,6 +16,9 @@ const EXCERPT_BYTES: usize = 300;
 /// The most bytes of a sentence.
 const SENTENCE_BYTES: usize = 1_000;
 
+/// The most bytes of what to do about an error.
+pub(super) const ADVICE_BYTES: usize = 400;
+
 /// The beginning of a text that came from a caller or a file, in quotes and escaped, since it may
 /// hold anything. An ellipsis after the quotes says that there is more.
 pub(crate) fn quote(text: &str) -> impl fmt::Display {
@@ -39,10 +42,15 @@ pub(crate) fn excerpt(sql: &str) -> String {
 
 /// A sentence, cut if it is too long.
 pub(super) fn cut(sentence: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
-    let sentence = sentence.into();
-    match sentence.len() > SENTENCE_BYTES {
-        false => sentence,
-        true => bounded(sentence).into(),
+    cut_to(SENTENCE_BYTES, sentence)
+}
+
+/// The same with another bound.
+pub(super) fn cut_to(most: usize, text: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
+    let text = text.into();
+    match text.len() > most {
+        false => text,
+        true => bounded_by(most, text).into(),
     }
 }
 

@@ -1,13 +1,17 @@
 //! What SQLite's errors mean to a caller.
 
+use super::system::{self, Meaning};
 use super::{Error, ErrorKind, quote};
 use rusqlite::ffi::{self, ErrorCode as Code};
+use std::io;
 
 /// The most bytes of what SQLite says, which may hold names of the file's. Room is left for advice.
 const SAID_BYTES: usize = 600;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        // First of all: whatever is called may change it. See `system`.
+        let system = io::Error::last_os_error();
         let error = match error {
             rusqlite::Error::SqliteFailure(code, Some(said)) if said.len() > SAID_BYTES => {
                 let said = quote::bounded_by(SAID_BYTES, said);
@@ -15,96 +19,182 @@ impl From<rusqlite::Error> for Error {
             }
             error => error,
         };
-        let (kind, advice) = classify(&error);
-        let from_sqlite = error.sqlite_error().is_some();
-        let message = if advice.is_empty() {
-            error.to_string()
-        } else {
-            format!("{error}; {advice}")
+        let Verdict {
+            meaning: Meaning { kind, advice },
+            why,
+        } = classify(&error, &system);
+        let code = error.sqlite_error().copied();
+        let message = match (why, code.is_some_and(is_the_systems) && tells(&system)) {
+            ("", false) => error.to_string(),
+            ("", true) => format!("{error}: {system}"),
+            (why, _) => format!("{error}; {why}"),
         };
-        let mut classified = Self::new(kind, message).with_source(error);
-        let of_the_disk = matches!(
-            kind,
-            ErrorKind::DiskFull
-                | ErrorKind::Io
-                | ErrorKind::Corrupt
-                | ErrorKind::ReadOnly
-                | ErrorKind::Busy
-        );
-        classified.edit(|inner| inner.of_the_disk = of_the_disk && from_sqlite);
+        let mut classified = Self::new(kind, message)
+            .with_advice(advice)
+            .with_source(error);
+        classified.edit(|inner| {
+            inner.of_the_disk = code.is_some_and(is_of_the_disk);
+            inner.leaves_in_doubt = code.is_some_and(|code| {
+                leaves_in_doubt(code) && !(is_write(code) && kind == ErrorKind::DiskFull)
+            });
+        });
         classified
     }
 }
 
-/// What an SQLite failure means to a caller, and what to do about it.
-/// Codes: <https://sqlite.org/rescode.html>.
-fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
+/// What an SQLite failure means, and more words on what it is.
+struct Verdict {
+    meaning: Meaning,
+    why: &'static str,
+}
+
+impl Verdict {
+    fn explained(kind: ErrorKind, why: &'static str) -> Self {
+        let meaning = Meaning::new(kind, "");
+        Self { meaning, why }
+    }
+
+    fn advised(kind: ErrorKind, advice: &'static str) -> Self {
+        let meaning = Meaning::new(kind, advice);
+        Self { meaning, why: "" }
+    }
+
+    fn plain(kind: ErrorKind) -> Self {
+        Self::explained(kind, "")
+    }
+}
+
+/// What a failure means to a caller, and what to do about it.
+fn classify(error: &rusqlite::Error, system: &io::Error) -> Verdict {
     match error {
-        rusqlite::Error::FromSqlConversionFailure(..) => (
+        rusqlite::Error::FromSqlConversionFailure(..) => Verdict::explained(
             ErrorKind::Corrupt,
             "a stored value is not what its column should hold",
         ),
-        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) => (
-            ErrorKind::Sql,
-            "a stored value is not of the type that the operation reads",
-        ),
-        rusqlite::Error::QueryReturnedNoRows => (ErrorKind::NotFound, ""),
-        _ => {
-            let Some(code) = error.sqlite_error() else {
-                return (ErrorKind::Sql, "");
-            };
-            match (code.code, code.extended_code) {
-                (
-                    Code::ConstraintViolation,
-                    ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
-                ) => (ErrorKind::Conflict, ""),
-                (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => (
-                    ErrorKind::NotFound,
-                    "it refers to a row that is not there, or takes away one that others refer to",
-                ),
-                (Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch, _) => {
-                    (ErrorKind::Invalid, "")
-                }
-                // The index of the WAL could not grow, and it is a file like another.
-                (Code::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => {
-                    (ErrorKind::DiskFull, "make room and try again")
-                }
-                // A file that ends before its last page.
-                (Code::DatabaseCorrupt, _) | (_, ffi::SQLITE_IOERR_SHORT_READ) => {
-                    (ErrorKind::Corrupt, "restore a backup")
-                }
-                (Code::NotADatabase, _) => (
-                    ErrorKind::Corrupt,
-                    "its first page is damaged; restore a backup",
-                ),
-                (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
-                    (ErrorKind::Busy, "another program is writing to the file")
-                }
-                // Others were quicker each time, for ten seconds or fifty times.
-                (Code::FileLockingProtocolFailed | Code::SchemaChanged, _) => (
-                    ErrorKind::Busy,
-                    "other programs open and change the file all the time",
-                ),
-                (Code::ReadOnly | Code::PermissionDenied, _) => (
-                    ErrorKind::ReadOnly,
-                    "the file and its folder must be writable",
-                ),
-                (Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory, _) => {
-                    (ErrorKind::Io, "")
-                }
-                (Code::OperationInterrupted, _) => (
-                    ErrorKind::Deadline,
-                    "it took too long, or the store was closing",
-                ),
-                (Code::AuthorizationForStatementDenied, _) => (
-                    ErrorKind::Sql,
-                    "a query may read rows, a mutation may change them, nothing else: \
-                     transactions, tables and settings belong to the store and its migrations",
-                ),
-                _ => (ErrorKind::Sql, ""),
-            }
+        rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) => {
+            Verdict::explained(
+                ErrorKind::Sql,
+                "a stored value is not of the type that the operation reads",
+            )
         }
+        rusqlite::Error::QueryReturnedNoRows => Verdict::plain(ErrorKind::NotFound),
+        _ => match error.sqlite_error() {
+            None => Verdict::plain(ErrorKind::Sql),
+            Some(code) => classify_code(*code, system),
+        },
     }
+}
+
+/// What one of SQLite's own codes means: <https://sqlite.org/rescode.html>.
+fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
+    match (code.code, code.extended_code) {
+        (
+            Code::ConstraintViolation,
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+        ) => Verdict::plain(ErrorKind::Conflict),
+        (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Verdict::explained(
+            ErrorKind::NotFound,
+            "it refers to a row that is not there, or takes away one that others refer to",
+        ),
+        (Code::ConstraintViolation | Code::TypeMismatch, _) => Verdict::plain(ErrorKind::Invalid),
+        (Code::TooBig, _) => Verdict::explained(
+            ErrorKind::Invalid,
+            "a value is larger than SQLite takes, or than may be here",
+        ),
+        (Code::DiskFull, _) => Verdict::advised(ErrorKind::DiskFull, "make room and try again"),
+        // The index of the WAL could not grow, and it is a file like another.
+        (_, ffi::SQLITE_IOERR_SHMSIZE) => match system::meaning(system) {
+            meaning if meaning.kind == ErrorKind::DiskFull => Verdict { meaning, why: "" },
+            _ => Verdict::advised(ErrorKind::DiskFull, "make room and try again"),
+        },
+        // A file that ends before its last page.
+        (Code::DatabaseCorrupt, _) | (_, ffi::SQLITE_IOERR_SHORT_READ) => {
+            Verdict::explained(ErrorKind::Corrupt, "restore a backup")
+        }
+        (Code::NotADatabase, _) => Verdict::explained(
+            ErrorKind::Corrupt,
+            "its first page is damaged; restore a backup",
+        ),
+        (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
+            Verdict::explained(ErrorKind::Busy, "another program is writing to the file")
+        }
+        // Others were quicker each time, for ten seconds or fifty times.
+        (Code::FileLockingProtocolFailed | Code::SchemaChanged, _) => Verdict::explained(
+            ErrorKind::Busy,
+            "other programs open and change the file all the time",
+        ),
+        (Code::ReadOnly, ffi::SQLITE_READONLY_DBMOVED) => Verdict::advised(
+            ErrorKind::ReadOnly,
+            "the file was moved or removed while it was open: put it back before the program ends",
+        ),
+        (Code::ReadOnly | Code::PermissionDenied, _) => Verdict::advised(
+            ErrorKind::ReadOnly,
+            "the file and its folder must be writable",
+        ),
+        (Code::OutOfMemory, _) | (_, ffi::SQLITE_IOERR_NOMEM) => {
+            Verdict::advised(ErrorKind::Io, system::OUT_OF_MEMORY)
+        }
+        (Code::SystemIoFailure | Code::CannotOpen, _) => Verdict {
+            meaning: system::meaning(system),
+            why: "",
+        },
+        (Code::OperationInterrupted, _) => Verdict::explained(
+            ErrorKind::Deadline,
+            "it took too long, or the store was closing",
+        ),
+        (Code::AuthorizationForStatementDenied, _) => Verdict::explained(
+            ErrorKind::Sql,
+            "a query may read rows, a mutation may change them, nothing else: \
+             transactions, tables and settings belong to the store and its migrations",
+        ),
+        _ => Verdict::plain(ErrorKind::Sql),
+    }
+}
+
+/// Whether the system's error number says more about it than SQLite does.
+fn is_the_systems(code: ffi::Error) -> bool {
+    matches!(code.code, Code::SystemIoFailure | Code::CannotOpen)
+        && !matches!(
+            code.extended_code,
+            ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_NOMEM
+        )
+}
+
+fn tells(system: &io::Error) -> bool {
+    system.raw_os_error().is_some_and(|errno| errno != 0)
+}
+
+/// Whether SQLite says so of the file or the disk, and not of a statement.
+fn is_of_the_disk(code: ffi::Error) -> bool {
+    leaves_in_doubt(code)
+        || matches!(
+            code.code,
+            Code::DiskFull
+                | Code::ReadOnly
+                | Code::PermissionDenied
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::FileLockingProtocolFailed
+                | Code::SchemaChanged
+        )
+        || code.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+}
+
+/// Whether what a connection holds in memory may differ from what is in the file when it has met this.
+fn leaves_in_doubt(code: ffi::Error) -> bool {
+    code.extended_code != ffi::SQLITE_IOERR_SHMSIZE
+        && matches!(
+            code.code,
+            Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::OutOfMemory
+                | Code::DatabaseCorrupt
+                | Code::NotADatabase
+        )
+}
+
+fn is_write(code: ffi::Error) -> bool {
+    code.extended_code == ffi::SQLITE_IOERR_WRITE
 }
 
 impl Error {
@@ -133,19 +223,32 @@ impl Error {
         code == Some(Code::TooBig)
     }
 
+    /// Whether SQLite says that there is no room, which it also says of a table that has given its last id.
+    pub(crate) fn is_full(&self) -> bool {
+        let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(Code::DiskFull)
+    }
+
+    /// Whether SQLite was at work on it and was interrupted.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
+        code == Some(Code::OperationInterrupted)
+    }
+
+    /// Whether a COMMIT that failed so may have left all of its transaction in the WAL, where the next
+    /// to read the WAL from its beginning would find it: it was written, and then something else failed,
+    /// such as the sync. A full disk, a quota and the largest size of a file end the writing before.
+    pub(crate) fn may_be_logged(&self) -> bool {
+        let failed = self.sqlite().and_then(rusqlite::Error::sqlite_error);
+        failed.is_some_and(|error| {
+            matches!(error.code, Code::SystemIoFailure | Code::OutOfMemory)
+                && !(is_write(*error) && self.kind() == ErrorKind::DiskFull)
+        })
+    }
+
     fn sqlite(&self) -> Option<&rusqlite::Error> {
         self.inner.source.as_deref()?.downcast_ref()
     }
-}
-
-/// Whether a COMMIT that failed so may have left all of its transaction in the WAL, where the next
-/// to read the WAL from its beginning would find it: it was written, and then something else failed,
-/// such as the sync. A full disk ends the writing before.
-pub(crate) fn may_be_logged(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(Code::SystemIoFailure | Code::OutOfMemory)
-    )
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Whose files and folders are, and what this process may do with them.
 
-use crate::error::Result;
 #[cfg(unix)]
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::Path;
 

@@ -261,7 +261,12 @@ fn excerpt(sql: &str) -> String {
 
 fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -> Error {
     let kind = match error.kind() {
-        kind @ (ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Busy) => kind,
+        kind @ (ErrorKind::DiskFull
+        | ErrorKind::Io
+        | ErrorKind::TooManyFiles
+        | ErrorKind::ReadOnly
+        | ErrorKind::Corrupt
+        | ErrorKind::Busy) => kind,
         _ => ErrorKind::Migration,
     };
     error.because(

@@ -23,7 +23,7 @@ pub(crate) use objects::{
     own_triggers, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
 };
 pub use plan::{Plan, PlannedStep};
-pub(crate) use plan::{plan, plan_in, refuse_unknown};
+pub(crate) use plan::{plan, plan_in, refuse_foreign, refuse_unknown};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};

@@ -1,7 +1,8 @@
 //! What lies between a file and this program.
 
 use super::{Program, SchemaDef, ledger, objects};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::files;
 use crate::operation::ReadTx;
 use crate::sqlite;
 use rusqlite::Connection;
@@ -63,6 +64,19 @@ pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> 
     refuse(&tx, schemas, path)?;
     objects::refuse_objects(&tx, program, path)?;
     pending(schemas, |schema| ledger::last(&tx, schema.name))
+}
+
+/// Refuses what is no file of ours before anything is laid beside it, such as a lock. Where there is one
+/// already, whoever takes it looks.
+pub(crate) fn refuse_foreign(path: &Path, program: &Program<'_>) -> Result<()> {
+    if files::is_taken(&sqlite::beside(path, ".lock")) || !files::is_taken(path) {
+        return Ok(());
+    }
+    match plan(path, program) {
+        Err(error) if error.kind() == ErrorKind::ForeignFile => Err(error),
+        // Any other refusal is of a file that has been ours, or is told again.
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a file that is not ours, too new, or applied a step that has changed since. Changes

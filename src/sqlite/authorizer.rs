@@ -158,6 +158,10 @@ pub(crate) fn for_queries(context: &AuthContext<'_>) -> Authorization {
         | AuthAction::Function { .. }
         | AuthAction::Recursive => true,
         // What tells of the schema or looks for damage, not what sets something.
+        AuthAction::Pragma {
+            pragma_name: "page_size",
+            pragma_value,
+        } => pragma_value.is_none(),
         AuthAction::Pragma { pragma_name, .. } => matches!(
             pragma_name,
             "table_info"
@@ -168,6 +172,7 @@ pub(crate) fn for_queries(context: &AuthContext<'_>) -> Authorization {
                 | "index_xinfo"
                 | "foreign_key_list"
                 | "data_version"
+                | "database_list"
                 | "integrity_check"
                 | "foreign_key_check"
         ),

@@ -21,7 +21,8 @@ use super::Settings;
 use super::look::{Floor, bound_values, mind_time, open_immutable, open_unlocked};
 use super::tidy::Tidy;
 use super::{
-    beside, common, connect_again, open_backup_source, paths, refuse_unsettled, unreadable,
+    beside, common, connect_again, name_file, open_backup_source, paths, refuse_unsettled,
+    unreadable,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Stamp};
@@ -51,6 +52,7 @@ pub(crate) fn inspect<T>(
 pub(crate) struct Inspection {
     conn: Tidy,
     path: PathBuf,
+    settings: Settings,
     seen: Seen,
 }
 
@@ -70,6 +72,9 @@ impl Inspection {
             });
             // Who waits for a lock has waited long enough.
             let busy = matches!(&found, Err(error) if error.kind() == ErrorKind::Busy);
+            if found.is_err() && settings.is_to_stop() {
+                return settings.explain(found);
+            }
             if busy || seen.is_so(path) {
                 return found;
             }
@@ -84,7 +89,7 @@ impl Inspection {
     /// Those of `read`; [`Busy`](ErrorKind::Busy) if the file was changed underneath, whatever `read`
     /// made of it.
     pub(crate) fn go_on<T>(mut self, read: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
-        let found = read(&mut self.conn);
+        let found = self.settings.explain(read(&mut self.conn));
         match self.seen.proof {
             Proof::SameStamp if !self.seen.is_so(&self.path) => Err(changing(&self.path)),
             // With locks, and its WAL open, it stays what it was, whatever has taken its name since.
@@ -124,12 +129,13 @@ impl Inspection {
         let mut this = Self {
             conn,
             path: path.to_owned(),
+            settings: *settings,
             seen,
         };
         let conn = &mut this.conn;
         conn.pragma_update(None, "query_only", true)?;
         bound_values(conn, path, Floor::Look)?;
-        mind_time(conn, path, settings.inspect_deadline)?;
+        mind_time(conn, path, settings)?;
         // The lock is taken by the first to read.
         conn.execute_batch("BEGIN; PRAGMA schema_version")
             .map_err(|e| unreadable(e.into(), path))?;
@@ -166,7 +172,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     });
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
-    mind_time(&mut conn, path, settings.inspect_deadline)?;
+    mind_time(&mut conn, path, settings)?;
     // From the first reading on SQLite has the WAL open too, which it finds by its name.
     conn.pragma_query_value(None, "schema_version", |_| Ok(()))
         .map_err(|e| unreadable(e.into(), path))?;
@@ -224,7 +230,7 @@ fn is_in_wal_mode(path: &Path) -> bool {
 
 fn open_without_locks(path: &Path, settings: &Settings) -> Result<Tidy> {
     Tidy::open(path, || {
-        let conn = open_immutable(path)?;
+        let conn = open_immutable(path).map_err(|e| name_file(e, path))?;
         common(&conn, settings).map_err(|e| unreadable(e, path))?;
         Ok(conn)
     })

@@ -67,7 +67,7 @@ impl FileLock {
                 ));
             }
             Err(TryLockError::Error(e)) => {
-                return Err(Error::io(format_args!("cannot lock {}", path.display()), e));
+                return Err(files::cannot("lock", &path, e));
             }
         }
         let opened = read(&mut file).1;
@@ -96,7 +96,7 @@ impl FileLock {
     /// Who holds the claim, without making it.
     pub(crate) fn look(database: &Path) -> Result<OpenIn> {
         let path = beside(database, ".lock");
-        let failed = |e| Error::io(format_args!("cannot look at {}", path.display()), e);
+        let failed = |e| files::cannot("look at", &path, e);
         let mut file = match files::open(&path) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(OpenIn::Nothing),

@@ -6,9 +6,10 @@ use super::{Settings, beside};
 use crate::error::Result;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,7 @@ pub(crate) fn confine(conn: &mut Connection) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(10);
     conn.pragma_update(None, "max_page_count", PAGES)?;
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, Floor::Look as i32)?;
-    mind_time(conn, Path::new(""), Some(LIMIT))
+    mind(conn, Meter::new(Path::new(""), Some(LIMIT)))
 }
 
 /// Takes bounds and deadline away again.
@@ -121,12 +122,46 @@ fn size(path: &Path) -> u64 {
     size(path).saturating_add(size(&beside(path, "-wal")))
 }
 
+/// Whether the file ends in the middle of a page: a part of it was cut off. SQLite takes the rest of that
+/// page for zeros, and where it has no pointers, says nothing.
+pub(crate) fn ends_in_a_page(conn: &Connection) -> Result<bool> {
+    let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+    let path = conn.query_row(sql, [], |row| Ok(named(row.get_ref(0)?)))?;
+    let (Some(path), Ok(page @ 1..)) = (path, u64::try_from(page)) else {
+        return Ok(false);
+    };
+    let size = || std::fs::metadata(&path).map_or(0, |data| data.len());
+    let first = size();
+    // A program that has it open may have been in the middle of making it longer.
+    Ok(first % page != 0 && size() == first)
+}
+
+/// A path as SQLite keeps it, which may be no UTF-8.
+fn named(name: ValueRef<'_>) -> Option<PathBuf> {
+    let ValueRef::Text(bytes) = name else {
+        return None;
+    };
+    #[cfg(unix)]
+    let path = std::os::unix::ffi::OsStrExt::from_bytes(bytes);
+    #[cfg(not(unix))]
+    let path = std::ffi::OsStr::new(std::str::from_utf8(bytes).ok()?);
+    let path: &std::ffi::OsStr = path;
+    (!path.is_empty()).then(|| path.into())
+}
+
 /// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
 const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 
 /// Gives up on a file that keeps SQLite at work for too long.
-pub(crate) fn mind_time(conn: &mut Connection, path: &Path, limit: Option<Duration>) -> Result<()> {
-    let meter = Meter::new(path, limit);
+pub(crate) fn mind_time(conn: &mut Connection, path: &Path, settings: &Settings) -> Result<()> {
+    mind(
+        conn,
+        Meter::new(path, settings.inspect_deadline).stopped_by(settings.stop),
+    )
+}
+
+fn mind(conn: &mut Connection, meter: Meter) -> Result<()> {
     Ok(conn.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || meter.is_over()))?)
 }
 
@@ -138,7 +173,10 @@ pub(crate) fn mind_time_opening(
 ) -> Result<()> {
     const OPENING: Duration = Duration::from_secs(10 * 60);
     let limit = settings.inspect_deadline.unwrap_or(OPENING + usual(path));
-    mind_time(conn, path, Some(limit))
+    mind(
+        conn,
+        Meter::new(path, Some(limit)).stopped_by(settings.stop),
+    )
 }
 
 /// How long it may take to read all of a file, many times over.
@@ -156,6 +194,7 @@ pub(crate) struct Meter {
     /// When it was last asked, and the work up to then: in nanoseconds.
     last: AtomicU64,
     worked: AtomicU64,
+    stop: Option<fn() -> bool>,
 }
 
 /// What counts at most between two looks. One of SQLite's functions, on a value as large as allowed,
@@ -170,11 +209,21 @@ impl Meter {
             limit: limit.unwrap_or_else(|| usual(path)),
             last: AtomicU64::new(0),
             worked: AtomicU64::new(0),
+            stop: None,
         }
     }
 
-    /// Whether it has been at work for too long.
+    /// The same, and it is over as well when `stop` says so.
+    pub(crate) fn stopped_by(mut self, stop: Option<fn() -> bool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Whether it has been at work for too long, or is to stop.
     pub(crate) fn is_over(&self) -> bool {
+        if self.stop.is_some_and(|stop| stop()) {
+            return true;
+        }
         let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let gap = now.saturating_sub(self.last.swap(now, Ordering::Relaxed));
         let gap = gap.min(LONGEST);

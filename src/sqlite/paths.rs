@@ -42,21 +42,21 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
                 files::create_folder(folder, None)?;
                 let folder = folder
                     .canonicalize()
-                    .map_err(|e| Error::io(format_args!("cannot find {}", folder.display()), e))?;
+                    .map_err(|e| files::cannot("find", folder, e))?;
                 return Ok(folder.join(name));
             }
             Some(Kind::Link) => {
                 files::refuse_strangers_link(&path)?;
                 let target = path
                     .read_link()
-                    .map_err(|e| Error::io(format_args!("cannot read {}", path.display()), e))?;
+                    .map_err(|e| files::cannot("read", &path, e))?;
                 path = folder.join(target);
             }
             Some(Kind::Folder) => {
                 return Err(Error::new(
                     ErrorKind::ForeignFile,
                     format!(
-                        "{} is a folder; name the file to keep in it",
+                        "{} is a folder, and has to be a file: name one in it",
                         path.display()
                     ),
                 ));
@@ -81,25 +81,41 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
 }
 
 /// What SQLite says of a database that this process may not open or write, with whose it is. SQLite itself
-/// says that it is "unable to open database file", of whatever it could not do to whichever file.
+/// says that it is "unable to open database file", of whatever it could not do to whichever file: also when
+/// it cannot make one beside the database, after it has tried to open that only to read.
 pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
+    let cannot_open = error.is_cannot_open();
     let is_read_only = error.kind() == ErrorKind::ReadOnly && error.is_of_the_disk();
-    let whose = match is_read_only || error.is_cannot_open() {
+    let whose = match is_read_only || cannot_open {
         true => why_denied(database),
         false => String::new(),
     };
-    match whose.is_empty() {
-        true => error,
-        false => {
-            let why = format!("cannot use {}: {whose}", database.display());
-            Error::new(ErrorKind::ReadOnly, why)
-        }
+    if whose.is_empty() {
+        return error;
     }
+    let advice = match cannot_open && files::is_taken(database) {
+        true => {
+            format!("copy it with its -wal to a folder of your own and look there; or: {whose}")
+        }
+        false => whose,
+    };
+    let why = format!("cannot use {}", database.display());
+    Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
+}
+
+/// A database that is open, and that SQLite will not write.
+pub(super) fn cannot_be_written(database: &Path) -> Error {
+    let advice = match why_denied(database) {
+        whose if whose.is_empty() => "check its owner and mode".to_owned(),
+        whose => whose,
+    };
+    let why = format!("{} cannot be written", database.display());
+    Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
 }
 
 /// Whose the first of a database's files is, or its folder, that this process may not change; empty if there
 /// is none.
-pub(super) fn why_denied(database: &Path) -> String {
+fn why_denied(database: &Path) -> String {
     let there = |file: &PathBuf| file.symlink_metadata().is_ok();
     let files = FILES.iter().map(|suffix| beside(database, suffix));
     // Of what is not there it is the folder's.
@@ -125,7 +141,7 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     // In the middle of a restore, or of one that was cut short, there may be none, and whoever opens it
     // finishes that first.
     let restoring = || files::is_taken(&beside(path, RESTORING));
-    if !path.exists() && !restoring() && !path.exists() {
+    if !is_there(path)? && !restoring() && !is_there(path)? {
         return Err(Error::not_found(
             "path",
             format_args!("file {}", path.display()),
@@ -134,17 +150,23 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     resolve(path)
 }
 
+/// Whether there is such a file. What may not be looked at is not taken to be missing.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists()
+        .map_err(|e| files::cannot("look at", path, e))
+}
+
 /// Whether there is no such file, and not only for the moment in which a restore changes it for another.
 ///
 /// # Errors
 /// [`Busy`](ErrorKind::Busy) in that moment.
 pub(crate) fn is_missing(path: &Path) -> Result<bool> {
-    if path.exists() {
+    if is_there(path)? {
         return Ok(false);
     }
     refuse_unsettled(path)?;
     // The restore may have ended just before.
-    Ok(!path.exists())
+    Ok(!is_there(path)?)
 }
 
 /// Refuses to look at a file whose restore is under way: what is there may be neither the old one

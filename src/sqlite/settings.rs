@@ -1,5 +1,6 @@
 //! What connections are set to, as plain values: nothing here knows where they come from.
 
+use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// What an acknowledgement is worth when the power fails.
@@ -38,4 +39,21 @@ pub(crate) struct Settings {
     pub(crate) wal_ceiling_bytes: u64,
     /// As long as suits the file's size if it is `None`.
     pub(crate) inspect_deadline: Option<Duration>,
+    /// Whether that is to end before.
+    pub(crate) stop: Option<fn() -> bool>,
+}
+
+impl Settings {
+    /// Whether somebody wishes that the work ends.
+    pub(crate) fn is_to_stop(&self) -> bool {
+        self.stop.is_some_and(|stop| stop())
+    }
+
+    /// What was interrupted because it was to stop says that, and not that it took too long.
+    pub(crate) fn explain<T>(&self, done: Result<T>) -> Result<T> {
+        done.map_err(|error| match error.is_interrupted() && self.is_to_stop() {
+            true => Error::new(ErrorKind::Cancelled, "it was asked to stop"),
+            false => error,
+        })
+    }
 }

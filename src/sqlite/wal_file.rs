@@ -24,12 +24,13 @@ pub(crate) fn write_probe(conn: &Connection) -> Result<()> {
     let written = conn
         .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
         .and_then(|version| conn.pragma_update(None, "user_version", version))
-        .and_then(|()| conn.execute_batch("COMMIT"));
+        .and_then(|()| conn.execute_batch("COMMIT"))
+        .map_err(Error::from);
     if written.is_err() && !conn.is_autocommit() {
         // If this fails too, the connection is not used again anyway.
         let _ = conn.execute_batch("ROLLBACK");
     }
-    Ok(written?)
+    written
 }
 
 /// Copies what an earlier process left in the WAL into the file, before anything is built on it. It
@@ -115,8 +116,7 @@ fn damage(log: &Path) -> Result<Option<Damage>> {
     let Some(file) = files::open(log)? else {
         return Ok(None);
     };
-    search(BufReader::with_capacity(1 << 16, file))
-        .map_err(|e| Error::io(format_args!("cannot read {}", log.display()), e))
+    search(BufReader::with_capacity(1 << 16, file)).map_err(|e| files::cannot("read", log, e))
 }
 
 fn search(mut log: impl Read) -> io::Result<Option<Damage>> {

@@ -25,7 +25,9 @@ use tokio::sync::{oneshot, watch};
 /// Opens the file, starts the engine, and stays until the store is closed.
 pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
     let system = actix::System::new();
-    let started = prepare(config)
+    let started = config
+        .sqlite_settings()
+        .explain(prepare(config))
         .and_then(|prepared| system.block_on(async { Running::start(config, prepared) }));
     let (running, store) = match started {
         Ok(started) => started,

@@ -344,13 +344,11 @@ async fn makes_backups_that_may_not_grow(folder: &Path) {
     assert_eq!(backup::list(&backups).unwrap().backups, [first, second]);
 }
 
-/// SQLite does not tell this failure from others; but it says where it was.
+/// SQLite does not tell this failure from others: the system does. And of SQLite's it says where it was.
 fn is_clear(error: &Error, stage: Stage, backups: &Path) {
-    let expected = match stage {
-        Stage::Copy => ErrorKind::Io,
-        _ => ErrorKind::DiskFull,
-    };
-    assert_eq!(error.kind(), expected, "{stage:?}: {error}");
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{stage:?}: {error}");
+    let advice = error.advice().unwrap_or_default();
+    assert!(advice.contains("ulimit -f"), "{stage:?}: {error}");
     let text = error.to_string();
     let place = backups.to_str().unwrap();
     assert!(stage != Stage::Copy || text.contains(place), "{text}");

@@ -1,5 +1,8 @@
 //! The command line keeps its promises: run as an operator runs it, on real files.
 
+mod advising;
+#[cfg(unix)]
+mod alarm;
 mod backing_up;
 mod beside;
 #[path = "../shared/child.rs"]
@@ -7,11 +10,18 @@ mod child;
 #[cfg(unix)]
 #[path = "../shared/copy.rs"]
 mod copy;
+mod documents;
 mod exporting;
+#[cfg(target_os = "linux")]
+mod forbidden;
 mod guarding;
 // With names that files have on Linux only.
 #[cfg(target_os = "linux")]
 mod hostile;
+#[cfg(unix)]
+mod interrupting;
+#[cfg(target_os = "linux")]
+mod latin;
 mod looking;
 mod migrating;
 mod names;

@@ -218,7 +218,11 @@ fn arguments_are_quoted_with_escapes() {
         }
         refused(&[&command, "x", &name]);
         refused(&[&command, "x", &format!("--{name}")]);
-        refused(&[&command, "x", &format!("--json={name}")]);
+        // Whoever writes this wants JSON, and gets it.
+        let ran = run([&command, "x", &format!("--json={name}")]).clean(&command);
+        let message = ran.came_to(2).json()["error"]["message"].to_string();
+        let message: String = serde_json::from_str(&message).unwrap();
+        assert!(message.contains(&written), "{written}: {message}");
         for option in valued(&command) {
             let ran = run([&command, &name, &option, &name]).clean(&option);
             assert!(ran.code == 1 || ran.code == 2, "{option}: {}", ran.out);

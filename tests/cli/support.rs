@@ -10,6 +10,7 @@ use botstore::tokens::IssueToken;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,31 @@ pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -
 }
 
 pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ran {
-    let output = command(arguments).output().unwrap();
+    ran(&mut command(arguments))
+}
+
+/// The same with this folder for temporary files.
+#[cfg(target_os = "linux")]
+pub(crate) fn run_in(arguments: &[&OsStr], temporary: &Path) -> Ran {
+    ran(command(arguments).env("TMPDIR", temporary))
+}
+
+/// The commands that there are, as the help lists them.
+pub(crate) fn commands() -> BTreeSet<String> {
+    let help = run(["--help"]).came_to(0).out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.split_whitespace().next());
+    let names: BTreeSet<_> = names
+        .map(str::to_owned)
+        .filter(|name| name != "help")
+        .collect();
+    assert!(names.contains("status") && names.len() > 10, "{help}");
+    names
+}
+
+pub(crate) fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -171,6 +196,23 @@ pub(crate) fn damage(file: &Path) {
     let middle = bytes.len() / 2;
     let end = bytes.len().min(middle + 8192);
     bytes[middle..end].fill(0xA5);
+    fs::write(file, bytes).unwrap();
+}
+
+/// Makes a page in the middle of a table one that no table has.
+pub(crate) fn damage_page_of(file: &Path, table: &str) {
+    const PAGE: usize = 4096;
+    let conn = Connection::open(file).unwrap();
+    // The bytes of a row in the middle, which are nowhere else: the page around them is its page.
+    let sql = format!(
+        "SELECT prompt FROM {table} ORDER BY rowid LIMIT 1 OFFSET (SELECT count(*) / 2 FROM {table})"
+    );
+    let row: String = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+    conn.close().unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    let is_here = |window: &[u8]| window == row.as_bytes();
+    let at = bytes.windows(row.len()).position(is_here).expect("the row");
+    bytes[at / PAGE * PAGE] ^= 0x40;
     fs::write(file, bytes).unwrap();
 }
 

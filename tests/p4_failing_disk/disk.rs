@@ -22,6 +22,10 @@ pub(crate) enum Call {
     Write,
     Sync,
     Truncate,
+    /// The sync of a folder.
+    SyncFolder,
+    /// Opening a file, or making it, in the folder of [`breaks_opening`].
+    Open,
 }
 
 /// How long the disk fails.
@@ -41,8 +45,9 @@ pub(crate) struct Fault {
     pub(crate) errno: c_int,
 }
 
-static COUNTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
-static NTH: [AtomicU64; 4] = [const { AtomicU64::new(u64::MAX) }; 4];
+static COUNTS: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
+static NTH: [AtomicU64; 6] = [const { AtomicU64::new(u64::MAX) }; 6];
+static UNOPENED: std::sync::Mutex<Option<PathBuf>> = std::sync::Mutex::new(None);
 static ERRNO: AtomicI32 = AtomicI32::new(0);
 static LASTS: AtomicBool = AtomicBool::new(false);
 static ONLY_DATABASE: AtomicBool = AtomicBool::new(false);
@@ -97,6 +102,12 @@ pub(crate) fn breaks_now(call: Call, lasting: Lasting, errno: c_int) {
     });
 }
 
+/// From now on nothing that has this path, or lies below it, is opened until it is healed.
+pub(crate) fn breaks_opening(path: &Path, errno: c_int) {
+    breaks_now(Call::Open, Lasting::UntilHealed, errno);
+    *UNOPENED.lock().unwrap() = Some(path.to_owned());
+}
+
 /// The next sync of the database itself fails, once, and not of its WAL.
 pub(crate) fn breaks_at_the_next_checkpoint() {
     breaks_now(Call::Sync, Lasting::Once, libc::EIO);
@@ -124,6 +135,7 @@ pub(crate) fn does_not_answer(folder: &Path, to: Silence) {
 /// Works again.
 pub(crate) fn heal() {
     *SHARE.lock().unwrap() = None;
+    *UNOPENED.lock().unwrap() = None;
     *HOLDS_UP.lock().unwrap() = None;
     ONLY_DATABASE.store(false, SeqCst);
     for nth in &NTH {
@@ -160,6 +172,11 @@ fn fails(call: Call, fd: c_int) -> bool {
     if ONLY_DATABASE.load(SeqCst) && !is_the_database(fd) {
         return false;
     }
+    is_its_turn(call)
+}
+
+/// Whether this call of its kind is one that fails; sets the error number then.
+fn is_its_turn(call: Call) -> bool {
     let number = COUNTS[call as usize].fetch_add(1, SeqCst);
     let nth = NTH[call as usize].load(SeqCst);
     let fails = number == nth || (number > nth && LASTS.load(SeqCst));
@@ -204,12 +221,16 @@ fn path_of(fd: c_int) -> Option<PathBuf> {
 }
 
 fn is_a_file(fd: c_int) -> bool {
+    kind_of(fd) == Some(libc::S_IFREG)
+}
+
+fn kind_of(fd: c_int) -> Option<libc::mode_t> {
     // SAFETY: it is written to, and may be all zeros before.
     let (done, data) = unsafe {
         let mut data: libc::stat = std::mem::zeroed();
         (libc::fstat(fd, &mut data), data)
     };
-    done == 0 && data.st_mode & libc::S_IFMT == libc::S_IFREG
+    (done == 0).then_some(data.st_mode & libc::S_IFMT)
 }
 
 #[unsafe(no_mangle)]
@@ -275,6 +296,9 @@ extern "C" fn fsync(fd: c_int) -> c_int {
         platter::not_synced(fd);
         return -1;
     }
+    if !SPARED.get() && kind_of(fd) == Some(libc::S_IFDIR) && is_its_turn(Call::SyncFolder) {
+        return -1;
+    }
     platter::synced(fd);
     0
 }
@@ -296,5 +320,36 @@ extern "C" fn opendir(name: *const c_char) -> *mut libc::DIR {
             -1 => std::ptr::null_mut(),
             fd => libc::fdopendir(fd),
         }
+    }
+}
+
+/// The C library's takes a mode after the flags, or nothing: what is passed on is not looked at then.
+#[unsafe(no_mangle)]
+extern "C" fn open64(name: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+    // SAFETY: as the caller promised the C library.
+    let path = || {
+        Path::new(OsStr::from_bytes(
+            unsafe { CStr::from_ptr(name) }.to_bytes(),
+        ))
+        .to_owned()
+    };
+    let unopened = || {
+        let unopened = UNOPENED.lock().unwrap();
+        unopened
+            .as_ref()
+            .is_some_and(|below| path().starts_with(below))
+    };
+    if !SPARED.get() && unopened() && is_its_turn(Call::Open) {
+        return -1;
+    }
+    // SAFETY: as the caller promised the C library.
+    unsafe {
+        libc::syscall(
+            libc::SYS_openat,
+            libc::AT_FDCWD,
+            name,
+            flags | libc::O_LARGEFILE,
+            mode,
+        ) as c_int
     }
 }

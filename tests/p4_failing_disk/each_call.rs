@@ -94,6 +94,13 @@ async fn a_disk_that_is_full_for_a_while_costs_answers_and_nothing_else() {
     each(Call::Write, Lasting::UntilHealed, libc::ENOSPC).await;
 }
 
+/// SQLite calls it an I/O error, and not a full disk.
+#[tokio::test]
+async fn a_quota_that_is_used_up_for_a_while_costs_answers_and_nothing_else() {
+    each(Call::Write, Lasting::UntilHealed, libc::EDQUOT).await;
+    each(Call::Write, Lasting::Once, libc::EDQUOT).await;
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_cut_costs_answers_and_nothing_else() {
     each(Call::Truncate, Lasting::UntilHealed, libc::EIO).await;

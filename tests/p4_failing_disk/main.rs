@@ -13,6 +13,7 @@ mod common;
 mod copy;
 mod disk;
 mod each_call;
+mod each_errno;
 mod full;
 mod held_log;
 mod platter;

@@ -1,5 +1,6 @@
 //! What a command comes to: an answer or a failure, as text or as JSON, and the exit code.
 
+use crate::advice;
 use crate::escape::{Notation, printable};
 use crate::print;
 use crate::text;
@@ -7,6 +8,7 @@ use botstore::{Error, ErrorKind};
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -107,16 +109,11 @@ impl From<Error> for Failure {
     }
 }
 
-/// A failure of the system outside the library.
-pub(crate) fn failed(doing: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("{doing}: {error}"))
-}
-
 pub(crate) fn error_json(error: &Error) -> Value {
     json!({
         "kind": error.kind().to_string(),
-        "message": error.to_string(),
-        "what_to_do": what_to_do(error.kind()),
+        "message": format!("{error:#}"),
+        "what_to_do": advice::after(error),
     })
 }
 
@@ -139,11 +136,23 @@ pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
     let mut out = print::stdout(shape.into());
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&failed("cannot write the answer", &error));
-            Exit::Failed
+            let error = Error::io("cannot write the answer", error);
+            complain(&error);
+            Exit::of(error.kind())
         }
         _ => exit,
     }
+}
+
+/// The panic itself is on stderr by now; whoever reads JSON hears that there was one. The exit code is
+/// that of a panic in any program of Rust's.
+pub(crate) fn tell_of_panic(shape: Shape) -> ExitCode {
+    const PANICKED: u8 = 101;
+    if shape == Shape::Json {
+        let error = Error::new(ErrorKind::Panicked, "this is a mistake in botstore");
+        tell(Err(error.into()), shape);
+    }
+    ExitCode::from(PANICKED)
 }
 
 fn pretty(json: &Value) -> String {
@@ -153,23 +162,41 @@ fn pretty(json: &Value) -> String {
 fn complain(error: &Error) {
     // To whom, if stderr is closed?
     let mut err = print::stderr();
-    let sentence = text::lines(&error.to_string(), "    ");
+    let sentence = text::lines(&format!("{error:#}"), "    ");
     let _ = writeln!(err, "error: {sentence}");
-    let advice = what_to_do(error.kind());
+    let advice = text::lines(advice::after(error), "    ");
     if !advice.is_empty() {
         let _ = writeln!(err, "what to do: {advice}");
     }
 }
 
+/// In which shape the answer is asked for, by arguments that may be wrong.
+pub(crate) fn shape_asked_for(arguments: impl Iterator<Item = OsString>) -> Shape {
+    let mut options = arguments.take_while(|argument| argument != "--");
+    let is_json = |argument: OsString| {
+        let text = argument.to_string_lossy();
+        text == "--json" || text.starts_with("--json=")
+    };
+    match options.any(is_json) {
+        true => Shape::Json,
+        false => Shape::Text,
+    }
+}
+
 /// What clap has to say: help, the version, or what is wrong with the arguments, which it quotes.
-pub(crate) fn usage(mut error: clap::Error) -> Exit {
+pub(crate) fn usage(mut error: clap::Error, shape: Shape) -> Exit {
     let quoted: Vec<_> = error.context().filter_map(one_line).collect();
     for (kind, value) in quoted {
         error.insert(kind, value);
     }
     let text = error.render().to_string();
     if !error.use_stderr() {
-        return tell(Ok(Answer::fine(text, Value::Null)), Shape::Text);
+        let json = json!({ "text": text });
+        return tell(Ok(Answer::fine(text, json)), shape);
+    }
+    if shape == Shape::Json {
+        let what = text.trim().trim_start_matches("error: ").to_owned();
+        return tell(Err(Error::new(ErrorKind::Invalid, what).into()), shape);
     }
     // To whom, if stderr is closed?
     let _ = print::stderr().write_all(text.as_bytes());
@@ -191,59 +218,4 @@ fn one_line((kind, value): (ContextKind, &ContextValue)) -> Option<(ContextKind,
         _ => return None,
     };
     Some((kind, value))
-}
-
-pub(crate) fn what_to_do(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::AlreadyOpen => {
-            "stop the bot first; status, check, export, dashboard and backup work beside it"
-        }
-        ErrorKind::OlderSchema => {
-            "run `botstore migrate FILE` first (a backup is made before), or the bot, which does \
-             the same"
-        }
-        ErrorKind::NewerSchema => {
-            "use the botstore of the newer program, or restore the backup from before its upgrade: \
-             `botstore backups FILE` lists them"
-        }
-        ErrorKind::ChangedMigration => {
-            "use the program that the file was made by; if there is none with that text, restore a \
-             backup: `botstore backups FILE` lists them"
-        }
-        ErrorKind::Untrusted => {
-            "restore a backup that you know, or use the program that the file was made by; do not \
-             run what you have not read"
-        }
-        ErrorKind::NoIdsLeft => {
-            "stop the bot, and restore a backup: `botstore check FILE` lists the tables"
-        }
-        ErrorKind::Deadline => {
-            "SQLite was at work for longer than the file's size explains: do not use it, or look \
-             with a bot whose Config::inspect_deadline is longer"
-        }
-        ErrorKind::Corrupt => {
-            "stop the bot, and restore a backup: `botstore backups FILE` lists them, \
-             `botstore restore BACKUP --to FILE --replace` keeps the damaged file"
-        }
-        ErrorKind::BadBackup => "use another one: `botstore backups FOLDER` lists them",
-        ErrorKind::NotAuthentic => {
-            "use another one: `botstore backups FOLDER --key FILE` lists those that your key has \
-             signed. If you know where it comes from: `--accept clear` and `--accept format-1` read \
-             what an identity refuses, and without --key nothing has to be signed"
-        }
-        ErrorKind::NeedsRecipient => {
-            "name whom it is for: --recipient AGE1…; or say that it may be in the clear: --clear"
-        }
-        ErrorKind::WrongKey => "name the file of the secret key that it is for: --identity FILE",
-        ErrorKind::ForeignFile | ErrorKind::NotFound => "look at the path",
-        ErrorKind::Conflict => {
-            "choose another name; `restore --replace` moves what is there aside and deletes nothing"
-        }
-        ErrorKind::DiskFull => "make room; nothing was changed",
-        ErrorKind::ReadOnly => "look at the owner and mode of the file and of its folder",
-        ErrorKind::InDoubt => "look at the disk, and then whether the change is there",
-        ErrorKind::Busy => "try again when the other program is done",
-        ErrorKind::Migration => "the file is as it was before that step; report the sentence above",
-        _ => "",
-    }
 }

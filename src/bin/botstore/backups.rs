@@ -1,14 +1,16 @@
 //! `backup`, `backups`, `verify` and `prune`.
 
 use crate::answer::{Answer, Exit, Outcome, error_json};
-use crate::file::existing;
+use crate::file::{config, existing};
+
 use crate::keys::{Keys, Sealing, Signing};
+use crate::paths;
 use crate::progress::show;
 use crate::text::{self, Column, Facts};
 use botstore::backup::{
     self, Backup, Backups, Contents, Mode, NotRemoved, Retention, RetentionPlan, TakeBackup,
 };
-use botstore::{Config, Error, Result};
+use botstore::{Error, Result};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -112,9 +114,8 @@ impl Take {
             true => Mode::Compact,
             false => Mode::Pages,
         };
-        let request = TakeBackup::default().mode(mode).on_progress(show()?);
-        let config = Config::new(self.file).backups(settings);
-        let backup = backup::take(config, request)?;
+        let request = TakeBackup::default().mode(mode).on_progress(show());
+        let backup = backup::take(config(&self.file).backups(settings), request)?;
         Ok(Answer::fine(text_of(&backup), json_of(&backup)))
     }
 }
@@ -128,7 +129,10 @@ impl List {
         };
         let mut text = format!("{}\n", text::printable(&text::path(&folder)));
         if listing.backups.is_empty() {
-            text += "no backups\n";
+            text += match folder.is_dir() {
+                true => "no backups\n",
+                false => "no backups: there is no such folder\n",
+            };
         } else {
             let columns = [
                 Column::Text("name"),
@@ -147,13 +151,13 @@ impl List {
             let why = text::lines(&error.to_string(), "    ");
             text += &format!("\nunusable: {name}\n    {why}\n");
         }
+        let json = json!({
+            "backups": listing.backups.iter().map(json_of).collect::<Vec<_>>(),
+            "unusable": listing.unusable.iter().map(unusable).collect::<Vec<_>>(),
+        });
         Ok(Answer {
             text,
-            json: json!({
-                "folder": text::path(&folder),
-                "backups": listing.backups.iter().map(json_of).collect::<Vec<_>>(),
-                "unusable": listing.unusable.iter().map(unusable).collect::<Vec<_>>(),
-            }),
+            json: paths::with(json, "folder", &folder),
             exit: match listing.unusable.is_empty() {
                 true => Exit::Fine,
                 false => Exit::Damaged,
@@ -168,7 +172,7 @@ impl Verify {
         if let Some(folder) = self.scratch {
             reading = reading.scratch(folder);
         }
-        let backup = backup::verify(self.backup, reading.on_progress(show()?))?;
+        let backup = backup::verify(self.backup, reading.on_progress(show()))?;
         let text = text_of(&backup) + "verified      all of it was read back and is good\n";
         Ok(Answer::fine(text, json_of(&backup)))
     }
@@ -178,7 +182,7 @@ impl Verify {
 pub(crate) type Unusable = (PathBuf, Error);
 
 pub(crate) fn unusable((path, error): &Unusable) -> Value {
-    json!({ "path": text::path(path), "error": error_json(error) })
+    paths::with(json!({ "error": error_json(error) }), "path", path)
 }
 
 impl Prune {
@@ -248,15 +252,19 @@ impl Prune {
 
 /// The folder itself, or that of a database's backups.
 pub(crate) fn folder_of(path: &Path) -> Result<PathBuf> {
-    let path = existing(path)?;
-    Ok(match path.is_dir() {
-        true => path,
-        false => Backups::default().folder_of(&path),
-    })
+    match existing(path) {
+        Ok(path) if path.is_dir() => Ok(path),
+        Ok(path) => Ok(Backups::default().folder_of(&path)),
+        // The database is gone, and its backups are asked for all the more.
+        Err(error) => match Backups::default().folder_of(path).canonicalize() {
+            Ok(folder) if folder.is_dir() => Ok(folder),
+            _ => Err(error),
+        },
+    }
 }
 
 pub(crate) fn json_of(backup: &Backup) -> Value {
-    json!({ "path": text::path(&backup.path), "manifest": backup.manifest })
+    paths::with(json!({ "manifest": backup.manifest }), "path", &backup.path)
 }
 
 fn rows_in(contents: &Contents) -> u64 {

@@ -1,14 +1,19 @@
 //! `check`: is the file damaged, and does it agree with itself?
 
-use crate::answer::{Answer, Exit, Outcome, what_to_do};
+use crate::advice::{self, Finding};
+use crate::answer::{Answer, Exit, Outcome};
+use crate::file::config;
 use crate::objects;
+use crate::progress::{count, stopped};
 use crate::text::{self, Column, Facts};
+use botstore::Store;
 use botstore::integrity::{CheckFile, CheckReport, Difference, Findings};
 use botstore::rollups::{ReconcileRollups, RollupReport};
-use botstore::{Config, ErrorKind, Store};
+use botstore::schema::UnknownObjects;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 /// Looks for damage, and compares counters with what they count
@@ -32,7 +37,8 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(&self) -> Outcome {
-        let (report, rollups) = botstore::snapshot(&self.file, |tx| {
+        let bar = count("checking");
+        let (report, rollups) = botstore::snapshot(config(&self.file), |tx| {
             let report = tx.query(&CheckFile)?;
             // What is read from a damaged file says nothing.
             let rollups = match report.is_damaged() {
@@ -41,7 +47,8 @@ impl Check {
             };
             Ok((report, rollups))
         })?;
-        let unknown = botstore::schema::unknown_objects(&self.file)?;
+        let unknown = botstore::schema::unknown_objects(config(&self.file))?;
+        bar.finish_and_clear();
         let mended = self.repair && rollups.differences > 0;
         if mended {
             repair(&self.file)?;
@@ -53,9 +60,15 @@ impl Check {
             false if differs => Exit::Differs,
             false => Exit::Fine,
         };
+        let found = findings(&report, &rollups, mended, &unknown);
+        let next = advice::after_check(&found);
+        let mut last = Facts::default();
+        last.add("what to do", next);
+        let text = text_of(&report, &rollups, mended) + &objects::text(&unknown);
         Ok(Answer {
-            text: text_of(&report, &rollups, mended) + &objects::text(&unknown),
+            text: text + &last.into_text(),
             json: json!({
+                "what_to_do": next,
                 "damaged": report.is_damaged(),
                 "differs": differs,
                 "report": report,
@@ -71,17 +84,52 @@ impl Check {
     }
 }
 
+/// What there is to say something about.
+fn findings(
+    report: &CheckReport,
+    rollups: &RollupReport,
+    mended: bool,
+    unknown: &UnknownObjects,
+) -> Vec<Finding> {
+    let found = [
+        (report.is_damaged(), Finding::Damage),
+        (unknown.has_altered(), Finding::Altered),
+        (report.ids.total > 0, Finding::Ids),
+        (rollups.differences > 0 && !mended, Finding::Rollups),
+        (report.orphans.total > 0, Finding::Orphans),
+        (report.differences.total > 0, Finding::Counters),
+        (!unknown.is_empty(), Finding::Unknown),
+    ];
+    let found = found.into_iter().filter(|(is_so, _)| *is_so);
+    found.map(|(_, finding)| finding).collect()
+}
+
 fn repair(file: &Path) -> botstore::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|e| botstore::Error::new(ErrorKind::Io, e.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|e| botstore::Error::io("cannot begin to mend", e))?;
     runtime.block_on(async {
         // A count of ten million messages takes longer than a dashboard may.
-        let config = Config::new(file).analytics_deadline(Duration::from_secs(3_600));
+        let config = config(file).analytics_deadline(Duration::from_secs(3_600));
         let store = Store::open(config).await?;
-        let mended = store.repair_rollups().await;
+        let mended = unless_stopped(store.repair_rollups()).await;
+        // Whoever stops it gets a closed file, with nothing beside it.
         store.close().await?;
         mended.map(|_| ())
     })
+}
+
+/// What it comes to, or that it was asked to stop before.
+async fn unless_stopped<T>(work: impl Future<Output = botstore::Result<T>>) -> botstore::Result<T> {
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, work.as_mut()).await {
+            Ok(done) => return done,
+            Err(_) => stopped()?,
+        }
+    }
 }
 
 fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String {
@@ -92,7 +140,6 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         for line in report.damage.first.iter().flat_map(|text| text.lines()) {
             facts.add("", line);
         }
-        facts.add("what to do", what_to_do(ErrorKind::Corrupt));
         return facts.into_text();
     }
     facts.add("references", verdict(&report.orphans, "orphaned row"));
@@ -103,7 +150,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         match rollups.differences {
             0 => "none".to_owned(),
             rows if mended => format!("{}, mended", text::count(rows as u64, "difference")),
-            rows => text::count(rows as u64, "difference"),
+            rows => verdict_of(rows as u64, rollups.named.len() as u64, "difference"),
         },
     );
     let mut text = facts.into_text();
@@ -170,8 +217,11 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
 }
 
 fn verdict<T>(findings: &Findings<T>, noun: &str) -> String {
-    let shown = findings.first.len() as u64;
-    match findings.total {
+    verdict_of(findings.total, findings.first.len() as u64, noun)
+}
+
+fn verdict_of(total: u64, shown: u64, noun: &str) -> String {
+    match total {
         0 => "none".to_owned(),
         total if total > shown => format!("{}, the first {shown} here", text::count(total, noun)),
         total => text::count(total, noun),

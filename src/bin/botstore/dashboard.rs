@@ -1,9 +1,11 @@
 //! `dashboard`: what a bot shows its admin.
 
 use crate::answer::{Answer, Outcome};
+use crate::file::config;
 use crate::text::{self, Column, Facts};
 use botstore::analytics::{AdminDashboard, DailyActivity, SystemOverview};
 use botstore::costs::TotalCosts;
+use botstore::{ReadTx, Result};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -11,7 +13,8 @@ use std::path::PathBuf;
 /// Shows what a bot shows its admin
 ///
 /// All of one snapshot, beside a bot that has the file open too. Sums are over messages, so they
-/// also tell of what no counter has seen. Days are UTC days.
+/// also tell of what no counter has seen. Activity is told by the day that the bot has set
+/// (Config::day_offset; UTC days if it has set none), costs by UTC days.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Dashboard {
@@ -28,18 +31,27 @@ const SHOWN: usize = 10;
 impl Dashboard {
     pub(crate) fn run(&self) -> Outcome {
         let days = self.days;
-        let shown = botstore::snapshot(&self.file, |tx| {
+        let (shown, offset) = botstore::snapshot(config(&self.file), |tx| {
             let mut shown = tx.query(&AdminDashboard::default())?;
             shown.stats.daily_activity = tx.query(&DailyActivity { days })?;
             shown.total_costs = tx.query(&TotalCosts { days })?;
-            Ok(shown)
+            Ok((shown, day_offset(tx)?))
         })?;
-        let text = totals(&shown) + &days_of(&shown) + &lists(&shown) + &events(&shown);
-        Ok(Answer::fine(text, json!(shown)))
+        let text = totals(&shown, offset) + &days_of(&shown) + &lists(&shown) + &events(&shown);
+        let mut json = json!(shown);
+        json["day_offset_minutes"] = offset.into();
+        Ok(Answer::fine(text, json))
     }
 }
 
-fn totals(shown: &SystemOverview) -> String {
+/// How far the bot's day is ahead of UTC, in minutes.
+fn day_offset(tx: &ReadTx<'_>) -> Result<i64> {
+    let sql = "SELECT CAST(day_offset AS INTEGER) FROM botstore_total LIMIT 1";
+    let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+    Ok(offset.flatten().unwrap_or(0))
+}
+
+fn totals(shown: &SystemOverview, offset: i64) -> String {
     let stats = &shown.stats;
     let mut facts = Facts::default();
     facts.add("messages", stats.total_messages);
@@ -50,6 +62,16 @@ fn totals(shown: &SystemOverview) -> String {
     facts.add("sessions", stats.total_sessions);
     if let Some(ms) = stats.avg_duration_ms {
         facts.add("answers took", format_args!("{:.1} s on average", ms / 1e3));
+    }
+    if offset != 0 {
+        let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
+        let (hours, minutes) = (minutes / 60, minutes % 60);
+        facts.add(
+            "days",
+            format_args!(
+                "of activity are those of UTC{sign}{hours:02}:{minutes:02}, of costs UTC days"
+            ),
+        );
     }
     facts.into_text()
 }

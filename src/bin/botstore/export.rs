@@ -1,18 +1,21 @@
 //! `export`: rows as JSON, all of one snapshot, in constant memory.
 
-use crate::answer::{Answer, Failure, Outcome, Shape, failed};
+use crate::answer::{Answer, Exit, Failure, Outcome, Shape, error_json};
 use crate::escape::{Escaped, Notation};
-use crate::file::give_away;
+use crate::file::{config, give_away};
+use crate::paths;
 use crate::print;
-use crate::progress::{listen, stopped};
-use crate::text::{self, Facts};
+use crate::progress::{count, stopped};
+use crate::text::Facts;
 use botstore::rusqlite::Row;
 use botstore::rusqlite::types::ValueRef;
 use botstore::{Error, ErrorKind, ReadTx, Result};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +59,6 @@ const SECRETS: [(&str, &str); 1] = [("user_tokens", "token_hash")];
 
 impl Export {
     pub(crate) fn run(&self, shape: Shape) -> Outcome {
-        listen()?;
         match &self.out {
             Some(out) => self.to_file(out),
             None => self.to_stdout(shape),
@@ -65,11 +67,21 @@ impl Export {
 
     fn to_stdout(&self, shape: Shape) -> Outcome {
         let mut writer = Writer::new(print::stdout(Notation::Json), shape);
-        let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
+        let written = botstore::snapshot(config(&self.file), |tx| self.write(tx, &mut writer));
+        if let Err(error) = &written
+            && writer.begun
+        {
+            writer.give_up(error);
+        }
         let begun = writer.begun;
         match (written, writer.broken) {
             (_, Some(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::NobodyReads),
-            (_, Some(e)) => Err(Failure::HalfWay(failed("cannot write", &e))),
+            (_, Some(e)) => Err(Failure::HalfWay(Error::io("cannot write", e))),
+            // It is in the document.
+            (Err(error), None) if begun && shape == Shape::Json => Ok(Answer {
+                exit: Exit::of(error.kind()),
+                ..Answer::silent()
+            }),
             (Err(error), None) if begun => Err(Failure::HalfWay(error)),
             (Err(error), None) => Err(error.into()),
             (Ok(()), None) => Ok(Answer::silent()),
@@ -78,7 +90,7 @@ impl Export {
 
     /// The file gets its name when it is whole.
     fn to_file(&self, out: &Path) -> Outcome {
-        let failed = |e: &io::Error| failed(&format!("cannot write {}", out.display()), e);
+        let failed = |e| Error::io(format_args!("cannot write {}", out.display()), e);
         let taken = || Error::conflict("out", format_args!("file {}", out.display()));
         if out.exists() {
             return Err(taken().into());
@@ -87,31 +99,37 @@ impl Export {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(&e))?;
+        let mut file = tempfile::Builder::new()
+            .make_in(folder, new_file)
+            .map_err(failed)?;
         let mut writer = Writer::new(
             Escaped::new(file.as_file_mut(), Notation::Json),
             Shape::Text,
         );
-        let written = botstore::snapshot(&self.file, |tx| self.write(tx, &mut writer));
-        if let Some(e) = &writer.broken {
+        let bar = count("rows");
+        let written = botstore::snapshot(config(&self.file), |tx| {
+            writer.bar = Some(bar);
+            self.write(tx, &mut writer)
+        });
+        if let Some(e) = writer.broken {
             return Err(failed(e).into());
         }
         written?;
         let rows = std::mem::take(&mut writer.rows);
         drop(writer);
-        give_away(file.as_file(), folder, &self.file).map_err(|e| failed(&e))?;
-        file.as_file().sync_all().map_err(|e| failed(&e))?;
+        give_away(file.as_file(), folder, &self.file).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
         file.persist_noclobber(out)
             .map_err(|e| match e.error.kind() {
                 io::ErrorKind::AlreadyExists => taken(),
-                _ => failed(&e.error),
+                _ => failed(e.error),
             })?;
         let mut facts = Facts::default();
         facts.add("written", out.display());
         facts.add("rows", rows.values().sum::<u64>());
         Ok(Answer::fine(
             facts.into_text(),
-            json!({ "out": text::path(out), "rows": rows }),
+            paths::with(json!({ "rows": rows }), "out", out),
         ))
     }
 
@@ -168,6 +186,15 @@ impl Export {
     }
 }
 
+/// Only its owner can read it.
+fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 struct Table {
     name: String,
     without_rowid: bool,
@@ -207,6 +234,8 @@ struct Writer<W: Write> {
     rows: BTreeMap<String, u64>,
     /// Why nothing more can be written.
     broken: Option<io::Error>,
+    /// Shows how many rows there are by now.
+    bar: Option<ProgressBar>,
 }
 
 impl<W: Write> Writer<W> {
@@ -217,6 +246,7 @@ impl<W: Write> Writer<W> {
             begun: false,
             rows: BTreeMap::new(),
             broken: None,
+            bar: None,
         }
     }
 
@@ -240,6 +270,9 @@ impl<W: Write> Writer<W> {
             _ => b",\n",
         };
         *rows += 1;
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
         let shape = self.shape;
         self.attempt(|to| match shape {
             Shape::Json => {
@@ -260,6 +293,24 @@ impl<W: Write> Writer<W> {
         };
         self.within_document(|to| to.write_all(closing))?;
         self.attempt(Escaped::flush)
+    }
+
+    /// Ends a document in the middle of a table, and tells in it why: it stays one, and who reads it finds
+    /// the field `error`, as in any other answer.
+    fn give_up(&mut self, error: &Error) {
+        let opening: &[u8] = match self.rows.is_empty() {
+            true => b"{",
+            false => b"\n],",
+        };
+        let error = error_json(error);
+        // What cannot be written is told on stderr.
+        let _ = self.within_document(|to| {
+            to.write_all(opening)?;
+            to.write_all(b"\"error\":")?;
+            serde_json::to_writer(&mut *to, &error)?;
+            to.write_all(b"}\n")
+        });
+        let _ = self.attempt(Escaped::flush);
     }
 
     fn within_document(

@@ -1,6 +1,7 @@
 //! The database that a command is about, and where its backups are.
 
 use crate::keys::{Sealing, Signing};
+use crate::progress::is_stopped;
 use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
@@ -23,13 +24,13 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn config(&self) -> Result<Config> {
         let settings = self.signing.settings(self.settings())?;
-        Ok(Config::new(&self.path).backups(settings))
+        Ok(config(&self.path).backups(settings))
     }
 
     /// For a command that makes a backup of it.
     pub(crate) fn config_to_back_up(&self, sealing: &Sealing) -> Result<Config> {
         let settings = sealing.settings(self.signing.settings(self.settings())?);
-        Ok(Config::new(&self.path).backups(settings))
+        Ok(config(&self.path).backups(settings))
     }
 
     /// The folder of its backups.
@@ -64,6 +65,19 @@ pub(crate) fn give_away(new: &fs::File, folder: &Path, database: &Path) -> io::R
     Ok(())
 }
 
+/// How every command opens a file: it ends when it is asked to stop.
+pub(crate) fn config(path: &Path) -> Config {
+    Config::new(path).stop_when(is_stopped)
+}
+
+/// Whether it says more than that the path leads nowhere.
+fn tells_more(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Busy | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::TooManyFiles
+    )
+}
+
 /// A path that has to be there, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
@@ -71,9 +85,7 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
         // A restore is just putting another file in its place, or has done so since; or the folder may not
         // be looked into.
         match schema::plan(path) {
-            Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::ReadOnly) => {
-                return Err(error);
-            }
+            Err(error) if tells_more(&error) => return Err(error),
             _ => found = path.canonicalize(),
         }
     }
@@ -81,9 +93,6 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
         std::io::ErrorKind::NotFound => {
             Error::not_found("path", format_args!("file or folder {}", path.display()))
         }
-        _ => {
-            let why = format!("cannot look at {}: {e}", path.display());
-            Error::new(ErrorKind::Io, why)
-        }
+        _ => Error::io(format_args!("cannot look at {}", path.display()), e),
     })
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod advice;
 mod answer;
 mod backups;
 mod check;
@@ -13,6 +14,7 @@ mod export;
 mod file;
 mod keys;
 mod objects;
+mod paths;
 mod print;
 mod progress;
 mod restore;
@@ -24,6 +26,7 @@ use answer::{Answer, Outcome, Shape};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde_json::json;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 /// Looks after the file of a botstore: how it is, backups, migrations, exports.
@@ -59,15 +62,25 @@ enum Command {
 
 fn main() -> ExitCode {
     print::tell_of_panics();
+    let shape = answer::shape_asked_for(std::env::args_os().skip(1));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return answer::usage(error).into(),
+        Err(error) => return answer::usage(error, shape).into(),
     };
     let shape = match cli.json {
         true => Shape::Json,
         false => Shape::Text,
     };
-    answer::tell(run(cli.command, shape), shape).into()
+    // Every command clears up when it is asked to stop, be it that it only lets SQLite close the file.
+    let work = || {
+        progress::listen()
+            .map_err(Into::into)
+            .and_then(|()| run(cli.command, shape))
+    };
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => answer::tell(outcome, shape).into(),
+        Err(_) => answer::tell_of_panic(shape),
+    }
 }
 
 fn run(command: Command, shape: Shape) -> Outcome {

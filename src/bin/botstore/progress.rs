@@ -1,12 +1,13 @@
 //! Shows how far a long piece of work is, and stops it with Ctrl-C or when the system asks it to go.
 
-use crate::answer::failed;
 use crate::print;
 use botstore::backup::{Progress, Stage};
 use botstore::{Error, ErrorKind, Result};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
@@ -14,7 +15,8 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 /// From here on Ctrl-C, SIGTERM and SIGHUP are a wish that [`stopped`] tells of; the second one is an
 /// order.
 pub(crate) fn listen() -> Result<()> {
-    let failed = |e| failed("cannot listen for signals", &e);
+    let failed = |e| Error::io("cannot listen for signals", e);
+    has_files_to_spare().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -28,6 +30,14 @@ pub(crate) fn listen() -> Result<()> {
     Ok(())
 }
 
+/// Whether as many files can be opened as it takes to listen: tokio panics where it cannot open one.
+fn has_files_to_spare() -> io::Result<()> {
+    const FILES: usize = 10;
+    let program = std::env::current_exe()?;
+    let opened: io::Result<Vec<_>> = (0..FILES).map(|_| std::fs::File::open(&program)).collect();
+    opened.map(drop)
+}
+
 fn wish() {
     if STOPPED.swap(true, Ordering::Relaxed) {
         std::process::exit(crate::answer::Exit::Stopped as i32);
@@ -35,7 +45,7 @@ fn wish() {
 }
 
 #[cfg(unix)]
-fn hear(runtime: &Runtime) -> std::io::Result<()> {
+fn hear(runtime: &Runtime) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _entered = runtime.enter();
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
@@ -43,6 +53,9 @@ fn hear(runtime: &Runtime) -> std::io::Result<()> {
     if !is_ignored(SignalKind::hangup()) {
         kinds.push(SignalKind::hangup());
     }
+    // The system's word to who may not make a file any larger. It ends the process, unless somebody
+    // listens: then it is an error of the write as well, which is told as any other.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     for kind in kinds {
         let mut signals = signal(kind)?;
         runtime.spawn(async move {
@@ -64,7 +77,7 @@ fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
 }
 
 #[cfg(not(unix))]
-fn hear(runtime: &Runtime) -> std::io::Result<()> {
+fn hear(runtime: &Runtime) -> io::Result<()> {
     runtime.spawn(async {
         while tokio::signal::ctrl_c().await.is_ok() {
             wish();
@@ -73,10 +86,15 @@ fn hear(runtime: &Runtime) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether one of them has come.
+pub(crate) fn is_stopped() -> bool {
+    STOPPED.load(Ordering::Relaxed)
+}
+
 /// # Errors
 /// [`Cancelled`](ErrorKind::Cancelled) after one of them.
 pub(crate) fn stopped() -> Result<()> {
-    match STOPPED.load(Ordering::Relaxed) {
+    match is_stopped() {
         true => Err(Error::new(ErrorKind::Cancelled, "it was asked to stop")),
         false => Ok(()),
     }
@@ -84,12 +102,11 @@ pub(crate) fn stopped() -> Result<()> {
 
 /// What a backup, a check of one or a restore tells of itself: a bar on stderr if that is a
 /// terminal.
-pub(crate) fn show() -> Result<impl FnMut(Progress) -> ControlFlow<()> + Send + 'static> {
-    listen()?;
+pub(crate) fn show() -> impl FnMut(Progress) -> ControlFlow<()> + Send + 'static {
     let bar = ProgressBar::with_draw_target(None, print::bar());
     let bar = bar.with_finish(ProgressFinish::AndClear);
     let mut stage = None;
-    Ok(move |progress: Progress| {
+    move |progress: Progress| {
         if stage.replace(progress.stage) != Some(progress.stage) {
             bar.set_length(progress.total);
             bar.set_style(style(progress.total));
@@ -102,7 +119,18 @@ pub(crate) fn show() -> Result<impl FnMut(Progress) -> ControlFlow<()> + Send + 
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
-    })
+    }
+}
+
+/// Shows that work goes on of which nobody knows how much there is: a count and the time, on stderr if
+/// that is a terminal.
+pub(crate) fn count(of: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, print::bar());
+    let bar = bar.with_finish(ProgressFinish::AndClear).with_message(of);
+    let style = ProgressStyle::with_template("{msg} {human_pos} {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// Nobody knows how far a compact copy is.

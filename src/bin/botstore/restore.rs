@@ -2,12 +2,14 @@
 
 use crate::answer::{Answer, Outcome};
 use crate::backups::{Unusable, folder_of, json_of, text_of, unusable};
+use crate::file::config;
 use crate::keys::Keys;
 use crate::objects;
+use crate::paths;
 use crate::progress::show;
 use crate::text::{self, Facts};
 use botstore::backup::{self, Backup, Backups, IfExists};
-use botstore::{Config, Error, ErrorKind, Result, UnknownTriggers};
+use botstore::{Error, ErrorKind, Result, UnknownTriggers};
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -52,7 +54,7 @@ impl Restore {
             true => IfExists::MoveAside,
             false => IfExists::Refuse,
         };
-        let mut reading = self.keys.reading()?.on_progress(show()?);
+        let mut reading = self.keys.reading()?.on_progress(show());
         if self.revoke_tokens {
             reading = reading.revoke_tokens();
         }
@@ -61,7 +63,7 @@ impl Restore {
             false => UnknownTriggers::Allow,
         };
         let (backup, passed_over) = self.choose()?;
-        let config = Config::new(self.to).unknown_triggers(unknown);
+        let config = config(&self.to).unknown_triggers(unknown);
         let restored = backup::restore(config, backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
@@ -75,13 +77,13 @@ impl Restore {
             facts.add("revoked", text::count(revoked, "token"));
         }
         let json = json!({
-            "path": text::path(&restored.path),
-            "replaced": restored.replaced.as_deref().map(text::path),
             "passed_over": passed_over.iter().map(unusable).collect::<Vec<_>>(),
             "revoked_tokens": restored.revoked_tokens,
             "unknown_objects": restored.unknown_objects,
             "backup": json_of(&restored.backup),
         });
+        let json = paths::with(json, "path", &restored.path);
+        let json = paths::with_maybe(json, "replaced", restored.replaced.as_deref());
         Ok(Answer::fine(
             facts.into_text()
                 + &text_of(&restored.backup)

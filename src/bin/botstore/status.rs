@@ -1,7 +1,9 @@
 //! `status`: how a file is.
 
-use crate::answer::{Answer, Exit, Outcome, error_json, what_to_do};
+use crate::advice;
+use crate::answer::{Answer, Exit, Outcome, error_json};
 use crate::file::File;
+use crate::paths;
 use crate::text::{self, Column, Facts};
 use botstore::backup::Backup;
 use botstore::schema::Plan;
@@ -71,8 +73,8 @@ fn text_of(status: &FileStatus) -> String {
     match &status.plan {
         Ok(plan) => facts.add("to migrate", pending(plan)),
         Err(error) => {
-            facts.add_lines("refused", error);
-            facts.add("what to do", what_to_do(error.kind()));
+            facts.add_lines("refused", format_args!("{error:#}"));
+            facts.add("what to do", advice::after(error));
         }
     }
     facts.add("unknown", crate::objects::verdict(&status.unknown_objects));
@@ -121,13 +123,11 @@ fn in_words(backup: &Backup) -> String {
 }
 
 fn json_of(status: &FileStatus) -> Value {
-    json!({
-        "file": text::path(&status.path),
+    let json = json!({
         "file_bytes": status.file_bytes,
         "wal_bytes": status.wal_bytes,
         "free_bytes": status.free_bytes,
         "network_file_system": status.network_file_system,
-        "open_to_others": status.open_to_others,
         "open_in": status.open_in,
         "store_id": status.store_id,
         "schemas": status.schemas,
@@ -135,8 +135,10 @@ fn json_of(status: &FileStatus) -> Value {
         "refused": status.plan.as_ref().err().map(error_json),
         "unknown_objects": status.unknown_objects,
         "rows": status.rows,
-        "backups": text::path(&status.backups),
         "last_backup": status.last_backup.as_ref().map(crate::backups::json_of),
         "last_drill": status.last_drill,
-    })
+    });
+    let json = paths::with(json, "file", &status.path);
+    let json = paths::with(json, "backups", &status.backups);
+    paths::with_all(json, "open_to_others", &status.open_to_others)
 }

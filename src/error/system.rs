@@ -1,0 +1,129 @@
+//! What the operating system's errors mean to a caller: the one table, for the files that this crate
+//! opens and for those that SQLite opens.
+//!
+//! SQLite tells a full disk (ENOSPC) from other failures and calls nearly all of those an I/O error, so
+//! the error number is asked for as well. It is the C library's, of this thread, and `sqlite3_system_errno`
+//! is the same number, kept when the call returned. That function takes a raw connection, which is
+//! `unsafe`; [`io::Error::last_os_error`] is not, and whoever turns SQLite's error into ours does so
+//! before anything else is called. Turned down: SQLite's error log, which is one for the whole process
+//! and does not hear of a failed write; and to write beside the file and see what that comes to, since
+//! a quota may let a small file pass.
+
+use super::ErrorKind;
+use std::io;
+
+/// What a failure comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Meaning {
+    pub(super) kind: ErrorKind,
+    /// What to do about it; empty if there is nothing to say.
+    pub(super) advice: &'static str,
+}
+
+impl Meaning {
+    pub(super) const fn new(kind: ErrorKind, advice: &'static str) -> Self {
+        Self { kind, advice }
+    }
+}
+
+/// The table.
+pub(super) fn meaning(error: &io::Error) -> Meaning {
+    use io::ErrorKind as Io;
+    let (kind, advice) = match error.kind() {
+        Io::StorageFull => (ErrorKind::DiskFull, "make room and try again"),
+        Io::QuotaExceeded => (
+            ErrorKind::DiskFull,
+            "the quota is used up, though the disk may have room: make room within it, or have it \
+             raised, and try again",
+        ),
+        Io::FileTooLarge => (
+            ErrorKind::DiskFull,
+            "the file may not get any larger: raise the limit of the process (`ulimit -f`, \
+             LimitFSIZE=), or move the file to a file system that takes larger ones",
+        ),
+        Io::ReadOnlyFilesystem => (
+            ErrorKind::ReadOnly,
+            "the disk is mounted to be read only: mount it to be written. If nobody has mounted it \
+             so, Linux did, after an error: look at the system's log",
+        ),
+        Io::PermissionDenied => (
+            ErrorKind::ReadOnly,
+            "look at the owner and mode of the file and of its folder, and as whom this program runs",
+        ),
+        Io::NotFound => (
+            ErrorKind::Io,
+            "look at the path: it, or a folder above it, is not there",
+        ),
+        Io::NotADirectory => (
+            ErrorKind::Io,
+            "look at the path: something that should be a folder in it is none",
+        ),
+        Io::IsADirectory => (ErrorKind::Io, "name a file: there is a folder at the path"),
+        Io::AlreadyExists => (
+            ErrorKind::Io,
+            "look at what is there, or choose another name",
+        ),
+        Io::InvalidFilename => (
+            ErrorKind::Io,
+            "choose a shorter path: the names of the files beside it have to fit as well",
+        ),
+        Io::StaleNetworkFileHandle => (
+            ErrorKind::Io,
+            "the share was mounted or exported anew: start the program again",
+        ),
+        Io::ResourceBusy => (
+            ErrorKind::Io,
+            "something else uses it: if it is a mount point, unmount it or choose another path",
+        ),
+        Io::CrossesDevices => (ErrorKind::Io, "keep both places on one disk"),
+        Io::OutOfMemory => (ErrorKind::Io, OUT_OF_MEMORY),
+        Io::TimedOut | Io::HostUnreachable | Io::NotConnected | Io::NetworkUnreachable => {
+            (ErrorKind::Io, "look whether the share answers")
+        }
+        _ => unnamed(error),
+    };
+    Meaning::new(kind, advice)
+}
+
+pub(super) const OUT_OF_MEMORY: &str = "the system has no memory left for it";
+
+/// Those that the standard library has no name for.
+#[cfg(unix)]
+fn unnamed(error: &io::Error) -> (ErrorKind, &'static str) {
+    use rustix::io::Errno;
+    let Some(errno) = Errno::from_io_error(error) else {
+        return (ErrorKind::Io, "");
+    };
+    match errno {
+        Errno::MFILE => (
+            ErrorKind::TooManyFiles,
+            "this process has as many files open as it may: raise its limit (`ulimit -n`, \
+             LimitNOFILE=), or look for what does not close its files",
+        ),
+        Errno::NFILE => (
+            ErrorKind::TooManyFiles,
+            "all processes together have as many files open as the system takes: look for the one \
+             that does not close its files, or raise fs.file-max",
+        ),
+        Errno::LOOP => (
+            ErrorKind::Io,
+            "look at the path: a link in it leads in a circle, or there is a link where none is \
+             followed",
+        ),
+        Errno::IO | Errno::NXIO | Errno::NODEV => (
+            ErrorKind::Io,
+            "the disk does not do what it is asked: look at the system's log, and save what is on it",
+        ),
+        Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL => (
+            ErrorKind::Io,
+            "the file system does not do what is needed of it: keep the file on a disk of this \
+             machine",
+        ),
+        _ => (ErrorKind::Io, ""),
+    }
+}
+
+#[cfg(not(unix))]
+fn unnamed(_: &io::Error) -> (ErrorKind, &'static str) {
+    (ErrorKind::Io, "")
+}
