@@ -18,7 +18,7 @@ pub(crate) use open::{
 #[cfg(feature = "encryption")]
 pub(crate) use open::{open_named, read_opened};
 pub(crate) use owner::{
-    give_to_owner_of, is_open_to_others, make_like, refuse_strangers_link, why_denied,
+    give_to_owner_of, is_open_to_others, make_like, may_read, refuse_strangers_link, why_denied,
 };
 pub(crate) use place::{is_mount_point, refuse_unmovable};
 pub(crate) use stamp::Stamp;

@@ -144,6 +144,20 @@ pub(super) fn why_not_writable(place: &Path) -> Option<String> {
     }
 }
 
+/// Whether this process may read a file that is there. To open it would tell, and to close it again would
+/// take the locks from whoever has it open in this process.
+pub(crate) fn may_read(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).is_ok()
+    }
+    #[cfg(not(unix))]
+    {
+        path.is_file()
+    }
+}
+
 /// Whether this process may write a file that is there; why not, if not.
 pub(super) fn may_write(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]

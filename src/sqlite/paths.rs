@@ -93,7 +93,7 @@ pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
     if whose.is_empty() {
         return error;
     }
-    let advice = match cannot_open && files::is_taken(database) {
+    let advice = match cannot_open && files::may_read(database) {
         true => {
             format!("copy it with its -wal to a folder of your own and look there; or: {whose}")
         }
