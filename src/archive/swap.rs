@@ -161,7 +161,13 @@ fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
         note.display(),
         new.display()
     );
-    let doing = format_args!("the restore of {} cannot be finished", path.display());
+    // What is to be mended is part of the sentence: its advice is of the restore.
+    let mend = error.advice().map(|advice| format!(" ({advice})"));
+    let doing = format_args!(
+        "the restore of {} cannot be finished{}",
+        path.display(),
+        mend.unwrap_or_default()
+    );
     error.because(kind, doing).with_advice(advice)
 }
 
