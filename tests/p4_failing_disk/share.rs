@@ -110,6 +110,10 @@ async fn a_drill_that_gets_no_further_is_told_of_as_one() {
     botstore::backup::take(config.clone(), TakeBackup::default()).unwrap();
     let store = Store::open(config).await.unwrap();
     let mut events = store.events();
+    // Behind what opening does on the share, which would be told as a backup's.
+    answer(store.drill()).await.unwrap();
+    let event = told(&mut events).await;
+    assert!(matches!(event, StoreEvent::DrillDone(_)), "{event:?}");
     disk::does_not_answer(&share, Silence::Listing);
     let error = answer(store.drill()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
