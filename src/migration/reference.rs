@@ -43,6 +43,23 @@ impl Object {
     pub(super) fn is_trigger(&self) -> bool {
         self.kind == "trigger"
     }
+
+    /// Its name as SQLite compares it: triggers have names of their own.
+    pub(super) fn key(&self) -> (bool, String) {
+        (self.is_trigger(), self.name.to_ascii_lowercase())
+    }
+
+    /// Whether SQLite made it by itself.
+    pub(super) fn is_sqlites(&self) -> bool {
+        self.sql.is_empty() || self.name.starts_with("sqlite_")
+    }
+}
+
+/// Something that a step makes, as the step leaves it.
+pub(super) struct Made {
+    pub(super) schema: String,
+    pub(super) step: u32,
+    pub(super) object: Object,
 }
 
 /// What steps make.
@@ -50,6 +67,9 @@ pub(super) struct Reference {
     conn: Connection,
     owners: Owners,
     seen: HashSet<(bool, String)>,
+    made: Vec<Made>,
+    /// Schemas of which not all steps could be run.
+    cut_short: HashSet<String>,
 }
 
 impl Reference {
@@ -60,6 +80,8 @@ impl Reference {
             conn,
             owners: Owners::default(),
             seen: HashSet::new(),
+            made: Vec::new(),
+            cut_short: HashSet::new(),
         })
     }
 
@@ -73,8 +95,9 @@ impl Reference {
     pub(super) fn run(&mut self, schema: &SchemaDef, steps: &[Migration]) -> Result<()> {
         for migration in steps {
             let done = self.conn.execute_batch(migration.up);
-            self.note(schema.name)?;
+            self.note(schema.name, migration.step)?;
             if let Err(error) = done {
+                self.cut_short.insert(schema.name.to_owned());
                 tracing::debug!(schema = schema.name, migration.step, %error, "not on an empty file");
                 break;
             }
@@ -91,7 +114,7 @@ impl Reference {
         for entry in steps {
             rules.begin(&self.conn, schema)?;
             let done = guard.during(|| self.conn.execute_batch(&entry.up_sql));
-            self.note(schema)?;
+            self.note(schema, entry.step)?;
             if done.is_err() {
                 break;
             }
@@ -100,31 +123,58 @@ impl Reference {
     }
 
     /// Notes what is new.
-    fn note(&mut self, schema: &str) -> Result<()> {
+    fn note(&mut self, schema: &str, step: u32) -> Result<()> {
         for object in Object::all(&self.conn)? {
             let is_trigger = object.is_trigger();
             if self.seen.insert((is_trigger, object.name.clone())) {
                 self.owners.note(is_trigger, &object.name, schema);
+                let schema = schema.to_owned();
+                self.made.push(Made {
+                    schema,
+                    step,
+                    object,
+                });
             }
         }
         Ok(())
     }
+
+    /// The schema that made something, if all of its steps could be run: else a later one may have
+    /// dropped it.
+    pub(super) fn sure_maker(&self, object: &Object) -> Option<&str> {
+        let made = self.made.iter();
+        let mut made = made.filter(|made| made.object.key() == object.key());
+        let maker = made.next()?.schema.as_str();
+        (!self.cut_short.contains(maker)).then_some(maker)
+    }
+}
+
+/// Who makes what.
+pub(super) struct Makers {
+    pub(super) owners: Owners,
+    pub(super) made: Vec<Made>,
+}
+
+impl From<Reference> for Makers {
+    fn from(Reference { owners, made, .. }: Reference) -> Self {
+        Self { owners, made }
+    }
 }
 
 /// Who has made what, or would, of these schemas.
-pub(super) fn owners(schemas: &[SchemaDef]) -> Result<Owners> {
-    known(schemas).map(|reference| reference.owners)
+pub(super) fn makers(schemas: &[SchemaDef]) -> Result<Makers> {
+    known(schemas).map(Makers::from)
 }
 
 /// The same with the other schemas that are in the file, by the SQL that it brings along.
-pub(super) fn owners_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Owners> {
+pub(super) fn makers_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Makers> {
     let mut reference = known(schemas)?;
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
             reference.run_trusted(&name, &ledger::applied(tx, &name)?)?;
         }
     }
-    Ok(reference.owners)
+    Ok(reference.into())
 }
 
 fn known(schemas: &[SchemaDef]) -> Result<Reference> {

@@ -5,6 +5,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod answer;
+mod ask;
 mod backups;
 mod check;
 mod dashboard;

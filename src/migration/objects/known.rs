@@ -1,6 +1,6 @@
 //! What the applied steps of a file made, to hold its schema against.
 
-use super::{ObjectKind, UnknownObject, UnknownObjects, bounded};
+use super::{ObjectKind, UnknownObject, UnknownObjects, bounded, kind_of};
 use crate::error::Result;
 use crate::migration::reference::{Object, Reference};
 use crate::migration::{SchemaDef, ledger, plan};
@@ -14,18 +14,25 @@ pub(super) struct Known {
     texts: HashMap<(bool, String), HashSet<Object>>,
     /// The names of tables.
     pub(super) tables: HashSet<String>,
+    reference: Reference,
+    /// Schemas of which the file has steps that this program does not know.
+    newer: HashSet<&'static str>,
 }
 
 impl Known {
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
         let mut reference = Reference::new()?;
         let has_ledger = ledger::exists(tx)?;
+        let mut newer = HashSet::new();
         for schema in schemas {
             let steps = match has_ledger {
                 true => plan::applied_up_to(tx, schema)?,
                 // Of a file that is to be taken over, what these steps find there.
                 false => schema.legacy.steps,
             };
+            if steps > schema.last() {
+                newer.insert(schema.name);
+            }
             let applied = schema.migrations.iter().filter(|known| known.step <= steps);
             let applied: Vec<_> = applied.copied().collect();
             reference.run(schema, &applied)?;
@@ -42,6 +49,8 @@ impl Known {
             objects: Vec::new(),
             texts: HashMap::new(),
             tables: HashSet::new(),
+            reference,
+            newer,
         };
         for object in &objects {
             known.add(object);
@@ -63,8 +72,20 @@ impl Known {
         Ok(known)
     }
 
+    /// The schema that made something, if nothing that is not known here may have dropped it since.
+    pub(super) fn sure_maker(&self, object: &Object) -> Option<&str> {
+        let maker = self.reference.sure_maker(object)?;
+        (!self.newer.contains(maker)).then_some(maker)
+    }
+
+    /// Whether an object of the file reads as a step made it.
+    pub(super) fn has(&self, object: &Object) -> bool {
+        let texts = self.texts.get(&object.key());
+        texts.is_some_and(|texts| texts.contains(&squeezed(object)))
+    }
+
     fn add(&mut self, object: &Object) {
-        let texts = self.texts.entry(key(object)).or_default();
+        let texts = self.texts.entry(object.key()).or_default();
         texts.insert(squeezed(object));
     }
 
@@ -75,29 +96,24 @@ impl Known {
         object: &Object,
         found: &mut UnknownObjects,
     ) -> Result<()> {
-        let texts = self.texts.get(&key(object));
         let is_sqlites = object.name.starts_with("sqlite_") && object.is_kept;
         let is_ledger = object.is_kept && object.name == "botstore_ledger";
-        if is_sqlites || is_ledger || texts.is_some_and(|texts| texts.contains(&squeezed(object))) {
+        if is_sqlites || is_ledger || self.has(object) {
             return Ok(());
         }
-        let altered = texts.is_some();
-        let kind = match object.kind.as_str() {
-            "trigger" => ObjectKind::Trigger,
-            "view" => ObjectKind::View,
-            "index" => match altered || self.acts(tx, object)? {
-                true => ObjectKind::Index,
-                false => return Ok(()),
-            },
-            _ if !object.is_kept => ObjectKind::VirtualTable,
-            _ => {
+        let altered = self.texts.contains_key(&object.key());
+        let kind = kind_of(object);
+        let is_told = match kind {
+            ObjectKind::Index => altered || self.acts(tx, object)?,
+            ObjectKind::Table => {
                 generated(tx, object, found)?;
-                match altered {
-                    true => ObjectKind::Table,
-                    false => return Ok(()),
-                }
+                altered
             }
+            _ => true,
         };
+        if !is_told {
+            return Ok(());
+        }
         found.add(UnknownObject {
             kind,
             name: bounded(&object.name, 200),
@@ -135,10 +151,6 @@ fn generated(tx: &ReadTx<'_>, table: &Object, found: &mut UnknownObjects) -> Res
         });
     }
     Ok(())
-}
-
-fn key(object: &Object) -> (bool, String) {
-    (object.is_trigger(), object.name.to_ascii_lowercase())
 }
 
 /// The object without what does not matter to SQLite: blanks, comments, and capitals outside of quotes.
