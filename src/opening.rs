@@ -7,7 +7,7 @@
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
 use crate::domain::{BOT_LEGACY, BotSchema, rollups};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::migration::{self, Plan, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -49,7 +49,16 @@ pub(crate) fn upgrade(
     upgrading: Upgrading,
 ) -> Result<Upgraded> {
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
-    migration::opened(conn, &config.program())?;
+    let opened = migration::opened(conn, &config.program());
+    let lost = &done.unknown_objects.missing;
+    let lost = lost.iter().find(|missing| !missing.made_again);
+    opened.map_err(|error| match (error.kind(), lost) {
+        (ErrorKind::Sql, Some(lost)) => {
+            let why = format!("{lost} that a step made is missing; restore a backup");
+            error.because(ErrorKind::Corrupt, why)
+        }
+        _ => error,
+    })?;
     Ok(done)
 }
 

@@ -45,7 +45,7 @@ impl Found {
 
     /// The same of a step that has run and has changed so many rows.
     pub(super) fn after(mut self, changes: u64) -> Self {
-        self.rows = changes == 0 && !self.objects.is_empty();
+        self.rows = changes == 0;
         self
     }
 
@@ -72,7 +72,8 @@ impl Found {
 
     /// Writes it down, if there is anything.
     pub(super) fn record(&self, tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
-        if self.objects.is_empty() {
+        // That no row was changed matters where something was there before the steps.
+        if self.objects.is_empty() && !(self.rows && exists(tx)?) {
             return Ok(());
         }
         tx.execute(CREATE, [])?;
@@ -113,20 +114,28 @@ pub(super) fn of_schema(
     Ok(found)
 }
 
-/// What the steps of a program found that wrote nothing down of it: what of a taken-over file does not read, to
-/// the letter, as those steps make it. So a table that was altered by hand since counts as found: it stays.
+/// What the steps of a program found that wrote nothing down of it, in a file that was taken over. A step has
+/// found all that it makes if any of it does not read, to the letter, as the step makes it: a bot makes what
+/// a step stands for in one go. So what was altered by hand since counts as found as well, and stays.
 fn derived(tx: &ReadTx<'_>, schema: &SchemaDef, made: &[Made]) -> Result<BTreeMap<u32, Found>> {
     let there = by_name(tx)?;
     let applied = ledger::applied(tx, schema.name)?;
-    let mut found = BTreeMap::<u32, Found>::new();
-    for made in made.iter().filter(|made| made.schema == schema.name) {
-        let is_applied = applied.iter().any(|entry| entry.step == made.step);
-        let differs = there.get(&made.object.key());
-        let differs = differs.is_some_and(|there| there.sql != made.object.sql);
-        if made.step <= schema.legacy.steps && is_applied && differs {
-            let found = found.entry(made.step).or_default();
-            found.objects.push(kind_and_name(&made.object));
-            found.rows = true;
+    let mut found = BTreeMap::new();
+    for entry in applied
+        .iter()
+        .filter(|entry| entry.step <= schema.legacy.steps)
+    {
+        let made = made.iter();
+        let made = made.filter(|made| made.schema == schema.name && made.step == entry.step);
+        let both = made.filter_map(|made| Some((&made.object, there.get(&made.object.key())?)));
+        let both: Vec<_> = both.collect();
+        if both.iter().any(|(made, there)| made.sql != there.sql) {
+            let objects = both.into_iter().map(|(made, _)| kind_and_name(made));
+            let of_step = Found {
+                objects: objects.collect(),
+                rows: true,
+            };
+            found.insert(entry.step, of_step);
         }
     }
     Ok(found)

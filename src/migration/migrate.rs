@@ -197,7 +197,7 @@ impl WayBack {
             let makes = makers.made.iter().filter(|made| {
                 let of_step = made.schema == step.schema && made.step == step.step;
                 let is_table = matches!(made.object.kind.as_str(), "table" | "view");
-                of_step && is_table && !made.object.is_sqlites()
+                of_step && is_table
             });
             let drops = makes.map(|made| made.object.name.clone());
             step.drops = drops.filter(|name| !step.keeps.contains(name)).collect();

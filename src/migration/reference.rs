@@ -128,12 +128,14 @@ impl Reference {
             let is_trigger = object.is_trigger();
             if self.seen.insert((is_trigger, object.name.clone())) {
                 self.owners.note(is_trigger, &object.name, schema);
-                let schema = schema.to_owned();
-                self.made.push(Made {
-                    schema,
-                    step,
-                    object,
-                });
+                if !object.is_sqlites() {
+                    let schema = schema.to_owned();
+                    self.made.push(Made {
+                        schema,
+                        step,
+                        object,
+                    });
+                }
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ mod histories;
 mod legacy;
 mod refusals;
 mod statistics;
+mod taken_back;
 mod takeover;
 mod windows;
 mod writes_on;
