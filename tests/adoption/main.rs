@@ -4,6 +4,7 @@
 mod answers;
 mod histories;
 mod legacy;
+mod old_readers;
 mod refusals;
 mod statistics;
 mod taken_back;

@@ -25,19 +25,6 @@ fn alter(legacy: &Legacy, sql: &str) {
     conn.close().unwrap();
 }
 
-/// The ledger as programs before step 8 wrote it, which wrote nothing down of what they found.
-fn as_an_older_program_left_it(legacy: &Legacy) {
-    alter(
-        legacy,
-        "CREATE TABLE kept AS SELECT * FROM botstore_ledger; DROP TABLE botstore_ledger;
-         CREATE TABLE botstore_ledger (schema TEXT NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL,
-             up_sql TEXT NOT NULL, down_sql TEXT NOT NULL, checksum TEXT NOT NULL,
-             applied_at TEXT NOT NULL, PRIMARY KEY (schema, step)) STRICT, WITHOUT ROWID;
-         INSERT INTO botstore_ledger SELECT * FROM kept; DROP TABLE kept;
-         DROP TABLE IF EXISTS botstore_found;",
-    );
-}
-
 fn check(legacy: &Legacy, before: &[String], adopted: &Tables, plan: &Plan) {
     let name = legacy.name;
     let left = names(legacy);
@@ -77,7 +64,7 @@ async fn back(legacy: &Legacy, ledger: Ledger) {
     // What is older than step 8 has no more than seven.
     if ledger == Ledger::OfAnOlderProgram {
         schema::rollback(&legacy.path, "botstore", 7).unwrap();
-        as_an_older_program_left_it(legacy);
+        legacy.make_its_ledger_strict();
     }
     let mut adopted = rows(legacy);
     adopted.insert("schema_version".to_owned(), versions);
