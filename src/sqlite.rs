@@ -139,7 +139,7 @@ pub(crate) fn fire_triggers_on_replace(conn: &mut Connection) -> Result<()> {
     if let Some(trigger) = &circle {
         tracing::warn!(
             trigger = %quote(trigger),
-            "a trigger writes the table that it is on: what REPLACE removes fires none in this file, and stays \
+            "a trigger may fire itself: what REPLACE removes fires none in this file, and stays \
              in the statistics until they are reconciled"
         );
     }

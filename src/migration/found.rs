@@ -66,6 +66,10 @@ impl Found {
         &self.objects
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     pub(super) fn keeps_rows(&self) -> bool {
         self.rows
     }
@@ -73,7 +77,10 @@ impl Found {
     /// Writes it down, if there is anything.
     pub(super) fn record(&self, tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
         // That no row was changed matters where something was there before the steps.
-        if self.objects.is_empty() && !(self.rows && exists(tx)?) {
+        let matters = !self.objects.is_empty() || (self.rows && exists(tx)?);
+        // An older program that has taken the step back has left what it does not know.
+        remove(tx, schema, step)?;
+        if !matters {
             return Ok(());
         }
         tx.execute(CREATE, [])?;

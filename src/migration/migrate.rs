@@ -124,7 +124,11 @@ pub(crate) fn apply(
                 stepper.look(|tx| Ok((Found::before(tx, makes)?, tx.conn().total_changes())))?;
             stepper
                 .run(schema.name, rebuild, migration.up, |tx| {
-                    let found = found.after(tx.conn().total_changes() - changes);
+                    // Later steps have no rows of their own in what they found.
+                    let found = match migration.step <= schema.legacy.steps || !found.is_empty() {
+                        true => found.after(tx.conn().total_changes() - changes),
+                        false => found,
+                    };
                     ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
                     ledger::record(tx, schema.name, migration)?;
                     found.record(tx, schema.name, migration.step)

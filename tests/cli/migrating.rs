@@ -84,7 +84,7 @@ fn a_plan_of_the_way_back_tells_what_goes_and_what_stays_and_changes_nothing() {
         plan.out
     );
     assert!(
-        plan.out.contains("keeps       schema_version, users"),
+        plan.out.contains("keeps       audit_log, cost_tracking"),
         "{}",
         plan.out
     );

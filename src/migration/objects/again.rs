@@ -9,6 +9,7 @@ use crate::migration::{Program, SchemaDef, ledger};
 use crate::operation::ReadTx;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
 
 /// Something that an applied step made and that is not in the file any more, or an index of that name that
@@ -55,11 +56,15 @@ pub(super) fn missing(
     if !ledger::exists(tx)? {
         return Ok(found);
     }
+    let there: HashMap<_, _> = there.iter().map(|other| (other.key(), other)).collect();
     for object in known.objects.iter().filter(|object| !object.is_sqlites()) {
-        let same = there.iter().find(|other| other.key() == object.key());
+        let same = there.get(&object.key());
         // Of the others that read differently, UnknownTriggers tells what is done.
-        let is_altered = same.is_some_and(|same| object.kind == "index" && same.kind == "index");
-        if same.is_some() && (!is_altered || same.is_some_and(|same| known.has(same))) {
+        let is_altered = same.is_some_and(|same| {
+            let are_indexes = object.kind == "index" && same.kind == "index";
+            are_indexes && same.sql != object.sql && !known.has(same)
+        });
+        if same.is_some() && !is_altered {
             continue;
         }
         let Some(maker) = known.sure_maker(object) else {
@@ -96,6 +101,9 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
         return Ok(UnknownObjects::default());
     }
     let (difference, missing) = super::look(&tx, program.schemas)?;
+    for Missing { told, .. } in missing.iter().filter(|missing| !missing.told.made_again) {
+        tracing::warn!(object = %told, schema = told.schema, "dropped by somebody: restore a backup");
+    }
     let again = || missing.iter().filter(|missing| missing.told.made_again);
     for schema in program.schemas {
         let of_schema = || again().filter(|missing| missing.told.schema == schema.name);
