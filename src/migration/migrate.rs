@@ -2,7 +2,7 @@
 //! backup from before.
 
 use super::found::{self, Found};
-use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
+use super::plan::{Plan, PlannedStep, pending, refuse_unknown};
 use super::reference::Makers;
 use super::step::{Rebuild, Stepper, transaction};
 use super::{Program, SchemaDef, ledger, objects, reference};
@@ -59,7 +59,7 @@ pub(crate) fn missing(
     program: &Program<'_>,
 ) -> Result<Plan> {
     let tx = ReadTx::new(conn, program.clock.now());
-    pending(schemas, |schema| applied_up_to(&tx, schema))
+    pending(schemas, |schema| ledger::last(&tx, schema.name))
 }
 
 /// Refuses a file that has gone past the last step of `schema`.
@@ -68,7 +68,7 @@ pub(crate) fn refuse_beyond(
     schema: &SchemaDef,
     program: &Program<'_>,
 ) -> Result<()> {
-    let has = applied_up_to(&ReadTx::new(conn, program.clock.now()), schema)?;
+    let has = ledger::last(&ReadTx::new(conn, program.clock.now()), schema.name)?;
     if schema.last() < has {
         let why = format!(
             "must be at least {has}, which the file has; botstore::schema::rollback takes steps back"
@@ -92,16 +92,14 @@ pub(crate) fn apply(
 ) -> Result<()> {
     let mut done = Vec::new();
     for schema in schemas {
-        done.push(applied_up_to(
-            &ReadTx::new(conn, program.clock.now()),
-            schema,
-        )?);
+        let tx = ReadTx::new(conn, program.clock.now());
+        done.push(ledger::last(&tx, schema.name)?);
     }
     let is_behind = |(schema, done): (&SchemaDef, &u32)| schema.last() > *done;
     if !schemas.iter().zip(&done).any(is_behind) {
         return Ok(());
     }
-    let Makers { owners, made } = reference::makers(program.schemas)?;
+    let Makers { owners, made, .. } = reference::makers(program.schemas)?;
     let stepper = Stepper::new(conn, program.clock, owners)?;
     for (schema, done) in schemas.iter().zip(done) {
         for migration in schema.migrations.iter().filter(|m| m.step > done) {
@@ -228,7 +226,7 @@ impl WayBack {
     /// Goes it; gives what it did.
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
-        let Makers { owners, made } = self.makers;
+        let Makers { owners, made, .. } = self.makers;
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
         for step in self.steps {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
 use crate::sqlite;
 use again::Missing;
-use known::Known;
+use known::{Known, Listed};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -161,19 +161,21 @@ pub(crate) fn unknown_in(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Unkno
 
 /// The same with what makes again what is missing.
 fn look(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<(UnknownObjects, Vec<Missing>)> {
-    let known = Known::of(tx, schemas)?;
-    let mut found = UnknownObjects::default();
     let there = Object::all(tx.conn())?;
-    for object in &there {
-        known.compare(tx, object, &mut found)?;
+    let (mut found, mut missing) = (UnknownObjects::default(), Vec::new());
+    if let Some(others) = Listed::of(tx, schemas)?.difference(&there) {
+        let known = Known::of(tx, schemas)?;
+        for object in others {
+            known.compare(tx, object, &mut found)?;
+        }
+        missing = again::missing(tx, schemas, &known, &there)?;
+        found.missing = missing.iter().map(|missing| missing.told.clone()).collect();
     }
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
             found.unknown_schemas.push(bounded(&name, 200));
         }
     }
-    let missing = again::missing(tx, schemas, &known, &there)?;
-    found.missing = missing.iter().map(|missing| missing.told.clone()).collect();
     Ok((found, missing))
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> 
     let tx = ReadTx::new(conn, program.clock.now());
     refuse(&tx, schemas, path)?;
     objects::refuse_objects(&tx, program, path)?;
-    let mut plan = pending(schemas, |schema| applied_up_to(&tx, schema))?;
+    let mut plan = pending(schemas, |schema| ledger::last(&tx, schema.name))?;
     for schema in schemas {
         if (schema.counts.are_missing)(&tx)? {
             plan.uncounted.push(schema.name.to_owned());
@@ -132,12 +132,6 @@ fn refuse(tx: &ReadTx<'_>, schemas: &[SchemaDef], path: &Path) -> Result<()> {
         }
     }
     objects::refuse_stand_ins(tx, schemas).map_err(|e| sqlite::name_file(e, path))
-}
-
-pub(super) fn applied_up_to(tx: &ReadTx<'_>, schema: &SchemaDef) -> Result<u32> {
-    Ok(ledger::applied(tx, schema.name)?
-        .last()
-        .map_or(0, |entry| entry.step))
 }
 
 pub(super) fn pending(

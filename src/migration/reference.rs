@@ -62,69 +62,79 @@ pub(super) struct Made {
     pub(super) object: Object,
 }
 
+/// How far steps could be run.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Ran {
+    All,
+    InPart,
+}
+
 /// What steps make.
 pub(super) struct Reference {
     conn: Connection,
-    owners: Owners,
-    seen: HashSet<(bool, String)>,
-    made: Vec<Made>,
-    /// Schemas of which not all steps could be run.
-    cut_short: HashSet<String>,
 }
 
 impl Reference {
     pub(super) fn new() -> Result<Self> {
         let mut conn = sqlite::in_memory()?;
         sqlite::leave_rows_out(&mut conn)?;
-        Ok(Self {
-            conn,
-            owners: Owners::default(),
-            seen: HashSet::new(),
-            made: Vec::new(),
-            cut_short: HashSet::new(),
-        })
+        Ok(Self { conn })
     }
 
-    /// The database in memory.
-    pub(super) fn conn(&self) -> &Connection {
-        &self.conn
+    /// What the steps that ran have made, and none has dropped.
+    pub(super) fn objects(&self) -> Result<Vec<Object>> {
+        Object::all(&self.conn)
     }
 
-    /// Runs steps of a schema that this program knows. Where one cannot be run on a database without
-    /// rows, what it and the later ones make is not known.
-    pub(super) fn run(&mut self, schema: &SchemaDef, steps: &[Migration]) -> Result<()> {
+    /// Runs steps of a schema that this program knows, and has `look` at what there is after each. Where
+    /// one cannot be run on a database without rows, what it and the later ones make is not known.
+    pub(super) fn run<'a>(
+        &self,
+        schema: &SchemaDef,
+        steps: impl IntoIterator<Item = &'a Migration>,
+        mut look: impl FnMut(&Self, &Migration) -> Result<()>,
+    ) -> Result<Ran> {
         for migration in steps {
             let done = self.conn.execute_batch(migration.up);
-            self.note(schema.name, migration.step)?;
+            look(self, migration)?;
             if let Err(error) = done {
-                self.cut_short.insert(schema.name.to_owned());
                 tracing::debug!(schema = schema.name, migration.step, %error, "not on an empty file");
-                break;
+                return Ok(Ran::InPart);
             }
         }
-        Ok(())
+        Ok(Ran::All)
     }
 
     /// The same for steps that only a file knows, after somebody has said that its SQL may be run:
     /// guarded as on the file itself.
-    fn run_trusted(&mut self, schema: &str, steps: &[Entry]) -> Result<()> {
+    fn run_trusted(&mut self, schema: &str, steps: &[Entry], makers: &mut Makers) -> Result<()> {
         sqlite::confine(&mut self.conn)?;
-        let rules = StepRules::new(&self.conn, self.owners.clone())?;
+        let rules = StepRules::new(&self.conn, makers.owners.clone())?;
         let guard = Authorizer::install(&mut self.conn, for_steps(&rules))?;
         for entry in steps {
             rules.begin(&self.conn, schema)?;
             let done = guard.during(|| self.conn.execute_batch(&entry.up_sql));
-            self.note(schema, entry.step)?;
+            makers.note(schema, entry.step, Object::all(&self.conn)?);
             if done.is_err() {
                 break;
             }
         }
         Ok(())
     }
+}
 
+/// Who has made what. It is looked at after each step, since a later one may drop what this one made.
+#[derive(Default)]
+pub(super) struct Makers {
+    pub(super) owners: Owners,
+    pub(super) made: Vec<Made>,
+    seen: HashSet<(bool, String)>,
+}
+
+impl Makers {
     /// Notes what is new.
-    fn note(&mut self, schema: &str, step: u32) -> Result<()> {
-        for object in Object::all(&self.conn)? {
+    fn note(&mut self, schema: &str, step: u32, objects: Vec<Object>) {
+        for object in objects {
             let is_trigger = object.is_trigger();
             if self.seen.insert((is_trigger, object.name.clone())) {
                 self.owners.note(is_trigger, &object.name, schema);
@@ -138,51 +148,35 @@ impl Reference {
                 }
             }
         }
+    }
+
+    /// Notes what all steps of these schemas make.
+    fn note_all(&mut self, reference: &Reference, schemas: &[SchemaDef]) -> Result<()> {
+        for schema in schemas {
+            reference.run(schema, schema.migrations, |reference, migration| {
+                self.note(schema.name, migration.step, reference.objects()?);
+                Ok(())
+            })?;
+        }
         Ok(())
-    }
-
-    /// The schema that made something, if all of its steps could be run: else a later one may have
-    /// dropped it.
-    pub(super) fn sure_maker(&self, object: &Object) -> Option<&str> {
-        let made = self.made.iter();
-        let mut made = made.filter(|made| made.object.key() == object.key());
-        let maker = made.next()?.schema.as_str();
-        (!self.cut_short.contains(maker)).then_some(maker)
-    }
-}
-
-/// Who makes what.
-pub(super) struct Makers {
-    pub(super) owners: Owners,
-    pub(super) made: Vec<Made>,
-}
-
-impl From<Reference> for Makers {
-    fn from(Reference { owners, made, .. }: Reference) -> Self {
-        Self { owners, made }
     }
 }
 
 /// Who has made what, or would, of these schemas.
 pub(super) fn makers(schemas: &[SchemaDef]) -> Result<Makers> {
-    known(schemas).map(Makers::from)
+    let mut makers = Makers::default();
+    makers.note_all(&Reference::new()?, schemas)?;
+    Ok(makers)
 }
 
 /// The same with the other schemas that are in the file, by the SQL that it brings along.
 pub(super) fn makers_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Makers> {
-    let mut reference = known(schemas)?;
+    let (mut reference, mut makers) = (Reference::new()?, Makers::default());
+    makers.note_all(&reference, schemas)?;
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
-            reference.run_trusted(&name, &ledger::applied(tx, &name)?)?;
+            reference.run_trusted(&name, &ledger::applied(tx, &name)?, &mut makers)?;
         }
     }
-    Ok(reference.into())
-}
-
-fn known(schemas: &[SchemaDef]) -> Result<Reference> {
-    let mut reference = Reference::new()?;
-    for schema in schemas {
-        reference.run(schema, schema.migrations)?;
-    }
-    Ok(reference)
+    Ok(makers)
 }
