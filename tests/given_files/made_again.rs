@@ -307,6 +307,19 @@ async fn what_a_hosts_steps_made_is_made_again_and_what_they_dropped_is_not() {
     assert_eq!(found.missing, []);
 }
 
+/// Nothing is left then that differs from what this crate's own steps make.
+#[tokio::test]
+async fn what_a_hosts_steps_made_is_missing_also_where_all_of_it_is() {
+    let given = Given::file().await;
+    let config = || given.config().schema::<Tags>();
+    schema::apply(config()).expect("applied");
+    given.forge("DROP TABLE tags");
+    let found = schema::unknown_objects(config()).expect("a look");
+    let names: Vec<_> = found.missing.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["tags", "tags_once"], "{found:?}");
+    assert!(found.is_empty(), "{found:?}");
+}
+
 /// As a kill between the last step and the counting leaves it, or an `apply_to` of an older program.
 #[tokio::test]
 async fn a_file_whose_rows_are_still_to_be_counted_is_refused_in_words_and_never_shown_as_empty() {
