@@ -31,9 +31,12 @@ const INSERTS: [&str; 5] = [
 ];
 const UPDATES: [&str; 3] = ["UPDATE OR IGNORE", "UPDATE", "UPDATE OR REPLACE"];
 
+/// Columns, and what may be in each.
+type Columns = &'static [(&'static str, &'static [&'static str])];
+
 /// The tables that rollups count, and those that they hang on: their columns, the key first, and what may be in
 /// each.
-const TABLES: [(&str, &[(&str, &[&str])]); 5] = [
+const TABLES: [(&str, Columns); 5] = [
     (
         "messages",
         &[
@@ -131,7 +134,7 @@ impl Change {
                 upserts[self.picks[10] % upserts.len()]
             ),
             2 => format!("DELETE FROM {table} WHERE {key} = {which}"),
-            3 if self.picks[10] % 7 == 0 => format!("DELETE FROM {table}"),
+            3 if self.picks[10].is_multiple_of(7) => format!("DELETE FROM {table}"),
             _ => format!(
                 "{} {table} SET {sets} WHERE {key} = {which}",
                 updates[form / 5 % updates.len()]
