@@ -6,9 +6,10 @@
 
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
-use crate::domain::{BOT_LEGACY, BotSchema};
-use crate::error::Result;
-use crate::migration::{self, Plan, SchemaDef};
+use crate::domain::{BOT_LEGACY, BotSchema, rollups};
+use crate::error::{ErrorKind, Result};
+use crate::migration::{self, Plan, SchemaDef, UnknownObjects};
+use crate::operation::ReadTx;
 use crate::sqlite;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,9 @@ use std::path::{Path, PathBuf};
 /// their ranges. Once for each way in: a second time would be a second schema of the same name.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
-    let own = SchemaDef::of::<BotSchema>().with_legacy(BOT_LEGACY);
+    let own = SchemaDef::of::<BotSchema>()
+        .with_legacy(BOT_LEGACY)
+        .with_counts(rollups::COUNTS);
     config.schemas.insert(0, own);
     config.check()?;
     Ok(config)
@@ -34,6 +37,8 @@ pub(crate) struct Upgraded {
     pub(crate) plan: Plan,
     /// Where the backup from before is, if it is in the clear and its folder's are not.
     pub(crate) clear_copy: Option<PathBuf>,
+    /// How the file's schema differs from what the applied steps made, as it is now.
+    pub(crate) unknown_objects: UnknownObjects,
 }
 
 /// Applies what is missing, and lets the schemas look at the file; gives what it did.
@@ -44,12 +49,21 @@ pub(crate) fn upgrade(
     upgrading: Upgrading,
 ) -> Result<Upgraded> {
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
-    migration::opened(conn, &config.program())?;
+    let opened = migration::opened(conn, &config.program());
+    let lost = &done.unknown_objects.missing;
+    let lost = lost.iter().find(|missing| !missing.made_again);
+    opened.map_err(|error| match (error.kind(), lost) {
+        (ErrorKind::Sql, Some(lost)) => {
+            let why = format!("{lost} that a step made is missing; restore a backup");
+            error.because(ErrorKind::Corrupt, why)
+        }
+        _ => error,
+    })?;
     Ok(done)
 }
 
-/// Applies what is missing of these schemas, after a backup if the file holds anything; gives what
-/// it did.
+/// Makes again what somebody has dropped of the applied steps, and applies what is missing of these schemas,
+/// after a backup if the file holds anything; gives what it did.
 pub(crate) fn migrate(
     schemas: &[SchemaDef],
     conn: &mut Connection,
@@ -58,7 +72,8 @@ pub(crate) fn migrate(
     upgrading: Upgrading,
 ) -> Result<Upgraded> {
     let program = config.program();
-    let plan = migration::missing(schemas, conn, &program)?;
+    let mut unknown_objects = migration::make_again(conn, &program)?;
+    let plan = migration::missing(schemas, conn, &program)?.with_missing(&unknown_objects);
     let mut clear_copy = None;
     if !plan.steps.is_empty() {
         if migration::has_tables(conn)? {
@@ -66,7 +81,15 @@ pub(crate) fn migrate(
         }
         migration::apply(schemas, conn, &program)?;
     }
-    Ok(Upgraded { plan, clear_copy })
+    if !plan.is_empty() {
+        let tx = ReadTx::new(conn, config.clock.now());
+        unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
+    }
+    Ok(Upgraded {
+        plan,
+        clear_copy,
+        unknown_objects,
+    })
 }
 
 /// Makes the backup from before, if the configuration asks for one. Tells where it is if it is in the

@@ -274,6 +274,10 @@ impl<'conn> ReadTx<'conn> {
 /// It gives no way to end the transaction, to change the schema or to attach another file: those
 /// are refused with [`Sql`](crate::ErrorKind::Sql), since they would break the promise made to the
 /// other operations in it. Tables come from a [`Schema`](crate::schema::Schema)'s migrations.
+///
+/// Statistics stay exact under any SQL on the crate's tables. Rows that a `REPLACE` removes fire triggers as those
+/// of a `DELETE` do: the connection has `PRAGMA recursive_triggers=ON`, and OFF where a trigger in the file, other
+/// than the store's, writes the table that it is on, since that would fire itself until SQLite refuses the write.
 pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.

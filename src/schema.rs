@@ -13,14 +13,14 @@
 //! does. It cannot attach a file, vacuum, load, set a PRAGMA, or make anything temporary.
 
 pub use crate::migration::{
-    Migration, ObjectKind, Plan, PlannedStep, Schema, UnknownObject, UnknownObjects, UnknownSteps,
-    UnknownTriggers,
+    Migration, MissingObject, ObjectKind, Plan, PlannedStep, Schema, UnknownObject, UnknownObjects,
+    UnknownSteps, UnknownTriggers,
 };
 
 use crate::archive::{self, Upgrading};
 use crate::config::Config;
 use crate::error::{Error, Result, quote};
-use crate::migration::{self, WayBack};
+use crate::migration::{self, Program, WayBack};
 use crate::opening;
 use crate::sqlite::{self, FileLock};
 use std::path::Path;
@@ -103,14 +103,26 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     let only = known.up_to(to)?;
     let done = opening::connect(&path, &config).and_then(|mut conn| {
         migration::refuse_beyond(&conn, &only, &config.program())?;
-        opening::migrate(&[only], &mut conn, &path, &config, Upgrading::ByHand)
+        let schemas = [only];
+        let done = opening::migrate(&schemas, &mut conn, &path, &config, Upgrading::ByHand)?;
+        if only.last() == known.last() {
+            // What it counts is counted with its last step: until then the rows are many and the counts
+            // zero.
+            let program = Program {
+                schemas: &schemas,
+                ..config.program()
+            };
+            migration::opened(&mut conn, &program)?;
+        }
+        Ok(done)
     });
     Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
 /// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
 /// open; gives what it did. Rows in tables that a step made go with the table: a backup is taken
-/// first, as before an upgrade.
+/// first, as before an upgrade. What was there before a step, as in a file of the Python bot that was taken
+/// over, stays as it is. [`plan_rollback`] tells beforehand which is which.
 ///
 /// What is run is this program's own text of the steps, so `config` must have the schema. The same as
 /// [`rollback_with`] and [`UnknownSteps::Refuse`].
@@ -155,6 +167,35 @@ fn take_back(
     migration::make_writer(&conn, path, &program)?;
     if !back.is_empty() {
         opening::back_up(&mut conn, path, config, Upgrading::ByHand)?;
+        // The way back drops what the way up made, and fails where that is missing.
+        migration::make_again(&mut conn, &program)?;
     }
     back.take(&mut conn, &program)
+}
+
+/// What [`rollback_with`] would do. Changes nothing.
+///
+/// # Errors
+/// Those of [`rollback`]; [`Busy`](crate::ErrorKind::Busy) as of [`plan`].
+///
+/// ```
+/// # fn main() -> botstore::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("bot.db");
+/// use botstore::schema::{self, UnknownSteps};
+///
+/// schema::apply(&path)?;
+/// let plan = schema::plan_rollback(&path, "botstore", 0, UnknownSteps::Refuse)?;
+/// let seed = plan.steps.last().unwrap();
+/// assert!(seed.drops.contains(&"messages".to_owned()) && seed.keeps.is_empty());
+/// # Ok(()) }
+/// ```
+pub fn plan_rollback(
+    config: impl Into<Config>,
+    schema: &str,
+    to: u32,
+    unknown: UnknownSteps,
+) -> Result<Plan> {
+    let config = opening::complete(config)?;
+    migration::plan_back(&config.path, &config.program(), schema, to, unknown)
 }

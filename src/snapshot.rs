@@ -16,7 +16,8 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 ///
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
-/// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate; those with which
+/// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate, or whose rows it would count
+/// first; those with which
 /// [`schema::plan`](crate::schema::plan()) refuses a file, and those of the queries. [`Busy`](ErrorKind::Busy), too, if the
 /// file or its folder cannot be written, no store had it open, and a program has changed it before
 /// `read` was done: what `read` made of it is then of no worth.
@@ -47,15 +48,24 @@ pub fn snapshot<T>(
     let path = sqlite::existing(&config.path)?;
     let settings = config.sqlite_settings();
     sqlite::refuse_damaged_wal_unlocked(&path, &settings)?;
-    let (file, missing) = Inspection::begin(&path, &settings, |conn| {
-        Ok(migration::plan_in(conn, &path, &config.program())?
-            .steps
-            .len())
+    let (file, plan) = Inspection::begin(&path, &settings, |conn| {
+        migration::plan_in(conn, &path, &config.program())
     })?;
+    let missing = plan.steps.len();
     if missing > 0 {
         return Err(Error::new(
             ErrorKind::OlderSchema,
             format!("{} has {missing} steps to go", path.display()),
+        ));
+    }
+    if !plan.uncounted.is_empty() {
+        return Err(Error::new(
+            ErrorKind::OlderSchema,
+            format!(
+                "the rows of {} are still to be counted, so its statistics say nothing yet: an upgrade was \
+                 cut short",
+                path.display()
+            ),
         ));
     }
     file.go_on(|conn| {

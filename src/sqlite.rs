@@ -39,7 +39,7 @@ pub(crate) use wal_file::{
     FRAME_OVERHEAD, recover_wal, refuse_damaged_wal, refuse_damaged_wal_unlocked, write_probe,
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::files;
 use crate::time;
 use look::{Floor, bound_values, open};
@@ -121,6 +121,23 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -
         settings.wal_ceiling_bytes as i64,
     )?;
     Ok(())
+}
+
+/// Has the rows that a `REPLACE` removes fire triggers as others do, so that rollups lose them too. SQLite has
+/// one setting for that and for triggers that fire themselves; so not where the file has such a one, which
+/// would go round until SQLite refuses each write of its table.
+///
+/// Only for operations: steps and the look at opening replace nothing.
+pub(crate) fn fire_triggers_on_replace(conn: &mut Connection) -> Result<()> {
+    let circle = authorizer::trigger_that_fires_itself(conn)?;
+    if let Some(trigger) = &circle {
+        tracing::warn!(
+            trigger = %quote(trigger),
+            "a trigger may fire itself: what REPLACE removes fires none in this file, and stays \
+             in the statistics until they are reconciled"
+        );
+    }
+    Ok(conn.pragma_update(None, "recursive_triggers", circle.is_none())?)
 }
 
 /// Opens a connection that can only read.

@@ -91,6 +91,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         Inventory::read(conn)
             .and_then(|original| {
                 let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
+                let plan = plan.map(|plan| plan.with_missing(&unknown_objects));
                 Ok((plan, original, unknown_objects))
             })
             .map_err(|e| sqlite::name_file(e, &path))

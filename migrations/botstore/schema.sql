@@ -131,21 +131,6 @@ CREATE INDEX botstore_stray_user_tokens ON user_tokens(token_id)
     OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
     OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00';
 
-CREATE TABLE botstore_idempotency (
-    user_id         INTEGER NOT NULL,
-    idempotency_key TEXT    NOT NULL,
-    message_id      INTEGER NOT NULL,
-    recorded_at     TEXT    NOT NULL,
-    PRIMARY KEY (user_id, idempotency_key)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX botstore_idempotency_age ON botstore_idempotency(recorded_at);
-
-CREATE TABLE botstore_schedules (
-    name        TEXT NOT NULL PRIMARY KEY,
-    last_run_at TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
 CREATE INDEX botstore_messages_session ON messages(session_id, timestamp);
 
 CREATE INDEX botstore_messages_user ON messages(user_id, timestamp);
@@ -166,11 +151,6 @@ CREATE INDEX botstore_sessions_active ON sessions(user_id) WHERE is_active = 1;
 
 CREATE INDEX botstore_audit_type ON audit_log(event_type, timestamp)
     WHERE event_type <> 'interaction';
-
-CREATE TABLE botstore_store (
-    id       INTEGER PRIMARY KEY CHECK (id = 1),
-    store_id TEXT    NOT NULL
-) STRICT;
 
 CREATE TABLE botstore_total (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
@@ -489,19 +469,6 @@ WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
     UPDATE botstore_tool SET sessions = sessions - 1 WHERE tool_name = old.tool_name;
 END;
 
-CREATE TRIGGER botstore_session_moved AFTER UPDATE OF user_id ON sessions
-WHEN old.user_id <> new.user_id BEGIN
-    UPDATE botstore_user_tool SET uses = uses - (
-        SELECT count(*) FROM tool_usage t
-        WHERE t.session_id = new.session_id AND t.tool_name = botstore_user_tool.tool_name)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_user_tool WHERE user_id = old.user_id AND uses = 0;
-    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
-    SELECT new.user_id, tool_name, count(*) FROM tool_usage
-    WHERE session_id = new.session_id GROUP BY tool_name
-    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
-END;
-
 CREATE TRIGGER botstore_cost_added AFTER INSERT ON cost_tracking BEGIN
     INSERT INTO botstore_cost_day (day, users, requests, cost)
     VALUES (new.date, 1, coalesce(new.request_count, 0), 0.0 + coalesce(new.daily_cost, 0.0))
@@ -537,4 +504,54 @@ WHEN old.date <> new.date BEGIN
         cost = cost - coalesce(old.daily_cost, 0.0)
     WHERE day = old.date;
     DELETE FROM botstore_cost_day WHERE day = old.date AND users = 0;
+END;
+
+CREATE TABLE botstore_idempotency (
+    user_id         INTEGER NOT NULL CHECK (typeof(user_id) = 'integer'),
+    idempotency_key TEXT    NOT NULL CHECK (typeof(idempotency_key) = 'text'),
+    message_id      INTEGER NOT NULL CHECK (typeof(message_id) = 'integer'),
+    recorded_at     TEXT    NOT NULL CHECK (typeof(recorded_at) = 'text'),
+    PRIMARY KEY (user_id, idempotency_key)
+) WITHOUT ROWID;
+
+CREATE INDEX botstore_idempotency_age ON botstore_idempotency(recorded_at);
+
+CREATE TABLE botstore_schedules (
+    name        TEXT NOT NULL PRIMARY KEY CHECK (typeof(name) = 'text'),
+    last_run_at TEXT NOT NULL CHECK (typeof(last_run_at) = 'text')
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_store (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    store_id TEXT    NOT NULL CHECK (typeof(store_id) = 'text')
+);
+
+CREATE TRIGGER botstore_session_added AFTER INSERT ON sessions
+WHEN EXISTS (SELECT 1 FROM tool_usage t WHERE t.session_id = new.session_id) BEGIN
+    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
+    SELECT new.user_id, tool_name, count(*) FROM tool_usage
+    WHERE session_id = new.session_id GROUP BY tool_name
+    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
+END;
+
+CREATE TRIGGER botstore_session_removed AFTER DELETE ON sessions
+WHEN EXISTS (SELECT 1 FROM tool_usage t WHERE t.session_id = old.session_id) BEGIN
+    UPDATE botstore_user_tool SET uses = uses - (
+        SELECT count(*) FROM tool_usage t
+        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_user_tool WHERE user_id = old.user_id AND uses = 0;
+END;
+
+CREATE TRIGGER botstore_session_moved AFTER UPDATE OF session_id, user_id ON sessions
+WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id BEGIN
+    UPDATE botstore_user_tool SET uses = uses - (
+        SELECT count(*) FROM tool_usage t
+        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_user_tool WHERE user_id = old.user_id AND uses = 0;
+    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
+    SELECT new.user_id, tool_name, count(*) FROM tool_usage
+    WHERE session_id = new.session_id GROUP BY tool_name
+    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
 END

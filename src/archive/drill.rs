@@ -58,6 +58,7 @@ pub(super) fn drill(
     let file = sqlite::resolve(&file)?;
     let lock = FileLock::acquire(&file)?;
     let mut conn = migration::connect(&file, program)?;
+    migration::make_again(&mut conn, program)?;
     migration::apply(program.schemas, &mut conn, program)?;
     migration::opened(&mut conn, program)?;
     drop((conn, lock));

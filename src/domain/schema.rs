@@ -54,6 +54,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0007_rollups.up.sql"),
             include_str!("../../migrations/botstore/0007_rollups.down.sql"),
         ),
+        Migration::new(
+            8,
+            "plain_tables",
+            include_str!("../../migrations/botstore/0008_plain_tables.up.sql"),
+            include_str!("../../migrations/botstore/0008_plain_tables.down.sql"),
+        ),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's `schema_version` table, and

@@ -32,6 +32,7 @@ impl WriteConnection {
         // Only closing empties the WAL, and knows whether it could.
         sqlite::disable_checkpoint_on_close(&conn)?;
         sqlite::unbound_values(&conn)?;
+        sqlite::fire_triggers_on_replace(&mut conn)?;
         let guard = Authorizer::install(&mut conn, sqlite::for_mutations)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
         watchdog.install(&mut conn)?;

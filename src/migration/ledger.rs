@@ -1,24 +1,28 @@
 //! The table in which a file keeps the steps that it has applied.
 
-use super::{Migration, SchemaDef};
+use super::{Migration, SchemaDef, found};
 use crate::error::{Error, ErrorKind, Result, excerpt, quote};
 use crate::operation::{ReadTx, WriteTx};
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
 /// `down_sql` is kept too: somebody who has read it may have a program that does not know the step run
 /// it. A step that the program knows is taken back with the program's own text.
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_ledger (
-    schema     TEXT    NOT NULL,
-    step       INTEGER NOT NULL,
-    name       TEXT    NOT NULL,
-    up_sql     TEXT    NOT NULL,
-    down_sql   TEXT    NOT NULL,
-    checksum   TEXT    NOT NULL,
-    applied_at TEXT    NOT NULL,
+///
+/// Not STRICT: an SQLite before 3.37 reads nothing of a file that has such a table.
+const CREATE: &str = "CREATE TABLE botstore_ledger (
+    schema     TEXT    NOT NULL CHECK (typeof(schema) = 'text'),
+    step       INTEGER NOT NULL CHECK (typeof(step) = 'integer'),
+    name       TEXT    NOT NULL CHECK (typeof(name) = 'text'),
+    up_sql     TEXT    NOT NULL CHECK (typeof(up_sql) = 'text'),
+    down_sql   TEXT    NOT NULL CHECK (typeof(down_sql) = 'text'),
+    checksum   TEXT    NOT NULL CHECK (typeof(checksum) = 'text'),
+    applied_at TEXT    NOT NULL CHECK (typeof(applied_at) = 'text'),
     PRIMARY KEY (schema, step)
-) STRICT, WITHOUT ROWID";
+) WITHOUT ROWID";
 
 /// How far a schema is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +102,48 @@ pub(crate) fn steps(tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
     )
 }
 
-pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> Result<()> {
+/// Whether it is the STRICT table that programs before step 8 of the bot's schema made.
+pub(super) fn is_old(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT upper(sql) LIKE '%) STRICT%' FROM sqlite_schema
+               WHERE type = 'table' AND name = 'botstore_ledger' AND rootpage > 0";
+    let strict = tx.maybe(sql, [], |row| Ok(row.get(0)?))?;
+    Ok(strict.unwrap_or(false))
+}
+
+/// Makes the ledger, or makes that of an older program anew. `write_found` writes down what the steps of that
+/// program found, while it can still be told.
+///
+/// No step does this, since no step may touch the ledger; it is part of whatever step is next, up or down.
+pub(super) fn prepare(
+    tx: &WriteTx<'_>,
+    write_found: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+) -> Result<()> {
+    if !exists(tx)? {
+        // Of a ledger that somebody has dropped.
+        found::forget(tx)?;
+        tx.execute(CREATE, [])?;
+        return Ok(());
+    }
+    if !is_old(tx)? {
+        return Ok(());
+    }
+    write_found(tx)?;
+    let sql =
+        "SELECT schema, step, name, up_sql, down_sql, checksum, applied_at FROM botstore_ledger";
+    let rows = tx.all(sql, [], |row| {
+        let cells = (0..7).map(|at| Ok(row.get::<_, Value>(at)?));
+        cells.collect::<Result<Vec<_>>>()
+    })?;
+    tx.execute("DROP TABLE botstore_ledger", [])?;
     tx.execute(CREATE, [])?;
+    for row in rows {
+        let sql = "INSERT INTO botstore_ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        tx.execute(sql, params_from_iter(row))?;
+    }
+    Ok(())
+}
+
+pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> Result<()> {
     tx.execute(
         "INSERT INTO botstore_ledger (schema, step, name, up_sql, down_sql, checksum, applied_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -116,11 +160,17 @@ pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> R
     Ok(())
 }
 
+/// Takes a step out, and the table with the last of all: a file without steps is as it was before the first.
 pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
     tx.execute(
         "DELETE FROM botstore_ledger WHERE schema = ?1 AND step = ?2",
         (schema, step),
     )?;
+    found::remove(tx, schema, step)?;
+    let sql = "SELECT count(*) FROM botstore_ledger";
+    if tx.one(sql, [], |row| Ok(row.get::<_, i64>(0)?))? == 0 {
+        tx.execute("DROP TABLE botstore_ledger", [])?;
+    }
     Ok(())
 }
 

@@ -1,13 +1,16 @@
 //! Brings an open file to the steps that this program knows, or back. Whoever calls this has made the
 //! backup from before.
 
+use super::found::{self, Found};
 use super::plan::{Plan, PlannedStep, pending, refuse_unknown};
+use super::reference::Makers;
 use super::step::{Rebuild, Stepper, transaction};
 use super::{Program, SchemaDef, ledger, objects, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
-use crate::sqlite::{self, Authorizer, Owners, for_mutations};
+use crate::sqlite::{self, Authorizer, for_mutations};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The connection that writes to a file whose lock is held, and that is ours or can become so.
@@ -96,7 +99,8 @@ pub(crate) fn apply(
     if !schemas.iter().zip(&done).any(is_behind) {
         return Ok(());
     }
-    let stepper = Stepper::new(conn, program.clock, reference::owners(program.schemas)?)?;
+    let Makers { owners, made, .. } = reference::makers(program.schemas)?;
+    let stepper = Stepper::new(conn, program.clock, owners)?;
     for (schema, done) in schemas.iter().zip(done) {
         for migration in schema.migrations.iter().filter(|m| m.step > done) {
             let rebuild = if migration.rebuilds {
@@ -110,9 +114,22 @@ pub(crate) fn apply(
                 name = migration.name,
                 "migrating"
             );
+            let makes = made.iter();
+            let makes =
+                makes.filter(|made| made.schema == schema.name && made.step == migration.step);
+            let makes = makes.map(|made| &made.object);
+            let (found, changes) =
+                stepper.look(|tx| Ok((Found::before(tx, makes)?, tx.conn().total_changes())))?;
             stepper
                 .run(schema.name, rebuild, migration.up, |tx| {
-                    ledger::record(tx, schema.name, migration)
+                    // Later steps have no rows of their own in what they found.
+                    let found = match migration.step <= schema.legacy.steps || !found.is_empty() {
+                        true => found.after(tx.conn().total_changes() - changes),
+                        false => found,
+                    };
+                    ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
+                    ledger::record(tx, schema.name, migration)?;
+                    found.record(tx, schema.name, migration.step)
                 })
                 .map_err(|e| {
                     step_failed(e, "applying", schema.name, migration.step, migration.name)
@@ -150,7 +167,9 @@ pub enum UnknownSteps {
 pub(crate) struct WayBack {
     steps: Vec<PlannedStep>,
     /// Of everything that schemas have made.
-    owners: Owners,
+    makers: Makers,
+    /// What the steps of this program's schema found.
+    found: BTreeMap<u32, Found>,
 }
 
 impl WayBack {
@@ -163,12 +182,41 @@ impl WayBack {
         unknown: UnknownSteps,
     ) -> Result<Self> {
         let tx = ReadTx::new(conn, program.clock.now());
-        let steps = steps_back(&tx, program, schema, to, unknown)?;
-        let owners = match unknown {
-            UnknownSteps::Refuse => reference::owners(program.schemas)?,
-            UnknownSteps::Trust => reference::owners_with_trusted(program.schemas, &tx)?,
+        let mut steps = steps_back(&tx, program, schema, to, unknown)?;
+        let makers = match unknown {
+            UnknownSteps::Refuse => reference::makers(program.schemas)?,
+            UnknownSteps::Trust => reference::makers_with_trusted(program.schemas, &tx)?,
         };
-        Ok(Self { steps, owners })
+        let ours = program.schemas.iter().find(|known| known.name == schema);
+        let found = match ours {
+            Some(ours) => found::of_schema(&tx, ours, &makers.made)?,
+            None => BTreeMap::new(),
+        };
+        for step in steps.iter_mut().filter(|_| ours.is_some()) {
+            let keeps = found.get(&step.step).into_iter();
+            let keeps = keeps.flat_map(Found::tables_and_views);
+            step.keeps = keeps.map(str::to_owned).collect();
+            let makes = makers.made.iter().filter(|made| {
+                let of_step = made.schema == step.schema && made.step == step.step;
+                let is_table = matches!(made.object.kind.as_str(), "table" | "view");
+                of_step && is_table
+            });
+            let drops = makes.map(|made| made.object.name.clone());
+            step.drops = drops.filter(|name| !step.keeps.contains(name)).collect();
+        }
+        Ok(Self {
+            steps,
+            makers,
+            found,
+        })
+    }
+
+    /// What it would do.
+    pub(crate) fn into_plan(self) -> Plan {
+        Plan {
+            steps: self.steps,
+            ..Plan::default()
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -178,11 +226,16 @@ impl WayBack {
     /// Goes it; gives what it did.
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
-        let stepper = Stepper::new(conn, program.clock, self.owners)?;
+        let Makers { owners, made, .. } = self.makers;
+        let stepper = Stepper::new(conn, program.clock, owners)?;
+        let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
         for step in self.steps {
+            let found = self.found.get(&step.step).cloned().unwrap_or_default();
+            stepper.keep(&found, &there_before)?;
             // Always as a rebuild: what a step back drops may be referred to by what stays.
             stepper
                 .run(&step.schema, Rebuild::Yes, &step.sql, |tx| {
+                    ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
                     ledger::remove(tx, &step.schema, step.step)
                 })
                 .map_err(|e| step_failed(e, "taking back", &step.schema, step.step, &step.name))?;
@@ -190,6 +243,23 @@ impl WayBack {
         }
         Ok(done)
     }
+}
+
+/// What taking back the steps of `schema` after step `to` would do to the file at `given`. Changes nothing.
+pub(crate) fn plan_back(
+    given: &Path,
+    program: &Program<'_>,
+    schema: &str,
+    to: u32,
+    unknown: UnknownSteps,
+) -> Result<Plan> {
+    sqlite::refuse_unsettled(given)?;
+    let path = sqlite::existing(given)?;
+    sqlite::refuse_damaged_wal_unlocked(&path, &program.sqlite)?;
+    sqlite::inspect(&path, &program.sqlite, |conn| {
+        refuse_objects(conn, &path, program)?;
+        Ok(WayBack::new(conn, program, schema, to, unknown)?.into_plan())
+    })
 }
 
 /// The steps to take back, newest first, with the SQL that does it: this program's own, never the
@@ -228,6 +298,7 @@ fn steps_back(
             step: entry.step,
             name: entry.name,
             sql: known.map_or(entry.down_sql, |known| known.down.to_owned()),
+            ..PlannedStep::default()
         });
     }
     if foreign.is_empty() {

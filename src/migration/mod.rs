@@ -4,6 +4,7 @@
 //! All here is about a file that is open on one connection, before there is a store. Backups from before
 //! an upgrade are not made here, so that backups can be checked with this.
 
+mod found;
 mod ledger;
 mod migrate;
 mod objects;
@@ -16,11 +17,11 @@ pub(crate) use ledger::steps;
 pub use migrate::UnknownSteps;
 pub(crate) use migrate::{
     WayBack, apply, connect, connect_to_take_back, has_tables, make_writer, missing, opened,
-    refuse_beyond,
+    plan_back, refuse_beyond,
 };
-pub use objects::{ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
+pub use objects::{MissingObject, ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
 pub(crate) use objects::{
-    own_triggers, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
+    make_again, own_triggers, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
 };
 pub use plan::{Plan, PlannedStep};
 pub(crate) use plan::{plan, plan_in, refuse_foreign, refuse_unknown};
@@ -114,6 +115,7 @@ pub(crate) struct SchemaDef {
     pub(crate) recognise: fn(&ReadTx<'_>) -> Result<()>,
     pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
     pub(crate) legacy: Legacy,
+    pub(crate) counts: Counts,
 }
 
 /// What a program brings to a file: the schemas that it knows, and how it opens the file.
@@ -150,6 +152,24 @@ impl Legacy {
     };
 }
 
+/// Tables of a schema that hold what its triggers count of the others, and that `opened` can count anew.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) tables: &'static [&'static str],
+    /// Whether they are still to be counted.
+    pub(crate) are_missing: fn(&ReadTx<'_>) -> Result<bool>,
+    /// Has the next `opened` count them.
+    pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
+}
+
+impl Counts {
+    const NONE: Self = Self {
+        tables: &[],
+        are_missing: |_| Ok(false),
+        forget: |_| Ok(()),
+    };
+}
+
 impl SchemaDef {
     pub(crate) fn of<S: Schema>() -> Self {
         Self {
@@ -158,7 +178,13 @@ impl SchemaDef {
             recognise: S::recognise,
             opened: S::opened,
             legacy: Legacy::NONE,
+            counts: Counts::NONE,
         }
+    }
+
+    pub(crate) fn with_counts(mut self, counts: Counts) -> Self {
+        self.counts = counts;
+        self
     }
 
     pub(crate) fn with_legacy(mut self, legacy: Legacy) -> Self {
@@ -187,7 +213,7 @@ impl SchemaDef {
     }
 
     /// The last step that this program knows.
-    fn last(&self) -> u32 {
+    pub(crate) fn last(&self) -> u32 {
         self.migrations.last().map_or(0, |m| m.step)
     }
 }

@@ -1,13 +1,18 @@
 //! What is in a file's schema that no applied step made: triggers, views, virtual tables and the like
 //! are code that SQLite runs when the store reads or writes.
 
+mod again;
 mod known;
+
+pub use again::MissingObject;
+pub(crate) use again::make_again;
 
 use super::reference::Object;
 use super::{Program, SchemaDef, ledger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
 use crate::sqlite;
+use again::Missing;
 use known::{Known, Listed};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -84,7 +89,8 @@ pub struct UnknownObject {
     pub sql: String,
 }
 
-/// What is in a file's schema that no applied step of a schema known here made.
+/// What is in a file's schema that no applied step of a schema known here made, and what is not there that
+/// one made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownObjects {
@@ -94,10 +100,14 @@ pub struct UnknownObjects {
     pub first: Vec<UnknownObject>,
     /// Schemas whose steps the file has and that are not known here: they may have made them.
     pub unknown_schemas: Vec<String>,
+    /// What applied steps made and somebody has dropped since; and indexes that somebody has altered. Opening
+    /// the file makes it again, but for tables that hold more than counts.
+    #[serde(default)]
+    pub missing: Vec<MissingObject>,
 }
 
 impl UnknownObjects {
-    /// Whether there are none.
+    /// Whether there is nothing that no step made. Something may be missing all the same.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
@@ -146,22 +156,37 @@ pub(crate) fn unknown_objects(given: &Path, program: &Program<'_>) -> Result<Unk
 
 /// The same on a connection.
 pub(crate) fn unknown_in(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<UnknownObjects> {
-    let listed = Listed::of(tx, schemas)?;
-    let mut others = Object::all(tx.conn())?;
-    others.retain(|object| !known::is_of_no_step(object) && !listed.has(object));
-    let mut found = UnknownObjects::default();
-    if !others.is_empty() {
+    Ok(look(tx, schemas)?.0)
+}
+
+/// The same with what makes again what is missing.
+fn look(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<(UnknownObjects, Vec<Missing>)> {
+    let there = Object::all(tx.conn())?;
+    let (mut found, mut missing) = (UnknownObjects::default(), Vec::new());
+    if let Some(others) = Listed::of(tx, schemas)?.difference(&there) {
         let known = Known::of(tx, schemas)?;
         for object in others {
-            known.compare(tx, &object, &mut found)?;
+            known.compare(tx, object, &mut found)?;
         }
+        missing = again::missing(tx, schemas, &known, &there)?;
+        found.missing = missing.iter().map(|missing| missing.told.clone()).collect();
     }
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
             found.unknown_schemas.push(bounded(&name, 200));
         }
     }
-    Ok(found)
+    Ok((found, missing))
+}
+
+fn kind_of(object: &Object) -> ObjectKind {
+    match object.kind.as_str() {
+        "trigger" => ObjectKind::Trigger,
+        "view" => ObjectKind::View,
+        "index" => ObjectKind::Index,
+        _ if !object.is_kept => ObjectKind::VirtualTable,
+        _ => ObjectKind::Table,
+    }
 }
 
 /// Refuses a file that has any, where that is asked for.

@@ -1,6 +1,6 @@
 //! What lies between a file and this program.
 
-use super::{Program, SchemaDef, ledger, objects};
+use super::{MissingObject, Program, SchemaDef, UnknownObjects, ledger, objects};
 use crate::error::{ErrorKind, Result};
 use crate::files;
 use crate::operation::ReadTx;
@@ -10,7 +10,8 @@ use std::fmt;
 use std::path::Path;
 
 /// One step that opening the file would apply, or that was applied or taken back.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct PlannedStep {
     /// The schema's name.
     pub schema: String,
@@ -20,29 +21,60 @@ pub struct PlannedStep {
     pub name: String,
     /// The SQL that is run.
     pub sql: String,
+    /// Of a step that is taken back: the tables and views that go, with all that is in them. Empty for
+    /// steps that this program does not know.
+    #[serde(default)]
+    pub drops: Vec<String>,
+    /// Of a step that is taken back: the tables and views that its SQL would drop and that stay, because
+    /// they were there before the step.
+    #[serde(default)]
+    pub keeps: Vec<String>,
 }
 
-/// The steps between a file and this program, in the order in which they run.
+/// What lies between a file and this program: the steps, in the order in which they run, and what is put
+/// right besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<PlannedStep>,
+    /// What applied steps made and somebody has dropped or altered since, and opening makes again.
+    #[serde(default)]
+    pub missing: Vec<MissingObject>,
+    /// Schemas with counts that opening makes by counting their rows.
+    #[serde(default)]
+    pub uncounted: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.missing.is_empty() && self.uncounted.is_empty()
+    }
+
+    /// With what is made again of what is missing.
+    pub(crate) fn with_missing(mut self, found: &UnknownObjects) -> Self {
+        let made_again = found.missing.iter().filter(|missing| missing.made_again);
+        self.missing = made_again.cloned().collect();
+        self
+    }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps.is_empty() {
+        if self.is_empty() {
             return f.write_str("nothing to do");
         }
-        for (index, step) in self.steps.iter().enumerate() {
-            let line_end = if index == 0 { "" } else { "\n" };
-            write!(
-                f,
-                "{line_end}{} {:04} {}",
-                step.schema, step.step, step.name
-            )?;
-        }
-        Ok(())
+        let steps = self.steps.iter();
+        let steps = steps.map(|step| format!("{} {:04} {}", step.schema, step.step, step.name));
+        let missing = self
+            .missing
+            .iter()
+            .map(|object| format!("make again: {object}"));
+        let uncounted = self.uncounted.iter();
+        let uncounted = uncounted.map(|schema| format!("count the rows of {schema}"));
+        let lines = steps.chain(missing).chain(uncounted);
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -54,16 +86,26 @@ pub(crate) fn plan(given: &Path, program: &Program<'_>) -> Result<Plan> {
     }
     let path = sqlite::resolve(given)?;
     sqlite::refuse_damaged_wal_unlocked(&path, &program.sqlite)?;
-    sqlite::inspect(&path, &program.sqlite, |conn| plan_in(conn, &path, program))
+    sqlite::inspect(&path, &program.sqlite, |conn| {
+        let plan = plan_in(conn, &path, program)?;
+        let tx = ReadTx::new(conn, program.clock.now());
+        Ok(plan.with_missing(&objects::unknown_in(&tx, program.schemas)?))
+    })
 }
 
-/// The same of a file that is open, in a transaction.
+/// The same of a file that is open, in a transaction; without what is missing, which takes longer to find.
 pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<Plan> {
     let schemas = program.schemas;
     let tx = ReadTx::new(conn, program.clock.now());
     refuse(&tx, schemas, path)?;
     objects::refuse_objects(&tx, program, path)?;
-    pending(schemas, |schema| ledger::last(&tx, schema.name))
+    let mut plan = pending(schemas, |schema| ledger::last(&tx, schema.name))?;
+    for schema in schemas {
+        if (schema.counts.are_missing)(&tx)? {
+            plan.uncounted.push(schema.name.to_owned());
+        }
+    }
+    Ok(plan)
 }
 
 /// Refuses what is no file of ours before anything is laid beside it, such as a lock. Where there is one
@@ -119,6 +161,7 @@ pub(super) fn pending(
                 step: migration.step,
                 name: migration.name.to_owned(),
                 sql: migration.up.to_owned(),
+                ..PlannedStep::default()
             });
         }
     }

@@ -43,6 +43,30 @@ impl Object {
     pub(super) fn is_trigger(&self) -> bool {
         self.kind == "trigger"
     }
+
+    /// Its name as SQLite compares it: triggers have names of their own.
+    pub(super) fn key(&self) -> (bool, String) {
+        (self.is_trigger(), self.name.to_ascii_lowercase())
+    }
+
+    /// Whether SQLite made it by itself.
+    pub(super) fn is_sqlites(&self) -> bool {
+        self.sql.is_empty() || self.name.starts_with("sqlite_")
+    }
+}
+
+/// Something that a step makes, as the step leaves it.
+pub(super) struct Made {
+    pub(super) schema: String,
+    pub(super) step: u32,
+    pub(super) object: Object,
+}
+
+/// How far steps could be run.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Ran {
+    All,
+    InPart,
 }
 
 /// What steps make.
@@ -68,17 +92,17 @@ impl Reference {
         &self,
         schema: &SchemaDef,
         steps: impl IntoIterator<Item = &'a Migration>,
-        mut look: impl FnMut(&Self) -> Result<()>,
-    ) -> Result<()> {
+        mut look: impl FnMut(&Self, &Migration) -> Result<()>,
+    ) -> Result<Ran> {
         for migration in steps {
             let done = self.conn.execute_batch(migration.up);
-            look(self)?;
+            look(self, migration)?;
             if let Err(error) = done {
                 tracing::debug!(schema = schema.name, migration.step, %error, "not on an empty file");
-                break;
+                return Ok(Ran::InPart);
             }
         }
-        Ok(())
+        Ok(Ran::All)
     }
 
     /// The same for steps that only a file knows, after somebody has said that its SQL may be run:
@@ -90,7 +114,7 @@ impl Reference {
         for entry in steps {
             rules.begin(&self.conn, schema)?;
             let done = guard.during(|| self.conn.execute_batch(&entry.up_sql));
-            makers.note(schema, Object::all(&self.conn)?);
+            makers.note(schema, entry.step, Object::all(&self.conn)?);
             if done.is_err() {
                 break;
             }
@@ -101,18 +125,27 @@ impl Reference {
 
 /// Who has made what. It is looked at after each step, since a later one may drop what this one made.
 #[derive(Default)]
-struct Makers {
-    owners: Owners,
+pub(super) struct Makers {
+    pub(super) owners: Owners,
+    pub(super) made: Vec<Made>,
     seen: HashSet<(bool, String)>,
 }
 
 impl Makers {
     /// Notes what is new.
-    fn note(&mut self, schema: &str, objects: Vec<Object>) {
+    fn note(&mut self, schema: &str, step: u32, objects: Vec<Object>) {
         for object in objects {
             let is_trigger = object.is_trigger();
             if self.seen.insert((is_trigger, object.name.clone())) {
                 self.owners.note(is_trigger, &object.name, schema);
+                if !object.is_sqlites() {
+                    let schema = schema.to_owned();
+                    self.made.push(Made {
+                        schema,
+                        step,
+                        object,
+                    });
+                }
             }
         }
     }
@@ -120,8 +153,8 @@ impl Makers {
     /// Notes what all steps of these schemas make.
     fn note_all(&mut self, reference: &Reference, schemas: &[SchemaDef]) -> Result<()> {
         for schema in schemas {
-            reference.run(schema, schema.migrations, |reference| {
-                self.note(schema.name, reference.objects()?);
+            reference.run(schema, schema.migrations, |reference, migration| {
+                self.note(schema.name, migration.step, reference.objects()?);
                 Ok(())
             })?;
         }
@@ -130,14 +163,14 @@ impl Makers {
 }
 
 /// Who has made what, or would, of these schemas.
-pub(super) fn owners(schemas: &[SchemaDef]) -> Result<Owners> {
+pub(super) fn makers(schemas: &[SchemaDef]) -> Result<Makers> {
     let mut makers = Makers::default();
     makers.note_all(&Reference::new()?, schemas)?;
-    Ok(makers.owners)
+    Ok(makers)
 }
 
 /// The same with the other schemas that are in the file, by the SQL that it brings along.
-pub(super) fn owners_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Owners> {
+pub(super) fn makers_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Makers> {
     let (mut reference, mut makers) = (Reference::new()?, Makers::default());
     makers.note_all(&reference, schemas)?;
     for name in ledger::schemas(tx)? {
@@ -145,5 +178,5 @@ pub(super) fn owners_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Res
             reference.run_trusted(&name, &ledger::applied(tx, &name)?, &mut makers)?;
         }
     }
-    Ok(makers.owners)
+    Ok(makers)
 }

@@ -1,7 +1,8 @@
 //! Runs one step of a schema.
 
+use super::found::Found;
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::WriteTx;
+use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{Authorizer, Owners, StepRules, for_steps};
 use crate::time::Clock;
 use rusqlite::Connection;
@@ -38,6 +39,42 @@ impl<'a> Stepper<'a> {
             rules,
             guard,
         })
+    }
+
+    /// Looks at the file between two steps.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        look(&ReadTx::new(self.conn, self.clock.now()))
+    }
+
+    /// From now on no step drops what this one found; nor, if it found rows as well, takes rows out of these
+    /// tables.
+    ///
+    /// A `DELETE` cannot be left out as a `DROP` can: a trigger of this connection's leaves out its rows. To
+    /// look for such statements in the step's text was turned down.
+    pub(super) fn keep(&self, found: &Found, tables: &[&str]) -> Result<()> {
+        let objects = found.objects().iter();
+        let names = objects.map(|(kind, name)| (kind == "trigger", name.clone()));
+        self.rules.keep(names);
+        let sql = "SELECT name FROM temp.sqlite_schema WHERE name GLOB 'botstore_keeps_*'";
+        let mut old = self.conn.prepare(sql)?;
+        let old = old.query_map([], |row| row.get::<_, String>(0))?;
+        for name in old.collect::<rusqlite::Result<Vec<_>>>()? {
+            self.conn
+                .execute_batch(&format!("DROP TRIGGER temp.\"{name}\""))?;
+        }
+        let sql = "SELECT count(*) > 0 FROM sqlite_schema
+                   WHERE type = 'table' AND name = ?1 AND rootpage > 0";
+        for (at, table) in tables.iter().filter(|_| found.keeps_rows()).enumerate() {
+            if !self.conn.query_row(sql, [table], |row| row.get(0))? {
+                continue;
+            }
+            let table = table.replace('"', "\"\"");
+            self.conn.execute_batch(&format!(
+                "CREATE TEMP TRIGGER botstore_keeps_{at} BEFORE DELETE ON main.\"{table}\" BEGIN
+                     SELECT RAISE(IGNORE); END"
+            ))?;
+        }
+        Ok(())
     }
 
     /// Runs a step's SQL and its change of the ledger in one transaction.

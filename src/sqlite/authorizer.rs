@@ -1,7 +1,9 @@
 //! What is watched while an operation or a step runs: what it does, and for how long.
 
+mod circles;
 mod steps;
 
+pub(crate) use circles::trigger_that_fires_itself;
 pub(crate) use steps::{Owners, StepRules, for_steps};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -103,6 +105,9 @@ impl Drop for Back<'_> {
 /// Where a file keeps the steps that it has applied.
 const LEDGER: &str = "botstore_ledger";
 
+/// Where it keeps what those steps found.
+const FOUND: &str = "botstore_found";
+
 /// What a mutation may do without breaking its neighbours: change rows, but none of those that the
 /// store goes by.
 pub(crate) fn for_mutations(context: &AuthContext<'_>) -> Authorization {
@@ -136,7 +141,7 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
     match table.to_ascii_lowercase().as_str() {
         // What the crate's own operations write in passing; a cached statement asks nobody.
         "botstore_idempotency" | "botstore_schedules" => false,
-        LEDGER | "botstore_store" => true,
+        LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }
 }

@@ -153,15 +153,17 @@ fn prepare(config: &Config) -> Result<Prepared> {
     lock.note_opened();
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
+    let mut unknown_objects = upgraded.unknown_objects;
     if let Some(offset) = config.day_offset {
         let minutes = offset.local_minus_utc() / 60;
         let triggers = migration::own_triggers(&ReadTx::new(&conn, now), &config.schemas)?;
-        rollups::set_day_offset(&mut conn, &triggers, minutes, now)?;
+        if rollups::set_day_offset(&mut conn, &triggers, minutes, now)? {
+            // Triggers that somebody has altered were made anew with the others.
+            unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
+        }
         migration::run_own_triggers(&conn, &config.program())?;
     }
-    let tx = ReadTx::new(&conn, now);
-    let schemas = migration::steps(&tx)?;
-    let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
+    let schemas = migration::steps(&ReadTx::new(&conn, now))?;
     if !unknown_objects.is_empty() {
         tracing::warn!(
             path = %path.display(), total = unknown_objects.total,

@@ -87,6 +87,22 @@ impl Legacy {
         dump(&Self::copy(self.name).path)
     }
 
+    /// Makes its ledger what programs before step 8 wrote, which wrote nothing down of what they found.
+    pub(crate) fn make_its_ledger_strict(&self) {
+        let conn = Connection::open(&self.path).unwrap();
+        conn.execute_batch(
+            "CREATE TABLE kept AS SELECT * FROM botstore_ledger; DROP TABLE botstore_ledger;
+             CREATE TABLE botstore_ledger (schema TEXT NOT NULL, step INTEGER NOT NULL,
+                 name TEXT NOT NULL, up_sql TEXT NOT NULL, down_sql TEXT NOT NULL,
+                 checksum TEXT NOT NULL, applied_at TEXT NOT NULL,
+                 PRIMARY KEY (schema, step)) STRICT, WITHOUT ROWID;
+             INSERT INTO botstore_ledger SELECT * FROM kept; DROP TABLE kept;
+             DROP TABLE IF EXISTS botstore_found;",
+        )
+        .unwrap();
+        conn.close().unwrap();
+    }
+
     pub(crate) fn backups(&self) -> Vec<Backup> {
         let listing = backup::list(beside(&self.path, ".backups")).unwrap();
         assert!(listing.unusable.is_empty(), "{:?}", listing.unusable);

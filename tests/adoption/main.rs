@@ -4,8 +4,10 @@
 mod answers;
 mod histories;
 mod legacy;
+mod old_readers;
 mod refusals;
 mod statistics;
+mod taken_back;
 mod takeover;
 mod windows;
 mod writes_on;

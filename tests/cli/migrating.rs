@@ -73,6 +73,47 @@ fn a_file_is_migrated_to_a_step_and_taken_back_to_one() {
 }
 
 #[test]
+fn a_plan_of_the_way_back_tells_what_goes_and_what_stays_and_changes_nothing() {
+    let place = Place::legacy();
+    on("migrate", &place.file, &[]).came_to(0);
+    let before = place.picture();
+    let plan = on("rollback", &place.file, &["--to", "0", "--plan"]).came_to(0);
+    assert!(
+        plan.out.contains("drops       botstore_total"),
+        "{}",
+        plan.out
+    );
+    assert!(
+        plan.out.contains("keeps       audit_log, cost_tracking"),
+        "{}",
+        plan.out
+    );
+    let plan = on("rollback", &place.file, &["--to", "0", "--plan", "--json"]).came_to(0);
+    let json = plan.json();
+    let steps = json["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), newest());
+    assert_eq!(steps.last().unwrap()["drops"], json!([]));
+    assert!(place.picture() == before);
+    // One of ours has nothing that was there before.
+    let ours = Place::filled(1);
+    let plan = on("rollback", &ours.file, &["--to", "0", "--plan"]).came_to(0);
+    assert!(
+        plan.out.contains("messages") && !plan.out.contains("keeps"),
+        "{}",
+        plan.out
+    );
+    // A plan is refused as the thing itself is.
+    on(
+        "rollback",
+        &place.path("nowhere.db"),
+        &["--to", "0", "--plan"],
+    )
+    .came_to(1);
+    let other = ["--to", "0", "--plan", "--schema", "pets"];
+    on("rollback", &place.file, &other).came_to(1);
+}
+
+#[test]
 fn a_file_of_a_newer_program_is_refused_and_told_of() {
     let place = Place::filled(1);
     place.alter(

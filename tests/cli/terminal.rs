@@ -5,7 +5,7 @@ use crate::support::{Place, command};
 use botstore::rusqlite::Connection;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::ptr::null_mut;
 
@@ -34,6 +34,49 @@ fn seen<A: AsRef<OsStr>>(arguments: &[A]) -> String {
     let _ = seen.read_to_end(&mut bytes);
     child.wait().unwrap();
     String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+}
+
+/// What a person sees who answers the one question, and the exit code.
+fn answering<A: AsRef<OsStr>>(arguments: &[A], answer: &str) -> (String, Option<i32>) {
+    let (mut seen, theirs) = terminal();
+    let mut program = command(arguments);
+    program.stdin(theirs.try_clone().unwrap());
+    program.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+    let mut child = program.spawn().unwrap();
+    drop(program);
+    // A terminal keeps it until it is asked for.
+    seen.write_all(answer.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    let _ = seen.read_to_end(&mut bytes);
+    let code = child.wait().unwrap().code();
+    (
+        String::from_utf8(bytes).unwrap().replace("\r\n", "\n"),
+        code,
+    )
+}
+
+#[test]
+fn taking_steps_back_shows_the_plan_and_asks() {
+    let place = Place::filled(3);
+    let file = place.file.as_os_str();
+    let arguments: [&OsStr; 4] = ["rollback".as_ref(), file, "--to".as_ref(), "0".as_ref()];
+    for answer in ["n\n", "\n", "yesterday\n", "\u{4}"] {
+        let before = place.picture();
+        let (seen, code) = answering(&arguments, answer);
+        assert_eq!(code, Some(130), "{seen}");
+        assert!(seen.contains("messages"), "it says what goes: {seen}");
+        assert!(seen.contains("Go on? [y/N]"), "{seen}");
+        assert!(place.picture() == before, "{seen}");
+    }
+    let (seen, code) = answering(&arguments, "y\n");
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("botstore 0001 seed"), "{seen}");
+    let other = Place::filled(1);
+    let file = other.file.as_os_str();
+    let to = ["--to", "2", "--yes"].map(OsStr::new);
+    let (seen, code) = answering(&[&["rollback".as_ref(), file][..], &to].concat(), "");
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(!seen.contains("Go on?"), "{seen}");
 }
 
 /// Without what a progress bar begins its lines with.

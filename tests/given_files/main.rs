@@ -6,6 +6,7 @@ mod changing;
 mod child;
 mod endless;
 mod ids;
+mod made_again;
 mod objects;
 mod step_rules;
 mod steps_back;

@@ -24,13 +24,15 @@ use std::time::Duration;
 /// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
 /// differ from a full count; --repair mends those, while no bot has the file open. Triggers, views,
 /// virtual tables and generated columns that no step of this program made are listed: they may be the
-/// bot's own or an operator's (code 0), or stand in place of what a step made (code 4).
+/// bot's own or an operator's (code 0), or stand in place of what a step made (code 4). Triggers and
+/// the like that a step made and that are gone are listed too (code 4): opening the file makes them
+/// again, and so does --repair.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     /// The database
     file: PathBuf,
-    /// Mend rollups that differ
+    /// Mend rollups that differ, and make again what is missing
     #[arg(long)]
     repair: bool,
 }
@@ -47,14 +49,19 @@ impl Check {
             };
             Ok((report, rollups))
         })?;
-        let unknown = botstore::schema::unknown_objects(config(&self.file))?;
+        let look = || botstore::schema::unknown_objects(config(&self.file));
+        let mut unknown = look()?;
         bar.finish_and_clear();
-        let mended = self.repair && rollups.differences > 0;
+        let repairs = self.repair && !report.is_damaged();
+        let mended = repairs && (rollups.differences > 0 || !unknown.missing.is_empty());
         if mended {
             repair(&self.file)?;
+            unknown = look()?;
         }
-        let differs =
-            report.differs() || unknown.has_altered() || (rollups.differences > 0 && !mended);
+        let differs = report.differs()
+            || unknown.has_altered()
+            || !unknown.missing.is_empty()
+            || (rollups.differences > 0 && !mended);
         let exit = match report.is_damaged() {
             true => Exit::Damaged,
             false if differs => Exit::Differs,

@@ -6,6 +6,7 @@
 
 mod advice;
 mod answer;
+mod ask;
 mod backups;
 mod check;
 mod dashboard;

@@ -7,6 +7,9 @@ use botstore::schema::UnknownObjects;
 pub(crate) fn text(found: &UnknownObjects) -> String {
     let mut facts = Facts::default();
     facts.add("unknown", verdict(found));
+    if !found.missing.is_empty() {
+        facts.add("missing", missing_verdict(found));
+    }
     facts.into_text() + &table(found)
 }
 
@@ -29,7 +32,51 @@ pub(crate) fn verdict(found: &UnknownObjects) -> String {
     text
 }
 
+/// How many are missing that steps made, and what comes of that.
+pub(crate) fn missing_verdict(found: &UnknownObjects) -> String {
+    let lost = found.missing.iter().filter(|missing| !missing.made_again);
+    let lost = lost.count() as u64;
+    let again = found.missing.len() as u64 - lost;
+    let mut text = Vec::new();
+    if again > 0 {
+        let objects = text::count(again, "object");
+        text.push(format!(
+            "{objects} that steps made; the bot makes them again when it opens the file, and so does \
+             `botstore migrate`"
+        ));
+    }
+    if lost > 0 {
+        let tables = text::count(lost, "table");
+        text.push(format!("{tables} with rows of their own: restore a backup"));
+    }
+    text.join("; ")
+}
+
+/// What no step made, and what is missing that one made.
 pub(crate) fn table(found: &UnknownObjects) -> String {
+    unknown(found) + &missing(found)
+}
+
+fn missing(found: &UnknownObjects) -> String {
+    if found.missing.is_empty() {
+        return String::new();
+    }
+    let rows = found.missing.iter().map(|object| {
+        [
+            object.kind.to_string(),
+            text::printable(&object.name),
+            text::printable(&object.table),
+        ]
+    });
+    let columns = [
+        Column::Text("missing"),
+        Column::Text("name"),
+        Column::Text("on"),
+    ];
+    text::table(columns, &rows.collect::<Vec<_>>())
+}
+
+fn unknown(found: &UnknownObjects) -> String {
     if found.is_empty() {
         return String::new();
     }

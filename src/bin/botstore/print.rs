@@ -18,6 +18,22 @@ pub(crate) fn stderr() -> Escaped<StderrLock<'static>> {
     Escaped::new(io::stderr().lock(), Notation::Text)
 }
 
+/// Whether a person can be asked: elsewhere a script says what it wants by calling the command, and would wait
+/// for ever.
+pub(crate) fn somebody_is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// What a person answers to a question on stderr.
+pub(crate) fn answer_to(question: &str) -> io::Result<String> {
+    let mut err = stderr();
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
 /// Where a progress bar is drawn: on stderr if that is a terminal.
 pub(crate) fn bar() -> ProgressDrawTarget {
     match io::stderr().is_terminal() {

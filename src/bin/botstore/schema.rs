@@ -1,13 +1,15 @@
 //! `migrate` and `rollback`: the steps of a file.
 
-use crate::answer::{Answer, Outcome};
+use crate::answer::{Answer, Exit, Outcome};
+use crate::ask::{self, Consent};
 use crate::backups;
 use crate::file::{File, existing};
 use crate::keys::Sealing;
+use crate::print;
 use crate::text::Facts;
 use botstore::Result;
 use botstore::backup::{self, Backup, Reason};
-use botstore::schema::{self, Plan, UnknownSteps};
+use botstore::schema::{self, Plan, PlannedStep, UnknownSteps};
 use clap::Args;
 use serde_json::json;
 
@@ -33,8 +35,10 @@ pub(crate) struct Migrate {
 /// Takes schema steps back
 ///
 /// Newest first, down to a step that stays. Tables that a step made go with what is in them; a
-/// backup is made before. Steps that this program knows are taken back with its own SQL; what the
-/// file brings along for others is shown, and run only with --trust-file.
+/// backup is made before. What was there before a step stays: the Python bot's own tables do in a
+/// file that was taken over from it. On a terminal the plan is shown first, and whether to go on is
+/// asked. Steps that this program knows are taken back with its own SQL; what the file brings along
+/// for others is shown, and run only with --trust-file.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Rollback {
@@ -48,6 +52,12 @@ pub(crate) struct Rollback {
     /// Whose steps
     #[arg(long, value_name = "NAME", default_value = OURS)]
     schema: String,
+    /// Only tells what would be done
+    #[arg(long)]
+    plan: bool,
+    /// Does not ask
+    #[arg(long)]
+    yes: bool,
     /// Runs the file's own SQL for steps that this program does not know; read it first: without
     /// this it is shown and refused
     #[arg(long)]
@@ -64,7 +74,7 @@ impl Migrate {
             let mut plan = schema::plan(self.file.config()?)?;
             plan.steps
                 .retain(|step| self.to.is_none_or(|to| step.step <= to));
-            let json = json!({ "steps": plan.steps });
+            let json = json!(plan);
             return Ok(Answer::fine(format!("{plan}\n"), json));
         }
         told(&self.file, &self.sealing, "applied", |config| {
@@ -82,10 +92,47 @@ impl Rollback {
             true => UnknownSteps::Trust,
             false => UnknownSteps::Refuse,
         };
+        let plan = || {
+            existing(&self.file.path)?;
+            schema::plan_rollback(self.file.config()?, &self.schema, self.to, unknown)
+        };
+        if self.plan {
+            let plan = plan()?;
+            return Ok(Answer::fine(back_in_words(&plan), json!(plan)));
+        }
+        if !self.yes && print::somebody_is_there() {
+            let plan = plan()?;
+            if !plan.is_empty() && ask::whether_to(&back_in_words(&plan)) == Consent::Refused {
+                let text = "taken back    nothing, as was answered\n".to_owned();
+                let (json, exit) = (json!({ "steps": [], "backup": null }), Exit::Stopped);
+                return Ok(Answer { text, json, exit });
+            }
+        }
         told(&self.file, &self.sealing, "taken back", |config| {
             schema::rollback_with(config, &self.schema, self.to, unknown)
         })
     }
+}
+
+/// What taking steps back would do.
+fn back_in_words(plan: &Plan) -> String {
+    let mut facts = Facts::default();
+    for step in &plan.steps {
+        facts.add("take back", name_of(step));
+        for (what, tables) in [("  drops", &step.drops), ("  keeps", &step.keeps)] {
+            if !tables.is_empty() {
+                facts.add(what, tables.join(", "));
+            }
+        }
+    }
+    if plan.is_empty() {
+        facts.add("take back", "nothing to do");
+    }
+    facts.into_text()
+}
+
+fn name_of(step: &PlannedStep) -> String {
+    format!("{} {:04} {}", step.schema, step.step, step.name)
 }
 
 /// Does it, and tells of each step and of the backup that was made before.
@@ -103,14 +150,20 @@ fn told(
         facts.add("backup", backup.path.display());
     }
     for step in &plan.steps {
-        let name = format_args!("{} {:04} {}", step.schema, step.step, step.name).to_string();
-        facts.add(done, name);
+        facts.add(done, name_of(step));
+        if !step.keeps.is_empty() {
+            facts.add("  keeps", step.keeps.join(", "));
+        }
     }
-    if plan.steps.is_empty() {
+    for object in &plan.missing {
+        facts.add("made again", object);
+    }
+    if plan.is_empty() {
         facts.add(done, "nothing to do");
     }
     let json = json!({
         "steps": plan.steps,
+        "missing": plan.missing,
         "backup": backup.as_ref().map(backups::json_of),
     });
     Ok(Answer::fine(facts.into_text(), json))

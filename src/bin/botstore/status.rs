@@ -78,6 +78,10 @@ fn text_of(status: &FileStatus) -> String {
         }
     }
     facts.add("unknown", crate::objects::verdict(&status.unknown_objects));
+    if !status.unknown_objects.missing.is_empty() {
+        let missing = crate::objects::missing_verdict(&status.unknown_objects);
+        facts.add("missing", missing);
+    }
     facts.add("store id", or_none(status.store_id.clone()));
     facts.add(
         "last backup",
@@ -103,7 +107,10 @@ fn text_of(status: &FileStatus) -> String {
 
 fn pending(plan: &Plan) -> String {
     if plan.steps.is_empty() {
-        return "nothing".to_owned();
+        return match plan.uncounted.is_empty() {
+            true => "nothing".to_owned(),
+            false => "no step, but its rows are still to be counted".to_owned(),
+        };
     }
     let steps = text::count(plan.steps.len() as u64, "step");
     let names = plan

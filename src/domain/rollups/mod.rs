@@ -17,10 +17,47 @@ pub(crate) use repair::FindRepairs;
 use self::recount::Recount;
 use self::sources::SOURCES;
 use crate::error::Result;
-use crate::migration::Respelling;
+use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rusqlite::Connection;
+
+/// What migrations know of the rollups.
+pub(crate) const COUNTS: Counts = Counts {
+    tables: &[
+        TOTAL,
+        "botstore_day",
+        "botstore_user_total",
+        "botstore_user_day",
+        "botstore_session_day",
+        "botstore_tool",
+        "botstore_session_tool",
+        "botstore_user_tool",
+        "botstore_cost_day",
+    ],
+    are_missing: |tx| {
+        if !exist(tx)? {
+            return Ok(false);
+        }
+        let filled = tx.maybe("SELECT filled FROM botstore_total LIMIT 1", [], |row| {
+            Ok(row.get::<_, i64>(0)?)
+        })?;
+        Ok(filled != Some(1))
+    },
+    forget: |tx| {
+        if !exist(tx)? {
+            return Ok(());
+        }
+        // The row goes with the table.
+        let sql = "INSERT OR IGNORE INTO botstore_total VALUES (1, 0, 0, 0, 0, 0, 0)";
+        tx.execute(sql, [])?;
+        tx.execute("UPDATE botstore_total SET filled = 0", [])?;
+        Ok(())
+    },
+};
+
+/// The one row that says more than counts is in it.
+const TOTAL: &str = "botstore_total";
 
 /// Fills the rollups of a file that has none yet. In the transaction of opening, so that a file is
 /// either filled or still to be filled.
@@ -52,19 +89,19 @@ fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
 }
 
 /// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it and
-/// counts everything again. Does nothing if the file has that offset. `triggers` are those of the
-/// schema's steps, by name: what the file has is not run.
+/// counts everything again. Does nothing if the file has that offset; gives whether it has not. `triggers` are
+/// those of the schema's steps, by name: what the file has is not run.
 pub(crate) fn set_day_offset(
     conn: &mut Connection,
     triggers: &[(String, String)],
     day_offset: i32,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<bool> {
     let transaction = conn.transaction()?;
     let (_, old) = state(&ReadTx::new(&transaction, now))?;
     let new = i64::from(day_offset);
     if old == new {
-        return Ok(());
+        return Ok(false);
     }
     for (name, sql) in triggers {
         if sql.contains(&quoted(old)) {
@@ -77,14 +114,20 @@ pub(crate) fn set_day_offset(
     transaction.execute(sql, [new])?;
     fill_once(&WriteTx::new(&transaction, now))?;
     tracing::info!(day_offset, "the bot's day begins elsewhere now");
-    Ok(transaction.commit()?)
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// Whether the file has rollups.
+fn exist(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT count(*) > 0 FROM sqlite_schema
+               WHERE type = 'table' AND name = 'botstore_total' AND rootpage > 0";
+    tx.one(sql, [], |row| Ok(row.get(0)?))
 }
 
 /// What stands in the file's triggers in place of what stands in the step's.
 pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
-    let has_rollups = "SELECT count(*) > 0 FROM sqlite_schema
-                       WHERE type = 'table' AND name = 'botstore_total' AND rootpage > 0";
-    if !tx.one(has_rollups, [], |row| Ok(row.get::<_, bool>(0)?))? {
+    if !exist(tx)? {
         return Ok(None);
     }
     let sql = "SELECT day_offset FROM botstore_total LIMIT 1";

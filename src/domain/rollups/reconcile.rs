@@ -22,7 +22,8 @@ const TOLERANCE: f64 = 1e-9;
 /// Reads all messages, tool uses and daily costs: some seconds for each million. Meanwhile it takes some 90
 /// bytes of memory for each day of each session, or 70 for each tool that each session used, whichever are
 /// more; and a part of that once more where a table has rows that it should not have. For tools, a drill now
-/// and then, and for whoever has written to the rollups by hand; the triggers keep them right.
+/// and then, and for whoever has written to the rollups by hand, or with `REPLACE` by another program, which fires no
+/// trigger there; the triggers keep them right.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,5 +1,6 @@
 //! Counts everything anew, in memory.
 
+use super::TOTAL;
 use super::cell::cells;
 use super::sources::Source;
 use crate::error::Result;
@@ -16,9 +17,6 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// How many rows are grouped at once. SQLite sorts them in memory, in some 150 bytes each; what the
 /// processor's cache holds is sorted fastest.
 const PIECE: i64 = 4_000;
-
-/// The one row that says more than counts.
-const TOTAL: &str = "botstore_total";
 
 /// A table of rollups.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What the applied steps of a file made, to hold its schema against.
 
-use super::{ObjectKind, UnknownObject, UnknownObjects, bounded};
+use super::{ObjectKind, UnknownObject, UnknownObjects, bounded, kind_of};
 use crate::error::Result;
-use crate::migration::reference::{Object, Reference};
+use crate::migration::reference::{Object, Ran, Reference};
 use crate::migration::{SchemaDef, ledger};
 use crate::operation::ReadTx;
 use std::cell::OnceCell;
@@ -18,12 +18,18 @@ pub(super) struct Known {
     texts: HashMap<(bool, String), HashSet<Object>>,
     /// The names of tables.
     pub(super) tables: HashSet<String>,
+    /// The schema that made something.
+    makers: HashMap<(bool, String), &'static str>,
+    /// Schemas of which not all steps that the file has could be run: one of the others may have dropped
+    /// what these made.
+    cut_short: HashSet<&'static str>,
 }
 
 impl Known {
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
         let reference = Reference::new()?;
         let has_ledger = ledger::exists(tx)?;
+        let (mut makers, mut cut_short) = (HashMap::new(), HashSet::new());
         for schema in schemas {
             let steps = match has_ledger {
                 true => ledger::last(tx, schema.name)?,
@@ -31,7 +37,13 @@ impl Known {
                 false => schema.legacy.steps,
             };
             let applied = schema.migrations.iter().filter(|known| known.step <= steps);
-            reference.run(schema, applied, |_| Ok(()))?;
+            let ran = reference.run(schema, applied, |_, _| Ok(()))?;
+            if ran == Ran::InPart || steps > schema.last() {
+                cut_short.insert(schema.name);
+            }
+            for object in reference.objects()? {
+                makers.entry(object.key()).or_insert(schema.name);
+            }
         }
         let mut objects = reference.objects()?;
         for schema in schemas {
@@ -45,6 +57,8 @@ impl Known {
             objects: Vec::new(),
             texts: HashMap::new(),
             tables: HashSet::new(),
+            makers,
+            cut_short,
         };
         for object in &objects {
             known.add(object);
@@ -66,8 +80,20 @@ impl Known {
         Ok(known)
     }
 
+    /// The schema that made something, if nothing that is not known here may have dropped it since.
+    pub(super) fn sure_maker(&self, object: &Object) -> Option<&'static str> {
+        let maker = self.makers.get(&object.key())?;
+        (!self.cut_short.contains(maker)).then_some(*maker)
+    }
+
+    /// Whether an object of the file reads as a step made it.
+    pub(super) fn has(&self, object: &Object) -> bool {
+        let texts = self.texts.get(&object.key());
+        texts.is_some_and(|texts| texts.contains(&squeezed(object)))
+    }
+
     fn add(&mut self, object: &Object) {
-        let texts = self.texts.entry(key(object)).or_default();
+        let texts = self.texts.entry(object.key()).or_default();
         texts.insert(squeezed(object));
     }
 
@@ -78,27 +104,22 @@ impl Known {
         object: &Object,
         found: &mut UnknownObjects,
     ) -> Result<()> {
-        let texts = self.texts.get(&key(object));
-        if texts.is_some_and(|texts| texts.contains(&squeezed(object))) {
+        if self.has(object) {
             return Ok(());
         }
-        let altered = texts.is_some();
-        let kind = match object.kind.as_str() {
-            "trigger" => ObjectKind::Trigger,
-            "view" => ObjectKind::View,
-            "index" => match altered || self.acts(tx, object)? {
-                true => ObjectKind::Index,
-                false => return Ok(()),
-            },
-            _ if !object.is_kept => ObjectKind::VirtualTable,
-            _ => {
+        let altered = self.texts.contains_key(&object.key());
+        let kind = kind_of(object);
+        let is_told = match kind {
+            ObjectKind::Index => altered || self.acts(tx, object)?,
+            ObjectKind::Table => {
                 generated(tx, object, found)?;
-                match altered {
-                    true => ObjectKind::Table,
-                    false => return Ok(()),
-                }
+                altered
             }
+            _ => true,
         };
+        if !is_told {
+            return Ok(());
+        }
         found.add(UnknownObject {
             kind,
             name: bounded(&object.name, 200),
@@ -138,13 +159,10 @@ fn generated(tx: &ReadTx<'_>, table: &Object, found: &mut UnknownObjects) -> Res
     Ok(())
 }
 
-fn key(object: &Object) -> (bool, String) {
-    (object.is_trigger(), object.name.to_ascii_lowercase())
-}
-
-/// Whether SQLite has made it by itself, or the ledger has.
-pub(super) fn is_of_no_step(object: &Object) -> bool {
-    object.is_kept && (object.name.starts_with("sqlite_") || object.name == "botstore_ledger")
+/// Whether SQLite has made it by itself, or it belongs to the ledger.
+fn is_of_no_step(object: &Object) -> bool {
+    let is_ledger = || matches!(object.name.as_str(), "botstore_ledger" | "botstore_found");
+    object.is_kept && (object.name.starts_with("sqlite_") || object.kind == "table" && is_ledger())
 }
 
 /// What objects read that all steps of a schema make, where the program brings that along. To find it
@@ -153,19 +171,21 @@ pub(super) fn is_of_no_step(object: &Object) -> bool {
 pub(super) struct Listed {
     texts: HashSet<String>,
     squeezed: OnceCell<HashSet<String>>,
+    /// Whether it has all that the steps of the file make.
+    is_whole: bool,
 }
 
 impl Listed {
     /// Of the schemas that have all their steps in this file.
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
-        let mut texts = HashSet::new();
+        let (mut texts, mut is_whole) = (HashSet::new(), true);
         for schema in schemas {
-            let Some(listed) = schema.legacy.listed else {
+            let last = ledger::last(tx, schema.name)?;
+            let listed = schema.legacy.listed;
+            let Some(listed) = listed.filter(|_| last == schema.last()) else {
+                is_whole &= last == 0;
                 continue;
             };
-            if ledger::last(tx, schema.name)? != schema.last() {
-                continue;
-            }
             let respelled = (schema.legacy.respelled)(tx)?;
             texts.extend(
                 listed
@@ -180,10 +200,23 @@ impl Listed {
             );
         }
         let squeezed = OnceCell::new();
-        Ok(Self { texts, squeezed })
+        Ok(Self {
+            texts,
+            squeezed,
+            is_whole,
+        })
     }
 
-    pub(super) fn has(&self, object: &Object) -> bool {
+    /// What is there besides the list; `None` if that is nothing, and nothing of the list is missing.
+    pub(super) fn difference<'a>(&self, there: &'a [Object]) -> Option<Vec<&'a Object>> {
+        let made = there.iter().filter(|object| !is_of_no_step(object));
+        let (listed, others): (Vec<_>, Vec<_>) = made.partition(|object| self.has(object));
+        // Each has a name of its own, and so a text of its own.
+        let is_same = self.is_whole && others.is_empty() && listed.len() == self.texts.len();
+        (!is_same).then_some(others)
+    }
+
+    fn has(&self, object: &Object) -> bool {
         let as_listed = || self.texts.iter().map(|text| squeeze(text)).collect();
         object.is_kept == matches!(object.kind.as_str(), "table" | "index")
             && (self.texts.contains(&object.sql)

@@ -1,7 +1,7 @@
 //! What a step of a schema may do, up or down, whoever wrote it: change its own schema's tables, and
 //! nothing outside them or outside the file.
 
-use super::{LEDGER, OURS, begins_with, for_queries};
+use super::{FOUND, LEDGER, OURS, begins_with, for_queries};
 use crate::error::Result;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -66,6 +66,8 @@ struct State {
     ours: HashSet<String>,
     /// The tables that the step has dropped: their triggers go with them.
     dropped: HashSet<String>,
+    /// What the step may drop and does not, since it was there before: triggers, and the others.
+    kept: HashSet<(bool, String)>,
     counters: Vec<(String, String)>,
     /// Whether it is only looked at what triggers would do.
     compiling: bool,
@@ -88,6 +90,7 @@ impl StepRules {
             triggers: HashMap::new(),
             ours: HashSet::new(),
             dropped: HashSet::new(),
+            kept: HashSet::new(),
             counters: Vec::new(),
             compiling: false,
             refused: None,
@@ -110,6 +113,12 @@ impl StepRules {
         state.dropped.clear();
         state.refused = None;
         Ok(())
+    }
+
+    /// From now on a `DROP` of one of these does nothing. Each is a name, and whether it is a trigger's.
+    pub(crate) fn keep(&self, names: impl Iterator<Item = (bool, String)>) {
+        let names = names.map(|(is_trigger, name)| (is_trigger, name.to_ascii_lowercase()));
+        self.state().kept = names.collect();
     }
 
     /// Why something was refused since the step began.
@@ -159,7 +168,7 @@ impl StepRules {
 }
 
 /// Has SQLite compile every trigger of a table. Nothing runs; and what cannot be compiled cannot run.
-fn compile(conn: &Connection, table: &str) -> Result<()> {
+pub(super) fn compile(conn: &Connection, table: &str) -> Result<()> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0";
     let mut columns = conn.prepare(sql)?;
@@ -212,6 +221,9 @@ pub(crate) fn for_steps(
     let rules = rules.clone();
     move |context| {
         let mut state = rules.state();
+        if state.keeps(context) {
+            return Authorization::Ignore;
+        }
         match state.judge(context) {
             Ok(()) => Authorization::Allow,
             Err(why) => {
@@ -222,7 +234,28 @@ pub(crate) fn for_steps(
     }
 }
 
+/// The ledger of steps, and what belongs to it.
+fn is_ledger(table: &str) -> bool {
+    [LEDGER, FOUND]
+        .iter()
+        .any(|own| table.eq_ignore_ascii_case(own))
+}
+
 impl State {
+    /// Whether this would drop what stays. SQLite makes nothing of such a statement.
+    fn keeps(&self, context: &AuthContext<'_>) -> bool {
+        let (is_trigger, name) = match context.action {
+            AuthAction::DropTable { table_name } | AuthAction::DropVtable { table_name, .. } => {
+                (false, table_name)
+            }
+            AuthAction::DropView { view_name } => (false, view_name),
+            AuthAction::DropIndex { index_name, .. } => (false, index_name),
+            AuthAction::DropTrigger { trigger_name, .. } => (true, trigger_name),
+            _ => return false,
+        };
+        self.kept.contains(&(is_trigger, name.to_ascii_lowercase()))
+    }
+
     fn judge(&mut self, context: &AuthContext<'_>) -> Result<(), String> {
         let temporary = "it makes something temporary, which would hide what is in the file; leave \
                          TEMP out of it";
@@ -285,12 +318,10 @@ impl State {
                 }
             }
             AuthAction::CreateIndex { table_name, .. }
-            | AuthAction::CreateTrigger { table_name, .. } => {
-                match table_name.eq_ignore_ascii_case(LEDGER) {
-                    true => Err("it touches the ledger of steps".to_owned()),
-                    false => Ok(()),
-                }
-            }
+            | AuthAction::CreateTrigger { table_name, .. } => match is_ledger(table_name) {
+                true => Err("it touches the ledger of steps".to_owned()),
+                false => Ok(()),
+            },
             AuthAction::DropTable { table_name }
             | AuthAction::DropVtable { table_name, .. }
             | AuthAction::DropView {
@@ -311,7 +342,7 @@ impl State {
     }
 
     fn may_write(&self, table: &str, trigger: Option<&str>) -> Result<(), String> {
-        if table.eq_ignore_ascii_case(LEDGER) {
+        if is_ledger(table) {
             return Err("it touches the ledger of steps".to_owned());
         }
         // What SQLite writes itself in the course of other statements; nobody else can write its

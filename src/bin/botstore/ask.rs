@@ -1,0 +1,21 @@
+//! Asks whoever is at the terminal before something that takes away.
+
+use crate::print;
+
+/// What was answered.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Consent {
+    Given,
+    Refused,
+}
+
+/// Shows what would be done, and asks whether to do it.
+pub(crate) fn whether_to(what: &str) -> Consent {
+    let answer = print::answer_to(&format!("{what}Go on? [y/N] "));
+    // Whoever cannot be asked has not agreed.
+    let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
+    match answer == "y" || answer == "yes" {
+        true => Consent::Given,
+        false => Consent::Refused,
+    }
+}

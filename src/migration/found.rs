@@ -1,0 +1,194 @@
+//! What steps found in a file that they were run on, and so did not make: it stays when they are taken back.
+
+use super::SchemaDef;
+use super::ledger;
+use super::reference::{Made, Object};
+use crate::error::Result;
+use crate::operation::{ReadTx, WriteTx};
+use std::collections::{BTreeMap, HashMap};
+
+/// Beside the ledger and not a column of it, so that the ledger stays what an older program writes to. It is
+/// there only if there is something to say.
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_found (
+    schema TEXT    NOT NULL CHECK (typeof(schema) = 'text'),
+    step   INTEGER NOT NULL CHECK (typeof(step) = 'integer'),
+    kind   TEXT    NOT NULL CHECK (typeof(kind) = 'text'), -- table, index, view, trigger; or rows
+    name   TEXT    NOT NULL CHECK (typeof(name) = 'text'),
+    PRIMARY KEY (schema, step, kind, name)
+) WITHOUT ROWID";
+
+/// The kind that says that a step added no row to what was there.
+const ROWS: &str = "rows";
+
+/// What one step found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Of what the step makes, what was there: kind and name.
+    objects: Vec<(String, String)>,
+    /// Whether it changed no row, so that taking it back must not either.
+    rows: bool,
+}
+
+impl Found {
+    /// What is in the file of what a step is about to make.
+    pub(super) fn before<'a>(
+        tx: &ReadTx<'_>,
+        makes: impl Iterator<Item = &'a Object>,
+    ) -> Result<Self> {
+        let there = by_name(tx)?;
+        let objects = makes.filter(|object| there.contains_key(&object.key()));
+        Ok(Self {
+            objects: objects.map(kind_and_name).collect(),
+            rows: false,
+        })
+    }
+
+    /// The same of a step that has run and has changed so many rows.
+    pub(super) fn after(mut self, changes: u64) -> Self {
+        self.rows = changes == 0;
+        self
+    }
+
+    /// Tables and views among it.
+    pub(super) fn tables_and_views(&self) -> impl Iterator<Item = &str> {
+        let found = self.objects.iter();
+        let found = found.filter(|(kind, _)| matches!(kind.as_str(), "table" | "view"));
+        found.map(|(_, name)| name.as_str())
+    }
+
+    /// Tables among it.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        let found = self.objects.iter().filter(|(kind, _)| kind == "table");
+        found.map(|(_, name)| name.as_str())
+    }
+
+    pub(super) fn objects(&self) -> &[(String, String)] {
+        &self.objects
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    pub(super) fn keeps_rows(&self) -> bool {
+        self.rows
+    }
+
+    /// Writes it down, if there is anything.
+    pub(super) fn record(&self, tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
+        // That no row was changed matters where something was there before the steps.
+        let matters = !self.objects.is_empty() || (self.rows && exists(tx)?);
+        // An older program that has taken the step back has left what it does not know.
+        remove(tx, schema, step)?;
+        if !matters {
+            return Ok(());
+        }
+        tx.execute(CREATE, [])?;
+        let rows = (ROWS.to_owned(), String::new());
+        for (kind, name) in self.objects.iter().chain(self.rows.then_some(&rows)) {
+            tx.execute(
+                "INSERT INTO botstore_found (schema, step, kind, name) VALUES (?1, ?2, ?3, ?4)",
+                (schema, step, kind, name),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What the applied steps of a schema found.
+pub(super) fn of_schema(
+    tx: &ReadTx<'_>,
+    schema: &SchemaDef,
+    made: &[Made],
+) -> Result<BTreeMap<u32, Found>> {
+    if ledger::is_old(tx)? {
+        return derived(tx, schema, made);
+    }
+    let mut found = BTreeMap::<u32, Found>::new();
+    if !exists(tx)? {
+        return Ok(found);
+    }
+    let sql = "SELECT step, kind, name FROM botstore_found WHERE schema = ?1 ORDER BY step";
+    tx.all(sql, [schema.name], |row| {
+        let (step, kind, name): (u32, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let found = found.entry(step).or_default();
+        match kind.as_str() {
+            ROWS => found.rows = true,
+            _ => found.objects.push((kind, name)),
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// What the steps of a program found that wrote nothing down of it, in a file that was taken over. A step has
+/// found all that it makes if any of it does not read, to the letter, as the step makes it: a bot makes what
+/// a step stands for in one go. So what was altered by hand since counts as found as well, and stays.
+fn derived(tx: &ReadTx<'_>, schema: &SchemaDef, made: &[Made]) -> Result<BTreeMap<u32, Found>> {
+    let there = by_name(tx)?;
+    let applied = ledger::applied(tx, schema.name)?;
+    let mut found = BTreeMap::new();
+    for entry in applied
+        .iter()
+        .filter(|entry| entry.step <= schema.legacy.steps)
+    {
+        let made = made.iter();
+        let made = made.filter(|made| made.schema == schema.name && made.step == entry.step);
+        let both = made.filter_map(|made| Some((&made.object, there.get(&made.object.key())?)));
+        let both: Vec<_> = both.collect();
+        if both.iter().any(|(made, there)| made.sql != there.sql) {
+            let objects = both.into_iter().map(|(made, _)| kind_and_name(made));
+            let of_step = Found {
+                objects: objects.collect(),
+                rows: true,
+            };
+            found.insert(entry.step, of_step);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes down what nobody has, when the ledger of an older program is made anew.
+pub(super) fn write_derived(tx: &WriteTx<'_>, schemas: &[SchemaDef], made: &[Made]) -> Result<()> {
+    for schema in schemas {
+        for (step, found) in derived(tx, schema, made)? {
+            found.record(tx, schema.name, step)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets what a step found that is taken back, and the table with the last.
+pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
+    if !exists(tx)? {
+        return Ok(());
+    }
+    let sql = "DELETE FROM botstore_found WHERE schema = ?1 AND step = ?2";
+    tx.execute(sql, (schema, step))?;
+    let sql = "SELECT count(*) FROM botstore_found";
+    if tx.one(sql, [], |row| Ok(row.get::<_, i64>(0)?))? == 0 {
+        forget(tx)?;
+    }
+    Ok(())
+}
+
+/// Forgets all.
+pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
+    tx.execute("DROP TABLE IF EXISTS botstore_found", [])?;
+    Ok(())
+}
+
+fn exists(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema
+               WHERE type = 'table' AND name = 'botstore_found' AND rootpage > 0";
+    Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
+}
+
+fn by_name(tx: &ReadTx<'_>) -> Result<HashMap<(bool, String), Object>> {
+    let objects = Object::all(tx.conn())?.into_iter();
+    Ok(objects.map(|object| (object.key(), object)).collect())
+}
+
+fn kind_and_name(object: &Object) -> (String, String) {
+    (object.kind.clone(), object.name.clone())
+}

@@ -1,0 +1,151 @@
+//! What the applied steps made and somebody has dropped since, and making it again.
+
+use super::known::Known;
+use super::{ObjectKind, UnknownObjects, bounded, kind_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::migration::reference::Object;
+use crate::migration::step::transaction;
+use crate::migration::{Program, SchemaDef, ledger};
+use crate::operation::ReadTx;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+
+/// Something that an applied step made and that is not in the file any more, or an index of that name that
+/// reads otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MissingObject {
+    /// The schema whose step made it.
+    pub schema: String,
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its name. At most 200 characters.
+    pub name: String,
+    /// The table or view that it is on; its own name if it is on none.
+    pub table: String,
+    /// Whether opening the file makes it again. A table with rows of its own is not: a backup has them.
+    pub made_again: bool,
+}
+
+impl fmt::Display for MissingObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} {:?}", self.kind, self.name)
+    }
+}
+
+/// The same with what makes it again.
+pub(super) struct Missing {
+    pub(super) told: MissingObject,
+    object: Object,
+    /// Whether an index of that name is there.
+    is_altered: bool,
+    /// Whether counts were not kept while it was missing.
+    keeps_counts: bool,
+}
+
+/// What of the applied steps is missing among what is `there`.
+pub(super) fn missing(
+    tx: &ReadTx<'_>,
+    schemas: &[SchemaDef],
+    known: &Known,
+    there: &[Object],
+) -> Result<Vec<Missing>> {
+    let mut found = Vec::new();
+    if !ledger::exists(tx)? {
+        return Ok(found);
+    }
+    let there: HashMap<_, _> = there.iter().map(|other| (other.key(), other)).collect();
+    for object in known.objects.iter().filter(|object| !object.is_sqlites()) {
+        let same = there.get(&object.key());
+        // Of the others that read differently, UnknownTriggers tells what is done.
+        let is_altered = same.is_some_and(|same| {
+            let are_indexes = object.kind == "index" && same.kind == "index";
+            are_indexes && same.sql != object.sql && !known.has(same)
+        });
+        if same.is_some() && !is_altered {
+            continue;
+        }
+        let Some(maker) = known.sure_maker(object) else {
+            continue;
+        };
+        let Some(schema) = schemas.iter().find(|schema| schema.name == maker) else {
+            continue;
+        };
+        let is_table = object.kind == "table";
+        let counts = schema.counts.tables.contains(&object.name.as_str());
+        found.push(Missing {
+            told: MissingObject {
+                schema: schema.name.to_owned(),
+                kind: kind_of(object),
+                name: bounded(&object.name, 200),
+                table: bounded(&object.table, 200),
+                made_again: !is_table || counts,
+            },
+            object: object.clone(),
+            is_altered,
+            keeps_counts: object.is_trigger() || counts,
+        });
+    }
+    Ok(found)
+}
+
+/// Makes again what of the applied steps is missing, and has counts made again that were not kept meanwhile.
+/// Gives how the file's schema differs from what the applied steps made, before that.
+///
+/// Before any step, up or down: one drops what an earlier one made.
+pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result<UnknownObjects> {
+    let tx = ReadTx::new(conn, program.clock.now());
+    if !ledger::exists(&tx)? {
+        return Ok(UnknownObjects::default());
+    }
+    let (difference, missing) = super::look(&tx, program.schemas)?;
+    for Missing { told, .. } in missing.iter().filter(|missing| !missing.told.made_again) {
+        tracing::warn!(object = %told, schema = told.schema, "dropped by somebody: restore a backup");
+    }
+    let again = || missing.iter().filter(|missing| missing.told.made_again);
+    for schema in program.schemas {
+        let of_schema = || again().filter(|missing| missing.told.schema == schema.name);
+        if of_schema().next().is_none() {
+            continue;
+        }
+        // Together, so that nothing is counted before the counts are made again.
+        transaction(conn, program.clock, |tx| {
+            for missing in of_schema().filter(|missing| missing.object.kind != "index") {
+                make(conn, missing)?;
+            }
+            match of_schema().any(|missing| missing.keeps_counts) {
+                true => (schema.counts.forget)(tx),
+                false => Ok(()),
+            }
+        })?;
+    }
+    // Each by itself: one may take minutes.
+    for missing in again().filter(|missing| missing.object.kind == "index") {
+        transaction(conn, program.clock, |_| make(conn, missing))?;
+    }
+    Ok(difference)
+}
+
+/// Makes one. What rows that came meanwhile do not allow, or a table that is missing, stays missing, since
+/// opening must not brick; a disk that fails does not.
+fn make(conn: &Connection, missing: &Missing) -> Result<()> {
+    let Missing { told, object, .. } = missing;
+    tracing::warn!(object = %told, schema = told.schema, "dropped or altered by somebody, made again");
+    let drop = match missing.is_altered {
+        true => format!(
+            "DROP INDEX main.\"{}\";\n",
+            object.name.replace('"', "\"\"")
+        ),
+        false => String::new(),
+    };
+    let done = conn.execute_batch(&(drop + &object.sql));
+    match done.map_err(Error::from) {
+        Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
+            tracing::warn!(object = %told, %error, "it cannot be made again");
+            Ok(())
+        }
+        done => done,
+    }
+}

@@ -1,0 +1,362 @@
+//! What somebody has dropped of what steps made is told of, and made again at the next opening.
+
+use crate::support::{Given, interaction, run};
+use botstore::analytics::SystemStats;
+use botstore::page::PageRequest;
+use botstore::rollups::ReconcileRollups;
+use botstore::rusqlite::Connection;
+use botstore::schema::{self, Migration, Schema, UnknownTriggers};
+use botstore::sessions::{SessionFilter, UserSessions};
+use botstore::{ErrorKind, Store};
+
+/// A row of `sqlite_schema`: type, name and SQL.
+type Object = (String, String, String);
+
+/// What the steps made that holds no rows of its own.
+fn derived(given: &Given) -> Vec<Object> {
+    let conn = given.conn();
+    let sql = "SELECT type, name, sql FROM sqlite_schema
+               WHERE type IN ('index', 'trigger', 'view') AND sql IS NOT NULL ORDER BY type, name";
+    let mut objects = conn.prepare(sql).expect(sql);
+    let objects = objects.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    objects.expect(sql).map(|row| row.expect(sql)).collect()
+}
+
+/// Another program's messages, as long as something is missing.
+const ROWS: &str = "PRAGMA foreign_keys = OFF;
+    INSERT INTO messages (session_id, user_id, prompt, cost)
+        VALUES ('s', 1, 'p', 0.25), ('s', 2, 'p', 0.25);
+    INSERT INTO tool_usage (session_id, tool_name) VALUES ('s', 'Bash');
+    INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
+        VALUES (2, '2026-03-10', 0.25, 1);
+    DELETE FROM messages WHERE message_id = 1;
+    UPDATE messages SET cost = 2 WHERE message_id = 2;
+    UPDATE tool_usage SET success = 0 WHERE id = 2;
+    DELETE FROM tool_usage WHERE id = 3;
+    UPDATE cost_tracking SET daily_cost = 3, date = '2026-03-11' WHERE user_id = 1;
+    UPDATE sessions SET user_id = 2;";
+
+fn sessions_of(user_id: i64) -> UserSessions {
+    UserSessions {
+        user_id,
+        which: SessionFilter::default(),
+        page: PageRequest::first(10),
+    }
+}
+
+async fn exact(store: &Store) {
+    let report = store.read(ReconcileRollups).await.expect("a report");
+    assert_eq!(report.differences, 0, "{:?}", report.named);
+    let sessions = store.read(sessions_of(2));
+    assert_eq!(sessions.await.expect("a page").items.len(), 1);
+}
+
+#[tokio::test]
+async fn each_trigger_index_and_view_that_was_dropped_is_told_of_and_made_again() {
+    let template = Given::file().await;
+    let objects = derived(&template);
+    assert!(objects.len() > 40, "{objects:?}");
+    let bytes = std::fs::read(&template.path).expect("the file");
+    for (kind, name, sql) in &objects {
+        let given = Given::nowhere();
+        std::fs::write(&given.path, &bytes).expect("a copy");
+        given.forge(&format!("DROP {kind} {name}; {ROWS}"));
+        let found = schema::unknown_objects(given.config()).expect("a look");
+        assert_eq!(found.missing.len(), 1, "{found:?}");
+        assert_eq!(&found.missing[0].name, name);
+        assert!(found.missing[0].made_again && found.is_empty(), "{found:?}");
+        let plan = schema::plan(given.config()).expect("a plan");
+        assert_eq!(plan.missing, found.missing);
+        assert!(!plan.is_empty());
+
+        // Nothing is refused for what is not there.
+        let config = given.config().unknown_triggers(UnknownTriggers::Refuse);
+        let store = Store::open(config).await.expect(name);
+        let health = store.health().await.expect("health");
+        assert_eq!(health.unknown_objects.missing, [], "{name}");
+        exact(&store).await;
+        store.close().await.expect("closed");
+        let again = derived(&given);
+        let again = again.iter().find(|object| &object.1 == name);
+        assert_eq!(again.map(|object| &object.2), Some(sql));
+    }
+}
+
+#[tokio::test]
+async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
+    let drop = "DROP TRIGGER botstore_message_added; DROP INDEX botstore_sessions_user;
+        DROP INDEX idx_sessions_user_id; DROP VIEW daily_stats;";
+    for (command, more) in [("check", &["--repair"][..]), ("migrate", &[])] {
+        let given = Given::file().await;
+        given.forge(&format!("{drop}{ROWS}"));
+        for look in ["check", "status"] {
+            let code = if look == "check" { 4 } else { 0 };
+            let ran = run(look, &given.path, &[]).came_to(code);
+            for name in [
+                "botstore_message_added",
+                "botstore_sessions_user",
+                "daily_stats",
+            ] {
+                assert!(ran.out.contains(name), "{}", ran.out);
+            }
+            let json = run(look, &given.path, &["--json"]).json();
+            let missing = json["unknown_objects"]["missing"].as_array().map(Vec::len);
+            assert_eq!(missing, Some(4), "{json}");
+        }
+        // The wrong counters of what another program has written are another matter.
+        run(command, &given.path, more);
+        let json = run("check", &given.path, &["--json"]).json();
+        assert_eq!(json["unknown_objects"]["missing"], serde_json::json!([]));
+        assert_eq!(json["rollups"]["differences"], 0, "{json}");
+    }
+}
+
+/// They hold nothing that cannot be counted again.
+#[tokio::test]
+async fn each_table_of_rollups_that_was_dropped_is_made_and_counted_again() {
+    for table in [
+        "botstore_total",
+        "botstore_day",
+        "botstore_user_total",
+        "botstore_user_day",
+        "botstore_session_day",
+        "botstore_tool",
+        "botstore_session_tool",
+        "botstore_user_tool",
+        "botstore_cost_day",
+    ] {
+        let given = Given::file().await;
+        given.forge(&format!("DROP TABLE {table};"));
+        let store = Store::open(given.config()).await.expect(table);
+        let report = store.read(ReconcileRollups).await.expect("a report");
+        assert_eq!(report.differences, 0, "{table}: {:?}", report.named);
+        store.write(interaction()).await.expect(table);
+        let stats = store.read(SystemStats).await.expect("statistics");
+        assert_eq!(stats.total_messages, 4, "{table}");
+        let report = store.read(ReconcileRollups).await.expect("a report");
+        assert_eq!(report.differences, 0, "{table}: {:?}", report.named);
+        store.close().await.expect("closed");
+    }
+}
+
+#[tokio::test]
+async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
+    for table in [
+        "users",
+        "sessions",
+        "messages",
+        "tool_usage",
+        "audit_log",
+        "user_tokens",
+    ] {
+        let given = Given::file().await;
+        given.forge(&format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}"));
+        let status = run("status", &given.path, &[]).came_to(0);
+        assert!(status.out.contains("restore a backup"), "{}", status.out);
+        let error = Store::open(given.config()).await.expect_err(table);
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        let named = format!("the table {table:?}");
+        assert!(error.to_string().contains(&named), "{error}");
+        assert!(!has(&given.conn(), table));
+    }
+    // The bot goes on without these.
+    for table in ["botstore_schedules", "botstore_idempotency"] {
+        let given = Given::file().await;
+        given.forge(&format!("DROP TABLE {table}"));
+        let check = run("check", &given.path, &[]).came_to(4);
+        assert!(check.out.contains("restore a backup"), "{}", check.out);
+        let store = Store::open(given.config())
+            .await
+            .expect("it is not bricked");
+        let unknown = store.health().await.expect("health").unknown_objects;
+        let lost = unknown.missing.iter().find(|lost| lost.name == table);
+        assert!(lost.is_some_and(|lost| !lost.made_again), "{unknown:?}");
+        store.close().await.expect("closed");
+    }
+}
+
+/// Statements name their index, and fail with one that does not do.
+#[tokio::test]
+async fn an_index_that_was_altered_is_made_anew() {
+    for index in [
+        "CREATE INDEX botstore_sessions_user ON sessions(project_path)",
+        "CREATE INDEX botstore_sessions_user ON sessions(user_id) WHERE user_id > 99",
+    ] {
+        let given = Given::file().await;
+        given.forge(&format!("DROP INDEX botstore_sessions_user; {index};"));
+        run("check", &given.path, &[]).came_to(4);
+        let store = Store::open(given.config()).await.expect("a store");
+        let sessions = store.read(sessions_of(1));
+        assert_eq!(sessions.await.expect("a page").items.len(), 1);
+        store.close().await.expect("closed");
+        run("check", &given.path, &[]).came_to(0);
+    }
+}
+
+#[tokio::test]
+async fn with_everything_dropped_a_file_opens_and_goes_back_all_the_same() {
+    let drop_all = |given: &Given| {
+        let drops = derived(given);
+        let drops = drops
+            .iter()
+            .map(|(kind, name, _)| format!("DROP {kind} {name};"));
+        given.forge(&drops.collect::<String>());
+    };
+    let given = Given::file().await;
+    let before = derived(&given);
+    drop_all(&given);
+    for unknown in [UnknownTriggers::Disable, UnknownTriggers::Allow] {
+        let store = Store::open(given.config().unknown_triggers(unknown))
+            .await
+            .expect("a store");
+        store.write(interaction()).await.expect("saved");
+        let report = store.read(ReconcileRollups).await.expect("a report");
+        assert_eq!(report.differences, 0, "{:?}", report.named);
+        store.close().await.expect("closed");
+        assert_eq!(derived(&given), before);
+        drop_all(&given);
+    }
+    schema::rollback(given.config(), "botstore", 2).expect("taken back");
+    drop_all(&given);
+    schema::apply(given.config()).expect("applied");
+    assert_eq!(derived(&given), before);
+    drop_all(&given);
+    schema::rollback(given.config(), "botstore", 0).expect("taken back");
+}
+
+/// A host's steps are no different; the second ends with fewer objects than the first made.
+struct Tags;
+
+impl Schema for Tags {
+    const NAME: &'static str = "tags";
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(
+            1,
+            "tags",
+            "CREATE TABLE tags (name TEXT, said TEXT); CREATE UNIQUE INDEX tags_once ON tags(name);
+             CREATE INDEX tags_said ON tags(said);",
+            "DROP TABLE tags;",
+        ),
+        Migration::new(
+            2,
+            "fewer",
+            "DROP INDEX tags_said;",
+            "CREATE INDEX tags_said ON tags(said);",
+        ),
+    ];
+}
+
+/// Of which the second step cannot be run without rows, so that nobody knows what it leaves.
+struct Odd;
+
+impl Schema for Odd {
+    const NAME: &'static str = "odd";
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(
+            1,
+            "odd",
+            "CREATE TABLE odd (a); INSERT INTO odd VALUES (1); CREATE INDEX odd_a ON odd(a);",
+            "DROP TABLE odd;",
+        ),
+        Migration::new(
+            2,
+            "odder",
+            "CREATE TABLE odder (a NOT NULL);
+             CREATE TABLE checked AS SELECT abs(CASE WHEN (SELECT count(*) FROM odd) = 0
+                 THEN -9223372036854775807 - 1 ELSE 1 END) AS a;
+             DROP INDEX odd_a;",
+            "DROP TABLE checked; DROP TABLE odder; CREATE INDEX odd_a ON odd(a);",
+        ),
+    ];
+}
+
+fn has(conn: &Connection, name: &str) -> bool {
+    let sql = "SELECT count(*) > 0 FROM sqlite_schema WHERE name = ?1";
+    conn.query_row(sql, [name], |row| row.get(0)).expect(sql)
+}
+
+#[tokio::test]
+async fn what_a_hosts_steps_made_is_made_again_and_what_they_dropped_is_not() {
+    let given = Given::file().await;
+    let config = || given.config().schema::<Tags>().schema::<Odd>();
+    schema::apply(config()).expect("applied");
+    let found = schema::unknown_objects(config()).expect("a look");
+    assert_eq!(found.missing, [], "dropped by their own steps");
+    given.forge("DROP INDEX tags_once");
+    Store::open(config())
+        .await
+        .expect("a store")
+        .close()
+        .await
+        .expect("closed");
+    assert!(has(&given.conn(), "tags_once"));
+    assert!(!has(&given.conn(), "tags_said") && !has(&given.conn(), "odd_a"));
+
+    // What rows that came meanwhile do not allow is told of, and keeps nothing from opening.
+    given.forge("DROP INDEX tags_once; INSERT INTO tags (name) VALUES ('a'), ('a')");
+    Store::open(config())
+        .await
+        .expect("it is not bricked")
+        .close()
+        .await
+        .expect("closed");
+    let found = schema::unknown_objects(config()).expect("a look");
+    assert_eq!(found.missing.len(), 1, "{found:?}");
+    // A program that does not know the steps has no opinion.
+    let found = schema::unknown_objects(given.config()).expect("a look");
+    assert_eq!(found.missing, []);
+}
+
+/// Nothing is left then that differs from what this crate's own steps make.
+#[tokio::test]
+async fn what_a_hosts_steps_made_is_missing_also_where_all_of_it_is() {
+    let given = Given::file().await;
+    let config = || given.config().schema::<Tags>();
+    schema::apply(config()).expect("applied");
+    given.forge("DROP TABLE tags");
+    let found = schema::unknown_objects(config()).expect("a look");
+    let names: Vec<_> = found.missing.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["tags", "tags_once"], "{found:?}");
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// As a kill between the last step and the counting leaves it, or an `apply_to` of an older program.
+#[tokio::test]
+async fn a_file_whose_rows_are_still_to_be_counted_is_refused_in_words_and_never_shown_as_empty() {
+    let given = Given::file().await;
+    given.forge("UPDATE botstore_total SET filled = 0; DELETE FROM botstore_user_day; DELETE FROM botstore_day");
+    for command in ["dashboard", "check"] {
+        let ran = run(command, &given.path, &[]).came_to(5);
+        assert!(ran.err.contains("still to be counted"), "{}", ran.err);
+    }
+    let snapshot = botstore::snapshot(given.config(), |tx| tx.query(&SystemStats));
+    assert_eq!(snapshot.map_err(|e| e.kind()), Err(ErrorKind::OlderSchema));
+    let status = run("status", &given.path, &[]).came_to(0);
+    assert!(status.out.contains("to be counted"), "{}", status.out);
+    let plan = run("migrate", &given.path, &["--plan"]).came_to(0);
+    assert!(plan.out.contains("count the rows"), "{}", plan.out);
+    run("migrate", &given.path, &[]).came_to(0);
+    let shown = run("dashboard", &given.path, &["--json"]).came_to(0).json();
+    assert_eq!(shown["stats"]["total_messages"], 3, "{shown}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_migrated_a_step_at_a_time_never_shows_zero() {
+    let given = Given::file().await;
+    schema::rollback(given.config(), "botstore", 2).expect("taken back");
+    let last = {
+        let plan = schema::plan(given.config()).expect("a plan");
+        plan.steps.last().expect("a step").step
+    };
+    for step in 3..=last {
+        let step = step.to_string();
+        run("migrate", &given.path, &["--to", &step]).came_to(0);
+        let shown = run("dashboard", &given.path, &["--json"]);
+        match shown.code {
+            5 => assert!(step != last.to_string(), "{}", shown.err),
+            _ => assert_eq!(shown.came_to(0).json()["stats"]["total_messages"], 3),
+        }
+    }
+    run("dashboard", &given.path, &[]).came_to(0);
+    run("check", &given.path, &[]).came_to(0);
+}
