@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
-use crate::time::Timestamp;
+use crate::time;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::any::{Any, TypeId};
@@ -175,11 +175,13 @@ fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<Da
 }
 
 fn last_run(tx: &ReadTx<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
-    tx.maybe(
+    // What is no time says that it has not run.
+    let last = tx.maybe(
         "SELECT last_run_at FROM botstore_schedules WHERE name = ?1",
         [name],
-        |row| Ok(row.get::<_, Timestamp>(0)?.0),
-    )
+        |row| Ok(time::read(row.get_ref(0)?)),
+    )?;
+    Ok(last.flatten())
 }
 
 fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 
 mod authorizer;
 mod build;
+mod cell;
 mod ids;
 mod inspect;
 mod lock;
@@ -19,6 +20,7 @@ pub(crate) use authorizer::{
     unguarded,
 };
 pub(crate) use build::warn_of_shared_cache;
+pub(crate) use cell::{Cell, cells};
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use inspect::{Inspection, inspect, open_to_back_up};
 pub(crate) use lock::FileLock;
@@ -46,7 +48,6 @@ use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
-use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -214,8 +215,8 @@ fn common(conn: &Connection, settings: &Settings) -> Result<()> {
     add_functions(conn)
 }
 
-/// `botstore_utc(text)`: the one spelling of the time that a text tells; what is not a time comes
-/// back as it went in, so that adoption loses nothing.
+/// `botstore_utc(time)`: the one spelling of the time that a value tells; what is no time comes back as it
+/// went in, to the byte, so that adoption loses nothing.
 fn add_functions(conn: &Connection) -> Result<()> {
     conn.create_scalar_function(
         "botstore_utc",
@@ -224,14 +225,9 @@ fn add_functions(conn: &Connection) -> Result<()> {
             | FunctionFlags::SQLITE_DETERMINISTIC
             | FunctionFlags::SQLITE_INNOCUOUS,
         |context| {
-            Ok(match context.get_raw(0) {
-                ValueRef::Text(bytes) => {
-                    let text = String::from_utf8_lossy(bytes);
-                    let known = time::parse(&text).map(time::format);
-                    Value::Text(known.unwrap_or_else(|| text.into_owned()))
-                }
-                _ => context.get(0)?,
-            })
+            let value = context.get_raw(0);
+            let known = time::read(value).map(time::format);
+            Ok(known.map_or_else(|| Cell::from(value), Cell::text))
         },
     )?;
     Ok(())

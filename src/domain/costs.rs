@@ -72,18 +72,22 @@ impl Query for UserDailyCosts {
     type Output = Vec<DailyCost>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DailyCost>> {
-        tx.all(
+        let days = tx.all(
             "SELECT date, daily_cost, request_count FROM cost_tracking
              WHERE user_id = ?1 AND date >= ?2 ORDER BY date DESC LIMIT ?3",
             (self.user_id, first_day(tx, self.days), page::MAX_LIMIT),
             |row| {
-                Ok(DailyCost {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DailyCost {
+                    date,
                     daily_cost: amount(row, 1)?,
                     request_count: count(row, 2)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(days.into_iter().flatten().collect())
     }
 }
 
@@ -115,19 +119,23 @@ impl Query for TotalCosts {
     type Output = Vec<DayTotal>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotal>> {
-        tx.all(
+        let days = tx.all(
             "SELECT day, cost, requests, users FROM botstore_cost_day
              WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
             (first_day(tx, self.days), page::MAX_LIMIT),
             |row| {
-                Ok(DayTotal {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DayTotal {
+                    date,
                     total_cost: amount(row, 1)?,
                     total_requests: count(row, 2)?,
                     active_users: count(row, 3)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(days.into_iter().flatten().collect())
     }
 }
 

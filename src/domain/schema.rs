@@ -1,5 +1,6 @@
 //! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
 
+use super::columns::text;
 use super::rollups;
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::migration::{Legacy, Migration, Schema};
@@ -137,7 +138,7 @@ fn stand_in(tx: &ReadTx<'_>) -> Result<Option<String>> {
         .map(|(table, _)| *table)
         .chain(["schema_version"])
     {
-        let found = tx.maybe(sql, [table], |row| Ok(row.get(0)?))?;
+        let found = tx.maybe(sql, [table], |row| text(row, 0))?;
         if found.is_some() {
             return Ok(found);
         }
@@ -149,7 +150,7 @@ fn columns(tx: &ReadTx<'_>, table: &str) -> Result<Vec<String>> {
     tx.all(
         "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
         [table],
-        |row| Ok(row.get(0)?),
+        |row| text(row, 0),
     )
 }
 
@@ -239,29 +240,40 @@ const SEED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The conditions are, to the letter, those of the partial indexes of step 3, so that SQLite finds
-/// the rows through them. A text that is not a time at all is tried again at each opening.
+/// The first condition of each is, to the letter, that of a partial index of step 3, so that SQLite finds the
+/// rows through it. A text that is no time stays as it is, and its row is not written: what a trigger makes of
+/// the rest of it might be refused, and the file would not open. So is a message whose owner is no number.
 const STRAYS: &[&str] = &[
     "UPDATE users
      SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
-     WHERE first_seen NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_active NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE (first_seen NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_active NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(first_seen) IS NOT first_seen
+        OR botstore_utc(last_active) IS NOT last_active)",
     "UPDATE sessions
      SET created_at = botstore_utc(created_at), last_used = botstore_utc(last_used)
-     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE (created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(created_at) IS NOT created_at
+        OR botstore_utc(last_used) IS NOT last_used)",
     "UPDATE messages SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp AND typeof(user_id) = 'integer'",
     "UPDATE tool_usage SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp",
     "UPDATE audit_log SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp",
     "UPDATE user_tokens
      SET created_at = botstore_utc(created_at), expires_at = botstore_utc(expires_at),
          last_used = botstore_utc(last_used)
-     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+     WHERE (created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
         OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(created_at) IS NOT created_at
+        OR botstore_utc(expires_at) IS NOT expires_at
+        OR botstore_utc(last_used) IS NOT last_used)",
 ];
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! `check`: is the file damaged, and does it agree with itself?
 
 use crate::answer::{Answer, Exit, Outcome, what_to_do};
+use crate::file::File;
+use crate::keys::Sealing;
+use crate::mend::{Mended, mend};
 use crate::objects;
 use crate::text::{self, Column, Facts};
-use botstore::integrity::{CheckFile, CheckReport, Difference, Findings};
+use botstore::ErrorKind;
+use botstore::integrity::{CheckFile, CheckReport, Difference, Findings, OddValue};
 use botstore::rollups::{ReconcileRollups, RollupReport};
-use botstore::{Config, ErrorKind, Store};
 use clap::Args;
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Looks for damage, and compares counters with what they count
 ///
@@ -17,74 +18,95 @@ use std::time::Duration;
 /// SQLite's integrity check finds (exit code 3). Counters that differ from what they count, and rows
 /// that refer to nothing, are no damage (exit code 4): files that were taken over from the Python
 /// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
-/// differ from a full count; --repair mends those, while no bot has the file open. Triggers, views,
+/// differ from a full count, and odd values: what another program has left in a column that should
+/// not hold it, such as an empty text for a number. Their rows are shown with a replacement, or left
+/// out where it is the owner or the day that is odd. --repair mends both, while no bot has the file
+/// open: it writes the replacements, after a backup, and what was there goes into a report beside the
+/// backup (beside the database if the backup is encrypted, since the report is not). Triggers, views,
 /// virtual tables and generated columns that no step of this program made are listed: they may be the
 /// bot's own or an operator's (code 0), or stand in place of what a step made (code 4).
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
-    /// The database
-    file: PathBuf,
-    /// Mend rollups that differ
+    #[command(flatten)]
+    file: File,
+    #[command(flatten)]
+    sealing: Sealing,
+    /// Mends odd values and rollups that differ
     #[arg(long)]
     repair: bool,
+    /// With --repair: only tells what would be done
+    #[arg(long, requires = "repair")]
+    plan: bool,
 }
 
-impl Check {
-    pub(crate) fn run(&self) -> Outcome {
-        let (report, rollups) = botstore::snapshot(&self.file, |tx| {
+/// What a look at the file has found.
+struct Found {
+    report: CheckReport,
+    rollups: RollupReport,
+}
+
+impl Found {
+    fn look(file: &File) -> botstore::Result<Self> {
+        botstore::snapshot(&file.path, |tx| {
             let report = tx.query(&CheckFile)?;
             // What is read from a damaged file says nothing.
             let rollups = match report.is_damaged() {
                 true => RollupReport::default(),
                 false => tx.query(&ReconcileRollups)?,
             };
-            Ok((report, rollups))
-        })?;
-        let unknown = botstore::schema::unknown_objects(&self.file)?;
-        let mended = self.repair && rollups.differences > 0;
-        if mended {
-            repair(&self.file)?;
-        }
-        let differs =
-            report.differs() || unknown.has_altered() || (rollups.differences > 0 && !mended);
-        let exit = match report.is_damaged() {
+            Ok(Self { report, rollups })
+        })
+    }
+
+    fn differs(&self) -> bool {
+        self.report.differs() || self.rollups.differences > 0
+    }
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Outcome {
+        let found = Found::look(&self.file)?;
+        let unknown = botstore::schema::unknown_objects(&self.file.path)?;
+        let is_damaged = found.report.is_damaged();
+        let odd = found.report.odd_values.total > 0;
+        let mended = match self.repair && !self.plan && !is_damaged {
+            true if odd || found.rollups.differences > 0 => {
+                let config = self.file.config_to_back_up(&self.sealing)?;
+                Some(mend(&self.file.path, config, odd)?)
+            }
+            _ => None,
+        };
+        let differs = match &mended {
+            None => found.differs(),
+            Some(_) => Found::look(&self.file)?.differs(),
+        };
+        let exit = match is_damaged {
             true => Exit::Damaged,
-            false if differs => Exit::Differs,
+            false if differs || unknown.has_altered() => Exit::Differs,
             false => Exit::Fine,
         };
+        let Found { report, rollups } = found;
         Ok(Answer {
-            text: text_of(&report, &rollups, mended) + &objects::text(&unknown),
+            text: text_of(&report, &rollups, mended.as_ref()) + &objects::text(&unknown),
             json: json!({
-                "damaged": report.is_damaged(),
-                "differs": differs,
+                "damaged": is_damaged,
+                "differs": differs || unknown.has_altered(),
                 "report": report,
                 "unknown_objects": unknown,
                 "rollups": {
                     "differences": rollups.differences,
                     "first": rollups.named,
-                    "mended": mended,
+                    "mended": mended.is_some(),
                 },
+                "odd_values": mended.as_ref().map(Mended::json),
             }),
             exit,
         })
     }
 }
 
-fn repair(file: &Path) -> botstore::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|e| botstore::Error::new(ErrorKind::Io, e.to_string()))?;
-    runtime.block_on(async {
-        // A count of ten million messages takes longer than a dashboard may.
-        let config = Config::new(file).analytics_deadline(Duration::from_secs(3_600));
-        let store = Store::open(config).await?;
-        let mended = store.repair_rollups().await;
-        store.close().await?;
-        mended.map(|_| ())
-    })
-}
-
-fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String {
+fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>) -> String {
     let mut facts = Facts::default();
     facts.add("damage", verdict(&report.damage, "finding"));
     if report.is_damaged() {
@@ -102,11 +124,18 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         "rollups",
         match rollups.differences {
             0 => "none".to_owned(),
-            rows if mended => format!("{}, mended", text::count(rows as u64, "difference")),
+            rows if mended.is_some() => {
+                format!("{}, mended", text::count(rows as u64, "difference"))
+            }
             rows => text::count(rows as u64, "difference"),
         },
     );
+    facts.add("values", verdict(&report.odd_values, "odd value"));
+    mended
+        .into_iter()
+        .for_each(|mended| mended.tell(&mut facts));
     let mut text = facts.into_text();
+    text += &odd_values(&report.odd_values);
     if report.orphans.total > 0 {
         let orphans = report.orphans.first.iter().map(|orphan| {
             let rowid = orphan.rowid.map(|rowid| rowid.to_string());
@@ -167,6 +196,33 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         text += &text::table(columns, &rows.collect::<Vec<_>>());
     }
     text
+}
+
+/// What is odd, and what a repair makes of it.
+fn odd_values(found: &Findings<OddValue>) -> String {
+    if found.total == 0 {
+        return String::new();
+    }
+    let rows = found.first.iter().map(|odd| {
+        [
+            format!("{}.{}", odd.table, odd.column),
+            odd.row.to_string(),
+            odd.holds.clone(),
+            odd.why.clone(),
+            odd.becomes
+                .as_deref()
+                .unwrap_or("nothing else: it stays")
+                .to_owned(),
+        ]
+    });
+    let columns = [
+        Column::Text("odd value"),
+        Column::Number("row"),
+        Column::Text("holds"),
+        Column::Text("which is"),
+        Column::Text("--repair makes of it"),
+    ];
+    text::table(columns, &rows.collect::<Vec<_>>())
 }
 
 fn verdict<T>(findings: &Findings<T>, noun: &str) -> String {

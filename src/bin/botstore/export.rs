@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 ///
 /// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows in
 /// that of their ids. With --json and without --out it is one object of arrays instead. A value that
-/// is neither text nor number is {"hex":"…"}.
+/// is neither text nor number is {"hex":"…"}; a JSON document that the store keeps as bytes, which is
+/// a number, is its text.
 ///
 /// It is one snapshot, also beside a bot that has the file open and goes on. The bot's log cannot be
 /// emptied before the export ends, so do not leave it waiting in a pager.
@@ -154,16 +155,27 @@ impl Export {
         Ok(tables)
     }
 
-    fn columns(&self, tx: &ReadTx<'_>, table: &Table) -> Result<Vec<String>> {
-        let mut columns: Vec<String> = tx.all(
-            "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+    fn columns(&self, tx: &ReadTx<'_>, table: &Table) -> Result<Vec<Column>> {
+        let mut columns: Vec<Column> = tx.all(
+            "SELECT name, upper(type) = 'JSON' FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
             [&table.name],
-            |row| Ok(row.get(0)?),
+            |row| {
+                Ok(Column {
+                    name: row.get(0)?,
+                    is_json: row.get(1)?,
+                })
+            },
         )?;
         let secret = |column: &str| SECRETS.contains(&(table.name.as_str(), column));
-        columns.retain(|column| self.with_secrets || !secret(column));
+        columns.retain(|column| self.with_secrets || !secret(&column.name));
         Ok(columns)
     }
+}
+
+struct Column {
+    name: String,
+    /// Whether it is declared to hold JSON.
+    is_json: bool,
 }
 
 struct Table {
@@ -182,9 +194,9 @@ impl Table {
         self.name.starts_with("botstore_") || self.name == "schema_version"
     }
 
-    fn select(&self, columns: &[String]) -> String {
+    fn select(&self, columns: &[Column]) -> String {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let list: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let list: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
         let (list, from) = (list.join(", "), quoted(&self.name));
         match self.without_rowid {
             // The table is its primary key's index, so this is its order.
@@ -288,7 +300,7 @@ struct Line<'a> {
 
 struct RowOf<'a> {
     row: &'a Row<'a>,
-    columns: &'a [String],
+    columns: &'a [Column],
 }
 
 impl Serialize for RowOf<'_> {
@@ -296,10 +308,22 @@ impl Serialize for RowOf<'_> {
         let mut map = to.serialize_map(Some(self.columns.len()))?;
         for (at, column) in self.columns.iter().enumerate() {
             let value = self.row.get_ref(at).map_err(serde::ser::Error::custom)?;
-            map.serialize_entry(column, &Cell(value))?;
+            let value = match value {
+                ValueRef::Blob(bytes) if column.is_json && is_number(bytes) => {
+                    ValueRef::Text(bytes)
+                }
+                value => value,
+            };
+            map.serialize_entry(&column.name, &Cell(value))?;
         }
         map.end()
     }
+}
+
+/// Whether bytes are a JSON document that is a number: in a column for JSON, SQLite would make another number of
+/// its text, so the store keeps the bytes.
+fn is_number(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Number>(bytes).is_ok()
 }
 
 struct Cell<'a>(ValueRef<'a>);

@@ -12,6 +12,7 @@ mod escape;
 mod export;
 mod file;
 mod keys;
+mod mend;
 mod objects;
 mod print;
 mod progress;
