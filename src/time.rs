@@ -84,7 +84,8 @@ pub(crate) fn read(value: ValueRef<'_>) -> Option<DateTime<Utc>> {
         ValueRef::Integer(number) => from_unix(number),
         // No more digits than a microsecond of today has.
         ValueRef::Real(number) if number.abs() < 1e11 => in_reach((number * 1e6).round() as i64),
-        ValueRef::Real(number) if number.is_finite() => from_unix(number as i64),
+        // A cast ends at the largest integer, which is nanoseconds of a year to come.
+        ValueRef::Real(number) if number.abs() < 9e18 => from_unix(number as i64),
         ValueRef::Real(_) => None,
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => parse(std::str::from_utf8(bytes).ok()?),
     }

@@ -121,11 +121,10 @@ pub(super) fn values(tx: &ReadTx<'_>) -> Result<Findings<OddValue>> {
 
 fn in_words(kind: Kind, value: ValueRef<'_>) -> String {
     match value {
-        ValueRef::Null => "NULL".to_owned(),
         ValueRef::Integer(_) | ValueRef::Real(_) if kind.is_private() => "a number".to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Blob(bytes) => format!("a blob of {} bytes", bytes.len()),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
+            Cell::from(value).to_string()
+        }
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) if !kind.is_private() => format!("the text {}", quote(text)),
             Ok(_) => format!("a text of {} bytes", bytes.len()),

@@ -242,7 +242,8 @@ const SEED: &[(&str, &[&str])] = &[
 
 /// The first condition of each is, to the letter, that of a partial index of step 3, so that SQLite finds the
 /// rows through it. A text that is no time stays as it is, and its row is not written: what a trigger makes of
-/// the rest of it might be refused, and the file would not open. So is a message whose owner is no number.
+/// the rest of it might be refused, and the file would not open. So do a message whose owner is no number, and
+/// one whose cost has no end, which a trigger cannot take from a sum.
 const STRAYS: &[&str] = &[
     "UPDATE users
      SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
@@ -258,7 +259,8 @@ const STRAYS: &[&str] = &[
         OR botstore_utc(last_used) IS NOT last_used)",
     "UPDATE messages SET timestamp = botstore_utc(timestamp)
      WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
-       AND botstore_utc(timestamp) IS NOT timestamp AND typeof(user_id) = 'integer'",
+       AND botstore_utc(timestamp) IS NOT timestamp AND typeof(user_id) = 'integer'
+       AND abs(0.0 + coalesce(cost, 0.0)) < 1e18",
     "UPDATE tool_usage SET timestamp = botstore_utc(timestamp)
      WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
        AND botstore_utc(timestamp) IS NOT timestamp",

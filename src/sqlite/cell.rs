@@ -78,6 +78,8 @@ impl fmt::Display for Cell {
         match self {
             Self::Null => f.write_str("NULL"),
             Self::Integer(number) => number.fmt(f),
+            // Not three hundred digits.
+            Self::Real(number) if number.abs() >= 1e16 => write!(f, "{number:e}"),
             Self::Real(number) => number.fmt(f),
             Self::Text(bytes) => quote(&String::from_utf8_lossy(bytes)).fmt(f),
             Self::Blob(bytes) => write!(f, "a blob of {} bytes", bytes.len()),

@@ -4,15 +4,18 @@
 
 #[cfg(unix)]
 mod accounts;
+mod admitted;
 mod backups;
 mod bounds;
 mod depths;
+mod documents;
 mod fields;
 mod files;
 #[cfg(unix)]
 mod folders;
 mod inventory;
 mod numbers;
+mod odd_values;
 mod owners;
 #[cfg(unix)]
 mod planted;

@@ -74,12 +74,13 @@ pub(in crate::domain) const TABLES: [Table; 7] = {
         Table {
             name: "messages",
             columns: &[
+                // First: while a cost has no end, the triggers refuse any other change of its row.
+                ("cost", Amount),
                 ("session_id", Key),
                 ("user_id", Owner),
                 ("timestamp", Time),
                 ("prompt", Text),
                 ("response", Text),
-                ("cost", Amount),
                 ("duration_ms", Count),
                 ("error", Text),
             ],

@@ -56,13 +56,15 @@ fn is_endless(tx: &ReadTx<'_>) -> Result<bool> {
 /// NULL to SQLite, and a row with it refused. They are wrong then, and to be mended.
 pub(super) fn make_finite(tx: &WriteTx<'_>) -> Result<()> {
     tx.as_the_store(|tx| {
-        for table in [
-            "botstore_day",
-            "botstore_user_day",
-            "botstore_user_total",
-            "botstore_cost_day",
+        for (table, column) in [
+            ("botstore_day", "cost"),
+            ("botstore_user_day", "cost"),
+            ("botstore_user_total", "cost"),
+            ("botstore_cost_day", "cost"),
+            ("botstore_cost_day", "requests"),
         ] {
-            let sql = format!("UPDATE {table} SET cost = 0.0 WHERE NOT abs(0.0 + cost) < 1e18");
+            let sql =
+                format!("UPDATE {table} SET {column} = 0 WHERE NOT abs(0.0 + {column}) < 1e18");
             tx.execute(&sql, [])?;
         }
         Ok(())
