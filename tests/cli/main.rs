@@ -13,6 +13,7 @@ mod guarding;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod looking;
+mod mending;
 mod migrating;
 mod names;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! What another program has left in the place of a yes or of a time lets nobody in whom the owner has not let in.
 
-use crate::odd_values::values;
+use crate::odd_files::values;
 use crate::support::populated;
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;

@@ -15,6 +15,7 @@ mod files;
 mod folders;
 mod inventory;
 mod numbers;
+mod odd_files;
 mod odd_values;
 mod owners;
 #[cfg(unix)]
