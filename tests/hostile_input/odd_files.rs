@@ -170,3 +170,14 @@ pub(crate) fn columns_of(path: &Path, table: &str) -> Vec<(String, String)> {
     assert!(columns.len() >= 4, "{table}: {columns:?}");
     columns
 }
+
+/// Tables and columns, by a statement.
+pub(crate) fn columns(path: &Path, sql: &str) -> Vec<(String, String)> {
+    let conn = Connection::open(path).expect("open");
+    let mut columns = conn.prepare(sql).expect("columns");
+    let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let columns = columns
+        .expect("columns")
+        .map(|column| column.expect("a column"));
+    columns.collect()
+}

@@ -197,17 +197,6 @@ async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, colum
     store.close().await.expect("closed");
 }
 
-/// Tables and columns, by a statement.
-fn columns(path: &Path, sql: &str) -> Vec<(String, String)> {
-    let conn = Connection::open(path).expect("open");
-    let mut columns = conn.prepare(sql).expect("columns");
-    let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-    let columns = columns
-        .expect("columns")
-        .map(|column| column.expect("a column"));
-    columns.collect()
-}
-
 async fn table_may_hold_anything(table: &str) {
     table_in_encoding(table, "UTF-8").await;
 }
