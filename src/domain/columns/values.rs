@@ -94,7 +94,10 @@ pub(super) fn day(value: ValueRef<'_>) -> Option<NaiveDate> {
 
 /// The number that a text begins with, by SQLite's rules for a CAST; 0 if it begins with none.
 fn leading_number(bytes: &[u8]) -> f64 {
-    let bytes = bytes.trim_ascii_start();
+    // SQLite's blanks: a vertical tab, too, which is none to Rust.
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let blanks = bytes.iter().take_while(|byte| is_blank(byte)).count();
+    let bytes = &bytes[blanks..];
     let digits = |from: usize| {
         let rest = bytes.get(from..).unwrap_or_default();
         from + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
