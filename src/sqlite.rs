@@ -7,6 +7,7 @@ mod ids;
 mod inspect;
 mod lock;
 mod look;
+mod names;
 mod paths;
 mod readers;
 mod settings;
@@ -26,6 +27,7 @@ pub use lock::OpenIn;
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
+pub(crate) use names::path_of;
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };

@@ -1,6 +1,7 @@
 //! `check`: is the file damaged, and does it agree with itself?
 
 use crate::answer::{Answer, Exit, Outcome, what_to_do};
+use crate::file::named;
 use crate::objects;
 use crate::text::{self, Column, Facts};
 use botstore::integrity::{CheckFile, CheckReport, Difference, Findings};
@@ -24,6 +25,7 @@ use std::time::Duration;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// Mend rollups that differ
     #[arg(long)]
