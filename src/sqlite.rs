@@ -11,6 +11,7 @@ mod names;
 mod paths;
 mod readers;
 mod settings;
+mod temporary;
 mod tidy;
 mod wal;
 mod wal_file;
@@ -34,6 +35,7 @@ pub(crate) use paths::{
 pub(crate) use readers::other_readers;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
+pub(crate) use temporary::{use_memory, use_temporary_files};
 pub(crate) use wal::{
     WalWatch, checkpoint, disable_checkpoint_on_close, enable_checkpoint_on_close,
 };

@@ -32,7 +32,8 @@ impl Schema for BotSchema {
             "one_time_spelling",
             include_str!("../../migrations/botstore/0003_one_time_spelling.up.sql"),
             include_str!("../../migrations/botstore/0003_one_time_spelling.down.sql"),
-        ),
+        )
+        .in_pieces(),
         Migration::new(
             4,
             "store_tables",
@@ -44,7 +45,8 @@ impl Schema for BotSchema {
             "ordered_reads",
             include_str!("../../migrations/botstore/0005_ordered_reads.up.sql"),
             include_str!("../../migrations/botstore/0005_ordered_reads.down.sql"),
-        ),
+        )
+        .in_pieces(),
         Migration::new(
             6,
             "store_id",
@@ -56,7 +58,8 @@ impl Schema for BotSchema {
             "rollups",
             include_str!("../../migrations/botstore/0007_rollups.up.sql"),
             include_str!("../../migrations/botstore/0007_rollups.down.sql"),
-        ),
+        )
+        .in_pieces(),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's tables, as the bot declares them.

@@ -2,8 +2,11 @@
 //! own or, where that one was wrong, the right one, and the bot can go on with the file.
 
 mod answers;
+#[path = "../shared/child.rs"]
+mod child;
 mod histories;
 mod legacy;
+mod pieces;
 mod refusals;
 mod shapes;
 mod statistics;
