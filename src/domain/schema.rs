@@ -60,6 +60,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0007_rollups.down.sql"),
         )
         .in_pieces(),
+        Migration::new(
+            8,
+            "user_stats",
+            include_str!("../../migrations/botstore/0009_user_stats.up.sql"),
+            include_str!("../../migrations/botstore/0009_user_stats.down.sql"),
+        ),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's tables, as the bot declares them.
