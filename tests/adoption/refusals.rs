@@ -13,6 +13,7 @@ pub(crate) fn database(sql: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.db");
     let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA synchronous = OFF").unwrap();
     conn.execute_batch(sql).unwrap();
     conn.close().unwrap();
     (folder, path)
