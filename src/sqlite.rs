@@ -8,9 +8,11 @@ mod ids;
 mod inspect;
 mod lock;
 mod look;
+mod names;
 mod paths;
 mod readers;
 mod settings;
+mod temporary;
 mod tidy;
 mod wal;
 mod wal_file;
@@ -28,12 +30,14 @@ pub use lock::OpenIn;
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, mind_time_opening, unbound_values};
+pub(crate) use names::path_of;
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };
 pub(crate) use readers::other_readers;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
+pub(crate) use temporary::{use_memory, use_temporary_files};
 pub(crate) use wal::{
     WalWatch, checkpoint, disable_checkpoint_on_close, enable_checkpoint_on_close,
 };

@@ -3,9 +3,9 @@
 
 use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
 use super::step::{Rebuild, Stepper, transaction};
-use super::{Program, SchemaDef, ledger, objects, reference};
+use super::{Migration, Program, SchemaDef, ledger, objects, pieces, progress, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
-use crate::operation::ReadTx;
+use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Authorizer, Owners, for_mutations};
 use rusqlite::Connection;
 use std::path::Path;
@@ -44,8 +44,11 @@ fn refuse_objects(conn: &Connection, path: &Path, program: &Program<'_>) -> Resu
 }
 
 /// Makes the connection the one that writes.
+///
+/// Until a store has it, what does not fit into its cache goes into temporary files.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
     sqlite::make_writer(conn, path, &program.sqlite)?;
+    sqlite::use_temporary_files(conn, path)?;
     sqlite::recover_wal(conn)
 }
 
@@ -98,6 +101,7 @@ pub(crate) fn apply(
     if !schemas.iter().zip(&done).any(is_behind) {
         return Ok(());
     }
+    let has_rows = has_tables(conn)?;
     let stepper = Stepper::new(conn, program.clock, reference::owners(program.schemas)?)?;
     for (schema, done) in schemas.iter().zip(done) {
         for migration in schema.migrations.iter().filter(|m| m.step > done) {
@@ -106,19 +110,19 @@ pub(crate) fn apply(
             } else {
                 Rebuild::No
             };
-            tracing::info!(
-                schema = schema.name,
-                step = migration.step,
-                name = migration.name,
-                "migrating"
-            );
-            stepper
-                .run(schema.name, rebuild, migration.up, |tx| {
-                    ledger::record(tx, schema.name, migration)
-                })
-                .map_err(|e| {
-                    step_failed(e, "applying", schema.name, migration.step, migration.name)
-                })?;
+            let Migration { step, name, .. } = *migration;
+            tracing::info!(schema = schema.name, step, name, "migrating");
+            // A new file is made in one sync a step.
+            let (done, left) = if migration.in_pieces && has_rows {
+                let ceiling = program.sqlite.wal_ceiling_bytes;
+                let done = pieces::run(&stepper, schema, migration, ceiling);
+                (done, Left::Begun)
+            } else {
+                let record = |tx: &WriteTx<'_>| ledger::record(tx, schema.name, migration);
+                let done = stepper.run(schema.name, rebuild, migration.up, record);
+                (done, Left::AsBefore)
+            };
+            done.map_err(|e| step_failed(e, "applying", schema.name, (step, name), left))?;
         }
     }
     Ok(())
@@ -165,6 +169,15 @@ impl WayBack {
         unknown: UnknownSteps,
     ) -> Result<Self> {
         let tx = ReadTx::new(conn, program.clock.now());
+        if let Some(begun) = progress::of(&tx, schema)? {
+            let why = format!(
+                "step {} of schema {schema:?} is applied in part: open the file with the bot, or run \
+                 botstore migrate, which goes on with it, and then take it back; or restore the backup \
+                 from before the upgrade",
+                begun.step
+            );
+            return Err(Error::new(ErrorKind::Migration, why));
+        }
         let steps = steps_back(&tx, program, schema, to, unknown)?;
         let owners = match unknown {
             UnknownSteps::Refuse => reference::owners(program.schemas)?,
@@ -187,7 +200,10 @@ impl WayBack {
                 .run(&step.schema, Rebuild::Yes, &step.sql, |tx| {
                     ledger::remove(tx, &step.schema, step.step)
                 })
-                .map_err(|e| step_failed(e, "taking back", &step.schema, step.step, &step.name))?;
+                .map_err(|e| {
+                    let which = (step.step, &*step.name);
+                    step_failed(e, "taking back", &step.schema, which, Left::AsBefore)
+                })?;
             done.steps.push(step);
         }
         Ok(done)
@@ -261,15 +277,33 @@ fn excerpt(sql: &str) -> String {
     )
 }
 
-fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -> Error {
+/// What a step that failed leaves of itself.
+#[derive(Clone, Copy)]
+enum Left {
+    AsBefore,
+    /// The pieces that are done.
+    Begun,
+}
+
+fn step_failed(
+    error: Error,
+    doing: &str,
+    schema: &str,
+    (step, name): (u32, &str),
+    left: Left,
+) -> Error {
     let kind = match error.kind() {
         kind @ (ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::Corrupt | ErrorKind::Busy) => kind,
         _ => ErrorKind::Migration,
     };
+    let left = match left {
+        Left::AsBefore => "the file is as it was before it",
+        Left::Begun => "the next opening goes on where it was cut short",
+    };
     error.because(
         kind,
         format_args!(
-            "{doing} step {step} ({}) of schema {} failed and the file is as it was before it",
+            "{doing} step {step} ({}) of schema {} failed and {left}",
             quote(name),
             quote(schema)
         ),

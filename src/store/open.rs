@@ -155,8 +155,10 @@ fn prepare(config: &Config) -> Result<Prepared> {
         let minutes = offset.local_minus_utc() / 60;
         let triggers = migration::own_triggers(&ReadTx::new(&conn, now), &config.schemas)?;
         rollups::set_day_offset(&mut conn, &triggers, minutes, now)?;
-        migration::run_own_triggers(&conn, &config.program())?;
     }
+    sqlite::use_memory(&conn)?;
+    // With the place of what is temporary, SQLite changes all of it; and these may be new.
+    migration::run_own_triggers(&conn, &config.program())?;
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;
     let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;

@@ -1,7 +1,7 @@
 //! `backup`, `backups`, `verify`, `restore` and `prune`.
 
 use crate::answer::{Answer, Exit, Outcome, error_json};
-use crate::file::existing;
+use crate::file::{existing, named};
 use crate::keys::{Keys, Sealing, Signing};
 use crate::objects;
 use crate::progress::show;
@@ -22,9 +22,10 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Take {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// The folder to put it in [default: FILE.backups]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     to: Option<PathBuf>,
     /// Writes the copy anew, without anything that was deleted; slower
     #[arg(long)]
@@ -46,7 +47,7 @@ pub(crate) struct Take {
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
     /// A folder of backups, or the database that they are of
-    #[arg(value_name = "FOLDER|FILE")]
+    #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
     #[command(flatten)]
     signing: Signing,
@@ -59,11 +60,12 @@ pub(crate) struct List {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
     /// The backup's folder
+    #[arg(value_parser = named())]
     backup: PathBuf,
     #[command(flatten)]
     keys: Keys,
     /// Where it is unpacked and removed again [default: the system's folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     scratch: Option<PathBuf>,
 }
 
@@ -76,9 +78,10 @@ pub(crate) struct Verify {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Restore {
     /// The backup's folder
+    #[arg(value_parser = named())]
     backup: PathBuf,
     /// The database that it becomes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named())]
     to: PathBuf,
     /// Moves a file that is there aside; nothing is deleted
     #[arg(long)]
@@ -101,7 +104,7 @@ pub(crate) struct Restore {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Prune {
     /// A folder of backups, or the database that they are of
-    #[arg(value_name = "FOLDER|FILE")]
+    #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
     /// Only tells what would go
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! `dashboard`: what a bot shows its admin.
 
 use crate::answer::{Answer, Outcome};
+use crate::file::named;
 use crate::text::{self, Column, Facts};
 use botstore::analytics::{AdminDashboard, DailyActivity, SystemOverview};
 use botstore::costs::TotalCosts;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Dashboard {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// How many days back activity and costs go
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Failure, Outcome, Shape, failed};
 use crate::escape::{Escaped, Notation};
+use crate::file::named;
 use crate::print;
 use crate::progress::{listen, stopped};
 use crate::text::{self, Facts};
@@ -28,12 +29,13 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// Only this table; may be given again [default: all but the store's own]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
     /// Writes into this new file, that only its owner can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named())]
     out: Option<PathBuf>,
     /// Also what proves who somebody is: the hashes of tokens
     #[arg(long)]

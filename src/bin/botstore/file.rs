@@ -4,16 +4,17 @@ use crate::keys::{Sealing, Signing};
 use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 
 /// A database file.
 #[derive(Args)]
 pub(crate) struct File {
     /// The database
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = named())]
     pub(crate) path: PathBuf,
     /// The folder of its backups [default: FILE.backups]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     backups: Option<PathBuf>,
     #[command(flatten)]
     signing: Signing,
@@ -43,6 +44,11 @@ impl File {
             None => settings,
         }
     }
+}
+
+/// What a bot's settings may name its database by: a path, or `sqlite:///` in front of one.
+pub(crate) fn named() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|name| Config::new(name).path())
 }
 
 /// A path that has to be there, without links and dots.

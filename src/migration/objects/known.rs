@@ -3,7 +3,7 @@
 use super::{ObjectKind, UnknownObject, UnknownObjects, bounded};
 use crate::error::Result;
 use crate::migration::reference::{Object, Reference};
-use crate::migration::{SchemaDef, ledger, plan};
+use crate::migration::{SchemaDef, ledger, plan, progress};
 use crate::operation::ReadTx;
 use std::collections::{HashMap, HashSet};
 
@@ -22,10 +22,15 @@ impl Known {
         let has_ledger = ledger::exists(tx)?;
         for schema in schemas {
             let steps = match has_ledger {
-                true => plan::applied_up_to(tx, schema)?,
-                // Of a file that is to be taken over, what these steps find there.
-                false => schema.legacy.steps,
+                // One that is applied in part has made some of it.
+                true => match progress::of(tx, schema.name)? {
+                    Some(begun) => begun.step,
+                    None => plan::applied_up_to(tx, schema)?,
+                },
+                false => 0,
             };
+            // What these find in a file that is taken over, which may have been cut short between them.
+            let steps = steps.max(schema.legacy.steps);
             let applied = schema.migrations.iter().filter(|known| known.step <= steps);
             let applied: Vec<_> = applied.copied().collect();
             reference.run(schema, &applied)?;

@@ -1,0 +1,1 @@
+-- The view stays: the bot's own may be there under its name, and schema_version still says 2.
