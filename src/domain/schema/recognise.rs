@@ -7,8 +7,8 @@
 //! for what makes no difference to a row. To take over the rest all the same and build the tables anew
 //! was turned down: which of two rows with one key is the right one, nobody can tell.
 
-use super::super::columns::text;
 use super::shape::{Affinity, Column, Primary, Reference, Table};
+use crate::domain::columns::text;
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite;

@@ -1,6 +1,6 @@
 //! What SQLite says of a table: its columns, its keys, what it refers to.
 
-use super::super::columns::{maybe_text, text};
+use crate::domain::columns::{flag, integer, maybe_text, text};
 use crate::error::Result;
 use crate::operation::ReadTx;
 use std::collections::BTreeMap;
@@ -91,7 +91,8 @@ impl Table {
         let columns = columns(tx, name)?;
         let unique = unique(tx, name)?;
         let sql = "SELECT wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'";
-        let (without_rowid, strict) = tx.one(sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (without_rowid, strict) =
+            tx.one(sql, [name], |row| Ok((flag(row, 0)?, flag(row, 1)?)))?;
         Ok(Some(Self {
             primary: primary(tx, name, &columns, without_rowid)?,
             references: references(tx, name)?,
@@ -109,10 +110,10 @@ fn columns(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Column>> {
         Ok(Column {
             name: text(row, 0)?,
             kind: text(row, 1)?,
-            not_null: row.get(2)?,
-            has_default: row.get(3)?,
-            in_key: row.get(4)?,
-            is_generated: row.get::<_, i64>(5)? > 0,
+            not_null: flag(row, 2)?,
+            has_default: flag(row, 3)?,
+            in_key: flag(row, 4)?,
+            is_generated: integer(row, 5)? > 0,
         })
     })
 }
@@ -127,7 +128,7 @@ fn primary(
     let mut key: Vec<_> = key.map(|column| column.name.clone()).collect();
     // `INT PRIMARY KEY` and `INTEGER PRIMARY KEY DESC` have an index and are no row id.
     let sql = "SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'";
-    let has_index = without_rowid || tx.one(sql, [table], |row| Ok(row.get::<_, i64>(0)?))? > 0;
+    let has_index = without_rowid || tx.one(sql, [table], |row| integer(row, 0))? > 0;
     Ok(match key.pop() {
         None => Primary::None,
         Some(column) if key.is_empty() && !has_index => Primary::RowId(column),
@@ -145,7 +146,7 @@ fn unique(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Unique>> {
                WHERE \"unique\" = 1 AND partial = 0
                  AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(of_table.name) WHERE cid = -2)";
     let indexes: Vec<(String, bool)> =
-        tx.all(sql, [table], |row| Ok((text(row, 0)?, row.get(1)?)))?;
+        tx.all(sql, [table], |row| Ok((text(row, 0)?, flag(row, 1)?)))?;
     let sql = "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1";
     let unique = indexes.into_iter().map(|(index, is_constraint)| {
         let mut columns = tx.all(sql, [&index], |row| {
@@ -170,7 +171,7 @@ fn references(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Reference>> {
     let mut references = BTreeMap::<i64, Reference>::new();
     tx.all(sql, [table], |row| {
         let table = text(row, 1)?;
-        let reference = references.entry(row.get(0)?).or_insert(Reference {
+        let reference = references.entry(integer(row, 0)?).or_insert(Reference {
             from: Vec::new(),
             table,
             to: Vec::new(),
