@@ -314,3 +314,23 @@ async fn a_part_of_a_store_s_own_file_is_refused() {
     let error = schema::plan(&path).unwrap_err().to_string();
     assert!(error.contains("botstore_ledger"), "{error}");
 }
+
+#[tokio::test]
+async fn a_table_with_names_that_are_no_text_is_refused_as_one_with_other_names() {
+    for (name, at) in [
+        ("telegram_username", "users"),
+        ("tool_name TEXT", "tool_usage"),
+        ("version INTEGER", "schema_version"),
+    ] {
+        let (_folder, path) = database(&format!(
+            "{SEED}
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, '{name}', 'n' || CAST(x'FF' AS TEXT) || '{name}')
+             WHERE name = '{at}';
+             PRAGMA writable_schema = OFF;"
+        ));
+        check_refused(&path).await;
+        let error = schema::plan(&path).unwrap_err().to_string();
+        assert!(error.contains(at), "{error}");
+    }
+}
