@@ -86,7 +86,7 @@ pub struct Config {
 const MIB: u64 = 1024 * 1024;
 
 impl Config {
-    /// The defaults, for the file at `path`. It and its folder are created when they are missing.
+    /// The defaults, for the file at `path`, or `sqlite:///path`. It and its folder are created if missing.
     pub fn new(path: impl AsRef<Path>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {

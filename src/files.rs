@@ -87,6 +87,19 @@ pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
     fs4::available_space(path).map_err(|e| cannot("ask for the room beside", path, e))
 }
 
+/// Whether this program may make files in a folder, as far as its mode says.
+pub(crate) fn may_make_files_in(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::Access;
+        rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    }
+    #[cfg(not(unix))]
+    {
+        folder.is_dir()
+    }
+}
+
 /// The kind of network file system that `path` is on, if it is on one and the system says so: there
 /// locks and syncs are what the server makes of them, and the WAL's index is not shared memory. See
 /// <https://sqlite.org/wal.html>.

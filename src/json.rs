@@ -4,6 +4,10 @@
 //! cloning and dropping one go down level by level, on a stack that ends: at some 20,000 levels on the
 //! 2 MiB of a usual thread, which then takes the whole process with it.
 
+mod reading;
+
+pub(crate) use reading::{is_json, read};
+
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::io;

@@ -14,10 +14,13 @@ use crate::sqlite;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
-/// The configuration with this crate's own tables in front of the host's, and with settings that are in
-/// their ranges. Once for each way in: a second time would be a second schema of the same name.
+/// The configuration with this crate's own tables in front of the host's, with settings that are in
+/// their ranges, and with paths for names. Once for each way in: a second time would be a second schema of the same
+/// name.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
+    config.path = config.path()?;
+    config.backups.understand_folder()?;
     let own = SchemaDef::of::<BotSchema>()
         .with_legacy(BOT_LEGACY)
         .with_counts(rollups::COUNTS);

@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::json;
 use crate::operation::{Mutation, WriteTx};
 use crate::panics::caught;
-use crate::time::{self, Timestamp};
+use crate::time;
 use chrono::{DateTime, Utc};
 use std::any::Any;
 use std::sync::Arc;
@@ -145,12 +145,13 @@ impl Mutation for RecordRun {
 /// it ran in the future: the clock was set back, and must not put the next run off by as much.
 fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<DateTime<Utc>>> {
     let now = tx.now();
+    // What is no time says that it has not run.
     let last = tx.maybe(
         "SELECT last_run_at FROM botstore_schedules WHERE name = ?1",
         [name],
-        |row| Ok(row.get::<_, Timestamp>(0)?.0),
+        |row| Ok(time::read(row.get_ref(0)?)),
     )?;
-    let last = last.filter(|&last| last <= now);
+    let last = last.flatten().filter(|&last| last <= now);
     if last.is_none() {
         write_down(tx, name)?;
     }

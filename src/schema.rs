@@ -3,7 +3,8 @@
 //! This crate's tables and a host's go through the same machinery. A [`Schema`] is a name and a
 //! list of [`Migration`]s; opening a store applies what the file does not have yet. Each step is
 //! one transaction together with its row in the ledger, so that a step is either applied and
-//! written down, or neither. The ledger keeps the SQL of each step, so that a step that reads
+//! written down, or neither. (Steps of this crate that touch every row are many transactions, and go
+//! on where they were cut short.) The ledger keeps the SQL of each step, so that a step that reads
 //! differently later is refused with both texts.
 //!
 //! What a file brings along is data. A step is taken back with the program's own text; with the

@@ -3,13 +3,16 @@
 
 mod authorizer;
 mod build;
+mod cell;
 mod ids;
 mod inspect;
 mod lock;
 mod look;
+mod names;
 mod paths;
 mod readers;
 mod settings;
+mod temporary;
 mod tidy;
 mod wal;
 mod wal_file;
@@ -19,6 +22,7 @@ pub(crate) use authorizer::{
     unguarded,
 };
 pub(crate) use build::warn_of_shared_cache;
+pub(crate) use cell::{Cell, cells};
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use inspect::{Inspection, inspect, open_to_back_up};
 pub(crate) use lock::FileLock;
@@ -26,12 +30,14 @@ pub use lock::OpenIn;
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, ends_in_a_page, mind_time_opening, unbound_values};
+pub(crate) use names::path_of;
 pub(crate) use paths::{
     FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
 };
 pub(crate) use readers::other_readers;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
+pub(crate) use temporary::{use_memory, use_temporary_files};
 pub(crate) use wal::{
     WalWatch, checkpoint, disable_checkpoint_on_close, enable_checkpoint_on_close,
 };
@@ -46,7 +52,7 @@ use look::{Floor, bound_values, open};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -232,8 +238,8 @@ fn common(conn: &Connection, settings: &Settings) -> Result<()> {
     add_functions(conn)
 }
 
-/// `botstore_utc(text)`: the one spelling of the time that a text tells; what is not a time comes
-/// back as it went in, so that adoption loses nothing.
+/// `botstore_utc(time)`: the one spelling of the time that a value tells; what is no time comes back as it
+/// went in, to the byte, so that adoption loses nothing.
 fn add_functions(conn: &Connection) -> Result<()> {
     conn.create_scalar_function(
         "botstore_utc",
@@ -242,14 +248,9 @@ fn add_functions(conn: &Connection) -> Result<()> {
             | FunctionFlags::SQLITE_DETERMINISTIC
             | FunctionFlags::SQLITE_INNOCUOUS,
         |context| {
-            Ok(match context.get_raw(0) {
-                ValueRef::Text(bytes) => {
-                    let text = String::from_utf8_lossy(bytes);
-                    let known = time::parse(&text).map(time::format);
-                    Value::Text(known.unwrap_or_else(|| text.into_owned()))
-                }
-                _ => context.get(0)?,
-            })
+            let value = context.get_raw(0);
+            let known = time::read(value).map(time::format);
+            Ok(known.map_or_else(|| Cell::from(value), Cell::text))
         },
     )?;
     Ok(())

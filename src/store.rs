@@ -2,6 +2,7 @@
 
 mod duties;
 mod open;
+mod repair;
 
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;

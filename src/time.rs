@@ -31,8 +31,9 @@ impl Clock for SystemClock {
 
 /// A time as the file spells it: binds and reads a [`DateTime<Utc>`] in a statement.
 ///
-/// Hosts use it in their own tables, so that their times sort and compare with ours. Reading
-/// accepts every spelling that older files hold (see [`parse`]).
+/// Hosts use it in their own tables, so that their times sort and compare with ours. Reading accepts every
+/// spelling that older files hold (see [`parse`]), and a number as a Unix time: in seconds below 10¹¹, in
+/// milliseconds below 10¹⁴, in microseconds below 10¹⁷, else in nanoseconds.
 ///
 /// ```
 /// use botstore::time::Timestamp;
@@ -62,15 +63,16 @@ impl FromSql for Timestamp {
             // The seed's columns may be NULL; a time that the file does not have is the epoch,
             // because one such row must not make a whole list unreadable.
             ValueRef::Null => Ok(Self(DateTime::UNIX_EPOCH)),
-            _ => {
-                let text = value.as_str()?;
+            ValueRef::Text(bytes) => {
                 // A leap second in the file's own spelling comes after the time that it reads as, so
                 // that a list would never get past it. Nobody writes one.
-                let leaps = text.len() == 32 && text.get(17..19) == Some("60");
-                parse(text).filter(|_| !leaps).map(Self).ok_or_else(|| {
-                    FromSqlError::Other(format!("{} is not a point in time", quote(text)).into())
+                let leaps = bytes.len() == 32 && bytes.get(17..19) == Some(b"60");
+                read(value).filter(|_| !leaps).map(Self).ok_or_else(|| {
+                    let text = String::from_utf8_lossy(bytes);
+                    FromSqlError::Other(format!("{} is not a point in time", quote(&text)).into())
                 })
             }
+            _ => read(value).map(Self).ok_or(FromSqlError::InvalidType),
         }
     }
 }
@@ -81,6 +83,38 @@ pub(crate) fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
         .ok()
         .and_then(|interval| time.checked_add_signed(interval))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// The time that a value tells: a text, also one that is kept as bytes, as [`parse`] reads it; a number as
+/// the Unix time that it is. `None` if it tells none, or one outside the years 0–9999.
+pub(crate) fn read(value: ValueRef<'_>) -> Option<DateTime<Utc>> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => from_unix(number),
+        // No more digits than a microsecond of today has.
+        ValueRef::Real(number) if number.abs() < 1e11 => in_reach((number * 1e6).round() as i64),
+        // A cast ends at the largest integer, which is nanoseconds of a year to come.
+        ValueRef::Real(number) if number.abs() < 9e18 => from_unix(number as i64),
+        ValueRef::Real(_) => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => parse(std::str::from_utf8(bytes).ok()?),
+    }
+}
+
+/// The time so many seconds after the epoch. Larger numbers than seconds reach are milliseconds, as
+/// JavaScript counts, microseconds, or nanoseconds, as data frames do.
+fn from_unix(number: i64) -> Option<DateTime<Utc>> {
+    in_reach(match number.unsigned_abs() {
+        0..100_000_000_000 => number.checked_mul(1_000_000)?,
+        100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000)?,
+        100_000_000_000_000..100_000_000_000_000_000 => number,
+        _ => number / 1_000,
+    })
+}
+
+fn in_reach(micros: i64) -> Option<DateTime<Utc>> {
+    use chrono::Datelike;
+    let time = DateTime::from_timestamp_micros(micros)?;
+    (0..=9999).contains(&time.year()).then_some(time)
 }
 
 /// The time by a host's clock, which may panic.

@@ -9,7 +9,7 @@ mod copy;
 
 use botstore::backup::{self, IfExists, VerifyOptions};
 use botstore::rusqlite::Connection;
-use botstore::schema::{Migration, Schema};
+use botstore::schema::{self, Migration, Schema};
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
@@ -178,6 +178,117 @@ async fn a_second_store_is_refused_until_the_first_is_closed() {
     store.close().await.unwrap();
     let second = Store::open(store.path()).await.unwrap();
     second.close().await.unwrap();
+}
+
+/// Everything that takes a configuration; without an answer, since only the path is of interest.
+fn each_way_in(name: &str) -> Vec<(&'static str, Option<ErrorKind>)> {
+    fn kind_of<T>(done: botstore::Result<T>) -> Option<ErrorKind> {
+        done.err().map(|error| error.kind())
+    }
+    vec![
+        ("status", kind_of(botstore::status(name))),
+        ("snapshot", kind_of(botstore::snapshot(name, |_| Ok(())))),
+        ("plan", kind_of(schema::plan(name))),
+        ("unknown_objects", kind_of(schema::unknown_objects(name))),
+        ("apply", kind_of(schema::apply(name))),
+        (
+            "apply_to",
+            kind_of(schema::apply_to(name, "botstore", schema_end())),
+        ),
+        (
+            "rollback",
+            kind_of(schema::rollback(name, "botstore", schema_end())),
+        ),
+        (
+            "take",
+            kind_of(backup::take(name, backup::TakeBackup::default())),
+        ),
+        ("Plain", kind_of(botstore::testing::Plain::open(name))),
+    ]
+}
+
+/// The last step of the crate's own tables.
+fn schema_end() -> u32 {
+    let steps = schema::plan("a-file-that-is-not-there.db").unwrap().steps;
+    steps.last().unwrap().step
+}
+
+#[tokio::test]
+async fn a_url_of_the_python_bot_names_the_same_file_wherever_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let path = path.to_str().unwrap();
+    for scheme in ["sqlite:///", "sqlite:", "sqlite+aiosqlite:///"] {
+        let name = format!("{scheme}{path}");
+        let store = Store::open(&name).await.unwrap();
+        assert_eq!(
+            store.path(),
+            Path::new(path).canonicalize().unwrap(),
+            "{name}"
+        );
+        assert_eq!(kind(Store::open(path).await), ErrorKind::AlreadyOpen);
+        store.close().await.unwrap();
+        for (way, error) in each_way_in(&name) {
+            assert_eq!(error, None, "{way} of {name}");
+        }
+        let backups = backup::list(format!("{path}.backups")).unwrap().backups;
+        let to = format!("{scheme}{path}.{}", scheme.len());
+        let restore = |to: &str| {
+            backup::restore(
+                to,
+                &backups[0].path,
+                IfExists::Refuse,
+                VerifyOptions::default(),
+            )
+        };
+        restore(&to).unwrap();
+        assert!(Path::new(&format!("{path}.{}", scheme.len())).exists());
+    }
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    let is_the_bots =
+        |name: &std::fs::DirEntry| name.file_name().to_string_lossy().starts_with("bot.db");
+    assert!(names.into_iter().all(|name| is_the_bots(&name.unwrap())));
+}
+
+#[tokio::test]
+async fn what_is_no_path_is_refused_and_made_no_folder_of() {
+    let listed = || {
+        let names = std::fs::read_dir(".")
+            .unwrap()
+            .map(|name| name.unwrap().file_name());
+        std::collections::BTreeSet::from_iter(names)
+    };
+    let before = listed();
+    for name in [
+        "file:bot.db",
+        "file:///srv/bot.db?mode=ro",
+        "sqlite:///data/bot.db?mode=ro",
+        "postgresql://bot@localhost/bot",
+        "sqlite:///:memory:",
+        "sqlite://",
+        "~nobody-of-this-name/bot.db",
+    ] {
+        let error = Store::open(name).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.field()),
+            (ErrorKind::Invalid, Some("path")),
+            "{error}"
+        );
+        for (way, error) in each_way_in(name) {
+            assert_eq!(error, Some(ErrorKind::Invalid), "{way} of {name}");
+        }
+        let elsewhere = Config::new("bot-beside.db");
+        let elsewhere = elsewhere.backups(backup::Backups::default().folder(name));
+        if !name.ends_with(":memory:") && name != "sqlite://" {
+            assert_eq!(
+                kind(Store::open(elsewhere).await),
+                ErrorKind::Invalid,
+                "{name}"
+            );
+        }
+    }
+    let new: Vec<_> = listed().difference(&before).cloned().collect();
+    assert!(new.is_empty(), "{new:?}");
 }
 
 #[cfg(unix)]

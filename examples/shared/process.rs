@@ -8,6 +8,11 @@ pub(crate) fn memory() -> Option<u64> {
     Some(status("VmRSS:")? * 1024)
 }
 
+/// The most memory that was ever resident, in bytes.
+pub(crate) fn peak_memory() -> Option<u64> {
+    Some(status("VmHWM:")? * 1024)
+}
+
 /// Threads.
 pub(crate) fn threads() -> Option<u64> {
     status("Threads:")

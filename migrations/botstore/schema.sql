@@ -554,4 +554,14 @@ WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id BEGI
     SELECT new.user_id, tool_name, count(*) FROM tool_usage
     WHERE session_id = new.session_id GROUP BY tool_name
     ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
-END
+END;
+
+CREATE VIEW user_stats AS
+    SELECT
+        u.user_id,
+        u.telegram_username,
+        (SELECT COUNT(*) FROM sessions s WHERE s.user_id = u.user_id) AS total_sessions,
+        (SELECT COUNT(*) FROM messages m WHERE m.user_id = u.user_id) AS total_messages,
+        (SELECT SUM(m.cost) FROM messages m WHERE m.user_id = u.user_id) AS total_cost,
+        (SELECT MAX(m.timestamp) FROM messages m WHERE m.user_id = u.user_id) AS last_activity
+    FROM users u

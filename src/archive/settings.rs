@@ -75,6 +75,12 @@ impl Backups {
         self
     }
 
+    /// Makes a path of the folder's name.
+    pub(crate) fn understand_folder(&mut self) -> Result<()> {
+        self.folder = self.folder.as_deref().map(sqlite::path_of).transpose()?;
+        Ok(())
+    }
+
     /// Makes one when the newest scheduled one is this old, and then removes what the
     /// [`retention`](Self::retention) does not keep. The first is made at once. At least 1 s;
     /// default: never.

@@ -3,11 +3,36 @@
 
 use super::Config;
 use crate::archive;
+use crate::error::Result;
 use crate::migration::{Program, UnknownTriggers};
 use crate::sqlite::{self, FileTriggers};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Config {
+    /// The path of the file that this is for, as [`Store::open`](crate::Store::open) and all else that takes
+    /// a configuration understand what was given. Looks at no file.
+    ///
+    /// `sqlite:///bot.db` and `sqlite:bot.db` are `bot.db`, `sqlite:////srv/bot.db` is `/srv/bot.db`, as in the
+    /// Python bot, whatever driver stands after a `+`; `~/bot.db` is in the home folder. Everything else is
+    /// the path that it is; `./sqlite:bot.db` is a file of that name.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for what is no path and would be made a folder of: `file:` URIs,
+    /// parameters after a `?`, URLs of other databases, the home of another account (`~other/bot.db`), and
+    /// `~` where the home folder is not known.
+    ///
+    /// ```
+    /// # fn main() -> botstore::Result<()> {
+    /// use botstore::Config;
+    ///
+    /// assert_eq!(Config::new("sqlite:///data/bot.db").path()?.to_str(), Some("data/bot.db"));
+    /// assert!(Config::new("postgresql://localhost/bot").path().is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn path(&self) -> Result<PathBuf> {
+        sqlite::path_of(&self.path)
+    }
+
     /// What connections are set to.
     pub(crate) fn sqlite_settings(&self) -> sqlite::Settings {
         sqlite::Settings {

@@ -1,12 +1,13 @@
 //! Who did what, and whether it worked.
 
-use super::columns::{self, flag, time};
-use super::page::{self, Cursor, Page, PageRequest};
+use super::columns::{self, flag, id, integer, maybe_text, text, time};
+use super::page::{self, Ids, List, Page, PageRequest};
 use super::{users, validate};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::sqlite::Cell;
 use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, ToSql};
@@ -27,7 +28,8 @@ pub struct AuditEvent {
     pub user_id: i64,
     /// What kind of event it was.
     pub event_type: String,
-    /// The details. Text in the file that is not JSON reads as `{}`.
+    /// The details. What the file holds and a [`Value`] does not, such as Python's `NaN`, keys that come twice
+    /// and text that is no JSON, is one string of the whole text.
     pub event_data: Option<Value>,
     /// Whether it worked.
     pub success: bool,
@@ -37,17 +39,26 @@ pub struct AuditEvent {
     pub ip_address: Option<String>,
 }
 
-fn from_row(row: &Row<'_>) -> Result<AuditEvent> {
-    Ok(AuditEvent {
-        id: row.get(0)?,
-        user_id: row.get(1)?,
-        event_type: row.get(2)?,
+fn from_row(row: &Row<'_>) -> Result<Option<AuditEvent>> {
+    let Some(user_id) = id(row, 1)? else {
+        return Ok(None);
+    };
+    Ok(Some(AuditEvent {
+        id: integer(row, 0)?,
+        user_id,
+        event_type: text(row, 2)?,
         event_data: columns::json(row, 3)?,
         success: flag(row, 4)?,
         timestamp: time(row, 5)?,
-        ip_address: row.get(6)?,
-    })
+        ip_address: maybe_text(row, 6)?,
+    }))
 }
+
+const LIST: List = List {
+    time: 5,
+    ids: Ids::Integer,
+    key_of_row: "SELECT timestamp, id FROM audit_log WHERE id = ?1",
+};
 
 /// Records an event; gives its id. A user who was never seen gets a row, and may not use the bot:
 /// a failed login of a stranger must be on record, and the record refers to its user.
@@ -76,7 +87,7 @@ impl Mutation for LogEvent {
         validate::not_empty("event_type", &self.event_type)?;
         json::check("event_data", self.event_data.as_ref())?;
         users::ensure(tx, self.user_id)?;
-        let event_data = self.event_data.as_ref().map(to_text).transpose()?;
+        let event_data = self.event_data.as_ref().map(columns::json_cell);
         save(
             tx,
             &NewEvent {
@@ -104,7 +115,7 @@ impl Mutation for LogEvent {
 pub(super) struct NewEvent<'a> {
     pub(super) user_id: i64,
     pub(super) event_type: &'a str,
-    pub(super) event_data: Option<String>,
+    pub(super) event_data: Option<Cell>,
     pub(super) success: bool,
     pub(super) ip_address: Option<&'a str>,
 }
@@ -124,11 +135,13 @@ pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
     )
 }
 
-pub(super) fn to_text(data: &impl Serialize) -> Result<String> {
-    serde_json::to_string(data).map_err(|e| {
+/// Details that have fields.
+pub(super) fn to_cell(data: &impl Serialize) -> Result<Cell> {
+    let text = serde_json::to_string(data).map_err(|e| {
         let why = format!("cannot be written as JSON: {e}");
         Error::invalid("event_data", &why)
-    })
+    })?;
+    Ok(Cell::text(text))
 }
 
 /// Which events a list has. The default is all of them.
@@ -156,14 +169,20 @@ impl EventFilter {
         texts.looked_for("event_type", self.event_type.as_deref());
     }
 
-    fn page_of(&self, events: Vec<AuditEvent>, rows: u32) -> Result<Page<AuditEvent>> {
-        if events.is_empty() {
+    /// A page by its statement, which takes these parameters.
+    fn page(
+        &self,
+        tx: &ReadTx<'_>,
+        sql: &str,
+        params: &[&dyn ToSql],
+        rows: u32,
+    ) -> Result<Page<AuditEvent>> {
+        let page = LIST.page(tx, sql, params, rows, from_row)?;
+        if page.items.is_empty() {
             let event_type = self.event_type.as_deref().unwrap_or_default();
             limits::not_held("event_type", event_type)?;
         }
-        Ok(Page::new(events, rows, |event| {
-            Cursor::integer(event.timestamp, event.id)
-        }))
+        Ok(page)
     }
 
     fn since(&self) -> Timestamp {
@@ -172,12 +191,14 @@ impl EventFilter {
 
     /// The key that events must come after, newest first: where the page before ended, or the end
     /// of the span if that is earlier.
-    fn after(&self, page: &PageRequest) -> Result<(String, i64)> {
-        let (at, id) = page.after_integer()?;
+    fn after(&self, tx: &ReadTx<'_>, page: &PageRequest) -> Result<(Cell, Cell)> {
+        let (at, id) = page.after_key(tx, &LIST)?;
         let until = self.until.map(|until| Timestamp(until).to_string());
         Ok(match until {
             // Ids are positive, so this stands before every event of that instant.
-            Some(until) if until <= at => (until, i64::MIN),
+            Some(until) if at.is_at_or_behind(&until) => {
+                (Cell::text(until), Cell::Integer(i64::MIN))
+            }
             _ => (at, id),
         })
     }
@@ -200,24 +221,25 @@ impl Query for UserAuditLog {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.filter.after(&self.page)?;
-        let events = tx.all(
+        let (at, id) = self.filter.after(tx, &self.page)?;
+        let (since, limit) = (self.filter.since(), rows + 1);
+        self.filter.page(
+            tx,
             "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
              FROM audit_log
              WHERE user_id = ?1 AND timestamp >= ?2 AND (timestamp, id) < (?3, ?4)
                AND (?5 IS NULL OR event_type = ?5)
              ORDER BY timestamp DESC, id DESC LIMIT ?6",
-            (
-                self.user_id,
-                self.filter.since(),
-                at,
-                id,
+            &[
+                &self.user_id,
+                &since,
+                &at,
+                &id,
                 &self.filter.event_type,
-                rows + 1,
-            ),
-            from_row,
-        )?;
-        self.filter.page_of(events, rows)
+                &limit,
+            ],
+            rows,
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -243,40 +265,42 @@ impl Query for RecentAuditLog {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.filter.after(&self.page)?;
+        let (at, id) = self.filter.after(tx, &self.page)?;
         let (since, limit) = (self.filter.since(), rows + 1);
         let everything: &[&dyn ToSql] = &[&since, &at, &id, &limit];
-        let events = match self.filter.event_type.as_deref() {
-            None => tx.all(
+        match self.filter.event_type.as_deref() {
+            None => self.filter.page(
+                tx,
                 "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
                  FROM audit_log
                  WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
                  ORDER BY timestamp DESC, id DESC LIMIT ?4",
                 everything,
-                from_row,
+                rows,
             ),
             // Nearly all events: found by time.
-            Some(INTERACTION) => tx.all(
+            Some(INTERACTION) => self.filter.page(
+                tx,
                 "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
                  FROM audit_log
                  WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
                    AND event_type = 'interaction'
                  ORDER BY timestamp DESC, id DESC LIMIT ?4",
                 everything,
-                from_row,
+                rows,
             ),
             // The rest: found by type, in an index that leaves interactions out.
-            Some(event_type) => tx.all(
+            Some(event_type) => self.filter.page(
+                tx,
                 "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
                  FROM audit_log
                  WHERE event_type = ?5 AND event_type <> 'interaction'
                    AND timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
                  ORDER BY timestamp DESC, id DESC LIMIT ?4",
-                &[&since as &dyn ToSql, &at, &id, &limit, &event_type][..],
-                from_row,
+                &[&since, &at, &id, &limit, &event_type],
+                rows,
             ),
-        }?;
-        self.filter.page_of(events, rows)
+        }
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -2,8 +2,8 @@
 
 use super::columns::{amount, count, day};
 use super::page;
-use super::{users, validate};
-use crate::error::Result;
+use super::{rollups, users, validate};
+use crate::error::{ErrorKind, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time;
 use chrono::{Days, NaiveDate};
@@ -36,14 +36,27 @@ impl Mutation for AddCost {
 pub(super) fn add(tx: &WriteTx<'_>, user_id: i64, cost: f64) -> Result<()> {
     // The first ten characters of a time are its day.
     let today = &tx.now_text()[..10];
-    tx.execute(
-        "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
-         VALUES (?1, ?2, ?3, 1)
-         ON CONFLICT (user_id, date) DO UPDATE SET
-             daily_cost = coalesce(daily_cost, 0.0) + excluded.daily_cost,
-             request_count = coalesce(request_count, 0) + 1",
-        (user_id, today, cost),
-    )?;
+    // What is without end, as another program may have left it, would stay so and fail the triggers.
+    let add = || {
+        tx.execute(
+            "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
+             VALUES (?1, ?2, ?3, 1)
+             ON CONFLICT (user_id, date) DO UPDATE SET
+                 daily_cost = excluded.daily_cost
+                     + CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END,
+                 request_count = 1
+                     + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
+            (user_id, today, cost),
+        )
+    };
+    match add() {
+        // So it is in the sums, too, until the next opening.
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            rollups::make_finite(tx)?;
+            add()?;
+        }
+        added => drop(added?),
+    }
     Ok(())
 }
 
@@ -72,18 +85,22 @@ impl Query for UserDailyCosts {
     type Output = Vec<DailyCost>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DailyCost>> {
-        tx.all(
+        let days = tx.all(
             "SELECT date, daily_cost, request_count FROM cost_tracking
              WHERE user_id = ?1 AND date >= ?2 ORDER BY date DESC LIMIT ?3",
             (self.user_id, first_day(tx, self.days), page::MAX_LIMIT),
             |row| {
-                Ok(DailyCost {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DailyCost {
+                    date,
                     daily_cost: amount(row, 1)?,
                     request_count: count(row, 2)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(days.into_iter().flatten().collect())
     }
 }
 
@@ -115,19 +132,23 @@ impl Query for TotalCosts {
     type Output = Vec<DayTotal>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotal>> {
-        tx.all(
+        let days = tx.all(
             "SELECT day, cost, requests, users FROM botstore_cost_day
              WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
             (first_day(tx, self.days), page::MAX_LIMIT),
             |row| {
-                Ok(DayTotal {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DayTotal {
+                    date,
                     total_cost: amount(row, 1)?,
                     total_requests: count(row, 2)?,
                     active_users: count(row, 3)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(days.into_iter().flatten().collect())
     }
 }
 

@@ -5,7 +5,10 @@
 //! over from the Python bot has such counters, since that bot lost updates, and so has one of a bot
 //! that keeps its sessions' totals itself with [`SaveSession`](super::sessions::SaveSession).
 
-use super::columns::{amount, count};
+pub use super::odd::{OddValue, RepairedValues, ValueRepair};
+
+use super::columns::{amount, count, id, integer, text};
+use super::odd;
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Lane, Query, ReadTx};
 use crate::sqlite;
@@ -49,6 +52,10 @@ pub struct CheckReport {
     pub differences: Findings<Difference>,
     /// Counters of ids that no bot has counted up to: tables that give no ids any more, or soon.
     pub ids: Findings<IdCounter>,
+    /// Values that their columns should not hold. Their rows are shown with a replacement, or left out where
+    /// it is the owner or the day that is none.
+    #[serde(default)]
+    pub odd_values: Findings<OddValue>,
 }
 
 impl CheckReport {
@@ -59,7 +66,10 @@ impl CheckReport {
 
     /// Whether something in it does not agree, without being damaged.
     pub fn differs(&self) -> bool {
-        self.orphans.total > 0 || self.differences.total > 0 || self.ids.total > 0
+        self.orphans.total > 0
+            || self.differences.total > 0
+            || self.ids.total > 0
+            || self.odd_values.total > 0
     }
 }
 
@@ -82,7 +92,7 @@ impl<T> Default for Findings<T> {
 }
 
 impl<T> Findings<T> {
-    fn add(&mut self, finding: T) {
+    pub(super) fn add(&mut self, finding: T) {
         self.total += 1;
         if self.first.len() < MAX_FINDINGS {
             self.first.push(finding);
@@ -146,6 +156,7 @@ impl Query for CheckFile {
             orphans: orphans(tx)?,
             differences,
             ids: ids(tx)?,
+            odd_values: odd::values(tx)?,
         })
     }
 }
@@ -153,7 +164,7 @@ impl Query for CheckFile {
 fn damage(tx: &ReadTx<'_>) -> Result<Findings<String>> {
     let mut damage = Findings::default();
     let checked = tx.all("PRAGMA integrity_check(100)", [], |row| {
-        let line: String = row.get(0)?;
+        let line = text(row, 0)?;
         if line != "ok" {
             damage.add(line);
         }
@@ -189,9 +200,9 @@ fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {
     let mut orphans = Findings::default();
     tx.all("PRAGMA foreign_key_check", [], |row| {
         orphans.add(Orphan {
-            table: row.get(0)?,
-            rowid: row.get(1)?,
-            parent: row.get(2)?,
+            table: text(row, 0)?,
+            rowid: id(row, 1)?,
+            parent: text(row, 2)?,
         });
         Ok(())
     })?;
@@ -244,7 +255,7 @@ fn users(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
                       (SELECT count(*) FROM sessions s WHERE s.user_id = u.user_id)
                FROM users u ORDER BY user_id";
     tx.all(sql, [], |row| {
-        let user_id: i64 = row.get(0)?;
+        let user_id = integer(row, 0)?;
         let (stored, counted) = (Sums::read(row, 1)?, days(tx, user_id, found)?);
         let (has, sessions) = (count(row, 3)?, count(row, 4)?);
         let of = user_id.to_string();
@@ -266,12 +277,13 @@ fn users(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
 fn days(tx: &ReadTx<'_>, user_id: i64, found: &mut Findings<Difference>) -> Result<Sums> {
     let sql = "SELECT m.day, m.messages, m.cost, c.request_count, c.daily_cost
                FROM (SELECT coalesce(substr(timestamp, 1, 10), '') AS day,
-                            count(*) AS messages, sum(cost) AS cost
+                            count(*) AS messages,
+                            sum(CASE WHEN abs(0.0 + cost) < 1e18 THEN 0.0 + cost END) AS cost
                      FROM messages WHERE user_id = ?1 GROUP BY day) m
                LEFT JOIN cost_tracking c ON c.user_id = ?1 AND c.date = m.day";
     let mut total = Sums::default();
     tx.all(sql, [user_id], |row| {
-        let day: String = row.get(0)?;
+        let day = text(row, 0)?;
         let (counted, stored) = (Sums::read(row, 1)?, Sums::read(row, 3)?);
         let of = format!("{user_id} on {day}");
         if stored.messages < counted.messages {
@@ -290,12 +302,14 @@ fn days(tx: &ReadTx<'_>, user_id: i64, found: &mut Findings<Difference>) -> Resu
 }
 
 fn sessions(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
-    let sql = "SELECT session_id, message_count, total_cost FROM sessions ORDER BY rowid";
+    let sql = "SELECT session_id, message_count, total_cost,
+                      (SELECT count(*) FROM messages m WHERE m.session_id = s.session_id),
+                      (SELECT sum(CASE WHEN abs(0.0 + cost) < 1e18 THEN 0.0 + cost END)
+                       FROM messages m WHERE m.session_id = s.session_id)
+               FROM sessions s ORDER BY rowid";
     tx.all(sql, [], |row| {
-        let of: String = row.get(0)?;
-        let stored = Sums::read(row, 1)?;
-        let sums = "SELECT count(*), sum(cost) FROM messages WHERE session_id = ?1";
-        let counted = tx.one(sums, [&of], |row| Sums::read(row, 0))?;
+        let of = text(row, 0)?;
+        let (stored, counted) = (Sums::read(row, 1)?, Sums::read(row, 3)?);
         found.compare_counts(
             "sessions.message_count",
             &of,

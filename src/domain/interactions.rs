@@ -142,7 +142,7 @@ impl Mutation for SaveInteraction {
             &NewEvent {
                 user_id: self.user_id,
                 event_type: audit::INTERACTION,
-                event_data: Some(audit::to_text(&data)?),
+                event_data: Some(audit::to_cell(&data)?),
                 success: self.error.is_none(),
                 ip_address: self.ip_address.as_deref(),
             },
@@ -188,7 +188,7 @@ fn first_receipt(tx: &ReadTx<'_>, user_id: i64, key: &str) -> Result<Option<Rece
         (user_id, key),
         |row| {
             Ok(Receipt {
-                message_id: row.get(0)?,
+                message_id: columns::integer(row, 0)?,
                 recorded_at: columns::time(row, 1)?,
             })
         },

@@ -1,7 +1,7 @@
 //! What was said: prompts and responses.
 
-use super::columns::{amount, maybe_count, time};
-use super::page::{self, Cursor, Page, PageRequest};
+use super::columns::{amount, id, integer, maybe_count, maybe_text, text, time};
+use super::page::{self, Ids, List, Page, PageRequest};
 use super::{costs, sessions, users, validate};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -35,18 +35,21 @@ pub struct ChatMessage {
     pub error: Option<String>,
 }
 
-fn from_row(row: &Row<'_>) -> Result<ChatMessage> {
-    Ok(ChatMessage {
-        message_id: row.get(0)?,
-        session_id: row.get(1)?,
-        user_id: row.get(2)?,
+fn from_row(row: &Row<'_>) -> Result<Option<ChatMessage>> {
+    let Some(user_id) = id(row, 2)? else {
+        return Ok(None);
+    };
+    Ok(Some(ChatMessage {
+        message_id: integer(row, 0)?,
+        session_id: text(row, 1)?,
+        user_id,
         timestamp: time(row, 3)?,
-        prompt: row.get(4)?,
-        response: row.get(5)?,
+        prompt: text(row, 4)?,
+        response: maybe_text(row, 5)?,
         cost: amount(row, 6)?,
         duration_ms: maybe_count(row, 7)?,
-        error: row.get(8)?,
-    })
+        error: maybe_text(row, 8)?,
+    }))
 }
 
 /// Saves one exchange: the message, and its cost and count on the session, the user and the day.
@@ -266,6 +269,12 @@ impl Query for RecentMessages {
     }
 }
 
+const LIST: List = List {
+    time: 3,
+    ids: Ids::Integer,
+    key_of_row: "SELECT timestamp, message_id FROM messages WHERE message_id = ?1",
+};
+
 /// A page of the messages that `sql` selects by `scope` as `?1`, the key to come after as `?2` and
 /// `?3`, and the number of rows as `?4`.
 fn list(
@@ -275,9 +284,6 @@ fn list(
     sql: &str,
 ) -> Result<Page<ChatMessage>> {
     let rows = page.rows()?;
-    let (at, id) = page.after_integer()?;
-    let messages = tx.all(sql, (scope, at, id, rows + 1), from_row)?;
-    Ok(Page::new(messages, rows, |message| {
-        Cursor::integer(message.timestamp, message.message_id)
-    }))
+    let (at, id) = page.after_key(tx, &LIST)?;
+    LIST.page(tx, sql, (scope, at, id, rows + 1), rows, from_row)
 }

@@ -8,6 +8,7 @@ pub mod costs;
 pub mod integrity;
 pub mod interactions;
 pub mod messages;
+mod odd;
 pub mod page;
 pub mod rollups;
 mod schema;
@@ -18,4 +19,5 @@ pub mod tools;
 pub mod users;
 mod validate;
 
+pub(crate) use odd::{FindOddValues, SetRight};
 pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY};

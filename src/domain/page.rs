@@ -3,11 +3,20 @@
 //! Every list has a total order, newest first: by time, then by id. A page says where it ended,
 //! and the next one begins there, so that rows that arrive meanwhile shift nothing, and the last
 //! page costs what the first does.
+//!
+//! Another program may have left a time that is none. Its row stands where SQLite sorts what it holds: a number
+//! and an empty text behind all times, which is last; a word or bytes before them, which is first. A row whose
+//! time is NULL is in no list that is ordered by it; [`CheckFile`](super::integrity::CheckFile) names it, and a
+//! repair gives it the epoch.
 
+use super::columns;
 use crate::error::{Error, Result};
 use crate::limits::Texts;
+use crate::operation::ReadTx;
+use crate::sqlite::Cell;
 use crate::time;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use rusqlite::{Params, Row};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +27,8 @@ pub const MAX_LIMIT: u32 = 1_000;
 
 const DEFAULT_LIMIT: u32 = 50;
 
-/// Later than every time that a file holds, as text.
-const END_OF_TIME: &str = "~";
+/// Behind every time, and every word or bytes that a file may hold in place of one: SQLite sorts bytes last.
+const END_OF_TIME: [u8; 64] = [0xff; 64];
 
 /// Which page of a list. The default is the first, with 50 rows.
 ///
@@ -71,7 +80,7 @@ impl PageRequest {
     /// A cursor may hold the id of a session that an old file has.
     pub(in crate::domain) fn texts(&self, texts: &mut Texts) {
         if let Some(Cursor {
-            id: Id::Text(id), ..
+            place: Place::Text(_, id),
         }) = &self.after
         {
             texts.looked_for("after", id.as_str());
@@ -83,33 +92,103 @@ impl PageRequest {
         limit("limit", self.limit)
     }
 
-    /// The key that the rows must come after, in a list whose ids are integers.
-    pub(super) fn after_integer(&self) -> Result<(String, i64)> {
-        match &self.after {
-            None => Ok((END_OF_TIME.to_owned(), i64::MAX)),
-            Some(Cursor {
-                at,
-                id: Id::Integer(id),
-            }) => Ok((time::format(*at), *id)),
-            Some(_) => Err(foreign_cursor()),
-        }
-    }
-
-    /// The same in a list whose ids are texts.
-    pub(super) fn after_text(&self) -> Result<(String, &str)> {
-        match &self.after {
-            None => Ok((END_OF_TIME.to_owned(), "")),
-            Some(Cursor {
-                at,
-                id: Id::Text(id),
-            }) => Ok((time::format(*at), id)),
-            Some(_) => Err(foreign_cursor()),
-        }
+    /// The key that the rows must come after: a time and an id.
+    pub(super) fn after_key(&self, tx: &ReadTx<'_>, list: &List) -> Result<(Cell, Cell)> {
+        let Some(Cursor { place }) = &self.after else {
+            let first = match list.ids {
+                Ids::Integer => Cell::Integer(i64::MAX),
+                Ids::Text { .. } => Cell::text(""),
+            };
+            return Ok((Cell::Blob(END_OF_TIME.into()), first));
+        };
+        let id = match (place, list.ids) {
+            (Place::Integer(_, id), Ids::Integer) => Cell::Integer(*id),
+            (Place::Text(_, id), Ids::Text { .. }) => Cell::text(id.as_str()),
+            (Place::Row(row), _) => {
+                return tx
+                    .maybe(list.key_of_row, [row], columns::key)?
+                    .ok_or_else(gone);
+            }
+            _ => return Err(Error::invalid("after", "is a cursor of another list")),
+        };
+        let (Place::Integer(at, _) | Place::Text(at, _)) = place else {
+            return Err(gone());
+        };
+        Ok((Cell::text(time::format(*at)), id))
     }
 }
 
-fn foreign_cursor() -> Error {
-    Error::invalid("after", "is a cursor of another list")
+fn gone() -> Error {
+    Error::invalid(
+        "after",
+        "is the place of a row that is not there any more: begin with the first page",
+    )
+}
+
+/// A list: where its rows have what it is ordered by.
+#[derive(Clone, Copy)]
+pub(super) struct List {
+    /// The column of the time.
+    pub(super) time: usize,
+    pub(super) ids: Ids,
+    /// Gives the time and the id of the row whose rowid is `?1`, as they are.
+    pub(super) key_of_row: &'static str,
+}
+
+/// What the rows of one time are ordered by: the first column that a list selects.
+#[derive(Clone, Copy)]
+pub(super) enum Ids {
+    /// The rowid.
+    Integer,
+    /// A text; the rowid is in this column.
+    Text { rowid: usize },
+}
+
+impl List {
+    /// One page of the rows that `sql` gives, which asks for one more than `rows`: so it tells whether there is
+    /// another page. `read` leaves a row out by giving `None`.
+    pub(super) fn page<T>(
+        &self,
+        tx: &ReadTx<'_>,
+        sql: &str,
+        params: impl Params,
+        rows: u32,
+        read: impl Fn(&Row<'_>) -> Result<Option<T>>,
+    ) -> Result<Page<T>> {
+        let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
+        tx.all(sql, params, |row| {
+            seen += 1;
+            if seen > rows {
+                return Ok(());
+            }
+            if seen == rows {
+                last = Some(self.cursor(row)?);
+            }
+            items.extend(read(row)?);
+            Ok(())
+        })?;
+        let next = last.filter(|_| seen > rows);
+        Ok(Page { items, next })
+    }
+
+    /// Where a row stands. One whose time or id is spelled otherwise than a cursor would tell it is named by
+    /// its rowid.
+    fn cursor(&self, row: &Row<'_>) -> Result<Cursor> {
+        let at = columns::canonical_time(row, self.time)?;
+        let rowid = |column| columns::integer(row, column);
+        let place = match (at, self.ids) {
+            (Some(at), Ids::Integer) => Place::Integer(at, rowid(0)?),
+            (None, Ids::Integer) => Place::Row(rowid(0)?),
+            (at, Ids::Text { rowid: column }) => {
+                let id = row.get_ref(0)?.as_str().ok();
+                match at.zip(id) {
+                    Some((at, id)) => Place::Text(at, id.to_owned()),
+                    None => Place::Row(rowid(column)?),
+                }
+            }
+        };
+        Ok(Cursor { place })
+    }
 }
 
 /// A limit from 1, at most [`MAX_LIMIT`].
@@ -150,18 +229,6 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-impl<T> Page<T> {
-    /// Makes a page of rows that were asked for with one more than `rows`, which tells whether
-    /// there is another page.
-    pub(super) fn new(mut items: Vec<T>, rows: u32, cursor: impl Fn(&T) -> Cursor) -> Self {
-        let rows = rows as usize;
-        let more = items.len() > rows;
-        items.truncate(rows);
-        let next = items.last().filter(|_| more).map(cursor);
-        Self { items, next }
-    }
-}
-
 /// A place in a list. Its text is short enough for the data of a Telegram button (64 bytes), as
 /// long as the session id in it is a UUID.
 ///
@@ -174,39 +241,27 @@ impl<T> Page<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Cursor {
-    at: DateTime<Utc>,
-    id: Id,
+    place: Place,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Id {
-    Integer(i64),
-    Text(String),
+enum Place {
+    Integer(DateTime<Utc>, i64),
+    Text(DateTime<Utc>, String),
+    /// The row with this rowid, whose time or id no cursor could tell.
+    Row(i64),
 }
 
-impl Cursor {
-    pub(super) fn integer(at: DateTime<Utc>, id: i64) -> Self {
-        Self {
-            at,
-            id: Id::Integer(id),
-        }
-    }
-
-    pub(super) fn text(at: DateTime<Utc>, id: &str) -> Self {
-        Self {
-            at,
-            id: Id::Text(id.to_owned()),
-        }
-    }
-}
+/// What stands before the rowid of such a row.
+const ROW: &str = "row ";
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Microseconds since the epoch; the separator tells what kind of id follows.
-        let at = self.at.timestamp_micros();
-        match &self.id {
-            Id::Integer(id) => write!(f, "{at}.{id}"),
-            Id::Text(id) => write!(f, "{at}:{id}"),
+        match &self.place {
+            Place::Integer(at, id) => write!(f, "{}.{id}", at.timestamp_micros()),
+            Place::Text(at, id) => write!(f, "{}:{id}", at.timestamp_micros()),
+            Place::Row(row) => write!(f, "{ROW}{row}"),
         }
     }
 }
@@ -216,15 +271,19 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || Error::invalid("after", "is not a cursor that a page gave");
+        if let Some(row) = text.strip_prefix(ROW) {
+            let place = Place::Row(row.parse().map_err(|_| wrong())?);
+            return Ok(Self { place });
+        }
         let split = text.find(['.', ':']).ok_or_else(wrong)?;
         let (at, id) = (&text[..split], &text[split + 1..]);
         let at = at.parse().map_err(|_| wrong())?;
         let at = Utc.timestamp_micros(at).single().ok_or_else(wrong)?;
-        let id = match text.as_bytes()[split] {
-            b'.' => Id::Integer(id.parse().map_err(|_| wrong())?),
-            _ => Id::Text(id.to_owned()),
+        let place = match text.as_bytes()[split] {
+            b'.' => Place::Integer(at, id.parse().map_err(|_| wrong())?),
+            _ => Place::Text(at, id.to_owned()),
         };
-        Ok(Self { at, id })
+        Ok(Self { place })
     }
 }
 
@@ -250,12 +309,26 @@ mod tests {
     #[test]
     fn a_cursor_survives_text_and_json() {
         let at = Utc.timestamp_micros(-5).unwrap();
-        for cursor in [Cursor::integer(at, -9), Cursor::text(at, "a.b:c")] {
+        for place in [
+            Place::Integer(at, -9),
+            Place::Text(at, "a.b:c".to_owned()),
+            Place::Row(i64::MIN),
+        ] {
+            let cursor = Cursor { place };
             assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
             let json = serde_json::to_string(&cursor).unwrap();
             assert_eq!(serde_json::from_str::<Cursor>(&json).unwrap(), cursor);
         }
-        for text in ["", "x", "1", "1.x", ".5", "99999999999999999999.1"] {
+        for text in [
+            "",
+            "x",
+            "1",
+            "1.x",
+            ".5",
+            "99999999999999999999.1",
+            "row",
+            "row x",
+        ] {
             assert!(text.parse::<Cursor>().is_err(), "{text:?}");
         }
     }
@@ -267,12 +340,5 @@ mod tests {
             ErrorKind::Invalid
         );
         assert_eq!(PageRequest::first(1_000_000).rows().unwrap(), 1_000);
-    }
-
-    #[test]
-    fn a_cursor_of_another_list_is_refused() {
-        let request = PageRequest::first(1).after(Cursor::text(Utc::now(), "s"));
-        assert!(request.after_integer().is_err());
-        assert!(request.after_text().is_ok());
     }
 }

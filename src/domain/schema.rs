@@ -1,7 +1,10 @@
 //! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
 
+mod recognise;
+mod shape;
+
 use super::rollups;
-use crate::error::{Error, ErrorKind, Result, quote};
+use crate::error::Result;
 use crate::migration::{Legacy, Migration, Schema};
 use crate::operation::{ReadTx, WriteTx};
 
@@ -29,7 +32,8 @@ impl Schema for BotSchema {
             "one_time_spelling",
             include_str!("../../migrations/botstore/0003_one_time_spelling.up.sql"),
             include_str!("../../migrations/botstore/0003_one_time_spelling.down.sql"),
-        ),
+        )
+        .in_pieces(),
         Migration::new(
             4,
             "store_tables",
@@ -41,7 +45,8 @@ impl Schema for BotSchema {
             "ordered_reads",
             include_str!("../../migrations/botstore/0005_ordered_reads.up.sql"),
             include_str!("../../migrations/botstore/0005_ordered_reads.down.sql"),
-        ),
+        )
+        .in_pieces(),
         Migration::new(
             6,
             "store_id",
@@ -53,48 +58,26 @@ impl Schema for BotSchema {
             "rollups",
             include_str!("../../migrations/botstore/0007_rollups.up.sql"),
             include_str!("../../migrations/botstore/0007_rollups.down.sql"),
-        ),
+        )
+        .in_pieces(),
         Migration::new(
             8,
             "plain_tables",
             include_str!("../../migrations/botstore/0008_plain_tables.up.sql"),
             include_str!("../../migrations/botstore/0008_plain_tables.down.sql"),
         ),
+        Migration::new(
+            9,
+            "user_stats",
+            include_str!("../../migrations/botstore/0009_user_stats.up.sql"),
+            include_str!("../../migrations/botstore/0009_user_stats.down.sql"),
+        ),
     ];
 
-    /// A file without our ledger is a Python bot's if it has the bot's `schema_version` table, and
-    /// if those of the seven tables that are there have exactly the seed's columns.
+    /// A file without our ledger is a Python bot's if it has the bot's tables, as the bot declares them.
+    /// Those that are missing are made, as those of a file whose making was cut short.
     fn recognise(tx: &ReadTx<'_>) -> Result<()> {
-        let foreign = |why: String| Err(Error::new(ErrorKind::ForeignFile, why));
-        if columns(tx, "schema_version")? != ["version"] {
-            return foreign(
-                "it is an SQLite database, but neither this crate's nor the Python bot's; \
-                 give the store a file of its own"
-                    .to_owned(),
-            );
-        }
-        if let Some(table) = stand_in(tx)? {
-            return foreign(format!(
-                "its {table:?} is a view or a virtual table, where the Python bot has a table"
-            ));
-        }
-        for (table, expected) in SEED {
-            let found = columns(tx, table)?;
-            if !found.is_empty() && found != *expected {
-                let same = found.iter().zip(*expected).take_while(|(a, b)| a == b);
-                let at = same.count();
-                let name = |name: Option<&str>| {
-                    name.map_or_else(|| "none".to_owned(), |name| quote(name).to_string())
-                };
-                return foreign(format!(
-                    "its table {table:?} has as column {} {}, where the Python bot's has {}",
-                    at + 1,
-                    name(found.get(at).map(String::as_str)),
-                    name(expected.get(at).copied()),
-                ));
-            }
-        }
-        Ok(())
+        recognise::recognise(tx, Self::MIGRATIONS[0].up)
     }
 
     /// Puts right the times that another program has written since the store was last open.
@@ -135,140 +118,42 @@ pub(crate) const LEGACY: Legacy = Legacy {
     respelled: rollups::respelled,
 };
 
-/// The name of one of the seed's tables that something else has.
-fn stand_in(tx: &ReadTx<'_>) -> Result<Option<String>> {
-    let sql = "SELECT name FROM sqlite_schema
-               WHERE lower(name) = ?1 AND type IN ('table', 'view') AND coalesce(rootpage, 0) <= 0";
-    for table in SEED
-        .iter()
-        .map(|(table, _)| *table)
-        .chain(["schema_version"])
-    {
-        let found = tx.maybe(sql, [table], |row| Ok(row.get(0)?))?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
-}
-
-fn columns(tx: &ReadTx<'_>, table: &str) -> Result<Vec<String>> {
-    tx.all(
-        "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
-        [table],
-        |row| Ok(row.get(0)?),
-    )
-}
-
-/// The seven tables that keep these columns for ever.
-const SEED: &[(&str, &[&str])] = &[
-    (
-        "users",
-        &[
-            "user_id",
-            "telegram_username",
-            "first_seen",
-            "last_active",
-            "is_allowed",
-            "total_cost",
-            "message_count",
-            "session_count",
-        ],
-    ),
-    (
-        "sessions",
-        &[
-            "session_id",
-            "user_id",
-            "project_path",
-            "created_at",
-            "last_used",
-            "total_cost",
-            "total_turns",
-            "message_count",
-            "is_active",
-        ],
-    ),
-    (
-        "messages",
-        &[
-            "message_id",
-            "session_id",
-            "user_id",
-            "timestamp",
-            "prompt",
-            "response",
-            "cost",
-            "duration_ms",
-            "error",
-        ],
-    ),
-    (
-        "tool_usage",
-        &[
-            "id",
-            "session_id",
-            "message_id",
-            "tool_name",
-            "tool_input",
-            "timestamp",
-            "success",
-            "error_message",
-        ],
-    ),
-    (
-        "audit_log",
-        &[
-            "id",
-            "user_id",
-            "event_type",
-            "event_data",
-            "success",
-            "timestamp",
-            "ip_address",
-        ],
-    ),
-    (
-        "user_tokens",
-        &[
-            "token_id",
-            "user_id",
-            "token_hash",
-            "created_at",
-            "expires_at",
-            "last_used",
-            "is_active",
-        ],
-    ),
-    (
-        "cost_tracking",
-        &["id", "user_id", "date", "daily_cost", "request_count"],
-    ),
-];
-
-/// The conditions are, to the letter, those of the partial indexes of step 3, so that SQLite finds
-/// the rows through them. A text that is not a time at all is tried again at each opening.
+/// The first condition of each is, to the letter, that of a partial index of step 3, so that SQLite finds the
+/// rows through it. A text that is no time stays as it is, and its row is not written: what a trigger makes of
+/// the rest of it might be refused, and the file would not open. So do a message whose owner is no number, and
+/// one whose cost has no end, which a trigger cannot take from a sum.
 const STRAYS: &[&str] = &[
     "UPDATE users
      SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
-     WHERE first_seen NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_active NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE (first_seen NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_active NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(first_seen) IS NOT first_seen
+        OR botstore_utc(last_active) IS NOT last_active)",
     "UPDATE sessions
      SET created_at = botstore_utc(created_at), last_used = botstore_utc(last_used)
-     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE (created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(created_at) IS NOT created_at
+        OR botstore_utc(last_used) IS NOT last_used)",
     "UPDATE messages SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp AND typeof(user_id) = 'integer'
+       AND abs(0.0 + coalesce(cost, 0.0)) < 1e18",
     "UPDATE tool_usage SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp",
     "UPDATE audit_log SET timestamp = botstore_utc(timestamp)
-     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+       AND botstore_utc(timestamp) IS NOT timestamp",
     "UPDATE user_tokens
      SET created_at = botstore_utc(created_at), expires_at = botstore_utc(expires_at),
          last_used = botstore_utc(last_used)
-     WHERE created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
+     WHERE (created_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
         OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
-        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00'",
+        OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00')
+       AND (botstore_utc(created_at) IS NOT created_at
+        OR botstore_utc(expires_at) IS NOT expires_at
+        OR botstore_utc(last_used) IS NOT last_used)",
 ];
 
 #[cfg(test)]

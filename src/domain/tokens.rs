@@ -3,8 +3,8 @@
 //! A token's secret is told once, when it is issued. The file holds its SHA-256; a secret has 256
 //! random bits, so there is nothing that salting or a slow hash would add.
 
-use super::columns::{flag, maybe_time, time};
-use super::page::{self, Cursor, Page, PageRequest};
+use super::columns::{id, integer, maybe_time, permission, time};
+use super::page::{self, Ids, List, Page, PageRequest};
 use super::secret::hex;
 use super::users;
 use crate::error::{Error, Result};
@@ -145,7 +145,7 @@ pub struct UserToken {
     pub user_id: i64,
     /// When it was issued.
     pub created_at: DateTime<Utc>,
-    /// Until when it is good; `None` for always.
+    /// Until when it is good; `None` for always. What is no time in the file is the epoch: it has expired.
     pub expires_at: Option<DateTime<Utc>>,
     /// When another program last used it. This store does not note uses: verifying only reads.
     pub last_used: Option<DateTime<Utc>>,
@@ -153,15 +153,18 @@ pub struct UserToken {
     pub is_active: bool,
 }
 
-fn from_row(row: &Row<'_>) -> Result<UserToken> {
-    Ok(UserToken {
-        token_id: row.get(0)?,
-        user_id: row.get(1)?,
+fn from_row(row: &Row<'_>) -> Result<Option<UserToken>> {
+    let Some(user_id) = id(row, 1)? else {
+        return Ok(None);
+    };
+    Ok(Some(UserToken {
+        token_id: integer(row, 0)?,
+        user_id,
         created_at: time(row, 2)?,
         expires_at: maybe_time(row, 3)?,
         last_used: maybe_time(row, 4)?,
-        is_active: flag(row, 5)?,
-    })
+        is_active: permission(row, 5)?,
+    }))
 }
 
 /// Whose secret this is: the token, or `None` if it is unknown, expired or revoked, which look
@@ -176,19 +179,28 @@ impl Query for VerifyToken {
     type Output = Option<UserToken>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserToken>> {
-        tx.maybe(
+        // What is no time is the epoch, when read; SQL would take any word for a later time than now.
+        let token = tx.maybe(
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
-             FROM user_tokens
-             WHERE token_hash = ?1 AND is_active = 1 AND (expires_at IS NULL OR expires_at > ?2)",
-            (hex(&self.secret.digest()), tx.now_text()),
+             FROM user_tokens WHERE token_hash = ?1",
+            [hex(&self.secret.digest())],
             from_row,
-        )
+        )?;
+        let is_good =
+            |token: &UserToken| token.is_active && token.expires_at.is_none_or(|at| at > tx.now());
+        Ok(token.flatten().filter(is_good))
     }
 
     fn texts(&self, texts: &mut Texts) {
         texts.name("secret", self.secret.expose());
     }
 }
+
+const LIST: List = List {
+    time: 2,
+    ids: Ids::Integer,
+    key_of_row: "SELECT created_at, token_id FROM user_tokens WHERE token_id = ?1",
+};
 
 /// The tokens of a user, expired and revoked ones included, newest first. Sorts the user's tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -204,18 +216,17 @@ impl Query for UserTokens {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<UserToken>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
-        let tokens = tx.all(
+        let (at, id) = self.page.after_key(tx, &LIST)?;
+        LIST.page(
+            tx,
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
              FROM user_tokens
              WHERE user_id = ?1 AND (created_at, token_id) < (?2, ?3)
              ORDER BY created_at DESC, token_id DESC LIMIT ?4",
             (self.user_id, at, id, rows + 1),
+            rows,
             from_row,
-        )?;
-        Ok(Page::new(tokens, rows, |token| {
-            Cursor::integer(token.created_at, token.token_id)
-        }))
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -1,7 +1,7 @@
 //! Which tools the model used.
 
-use super::columns::{self, count, flag, time};
-use super::page::{self, Cursor, Page, PageRequest};
+use super::columns::{self, count, flag, id, integer, maybe_text, text, time};
+use super::page::{self, Ids, List, Page, PageRequest};
 use super::{sessions, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -23,7 +23,8 @@ pub struct ToolUse {
     pub message_id: Option<i64>,
     /// The tool.
     pub tool_name: String,
-    /// What it was given. Text in the file that is not JSON reads as `{}`.
+    /// What it was given. What the file holds and a [`Value`] does not, such as Python's `NaN`, keys that come
+    /// twice and text that is no JSON, is one string of the whole text.
     pub tool_input: Option<Value>,
     /// When it was saved.
     pub timestamp: DateTime<Utc>,
@@ -33,17 +34,17 @@ pub struct ToolUse {
     pub error_message: Option<String>,
 }
 
-fn from_row(row: &Row<'_>) -> Result<ToolUse> {
-    Ok(ToolUse {
-        id: row.get(0)?,
-        session_id: row.get(1)?,
-        message_id: row.get(2)?,
-        tool_name: row.get(3)?,
+fn from_row(row: &Row<'_>) -> Result<Option<ToolUse>> {
+    Ok(Some(ToolUse {
+        id: integer(row, 0)?,
+        session_id: text(row, 1)?,
+        message_id: id(row, 2)?,
+        tool_name: text(row, 3)?,
         tool_input: columns::json(row, 4)?,
         timestamp: time(row, 5)?,
         success: flag(row, 6)?,
-        error_message: row.get(7)?,
-    })
+        error_message: maybe_text(row, 7)?,
+    }))
 }
 
 /// One use of a tool within an interaction.
@@ -107,7 +108,7 @@ impl ToolCall {
         session_id: &str,
         message_id: Option<i64>,
     ) -> Result<i64> {
-        let input = self.tool_input.as_ref().map(Value::to_string);
+        let input = self.tool_input.as_ref().map(columns::json_cell);
         tx.insert(
             "INSERT INTO tool_usage (session_id, message_id, tool_name, tool_input, timestamp,
                                      success, error_message)
@@ -244,6 +245,12 @@ impl Query for UserToolUse {
     }
 }
 
+const LIST: List = List {
+    time: 5,
+    ids: Ids::Integer,
+    key_of_row: "SELECT timestamp, id FROM tool_usage WHERE id = ?1",
+};
+
 /// A page of the uses that `sql` selects by `scope` as `?1`, the key to come after as `?2` and
 /// `?3`, and the number of rows as `?4`.
 fn list(
@@ -253,11 +260,8 @@ fn list(
     sql: &str,
 ) -> Result<Page<ToolUse>> {
     let rows = page.rows()?;
-    let (at, id) = page.after_integer()?;
-    let uses = tx.all(sql, (scope, at, id, rows + 1), from_row)?;
-    Ok(Page::new(uses, rows, |tool| {
-        Cursor::integer(tool.timestamp, tool.id)
-    }))
+    let (at, id) = page.after_key(tx, &LIST)?;
+    LIST.page(tx, sql, (scope, at, id, rows + 1), rows, from_row)
 }
 
 /// How a tool was used, in all sessions.
@@ -295,7 +299,7 @@ impl Query for ToolStats {
             [page::limit("limit", self.limit)?],
             |row| {
                 Ok(ToolStat {
-                    tool_name: row.get(0)?,
+                    tool_name: text(row, 0)?,
                     usage_count: count(row, 1)?,
                     sessions_used: count(row, 2)?,
                     success_count: count(row, 3)?,

@@ -1,7 +1,7 @@
 //! Who talks to the bot, and who may.
 
-use super::columns::{amount, count, flag, time};
-use super::page::{Cursor, Page, PageRequest};
+use super::columns::{amount, count, integer, maybe_text, permission, time};
+use super::page::{Ids, List, Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
@@ -20,7 +20,8 @@ pub struct User {
     pub first_seen: DateTime<Utc>,
     /// When the user last did something.
     pub last_active: DateTime<Utc>,
-    /// Whether the user may use the bot.
+    /// Whether the user may use the bot. Only the number 1 in the file says so: a word such as `True`, which
+    /// another program may have left, lets nobody in.
     pub is_allowed: bool,
     /// What the user's messages have cost, in US dollars.
     pub total_cost: f64,
@@ -38,11 +39,11 @@ impl User {
 
 pub(super) fn from_row(row: &Row<'_>) -> Result<User> {
     Ok(User {
-        user_id: row.get(0)?,
-        username: row.get(1)?,
+        user_id: integer(row, 0)?,
+        username: maybe_text(row, 1)?,
         first_seen: time(row, 2)?,
         last_active: time(row, 3)?,
-        is_allowed: flag(row, 4)?,
+        is_allowed: permission(row, 4)?,
         total_cost: amount(row, 5)?,
         message_count: count(row, 6)?,
         session_count: count(row, 7)?,
@@ -212,7 +213,7 @@ impl Query for IsAllowed {
         let allowed = tx.maybe(
             "SELECT is_allowed FROM users WHERE user_id = ?1",
             [self.user_id],
-            |row| flag(row, 0),
+            |row| permission(row, 0),
         )?;
         Ok(allowed.unwrap_or(false))
     }
@@ -280,11 +281,16 @@ impl Query for ListUsers {
     }
 }
 
+const LIST: List = List {
+    time: 2,
+    ids: Ids::Integer,
+    key_of_row: "SELECT first_seen, user_id FROM users WHERE user_id = ?1",
+};
+
 fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &str) -> Result<Page<User>> {
     let rows = page.rows()?;
-    let (at, id) = page.after_integer()?;
-    let users = tx.all(sql, (at, id, rows + 1), from_row)?;
-    Ok(Page::new(users, rows, |user| {
-        Cursor::integer(user.first_seen, user.user_id)
-    }))
+    let (at, id) = page.after_key(tx, &LIST)?;
+    LIST.page(tx, sql, (at, id, rows + 1), rows, |row| {
+        from_row(row).map(Some)
+    })
 }

@@ -5,9 +5,9 @@ use super::found::{self, Found};
 use super::plan::{Plan, PlannedStep, pending, refuse_unknown};
 use super::reference::Makers;
 use super::step::{Rebuild, Stepper, transaction};
-use super::{Program, SchemaDef, ledger, objects, reference};
+use super::{Migration, Program, SchemaDef, ledger, objects, pieces, progress, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
-use crate::operation::ReadTx;
+use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Authorizer, for_mutations};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -47,8 +47,11 @@ fn refuse_objects(conn: &Connection, path: &Path, program: &Program<'_>) -> Resu
 }
 
 /// Makes the connection the one that writes.
+///
+/// Until a store has it, what does not fit into its cache goes into temporary files.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
     sqlite::make_writer(conn, path, &program.sqlite)?;
+    sqlite::use_temporary_files(conn, path)?;
     sqlite::recover_wal(conn)
 }
 
@@ -99,6 +102,7 @@ pub(crate) fn apply(
     if !schemas.iter().zip(&done).any(is_behind) {
         return Ok(());
     }
+    let has_rows = has_tables(conn)?;
     let Makers { owners, made, .. } = reference::makers(program.schemas)?;
     let stepper = Stepper::new(conn, program.clock, owners)?;
     for (schema, done) in schemas.iter().zip(done) {
@@ -108,32 +112,37 @@ pub(crate) fn apply(
             } else {
                 Rebuild::No
             };
-            tracing::info!(
-                schema = schema.name,
-                step = migration.step,
-                name = migration.name,
-                "migrating"
-            );
+            let Migration { step, name, .. } = *migration;
+            tracing::info!(schema = schema.name, step, name, "migrating");
             let makes = made.iter();
-            let makes =
-                makes.filter(|made| made.schema == schema.name && made.step == migration.step);
-            let makes = makes.map(|made| &made.object);
-            let (found, changes) =
-                stepper.look(|tx| Ok((Found::before(tx, makes)?, tx.conn().total_changes())))?;
-            stepper
-                .run(schema.name, rebuild, migration.up, |tx| {
+            let makes = makes.filter(|made| made.schema == schema.name && made.step == step);
+            let look = stepper.look();
+            let found = Found::before(&look, makes.map(|made| &made.object))?;
+            let changes = look.conn().total_changes();
+            let record = |tx: &WriteTx<'_>, found: Found| {
+                ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
+                ledger::record(tx, schema.name, migration)?;
+                found.record(tx, schema.name, step)
+            };
+            // A new file is made in one sync a step.
+            let (done, left) = if migration.in_pieces && has_rows {
+                let ceiling = program.sqlite.wal_ceiling_bytes;
+                // Such a step fails where something it makes is there, unless it has made that itself.
+                let record = |tx: &WriteTx<'_>| record(tx, Found::default());
+                let done = pieces::run(&stepper, schema, migration, ceiling, record);
+                (done, Left::Begun)
+            } else {
+                let done = stepper.run(schema.name, rebuild, migration.up, |tx| {
                     // Later steps have no rows of their own in what they found.
-                    let found = match migration.step <= schema.legacy.steps || !found.is_empty() {
+                    let found = match step <= schema.legacy.steps || !found.is_empty() {
                         true => found.after(tx.conn().total_changes() - changes),
                         false => found,
                     };
-                    ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
-                    ledger::record(tx, schema.name, migration)?;
-                    found.record(tx, schema.name, migration.step)
-                })
-                .map_err(|e| {
-                    step_failed(e, "applying", schema.name, migration.step, migration.name)
-                })?;
+                    record(tx, found)
+                });
+                (done, Left::AsBefore)
+            };
+            done.map_err(|e| step_failed(e, "applying", schema.name, (step, name), left))?;
         }
     }
     Ok(())
@@ -182,6 +191,15 @@ impl WayBack {
         unknown: UnknownSteps,
     ) -> Result<Self> {
         let tx = ReadTx::new(conn, program.clock.now());
+        if let Some(begun) = progress::of(&tx, schema)? {
+            let why = format!(
+                "step {} of schema {schema:?} is applied in part: open the file with the bot, or run \
+                 botstore migrate, which goes on with it, and then take it back; or restore the backup \
+                 from before the upgrade",
+                begun.step
+            );
+            return Err(Error::new(ErrorKind::Migration, why));
+        }
         let mut steps = steps_back(&tx, program, schema, to, unknown)?;
         let makers = match unknown {
             UnknownSteps::Refuse => reference::makers(program.schemas)?,
@@ -238,7 +256,10 @@ impl WayBack {
                     ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
                     ledger::remove(tx, &step.schema, step.step)
                 })
-                .map_err(|e| step_failed(e, "taking back", &step.schema, step.step, &step.name))?;
+                .map_err(|e| {
+                    let which = (step.step, &*step.name);
+                    step_failed(e, "taking back", &step.schema, which, Left::AsBefore)
+                })?;
             done.steps.push(step);
         }
         Ok(done)
@@ -330,7 +351,21 @@ fn excerpt(sql: &str) -> String {
     )
 }
 
-fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -> Error {
+/// What a step that failed leaves of itself.
+#[derive(Clone, Copy)]
+enum Left {
+    AsBefore,
+    /// The pieces that are done.
+    Begun,
+}
+
+fn step_failed(
+    error: Error,
+    doing: &str,
+    schema: &str,
+    (step, name): (u32, &str),
+    left: Left,
+) -> Error {
     let kind = match error.kind() {
         kind @ (ErrorKind::DiskFull
         | ErrorKind::Io
@@ -340,10 +375,14 @@ fn step_failed(error: Error, doing: &str, schema: &str, step: u32, name: &str) -
         | ErrorKind::Busy) => kind,
         _ => ErrorKind::Migration,
     };
+    let left = match left {
+        Left::AsBefore => "the file is as it was before it",
+        Left::Begun => "the next opening goes on where it was cut short",
+    };
     error.because(
         kind,
         format_args!(
-            "{doing} step {step} ({}) of schema {} failed and the file is as it was before it",
+            "{doing} step {step} ({}) of schema {} failed and {left}",
             quote(name),
             quote(schema)
         ),

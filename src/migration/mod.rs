@@ -8,7 +8,9 @@ mod found;
 mod ledger;
 mod migrate;
 mod objects;
+mod pieces;
 mod plan;
+mod progress;
 mod reference;
 mod step;
 
@@ -31,6 +33,7 @@ use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
 use crate::time::Clock;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// A set of tables and the steps that make them. See `examples/custom_tables.rs`.
 ///
@@ -82,6 +85,8 @@ pub struct Migration {
     pub(crate) up: &'static str,
     pub(crate) down: &'static str,
     pub(crate) rebuilds: bool,
+    /// Whether it runs in pieces on a file that has rows.
+    pub(crate) in_pieces: bool,
 }
 
 impl Migration {
@@ -94,7 +99,17 @@ impl Migration {
             up,
             down,
             rebuilds: false,
+            in_pieces: false,
         }
+    }
+
+    /// Marks a step that touches every row of a table that grows with the bot's age: see
+    /// `src/migration/pieces.rs`. What other programs may see of it half-way must do them no harm.
+    ///
+    /// Not for hosts yet: they would have to know what a piece is.
+    pub(crate) const fn in_pieces(mut self) -> Self {
+        self.in_pieces = true;
+        self
     }
 
     /// Marks a step that makes a table anew (create, copy, drop, rename), which is how SQLite
@@ -195,6 +210,12 @@ impl SchemaDef {
     /// A step that this program knows.
     fn step(&self, step: u32) -> Option<&'static Migration> {
         self.migrations.iter().find(|known| known.step == step)
+    }
+
+    /// The steps that this program knows, of these.
+    fn steps(&self, of: RangeInclusive<u32>) -> impl Iterator<Item = &'static Migration> {
+        let known = self.migrations.iter();
+        known.filter(move |known| of.contains(&known.step))
     }
 
     /// The same schema without the steps after `to`.

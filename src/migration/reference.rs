@@ -81,6 +81,11 @@ impl Reference {
         Ok(Self { conn })
     }
 
+    /// The database in memory.
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
     /// What the steps that ran have made, and none has dropped.
     pub(super) fn objects(&self) -> Result<Vec<Object>> {
         Object::all(&self.conn)

@@ -41,11 +41,6 @@ impl<'a> Stepper<'a> {
         })
     }
 
-    /// Looks at the file between two steps.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        look(&ReadTx::new(self.conn, self.clock.now()))
-    }
-
     /// From now on no step drops what this one found; nor, if it found rows as well, takes rows out of these
     /// tables.
     ///
@@ -77,6 +72,30 @@ impl<'a> Stepper<'a> {
         Ok(())
     }
 
+    /// The connection, outside of steps.
+    pub(super) fn conn(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// To look at the file, outside of steps.
+    pub(super) fn look(&self) -> ReadTx<'a> {
+        ReadTx::new(self.conn, self.clock.now())
+    }
+
+    /// Runs a piece of a step, and writes down that it is done, in one transaction.
+    pub(super) fn piece<T>(
+        &self,
+        schema: &str,
+        work: impl FnOnce(&Connection) -> Result<T>,
+        write_down: impl FnOnce(&WriteTx<'_>, &T) -> Result<()>,
+    ) -> Result<T> {
+        transaction(self.conn, self.clock, |tx| {
+            let done = self.guarded(schema, work)?;
+            write_down(tx, &done)?;
+            Ok(done)
+        })
+    }
+
     /// Runs a step's SQL and its change of the ledger in one transaction.
     pub(super) fn run(
         &self,
@@ -95,7 +114,7 @@ impl<'a> Stepper<'a> {
             Rebuild::No => 0,
         };
         let done = transaction(conn, self.clock, |tx| {
-            self.execute(schema, sql)?;
+            self.guarded(schema, |conn| Ok(conn.execute_batch(sql)?))?;
             if rebuild == Rebuild::Yes {
                 let left = orphans(conn)?;
                 if left > orphans_before {
@@ -116,11 +135,12 @@ impl<'a> Stepper<'a> {
         done
     }
 
-    fn execute(&self, schema: &str, sql: &str) -> Result<()> {
+    fn guarded<T>(&self, schema: &str, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.rules.begin(self.conn, schema)?;
         let done = self.guard.during(|| {
-            self.conn.execute_batch(sql)?;
-            self.rules.look_back(self.conn)
+            let done = work(self.conn)?;
+            self.rules.look_back(self.conn)?;
+            Ok(done)
         });
         // A virtual table may pass over what it was refused, or say so in words of its own.
         match self.rules.refused() {

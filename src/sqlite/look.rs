@@ -117,7 +117,7 @@ pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
 }
 
 /// The size of a database and its WAL, in bytes. Without opening either: see [`crate::files::Stamp`].
-fn size(path: &Path) -> u64 {
+pub(super) fn size(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     size(path).saturating_add(size(&beside(path, "-wal")))
 }

@@ -161,8 +161,10 @@ fn prepare(config: &Config) -> Result<Prepared> {
             // Triggers that somebody has altered were made anew with the others.
             unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
         }
-        migration::run_own_triggers(&conn, &config.program())?;
     }
+    sqlite::use_memory(&conn)?;
+    // With the place of what is temporary, SQLite changes all of it; and these may be new.
+    migration::run_own_triggers(&conn, &config.program())?;
     let schemas = migration::steps(&ReadTx::new(&conn, now))?;
     if !unknown_objects.is_empty() {
         tracing::warn!(

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A new database with this in it, closed.
-fn database(sql: &str) -> (TempDir, PathBuf) {
+pub(crate) fn database(sql: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.db");
     let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA synchronous = OFF").unwrap();
     conn.execute_batch(sql).unwrap();
     conn.close().unwrap();
     (folder, path)
@@ -61,7 +62,7 @@ async fn a_file_whose_making_was_cut_short_is_finished() {
     }
 }
 
-async fn check_refused(path: &Path) {
+pub(crate) async fn check_refused(path: &Path) {
     let bytes = fs::read(path).unwrap();
     for attempt in 1..=2 {
         let error = Store::open(path).await.unwrap_err();

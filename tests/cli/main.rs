@@ -23,6 +23,7 @@ mod interrupting;
 #[cfg(target_os = "linux")]
 mod latin;
 mod looking;
+mod mending;
 mod migrating;
 mod names;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! Names that are no attack are shown as they are, and what is no text stops nothing.
 
-use crate::support::{Place, on};
+use crate::support::{Place, command, on};
 use botstore::rusqlite::Connection;
 
 #[test]
@@ -35,6 +35,100 @@ fn names_that_people_have_are_shown_as_they_are() {
         assert!(json.contains(&quoted), "{quoted}: {json}");
         let gone = on("status", &place.path(&name.replace('/', "")), &[]).came_to(1);
         assert!(gone.err.contains(name), "{name}: {}", gone.err);
+    }
+}
+
+/// Each command with the name of a file where it takes one, and what it comes to.
+fn commands(name: &str, backup: &str) -> Vec<(Vec<String>, i32)> {
+    let words = |line: &str| -> Vec<String> {
+        let words = line.split(' ');
+        words
+            .map(|word| word.replace("NAME", name).replace("BACKUP", backup))
+            .collect()
+    };
+    [
+        "status NAME",
+        "check NAME",
+        "check NAME --repair",
+        "dashboard NAME",
+        "export NAME",
+        "export NAME --out NAME.jsonl",
+        "migrate NAME --plan",
+        "migrate NAME",
+        "rollback NAME --to 100",
+        "backup NAME",
+        "backup NAME --to NAME.elsewhere",
+        "status NAME --backups NAME.elsewhere",
+        "backups NAME",
+        "prune NAME --dry-run",
+        "restore BACKUP --to NAME.restored",
+        "restore BACKUP --to NAME --replace",
+    ]
+    .map(|line| (words(line), 0))
+    .into()
+}
+
+#[test]
+fn each_command_takes_the_url_of_the_python_bot_and_the_home_folder() {
+    for name in [
+        "bot.db",
+        "sqlite:///bot.db",
+        "sqlite:bot.db",
+        "~/bot.db",
+        "sqlite:////FOLDER/bot.db",
+    ] {
+        let place = Place::filled(1);
+        let folder = place.folder.path().to_str().unwrap();
+        let name = name.replace("/FOLDER", folder);
+        let at_home = |words: &[String]| {
+            let mut command = command(words);
+            command
+                .current_dir(folder)
+                .env("HOME", folder)
+                .output()
+                .unwrap()
+        };
+        assert!(
+            at_home(&["backup".into(), name.clone()]).status.success(),
+            "{name}"
+        );
+        let backups = std::fs::read_dir(place.path("bot.db.backups")).unwrap();
+        let backup = backups
+            .map(|name| name.unwrap().path())
+            .find(|path| path.is_dir())
+            .unwrap();
+        for (words, code) in commands(&name, backup.to_str().unwrap()) {
+            let output = at_home(&words);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        }
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap().file_name();
+            assert!(
+                entry.to_string_lossy().starts_with("bot.db"),
+                "{name}: {entry:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_command_refuses_what_is_no_path_and_makes_nothing_of_it() {
+    for name in [
+        "file:bot.db",
+        "sqlite:///bot.db?mode=ro",
+        "postgresql://bot@localhost/bot",
+    ] {
+        let place = Place::filled(1);
+        let folder = place.folder.path();
+        let before = std::fs::read_dir(folder).unwrap().count();
+        for (words, _) in commands(name, "bot.db.backups") {
+            let output = command(&words).current_dir(folder).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+            assert!(said.contains("must be"), "{words:?}: {said}");
+        }
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), before, "{name}");
     }
 }
 

@@ -80,8 +80,9 @@ async fn a_full_text_index_on_the_crates_table_is_made_kept_and_taken_back() {
     let done = schema::apply(config()).expect("and applied again");
     assert_eq!(done.steps.len(), 2);
     // The crate's steps go under it.
-    schema::rollback(config(), "botstore", 2).expect("taken back");
-    assert_eq!(schema::apply(config()).expect("applied").steps.len(), 6);
+    let back = schema::rollback(config(), "botstore", 2).expect("taken back");
+    let again = schema::apply(config()).expect("applied");
+    assert_eq!(again.steps.len(), back.steps.len());
     let store = Store::open(config()).await.expect("a store");
     store.write(interaction()).await.expect("saved");
     assert_eq!(store.read(Found("tests")).await.expect("found"), 5);

@@ -35,7 +35,7 @@ const OPENS: [&str; 25] = [
 ];
 
 /// The file, what it uses and how often; and why.
-const MAY: [(&str, &str, usize, &str); 22] = [
+const MAY: [(&str, &str, usize, &str); 24] = [
     (
         "archive/folder.rs",
         "fs::read_dir",
@@ -91,6 +91,18 @@ const MAY: [(&str, &str, usize, &str); 22] = [
     ),
     (
         "bin/botstore/export.rs",
+        "tempfile::",
+        1,
+        "exclusive, and never put in another's place",
+    ),
+    (
+        "bin/botstore/mend.rs",
+        "File::open",
+        1,
+        "the folder of the report, to sync it",
+    ),
+    (
+        "bin/botstore/mend.rs",
         "tempfile::",
         1,
         "exclusive, and never put in another's place",
@@ -190,4 +202,52 @@ fn files_are_opened_in_one_place() {
         found, may,
         "open it with src/files, or say here why it need not be"
     );
+}
+
+/// What takes a value out of a row.
+const READS: [&str; 6] = [
+    "row.get",
+    ".get::<",
+    "get_unwrap",
+    "row.as_ref()",
+    "query_row",
+    "query_map",
+];
+
+/// The file and what it may use; why.
+const MAY_READ: [(&str, &str, &str); 5] = [
+    ("odd.rs", "row.get", "judges every value, whatever it is"),
+    (
+        "page.rs",
+        "row.get",
+        "whether an id is a text that a cursor can hold",
+    ),
+    (
+        "rollups/recount.rs",
+        "row.get",
+        "passes values on as they are",
+    ),
+    (
+        "rollups/recount.rs",
+        "row.as_ref()",
+        "finds a column by its name",
+    ),
+    ("columns/", "row.get", "the place"),
+];
+
+#[test]
+fn columns_of_the_bot_are_read_in_one_place() {
+    let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
+    let mut paths = Vec::new();
+    sources(&domain, &mut paths);
+    assert!(paths.len() > 20);
+    for path in paths {
+        let name = path.strip_prefix(&domain).unwrap().to_str().unwrap();
+        let code = code(&path);
+        for reads in READS.iter().filter(|reads| code.contains(**reads)) {
+            let may =
+                |(file, what, _): &(&str, &str, &str)| name.starts_with(file) && what == reads;
+            assert!(MAY_READ.iter().any(may), "src/domain/{name} has {reads}");
+        }
+    }
 }

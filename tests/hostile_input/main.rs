@@ -4,15 +4,19 @@
 
 #[cfg(unix)]
 mod accounts;
+mod admitted;
 mod backups;
 mod bounds;
 mod depths;
+mod documents;
 mod fields;
 mod files;
 #[cfg(unix)]
 mod folders;
 mod inventory;
 mod numbers;
+mod odd_files;
+mod odd_values;
 mod owners;
 #[cfg(unix)]
 mod planted;

@@ -95,6 +95,8 @@ type Sent = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
+    /// Whether it changes nothing.
+    pub(crate) is_question: bool,
     /// With every field; `#` stands for a number that no other message has.
     pub(crate) example: Value,
     /// The example as the message itself writes it, to see that it has every field.
@@ -127,6 +129,7 @@ where
 {
     Kind {
         name: M::name(),
+        is_question: false,
         example,
         again: again::<M>,
         send: |store, message, way| {
@@ -146,6 +149,7 @@ where
 {
     Kind {
         name: Q::name(),
+        is_question: true,
         example,
         again: again::<Q>,
         send: |store, message, way| {
@@ -165,6 +169,7 @@ where
 fn reconcile() -> Kind {
     Kind {
         name: ReconcileRollups::name(),
+        is_question: true,
         example: Value::Null,
         again: again::<ReconcileRollups>,
         send: |store, _, way| {
@@ -178,6 +183,7 @@ fn reconcile() -> Kind {
 fn verify() -> Kind {
     Kind {
         name: VerifyToken::name(),
+        is_question: true,
         example: json!({ "secret": "s" }),
         again: Value::clone,
         send: |store, message, way| {

@@ -29,7 +29,7 @@ pub(crate) async fn filled(interactions: u64) -> TestStore {
     store
 }
 
-fn interaction(number: u64) -> SaveInteraction {
+pub(crate) fn interaction(number: u64) -> SaveInteraction {
     let user_id = 1 + number as i64 % 3;
     SaveInteraction {
         user_id,

@@ -97,6 +97,9 @@ pub(crate) enum Finding {
     Altered,
     /// A counter of ids is near its end.
     Ids,
+    /// Something that a step made is gone.
+    Missing,
+    OddValues,
     /// Rollups differ and stay so.
     Rollups,
     Orphans,
@@ -116,6 +119,14 @@ pub(crate) fn after_check(found: &[Finding]) -> &'static str {
         Some(Finding::Ids) => {
             "stop the bot, and restore a backup from before somebody wrote such an id, or set \
              sqlite_sequence right"
+        }
+        Some(Finding::Missing) => {
+            "find out who has removed what a step made; opening the file with the bot makes it again, and \
+             so does `botstore check FILE --repair` when the bot is stopped"
+        }
+        Some(Finding::OddValues) => {
+            "stop the bot and run `botstore check FILE --repair`, which sets odd values right after a \
+             backup (`--plan` shows how); find out which program writes them"
         }
         Some(Finding::Rollups) => {
             "stop the bot and run `botstore check FILE --repair`, which counts the rollups anew; or \

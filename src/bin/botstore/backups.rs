@@ -1,8 +1,7 @@
 //! `backup`, `backups`, `verify` and `prune`.
 
 use crate::answer::{Answer, Exit, Outcome, error_json};
-use crate::file::{config, existing};
-
+use crate::file::{config, existing, named};
 use crate::keys::{Keys, Sealing, Signing};
 use crate::paths;
 use crate::progress::show;
@@ -23,9 +22,10 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Take {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// The folder to put it in [default: FILE.backups]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     to: Option<PathBuf>,
     /// Writes the copy anew, without anything that was deleted; slower
     #[arg(long)]
@@ -47,7 +47,7 @@ pub(crate) struct Take {
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
     /// A folder of backups, or the database that they are of
-    #[arg(value_name = "FOLDER|FILE")]
+    #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
     #[command(flatten)]
     signing: Signing,
@@ -60,11 +60,12 @@ pub(crate) struct List {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
     /// The backup's folder
+    #[arg(value_parser = named())]
     backup: PathBuf,
     #[command(flatten)]
     keys: Keys,
     /// Where it is unpacked and removed again [default: the system's folder for temporary files]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     scratch: Option<PathBuf>,
 }
 
@@ -75,7 +76,7 @@ pub(crate) struct Verify {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Prune {
     /// A folder of backups, or the database that they are of
-    #[arg(value_name = "FOLDER|FILE")]
+    #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
     /// Only tells what would go
     #[arg(long)]

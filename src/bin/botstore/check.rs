@@ -2,19 +2,17 @@
 
 use crate::advice::{self, Finding};
 use crate::answer::{Answer, Exit, Outcome};
-use crate::file::config;
+use crate::file::{File, config};
+use crate::keys::Sealing;
+use crate::mend::{Mended, mend};
 use crate::objects;
-use crate::progress::{count, stopped};
+use crate::progress::count;
 use crate::text::{self, Column, Facts};
-use botstore::Store;
-use botstore::integrity::{CheckFile, CheckReport, Difference, Findings};
+use botstore::integrity::{CheckFile, CheckReport, Difference, Findings, OddValue};
 use botstore::rollups::{ReconcileRollups, RollupReport};
-use botstore::schema::UnknownObjects;
+use botstore::schema::{self, UnknownObjects};
 use clap::Args;
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::time::Duration;
 
 /// Looks for damage, and compares counters with what they count
 ///
@@ -22,7 +20,11 @@ use std::time::Duration;
 /// SQLite's integrity check finds (exit code 3). Counters that differ from what they count, and rows
 /// that refer to nothing, are no damage (exit code 4): files that were taken over from the Python
 /// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
-/// differ from a full count; --repair mends those, while no bot has the file open. Triggers, views,
+/// differ from a full count, and odd values: what another program has left in a column that should
+/// not hold it, such as an empty text for a number. Their rows are shown with a replacement, or left
+/// out where it is the owner or the day that is odd. --repair mends both, while no bot has the file
+/// open: it writes the replacements, after a backup, and what was there goes into a report beside the
+/// backup (beside the database if the backup is encrypted, since the report is not). Triggers, views,
 /// virtual tables and generated columns that no step of this program made are listed: they may be the
 /// bot's own or an operator's (code 0), or stand in place of what a step made (code 4). Triggers and
 /// the like that a step made and that are gone are listed too (code 4): opening the file makes them
@@ -30,17 +32,28 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
-    /// The database
-    file: PathBuf,
-    /// Mend rollups that differ, and make again what is missing
+    #[command(flatten)]
+    file: File,
+    #[command(flatten)]
+    sealing: Sealing,
+    /// Mends odd values and rollups that differ, and makes again what is missing
     #[arg(long)]
     repair: bool,
+    /// With --repair: only tells what would be done
+    #[arg(long, requires = "repair")]
+    plan: bool,
 }
 
-impl Check {
-    pub(crate) fn run(&self) -> Outcome {
-        let bar = count("checking");
-        let (report, rollups) = botstore::snapshot(config(&self.file), |tx| {
+/// What a look at the file has found.
+struct Found {
+    report: CheckReport,
+    rollups: RollupReport,
+    unknown: UnknownObjects,
+}
+
+impl Found {
+    fn look(file: &File) -> botstore::Result<Self> {
+        let (report, rollups) = botstore::snapshot(config(&file.path), |tx| {
             let report = tx.query(&CheckFile)?;
             // What is read from a damaged file says nothing.
             let rollups = match report.is_damaged() {
@@ -49,97 +62,94 @@ impl Check {
             };
             Ok((report, rollups))
         })?;
-        let look = || botstore::schema::unknown_objects(config(&self.file));
-        let mut unknown = look()?;
+        let unknown = schema::unknown_objects(config(&file.path))?;
+        Ok(Self {
+            report,
+            rollups,
+            unknown,
+        })
+    }
+
+    fn has_odd_values(&self) -> bool {
+        self.report.odd_values.total > 0
+    }
+
+    /// Whether there is something that a repair mends.
+    fn is_to_mend(&self) -> bool {
+        let differs = self.rollups.differences > 0 || !self.unknown.missing.is_empty();
+        !self.report.is_damaged() && (differs || self.has_odd_values())
+    }
+
+    fn differs(&self) -> bool {
+        let schema = self.unknown.has_altered() || !self.unknown.missing.is_empty();
+        self.report.differs() || self.rollups.differences > 0 || schema
+    }
+
+    /// What there is to say something about.
+    fn findings(&self) -> Vec<Finding> {
+        let found = [
+            (self.report.is_damaged(), Finding::Damage),
+            (self.unknown.has_altered(), Finding::Altered),
+            (self.report.ids.total > 0, Finding::Ids),
+            (!self.unknown.missing.is_empty(), Finding::Missing),
+            (self.has_odd_values(), Finding::OddValues),
+            (self.rollups.differences > 0, Finding::Rollups),
+            (self.report.orphans.total > 0, Finding::Orphans),
+            (self.report.differences.total > 0, Finding::Counters),
+            (!self.unknown.is_empty(), Finding::Unknown),
+        ];
+        let found = found.into_iter().filter(|(is_so, _)| *is_so);
+        found.map(|(_, finding)| finding).collect()
+    }
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Outcome {
+        let bar = count("checking");
+        let found = Found::look(&self.file)?;
         bar.finish_and_clear();
-        let repairs = self.repair && !report.is_damaged();
-        let mended = repairs && (rollups.differences > 0 || !unknown.missing.is_empty());
-        if mended {
-            repair(&self.file)?;
-            unknown = look()?;
-        }
-        let differs = report.differs()
-            || unknown.has_altered()
-            || !unknown.missing.is_empty()
-            || (rollups.differences > 0 && !mended);
-        let exit = match report.is_damaged() {
-            true => Exit::Damaged,
-            false if differs => Exit::Differs,
-            false => Exit::Fine,
+        let mended = match self.repair && !self.plan && found.is_to_mend() {
+            true => {
+                let config = self.file.config_to_back_up(&self.sealing)?;
+                Some(mend(&self.file.path, config, found.has_odd_values())?)
+            }
+            false => None,
         };
-        let found = findings(&report, &rollups, mended, &unknown);
-        let next = advice::after_check(&found);
+        let looked_again = match &mended {
+            Some(_) => Some(Found::look(&self.file)?),
+            None => None,
+        };
+        let left = looked_again.as_ref().unwrap_or(&found);
+        let (is_damaged, differs) = (found.report.is_damaged(), left.differs());
+        let next = advice::after_check(&left.findings());
         let mut last = Facts::default();
         last.add("what to do", next);
-        let text = text_of(&report, &rollups, mended) + &objects::text(&unknown);
+        let text = text_of(&found.report, &found.rollups, mended.as_ref());
         Ok(Answer {
-            text: text + &last.into_text(),
+            text: text + &objects::text(&left.unknown) + &last.into_text(),
             json: json!({
                 "what_to_do": next,
-                "damaged": report.is_damaged(),
+                "damaged": is_damaged,
                 "differs": differs,
-                "report": report,
-                "unknown_objects": unknown,
+                "report": found.report,
+                "unknown_objects": left.unknown,
                 "rollups": {
-                    "differences": rollups.differences,
-                    "first": rollups.named,
-                    "mended": mended,
+                    "differences": found.rollups.differences,
+                    "first": found.rollups.named,
+                    "mended": mended.is_some(),
                 },
+                "odd_values": mended.as_ref().map(Mended::json),
             }),
-            exit,
+            exit: match is_damaged {
+                true => Exit::Damaged,
+                false if differs => Exit::Differs,
+                false => Exit::Fine,
+            },
         })
     }
 }
 
-/// What there is to say something about.
-fn findings(
-    report: &CheckReport,
-    rollups: &RollupReport,
-    mended: bool,
-    unknown: &UnknownObjects,
-) -> Vec<Finding> {
-    let found = [
-        (report.is_damaged(), Finding::Damage),
-        (unknown.has_altered(), Finding::Altered),
-        (report.ids.total > 0, Finding::Ids),
-        (rollups.differences > 0 && !mended, Finding::Rollups),
-        (report.orphans.total > 0, Finding::Orphans),
-        (report.differences.total > 0, Finding::Counters),
-        (!unknown.is_empty(), Finding::Unknown),
-    ];
-    let found = found.into_iter().filter(|(is_so, _)| *is_so);
-    found.map(|(_, finding)| finding).collect()
-}
-
-fn repair(file: &Path) -> botstore::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|e| botstore::Error::io("cannot begin to mend", e))?;
-    runtime.block_on(async {
-        // A count of ten million messages takes longer than a dashboard may.
-        let config = config(file).analytics_deadline(Duration::from_secs(3_600));
-        let store = Store::open(config).await?;
-        let mended = unless_stopped(store.repair_rollups()).await;
-        // Whoever stops it gets a closed file, with nothing beside it.
-        store.close().await?;
-        mended.map(|_| ())
-    })
-}
-
-/// What it comes to, or that it was asked to stop before.
-async fn unless_stopped<T>(work: impl Future<Output = botstore::Result<T>>) -> botstore::Result<T> {
-    const LOOK_EVERY: Duration = Duration::from_millis(50);
-    let mut work = pin!(work);
-    loop {
-        match tokio::time::timeout(LOOK_EVERY, work.as_mut()).await {
-            Ok(done) => return done,
-            Err(_) => stopped()?,
-        }
-    }
-}
-
-fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String {
+fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>) -> String {
     let mut facts = Facts::default();
     facts.add("damage", verdict(&report.damage, "finding"));
     if report.is_damaged() {
@@ -156,11 +166,18 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         "rollups",
         match rollups.differences {
             0 => "none".to_owned(),
-            rows if mended => format!("{}, mended", text::count(rows as u64, "difference")),
+            rows if mended.is_some() => {
+                format!("{}, mended", text::count(rows as u64, "difference"))
+            }
             rows => verdict_of(rows as u64, rollups.named.len() as u64, "difference"),
         },
     );
+    facts.add("values", verdict(&report.odd_values, "odd value"));
+    mended
+        .into_iter()
+        .for_each(|mended| mended.tell(&mut facts));
     let mut text = facts.into_text();
+    text += &odd_values(&report.odd_values);
     if report.orphans.total > 0 {
         let orphans = report.orphans.first.iter().map(|orphan| {
             let rowid = orphan.rowid.map(|rowid| rowid.to_string());
@@ -221,6 +238,33 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: bool) -> String
         text += &text::table(columns, &rows.collect::<Vec<_>>());
     }
     text
+}
+
+/// What is odd, and what a repair makes of it.
+fn odd_values(found: &Findings<OddValue>) -> String {
+    if found.total == 0 {
+        return String::new();
+    }
+    let rows = found.first.iter().map(|odd| {
+        [
+            format!("{}.{}", odd.table, odd.column),
+            odd.row.to_string(),
+            odd.holds.clone(),
+            odd.why.clone(),
+            odd.becomes
+                .as_deref()
+                .unwrap_or("nothing else: it stays")
+                .to_owned(),
+        ]
+    });
+    let columns = [
+        Column::Text("odd value"),
+        Column::Number("row"),
+        Column::Text("holds"),
+        Column::Text("which is"),
+        Column::Text("--repair makes of it"),
+    ];
+    text::table(columns, &rows.collect::<Vec<_>>())
 }
 
 fn verdict<T>(findings: &Findings<T>, noun: &str) -> String {

@@ -1,7 +1,7 @@
 //! `dashboard`: what a bot shows its admin.
 
 use crate::answer::{Answer, Outcome};
-use crate::file::config;
+use crate::file::{config, named};
 use crate::text::{self, Column, Facts};
 use botstore::analytics::{AdminDashboard, DailyActivity, SystemOverview};
 use botstore::costs::TotalCosts;
@@ -19,6 +19,7 @@ use std::path::PathBuf;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Dashboard {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// How many days back activity and costs go
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]

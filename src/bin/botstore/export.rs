@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Exit, Failure, Outcome, Shape, error_json};
 use crate::escape::{Escaped, Notation};
-use crate::file::{config, give_away};
+use crate::file::{config, give_away, named};
 use crate::paths;
 use crate::print;
 use crate::progress::{count, stopped};
@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 ///
 /// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows in
 /// that of their ids. With --json and without --out it is one object of arrays instead. A value that
-/// is neither text nor number is {"hex":"…"}.
+/// is neither text nor number is {"hex":"…"}; a JSON document that the store keeps as bytes, which is
+/// a number, is its text.
 ///
 /// It is one snapshot, also beside a bot that has the file open and goes on. The bot's log cannot be
 /// emptied before the export ends, so do not leave it waiting in a pager.
@@ -31,12 +32,13 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {
     /// The database
+    #[arg(value_parser = named())]
     file: PathBuf,
     /// Only this table; may be given again [default: all but the store's own]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
     /// Writes into this new file, that only its owner can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named())]
     out: Option<PathBuf>,
     /// Also what proves who somebody is: the hashes of tokens
     #[arg(long)]
@@ -174,14 +176,19 @@ impl Export {
         Ok(tables)
     }
 
-    fn columns(&self, tx: &ReadTx<'_>, table: &Table) -> Result<Vec<String>> {
-        let mut columns: Vec<String> = tx.all(
-            "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+    fn columns(&self, tx: &ReadTx<'_>, table: &Table) -> Result<Vec<Column>> {
+        let mut columns: Vec<Column> = tx.all(
+            "SELECT name, upper(type) = 'JSON' FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
             [&table.name],
-            |row| Ok(row.get(0)?),
+            |row| {
+                Ok(Column {
+                    name: row.get(0)?,
+                    is_json: row.get(1)?,
+                })
+            },
         )?;
         let secret = |column: &str| SECRETS.contains(&(table.name.as_str(), column));
-        columns.retain(|column| self.with_secrets || !secret(column));
+        columns.retain(|column| self.with_secrets || !secret(&column.name));
         Ok(columns)
     }
 }
@@ -193,6 +200,12 @@ fn new_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+struct Column {
+    name: String,
+    /// Whether it is declared to hold JSON.
+    is_json: bool,
 }
 
 struct Table {
@@ -211,9 +224,9 @@ impl Table {
         self.name.starts_with("botstore_") || self.name == "schema_version"
     }
 
-    fn select(&self, columns: &[String]) -> String {
+    fn select(&self, columns: &[Column]) -> String {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let list: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        let list: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
         let (list, from) = (list.join(", "), quoted(&self.name));
         match self.without_rowid {
             // The table is its primary key's index, so this is its order.
@@ -341,7 +354,7 @@ struct Line<'a> {
 
 struct RowOf<'a> {
     row: &'a Row<'a>,
-    columns: &'a [String],
+    columns: &'a [Column],
 }
 
 impl Serialize for RowOf<'_> {
@@ -349,10 +362,22 @@ impl Serialize for RowOf<'_> {
         let mut map = to.serialize_map(Some(self.columns.len()))?;
         for (at, column) in self.columns.iter().enumerate() {
             let value = self.row.get_ref(at).map_err(serde::ser::Error::custom)?;
-            map.serialize_entry(column, &Cell(value))?;
+            let value = match value {
+                ValueRef::Blob(bytes) if column.is_json && is_number(bytes) => {
+                    ValueRef::Text(bytes)
+                }
+                value => value,
+            };
+            map.serialize_entry(&column.name, &Cell(value))?;
         }
         map.end()
     }
+}
+
+/// Whether bytes are a JSON document that is a number: in a column for JSON, SQLite would make another number of
+/// its text, so the store keeps the bytes.
+fn is_number(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Number>(bytes).is_ok()
 }
 
 struct Cell<'a>(ValueRef<'a>);

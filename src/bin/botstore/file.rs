@@ -5,6 +5,7 @@ use crate::progress::is_stopped;
 use botstore::backup::Backups;
 use botstore::{Config, Error, ErrorKind, Result, schema};
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -12,10 +13,10 @@ use std::{fs, io};
 #[derive(Args)]
 pub(crate) struct File {
     /// The database
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = named())]
     pub(crate) path: PathBuf,
     /// The folder of its backups [default: FILE.backups]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = named())]
     backups: Option<PathBuf>,
     #[command(flatten)]
     signing: Signing,
@@ -76,6 +77,11 @@ fn tells_more(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Busy | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::TooManyFiles
     )
+}
+
+/// What a bot's settings may name its database by: a path, or `sqlite:///` in front of one.
+pub(crate) fn named() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|name| Config::new(name).path())
 }
 
 /// A path that has to be there, without links and dots.

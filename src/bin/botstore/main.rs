@@ -14,6 +14,7 @@ mod escape;
 mod export;
 mod file;
 mod keys;
+mod mend;
 mod objects;
 mod paths;
 mod print;

@@ -1,6 +1,6 @@
 //! What happened in a span of days, by day, week or month: for plots and tables.
 
-use crate::domain::columns::{amount, count, day};
+use crate::domain::columns::{amount, count, day, maybe_number};
 use crate::domain::rollups;
 use crate::error::{Error, Result};
 use crate::operation::{Lane, Query, ReadTx};
@@ -136,6 +136,7 @@ impl Query for Activity {
             (from.to_string(), to.to_string()),
             read_day,
         )?;
+        let days: Vec<_> = days.into_iter().flatten().collect();
         let mut periods = gather(from, to, self.by, self.gaps, &days);
         if self.by != Bucket::Day {
             for period in &mut periods {
@@ -164,6 +165,7 @@ impl Query for UserActivity {
             (self.user_id, from.to_string(), to.to_string()),
             read_day,
         )?;
+        let days: Vec<_> = days.into_iter().flatten().collect();
         let mut periods = gather(from, to, self.by, self.gaps, &days);
         for period in &mut periods {
             period.active_users = period.active_users.min(1);
@@ -172,16 +174,19 @@ impl Query for UserActivity {
     }
 }
 
-fn read_day(row: &rusqlite::Row<'_>) -> Result<Day> {
-    Ok(Day {
-        date: day(row, 0)?,
+fn read_day(row: &rusqlite::Row<'_>) -> Result<Option<Day>> {
+    let Some(date) = day(row, 0)? else {
+        return Ok(None);
+    };
+    Ok(Some(Day {
+        date,
         users: count(row, 1)?,
         messages: count(row, 2)?,
         errors: count(row, 3)?,
         timed: count(row, 4)?,
-        duration_ms: row.get(5)?,
+        duration_ms: maybe_number(row, 5)?.unwrap_or(0.0),
         cost: amount(row, 6)?,
-    })
+    }))
 }
 
 impl Span {

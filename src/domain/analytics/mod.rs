@@ -12,7 +12,7 @@ pub use activity::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserA
 
 pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
 
-use super::columns::{amount, count, day, maybe_time};
+use super::columns::{amount, count, day, integer, maybe_number, maybe_text, maybe_time, text};
 use super::page;
 use super::rollups;
 use super::tools::{ToolStat, ToolStats};
@@ -92,7 +92,7 @@ impl Query for UserStats {
             (user_id, TOP),
             |row| {
                 Ok(ToolCount {
-                    tool_name: row.get(0)?,
+                    tool_name: text(row, 0)?,
                     usage_count: count(row, 1)?,
                 })
             },
@@ -102,12 +102,15 @@ impl Query for UserStats {
              WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC",
             (user_id, first_day(tx, DAYS)?),
             |row| {
-                Ok(UserDay {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(UserDay {
+                    date,
                     messages: count(row, 1)?,
                     cost: amount(row, 2)?,
                     sessions: count(row, 3)?,
-                })
+                }))
             },
         )?;
         // The newest by its index: a day would be too coarse.
@@ -122,8 +125,8 @@ impl Query for UserStats {
             |row| count(row, 0),
         )?;
         tx.one(
-            "SELECT coalesce(sum(messages), 0), sum(cost), sum(cost) / sum(messages),
-                    total(duration_ms) / nullif(sum(timed), 0)
+            "SELECT total(messages), sum(cost), sum(cost) / nullif(total(messages), 0),
+                    total(duration_ms) / nullif(total(timed), 0)
              FROM botstore_user_day WHERE user_id = ?1",
             [user_id],
             |row| {
@@ -131,11 +134,11 @@ impl Query for UserStats {
                     total_sessions: total_sessions.unwrap_or(0),
                     total_messages: count(row, 0)?,
                     total_cost: amount(row, 1)?,
-                    avg_cost: row.get(2)?,
+                    avg_cost: maybe_number(row, 2)?,
                     last_activity: last_activity.flatten(),
-                    avg_duration_ms: row.get(3)?,
+                    avg_duration_ms: maybe_number(row, 3)?,
                     top_tools,
-                    daily_usage,
+                    daily_usage: daily_usage.into_iter().flatten().collect(),
                 })
             },
         )
@@ -189,8 +192,8 @@ impl Query for SystemStats {
         tx.one(
             "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
              FROM botstore_total ever,
-                  (SELECT coalesce(sum(messages), 0) AS messages, sum(cost) AS cost,
-                          total(duration_ms) / nullif(sum(timed), 0) AS duration_ms
+                  (SELECT total(messages) AS messages, sum(cost) AS cost,
+                          total(duration_ms) / nullif(total(timed), 0) AS duration_ms
                    FROM botstore_day) days",
             [],
             |row| {
@@ -199,7 +202,7 @@ impl Query for SystemStats {
                     total_sessions: count(row, 1)?,
                     total_messages: count(row, 2)?,
                     total_cost: amount(row, 3)?,
-                    avg_duration_ms: row.get(4)?,
+                    avg_duration_ms: maybe_number(row, 4)?,
                     active_users_7d,
                     top_users,
                     tools,
@@ -238,19 +241,23 @@ impl Query for DailyActivity {
     type Output = Vec<DayActivity>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayActivity>> {
-        tx.all(
+        let days = tx.all(
             "SELECT day, users, messages, cost FROM botstore_day
              WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
             (first_day(tx, self.days)?, page::MAX_LIMIT),
             |row| {
-                Ok(DayActivity {
-                    date: day(row, 0)?,
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DayActivity {
+                    date,
                     active_users: count(row, 1)?,
                     total_messages: count(row, 2)?,
                     total_cost: amount(row, 3)?,
-                })
+                }))
             },
-        )
+        )?;
+        Ok(days.into_iter().flatten().collect())
     }
 }
 
@@ -297,8 +304,8 @@ impl Query for TopUsers {
             [page::limit("limit", self.limit)?],
             |row| {
                 Ok(TopUser {
-                    user_id: row.get(0)?,
-                    username: row.get(1)?,
+                    user_id: integer(row, 0)?,
+                    username: maybe_text(row, 1)?,
                     total_cost: amount(row, 2)?,
                     total_messages: count(row, 3)?,
                 })

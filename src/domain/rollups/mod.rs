@@ -5,7 +5,6 @@
 //! Opening fills them once for a file from before they were there. [`ReconcileRollups`] compares
 //! them with a full count, and [`Store::repair_rollups`](crate::Store::repair_rollups) mends them.
 
-mod cell;
 mod reconcile;
 mod recount;
 mod repair;
@@ -16,6 +15,7 @@ pub(crate) use repair::FindRepairs;
 
 use self::recount::Recount;
 use self::sources::SOURCES;
+use super::columns::{count, flag, integer};
 use crate::error::Result;
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
@@ -63,7 +63,7 @@ const TOTAL: &str = "botstore_total";
 /// either filled or still to be filled.
 pub(super) fn fill_once(tx: &WriteTx<'_>) -> Result<()> {
     let (filled, day_offset) = state(tx)?;
-    if filled {
+    if filled && !is_endless(tx)? {
         return Ok(());
     }
     tx.as_the_store(|tx| {
@@ -81,10 +81,37 @@ pub(super) fn fill_once(tx: &WriteTx<'_>) -> Result<()> {
     })
 }
 
+/// Whether a sum is past what costs come to: another program has written a cost without end. The triggers
+/// added it up, and no other cost shows beside it. A full count leaves it out. Reads a row a day.
+fn is_endless(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT count(*) FROM (SELECT cost FROM botstore_day UNION ALL SELECT cost FROM botstore_cost_day)
+               WHERE NOT abs(0.0 + cost) < 1e18";
+    Ok(tx.one(sql, [], |row| count(row, 0))? > 0)
+}
+
+/// Takes sums without end out of the rollups, so that what is subtracted from them leaves a number: NaN is
+/// NULL to SQLite, and a row with it refused. They are wrong then, and to be mended.
+pub(super) fn make_finite(tx: &WriteTx<'_>) -> Result<()> {
+    tx.as_the_store(|tx| {
+        for (table, column) in [
+            ("botstore_day", "cost"),
+            ("botstore_user_day", "cost"),
+            ("botstore_user_total", "cost"),
+            ("botstore_cost_day", "cost"),
+            ("botstore_cost_day", "requests"),
+        ] {
+            let sql =
+                format!("UPDATE {table} SET {column} = 0 WHERE NOT abs(0.0 + {column}) < 1e18");
+            tx.execute(&sql, [])?;
+        }
+        Ok(())
+    })
+}
+
 /// Whether the rollups are filled, and the day's offset in minutes.
 fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
     tx.one("SELECT filled, day_offset FROM botstore_total", [], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+        Ok((flag(row, 0)?, integer(row, 1)?))
     })
 }
 
@@ -131,7 +158,7 @@ pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
         return Ok(None);
     }
     let sql = "SELECT day_offset FROM botstore_total LIMIT 1";
-    let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, i64>(0).unwrap_or(0)))?;
+    let offset = tx.maybe(sql, [], |row| integer(row, 0))?;
     Ok(offset.map(|offset| (quoted(0), quoted(offset))))
 }
 

@@ -1,10 +1,11 @@
 //! Compares rollups with a full count.
 
-use super::cell::{Cell, cells};
 use super::recount::{Recount, Rollup};
 use super::sources::SOURCES;
+use crate::domain::columns::integer;
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
+use crate::sqlite::{Cell, cells};
 use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -164,7 +165,7 @@ fn compare_one(
         Ok(())
     })?;
     let all: i64 = tx.one(&format!("SELECT count(*) FROM {name}"), [], |row| {
-        Ok(row.get(0)?)
+        integer(row, 0)
     })?;
     if all == found {
         return Ok(());

@@ -1,11 +1,12 @@
 //! Counts everything anew, in memory.
 
 use super::TOTAL;
-use super::cell::cells;
 use super::sources::Source;
+use crate::domain::columns::integer;
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
+use crate::sqlite::cells;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Params, Row, params_from_iter};
 use std::sync::Arc;
@@ -130,7 +131,7 @@ fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection, day_offset: i64) -
     while let Some(from) = next {
         let mut last = None::<i64>;
         insert_each(tx, &select, (from, PIECE), into, source.insert, |row| {
-            last = last.max(Some(row.get("last")?));
+            last = last.max(Some(integer(row, row.as_ref().column_index("last")?)?));
             Ok(())
         })?;
         if told.elapsed() >= TELL_EVERY {

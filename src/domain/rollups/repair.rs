@@ -1,10 +1,11 @@
 //! Mends rollups that differ from a full count, while others save.
 
-use super::cell::Cell;
 use super::reconcile::{Difference, RollupReport, compare};
 use super::recount::places;
+use crate::domain::columns::integer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+use crate::sqlite::Cell;
 use rusqlite::params_from_iter;
 
 /// How many rows one mutation mends.
@@ -51,7 +52,7 @@ impl Query for FindRepairs {
 /// How many pieces of repairs there have been.
 fn repairs(tx: &ReadTx<'_>) -> Result<i64> {
     let sql = "SELECT repairs FROM botstore_total";
-    tx.one(sql, [], |row| Ok(row.get(0)?))
+    tx.one(sql, [], |row| integer(row, 0))
 }
 
 /// Adds what is missing to some rows of rollups. Adds, and does not write over: what is saved between the

@@ -21,6 +21,9 @@ pub(super) struct Source {
 
 pub(super) const SOURCES: [Source; 3] = [MESSAGES, TOOL_USES, COSTS];
 
+/// A message whose owner is no number is nobody's, and counted nowhere: the triggers refuse it. A cost without
+/// end is left out, so that the others have a sum.
+///
 /// Durations are added up in two halves of 32 bits, since `sum()` refuses what 64 bits do not hold. The
 /// triggers' `+` goes on in floating point, and so does the `+` of the halves.
 const MESSAGES: Source = Source {
@@ -28,9 +31,7 @@ const MESSAGES: Source = Source {
     schema: "
         CREATE TABLE session_days (
             session_id    TEXT    NOT NULL,
-            user_id       INTEGER NOT NULL
-                CONSTRAINT \"the user_id of a message is a whole number\"
-                CHECK (typeof(user_id) = 'integer'),
+            user_id       INTEGER NOT NULL,
             day           TEXT    NOT NULL,
             messages      INTEGER NOT NULL,
             errors        INTEGER NOT NULL,
@@ -68,11 +69,12 @@ const MESSAGES: Source = Source {
                      coalesce(date(substr(timestamp, 1, 19), '+0 minutes'), '') AS day,
                      error IS NOT NULL AS failed, duration_ms IS NOT NULL AS timed,
                      CAST(coalesce(duration_ms, 0) AS INTEGER) AS duration_ms,
-                     0.0 + coalesce(cost, 0.0) AS cost
+                     CASE WHEN abs(0.0 + cost) < 1e18 THEN 0.0 + cost ELSE 0.0 END AS cost
               FROM messages WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
         GROUP BY session_id, user_id, day",
     insert: "
-        INSERT INTO session_days VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        INSERT INTO session_days SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+        WHERE typeof(?2) = 'integer'
         ON CONFLICT DO UPDATE SET
             messages = messages + excluded.messages, errors = errors + excluded.errors,
             timed = timed + excluded.timed, duration_high = duration_high + excluded.duration_high,
@@ -150,7 +152,7 @@ const COSTS: Source = Source {
         SELECT day, count(*), sum(requests >> 32), sum(requests & 4294967295), sum(cost), max(id) AS last
         FROM (SELECT rowid AS id, coalesce(date, '') AS day,
                      CAST(coalesce(request_count, 0) AS INTEGER) AS requests,
-                     0.0 + coalesce(daily_cost, 0.0) AS cost
+                     CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN 0.0 + daily_cost ELSE 0.0 END AS cost
               FROM cost_tracking WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
         GROUP BY day",
     insert: "

@@ -1,9 +1,9 @@
 //! Sessions by the page, and what a user's come to.
 
 use super::{Session, find, from_row};
-use crate::domain::columns::{amount, count};
+use crate::domain::columns::{amount, count, text};
 use crate::domain::messages::{self, ChatMessage};
-use crate::domain::page::{self, Cursor, Page, PageRequest};
+use crate::domain::page::{self, Ids, List, Page, PageRequest};
 use crate::domain::tools::{self, ToolUse};
 use crate::error::Result;
 use crate::limits::{self, Texts};
@@ -37,18 +37,19 @@ impl Query for UserSessions {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.page.after_text()?;
+        let (at, id) = self.page.after_key(tx, &LIST)?;
         let all = self.which == SessionFilter::All;
-        let sessions = tx.all(
+        LIST.page(
+            tx,
             "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active
+                    total_cost, total_turns, message_count, is_active, rowid
              FROM sessions INDEXED BY botstore_sessions_user
              WHERE user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
              ORDER BY last_used DESC, session_id DESC LIMIT ?5",
             (self.user_id, all, at, id, rows + 1),
+            rows,
             from_row,
-        )?;
-        Ok(page_of(sessions, rows))
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -74,22 +75,24 @@ impl Query for ProjectSessions {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.page.after_text()?;
+        let (at, id) = self.page.after_key(tx, &LIST)?;
         let all = self.which == SessionFilter::All;
-        let sessions = tx.all(
+        let sessions = LIST.page(
+            tx,
             "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active
+                    total_cost, total_turns, message_count, is_active, rowid
              FROM sessions INDEXED BY idx_sessions_project_path
              WHERE project_path = ?1 AND (is_active = 1 OR ?2)
                AND (last_used, session_id) < (?3, ?4)
              ORDER BY last_used DESC, session_id DESC LIMIT ?5",
             (&self.project_path, all, at, id, rows + 1),
+            rows,
             from_row,
         )?;
-        if sessions.is_empty() {
+        if sessions.items.is_empty() {
             limits::not_held("project_path", &self.project_path)?;
         }
-        Ok(page_of(sessions, rows))
+        Ok(sessions)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -112,17 +115,18 @@ impl Query for ActiveSessions {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
-        let (at, id) = self.page.after_text()?;
-        let sessions = tx.all(
+        let (at, id) = self.page.after_key(tx, &LIST)?;
+        LIST.page(
+            tx,
             "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active
+                    total_cost, total_turns, message_count, is_active, rowid
              FROM sessions INDEXED BY botstore_sessions_active
              WHERE is_active = 1 AND (last_used, session_id) < (?1, ?2)
              ORDER BY last_used DESC, session_id DESC LIMIT ?3",
             (at, id, rows + 1),
+            rows,
             from_row,
-        )?;
-        Ok(page_of(sessions, rows))
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -130,11 +134,11 @@ impl Query for ActiveSessions {
     }
 }
 
-fn page_of(sessions: Vec<Session>, rows: u32) -> Page<Session> {
-    Page::new(sessions, rows, |session| {
-        Cursor::text(session.last_used, &session.session_id)
-    })
-}
+const LIST: List = List {
+    time: 4,
+    ids: Ids::Text { rowid: 9 },
+    key_of_row: "SELECT last_used, session_id FROM sessions WHERE rowid = ?1",
+};
 
 /// What a user's sessions come to. Reads the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,16 +170,18 @@ impl Query for SessionSummary {
             "SELECT DISTINCT project_path FROM sessions INDEXED BY idx_sessions_user_id
              WHERE user_id = ?1 ORDER BY project_path LIMIT ?2",
             (self.user_id, page::MAX_LIMIT),
-            |row| Ok(row.get(0)?),
+            |row| text(row, 0),
         )?;
         tx.one(
-            "SELECT count(*), total(is_active = 1), sum(total_cost), sum(message_count)
+            "SELECT count(*), total(is_active = 1),
+                    sum(CASE WHEN abs(0.0 + total_cost) < 1e18 THEN 0.0 + total_cost END),
+                    total(message_count)
              FROM sessions INDEXED BY idx_sessions_user_id WHERE user_id = ?1",
             [self.user_id],
             |row| {
                 Ok(SessionTotals {
                     total_sessions: count(row, 0)?,
-                    active_sessions: amount(row, 1)? as u64,
+                    active_sessions: count(row, 1)?,
                     total_cost: amount(row, 2)?,
                     total_messages: count(row, 3)?,
                     projects,

@@ -10,7 +10,7 @@ pub use lists::{
     SessionTotals, UserSessions,
 };
 
-use super::columns::{amount, count, flag, time};
+use super::columns::{amount, count, flag, id, text, time};
 use super::{page, users, validate};
 use crate::error::{Error, Result, quote};
 use crate::limits::{self, Texts};
@@ -50,18 +50,21 @@ impl Session {
     }
 }
 
-fn from_row(row: &Row<'_>) -> Result<Session> {
-    Ok(Session {
-        session_id: row.get(0)?,
-        user_id: row.get(1)?,
-        project_path: row.get(2)?,
+fn from_row(row: &Row<'_>) -> Result<Option<Session>> {
+    let Some(user_id) = id(row, 1)? else {
+        return Ok(None);
+    };
+    Ok(Some(Session {
+        session_id: text(row, 0)?,
+        user_id,
+        project_path: text(row, 2)?,
         created_at: time(row, 3)?,
         last_used: time(row, 4)?,
         total_cost: amount(row, 5)?,
         total_turns: count(row, 6)?,
         message_count: count(row, 7)?,
         is_active: flag(row, 8)?,
-    })
+    }))
 }
 
 pub(super) fn unknown(session_id: &str) -> Error {
@@ -83,13 +86,14 @@ pub(super) fn owned(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<(
 }
 
 fn get(tx: &ReadTx<'_>, session_id: &str, user_id: i64) -> Result<Option<Session>> {
-    tx.maybe(
+    let found = tx.maybe(
         "SELECT session_id, user_id, project_path, created_at, last_used,
                 total_cost, total_turns, message_count, is_active
          FROM sessions WHERE session_id = ?1 AND user_id = ?2",
         (session_id, user_id),
         from_row,
-    )
+    )?;
+    Ok(found.flatten())
 }
 
 /// The same for a question, which may look for an id that is too long.

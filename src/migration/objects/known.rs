@@ -3,7 +3,7 @@
 use super::{ObjectKind, UnknownObject, UnknownObjects, bounded, kind_of};
 use crate::error::Result;
 use crate::migration::reference::{Object, Ran, Reference};
-use crate::migration::{SchemaDef, ledger};
+use crate::migration::{SchemaDef, ledger, progress};
 use crate::operation::ReadTx;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -28,22 +28,21 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
         let reference = Reference::new()?;
-        let has_ledger = ledger::exists(tx)?;
         let (mut makers, mut cut_short) = (HashMap::new(), HashSet::new());
         for schema in schemas {
-            let steps = match has_ledger {
-                true => ledger::last(tx, schema.name)?,
-                // Of a file that is to be taken over, what these steps find there.
-                false => schema.legacy.steps,
-            };
-            let applied = schema.migrations.iter().filter(|known| known.step <= steps);
-            let ran = reference.run(schema, applied, |_, _| Ok(()))?;
-            if ran == Ran::InPart || steps > schema.last() {
+            let done = ledger::last(tx, schema.name)?;
+            let ran = reference.run(schema, schema.steps(1..=done), |_, _| Ok(()))?;
+            if ran == Ran::InPart || done > schema.last() {
                 cut_short.insert(schema.name);
             }
             for object in reference.objects()? {
                 makers.entry(object.key()).or_insert(schema.name);
             }
+            // What may be there besides, and need not: of a step that is applied in part; and what the first
+            // steps find in a file that is taken over, which may have been cut short between them.
+            let begun = progress::of(tx, schema.name)?.map_or(0, |begun| begun.step);
+            let perhaps = schema.steps(done + 1..=begun.max(schema.legacy.steps));
+            reference.run(schema, perhaps, |_, _| Ok(()))?;
         }
         let mut objects = reference.objects()?;
         for schema in schemas {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// A value of a row. Not [`rusqlite::types::Value`], whose text is UTF-8: that of a file may be none.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Null,
     Integer(i64),
     Real(f64),
@@ -16,9 +16,43 @@ pub(super) enum Cell {
     Blob(Vec<u8>),
 }
 
-pub(super) fn cells(row: &Row<'_>, columns: Range<usize>) -> Result<Vec<Cell>> {
+pub(crate) fn cells(row: &Row<'_>, columns: Range<usize>) -> Result<Vec<Cell>> {
     let cells = columns.map(|at| Ok(row.get_ref(at)?.into()));
     cells.collect()
+}
+
+impl Cell {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into().into_bytes())
+    }
+
+    /// The value, as a row gives it.
+    pub(crate) fn value(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(bytes) => ValueRef::Text(bytes),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }
+    }
+
+    /// Whether it is this text, or SQLite sorts it behind: numbers come before texts, and blobs behind them.
+    pub(crate) fn is_at_or_behind(&self, text: &str) -> bool {
+        match self {
+            Self::Null | Self::Integer(_) | Self::Real(_) => false,
+            Self::Text(bytes) => bytes.as_slice() >= text.as_bytes(),
+            Self::Blob(_) => true,
+        }
+    }
+
+    /// How many bytes of memory it owns.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl From<ValueRef<'_>> for Cell {
@@ -35,13 +69,7 @@ impl From<ValueRef<'_>> for Cell {
 
 impl ToSql for Cell {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(number) => ValueRef::Integer(*number),
-            Self::Real(number) => ValueRef::Real(*number),
-            Self::Text(bytes) => ValueRef::Text(bytes),
-            Self::Blob(bytes) => ValueRef::Blob(bytes),
-        }))
+        Ok(ToSqlOutput::Borrowed(self.value()))
     }
 }
 
@@ -50,6 +78,8 @@ impl fmt::Display for Cell {
         match self {
             Self::Null => f.write_str("NULL"),
             Self::Integer(number) => number.fmt(f),
+            // Not three hundred digits.
+            Self::Real(number) if number.abs() >= 1e16 => write!(f, "{number:e}"),
             Self::Real(number) => number.fmt(f),
             Self::Text(bytes) => quote(&String::from_utf8_lossy(bytes)).fmt(f),
             Self::Blob(bytes) => write!(f, "a blob of {} bytes", bytes.len()),

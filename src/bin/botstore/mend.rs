@@ -1,0 +1,150 @@
+//! `check --repair`: odd values and rollups are set right, and nothing is lost by it.
+
+use crate::paths;
+use crate::progress::{show, stopped};
+use crate::text::{self, Facts};
+use botstore::backup::{self, Backup, TakeBackup};
+use botstore::integrity::{RepairedValues, ValueRepair};
+use botstore::{Config, Error, Result, Store};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+/// What a repair has done.
+#[derive(Default)]
+pub(crate) struct Mended {
+    values: RepairedValues,
+    backup: Option<PathBuf>,
+    report: Option<PathBuf>,
+}
+
+impl Mended {
+    pub(crate) fn json(&self) -> Value {
+        let json = json!({ "repaired": self.values.written, "left": self.values.left });
+        let json = paths::with_maybe(json, "backup", self.backup.as_deref());
+        paths::with_maybe(json, "report", self.report.as_deref())
+    }
+
+    pub(crate) fn tell(&self, facts: &mut Facts) {
+        if let Some(backup) = &self.backup {
+            facts.add("backup", backup.display());
+            facts.add("set right", text::count(self.values.written, "value"));
+            if self.values.left > 0 {
+                facts.add("left", text::count(self.values.left, "value"));
+            }
+        }
+        if let Some(report) = &self.report {
+            facts.add("what was there", report.display());
+        }
+    }
+}
+
+/// Mends the rollups; and before that the values, if there are odd ones, after a backup.
+pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mended> {
+    let backup = match odd_values {
+        true => {
+            let request = TakeBackup::default().on_progress(show());
+            Some(backup::take(config.clone(), request)?)
+        }
+        false => None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|e| Error::io("cannot begin to mend", e))?;
+    runtime.block_on(async {
+        // A count of ten million messages takes longer than a dashboard may.
+        let store = Store::open(config.analytics_deadline(Duration::from_secs(3_600))).await?;
+        let mended = unless_stopped(mend_in(&store, file, backup)).await;
+        // Whoever stops it gets a closed file, with nothing beside it.
+        store.close().await?;
+        mended
+    })
+}
+
+/// What it comes to, or that it was asked to stop before.
+async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, work.as_mut()).await {
+            Ok(done) => return done,
+            Err(_) => stopped()?,
+        }
+    }
+}
+
+async fn mend_in(store: &Store, file: &Path, backup: Option<Backup>) -> Result<Mended> {
+    let mut mended = Mended::default();
+    if let Some(backup) = backup {
+        let mut report = Report::beside(&backup, file);
+        mended.values = store.repair_values(|values| report.keep(values)).await?;
+        mended.backup = Some(backup.path);
+        mended.report = report.file.map(|_| report.path);
+    }
+    store.repair_rollups().await?;
+    Ok(mended)
+}
+
+/// The values that are gone, one JSON object a line. It is made with the first of them.
+struct Report {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Report {
+    /// Beside the backup; but beside the database if the backup is encrypted, since the report is as clear as
+    /// the database.
+    fn beside(backup: &Backup, database: &Path) -> Self {
+        let beside = match backup.manifest.contents.is_some() {
+            true => backup.path.clone(),
+            false => {
+                let name = backup.path.file_name().unwrap_or_default();
+                let mut path = database.as_os_str().to_owned();
+                path.push(".");
+                path.push(name);
+                path.into()
+            }
+        };
+        let mut path = beside.into_os_string();
+        path.push(".odd-values.jsonl");
+        let path = path.into();
+        Self { path, file: None }
+    }
+
+    /// On the disk before anything is changed.
+    fn keep(&mut self, values: &[ValueRepair]) -> Result<()> {
+        let failed =
+            |e: std::io::Error| Error::io(format_args!("cannot write {}", self.path.display()), e);
+        let mut lines = Vec::new();
+        for value in values {
+            let line = serde_json::to_string(value);
+            lines.extend(line.map_err(|e| failed(e.into()))?.into_bytes());
+            lines.push(b'\n');
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(private(&self.path).map_err(failed)?),
+        };
+        let written = file.write_all(&lines).and_then(|()| file.sync_all());
+        written.map_err(failed)
+    }
+}
+
+/// A new file that only its owner can read, under its name from the beginning: a repair that is killed leaves
+/// what it has written where it is looked for.
+fn private(path: &Path) -> std::io::Result<File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let made = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let file = made.persist_noclobber(path).map_err(|e| e.error)?;
+    if let Some(folder) = folder {
+        // Its name, too. Not all file systems sync folders.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(file)
+}

@@ -1,0 +1,229 @@
+//! What each column of the seed's tables should hold, and what a repair makes of what it holds instead.
+
+use super::values;
+use crate::json;
+use crate::sqlite::Cell;
+use crate::time;
+use chrono::DateTime;
+use rusqlite::types::ValueRef;
+
+/// What a column should hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::domain) enum Kind {
+    /// The id of a user: whose the row is.
+    Owner,
+    /// What identifies a session or a token, as text.
+    Key,
+    /// A day, which is part of a key.
+    Day,
+    /// The id of a row that this one is about, or NULL.
+    Link,
+    /// A text that somebody wrote, or NULL.
+    Text,
+    /// A time that rows are in the order of.
+    Time,
+    /// A time, or NULL.
+    MaybeTime,
+    /// US dollars, or NULL.
+    Amount,
+    /// A whole number from 0, or NULL.
+    Count,
+    /// Whether something is so: 0, 1 or NULL.
+    Flag,
+    /// Whether somebody may: 0, 1 or NULL.
+    Permission,
+    /// A JSON document, or NULL.
+    Json,
+}
+
+/// A table and its columns, but for the id that is a row's own and always a number.
+pub(in crate::domain) struct Table {
+    pub(in crate::domain) name: &'static str,
+    pub(in crate::domain) columns: &'static [(&'static str, Kind)],
+}
+
+pub(in crate::domain) const TABLES: [Table; 7] = {
+    use Kind::*;
+    [
+        Table {
+            name: "users",
+            columns: &[
+                ("telegram_username", Text),
+                ("first_seen", Time),
+                ("last_active", Time),
+                ("is_allowed", Permission),
+                ("total_cost", Amount),
+                ("message_count", Count),
+                ("session_count", Count),
+            ],
+        },
+        Table {
+            name: "sessions",
+            columns: &[
+                ("session_id", Key),
+                ("user_id", Owner),
+                ("project_path", Text),
+                ("created_at", Time),
+                ("last_used", Time),
+                ("total_cost", Amount),
+                ("total_turns", Count),
+                ("message_count", Count),
+                ("is_active", Flag),
+            ],
+        },
+        Table {
+            name: "messages",
+            columns: &[
+                // First: while a cost has no end, the triggers refuse any other change of its row.
+                ("cost", Amount),
+                ("session_id", Key),
+                ("user_id", Owner),
+                ("timestamp", Time),
+                ("prompt", Text),
+                ("response", Text),
+                ("duration_ms", Count),
+                ("error", Text),
+            ],
+        },
+        Table {
+            name: "tool_usage",
+            columns: &[
+                ("session_id", Key),
+                ("message_id", Link),
+                ("tool_name", Text),
+                ("tool_input", Json),
+                ("timestamp", Time),
+                ("success", Flag),
+                ("error_message", Text),
+            ],
+        },
+        Table {
+            name: "audit_log",
+            columns: &[
+                ("user_id", Owner),
+                ("event_type", Text),
+                ("event_data", Json),
+                ("success", Flag),
+                ("timestamp", Time),
+                ("ip_address", Text),
+            ],
+        },
+        Table {
+            name: "user_tokens",
+            columns: &[
+                ("user_id", Owner),
+                ("token_hash", Key),
+                ("created_at", Time),
+                ("expires_at", MaybeTime),
+                ("last_used", MaybeTime),
+                ("is_active", Permission),
+            ],
+        },
+        Table {
+            name: "cost_tracking",
+            columns: &[
+                ("user_id", Owner),
+                ("date", Day),
+                ("daily_cost", Amount),
+                ("request_count", Count),
+            ],
+        },
+    ]
+};
+
+/// What is to be said of a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::domain) enum Judged {
+    /// Its column should hold such a value, or a NULL.
+    Fine,
+    /// This is shown in its place, and a repair writes it.
+    ShownAs(Cell),
+    /// It is part of what the row is found by, which nobody but the owner of the file can know.
+    Kept,
+}
+
+impl Kind {
+    pub(in crate::domain) fn judge(self, value: ValueRef<'_>) -> Judged {
+        let fine = |is_fine: bool, shown: &dyn Fn() -> Cell| match is_fine {
+            true => Judged::Fine,
+            false => Judged::ShownAs(shown()),
+        };
+        let kept = |is_fine: bool| match is_fine {
+            true => Judged::Fine,
+            false => Judged::Kept,
+        };
+        let is_null = value == ValueRef::Null;
+        let is_number = matches!(value, ValueRef::Integer(_) | ValueRef::Real(_));
+        let is_text = matches!(value, ValueRef::Text(_));
+        match self {
+            Self::Owner => kept(values::id(value).is_some()),
+            Self::Key => kept(value.as_str().is_ok()),
+            Self::Day => kept(is_text && values::day(value).is_some()),
+            Self::Link => fine(is_null || values::id(value).is_some(), &|| Cell::Null),
+            Self::Text => fine(is_null || value.as_str().is_ok(), &|| {
+                Cell::text(values::text(value).unwrap_or_default())
+            }),
+            Self::MaybeTime if is_null => Judged::Fine,
+            Self::Time | Self::MaybeTime => {
+                let known = values::time(value);
+                // Another spelling is put right at the next opening.
+                fine(is_text && known.is_some(), &|| {
+                    Cell::text(time::format(known.unwrap_or(DateTime::UNIX_EPOCH)))
+                })
+            }
+            Self::Amount => {
+                let amount = values::amount(value);
+                fine(is_null || (is_number && amount.is_some()), &|| {
+                    Cell::Real(amount.unwrap_or(0.0))
+                })
+            }
+            Self::Count => fine(is_null || matches!(value, ValueRef::Integer(0..)), &|| {
+                let count = values::count(value).unwrap_or(0);
+                Cell::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+            }),
+            Self::Flag => fine(
+                is_null || matches!(value, ValueRef::Integer(0 | 1)),
+                &|| Cell::Integer(values::flag(value).unwrap_or(false).into()),
+            ),
+            Self::Permission => fine(
+                is_null || matches!(value, ValueRef::Integer(0 | 1)),
+                &|| Cell::Integer(values::permission(value).into()),
+            ),
+            Self::Json => {
+                let is_json = match value {
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => json::is_json(bytes),
+                    ValueRef::Real(number) => number.is_finite(),
+                    ValueRef::Null | ValueRef::Integer(_) => true,
+                };
+                fine(is_json, &|| {
+                    let shown = json::read(value).unwrap_or_default();
+                    super::json_cell(&shown)
+                })
+            }
+        }
+    }
+
+    /// Whether what the column holds is nobody's business: what somebody said, or a secret.
+    pub(in crate::domain) fn is_private(self) -> bool {
+        matches!(self, Self::Text | Self::Json | Self::Key)
+    }
+
+    /// What is shown in place of what it should not hold, in words.
+    pub(in crate::domain) fn in_words(self) -> &'static str {
+        match self {
+            Self::Owner => {
+                "no user's id: the row is left out where users are not asked for one by one"
+            }
+            Self::Key => "no text: it is shown as one, and nothing is found by it",
+            Self::Day => "no day: the row is left out",
+            Self::Link => "no id: shown as none",
+            Self::Text => "no text: shown with U+FFFD for what is none",
+            Self::Time | Self::MaybeTime => "no time",
+            Self::Amount => "no amount",
+            Self::Count => "no count",
+            Self::Flag => "neither 0 nor 1",
+            Self::Permission => "neither 0 nor 1, so nobody is let in by it",
+            Self::Json => "no JSON: shown as one string of its text",
+        }
+    }
+}

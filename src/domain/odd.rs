@@ -1,0 +1,305 @@
+//! Values that their columns should not hold: which they are, and how they are set right. What is one, and what
+//! is shown in its place, is decided in `columns`.
+
+use super::columns::{Judged, Kind, TABLES, Table, integer};
+use super::integrity::Findings;
+use super::rollups;
+use crate::error::{Result, quote};
+use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+use crate::sqlite::Cell;
+use rusqlite::types::ValueRef;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How many rows are looked at by one statement.
+const ROWS: i64 = 1_000;
+
+/// A piece of a repair ends behind so many values, or so many bytes of them.
+const VALUES: usize = 200;
+const BYTES: usize = 4 << 20;
+
+/// A value that its column should not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OddValue {
+    /// The table.
+    pub table: String,
+    /// The row, by its rowid.
+    pub row: i64,
+    /// The column.
+    pub column: String,
+    /// What the column holds. Of what people said, and of secrets, only the type and the length.
+    pub holds: String,
+    /// Why it is odd, and what is made of it.
+    pub why: String,
+    /// What a repair writes in its place, as it is shown; `None` if it stays, since it is part of what the row is
+    /// found by.
+    pub becomes: Option<String>,
+}
+
+/// A value that a repair sets right, with the one that was there. It has all of both: what people said, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ValueRepair {
+    /// The table.
+    pub table: String,
+    /// The row, by its rowid.
+    pub row: i64,
+    /// The column.
+    pub column: String,
+    /// What SQLite's `typeof` says of the value that was there.
+    pub held: String,
+    /// That value. Bytes, and a text that is no UTF-8, are `{"hex": "…"}`; a number that JSON does not know is a
+    /// text.
+    pub old: Value,
+    /// What is there now.
+    pub new: Value,
+}
+
+/// What a repair of values came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RepairedValues {
+    /// How many values were set right.
+    pub written: u64,
+    /// How many were not: somebody has changed them meanwhile, or the file's own triggers refuse it.
+    pub left: u64,
+}
+
+/// Looks at each value of a table's rows from this rowid on, a statement's worth of them; gives where to go on.
+fn look_at(
+    tx: &ReadTx<'_>,
+    table: &Table,
+    from: i64,
+    mut look: impl FnMut(i64, &str, Kind, ValueRef<'_>) -> Result<()>,
+) -> Result<Option<i64>> {
+    let names: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
+    let sql = format!(
+        "SELECT rowid, {} FROM {} WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2",
+        names.join(", "),
+        table.name
+    );
+    let mut last = None;
+    tx.all(&sql, (from, ROWS), |row| {
+        let rowid = integer(row, 0)?;
+        last = Some(rowid);
+        for (at, (name, kind)) in table.columns.iter().enumerate() {
+            look(rowid, name, *kind, row.get_ref(at + 1)?)?;
+        }
+        Ok(())
+    })?;
+    Ok(last.and_then(|last: i64| last.checked_add(1)))
+}
+
+/// All values that their columns should not hold. Reads all rows.
+pub(super) fn values(tx: &ReadTx<'_>) -> Result<Findings<OddValue>> {
+    let mut found = Findings::default();
+    for table in &TABLES {
+        let mut next = Some(i64::MIN);
+        while let Some(from) = next {
+            next = look_at(tx, table, from, |row, column, kind, value| {
+                let becomes = match kind.judge(value) {
+                    Judged::Fine => return Ok(()),
+                    Judged::Kept => None,
+                    Judged::ShownAs(_) if kind.is_private() => Some("what is shown".to_owned()),
+                    Judged::ShownAs(new) => Some(new.to_string()),
+                };
+                found.add(OddValue {
+                    table: table.name.to_owned(),
+                    row,
+                    column: column.to_owned(),
+                    holds: in_words(kind, value),
+                    why: kind.in_words().to_owned(),
+                    becomes,
+                });
+                Ok(())
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+fn in_words(kind: Kind, value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Integer(_) | ValueRef::Real(_) if kind.is_private() => "a number".to_owned(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
+            Cell::from(value).to_string()
+        }
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !kind.is_private() => format!("the text {}", quote(text)),
+            Ok(_) => format!("a text of {} bytes", bytes.len()),
+            Err(_) => format!("a text of {} bytes that is no UTF-8", bytes.len()),
+        },
+    }
+}
+
+/// Finds the next values that a repair sets right.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FindOddValues {
+    from: Place,
+}
+
+/// A table, by its number, and a rowid.
+#[derive(Clone, Copy, Debug)]
+struct Place(usize, i64);
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(0, i64::MIN)
+    }
+}
+
+/// Some of them.
+#[derive(Debug)]
+pub(crate) struct FoundOddValues {
+    pub(crate) repair: SetRight,
+    /// What asks for the rest.
+    pub(crate) rest: Option<FindOddValues>,
+}
+
+impl Query for FindOddValues {
+    const LANE: Lane = Lane::Analytics;
+    type Output = FoundOddValues;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<FoundOddValues> {
+        let mut values = Vec::new();
+        let mut bytes = 0;
+        let Place(mut number, mut from) = self.from;
+        while let Some(table) = TABLES.get(number) {
+            // Without its owner, a row is refused by the triggers that count it.
+            let (mut ownerless, mut enough) = (None, None);
+            let next = look_at(tx, table, from, |row, column, kind, value| {
+                if enough.is_some_and(|last| last < row) {
+                    return Ok(());
+                }
+                let new = match kind.judge(value) {
+                    Judged::Fine => return Ok(()),
+                    Judged::Kept => {
+                        if kind == Kind::Owner {
+                            ownerless = Some(row);
+                            values.retain(|odd: &Odd| odd.row != row || odd.table != table.name);
+                        }
+                        return Ok(());
+                    }
+                    Judged::ShownAs(new) => new,
+                };
+                if ownerless != Some(row) {
+                    let old = Cell::from(value);
+                    bytes += old.owned_bytes() + new.owned_bytes();
+                    values.push(Odd {
+                        table: table.name,
+                        column: column.to_owned(),
+                        row,
+                        old,
+                        new,
+                    });
+                }
+                if values.len() >= VALUES || bytes >= BYTES {
+                    enough = Some(row);
+                }
+                Ok(())
+            })?;
+            let next = enough.map_or(next, |last: i64| last.checked_add(1));
+            (number, from) = match next {
+                Some(next) => (number, next),
+                None => (number + 1, i64::MIN),
+            };
+            if enough.is_some() {
+                break;
+            }
+        }
+        let place = Place(number, from);
+        Ok(FoundOddValues {
+            repair: SetRight { values },
+            rest: (number < TABLES.len()).then_some(FindOddValues { from: place }),
+        })
+    }
+}
+
+/// A value and its replacement.
+#[derive(Clone, Debug)]
+struct Odd {
+    table: &'static str,
+    column: String,
+    row: i64,
+    old: Cell,
+    new: Cell,
+}
+
+/// Writes replacements for values, where the values are still there; gives how many it wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct SetRight {
+    values: Vec<Odd>,
+}
+
+impl SetRight {
+    /// What it would do, for a report.
+    pub(crate) fn report(&self) -> Vec<ValueRepair> {
+        let reported = self.values.iter().map(|odd| ValueRepair {
+            table: odd.table.to_owned(),
+            row: odd.row,
+            column: odd.column.clone(),
+            held: type_of(&odd.old).to_owned(),
+            old: in_json(&odd.old),
+            new: in_json(&odd.new),
+        });
+        reported.collect()
+    }
+
+    /// The same, one value at a time: what a host's trigger refuses does not hold up the others.
+    pub(crate) fn one_by_one(self) -> impl Iterator<Item = Self> {
+        self.values
+            .into_iter()
+            .map(|odd| Self { values: vec![odd] })
+    }
+}
+
+impl Mutation for SetRight {
+    type Output = u64;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<u64> {
+        let mut written = 0;
+        for odd in &self.values {
+            // What the triggers subtract from a sum must leave a number.
+            if matches!(odd.old, Cell::Real(number) if number.abs() >= 1e18) {
+                rollups::make_finite(tx)?;
+            }
+            let Odd { table, column, .. } = odd;
+            let sql = format!(
+                "UPDATE {table} SET {column} = ?1 WHERE rowid = ?2 AND {column} IS ?3
+                 AND typeof({column}) = ?4"
+            );
+            let done = tx.execute(&sql, (&odd.new, odd.row, &odd.old, type_of(&odd.old)))?;
+            written += done as u64;
+        }
+        Ok(written)
+    }
+}
+
+fn type_of(cell: &Cell) -> &'static str {
+    match cell {
+        Cell::Null => "null",
+        Cell::Integer(_) => "integer",
+        Cell::Real(_) => "real",
+        Cell::Text(_) => "text",
+        Cell::Blob(_) => "blob",
+    }
+}
+
+fn in_json(cell: &Cell) -> Value {
+    let hex = |bytes: &[u8]| {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({ "hex": digits })
+    };
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(number) => json!(number),
+        Cell::Real(number) if number.is_finite() => json!(number),
+        Cell::Real(number) => json!(number.to_string()),
+        Cell::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => json!(text),
+            Err(_) => hex(bytes),
+        },
+        Cell::Blob(bytes) => hex(bytes),
+    }
+}

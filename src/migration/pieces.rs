@@ -1,0 +1,339 @@
+//! Runs a step that touches every row of a table that grows: in pieces, each a transaction of its own, and
+//! the file keeps how far it is. Who was killed goes on at the next opening, and what a piece takes of
+//! memory, of the WAL and of time does not grow with the file.
+//!
+//! **The pieces are the step's own text**, which stays as it was released: an index is built by itself, and
+//! an `UPDATE` first runs for a range of row ids after the other. Then it runs once as it stands, to find
+//! what another program has written meanwhile, which is little. The step is in the ledger with the last
+//! piece. Until then the file is one that every program can go on with that could before: rows have the
+//! old form or the new one, and some indexes more.
+//!
+//! Turned down: to have SQLite do it in one statement and keep its journal in a file. It is as bounded in
+//! memory, but all of it is in the WAL until its end, and whoever is killed begins again. Also turned down:
+//! a new table beside the old one, filled in pieces and renamed. It takes the room of the table once
+//! more, and other programs do not see what is in it.
+
+use super::progress::{self, Progress};
+use super::reference::Reference;
+use super::step::Stepper;
+use super::{Migration, SchemaDef};
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::WriteTx;
+use crate::sqlite;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection};
+use std::time::{Duration, Instant};
+
+/// How often it tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// What a piece writes into the WAL, about. Large enough that its sync is a small part of it.
+const PIECE_BYTES: i64 = 8 << 20;
+
+/// How many rows the first piece has: a row may have megabytes.
+const FIRST_ROWS: i64 = 16;
+
+/// Rows that need no change cost little, but not nothing.
+const MOST_ROWS: i64 = 100_000;
+
+/// A part of a step's SQL.
+struct Part {
+    sql: String,
+    /// The table, if this is an `UPDATE` of its rows.
+    rewrites: Option<String>,
+}
+
+/// Applies a step, from where it was cut short. `record` writes it into the ledger, with the last piece.
+pub(super) fn run(
+    stepper: &Stepper<'_>,
+    schema: &SchemaDef,
+    migration: &Migration,
+    wal_ceiling_bytes: u64,
+    record: impl Fn(&WriteTx<'_>) -> Result<()>,
+) -> Result<()> {
+    let parts = parts(schema, migration)?;
+    let step = migration.step;
+    let begun = progress::of(&stepper.look(), schema.name)?.filter(|begun| begun.step == step);
+    let from = begun.unwrap_or(Progress {
+        step,
+        ..Progress::default()
+    });
+    if begun.is_some() {
+        tracing::info!(
+            schema = schema.name,
+            step,
+            "going on where it was cut short"
+        );
+    }
+    let of = parts.len() as u32;
+    if from.part >= of {
+        return Err(Error::new(
+            ErrorKind::Migration,
+            "somebody has written into the file how far the step is, which is further than it goes; \
+             restore a backup",
+        ));
+    }
+    let mut wal = Wal::new(stepper.conn(), wal_ceiling_bytes)?;
+    for (number, part) in (0..of).zip(&parts).skip(from.part as usize) {
+        let at = number + 1;
+        tracing::info!(
+            schema = schema.name,
+            step,
+            part = at,
+            of,
+            "migrating in pieces"
+        );
+        let here = Progress {
+            step,
+            part: number,
+            next_row: from.next_row.filter(|_| number == from.part),
+        };
+        if let Some(table) = &part.rewrites {
+            rewrite(stepper, schema.name, here, table, &part.sql, &mut wal)?;
+        }
+        let run = |conn: &Connection| Ok(conn.execute_batch(&part.sql)?);
+        stepper.piece(schema.name, run, |tx, ()| {
+            if at < of {
+                let (part, next_row) = (at, None);
+                return progress::keep(
+                    tx,
+                    schema.name,
+                    Progress {
+                        step,
+                        part,
+                        next_row,
+                    },
+                );
+            }
+            progress::end(tx)?;
+            record(tx)
+        })?;
+        wal.after_a_piece()?;
+    }
+    Ok(())
+}
+
+/// Runs an `UPDATE` for one range of rows after the other.
+fn rewrite(
+    stepper: &Stepper<'_>,
+    schema: &str,
+    here: Progress,
+    table: &str,
+    sql: &str,
+    wal: &mut Wal<'_>,
+) -> Result<()> {
+    let find = format!(
+        "SELECT max(rowid) FROM (SELECT rowid FROM {table} WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)"
+    );
+    let update = within_a_range(sql)?;
+    let mut next = Some(here.next_row.unwrap_or(i64::MIN));
+    let (mut rows, mut told) = (FIRST_ROWS, Instant::now());
+    while let Some(first) = next {
+        let piece = |conn: &Connection| {
+            let mut find = conn.prepare_cached(&find)?;
+            let last: Option<i64> = find.query_row((first, rows), |row| row.get(0))?;
+            if let Some(last) = last {
+                conn.prepare_cached(&update)?.execute((first, last))?;
+            }
+            Ok(last)
+        };
+        let last = stepper.piece(schema, piece, |tx, last| {
+            let next_row = last.and_then(|last| last.checked_add(1));
+            match next_row {
+                None => Ok(()),
+                Some(_) => progress::keep(tx, schema, Progress { next_row, ..here }),
+            }
+        })?;
+        next = last.and_then(|last| last.checked_add(1));
+        tracing::debug!(table, rows, last_id = last, "rewrote a piece of the rows");
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            tracing::info!(table, last_id = last, "rewriting rows");
+        }
+        let (written, wanted) = (wal.after_a_piece()?, wal.frames_in(PIECE_BYTES));
+        // A frame at least, so that rows that need no change come in larger pieces, too.
+        rows = (rows * wanted / written.max(1)).clamp(rows / 8, rows * 8);
+        rows = rows.clamp(1, MOST_ROWS);
+    }
+    Ok(())
+}
+
+/// The same `UPDATE` for the rows from `?1` to `?2`.
+fn within_a_range(sql: &str) -> Result<String> {
+    let (change, condition) = sql.split_once("WHERE").ok_or_else(|| {
+        let why = "a step in pieces has an UPDATE without a WHERE";
+        Error::new(ErrorKind::Migration, why)
+    })?;
+    let condition = condition.trim_end().trim_end_matches(';');
+    Ok(format!(
+        "{change} WHERE rowid BETWEEN ?1 AND ?2 AND ({condition})"
+    ))
+}
+
+/// The parts of a step, in their order. SQLite tells its statements apart, on a database in memory that
+/// has no rows.
+fn parts(schema: &SchemaDef, migration: &Migration) -> Result<Vec<Part>> {
+    let reference = Reference::new()?;
+    let before = migration.step as usize - 1;
+    reference.run(schema, &schema.migrations[..before], |_, _| Ok(()))?;
+    let mut statements = Batch::new(reference.conn(), migration.up);
+    let mut parts: Vec<Part> = Vec::new();
+    let mut goes_on = false;
+    while let Some(mut statement) = statements.next()? {
+        let sql = statement.expanded_sql().unwrap_or_default();
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+        let words: Vec<_> = words(&sql).take(2).collect();
+        let rewrites = match words[..] {
+            ["UPDATE", table] => Some(table.to_owned()),
+            _ => None,
+        };
+        let is_alone = rewrites.is_some() || matches!(words[..], ["CREATE", "INDEX"]);
+        match parts.last_mut().filter(|_| goes_on && !is_alone) {
+            Some(part) => part.sql += &sql,
+            None => parts.push(Part { sql, rewrites }),
+        }
+        goes_on = !is_alone;
+    }
+    Ok(parts)
+}
+
+/// The words of a statement, without the comments in front of it.
+fn words(sql: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sql.trim_start();
+    while rest.starts_with("--") {
+        rest = rest
+            .split_once('\n')
+            .map_or("", |(_, rest)| rest)
+            .trim_start();
+    }
+    rest.split_whitespace()
+}
+
+/// Keeps the WAL from growing as large as the file: without a checkpointer, nobody else does.
+struct Wal<'a> {
+    conn: &'a Connection,
+    page_bytes: i64,
+    ceiling_bytes: i64,
+    frames: i64,
+}
+
+impl<'a> Wal<'a> {
+    fn new(conn: &'a Connection, ceiling_bytes: u64) -> Result<Self> {
+        let mut wal = Self {
+            conn,
+            page_bytes: conn.pragma_query_value(None, "page_size", |row| row.get(0))?,
+            ceiling_bytes: i64::try_from(ceiling_bytes).unwrap_or(i64::MAX),
+            frames: 0,
+        };
+        wal.after_a_piece()?;
+        Ok(wal)
+    }
+
+    fn frames_in(&self, bytes: i64) -> i64 {
+        (bytes / self.page_bytes).max(1)
+    }
+
+    /// Copies the WAL into the file if it is over its ceiling; the next piece then begins it anew, unless
+    /// another program still reads what is in it. Gives how many frames have come since the last time.
+    fn after_a_piece(&mut self) -> Result<i64> {
+        let (_, frames, copied) = sqlite::checkpoint(self.conn, "NOOP")?;
+        let came = match frames < self.frames {
+            true => frames,
+            false => frames - self.frames,
+        };
+        self.frames = frames;
+        if frames - copied >= self.frames_in(self.ceiling_bytes) {
+            let done = sqlite::checkpoint(self.conn, "PASSIVE");
+            if done.is_err() {
+                // What SQLite believes to have copied may be on no disk: the WAL has to stay.
+                sqlite::disable_checkpoint_on_close(self.conn)?;
+            }
+            done?;
+        }
+        Ok(came)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::Schema;
+
+    /// As far as the step that rewrites rows.
+    struct Bot;
+
+    impl Schema for Bot {
+        const NAME: &'static str = "bot";
+        const MIGRATIONS: &'static [Migration] = &[
+            Migration::new(
+                1,
+                "seed",
+                include_str!("../../migrations/botstore/0001_seed.up.sql"),
+                "",
+            ),
+            Migration::new(
+                2,
+                "one_time_spelling",
+                include_str!("../../migrations/botstore/0003_one_time_spelling.up.sql"),
+                "",
+            ),
+        ];
+    }
+
+    #[test]
+    fn the_parts_of_a_step_are_its_text_and_each_update_finds_its_rows_by_their_ids() {
+        let schema = SchemaDef::of::<Bot>();
+        let step = &Bot::MIGRATIONS[1];
+        let parts = parts(&schema, step).unwrap();
+        let text: String = parts.iter().map(|part| &*part.sql).collect();
+        assert_eq!(text.trim(), step.up.trim());
+        let rewrites = parts.iter().filter_map(|part| part.rewrites.as_deref());
+        let rewrites = Vec::from_iter(rewrites);
+        let tables = [
+            "users",
+            "sessions",
+            "messages",
+            "tool_usage",
+            "audit_log",
+            "user_tokens",
+        ];
+        assert_eq!(rewrites, tables);
+        assert_eq!(parts.len(), 2 * tables.len(), "and an index for each");
+
+        let reference = Reference::new().unwrap();
+        reference
+            .run(&schema, Bot::MIGRATIONS, |_, _| Ok(()))
+            .unwrap();
+        for part in parts.iter().filter(|part| part.rewrites.is_some()) {
+            let sql = within_a_range(&part.sql).unwrap();
+            let mut plan = reference
+                .conn()
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let plan: String = plan.query_row([0, 0], |row| row.get(3)).unwrap();
+            assert!(plan.contains("(rowid>? AND rowid<?)"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn what_is_small_goes_together_and_an_index_by_itself() {
+        let schema = SchemaDef::of::<Bot>();
+        let step = Migration::new(
+            3,
+            "more",
+            "-- Why; and what for.
+             CREATE TABLE a (b);
+             INSERT INTO a VALUES (';');
+             CREATE INDEX c ON users(user_id);
+             CREATE TRIGGER d AFTER INSERT ON a BEGIN DELETE FROM a; SELECT 1; END;
+             CREATE VIEW e AS SELECT 1;",
+            "",
+        );
+        let parts = parts(&schema, &step).unwrap();
+        assert_eq!(parts.len(), 3);
+        assert!(parts[0].sql.contains("CREATE TABLE a") && parts[0].sql.contains("INSERT"));
+        assert_eq!(words(&parts[1].sql).nth(2), Some("c"));
+        assert!(parts[2].sql.contains("END;") && parts[2].sql.contains("CREATE VIEW"));
+    }
+}

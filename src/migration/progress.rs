@@ -1,0 +1,62 @@
+//! How far a step is that runs in pieces: a table beside the ledger, which is there only while there is
+//! such a step. A column of the ledger was turned down: a step stands there when all of it is applied, and
+//! whoever reads the ledger need not know that there are pieces.
+
+use crate::error::Result;
+use crate::operation::{ReadTx, WriteTx};
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_progress (
+    schema   TEXT    NOT NULL PRIMARY KEY,
+    step     INTEGER NOT NULL,
+    part     INTEGER NOT NULL,
+    next_row INTEGER
+) WITHOUT ROWID";
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) step: u32,
+    /// How many of its parts are done.
+    pub(super) part: u32,
+    /// Of the next part, the first row that is not done; none if it has not begun.
+    pub(super) next_row: Option<i64>,
+}
+
+/// The step of a schema that has begun and not ended.
+pub(super) fn of(tx: &ReadTx<'_>, schema: &str) -> Result<Option<Progress>> {
+    // Something else of that name would answer what it likes.
+    let there = "SELECT 1 FROM sqlite_schema
+                 WHERE type = 'table' AND name = 'botstore_progress' AND rootpage > 0";
+    if tx.maybe(there, [], |_| Ok(()))?.is_none() {
+        return Ok(None);
+    }
+    let sql = "SELECT step, part, next_row FROM botstore_progress WHERE schema = ?1";
+    tx.maybe(sql, [schema], |row| {
+        Ok(Progress {
+            step: row.get(0)?,
+            part: row.get(1)?,
+            next_row: row.get(2)?,
+        })
+    })
+}
+
+pub(super) fn keep(tx: &WriteTx<'_>, schema: &str, progress: Progress) -> Result<()> {
+    let Progress {
+        step,
+        part,
+        next_row,
+    } = progress;
+    tx.execute(CREATE, [])?;
+    let sql = "INSERT INTO botstore_progress (schema, step, part, next_row) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (schema) DO UPDATE SET
+                   step = excluded.step, part = excluded.part, next_row = excluded.next_row";
+    tx.execute(sql, (schema, step, part, next_row))?;
+    Ok(())
+}
+
+/// The step has ended.
+pub(super) fn end(tx: &WriteTx<'_>) -> Result<()> {
+    // Steps run one after the other, so there is no other.
+    tx.execute("DROP TABLE IF EXISTS botstore_progress", [])?;
+    Ok(())
+}
