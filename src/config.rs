@@ -58,6 +58,7 @@ pub struct Config {
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) max_text_bytes: usize,
+    pub(crate) max_answer_bytes: usize,
     pub(crate) max_batch: usize,
     pub(crate) max_batch_time: Duration,
     pub(crate) mutation_deadline: Duration,
@@ -100,6 +101,7 @@ impl Config {
             max_in_flight: 4096,
             max_in_flight_bytes: 64 * MIB as usize,
             max_text_bytes: Limits::DEFAULT.max_text_bytes,
+            max_answer_bytes: Limits::DEFAULT.max_answer_bytes,
             max_batch: 256,
             max_batch_time: Duration::from_millis(10),
             mutation_deadline: Duration::from_secs(30),
@@ -229,10 +231,13 @@ impl Config {
         self
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_text_bytes: self.max_text_bytes,
-        }
+    /// How many bytes one page of a list may have, as the file has them: prompts with pictures are
+    /// megabytes each. A page ends before the row with which it would have more, and its cursor goes on there;
+    /// but it has at least one row. A JSON value may take some times its text in memory. What a host's own
+    /// query gives is its own to bound, by a `LIMIT`. Range 1 KiB–2 GiB; default 16 MiB.
+    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
+        self.max_answer_bytes = bytes;
+        self
     }
 
     /// How many mutations share one commit at most. Range 1–10,000; default 256.

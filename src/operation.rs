@@ -187,6 +187,11 @@ impl<'conn> ReadTx<'conn> {
         Ok(self.conn.prepare_cached(sql)?)
     }
 
+    /// The bounds that the store was configured with.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The connection itself, for the store's own look at its file.
     pub(crate) fn conn(&self) -> &'conn Connection {
         self.conn
@@ -249,13 +254,29 @@ impl<'conn> ReadTx<'conn> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each_while(sql, params, |row| {
+            found.push(read(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Looks at each row that the statement gives, until `look` says that it has enough.
+    pub(crate) fn each_while(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut look: impl FnMut(&Row<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(|e| self.told(e))? {
-            found.push(read(row)?);
+            if !look(row)? {
+                break;
+            }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Asks another query inside this transaction, so that both see the same snapshot.

@@ -3,11 +3,20 @@
 
 use super::Config;
 use crate::archive;
+use crate::limits::Limits;
 use crate::migration::{Program, UnknownTriggers};
 use crate::sqlite::{self, FileTriggers};
 use std::path::Path;
 
 impl Config {
+    /// What messages, and the answers to them, may have.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_text_bytes: self.max_text_bytes,
+            max_answer_bytes: self.max_answer_bytes,
+        }
+    }
+
     /// What connections are set to.
     pub(crate) fn sqlite_settings(&self) -> sqlite::Settings {
         sqlite::Settings {

@@ -44,6 +44,12 @@ impl Config {
             1024,
             256 * MIB as usize,
         )?;
+        within(
+            "max_answer_bytes",
+            self.max_answer_bytes,
+            1024,
+            2048 * MIB as usize,
+        )?;
         within("row_cache_answers", self.row_cache_answers, 0, 10_000_000)?;
         within(
             "row_cache_bytes",

@@ -1,8 +1,14 @@
 //! Lists, a page at a time.
 //!
-//! Every list has a total order, newest first: by time, then by id. A page says where it ended,
-//! and the next one begins there, so that rows that arrive meanwhile shift nothing, and the last
-//! page costs what the first does.
+//! Every list has a total order, newest first. Messages, tool uses, events and tokens are in the order in
+//! which they were saved, which is that of their ids, whatever the clock did meanwhile: a clock that is set
+//! back must not put an answer before its question. Sessions and users are in the order of a time, then of
+//! their ids. A page says where it ended, and the next one begins there, so that rows that arrive meanwhile
+//! shift nothing.
+
+mod reading;
+
+pub(super) use reading::{Found, Room, fills, read, read_by_id};
 
 use crate::error::{Error, Result};
 use crate::limits::Texts;
@@ -42,7 +48,8 @@ const END_OF_TIME: &str = "~";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PageRequest {
-    /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many.
+    /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many. Large rows may be fewer:
+    /// see [`Page`].
     pub limit: u32,
     /// Where the page before ended.
     pub after: Option<Cursor>,
@@ -83,7 +90,20 @@ impl PageRequest {
         limit("limit", self.limit)
     }
 
-    /// The key that the rows must come after, in a list whose ids are integers.
+    /// The largest id that a row may have, in a list that is in the order of its ids. Where the page before
+    /// ended at the same time does not matter: cursors from before such lists were in this order hold too.
+    pub(super) fn up_to_id(&self) -> Result<i64> {
+        match &self.after {
+            None => Ok(i64::MAX),
+            Some(Cursor {
+                id: Id::Integer(id),
+                ..
+            }) => Ok(id.saturating_sub(1)),
+            Some(_) => Err(foreign_cursor()),
+        }
+    }
+
+    /// The key that the rows must come after, in a list by time whose ids are integers.
     pub(super) fn after_integer(&self) -> Result<(String, i64)> {
         match &self.after {
             None => Ok((END_OF_TIME.to_owned(), i64::MAX)),
@@ -142,24 +162,16 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 }
 
 /// One page of a list.
+///
+/// It has at most as many rows as were asked for, and at most as many bytes as
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says, but at least one row. So a page that
+/// is not full need not be the last: go by `next`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The rows, newest first.
     pub items: Vec<T>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<Cursor>,
-}
-
-impl<T> Page<T> {
-    /// Makes a page of rows that were asked for with one more than `rows`, which tells whether
-    /// there is another page.
-    pub(super) fn new(mut items: Vec<T>, rows: u32, cursor: impl Fn(&T) -> Cursor) -> Self {
-        let rows = rows as usize;
-        let more = items.len() > rows;
-        items.truncate(rows);
-        let next = items.last().filter(|_| more).map(cursor);
-        Self { items, next }
-    }
 }
 
 /// A place in a list. Its text is short enough for the data of a Telegram button (64 bytes), as

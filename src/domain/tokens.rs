@@ -4,7 +4,7 @@
 //! random bits, so there is nothing that salting or a slow hash would add.
 
 use super::columns::{flag, maybe_time, time};
-use super::page::{self, Cursor, Page, PageRequest};
+use super::page::{self, Cursor, Found, Page, PageRequest, Room};
 use super::secret::hex;
 use super::users;
 use crate::error::{Error, Result};
@@ -190,7 +190,8 @@ impl Query for VerifyToken {
     }
 }
 
-/// The tokens of a user, expired and revoked ones included, newest first. Sorts the user's tokens.
+/// The tokens of a user, expired and revoked ones included, newest first: in the order in
+/// which they were issued. Reads a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserTokens {
     /// The user.
@@ -203,19 +204,15 @@ impl Query for UserTokens {
     type Output = Page<UserToken>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<UserToken>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_integer()?;
-        let tokens = tx.all(
+        let found = Found::Rows(
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
-             FROM user_tokens
-             WHERE user_id = ?1 AND (created_at, token_id) < (?2, ?3)
-             ORDER BY created_at DESC, token_id DESC LIMIT ?4",
-            (self.user_id, at, id, rows + 1),
-            from_row,
-        )?;
-        Ok(Page::new(tokens, rows, |token| {
+             FROM user_tokens INDEXED BY botstore_tokens_user
+             WHERE user_id = ?3 AND token_id <= ?1 ORDER BY token_id DESC LIMIT ?2",
+        );
+        let (room, page) = (&mut Room::of(tx), (&self.page, found));
+        page::read_by_id(tx, room, page, &[&self.user_id], from_row, |token| {
             Cursor::integer(token.created_at, token.token_id)
-        }))
+        })
     }
 
     fn texts(&self, texts: &mut Texts) {

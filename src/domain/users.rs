@@ -1,7 +1,7 @@
 //! Who talks to the bot, and who may.
 
 use super::columns::{amount, count, flag, time};
-use super::page::{Cursor, Page, PageRequest};
+use super::page::{self, Cursor, Found, Page, PageRequest, Room};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
@@ -280,11 +280,11 @@ impl Query for ListUsers {
     }
 }
 
-fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &str) -> Result<Page<User>> {
+fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &'static str) -> Result<Page<User>> {
     let rows = page.rows()?;
     let (at, id) = page.after_integer()?;
-    let users = tx.all(sql, (at, id, rows + 1), from_row)?;
-    Ok(Page::new(users, rows, |user| {
+    let (room, found) = (&mut Room::of(tx), (rows, Found::Rows(sql)));
+    page::read(tx, room, found, (at, id, rows + 1), from_row, |user| {
         Cursor::integer(user.first_seen, user.user_id)
-    }))
+    })
 }

@@ -203,7 +203,7 @@ where
     }
 }
 
-/// Checks that a list is newest first, and by id where times are equal.
+/// Checks that a list is newest first: by ids where it is in the order of saving, or by a time and then by ids.
 #[track_caller]
 pub(crate) fn check_newest_first<K: PartialOrd>(keys: impl Iterator<Item = K>) {
     let keys: Vec<_> = keys.collect();
