@@ -4,9 +4,11 @@
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
 mod cacheable;
+mod pieces;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
+pub(crate) use pieces::{Piece, Pieces, Place};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{self, Limits, Texts};
@@ -15,6 +17,7 @@ use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
+use std::cell::Cell;
 use std::ops::Deref;
 
 /// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
@@ -299,6 +302,8 @@ pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.
     guard: Option<&'conn Authorizer>,
+    /// How far the mutation is that runs.
+    pieces: Cell<Pieces>,
 }
 
 impl<'conn> WriteTx<'conn> {
@@ -306,6 +311,7 @@ impl<'conn> WriteTx<'conn> {
         Self {
             read: ReadTx::new(conn, now),
             guard: None,
+            pieces: Cell::default(),
         }
     }
 
@@ -359,7 +365,11 @@ impl<'conn> WriteTx<'conn> {
     /// those of the change.
     pub fn apply<M: Mutation>(&self, change: &M) -> Result<M::Output> {
         self.limits.check(|texts| change.texts(texts))?;
-        change.apply(self)
+        // Only all of a mutation can be run again, so that a part is never left half done.
+        let pieces = self.pieces.take();
+        let done = change.apply(self);
+        self.pieces.set(pieces);
+        done
     }
 }
 

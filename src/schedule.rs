@@ -73,7 +73,8 @@ impl<M: Mutation> Work for M {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Done> {
         Ok(Done {
             mutation: TypeId::of::<M>(),
-            output: Box::new(tx.apply(self)?),
+            // Not by `tx.apply`, as a part of another: it may be made in pieces.
+            output: Box::new(Mutation::apply(self, tx)?),
         })
     }
 
@@ -114,7 +115,10 @@ impl Mutation for RunIfDue {
         }
         let done = self.work.apply(tx);
         let done = done.map_err(|error| error.in_operation(self.work.name()))?;
-        write_down(tx, &self.name)?;
+        // It counts when it is done.
+        if !tx.is_unfinished() {
+            write_down(tx, &self.name)?;
+        }
         Ok(Turn::Due(Some(done)))
     }
 

@@ -30,10 +30,8 @@ pub(super) fn of(config: &Config) -> Duties {
     Duties { upkeep, announce }
 }
 
-/// In steps that each hold the writer for a moment, until none is left: keys may come in faster than one
-/// step a minute takes away.
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
-    while handle.write(SweepKeys { older_than }).await? == SweepKeys::AT_MOST {}
+    handle.write(SweepKeys { older_than }).await?;
     Ok(())
 }
 

@@ -70,6 +70,15 @@ impl Batcher {
         self.batch.jobs.reverse();
         // One after the other, so that those whom a panic kept from their answer are still there.
         while let Some(job) = self.batch.jobs.pop() {
+            self.committed(job);
+        }
+    }
+
+    /// Answers the job, or has it go on behind those that wait: it is made in pieces.
+    fn committed(&mut self, mut job: Box<dyn WriteJob>) {
+        if job.goes_on() {
+            self.waiting.push_back(job);
+        } else {
             self.answer(job);
         }
     }
@@ -128,7 +137,7 @@ impl Batcher {
         self.give_up_connection();
         for job in jobs {
             match progress {
-                Progress::Committed => self.answer(job),
+                Progress::Committed => self.committed(job),
                 Progress::Running => self.refuse(job, restarted(ErrorKind::Panicked)),
                 Progress::Committing => self.indeterminate.push((job, restarted(ErrorKind::Io))),
             }
