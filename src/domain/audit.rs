@@ -270,9 +270,15 @@ impl Query for RecentAuditLog {
                            ORDER BY id DESC LIMIT ?2)
                      WHERE (?3 IS NULL OR timestamp >= ?3) AND (?4 IS NULL OR timestamp < ?4)
                        AND (?5 IS NULL OR event_type = ?5)";
+        let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
         let everything = !filter.has_span() && event_type.is_none();
-        let by_id =
-            everything || page::fills(tx, &self.page, probe, &[&since, &until, event_type])?;
+        let by_id = everything
+            || page::fills(
+                tx,
+                &self.page,
+                (probe, look_at),
+                &[&since, &until, event_type],
+            )?;
         let found = match event_type.as_deref() {
             _ if by_id => Found::Rows(
                 "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address

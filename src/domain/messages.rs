@@ -1,6 +1,6 @@
 //! What was said: prompts and responses.
 
-use super::columns::{amount, maybe_count, time};
+use super::columns::{amount, count, maybe_count, time};
 use super::page::{self, Cursor, Found, Page, PageRequest, Room};
 use super::{costs, sessions, users, validate};
 use crate::error::Result;
@@ -239,11 +239,7 @@ impl UserMessages {
         room: &mut Room,
     ) -> Result<Page<ChatMessage>> {
         let what: &[&dyn ToSql] = &[&self.user_id];
-        let probe = "SELECT count(*)
-                     FROM (SELECT user_id FROM messages WHERE message_id <= ?1
-                           ORDER BY message_id DESC LIMIT ?2)
-                     WHERE user_id = ?3";
-        let found = if page::fills(tx, &self.page, probe, what)? {
+        let found = if self.is_among_the_newest(tx)? {
             Found::Rows(
                 "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                         duration_ms, error
@@ -258,6 +254,23 @@ impl UserMessages {
             }
         };
         list(tx, room, &self.page, found, what)
+    }
+
+    /// Whether the page is quicker found by walking down all messages than by sorting the keys of the user's: for
+    /// somebody who has many, and recent ones. An eighth of what sorting reads, at most, is spent to find out.
+    fn is_among_the_newest(&self, tx: &ReadTx<'_>) -> Result<bool> {
+        let rows = self.page.rows()? + 1;
+        let sql = "SELECT message_count FROM users WHERE user_id = ?1";
+        let has = tx.maybe(sql, [self.user_id], |row| count(row, 0))?;
+        let look_at = (has.unwrap_or(0) / 8).min(MOST_LOOKED_AT);
+        let look_at = u32::try_from(look_at).unwrap_or(u32::MAX);
+        let probe = "SELECT count(*)
+                     FROM (SELECT 1
+                           FROM (SELECT user_id FROM messages WHERE message_id <= ?1
+                                 ORDER BY message_id DESC LIMIT ?2)
+                           WHERE user_id = ?3 LIMIT ?4)";
+        let what: &[&dyn ToSql] = &[&self.user_id, &rows];
+        Ok(look_at >= rows && page::fills(tx, &self.page, (probe, look_at), what)?)
     }
 }
 
@@ -283,7 +296,8 @@ impl Query for RecentMessages {
                      FROM (SELECT timestamp FROM messages WHERE message_id <= ?1
                            ORDER BY message_id DESC LIMIT ?2)
                      WHERE timestamp >= ?3";
-        let found = if page::fills(tx, &self.page, probe, what)? {
+        let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
+        let found = if page::fills(tx, &self.page, (probe, look_at), what)? {
             Found::Rows(
                 "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                         duration_ms, error
@@ -304,6 +318,16 @@ impl Query for RecentMessages {
         self.page.texts(texts);
     }
 }
+
+/// The time of the latest message, if there is one and it has a time.
+pub(crate) fn newest_time(tx: &ReadTx<'_>) -> Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT max(timestamp) FROM messages";
+    let newest = |row: &Row<'_>| Ok(row.get::<_, Option<Timestamp>>(0).ok().flatten());
+    Ok(tx.one(sql, [], newest)?.map(|time| time.0))
+}
+
+/// How many messages of all users are looked at for those of one, at most.
+const MOST_LOOKED_AT: u64 = 4_096;
 
 /// The message of an id.
 const BY_ID: &str = "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,

@@ -8,7 +8,7 @@
 
 mod reading;
 
-pub(super) use reading::{Found, Room, fills, read, read_by_id};
+pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};
 
 use crate::error::{Error, Result};
 use crate::limits::Texts;

@@ -15,7 +15,19 @@ use std::time::Duration;
 
 /// How far the clock is from noon with each exchange, in milliseconds: set back by NTP, a summer's hour, a
 /// board that believed in another decade for a while, and twice the same instant.
-const CLOCKS: [i64; 12] = [
+const CLOCKS: [i64; 24] = [
+    0,
+    1_000,
+    -1_500,
+    -1_000,
+    -1_000,
+    3_600_000,
+    1_500,
+    315_360_000_000,
+    315_360_001_000,
+    2_000,
+    -315_360_000_000,
+    3_000,
     0,
     1_000,
     -1_500,

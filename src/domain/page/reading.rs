@@ -6,8 +6,8 @@ use crate::operation::ReadTx;
 use rusqlite::types::ValueRef;
 use rusqlite::{Params, Row, ToSql};
 
-/// How many rows a walk by id may look at for each row of its page: see [`fills`].
-const LOOKED_AT: u32 = 4;
+/// How many rows a walk down the ids may look at for each row of its page.
+pub(in crate::domain) const LOOKED_AT: u32 = 4;
 
 /// How many bytes an answer may still take. An answer of several lists has one for all of them.
 pub(in crate::domain) struct Room {
@@ -82,8 +82,8 @@ pub(in crate::domain) fn read_by_id<T>(
     read(tx, room, (rows, found), &bound[..], from_row, cursor)
 }
 
-/// Whether a page by id that leaves some rows out is filled by the next few rows that it would look at. `probe`
-/// counts how many it would take of the next `?2` rows, of the id `?1` or less, by what is bound from `?3` on.
+/// Whether a page by id that leaves some rows out is filled by the next `look_at` rows. `probe` counts how many it
+/// would take of the next `?2` rows, of the id `?1` or less, by what is bound from `?3` on.
 ///
 /// What is in a span of time has no index by id. So either its page is found by walking down the ids, which is
 /// quick where most of the newest rows are in the span; or the ids of all that is in it are sorted, of which an
@@ -92,11 +92,10 @@ pub(in crate::domain) fn read_by_id<T>(
 pub(in crate::domain) fn fills(
     tx: &ReadTx<'_>,
     page: &PageRequest,
-    probe: &str,
+    (probe, look_at): (&str, u32),
     what: &[&dyn ToSql],
 ) -> Result<bool> {
     let (up_to, rows) = (page.up_to_id()?, page.rows()?);
-    let look_at = (rows + 1) * LOOKED_AT;
     let bound = with(&up_to, &look_at, what);
     let found = tx.one(probe, &bound[..], |row| Ok(row.get::<_, u32>(0)?))?;
     Ok(found > rows)
