@@ -77,6 +77,7 @@ pub struct Config {
     pub(crate) day_offset: Option<FixedOffset>,
     pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_jump_wait: Duration,
     /// The host's. This crate's own is put in front of them when a file is opened.
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
@@ -120,6 +121,7 @@ impl Config {
             day_offset: None,
             reconcile_every: None,
             clock: Arc::new(SystemClock),
+            clock_jump_wait: Duration::from_secs(60 * 60),
             schemas: Vec::new(),
             schedules: Vec::new(),
         }
@@ -359,6 +361,17 @@ impl Config {
     /// The clock that the store goes by. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long a clock that has jumped ahead has to go on before it is believed for what cannot be undone:
+    /// sessions that expire, idempotency keys that are forgotten, and what a host does by
+    /// [`WriteTx::sure_now`](crate::WriteTx::sure_now). A jump is more than 5 minutes beyond what has passed by a
+    /// clock that nobody sets; at opening, more than a day beyond when the file was last used. Told by
+    /// [`StoreEvent::ClockAhead`](crate::StoreEvent). Range 0–7 days, where 0 believes every clock at once;
+    /// default 1 h.
+    pub fn clock_jump_wait(mut self, time: Duration) -> Self {
+        self.clock_jump_wait = time;
         self
     }
 

@@ -95,6 +95,15 @@ pub enum StoreEvent {
         /// What the actor did.
         role: Role,
     },
+    /// The clock has jumped ahead of the time that has passed: it was set, or the machine slept. What cannot be
+    /// undone waits until it has gone on so for
+    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait): look whether it is right. Told within a
+    /// second, once for each jump; [`Health::clock_ahead`](crate::Health) says when it is over.
+    #[non_exhaustive]
+    ClockAhead {
+        /// By how much.
+        by: Duration,
+    },
     /// Little room is left on the disk of the database. Told once until there is more again.
     DiskNearlyFull {
         /// How much.
@@ -225,6 +234,15 @@ impl Subscribers {
     /// Tells it to who subscribes first.
     pub(crate) fn keep(&self, event: StoreEvent) {
         self.cacheable().push(event);
+    }
+
+    /// Tells everybody; or, where nobody has subscribed yet, who does so first.
+    pub(crate) fn tell_or_keep(&self, event: StoreEvent) {
+        let nobody = self.tasks.receiver_count() == 0 && self.actors().is_empty();
+        match nobody {
+            true => self.keep(event),
+            false => self.tell(event),
+        }
     }
 
     fn tell_kept(&self) {

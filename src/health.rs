@@ -50,6 +50,9 @@ pub struct Health {
     pub backup_due_since: Option<DateTime<Utc>>,
     /// What came of the last drill since opening.
     pub last_drill: Option<LastRun<DrillReport>>,
+    /// How far the clock is ahead of the time that has passed, while it is not believed for what cannot be
+    /// undone: see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait).
+    pub clock_ahead: Option<Duration>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
     /// The store's actors.

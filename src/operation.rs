@@ -4,6 +4,7 @@
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
 mod cacheable;
+mod doubt;
 mod pieces;
 
 pub use cacheable::Cacheable;
@@ -13,7 +14,7 @@ pub(crate) use pieces::{Piece, Pieces, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Authorizer};
-use crate::time;
+use crate::time::{self, Clock, ClockWatch};
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
@@ -302,6 +303,8 @@ pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.
     guard: Option<&'conn Authorizer>,
+    /// What tells whether the clock is right, and the clock.
+    clock: Option<(&'conn ClockWatch, &'conn dyn Clock)>,
     /// How far the mutation is that runs.
     pieces: Cell<Pieces>,
 }
@@ -311,6 +314,7 @@ impl<'conn> WriteTx<'conn> {
         Self {
             read: ReadTx::new(conn, now),
             guard: None,
+            clock: None,
             pieces: Cell::default(),
         }
     }

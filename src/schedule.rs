@@ -4,8 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
-use crate::time::Timestamp;
+use crate::time::{ClockRecord, Timestamp};
 use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Row;
 use serde_json::Value;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -187,10 +188,57 @@ fn last_run(tx: &ReadTx<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
 }
 
 fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {
+    write_at(tx, name, tx.now_text())
+}
+
+fn write_at(tx: &WriteTx<'_>, name: &str, at: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at",
-        (name, tx.now_text()),
+        (name, at),
     )?;
     Ok(())
+}
+
+/// The names under which the file has what it knows of the clock: no schedule of its own, but a time that the
+/// store remembers, as those are. A table for it was turned down: it would be a step for two rows.
+const BELIEVED: &str = "botstore: the clock was last believed";
+const DOUBTED: &str = "botstore: the clock has been doubted since";
+
+/// What the file knows of the clock. One from before it was written down knows when something last ran.
+pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
+    // What cannot be read as a time is none: it must not keep the store from opening.
+    let read = |row: &Row<'_>| Ok(row.get::<_, Option<Timestamp>>(0).ok().flatten());
+    let named = |name: &str| {
+        let sql = "SELECT last_run_at FROM botstore_schedules WHERE name = ?1";
+        tx.maybe(sql, [name], read)
+    };
+    let believed = match named(BELIEVED)?.flatten() {
+        Some(believed) => Some(believed),
+        None => tx.one("SELECT max(last_run_at) FROM botstore_schedules", [], read)?,
+    };
+    Ok(ClockRecord {
+        believed: believed.map(|time| time.0),
+        doubted_since: named(DOUBTED)?.flatten().map(|time| time.0),
+    })
+}
+
+/// Writes down what is known of the clock.
+pub(crate) struct RecordClock(pub(crate) ClockRecord);
+
+impl Mutation for RecordClock {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        for (name, time) in [(BELIEVED, self.0.believed), (DOUBTED, self.0.doubted_since)] {
+            match time {
+                Some(time) => write_at(tx, name, &Timestamp(time).to_string())?,
+                None => {
+                    let sql = "DELETE FROM botstore_schedules WHERE name = ?1";
+                    tx.execute(sql, [name])?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -276,6 +276,7 @@ impl Store {
             last_backup: shared.last_runs.backup(),
             backup_due_since: shared.last_runs.backup_due_since(shared.now()),
             last_drill: shared.last_runs.drill(),
+            clock_ahead: shared.clock_watch.ahead(),
             reconnects: shared.metrics.reconnects.get(),
             actors: shared.supervision.health(),
         })

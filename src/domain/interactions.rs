@@ -208,6 +208,9 @@ fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) ->
 /// at 20 ms each: others' changes get in between. When it fails or is given up, those that were forgotten stay
 /// so. As a part of another mutation it is made in one piece.
 ///
+/// It goes by the time that it is for sure: while the clock is ahead of the time that has passed, it waits
+/// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
+///
 /// For administrators: it changes what is everybody's.
 ///
 /// The store sends it by itself: see
@@ -222,7 +225,7 @@ impl Mutation for SweepKeys {
     type Output = usize;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
-        let Some(before) = page::ago(tx.now(), self.older_than) else {
+        let Some(before) = page::ago(tx.sure_now()?, self.older_than) else {
             return Ok(0);
         };
         let before = Timestamp(before).to_string();

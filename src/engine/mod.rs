@@ -48,6 +48,7 @@ mod backup_worker;
 mod batch;
 mod checkpoint;
 mod checkpointer;
+mod clock_report;
 mod disk_state;
 mod disk_watch;
 mod due;

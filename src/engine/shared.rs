@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Subscribers;
 use crate::health::CheckpointReport;
-use crate::time;
+use crate::time::{self, ClockRecord, ClockWatch};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(super) config: Config,
     /// The writer makes rows void, readers put them in, callers take them out.
     pub(super) cache: Cache,
+    /// Whoever looks at the clock for what cannot be undone, and the supervisor.
+    pub(crate) clock_watch: ClockWatch,
     /// Whoever has used the disk.
     pub(crate) disk: DiskState,
     /// The writer and the readers.
@@ -43,12 +45,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: &Path, config: &Config) -> Self {
+    pub(super) fn new(path: &Path, config: &Config, clock: ClockRecord) -> Self {
         let (most_restarts, within) = config.max_restarts;
         Self {
             path: path.to_owned(),
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
+            clock_watch: ClockWatch::new(config.clock_jump_wait, clock),
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),

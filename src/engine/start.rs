@@ -85,7 +85,7 @@ pub(crate) fn start(
     config: &Config,
     duties: Duties,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(path, config));
+    let shared = Arc::new(Shared::new(path, config, duties.clock));
     let supervision = &shared.supervision;
     let mut threads = Threads::default();
     threads.ids.push(std::thread::current().id());

@@ -3,6 +3,7 @@
 //! What starts an actor again, this one too, is in `supervision`.
 
 use super::backup_actor::{BackupActor, RunDueBackups};
+use super::clock_report::ClockReport;
 use super::disk_watch::DiskWatch;
 use super::due::Due;
 use super::handle::Handle;
@@ -11,6 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
 use crate::schedule::{Done, IsDue, RecordRun, Schedule, Turn};
+use crate::time::ClockRecord;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture,
     Supervised, WrapFuture,
@@ -34,6 +36,8 @@ pub(crate) struct RunDue;
 /// What the store has the engine do besides: the engine knows no table and no operation.
 pub(crate) struct Duties {
     pub(crate) upkeep: Vec<Upkeep>,
+    /// What the file knows of the clock.
+    pub(crate) clock: ClockRecord,
     /// The event that a scheduled mutation's output is worth.
     pub(crate) announce: fn(&Done) -> Option<StoreEvent>,
 }
@@ -75,6 +79,7 @@ pub(crate) struct Supervisor {
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
     disk: DiskWatch,
+    clock: ClockReport,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
 }
@@ -96,6 +101,7 @@ impl Supervisor {
             backing_up: Arc::default(),
             probing: Arc::default(),
             disk: DiskWatch::new(),
+            clock: ClockReport::default(),
             restarts_reported: Vec::new(),
         }
     }
@@ -106,6 +112,8 @@ impl Supervisor {
             return;
         }
         self.report_restarts();
+        // First, so that what is due then is done by what was seen.
+        self.clock.look(&shared);
         if let Ok(schedules) = Arc::clone(&self.schedules).try_lock_owned() {
             let run = run_schedules(Arc::clone(&self.handle), schedules, self.announce);
             ctx.spawn(run.into_actor(self).map(|_, _, _| ()));
@@ -234,6 +242,7 @@ impl Handler<RunDue> for Supervisor {
 
     fn handle(&mut self, _: RunDue, _ctx: &mut Self::Context) -> Self::Result {
         let (handle, announce) = (Arc::clone(&self.handle), self.announce);
+        self.clock.look(&handle.shared);
         let (schedules, upkeep) = (Arc::clone(&self.schedules), Arc::clone(&self.upkeep));
         let backups = self.backups.send(RunDueBackups);
         let run = async move {

@@ -120,7 +120,8 @@ impl<'a> Transaction<'a> {
     pub(super) fn run(&self, begun: Begun, from: usize, batch: &mut Batch) -> Option<Attempt> {
         let tx = WriteTx::new(&self.open.conn, begun.now)
             .within(self.shared.config.limits())
-            .guarded_by(&self.open.guard);
+            .guarded_by(&self.open.guard)
+            .watched_by(&self.shared.clock_watch, &*self.shared.config.clock);
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
                 // The store closes, and its deadline has passed: those that have not begun do not.

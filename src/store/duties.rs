@@ -6,7 +6,8 @@ use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
 use crate::engine::{Duties, Handle, Upkeep};
 use crate::events::StoreEvent;
-use crate::schedule::Done;
+use crate::schedule::{Done, RecordClock};
+use crate::time::ClockRecord;
 use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn of(config: &Config) -> Duties {
+pub(super) fn of(config: &Config, clock: ClockRecord) -> Duties {
     let older_than = config.idempotency_retention;
     let mut upkeep = vec![
         Upkeep::new("sweep idempotency keys", MINUTE, move |handle| {
@@ -27,12 +28,18 @@ pub(super) fn of(config: &Config) -> Duties {
     if let Some(every) = config.reconcile_every {
         upkeep.push(Upkeep::new("compare rollups", every, compare_rollups));
     }
-    Duties { upkeep, announce }
+    Duties {
+        upkeep,
+        clock,
+        announce,
+    }
 }
 
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
     handle.write(SweepKeys { older_than }).await?;
-    Ok(())
+    // As often: what is doubted is remembered over a restart.
+    let record = handle.shared.clock_watch.record();
+    handle.write(RecordClock(record)).await
 }
 
 async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {

@@ -5,7 +5,7 @@ use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
 use crate::config::Config;
-use crate::domain::rollups;
+use crate::domain::{messages, rollups};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
@@ -14,6 +14,8 @@ use crate::migration::{self, SchemaStep, UnknownObjects};
 use crate::opening;
 use crate::operation::ReadTx;
 use crate::panics::{caught, quietly};
+use crate::schedule;
+use crate::time::ClockRecord;
 use crate::recipients::{Mutations, Queries};
 use crate::sqlite::{self, FileLock};
 use actix::Actor;
@@ -53,7 +55,7 @@ struct Running {
 impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
-        let duties = duties::of(config);
+        let duties = duties::of(config, prepared.clock);
         let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties)?;
         let subscribers = &engine.handle.shared.subscribers;
         for event in prepared.news {
@@ -123,6 +125,7 @@ struct Prepared {
     schemas: Vec<SchemaStep>,
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
+    clock: ClockRecord,
     /// For those who subscribe when the store is open.
     news: Vec<StoreEvent>,
 }
@@ -159,6 +162,10 @@ fn prepare(config: &Config) -> Result<Prepared> {
     }
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;
+    let mut clock = schedule::recorded_clock(&tx)?;
+    if clock.believed.is_none() {
+        clock.believed = messages::newest_time(&tx)?;
+    }
     let unknown_objects = migration::unknown_in(&tx, &config.schemas)?;
     if !unknown_objects.is_empty() {
         tracing::warn!(
@@ -173,6 +180,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         schemas,
         unknown_objects,
         network_file_system,
+        clock,
         news: news.into_iter().collect(),
     })
 }

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// between. When it fails or is given up, the sessions that were ended stay so. As a part of another mutation
 /// it is made in one piece.
 ///
+/// It goes by the time that it is for sure: while the clock is ahead of the time that has passed, it waits
+/// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
+///
 /// For administrators: it changes what is everybody's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExpireIdle {
@@ -27,7 +30,7 @@ impl Mutation for ExpireIdle {
     type Output = usize;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
-        let Some(since) = page::ago(tx.now(), self.idle_for) else {
+        let Some(since) = page::ago(tx.sure_now()?, self.idle_for) else {
             return Ok(0);
         };
         let since = Timestamp(since).to_string();
