@@ -47,11 +47,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(super) fn new(path: &Path, config: &Config, clock: ClockRecord) -> Self {
         let (most_restarts, within) = config.max_restarts;
+        let clock_watch = ClockWatch::new(config.clock_jump_wait, clock);
+        // Once now, so that whatever the clock does from here on is seen. One that panics is looked at later.
+        let _ = clock_watch.look(&*config.clock);
         Self {
             path: path.to_owned(),
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
-            clock_watch: ClockWatch::new(config.clock_jump_wait, clock),
+            clock_watch,
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),
