@@ -28,7 +28,7 @@ use rusqlite::Connection;
 use rusqlite::hooks::Action;
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -47,10 +47,7 @@ const CHANGES: usize = 1 << 16;
 
 /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
 fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
-    let key = match kept.key {
-        Key::Row(_) => 0,
-        Key::Text(key, ..) => key.len(),
-    };
+    let key = parts(kept.key).0.map_or(0, str::len);
     let fixed = size_of::<Entry>() + size_of::<T>();
     let bytes = (kept.owns?)(answer).checked_add(key + fixed)?;
     (bytes <= MAX_ANSWER_BYTES).then_some(bytes)
@@ -59,8 +56,9 @@ fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
 /// An answer in its place.
 struct Entry {
     question: TypeId,
-    row_key: i64,
     text_key: Option<Box<str>>,
+    /// The row, or who asks for the row with that key.
+    number: i64,
     /// Where in `changes` its row is.
     row_at: usize,
     /// Where in `changes` new rows of its table are, if its key is not the row's id: a row may be
@@ -82,13 +80,15 @@ impl Drop for Entry {
 
 impl Entry {
     fn is_for(&self, question: TypeId, key: Key<'_>) -> bool {
-        self.question == question
-            && match key {
-                Key::Row(row) => self.row_key == row && self.text_key.is_none(),
-                Key::Text(text, _, asker) => {
-                    self.row_key == asker && self.text_key.as_deref() == Some(text)
-                }
-            }
+        self.question == question && (self.text_key.as_deref(), self.number) == parts(key)
+    }
+}
+
+/// What tells one key from another.
+fn parts(key: Key<'_>) -> (Option<&str>, i64) {
+    match key {
+        Key::Row(row) => (None, row),
+        Key::Text(text, _, asker) => (Some(text), asker),
     }
 }
 
@@ -112,15 +112,8 @@ pub(crate) struct Cache {
     watched: RwLock<HashMap<&'static str, bool>>,
 }
 
-/// What a commit did to a row.
-#[derive(Clone, Copy, PartialEq)]
-enum Change {
-    NewRow,
-    Row,
-}
-
 /// Where in the array of changes something is.
-pub(crate) type Place = usize;
+type Place = usize;
 
 impl Cache {
     /// Room for so many answers, which hold so many bytes together. Each set can hold the largest
@@ -157,7 +150,7 @@ impl Cache {
 
     /// The place of a row. Not a random hash: it is computed for every row that is written. Names of tables
     /// know no capitals.
-    pub(crate) fn place(table: &str, row: i64) -> Place {
+    fn place(table: &str, row: i64) -> Place {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in table.bytes() {
             hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
@@ -167,7 +160,7 @@ impl Cache {
     }
 
     /// The place of all new rows of a table.
-    pub(crate) fn place_of_new(table: &str) -> Place {
+    fn place_of_new(table: &str) -> Place {
         Self::place(table, i64::MIN + 1)
     }
 
@@ -181,7 +174,7 @@ impl Cache {
 
     /// Makes void what hangs on these places. After the COMMIT, before anybody hears of it, and by
     /// the writer only.
-    pub(crate) fn changed(&self, places: impl Iterator<Item = Place>) {
+    fn changed(&self, places: impl Iterator<Item = Place>) {
         let commit = self.commits.load(Ordering::Relaxed) + 1;
         for place in places {
             self.changes[place].store(commit, Ordering::SeqCst);
@@ -190,15 +183,9 @@ impl Cache {
     }
 
     fn set(&self, question: TypeId, key: Key<'_>) -> Option<MutexGuard<'_, Vec<Entry>>> {
-        let mut hasher: DefaultHasher = self.hasher.build_hasher();
-        question.hash(&mut hasher);
-        match key {
-            Key::Row(row) => row.hash(&mut hasher),
-            Key::Text(text, _, asker) => (text, asker).hash(&mut hasher),
-        }
-        let sets = self.answers.len() as u64;
-        let set = (sets > 0).then(|| &self.answers[(hasher.finish() % sets) as usize])?;
-        Some(set.lock())
+        let hash = self.hasher.hash_one((question, parts(key)));
+        let set = hash.checked_rem(self.answers.len() as u64)?;
+        Some(self.answers[set as usize].lock())
     }
 
     /// The answer that is kept for this question, if it still holds.
@@ -229,22 +216,18 @@ impl Cache {
         if !self.is_watched(kept.table, tx)? {
             return Ok(());
         }
-        let (row, row_key, text_key) = match kept.key {
-            Key::Row(row) => (row, row, None),
-            Key::Text(text, row_of, asker) => {
-                let Some(row) = tx.maybe(row_of, [text], |row| Ok(row.get(0)?))? else {
-                    return Ok(());
-                };
-                (row, asker, Some(text.into()))
-            }
+        let row = match kept.key {
+            Key::Row(row) => Some(row),
+            Key::Text(text, row_of, _) => tx.maybe(row_of, [text], |row| Ok(row.get(0)?))?,
         };
-        let table_at = text_key.is_some().then(|| Self::place_of_new(kept.table));
+        let Some(row) = row else { return Ok(()) };
+        let (text_key, number) = parts(kept.key);
         let entry = Entry {
             question,
-            row_key,
-            text_key,
+            text_key: text_key.map(Into::into),
+            number,
             row_at: Self::place(kept.table, row),
-            table_at,
+            table_at: text_key.map(|_| Self::place_of_new(kept.table)),
             snapshot: *snapshot,
             bytes,
             answer: Some((kept.keep)(answer)),
@@ -253,10 +236,7 @@ impl Cache {
             return Ok(());
         };
         // The same question's answer from before goes; and then the oldest, until there is room.
-        let before = set.iter().position(|e| e.is_for(question, kept.key));
-        if let Some(at) = before {
-            set.swap_remove(at);
-        }
+        set.retain(|entry| !entry.is_for(question, kept.key));
         let is_full = |set: &[Entry]| {
             let held: usize = set.iter().map(|entry| entry.bytes).sum();
             set.len() == WAYS || held + bytes > self.set_bytes
@@ -276,14 +256,6 @@ impl Cache {
 pub(crate) struct Changes(Arc<Mutex<Vec<Place>>>);
 
 impl Changes {
-    fn note(&self, change: Change, table: &str, row: i64) {
-        let mut places = self.0.lock();
-        places.push(Cache::place(table, row));
-        if change == Change::NewRow {
-            places.push(Cache::place_of_new(table));
-        }
-    }
-
     /// Forgets what was noted: of a transaction that was rolled back, or that is told.
     pub(crate) fn forget(&self) {
         self.0.lock().clear();
@@ -301,11 +273,11 @@ impl Changes {
 /// a row that is replaced in a conflict is told by the new one.
 pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> {
     conn.update_hook(Some(move |action, _: &str, table: &str, row| {
-        let change = match action {
-            Action::SQLITE_INSERT => Change::NewRow,
-            _ => Change::Row,
-        };
-        changes.note(change, table, row);
+        let mut places = changes.0.lock();
+        places.push(Cache::place(table, row));
+        if action == Action::SQLITE_INSERT {
+            places.push(Cache::place_of_new(table));
+        }
     }))?;
     Ok(())
 }

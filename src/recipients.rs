@@ -6,7 +6,7 @@
 //! rest `Overloaded`. What is sent and waited for has the same guarantees as a call of the
 //! [`Store`](crate::Store).
 
-use crate::engine::{Handle, InFlightLimit};
+use crate::engine::{Entry, Handle, InFlightLimit};
 use crate::error::Result;
 use crate::operation::{Mutation, Query};
 use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
@@ -45,10 +45,10 @@ impl<Q: Query> Message for Read<Q> {
 /// Takes [`Write`] with any [`Mutation`] and answers after its commit, or
 /// [`Overloaded`](crate::ErrorKind::Overloaded) when as many as may be in flight wait here.
 /// See [`Store::mutations`](crate::Store::mutations).
-pub struct Mutations(Arc<Door>);
+pub struct Mutations(pub(crate) Arc<Door>);
 
 /// Takes [`Read`] with any [`Query`], likewise. See [`Store::queries`](crate::Store::queries).
-pub struct Queries(Arc<Door>);
+pub struct Queries(pub(crate) Arc<Door>);
 
 /// What both have, and whether it is in use.
 pub(crate) struct Door {
@@ -57,7 +57,7 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    fn new(handle: &Arc<Handle>) -> Arc<Self> {
+    pub(crate) fn new(handle: &Arc<Handle>) -> Arc<Self> {
         // What is in flight has come through here too, and keeps its place until it is answered.
         let limit = handle.in_flight_limit(2);
         let handle = Arc::clone(handle);
@@ -72,26 +72,6 @@ impl Door {
             }
         };
         let _ = tokio::time::timeout(PASSING_ON, idle).await;
-    }
-}
-
-impl Mutations {
-    pub(crate) fn new(handle: &Arc<Handle>) -> Self {
-        Self(Door::new(handle))
-    }
-
-    pub(crate) fn door(&self) -> Arc<Door> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Queries {
-    pub(crate) fn new(handle: &Arc<Handle>) -> Self {
-        Self(Door::new(handle))
-    }
-
-    pub(crate) fn door(&self) -> Arc<Door> {
-        Arc::clone(&self.0)
     }
 }
 
@@ -114,10 +94,9 @@ impl<M: Mutation> Handler<Write<M>> for Mutations {
         let door = Arc::clone(&self.0);
         // A task, because a host's code that panics in it ends the task and not the actor.
         Box::pin(async move {
-            let mutation = door.handle.check_mutation(mutation)?;
-            let permit = door.limit.try_acquire(mutation.0.size_bytes());
-            let _permit = permit.map_err(|e| e.in_operation(M::name()))?;
-            door.handle.write_checked(mutation).await
+            door.handle
+                .write(mutation, Entry::Behind(&door.limit))
+                .await
         })
     }
 }
@@ -127,11 +106,6 @@ impl<Q: Query> Handler<Read<Q>> for Queries {
 
     fn handle(&mut self, Read(query): Read<Q>, _ctx: &mut Self::Context) -> Self::Result {
         let door = Arc::clone(&self.0);
-        Box::pin(async move {
-            let query = door.handle.check_query(query)?;
-            let permit = door.limit.try_acquire(query.0.size_bytes());
-            let _permit = permit.map_err(|e| e.in_operation(Q::name()))?;
-            door.handle.read_checked(query).await
-        })
+        Box::pin(async move { door.handle.read(query, Entry::Behind(&door.limit)).await })
     }
 }

@@ -1,14 +1,13 @@
 //! Work that comes again: a mutation and how often. When it last ran is kept in the file.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::Texts;
+use crate::json;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
-use crate::time::{ClockRecord, Timestamp};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::time::{self, ClockRecord, Timestamp};
+use chrono::{DateTime, Utc};
 use rusqlite::Row;
-use serde_json::Value;
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use std::time::Duration;
 pub(crate) struct Schedule {
     pub(crate) name: String,
     pub(crate) every: Duration,
-    make: Arc<dyn Fn() -> Box<dyn Work> + Send + Sync>,
+    make: Arc<dyn Fn() -> Work + Send + Sync>,
 }
 
 impl Schedule {
@@ -26,10 +25,21 @@ impl Schedule {
         every: Duration,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
+        let make = move || {
+            let mutation = Scheduled(make());
+            let bytes = mutation.0.size_bytes();
+            let apply = move |tx: &WriteTx<'_>| {
+                let output = apply_whole(&mutation.0, tx);
+                let output = output.map_err(|error| error.in_operation(M::name()))?;
+                Ok(Box::new(Ran::<M>(output)) as Done)
+            };
+            let apply = Box::new(apply);
+            Work { bytes, apply }
+        };
         Self {
             name: name.into(),
             every,
-            make: Arc::new(move || Box::new(make())),
+            make: Arc::new(make),
         }
     }
 
@@ -42,55 +52,42 @@ impl Schedule {
             let why = format!("making the scheduled mutation {} panicked", self.name);
             Error::new(ErrorKind::Panicked, why)
         })?;
+        let work = Some(work);
         Ok(RunIfDue {
-            name: self.name.clone(),
-            every: self.every,
             work,
+            ..RunIfDue::ask(&self.name, self.every)
         })
     }
 }
 
-/// A mutation without its type.
-trait Work: Send {
-    fn name(&self) -> &'static str;
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<Done>;
-    fn texts(&self, texts: &mut Texts);
-    fn take_json(&mut self, taken: &mut Vec<Value>);
-    fn size_bytes(&self) -> usize;
+/// One run of a mutation, without its type.
+struct Work {
+    bytes: usize,
+    apply: Box<Apply>,
 }
 
-/// What a scheduled mutation gave.
-pub(crate) struct Done {
-    /// The mutation's type.
-    pub(crate) mutation: TypeId,
-    pub(crate) output: Box<dyn Any + Send>,
-}
+type Apply = dyn Fn(&WriteTx<'_>) -> Result<Done> + Send;
 
-impl<M: Mutation> Work for M {
-    fn name(&self) -> &'static str {
-        M::name()
-    }
+/// A mutation that no caller has checked. What it has in JSON may be nested so deeply that it has to be
+/// taken apart.
+struct Scheduled<M: Mutation>(M);
 
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<Done> {
-        Ok(Done {
-            mutation: TypeId::of::<M>(),
-            // Not by `tx.apply`, as a part of another: it may be made in pieces.
-            output: Box::new(Mutation::apply(self, tx)?),
-        })
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        Mutation::texts(self, texts);
-    }
-
-    fn take_json(&mut self, taken: &mut Vec<Value>) {
-        Mutation::take_json(self, taken);
-    }
-
-    fn size_bytes(&self) -> usize {
-        Mutation::size_bytes(self)
+impl<M: Mutation> Drop for Scheduled<M> {
+    fn drop(&mut self) {
+        json::drop_flat(|values| self.0.take_json(values));
     }
 }
+
+/// Not by [`WriteTx::apply`], as a part of another: it may be made in pieces.
+fn apply_whole<M: Mutation>(mutation: &M, tx: &WriteTx<'_>) -> Result<M::Output> {
+    tx.limits().check(|texts| mutation.texts(texts))?;
+    mutation.apply(tx)
+}
+
+/// What a scheduled mutation gave: a [`Ran`] of its type.
+pub(crate) type Done = Box<dyn Any + Send>;
+
+pub(crate) struct Ran<M: Mutation>(pub(crate) M::Output);
 
 /// What came of asking whether something is due.
 pub(crate) enum Turn {
@@ -99,12 +96,23 @@ pub(crate) enum Turn {
     Due(Option<Done>),
 }
 
-/// Runs a mutation if it is due, and writes down that it ran, in one transaction: so that a run counts
-/// exactly when it happened.
+/// Asks whether something is due. If it is, and is a mutation, runs it and writes down that it ran, in one
+/// transaction: so that a run counts exactly when it happened.
 pub(crate) struct RunIfDue {
     name: String,
     every: Duration,
-    work: Box<dyn Work>,
+    work: Option<Work>,
+}
+
+impl RunIfDue {
+    /// Of what is no mutation.
+    pub(crate) fn ask(name: &str, every: Duration) -> Self {
+        Self {
+            name: name.to_owned(),
+            every,
+            work: None,
+        }
+    }
 }
 
 impl Mutation for RunIfDue {
@@ -114,8 +122,10 @@ impl Mutation for RunIfDue {
         if let Some(not_before) = not_before(tx, &self.name, self.every)? {
             return Ok(Turn::NotBefore(not_before));
         }
-        let done = self.work.apply(tx);
-        let done = done.map_err(|error| error.in_operation(self.work.name()))?;
+        let Some(work) = &self.work else {
+            return Ok(Turn::Due(None));
+        };
+        let done = (work.apply)(tx)?;
         // It counts when it is done.
         if !tx.is_unfinished() {
             write_down(tx, &self.name)?;
@@ -123,31 +133,8 @@ impl Mutation for RunIfDue {
         Ok(Turn::Due(Some(done)))
     }
 
-    fn texts(&self, texts: &mut Texts) {
-        self.work.texts(texts);
-    }
-
-    fn take_json(&mut self, taken: &mut Vec<Value>) {
-        self.work.take_json(taken);
-    }
-
     fn size_bytes(&self) -> usize {
-        size_of_val(self) + self.name.len() + self.work.size_bytes()
-    }
-}
-
-/// Whether something is due that is not a mutation.
-pub(crate) struct IsDue {
-    pub(crate) name: &'static str,
-    pub(crate) every: Duration,
-}
-
-impl Mutation for IsDue {
-    type Output = Turn;
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<Turn> {
-        let not_before = not_before(tx, self.name, self.every)?;
-        Ok(not_before.map_or(Turn::Due(None), Turn::NotBefore))
+        size_of_val(self) + self.name.len() + self.work.as_ref().map_or(0, |work| work.bytes)
     }
 }
 
@@ -168,23 +155,17 @@ impl Mutation for RecordRun {
 /// it ran in the future: the clock was set back, and must not put the next run off by as much.
 fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<DateTime<Utc>>> {
     let now = tx.now();
-    let last = last_run(tx, name)?.filter(|&last| last <= now);
-    if last.is_none() {
-        write_down(tx, name)?;
-    }
-    let due = TimeDelta::from_std(every)
-        .ok()
-        .and_then(|every| last.unwrap_or(now).checked_add_signed(every))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC);
-    Ok(Some(due).filter(|&due| due > now))
-}
-
-fn last_run(tx: &ReadTx<'_>, name: &str) -> Result<Option<DateTime<Utc>>> {
-    tx.maybe(
+    let last = tx.maybe(
         "SELECT last_run_at FROM botstore_schedules WHERE name = ?1",
         [name],
         |row| Ok(row.get::<_, Timestamp>(0)?.0),
-    )
+    )?;
+    let last = last.filter(|&last| last <= now);
+    if last.is_none() {
+        write_down(tx, name)?;
+    }
+    let due = time::after(last.unwrap_or(now), every);
+    Ok(Some(due).filter(|&due| due > now))
 }
 
 fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {

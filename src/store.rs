@@ -6,7 +6,7 @@ mod open;
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;
 use crate::domain::rollups::{FindRepairs, RollupReport};
-use crate::engine::{BackupActor, Counter, Handle, RunDue, Supervisor};
+use crate::engine::{BackupActor, Counter, Entry, Handle, RunDue, Supervisor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::files;
@@ -118,13 +118,13 @@ impl Store {
     /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
     /// those of the disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.handle.write(mutation).await
+        self.inner.handle.write(mutation, Entry::Waits).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`write`](Self::write) would wait for room.
     pub async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.inner.handle.try_write(mutation).await
+        self.inner.handle.write(mutation, Entry::AtOnce).await
     }
 
     /// Asks a question. It sees every change whose `Ok` came before it was asked.
@@ -133,13 +133,13 @@ impl Store {
     /// Those of the query; [`Deadline`](ErrorKind::Deadline) when it took too long,
     /// [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the disk.
     pub async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.handle.read(query).await
+        self.inner.handle.read(query, Entry::Waits).await
     }
 
     /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
     /// [`read`](Self::read) would wait for room.
     pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        self.inner.handle.try_read(query).await
+        self.inner.handle.read(query, Entry::AtOnce).await
     }
 
     /// Compares the rollups with a full count, as [`ReconcileRollups`](crate::rollups::ReconcileRollups) does, and mends what differs:
@@ -260,6 +260,10 @@ impl Store {
         let (interactive, analytics) = self.inner.readers;
         // First, so that no damage that is found meanwhile is told beside `ok`.
         let damage = shared.disk.damage();
+        // Each lock is let go of at once: the clock below is a host's.
+        let last_checkpoint = *shared.last_checkpoint.lock();
+        let last_backup = shared.last_runs.backup.lock().clone();
+        let last_drill = shared.last_runs.drill.lock().clone();
         Ok(Health {
             ok: damage.is_none() && shared.is_healthy() && self.path().exists(),
             damage: damage.map(|error| error.to_string()),
@@ -270,12 +274,12 @@ impl Store {
             unknown_objects: self.inner.unknown_objects.clone(),
             file_bytes: size(self.path()),
             wal_bytes: size(&sqlite::beside(self.path(), "-wal")),
-            last_checkpoint: shared.checkpoint_report(),
+            last_checkpoint,
             free_bytes: files::free_bytes(files::folder_of(self.path())).ok(),
             network_file_system: self.inner.network_file_system.clone(),
-            last_backup: shared.last_runs.backup(),
+            last_backup,
             backup_due_since: shared.last_runs.backup_due_since(shared.now()),
-            last_drill: shared.last_runs.drill(),
+            last_drill,
             clock_ahead: shared.clock_watch.ahead(),
             reconnects: shared.metrics.reconnects.get(),
             actors: shared.supervision.health(),
@@ -295,7 +299,7 @@ impl Store {
     /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {
-        self.inner.handle.shared.request_close();
+        let _ = self.inner.handle.shared.close_requested.set(());
         let mut closed = self.inner.closed.clone();
         let outcome = shielded(closed.wait_for(Option::is_some))
             .await
@@ -340,7 +344,7 @@ impl std::fmt::Debug for Store {
 /// Also closes a store whose `open` was given up just before it gave its answer.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.handle.shared.request_close();
+        let _ = self.handle.shared.close_requested.set(());
         let thread = self.thread.lock().take();
         let here = std::thread::current().id();
         if let Some(thread) = thread.filter(|_| !self.own_threads.contains(&here)) {

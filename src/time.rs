@@ -14,7 +14,7 @@ use crate::panics::caught;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tells the store what time it is. Tests set it; everything that the store writes or compares
 /// uses it, never SQLite's `datetime('now')`.
@@ -85,6 +85,14 @@ impl FromSql for Timestamp {
             }
         }
     }
+}
+
+/// An interval too long for the calendar never ends.
+pub(crate) fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(interval)
+        .ok()
+        .and_then(|interval| time.checked_add_signed(interval))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// The time by a host's clock, which may panic.

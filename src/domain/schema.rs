@@ -110,6 +110,7 @@ impl Schema for BotSchema {
 /// What files of this schema may have that its steps do not make so.
 pub(crate) const LEGACY: Legacy = Legacy {
     steps: 2,
+    listed: Some(include_str!("../../migrations/botstore/schema.sql")),
     views: &[(
         "user_stats",
         "CREATE VIEW user_stats AS

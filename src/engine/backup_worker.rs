@@ -3,8 +3,8 @@
 //! A plain thread, and no actor's: whatever it waits for may never answer, and then it is left behind
 //! where an actor's thread would be waited for.
 
-use super::due::{Due, after};
-use super::heartbeat::{Doing, Heartbeat};
+use super::due::Due;
+use super::last_runs::Doing;
 use super::shared::Shared;
 use super::snapshots::SnapshotSlot;
 use super::supervision::Supervisee;
@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{BackupReport, LastRun, StoreEvent};
 use crate::panics::caught;
 use crate::sqlite;
+use crate::time::after;
 use chrono::{DateTime, Utc};
-use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, mpsc};
@@ -32,7 +32,6 @@ pub(super) type Work = Box<dyn FnOnce(&mut BackupWorker) + Send>;
 pub(super) struct BackupWorker {
     shared: Arc<Shared>,
     slot: SnapshotSlot,
-    heartbeat: Arc<Heartbeat>,
     /// Opened when it is first needed: most stores make no backup for hours.
     conn: Option<Connection>,
     backup_due: Due,
@@ -42,14 +41,13 @@ pub(super) struct BackupWorker {
 }
 
 impl BackupWorker {
-    pub(super) fn new(shared: Arc<Shared>, slot: SnapshotSlot, heartbeat: Arc<Heartbeat>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         let backups = &shared.config.backups;
         Self {
             backup_due: Due::every(backups.every.unwrap_or(Duration::MAX)),
             drill_due: Due::every(backups.drill_every.unwrap_or(Duration::MAX)),
+            slot: shared.snapshots.add(),
             shared,
-            slot,
-            heartbeat,
             conn: None,
             waits_for_a_backup: false,
         }
@@ -57,11 +55,12 @@ impl BackupWorker {
 
     /// Does what comes until nothing can come any more.
     pub(super) fn run(mut self, queue: mpsc::Receiver<Work>, supervisee: &Supervisee) {
-        let heartbeat = Arc::clone(&self.heartbeat);
         for work in queue {
-            let _at_it = heartbeat.begin(self.shared.now());
+            self.shared.heartbeat.begin(self.shared.now());
             // What panics in a backup has a boundary of its own; this one is for a subscriber to the log.
-            if caught(|| work(&mut self)).is_none() {
+            let done = caught(|| work(&mut self));
+            self.shared.heartbeat.end();
+            if done.is_none() {
                 self.conn = None;
                 if !self.shared.supervision.restarts(supervisee) {
                     break;
@@ -114,80 +113,56 @@ impl BackupWorker {
     /// Whether the work is to end, asked again and again while it goes on: which shows that it does.
     fn closing(&self) -> impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static {
         let shared = AssertUnwindSafe(Arc::clone(&self.shared));
-        let heartbeat = AssertUnwindSafe(Arc::clone(&self.heartbeat));
-        move || heartbeat.beat() || shared.is_closing()
+        move || shared.heartbeat.beat() || shared.is_closing()
     }
 
     pub(super) fn back_up(&mut self, request: TakeBackup, reason: Reason) -> Result<Backup> {
-        self.heartbeat.turn_to(Doing::Backup);
-        let closing = self.closing();
-        let result = self.work(|conn, worker| {
+        let backup = self.job(Doing::Backup, |conn, worker| {
             let (source, observer) = (worker.source(), &worker.slot);
-            archive::of_open_store(conn, &source, request, reason, observer, closing)
-        });
-        let result = result.map_err(|e| e.in_operation("TakeBackup"));
-        let report = result.as_ref().map(|backup| BackupReport {
+            archive::of_open_store(conn, &source, request, reason, observer, worker.closing())
+        })?;
+        let report = BackupReport {
             name: backup.manifest.name.clone(),
             reason,
             at: backup.manifest.taken_at,
             bytes: backup.manifest.artefact.bytes,
-        });
-        let last = &self.shared.last_runs.backup;
-        self.note(
-            report,
-            last,
-            StoreEvent::BackupDone,
-            StoreEvent::BackupFailed,
-        );
-        if result.is_ok() && std::mem::take(&mut self.waits_for_a_backup) {
+        };
+        *self.shared.last_runs.backup.lock() = Some(LastRun::Done(report.clone()));
+        self.shared.subscribers.tell(StoreEvent::BackupDone(report));
+        if std::mem::take(&mut self.waits_for_a_backup) {
             self.drill_due.forget();
         }
-        result
+        Ok(backup)
     }
 
     pub(super) fn drill(&mut self) -> Result<DrillReport> {
-        self.heartbeat.turn_to(Doing::Drill);
-        let closing = self.closing();
-        let result =
-            self.work(|conn, worker| archive::drill_of_open_store(conn, &worker.source(), closing));
-        let result = result.map_err(|e| e.in_operation("RunDrill"));
-        let report = match &result {
-            Ok(report) => Ok(report.clone()),
-            Err(error) => Err(error),
-        };
-        let last = &self.shared.last_runs.drill;
-        self.note(report, last, StoreEvent::DrillDone, StoreEvent::DrillFailed);
-        result
+        let report = self.job(Doing::Drill, |conn, worker| {
+            archive::drill_of_open_store(conn, &worker.source(), worker.closing())
+        })?;
+        *self.shared.last_runs.drill.lock() = Some(LastRun::Done(report.clone()));
+        let event = StoreEvent::DrillDone(report.clone());
+        self.shared.subscribers.tell(event);
+        Ok(report)
     }
 
-    /// Keeps what came of it for `health`, and tells the subscribers. That somebody stopped it is
-    /// nobody else's news; and of a job that was given up they have been told.
-    fn note<T: Clone>(
-        &self,
-        report: Result<T, &Error>,
-        last: &Mutex<Option<LastRun<T>>>,
-        done: fn(T) -> StoreEvent,
-        failed: fn(Error) -> StoreEvent,
-    ) {
-        let (run, event) = match &report {
-            Ok(report) => (LastRun::Done(report.clone()), done(report.clone())),
-            Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed) => {
-                return;
-            }
-            Err(_) if self.heartbeat.is_given_up() => return,
-            Err(error) => {
-                let run = LastRun::Failed {
-                    at: self.shared.now(),
-                    error: error.to_string(),
-                };
-                (run, failed((*error).clone()))
-            }
-        };
-        *last.lock() = Some(run);
-        self.shared.subscribers.tell(event);
-        if let Err(error) = report {
+    /// Does one thing of which a failure is news. That somebody stopped it is nobody else's; and of a job
+    /// that was given up they have been told.
+    fn job<T>(
+        &mut self,
+        doing: Doing,
+        work: impl FnOnce(&mut Connection, &Self) -> Result<T>,
+    ) -> Result<T> {
+        self.shared.heartbeat.turn_to(doing);
+        let done = self.work(work);
+        let done = done.map_err(|error| error.in_operation(doing.operation()));
+        if let Err(error) = &done
+            && !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed)
+            && !self.shared.heartbeat.is_given_up()
+        {
+            doing.note_failed(&self.shared, error);
             tracing::warn!(%error, "a backup or a drill failed");
         }
+        done
     }
 
     /// When the next scheduled backup is due: a period after the newest in the folder, and now if
@@ -200,18 +175,11 @@ impl BackupWorker {
     }
 
     fn backup_if_due(&mut self, every: Duration) -> bool {
-        let now = self.shared.now();
-        let mut trouble = None;
-        let due = match self.backup_due.at(now) {
-            Some(due) => due,
-            None => match self.first_backup_due(every) {
-                Ok(due) => due,
-                Err(error) if error.kind() == ErrorKind::Closed => return false,
-                Err(error) => {
-                    trouble = Some(error);
-                    now
-                }
-            },
+        let known = self.backup_due.at(self.shared.now());
+        let (due, trouble) = match known.map_or_else(|| self.first_backup_due(every), Ok) {
+            Ok(due) => (due, None),
+            Err(error) if error.kind() == ErrorKind::Closed => return false,
+            Err(error) => (self.shared.now(), Some(error)),
         };
         self.backup_due.set(due);
         self.shared.last_runs.backup_is_due_from(due);
@@ -223,19 +191,19 @@ impl BackupWorker {
         if due > now {
             return false;
         }
-        let request = TakeBackup::default();
-        let done = self.back_up(request, Reason::Scheduled).is_ok();
-        if done {
-            let next = self.backup_due.ran(now);
-            self.shared.last_runs.backup_is_next_due(next);
-        } else {
-            self.backup_due.retry(now, RETRY);
+        let done = self.back_up(TakeBackup::default(), Reason::Scheduled);
+        match &done {
+            Ok(_) => {
+                let next = self.backup_due.ran(now);
+                self.shared.last_runs.backup_is_next_due(next);
+            }
+            Err(_) => self.backup_due.retry(now, RETRY),
         }
-        done
+        done.is_ok()
     }
 
     fn drill_if_due(&mut self, every: Duration) -> bool {
-        self.heartbeat.turn_to(Doing::Drill);
+        self.shared.heartbeat.turn_to(Doing::Drill);
         let now = self.shared.now();
         let due = self.drill_due.at(now).unwrap_or_else(|| {
             let last = archive::last_drill(&self.source());

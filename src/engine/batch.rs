@@ -21,7 +21,7 @@ mod settle;
 
 use super::job::WriteJob;
 use super::shared::Shared;
-use super::transaction::{Attempt, Begun, Isolation, Transaction, WriteConnection};
+use super::transaction::{Attempt, Begun, Isolation, WriteConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite;
 use rusqlite::Connection;
@@ -145,7 +145,7 @@ impl Batcher {
     /// Commits the batch that is open, if one is.
     pub(super) fn finish(&mut self) {
         if let (Some(begun), Some(open)) = (self.batch.begun, &self.connection) {
-            let attempt = Transaction::of(open, &self.shared).commit(begun, &mut self.batch);
+            let attempt = open.commit(begun, &mut self.batch);
             self.settle(attempt);
         }
     }
@@ -195,8 +195,7 @@ impl Batcher {
             return Some(Attempt::NotBegun(error));
         }
         let (open, begun) = (self.connection.as_ref()?, self.batch.begun?);
-        let transaction = Transaction::of(open, &self.shared);
-        let ended = transaction.run(begun, from, &mut self.batch)?;
+        let ended = open.run(begun, from, &mut self.batch)?;
         if !matches!(ended, Attempt::Undo) {
             return Some(ended);
         }
@@ -212,17 +211,15 @@ impl Batcher {
         if self.batch.gathers {
             self.strategy.careful = self.strategy.careful.saturating_sub(1);
         }
-        if self.connection.is_none()
-            && let Err(error) = self.reconnect()
-        {
-            // All who wait by now are refused: where a disk takes its time to fail, one after the other
-            // would wait for long.
-            self.batch.jobs.extend(self.waiting.drain(..));
-            return Err(error);
-        }
-        let gone = || Error::new(ErrorKind::Io, "the writer has no connection");
-        let open = self.connection.as_ref().ok_or_else(gone)?;
-        let begun = Transaction::of(open, &self.shared).begin();
+        let begun = match self.connect() {
+            Ok(open) => open.begin(),
+            Err(error) => {
+                // All who wait by now are refused: where a disk takes its time to fail, one after the other
+                // would wait for long.
+                self.batch.jobs.extend(self.waiting.drain(..));
+                return Err(error);
+            }
+        };
         let busy = |error: &Error| error.kind() == ErrorKind::Busy;
         self.mind_patience(begun.as_ref().is_err_and(busy));
         self.batch.begun = Some(begun?);
@@ -265,12 +262,22 @@ impl Batcher {
         }
     }
 
-    fn reconnect(&mut self) -> Result<()> {
-        self.connection = Some(WriteConnection::open(&self.shared, self.busy_timeout)?);
+    /// The connection, opened anew if it was given up.
+    pub(super) fn connect(&mut self) -> Result<&WriteConnection> {
+        let open = self.take_connection()?;
+        Ok(self.connection.insert(open))
+    }
+
+    /// Takes it out, to close the file.
+    pub(super) fn take_connection(&mut self) -> Result<WriteConnection> {
+        if let Some(open) = self.connection.take() {
+            return Ok(open);
+        }
+        let open = WriteConnection::open(&self.shared, self.busy_timeout)?;
         self.suspect = None;
         self.strategy = Strategy::default();
         self.shared.metrics.reconnects.count();
-        Ok(())
+        Ok(open)
     }
 
     /// Takes note of a failure of the store's own work.
@@ -284,19 +291,6 @@ impl Batcher {
     /// Sees whether the file can be written.
     pub(super) fn probe(&mut self) -> Result<()> {
         self.finish();
-        match &self.connection {
-            Some(open) => sqlite::write_probe(&open.conn),
-            None => self.reconnect(),
-        }
-    }
-
-    /// Takes the connection out, to close the file.
-    pub(super) fn take_connection(&mut self) -> Result<Connection> {
-        if self.connection.is_none() {
-            self.reconnect()?;
-        }
-        let open = self.connection.take();
-        let gone = || Error::new(ErrorKind::Io, "the writer has no connection");
-        open.map(|open| open.conn).ok_or_else(gone)
+        sqlite::write_probe(&self.connect()?.conn)
     }
 }

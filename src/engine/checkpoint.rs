@@ -5,10 +5,8 @@
 //! little has come since, the writer copies that little itself once the point reads that have begun are
 //! through, and the next commit starts the WAL over. At the ceiling it does so however much there is.
 
-use super::checkpointer::{self, Checkpoint, CheckpointLock, Checkpointer};
-use super::gates::ReadGates;
+use super::checkpointer::{self, Checkpoint, Checkpointer};
 use super::shared::Shared;
-use super::snapshots::Snapshots;
 use super::transaction::WriteConnection;
 use crate::error::Result;
 use crate::events::StoreEvent;
@@ -44,10 +42,7 @@ const LITTLE: i64 = 256;
 
 pub(super) struct CheckpointPolicy {
     shared: Arc<Shared>,
-    snapshots: Snapshots,
     checkpointer: Addr<Checkpointer>,
-    lock: Arc<CheckpointLock>,
-    gates: Arc<ReadGates>,
     checkpoint_at_bytes: u64,
     ceiling_bytes: u64,
     watch: WalWatch,
@@ -66,23 +61,14 @@ pub(super) struct CheckpointPolicy {
 }
 
 impl CheckpointPolicy {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        snapshots: Snapshots,
-        checkpointer: Addr<Checkpointer>,
-        lock: Arc<CheckpointLock>,
-        gates: Arc<ReadGates>,
-    ) -> Result<Self> {
+    pub(super) fn new(shared: Arc<Shared>, checkpointer: Addr<Checkpointer>) -> Result<Self> {
         let config = &shared.config;
         Ok(Self {
             checkpoint_at_bytes: config.checkpoint_at_bytes.min(config.wal_ceiling_bytes),
             ceiling_bytes: config.wal_ceiling_bytes,
             watch: WalWatch::new(&shared.path)?,
             shared,
-            snapshots,
             checkpointer,
-            lock,
-            gates,
             connection: None,
             ordered_at: 0,
             ordered_when: Instant::now(),
@@ -117,7 +103,7 @@ impl CheckpointPolicy {
             } else {
                 self.start_over(conn, bytes);
             }
-        } else if self.lock.ordered.load(Ordering::Acquire) {
+        } else if self.shared.checkpoints.ordered.load(Ordering::Acquire) {
             // The checkpointer is at it.
         } else if self.unfinished {
             self.unfinished = false;
@@ -142,7 +128,10 @@ impl CheckpointPolicy {
     }
 
     fn order(&self) {
-        self.lock.ordered.store(true, Ordering::Release);
+        self.shared
+            .checkpoints
+            .ordered
+            .store(true, Ordering::Release);
         self.checkpointer.do_send(Checkpoint);
     }
 
@@ -151,11 +140,11 @@ impl CheckpointPolicy {
     fn catch_up(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then)
-            || self.lock.ordered.load(Ordering::Acquire)
+            || self.shared.checkpoints.ordered.load(Ordering::Acquire)
         {
             return;
         }
-        let report = self.shared.checkpoint_report();
+        let report = *self.shared.last_checkpoint.lock();
         if report.is_some_and(|report| report.copied < report.frames) {
             self.report_ceiling(bytes);
             self.hold_scans();
@@ -167,15 +156,17 @@ impl CheckpointPolicy {
 
     /// Lets no scan begin before the WAL has started over, if that is for scans alone to decide.
     fn hold_scans(&mut self) {
-        if self.snapshots.only_queries() {
-            self.gates.hold_scans();
+        if self.shared.snapshots.only_queries() {
+            self.shared.gates.hold_scans();
             self.holds_scans = true;
         }
     }
 
     /// Whether the last of the scans has just ended while no other may begin.
     fn scans_are_over(&mut self) -> bool {
-        self.holds_scans && self.gates.no_scan_runs() && std::mem::take(&mut self.holds_scans)
+        self.holds_scans
+            && self.shared.gates.no_scan_runs()
+            && std::mem::take(&mut self.holds_scans)
     }
 
     /// Tells the subscribers, once until the WAL has started over, that somebody holds it up.
@@ -184,7 +175,7 @@ impl CheckpointPolicy {
             return;
         }
         let ceiling_bytes = self.ceiling_bytes;
-        let held_by = self.snapshots.holders();
+        let held_by = self.shared.snapshots.holders();
         tracing::warn!(
             bytes,
             ceiling_bytes,
@@ -224,7 +215,7 @@ impl CheckpointPolicy {
     /// Lets scans begin again.
     pub(super) fn let_scans_in(&mut self) {
         self.holds_scans = false;
-        self.gates.let_scans_in();
+        self.shared.gates.let_scans_in();
     }
 
     /// Copies the rest of the WAL, so that the next commit starts it over. If that does not, because a
@@ -248,14 +239,14 @@ impl CheckpointPolicy {
     /// Whether all of the WAL is in the file afterwards.
     fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
         // When the checkpointer is at work, what it leaves will be less.
-        let _running = self.lock.running.lock();
+        let _running = self.shared.checkpoints.running.lock();
         if !self.shared.disk.allows_checkpoints() {
             return false;
         }
         // Those with an older state of the WAL would keep the rest of it from being copied. Those who
         // begin now have the newest, since nobody commits meanwhile; to keep them out would have them
         // wait for the file's sync.
-        self.gates.drain_points();
+        self.shared.gates.drain_points();
         match sqlite::checkpoint(conn, "PASSIVE") {
             // Another program is at it.
             Ok((true, ..)) => false,
@@ -264,7 +255,7 @@ impl CheckpointPolicy {
                 let all = frames == copied;
                 if all {
                     // Whoever begins from now on reads the file alone, and holds nothing up.
-                    self.gates.drain_points();
+                    self.shared.gates.drain_points();
                 }
                 all
             }

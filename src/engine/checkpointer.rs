@@ -31,9 +31,8 @@ pub(super) struct CheckpointLock {
 }
 
 pub(super) struct Checkpointer {
-    pub(super) shared: Arc<Shared>,
-    pub(super) lock: Arc<CheckpointLock>,
-    pub(super) conn: Option<Connection>,
+    shared: Arc<Shared>,
+    conn: Option<Connection>,
 }
 
 impl Actor for Checkpointer {
@@ -43,21 +42,28 @@ impl Actor for Checkpointer {
 impl Supervised for Checkpointer {
     fn restarting(&mut self, _ctx: &mut Self::Context) {
         self.conn = None;
-        self.lock.ordered.store(false, Ordering::Release);
+        self.shared
+            .checkpoints
+            .ordered
+            .store(false, Ordering::Release);
     }
 }
 
 impl Checkpointer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, conn: None }
+    }
+
     fn checkpoint(&mut self) -> Result<Option<CheckpointReport>> {
-        let lock = Arc::clone(&self.lock);
-        let _running = lock.running.lock();
-        if !self.shared.disk.allows_checkpoints() {
+        let shared = Arc::clone(&self.shared);
+        let _running = shared.checkpoints.running.lock();
+        if !shared.disk.allows_checkpoints() {
             return Ok(None);
         }
         let done = self.copy();
         if let Err(error) = &done {
             // Before it is the writer's turn, who would start the WAL over after a sync that failed.
-            self.shared.disk.note_failed_checkpoint(error.clone());
+            shared.disk.note_failed_checkpoint(error.clone());
             self.conn = None;
         }
         done
@@ -97,7 +103,10 @@ impl Handler<Checkpoint> for Checkpointer {
 
     fn handle(&mut self, _: Checkpoint, _ctx: &mut Self::Context) {
         let done = self.checkpoint();
-        self.lock.ordered.store(false, Ordering::Release);
+        self.shared
+            .checkpoints
+            .ordered
+            .store(false, Ordering::Release);
         match done {
             Ok(Some(done)) => {
                 tracing::debug!(done.frames, done.copied, took = ?done.took, "checkpoint");

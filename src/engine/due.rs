@@ -1,6 +1,7 @@
-//! When something that comes again is next to run: schedules, upkeep, backups, drills, looks at the disk.
+//! When something that comes again is next to run: duties, backups, drills, looks at the disk.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::time::after;
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// Something that comes again. What it remembers is a cache: when it last ran is written down where it
@@ -46,12 +47,4 @@ impl Due {
     pub(super) fn forget(&mut self) {
         self.at = None;
     }
-}
-
-/// An interval too long for the calendar never ends.
-pub(super) fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(interval)
-        .ok()
-        .and_then(|interval| time.checked_add_signed(interval))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

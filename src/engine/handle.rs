@@ -1,17 +1,18 @@
 //! The way in: takes an operation, waits for room, hands it to an actor, and waits for the answer.
 
-use super::in_flight::{InFlightLimit, Permit};
+use super::in_flight::{Entry, InFlightLimit};
 use super::job::{Pending, Reply};
 use super::queue::WorkQueue;
 use super::shared::Shared;
 use super::writer::{Admitted, Optimize, Writer};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::json;
+use crate::limits::Texts;
 use crate::operation::{Lane, Mutation, Query};
 use actix::Addr;
+use serde_json::Value;
 use std::any::TypeId;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What callers have of the engine.
 pub(crate) struct Handle {
@@ -22,108 +23,59 @@ pub(crate) struct Handle {
     pub(super) analytics: Arc<WorkQueue>,
 }
 
-/// A message that may be handed over: none of its texts is too large.
-pub(crate) struct Checked<O>(pub(crate) O);
-
 impl Handle {
-    /// Refuses a message that is too large, before it takes room.
-    pub(crate) fn check_mutation<M: Mutation>(&self, mut mutation: M) -> Result<Checked<M>> {
-        let limits = self.shared.config.limits();
-        let Err(error) = limits.check(|texts| mutation.texts(texts)) else {
-            return Ok(Checked(mutation));
-        };
-        json::drop_flat(|values| mutation.take_json(values));
-        Err(error.in_operation(M::name()))
-    }
-
-    /// The same for queries.
-    pub(crate) fn check_query<Q: Query>(&self, mut query: Q) -> Result<Checked<Q>> {
-        let limits = self.shared.config.limits();
-        let Err(error) = limits.check(|texts| query.texts(texts)) else {
-            return Ok(Checked(query));
-        };
-        json::drop_flat(|values| query.take_json(values));
-        Err(error.in_operation(Q::name()))
-    }
-
-    pub(crate) async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        self.write_checked(self.check_mutation(mutation)?).await
-    }
-
-    pub(crate) async fn write_checked<M: Mutation>(
-        &self,
-        mutation: Checked<M>,
-    ) -> Result<M::Output> {
-        let permit = self.write_limit.acquire(mutation.0.size_bytes()).await;
-        self.run_mutation(mutation.0, permit).await
-    }
-
-    pub(crate) async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
-        let Checked(mutation) = self.check_mutation(mutation)?;
-        let permit = self.write_limit.try_acquire(mutation.size_bytes());
-        self.run_mutation(mutation, permit).await
-    }
-
-    async fn run_mutation<M: Mutation>(
+    pub(crate) async fn write<M: Mutation>(
         &self,
         mutation: M,
-        permit: Result<Permit>,
+        entry: Entry<'_>,
     ) -> Result<M::Output> {
-        let named = |error: Error| error.in_operation(M::name());
-        self.shared.check_open().map_err(named)?;
-        let (pending, reply) = Pending::new(M::name(), mutation, permit.map_err(named)?);
-        self.writer.do_send(Admitted(Box::new(pending)));
-        self.answer(reply).await.map_err(named)
+        let answer = async {
+            let mutation = self.check(mutation, M::texts, M::take_json)?;
+            let bytes = mutation.size_bytes();
+            let _place = entry.place(bytes)?;
+            let permit = self.write_limit.enter(bytes, entry).await;
+            self.shared.check_open()?;
+            let (pending, reply) = Pending::new(M::name(), mutation, permit?);
+            self.writer.do_send(Admitted(Box::new(pending)));
+            self.answer(reply).await
+        };
+        answer.await.map_err(|error| error.in_operation(M::name()))
     }
 
-    pub(crate) async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+    pub(crate) async fn read<Q: Query>(&self, query: Q, entry: Entry<'_>) -> Result<Q::Output> {
         // What is cached was checked before.
-        match self.cached(&query) {
-            Some(answer) => Ok(answer),
-            None => self.read_anew(self.check_query(query)?).await,
+        if let Some(answer) = self.cached(&query) {
+            return Ok(answer);
         }
-    }
-
-    pub(crate) async fn read_checked<Q: Query>(&self, query: Checked<Q>) -> Result<Q::Output> {
-        match self.cached(&query.0) {
-            Some(answer) => Ok(answer),
-            None => self.read_anew(query).await,
-        }
-    }
-
-    async fn read_anew<Q: Query>(&self, Checked(query): Checked<Q>) -> Result<Q::Output> {
         let queue = self.queue(Q::LANE);
         let deadline = queue.deadline();
         let answer = async {
-            let permit = queue.limit.acquire(query.size_bytes()).await;
-            self.run_query(query, deadline, permit).await
+            let query = self.check(query, Q::texts, Q::take_json)?;
+            let bytes = query.size_bytes();
+            let _place = entry.place(bytes)?;
+            let permit = queue.limit.enter(bytes, entry).await;
+            self.shared.check_open()?;
+            let (pending, reply) = Pending::new(Q::name(), query, permit?);
+            queue.push(Box::new(pending), deadline);
+            self.answer(reply).await
         };
         let answer = queue.wait(deadline, answer).await;
         answer.map_err(|error| error.in_operation(Q::name()))
     }
 
-    pub(crate) async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
-        if let Some(answer) = self.cached(&query) {
-            return Ok(answer);
-        }
-        let Checked(query) = self.check_query(query)?;
-        let queue = self.queue(Q::LANE);
-        let deadline = queue.deadline();
-        let permit = queue.limit.try_acquire(query.size_bytes());
-        let answer = queue.wait(deadline, self.run_query(query, deadline, permit));
-        answer.await.map_err(|error| error.in_operation(Q::name()))
-    }
-
-    async fn run_query<Q: Query>(
+    /// Refuses a message that is too large, before it takes room.
+    fn check<O>(
         &self,
-        query: Q,
-        deadline: Instant,
-        permit: Result<Permit>,
-    ) -> Result<Q::Output> {
-        self.shared.check_open()?;
-        let (pending, reply) = Pending::new(Q::name(), query, permit?);
-        self.queue(Q::LANE).push(Box::new(pending), deadline);
-        self.answer(reply).await
+        mut operation: O,
+        texts: impl FnOnce(&O, &mut Texts),
+        take_json: impl FnOnce(&mut O, &mut Vec<Value>),
+    ) -> Result<O> {
+        let limits = self.shared.config.limits();
+        let Err(error) = limits.check(|named| texts(&operation, named)) else {
+            return Ok(operation);
+        };
+        json::drop_flat(|values| take_json(&mut operation, values));
+        Err(error)
     }
 
     async fn answer<T>(&self, reply: Reply<T>) -> Result<T> {
@@ -148,11 +100,7 @@ impl Handle {
 
     /// A limit of so many times as many requests, and bytes, as may be in flight.
     pub(crate) fn in_flight_limit(&self, times: usize) -> InFlightLimit {
-        let config = &self.shared.config;
-        InFlightLimit::new(
-            config.max_in_flight.saturating_mul(times),
-            config.max_in_flight_bytes.saturating_mul(times),
-        )
+        InFlightLimit::new(&self.shared.config, times)
     }
 
     /// Refreshes the query planner's statistics.

@@ -1,5 +1,6 @@
 //! The in-flight limit: how many requests there may be, and how many bytes they may hold.
 
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::panics::shielded;
 use std::sync::Arc;
@@ -19,8 +20,32 @@ pub(crate) struct InFlightLimit {
     max_bytes: u32,
 }
 
+/// How a request meets a limit that is full.
+#[derive(Clone, Copy)]
+pub(crate) enum Entry<'a> {
+    /// It waits for room.
+    Waits,
+    /// It is refused.
+    AtOnce,
+    /// It waits in a place of this limit, and is refused when those are taken.
+    Behind(&'a InFlightLimit),
+}
+
+impl Entry<'_> {
+    /// The place that the request waits in, if it needs one; held until it has its answer.
+    pub(super) fn place(self, bytes: usize) -> Result<Option<Permit>> {
+        match self {
+            Self::Behind(places) => places.try_enter(bytes).map(Some),
+            Self::Waits | Self::AtOnce => Ok(None),
+        }
+    }
+}
+
 impl InFlightLimit {
-    pub(crate) fn new(max_count: usize, max_bytes: usize) -> Self {
+    /// So many times as many requests, and bytes, as may be in flight.
+    pub(super) fn new(config: &Config, times: usize) -> Self {
+        let max_count = config.max_in_flight.saturating_mul(times);
+        let max_bytes = config.max_in_flight_bytes.saturating_mul(times);
         let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
         Self {
             count: Arc::new(Semaphore::new(max_count)),
@@ -35,32 +60,21 @@ impl InFlightLimit {
         u32::try_from(bytes).map_or(self.max_bytes, |bytes| bytes.min(self.max_bytes))
     }
 
-    /// Waits until there is room.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Result<Permit> {
-        let closed = |_| Error::closed();
-        let weight = self.weight(bytes);
-        // Whoever waits is woken by whoever gives back a permit, and must not be the end of him.
-        let count = match Arc::clone(&self.count).try_acquire_owned() {
-            Ok(count) => count,
-            Err(_) => shielded(Arc::clone(&self.count).acquire_owned())
-                .await
-                .map_err(closed)?,
-        };
-        let bytes = match Arc::clone(&self.bytes).try_acquire_many_owned(weight) {
-            Ok(bytes) => bytes,
-            Err(_) => shielded(Arc::clone(&self.bytes).acquire_many_owned(weight))
-                .await
-                .map_err(closed)?,
-        };
+    /// A request's part, once there is room.
+    ///
+    /// # Errors
+    /// [`Overloaded`](ErrorKind::Overloaded) when there is none and the request does not wait.
+    pub(super) async fn enter(&self, bytes: usize, entry: Entry<'_>) -> Result<Permit> {
+        if let Entry::AtOnce = entry {
+            return self.try_enter(bytes);
+        }
         Ok(Permit {
-            _count: count,
-            _bytes: bytes,
+            _count: wait_for(&self.count, 1).await?,
+            _bytes: wait_for(&self.bytes, self.weight(bytes)).await?,
         })
     }
 
-    /// # Errors
-    /// [`Overloaded`](ErrorKind::Overloaded) when there is no room.
-    pub(crate) fn try_acquire(&self, bytes: usize) -> Result<Permit> {
+    fn try_enter(&self, bytes: usize) -> Result<Permit> {
         let refused = |why| match why {
             TryAcquireError::Closed => Error::closed(),
             TryAcquireError::NoPermits => Error::new(
@@ -91,4 +105,13 @@ impl InFlightLimit {
         let left = self.bytes.available_permits();
         (self.max_bytes as usize).saturating_sub(left)
     }
+}
+
+/// Whoever waits is woken by whoever gives back a permit, and must not be the end of him.
+async fn wait_for(semaphore: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(permits) {
+        return Ok(permit);
+    }
+    let permit = shielded(Arc::clone(semaphore).acquire_many_owned(permits)).await;
+    permit.map_err(|_| Error::closed())
 }

@@ -127,13 +127,10 @@ impl<O: Send, T: Send> Job for Pending<O, T> {
 
     fn answer(mut self: Box<Self>) {
         let answer = self.outcome.take();
-        let answer = answer.unwrap_or_else(|| Err(Error::closed()));
-        let answer = answer.map_err(|error| error.in_operation(self.name));
-        self.finish(Some(answer));
+        self.finish(Some(answer.unwrap_or_else(|| Err(Error::closed()))));
     }
 
     fn refuse(mut self: Box<Self>, error: Error) {
-        let error = error.in_operation(self.name);
         self.finish(Some(Err(error)));
     }
 }

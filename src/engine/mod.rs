@@ -40,8 +40,8 @@
 //! * **row cache**: answers that hang on one row, kept on the callers' side.
 //! * **gate**: keeps readers out for a moment, so that the WAL can start over.
 //! * **supervision**, **restart**: an actor that panics is put right and runs on.
-//! * **upkeep**: the store's own work that comes again.
-//! * **due**: of what comes again, that its time has come.
+//! * **duty**: work that comes again: a schedule's mutation, or *upkeep* of the store's own.
+//! * **due**: of a duty, a backup or a drill, that its time has come.
 
 mod backup_actor;
 mod backup_worker;
@@ -52,11 +52,13 @@ mod clock_report;
 mod disk_state;
 mod disk_watch;
 mod due;
+mod duty;
 mod gates;
 mod handle;
 mod heartbeat;
 mod in_flight;
 mod job;
+mod last_runs;
 mod metrics;
 mod queue;
 mod reader;
@@ -71,8 +73,9 @@ mod transaction;
 mod writer;
 
 pub use backup_actor::BackupActor;
+pub(crate) use duty::Duty;
 pub(crate) use handle::Handle;
-pub(crate) use in_flight::InFlightLimit;
+pub(crate) use in_flight::{Entry, InFlightLimit};
 pub(crate) use metrics::Counter;
 pub(crate) use start::{Engine, start};
-pub(crate) use supervisor::{Duties, RunDue, Supervisor, Upkeep};
+pub(crate) use supervisor::{RunDue, Supervisor};

@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -22,33 +21,33 @@ use std::time::{Duration, Instant};
 /// can say where.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// How long a reader looks for the next message before it parks: about as long as it takes to wake a
+/// How long a reader looks for the next query before it parks: about as long as it takes to wake a
 /// caller, and the caller to ask again. Costs an idle store nothing, and saves a wake-up a query:
 /// 13 µs instead of 62 µs.
 const SPIN: Duration = Duration::from_micros(50);
 
-pub(super) enum ReaderMessage {
-    Run {
-        job: Box<dyn ReadJob>,
-        deadline: Instant,
-    },
-    /// Ends one reader.
-    Stop,
-}
+/// A query, and until when it may run.
+pub(super) type Queued = (Box<dyn ReadJob>, Instant);
 
 pub(super) struct WorkQueue {
-    sender: Sender<ReaderMessage>,
-    receiver: Receiver<ReaderMessage>,
+    sender: Sender<Queued>,
+    receiver: Receiver<Queued>,
     pub(super) limit: InFlightLimit,
     timeout: Duration,
     /// The callers, who are to look at the time.
     ticks: Ticks,
-    /// How many readers are parked.
-    parked: Mutex<usize>,
+    readers: Mutex<Readers>,
     unpark: Condvar,
-    /// Whether the readers have ended, and what those who ask hear then.
-    ended: AtomicBool,
-    why_ended: Mutex<Option<Error>>,
+}
+
+#[derive(Default)]
+struct Readers {
+    /// How many are parked.
+    parked: usize,
+    /// Whether they end when nothing waits.
+    stop: bool,
+    /// Why nothing is taken from the queue any more, if so.
+    ended: Option<Error>,
 }
 
 impl WorkQueue {
@@ -60,10 +59,8 @@ impl WorkQueue {
             limit,
             timeout,
             ticks: Ticks::default(),
-            parked: Mutex::new(0),
+            readers: Mutex::default(),
             unpark: Condvar::new(),
-            ended: AtomicBool::new(false),
-            why_ended: Mutex::default(),
         }
     }
 
@@ -73,77 +70,67 @@ impl WorkQueue {
 
     pub(super) fn push(&self, job: Box<dyn ReadJob>, deadline: Instant) {
         // This queue has a receiver itself.
-        let _ = self.sender.send(ReaderMessage::Run { job, deadline });
-        self.wake_one();
-        // Pairs with `end`: either that finds the job, or this finds that nobody else will.
-        if self.ended.load(Ordering::SeqCst) {
-            self.refuse_waiting();
+        let _ = self.sender.send((job, deadline));
+        let readers = self.readers.lock();
+        let (parked, ended) = (readers.parked, readers.ended.clone());
+        drop(readers);
+        if parked > 0 {
+            self.unpark.notify_one();
+        }
+        // Either `end` finds the job, or this finds that nobody else will.
+        if let Some(why) = ended {
+            self.refuse_waiting(&why);
         }
     }
 
-    /// Ends that many readers, after what waits.
-    pub(super) fn stop(&self, readers: usize) {
-        for _ in 0..readers {
-            let _ = self.sender.send(ReaderMessage::Stop);
-        }
-        let _parked = self.parked.lock();
+    /// Ends the readers, after what waits.
+    pub(super) fn stop(&self) {
+        self.readers.lock().stop = true;
         self.unpark.notify_all();
     }
 
     /// No reader takes from the queue any more, or none is to.
     pub(super) fn end(&self, why: Error) {
-        self.why_ended.lock().get_or_insert(why);
-        self.ended.store(true, Ordering::SeqCst);
-        self.refuse_waiting();
+        let why = self.readers.lock().ended.get_or_insert(why).clone();
+        self.refuse_waiting(&why);
         self.tick();
     }
 
-    fn refuse_waiting(&self) {
-        let why = self.why_ended.lock().clone();
-        let why = why.unwrap_or_else(Error::closed);
-        let mut stops = 0;
-        while let Ok(message) = self.receiver.try_recv() {
-            match message {
-                ReaderMessage::Run { job, .. } => job.refuse(why.clone()),
-                ReaderMessage::Stop => stops += 1,
-            }
+    fn refuse_waiting(&self, why: &Error) {
+        while let Ok((job, _)) = self.receiver.try_recv() {
+            job.refuse(why.clone());
         }
-        // Those are for readers that are at something.
-        self.stop(stops);
     }
 
-    /// The next message. Parks the thread until there is one.
-    pub(super) fn next(&self) -> ReaderMessage {
+    /// The next query. Parks the thread until there is one; `None` when the reader is to end.
+    pub(super) fn next(&self) -> Option<Queued> {
         loop {
-            if let Some(message) = self.spin() {
-                return message;
+            if let Some(queued) = self.spin() {
+                return Some(queued);
             }
-            let mut parked = self.parked.lock();
-            *parked += 1;
+            let mut readers = self.readers.lock();
             // One that came after the last look has woken nobody.
-            if self.receiver.is_empty() {
-                self.unpark.wait(&mut parked);
+            if !self.receiver.is_empty() {
+                continue;
             }
-            *parked -= 1;
+            if readers.stop {
+                return None;
+            }
+            readers.parked += 1;
+            self.unpark.wait(&mut readers);
+            readers.parked -= 1;
         }
     }
 
-    /// Looks for a message for a while.
-    fn spin(&self) -> Option<ReaderMessage> {
+    /// Looks for a query for a while.
+    fn spin(&self) -> Option<Queued> {
         let until = Instant::now() + SPIN;
         loop {
             match self.receiver.try_recv() {
-                Ok(message) => return Some(message),
+                Ok(queued) => return Some(queued),
                 Err(_) if Instant::now() >= until => return None,
                 Err(_) => std::thread::yield_now(),
             }
-        }
-    }
-
-    /// Wakes a reader, if one is parked.
-    fn wake_one(&self) {
-        if *self.parked.lock() > 0 {
-            self.unpark.notify_one();
         }
     }
 
@@ -173,14 +160,20 @@ impl WorkQueue {
                 return Poll::Ready(answer);
             }
             if Instant::now() >= deadline + GRACE {
-                return Poll::Ready(Err(Error::new(
-                    ErrorKind::Deadline,
-                    "it waited for a reader until its deadline; more readers, or fewer queries at once",
-                )));
+                return Poll::Ready(Err(too_late()));
             }
-            place.get_or_insert_with(|| self.ticks.place()).wait(cx.waker());
+            place
+                .get_or_insert_with(|| self.ticks.place())
+                .wait(cx.waker());
             Poll::Pending
         })
         .await
     }
+}
+
+pub(super) fn too_late() -> Error {
+    Error::new(
+        ErrorKind::Deadline,
+        "it waited for a reader until its deadline; more readers, or fewer queries at once",
+    )
 }

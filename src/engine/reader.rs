@@ -1,11 +1,10 @@
 //! The actors that answer queries, each on a read-only connection of its own.
 //!
-//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until it is told to stop.
+//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until that is to end.
 
-use super::gates::ReadGates;
 use super::handle::Handle;
 use super::job::ReadJob;
-use super::queue::ReaderMessage;
+use super::queue;
 use super::shared::Shared;
 use super::snapshots::{Purpose, SnapshotSlot};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 /// takes at a WAL that is held up.
 const HELD: Duration = Duration::from_millis(500);
 
-/// "Take from the queue until you are told to stop."
+/// "Take from the queue until it ends."
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Serve;
@@ -30,14 +29,13 @@ struct Serve;
 pub(super) struct Reader {
     handle: Arc<Handle>,
     lane: Lane,
-    gates: Arc<ReadGates>,
     slot: SnapshotSlot,
     connection: Option<ReadConnection>,
     /// The query that is under way. Here and not on the stack, so that it is answered after a panic.
     job: Option<Box<dyn ReadJob>>,
 }
 
-pub(super) struct ReadConnection {
+struct ReadConnection {
     conn: Connection,
     /// Prepared once, as texts that no operation can bring.
     begin: String,
@@ -47,7 +45,7 @@ pub(super) struct ReadConnection {
 }
 
 impl ReadConnection {
-    pub(super) fn open(shared: &Shared) -> Result<Self> {
+    fn open(shared: &Shared) -> Result<Self> {
         let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
         let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
@@ -86,7 +84,7 @@ impl Handler<Serve> for Reader {
 
     fn handle(&mut self, _: Serve, ctx: &mut Self::Context) {
         let handle = Arc::clone(&self.handle);
-        while let ReaderMessage::Run { job, deadline } = handle.queue(self.lane).next() {
+        while let Some((job, deadline)) = handle.queue(self.lane).next() {
             self.serve(job, deadline);
             // The writer sleeps in fsync and, on a busy machine, wakes to find every core taken by
             // readers.
@@ -100,21 +98,14 @@ impl Handler<Serve> for Reader {
 }
 
 impl Reader {
-    pub(super) fn new(
-        handle: Arc<Handle>,
-        lane: Lane,
-        gates: Arc<ReadGates>,
-        slot: SnapshotSlot,
-        connection: ReadConnection,
-    ) -> Self {
-        Self {
+    pub(super) fn new(handle: Arc<Handle>, lane: Lane) -> Result<Self> {
+        Ok(Self {
+            slot: handle.shared.snapshots.add(),
+            connection: Some(ReadConnection::open(&handle.shared)?),
             handle,
             lane,
-            gates,
-            slot,
-            connection: Some(connection),
             job: None,
-        }
+        })
     }
 
     fn serve(&mut self, job: Box<dyn ReadJob>, deadline: Instant) {
@@ -122,29 +113,39 @@ impl Reader {
         if interrupted || job.is_abandoned() {
             return job.refuse(Error::closed());
         }
-        let job = self.job.insert(job);
-        let outcome = match &self.connection {
-            _ if Instant::now() >= deadline => Err(Error::new(
-                ErrorKind::Deadline,
-                "it waited for a reader until its deadline; more readers, or fewer queries at once",
-            )),
-            Some(_) => Ok(()),
-            None => {
-                ReadConnection::open(&self.handle.shared).map(|open| self.connection = Some(open))
-            }
-        };
-        let outcome = outcome.and_then(|()| {
-            let Some(open) = &self.connection else {
-                return Ok(());
-            };
-            let _inside = match self.lane {
-                Lane::Interactive => self.gates.enter_point(),
-                Lane::Analytics => self.gates.enter_scan(deadline, HELD),
-            };
-            let _mark = self.slot.mark(Purpose::Query(job.name()));
-            run(open, &mut **job, deadline, &self.handle.shared)
-        });
+        self.job = Some(job);
+        let outcome = self.run(deadline);
         self.settle(outcome);
+    }
+
+    /// Runs the query that is under way in a transaction: SQLite takes the snapshot at its first read.
+    fn run(&mut self, deadline: Instant) -> Result<()> {
+        if Instant::now() >= deadline {
+            return Err(queue::too_late());
+        }
+        let shared = &self.handle.shared;
+        let Some(job) = &mut self.job else {
+            return Ok(());
+        };
+        let open = match &mut self.connection {
+            Some(open) => open,
+            none => none.insert(ReadConnection::open(shared)?),
+        };
+        let _inside = match self.lane {
+            Lane::Interactive => shared.gates.enter_point(),
+            Lane::Analytics => shared.gates.enter_scan(deadline, HELD),
+        };
+        let _mark = self.slot.mark(Purpose::Query(job.name()));
+        let now = time::ask(&*shared.config.clock)?;
+        let snapshot = shared.cache.before_snapshot();
+        open.conn.prepare_cached(&open.begin)?.execute([])?;
+        let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
+        let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
+        open.watchdog.until(deadline, guarded);
+        if !open.conn.is_autocommit() {
+            open.conn.prepare_cached(&open.end)?.execute([])?;
+        }
+        Ok(())
     }
 
     /// Answers the query that is under way.
@@ -171,23 +172,4 @@ impl Reader {
             Ok(()) => job.answer(),
         }
     }
-}
-
-/// Runs a query in a transaction: SQLite takes the snapshot at its first read.
-fn run(
-    open: &ReadConnection,
-    job: &mut dyn ReadJob,
-    deadline: Instant,
-    shared: &Shared,
-) -> Result<()> {
-    let now = time::ask(&*shared.config.clock)?;
-    let snapshot = shared.cache.before_snapshot();
-    open.conn.prepare_cached(&open.begin)?.execute([])?;
-    let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
-    let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
-    open.watchdog.until(deadline, guarded);
-    if !open.conn.is_autocommit() {
-        open.conn.prepare_cached(&open.end)?.execute([])?;
-    }
-    Ok(())
 }

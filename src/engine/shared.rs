@@ -1,8 +1,12 @@
 //! What the actors and the callers of a store share. Every field says who writes it.
 
-use super::backup_actor::LastRuns;
+use super::checkpointer::CheckpointLock;
 use super::disk_state::DiskState;
+use super::gates::ReadGates;
+use super::heartbeat::Heartbeat;
+use super::last_runs::LastRuns;
 use super::metrics::Metrics;
+use super::snapshots::Snapshots;
 use super::supervision::Supervision;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -15,7 +19,7 @@ use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
@@ -33,11 +37,20 @@ pub(crate) struct Shared {
     /// Whoever has news.
     pub(crate) subscribers: Subscribers,
     /// Whoever has run a checkpoint: the checkpointer or the writer.
-    pub(super) last_checkpoint: Mutex<Option<CheckpointReport>>,
-    /// The backup worker.
+    pub(crate) last_checkpoint: Mutex<Option<CheckpointReport>>,
+    /// Whoever reads the file, the backup worker too.
+    pub(super) snapshots: Snapshots,
+    /// The readers go in, the writer shuts them. Apart, since each read writes to it: what lies beside it
+    /// would be fetched anew by whoever reads that.
+    pub(super) gates: Box<ReadGates>,
+    /// The checkpointer and the writer.
+    pub(super) checkpoints: CheckpointLock,
+    /// The backup worker, and who waits for it.
+    pub(super) heartbeat: Heartbeat,
+    /// The same.
     pub(crate) last_runs: LastRuns,
     /// Callers ask for it, the store's thread waits for it.
-    close_requested: Notify,
+    pub(crate) close_requested: SetOnce<()>,
     /// The store's thread: from then on nothing new is let in.
     closing: AtomicBool,
     /// The store's thread, when closing has waited for long enough: interrupts what runs in SQLite.
@@ -60,20 +73,15 @@ impl Shared {
             supervision: Arc::new(Supervision::new(most_restarts, within)),
             subscribers: Subscribers::default(),
             last_checkpoint: Mutex::default(),
+            snapshots: Snapshots::new(path.to_owned()),
+            gates: Box::default(),
+            checkpoints: CheckpointLock::default(),
+            heartbeat: Heartbeat::new(config.backups.stall_deadline),
             last_runs: LastRuns::default(),
-            close_requested: Notify::new(),
+            close_requested: SetOnce::new(),
             closing: AtomicBool::new(false),
             interrupt: Arc::default(),
         }
-    }
-
-    /// Asks the store's thread to close.
-    pub(crate) fn request_close(&self) {
-        self.close_requested.notify_one();
-    }
-
-    pub(crate) async fn close_requested(&self) {
-        self.close_requested.notified().await;
     }
 
     pub(super) fn begin_closing(&self) {
@@ -120,9 +128,5 @@ impl Shared {
     /// Whether the store takes requests, every actor is at work, and the disk was well when last used.
     pub(crate) fn is_healthy(&self) -> bool {
         !self.is_closing() && self.disk.is_healthy() && self.supervision.all_run()
-    }
-
-    pub(crate) fn checkpoint_report(&self) -> Option<CheckpointReport> {
-        *self.last_checkpoint.lock()
     }
 }

@@ -26,8 +26,8 @@ impl Engine {
         self.handle.begin_closing();
         // All orders are out before the first answer is waited for.
         let drained = self.handle.writer.send(Drain { by });
-        self.handle.interactive.stop(shared.config.readers);
-        self.handle.analytics.stop(shared.config.analytics_readers);
+        self.handle.interactive.stop();
+        self.handle.analytics.stop();
         self.checkpointer.do_send(Stop);
         let backups = self.backups.send(StopBackups { by });
         let others = self.threads.iter().map(|(_, actor)| actor);
@@ -36,7 +36,7 @@ impl Engine {
             // An actor that was given up has nothing left to finish.
             let _ = drained.await;
             for actor in others {
-                actor.ended().await;
+                actor.ended.wait().await;
             }
             let _ = backups.await;
         });
@@ -49,7 +49,7 @@ impl Engine {
         let closed = async {
             let closed = self.handle.writer.send(CloseFile).await;
             // The file is closed, and its lock released, when the actor has ended.
-            self.writer.ended().await;
+            self.writer.ended.wait().await;
             closed
         };
         match timeout(LEAVE_BEHIND_AFTER, closed).await {
@@ -70,7 +70,7 @@ impl Engine {
             thread.stop();
         }
         for (thread, actor) in self.threads {
-            if !actor.is_running() {
+            if actor.ended.initialized() {
                 let _ = thread.join();
             }
         }

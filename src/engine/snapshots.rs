@@ -50,37 +50,40 @@ impl Drop for Mark<'_> {
 /// Everybody who reads the file, and may keep its WAL from starting over.
 pub(super) struct Snapshots {
     path: PathBuf,
-    slots: Vec<SnapshotSlot>,
+    slots: Mutex<Vec<SnapshotSlot>>,
 }
 
 impl Snapshots {
     pub(super) fn new(path: PathBuf) -> Self {
-        let slots = Vec::new();
+        let slots = Mutex::default();
         Self { path, slots }
     }
 
     /// A slot for one more reader.
-    pub(super) fn add(&mut self) -> SnapshotSlot {
+    pub(super) fn add(&self) -> SnapshotSlot {
         let slot = SnapshotSlot::default();
-        self.slots.push(slot.clone());
+        self.slots.lock().push(slot.clone());
         slot
+    }
+
+    /// What is read, and since when.
+    fn marks(&self) -> Vec<(Purpose, Instant)> {
+        let slots = self.slots.lock();
+        slots.iter().filter_map(|slot| *slot.0.lock()).collect()
     }
 
     /// Whether queries of the store's own are all that may keep the WAL from starting over.
     pub(super) fn only_queries(&self) -> bool {
-        let mut marks = self
-            .slots
-            .iter()
-            .filter_map(|slot| *slot.0.lock())
-            .peekable();
-        marks.peek().is_some()
-            && marks.all(|(reading, _)| matches!(reading, Purpose::Query(_)))
+        let marks = self.marks();
+        let is_query = |(reading, _): &(Purpose, Instant)| matches!(reading, Purpose::Query(_));
+        !marks.is_empty()
+            && marks.iter().all(is_query)
             && sqlite::other_readers(&self.path).is_empty()
     }
 
     /// Those who may keep the WAL from starting over, the longest at it first.
     pub(super) fn holders(&self) -> Vec<WalHolder> {
-        let marks = self.slots.iter().filter_map(|slot| *slot.0.lock());
+        let marks = self.marks().into_iter();
         let mut own: Vec<_> = marks
             .map(|(reading, since)| (since.elapsed(), reading))
             .filter(|(running, _)| *running >= BRIEF)

@@ -2,19 +2,15 @@
 
 use super::backup_actor::BackupActor;
 use super::backup_worker::BackupWorker;
-use super::batch::Batcher;
-use super::checkpoint::CheckpointPolicy;
-use super::checkpointer::{CheckpointLock, Checkpointer};
-use super::gates::ReadGates;
+use super::checkpointer::Checkpointer;
+use super::duty::Duty;
 use super::handle::Handle;
-use super::heartbeat::Heartbeat;
 use super::in_flight::InFlightLimit;
 use super::queue::WorkQueue;
-use super::reader::{ReadConnection, Reader};
+use super::reader::Reader;
 use super::shared::Shared;
-use super::snapshots::{SnapshotSlot, Snapshots};
-use super::supervision::{Supervisee, start_on};
-use super::supervisor::{Duties, Supervisor};
+use super::supervision::{Post, Supervisee, Supervision};
+use super::supervisor::Supervisor;
 use super::writer::Writer;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -22,6 +18,7 @@ use crate::events::{Role, StoreEvent};
 use crate::operation::Lane;
 use crate::panics::quietly;
 use crate::sqlite::FileLock;
+use crate::time::ClockRecord;
 use actix::{Addr, Arbiter, ArbiterHandle};
 use rusqlite::Connection;
 use std::path::Path;
@@ -46,23 +43,32 @@ pub(crate) struct Engine {
 }
 
 /// Threads that end when starting fails half-way.
-#[derive(Default)]
 struct Threads {
+    supervision: Arc<Supervision>,
     arbiters: Vec<(Arbiter, Arc<Supervisee>)>,
     ids: Vec<ThreadId>,
 }
 
 impl Threads {
-    fn add(&mut self, actor: &Arc<Supervisee>) -> Result<ArbiterHandle> {
+    /// A place on a thread of its own.
+    fn post(&mut self, role: Role) -> Result<Post> {
         let arbiter = Arbiter::try_new().map_err(|e| Error::io("cannot start a thread", e))?;
-        let handle = arbiter.handle();
+        let post = self.post_on(arbiter.handle(), role);
         let (send, receive) = mpsc::channel();
-        handle.spawn_fn(move || {
+        post.arbiter.spawn_fn(move || {
             let _ = send.send(std::thread::current().id());
         });
         self.ids.extend(receive.recv());
-        self.arbiters.push((arbiter, Arc::clone(actor)));
-        Ok(handle)
+        self.arbiters.push((arbiter, Arc::clone(&post.actor)));
+        Ok(post)
+    }
+
+    fn post_on(&self, arbiter: ArbiterHandle, role: Role) -> Post {
+        Post {
+            arbiter,
+            supervision: Arc::clone(&self.supervision),
+            actor: self.supervision.add(role),
+        }
     }
 }
 
@@ -77,51 +83,29 @@ impl Drop for Threads {
 }
 
 /// Starts all actors in the current System. `conn` is the connection that writes, migrated; the writer
-/// holds `lock` for as long as it has the file open.
+/// holds `lock` for as long as it has the file open. `clock` is what the file knows of the clock.
 pub(crate) fn start(
     conn: Connection,
     lock: &Arc<FileLock>,
     path: &Path,
     config: &Config,
-    duties: Duties,
+    duties: Vec<Duty>,
+    clock: ClockRecord,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(path, config, duties.clock));
-    let supervision = &shared.supervision;
-    let mut threads = Threads::default();
-    threads.ids.push(std::thread::current().id());
-    let mut snapshots = Snapshots::new(path.to_owned());
-    let gates = Arc::new(ReadGates::default());
-    let limit = || InFlightLimit::new(config.max_in_flight, config.max_in_flight_bytes);
-
-    let role = supervision.add(Role::Checkpointer);
-    let checkpoint_lock = Arc::new(CheckpointLock::default());
-    let checkpointer = Checkpointer {
-        shared: Arc::clone(&shared),
-        lock: Arc::clone(&checkpoint_lock),
-        conn: None,
+    let shared = Arc::new(Shared::new(path, config, clock));
+    let mut threads = Threads {
+        supervision: Arc::clone(&shared.supervision),
+        arbiters: Vec::new(),
+        ids: vec![std::thread::current().id()],
     };
-    let checkpointer = start_on(&threads.add(&role)?, supervision, &role, || checkpointer);
+    let limit = || InFlightLimit::new(config, 1);
 
-    let backup_slot = snapshots.add();
-    let slots = (config.readers, config.analytics_readers);
-    let mut reader_slots: Vec<_> = (0..slots.0 + slots.1).map(|_| snapshots.add()).collect();
-
-    let writer_role = supervision.add(Role::Writer);
-    let policy = CheckpointPolicy::new(
-        Arc::clone(&shared),
-        snapshots,
-        checkpointer.clone(),
-        checkpoint_lock,
-        Arc::clone(&gates),
-    )?;
-    let batcher = Batcher::new(conn, Arc::clone(&shared))?;
-    let writer = Writer::new(Arc::clone(&shared), Arc::clone(lock), batcher, policy);
-    let writer = start_on(
-        &threads.add(&writer_role)?,
-        supervision,
-        &writer_role,
-        || writer,
-    );
+    let checkpointer = Checkpointer::new(Arc::clone(&shared));
+    let checkpointer = threads.post(Role::Checkpointer)?.start(checkpointer);
+    let writer = Writer::new(conn, Arc::clone(lock), &shared, checkpointer.clone())?;
+    let post = threads.post(Role::Writer)?;
+    let writer_at_work = Arc::clone(&post.actor);
+    let writer = post.start(writer);
 
     let queue = |timeout| Arc::new(WorkQueue::new(limit(), timeout));
     let handle = Arc::new(Handle {
@@ -134,31 +118,20 @@ pub(crate) fn start(
 
     // All that may fail comes before the first reader is at work: one that waits for a query holds its
     // thread, which would never end.
+    let interactive = vec![(Lane::Interactive, Role::Reader); config.readers];
+    let analytics = vec![(Lane::Analytics, Role::AnalyticsReader); config.analytics_readers];
     let mut readers = Vec::new();
-    for (lane, role, count) in [
-        (Lane::Interactive, Role::Reader, config.readers),
-        (
-            Lane::Analytics,
-            Role::AnalyticsReader,
-            config.analytics_readers,
-        ),
-    ] {
-        for slot in reader_slots.drain(..count) {
-            let role = supervision.add(role);
-            let connection = ReadConnection::open(&shared)?;
-            let (handle, gates) = (Arc::clone(&handle), Arc::clone(&gates));
-            let reader = Reader::new(handle, lane, gates, slot, connection);
-            readers.push((threads.add(&role)?, role, reader));
-        }
+    for (lane, role) in [interactive, analytics].concat() {
+        let reader = Reader::new(Arc::clone(&handle), lane)?;
+        readers.push((threads.post(role)?, reader));
     }
-    let backups = start_backups(&shared, backup_slot, &mut threads)?;
-    for (thread, role, reader) in readers {
-        start_on(&thread, supervision, &role, || reader);
+    let backups = start_backups(&shared, &mut threads)?;
+    for (post, reader) in readers {
+        post.start(reader);
     }
-    let here = Arbiter::current();
-    let role = supervision.add(Role::Supervisor);
     let supervisor = Supervisor::new(Arc::clone(&handle), backups.clone(), duties);
-    let supervisor = start_on(&here, supervision, &role, || supervisor);
+    let post = threads.post_on(Arbiter::current(), Role::Supervisor);
+    let supervisor = post.start(supervisor);
     actix::spawn(keep_time(Arc::clone(&handle)));
     actix::spawn(tell_of_the_end(Arc::clone(&handle)));
     Ok(Engine {
@@ -166,7 +139,7 @@ pub(crate) fn start(
         supervisor,
         backups,
         checkpointer,
-        writer: writer_role,
+        writer: writer_at_work,
         thread_ids: std::mem::take(&mut threads.ids),
         threads: std::mem::take(&mut threads.arbiters),
     })
@@ -184,7 +157,7 @@ async fn keep_time(handle: Arc<Handle>) {
 /// Tells of an actor that is given up, and has nobody wait for readers that may be no more.
 async fn tell_of_the_end(handle: Arc<Handle>) {
     let shared = &handle.shared;
-    let role = shared.supervision.gives_up().await;
+    let &role = shared.supervision.given_up.wait().await;
     let why = shared.why_dropped();
     handle.interactive.end(why.clone());
     handle.analytics.end(why);
@@ -193,27 +166,21 @@ async fn tell_of_the_end(handle: Arc<Handle>) {
 }
 
 /// Starts the backup worker on a thread of its own, and the actor in front of it.
-fn start_backups(
-    shared: &Arc<Shared>,
-    slot: SnapshotSlot,
-    threads: &mut Threads,
-) -> Result<Addr<BackupActor>> {
-    let supervision = &shared.supervision;
-    let heartbeat = Arc::new(Heartbeat::new(shared.config.backups.stall_deadline));
-    let worker = BackupWorker::new(Arc::clone(shared), slot, Arc::clone(&heartbeat));
+fn start_backups(shared: &Arc<Shared>, threads: &mut Threads) -> Result<Addr<BackupActor>> {
+    let worker = BackupWorker::new(Arc::clone(shared));
     let (queue, work) = mpsc::channel();
-    let role = supervision.add(Role::Backups);
-    let actor = BackupActor::new(queue, Arc::clone(&role), heartbeat, Arc::clone(shared));
+    let role = shared.supervision.add(Role::Backups);
+    let actor = BackupActor::new(queue, Arc::clone(&role), Arc::clone(shared));
     let thread = std::thread::Builder::new()
         .name("botstore-backup".to_owned())
         .spawn(move || {
             // What a host has asked for is dropped with the queue.
             quietly(|| worker.run(work, &role));
-            role.end();
+            let _ = role.ended.set(());
         })
         .map_err(|e| Error::io("cannot start a thread", e))?;
     // A host's code runs there too.
     threads.ids.push(thread.thread().id());
-    let role = supervision.add(Role::Backups);
-    Ok(start_on(&Arbiter::current(), supervision, &role, || actor))
+    let post = threads.post_on(Arbiter::current(), Role::Backups);
+    Ok(post.start(actor))
 }

@@ -2,8 +2,8 @@
 //! recipient outlives it.
 //!
 //! An actor runs as one future. A panic in it, wherever (a handler, a log line in a host's subscriber, a
-//! timer), ends in [`Supervised::poll`], which has the actor put itself right
-//! ([`actix::Supervised::restarting`]: it answers who waits for it, and drops its connection) and runs
+//! timer), ends in [`supervise`], which has the actor put itself right
+//! ([`Supervised::restarting`]: it answers who waits for it, and drops its connection) and runs
 //! it on. actix's own supervisor was turned down: it catches no panic, which ends the actor's task and
 //! drops its mailbox.
 //!
@@ -19,27 +19,26 @@
 use crate::error::{Error, ErrorKind};
 use crate::events::Role;
 use crate::health::ActorHealth;
-use crate::panics::caught;
+use crate::panics::{caught, quietly};
 use actix::dev::ContextFut;
 use actix::dev::channel::channel;
-use actix::{Actor, Addr, ArbiterHandle, Context};
+use actix::{Actor, Addr, ArbiterHandle, Context, Supervised};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use std::task::{self, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::SetOnce;
 
 /// Who works for a store, and how often each was started again.
 pub(crate) struct Supervision {
     most_restarts: u32,
     within: Duration,
     actors: Mutex<Vec<Arc<Supervisee>>>,
-    given_up: OnceLock<Role>,
-    /// Told when one is.
-    gives_up: Notify,
+    /// The first that is: with it the store has ended.
+    pub(super) given_up: SetOnce<Role>,
 }
 
 /// One actor, as its supervisor knows it.
@@ -47,7 +46,7 @@ pub(super) struct Supervisee {
     role: Role,
     restarts: AtomicU64,
     recent: Mutex<VecDeque<Instant>>,
-    ended: watch::Sender<bool>,
+    pub(super) ended: SetOnce<()>,
 }
 
 impl Supervision {
@@ -57,8 +56,7 @@ impl Supervision {
             most_restarts,
             within,
             actors: Mutex::default(),
-            given_up: OnceLock::new(),
-            gives_up: Notify::new(),
+            given_up: SetOnce::new(),
         }
     }
 
@@ -67,7 +65,7 @@ impl Supervision {
             role,
             restarts: AtomicU64::new(0),
             recent: Mutex::default(),
-            ended: watch::Sender::new(false),
+            ended: SetOnce::new(),
         });
         self.actors.lock().push(Arc::clone(&actor));
         actor
@@ -85,32 +83,14 @@ impl Supervision {
         if recent.len() < self.most_restarts as usize {
             return true;
         }
-        // The first one only: with it the store has ended.
-        if self.given_up.set(actor.role).is_ok() {
-            self.gives_up.notify_one();
-        }
+        let _ = self.given_up.set(actor.role);
         false
-    }
-
-    /// Which actor was given up.
-    pub(super) fn given_up(&self) -> Option<Role> {
-        self.given_up.get().copied()
-    }
-
-    /// Waits until an actor is given up; gives which. For one who waits.
-    pub(super) async fn gives_up(&self) -> Role {
-        loop {
-            self.gives_up.notified().await;
-            if let Some(role) = self.given_up() {
-                return role;
-            }
-        }
     }
 
     /// # Errors
     /// [`Unavailable`](ErrorKind::Unavailable) when an actor was given up.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let Some(role) = self.given_up() else {
+        let Some(role) = self.given_up.get() else {
             return Ok(());
         };
         let why = format!(
@@ -125,7 +105,7 @@ impl Supervision {
         let actors = self.actors.lock();
         let health = actors.iter().map(|actor| ActorHealth {
             role: actor.role,
-            running: actor.is_running(),
+            running: !actor.ended.initialized(),
             restarts: actor.restarts.load(Relaxed),
         });
         health.collect()
@@ -134,104 +114,67 @@ impl Supervision {
     /// Whether every actor is at work.
     pub(super) fn all_run(&self) -> bool {
         let actors = self.actors.lock();
-        self.given_up().is_none() && actors.iter().all(|actor| actor.is_running())
+        !self.given_up.initialized() && actors.iter().all(|actor| !actor.ended.initialized())
     }
 }
 
-impl Supervisee {
-    pub(super) fn end(&self) {
-        self.ended.send_replace(true);
-    }
-
-    pub(super) fn is_running(&self) -> bool {
-        !*self.ended.borrow()
-    }
-
-    /// Waits until the actor has ended.
-    pub(super) async fn ended(&self) {
-        // The sender is this one's own.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
-    }
+/// Where an actor is to work.
+pub(super) struct Post {
+    pub(super) arbiter: ArbiterHandle,
+    pub(super) supervision: Arc<Supervision>,
+    pub(super) actor: Arc<Supervisee>,
 }
 
-/// Starts an actor on the arbiter's thread.
-pub(super) fn start_on<A, F>(
-    arbiter: &ArbiterHandle,
-    supervision: &Arc<Supervision>,
-    actor: &Arc<Supervisee>,
-    make: F,
-) -> Addr<A>
-where
-    A: actix::Supervised + Actor<Context = Context<A>>,
-    F: FnOnce() -> A + Send + 'static,
-{
-    // A mailbox's own bound does not make senders wait. The in-flight limit does.
-    let (sender, receiver) = channel(0);
-    let supervision = Arc::clone(supervision);
-    let supervisee = Arc::clone(actor);
-    arbiter.spawn_fn(move || {
-        let future = Context::with_receiver(receiver).into_future(make());
-        actix::spawn(Supervised {
-            future: Some(Box::pin(future)),
-            supervision,
-            supervisee,
+impl Post {
+    /// Starts the actor.
+    pub(super) fn start<A>(self, actor: A) -> Addr<A>
+    where
+        A: Supervised + Actor<Context = Context<A>> + Send,
+    {
+        // A mailbox's own bound does not make senders wait. The in-flight limit does.
+        let (sender, receiver) = channel(0);
+        self.arbiter.spawn_fn(move || {
+            let future = Context::with_receiver(receiver).into_future(actor);
+            actix::spawn(supervise(AtWork(self.actor), future, self.supervision));
         });
-    });
-    Addr::new(sender)
+        Addr::new(sender)
+    }
 }
 
-type ActorFuture<A> = Pin<Box<ContextFut<A, Context<A>>>>;
+/// An actor is at work. Its end is told also when the store's System ends first.
+struct AtWork(Arc<Supervisee>);
 
-/// An actor at work.
-struct Supervised<A>
-where
-    A: actix::Supervised + Actor<Context = Context<A>>,
-{
-    /// `None` when the actor has ended.
-    future: Option<ActorFuture<A>>,
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let _ = self.0.ended.set(());
+    }
+}
+
+/// Runs an actor to its end, and starts it again when it panics.
+async fn supervise<A>(
+    actor: AtWork,
+    mut future: ContextFut<A, Context<A>>,
     supervision: Arc<Supervision>,
-    supervisee: Arc<Supervisee>,
-}
-
-impl<A> Future for Supervised<A>
-where
-    A: actix::Supervised + Actor<Context = Context<A>>,
+) where
+    A: Supervised + Actor<Context = Context<A>>,
 {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let Some(future) = &mut this.future else {
-            return Poll::Ready(());
-        };
-        let mut polled = caught(|| future.as_mut().poll(cx));
-        while polled.is_none() {
-            let again = this.supervision.restarts(&this.supervisee);
+    std::future::poll_fn(|cx| {
+        let mut polled = caught(|| Pin::new(&mut future).poll(cx));
+        loop {
+            if let Some(polled) = polled {
+                return polled;
+            }
+            let again = supervision.restarts(&actor.0);
             // Also of one that is given up: it answers who waits for it.
             let restarted = caught(|| future.restart());
             polled = match (again, restarted) {
-                (true, Some(true)) => caught(|| future.as_mut().poll(cx)),
+                (true, Some(true)) => caught(|| Pin::new(&mut future).poll(cx)),
                 // It has panicked while it put itself right.
                 (true, None) => None,
                 _ => Some(Poll::Ready(())),
             };
         }
-        if polled == Some(Poll::Pending) {
-            return Poll::Pending;
-        }
-        let future = this.future.take();
-        let _ = caught(|| drop(future));
-        this.supervisee.end();
-        Poll::Ready(())
-    }
-}
-
-/// When the store's System ends first, the actor has ended too.
-impl<A> Drop for Supervised<A>
-where
-    A: actix::Supervised + Actor<Context = Context<A>>,
-{
-    fn drop(&mut self) {
-        self.supervisee.end();
-    }
+    })
+    .await;
+    quietly(|| drop(future));
 }

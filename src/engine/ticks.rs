@@ -2,37 +2,29 @@
 
 use crate::panics::quietly;
 use parking_lot::Mutex;
-use std::mem;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 /// Those who wait for the next tick. tokio's `Notify` was turned down: where one waker panics, which is
 /// of somebody's executor, it wakes none of the others.
 #[derive(Default)]
-pub(super) struct Ticks(Mutex<Places>);
-
-#[derive(Default)]
-struct Places {
-    wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
+pub(super) struct Ticks {
+    places: AtomicU64,
+    /// By their places.
+    wakers: Mutex<HashMap<u64, Waker>>,
 }
 
 impl Ticks {
     /// A place from which to wait.
     pub(super) fn place(&self) -> Place<'_> {
-        let mut places = self.0.lock();
-        let at = places.free.pop().unwrap_or_else(|| {
-            places.wakers.push(None);
-            places.wakers.len() - 1
-        });
+        let at = self.places.fetch_add(1, Relaxed);
         Place { ticks: self, at }
     }
 
     pub(super) fn tick(&self) {
-        let wakers: Vec<_> = {
-            let mut places = self.0.lock();
-            places.wakers.iter_mut().filter_map(Option::take).collect()
-        };
-        for waker in wakers {
+        let wakers: Vec<_> = self.wakers.lock().drain().collect();
+        for (_, waker) in wakers {
             quietly(|| waker.wake());
         }
     }
@@ -41,25 +33,21 @@ impl Ticks {
 /// Somebody's place among those who wait.
 pub(super) struct Place<'a> {
     ticks: &'a Ticks,
-    at: usize,
+    at: u64,
 }
 
 impl Place<'_> {
     /// Has this waker woken with the next tick.
     pub(super) fn wait(&self, waker: &Waker) {
-        let waker = Some(waker.clone());
-        let before = mem::replace(&mut self.ticks.0.lock().wakers[self.at], waker);
+        let waker = waker.clone();
+        let before = self.ticks.wakers.lock().insert(self.at, waker);
         drop(before);
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let waker = {
-            let mut places = self.ticks.0.lock();
-            places.free.push(self.at);
-            places.wakers[self.at].take()
-        };
+        let waker = self.ticks.wakers.lock().remove(&self.at);
         drop(waker);
     }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 /// The connection that writes, and what is watched on it.
 pub(super) struct WriteConnection {
     pub(super) conn: Connection,
+    shared: Arc<Shared>,
     guard: Authorizer,
     watchdog: Watchdog,
     changes: Changes,
@@ -27,7 +28,7 @@ pub(super) struct WriteConnection {
 }
 
 impl WriteConnection {
-    pub(super) fn new(mut conn: Connection, shared: &Shared) -> Result<Self> {
+    pub(super) fn new(mut conn: Connection, shared: &Arc<Shared>) -> Result<Self> {
         // Only closing empties the WAL, and knows whether it could.
         sqlite::disable_checkpoint_on_close(&conn)?;
         sqlite::unbound_values(&conn)?;
@@ -39,6 +40,7 @@ impl WriteConnection {
         let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         Ok(Self {
             conn,
+            shared: Arc::clone(shared),
             guard,
             watchdog,
             changes,
@@ -48,7 +50,7 @@ impl WriteConnection {
     }
 
     /// Opens another one, and sees that it can write.
-    pub(super) fn open(shared: &Shared, busy_timeout: Duration) -> Result<Self> {
+    pub(super) fn open(shared: &Arc<Shared>, busy_timeout: Duration) -> Result<Self> {
         let (path, config) = (&shared.path, &shared.config);
         let settings = config.sqlite_settings();
         let conn = sqlite::connect_again(path, &settings)?;
@@ -94,33 +96,24 @@ pub(super) struct Begun {
     changes: u64,
 }
 
-/// What a transaction runs on.
-pub(super) struct Transaction<'a> {
-    open: &'a WriteConnection,
-    shared: &'a Shared,
-}
-
-impl<'a> Transaction<'a> {
-    pub(super) fn of(open: &'a WriteConnection, shared: &'a Shared) -> Self {
-        Self { open, shared }
-    }
-
+/// A transaction on it, from its beginning to its end.
+impl WriteConnection {
     pub(super) fn begin(&self) -> Result<Begun> {
         let now = time::ask(&*self.shared.config.clock)?;
-        self.open.conn.execute_batch("BEGIN IMMEDIATE")?;
-        self.open.changes.forget();
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        self.changes.forget();
         Ok(Begun {
             at: Instant::now(),
             now,
-            changes: self.open.conn.total_changes(),
+            changes: self.conn.total_changes(),
         })
     }
 
     /// Runs the jobs of the batch from this one on; says so if the transaction ended with that.
     pub(super) fn run(&self, begun: Begun, from: usize, batch: &mut Batch) -> Option<Attempt> {
-        let tx = WriteTx::new(&self.open.conn, begun.now)
+        let tx = WriteTx::new(&self.conn, begun.now)
             .within(self.shared.config.limits())
-            .guarded_by(&self.open.guard)
+            .guarded_by(&self.guard)
             .watched_by(&self.shared.clock_watch, &*self.shared.config.clock);
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
@@ -139,13 +132,13 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn commit(&self, begun: Begun, batch: &mut Batch) -> Attempt {
-        let conn = &self.open.conn;
+        let conn = &self.conn;
         batch.progress = Progress::Committing;
         let committed = conn.execute_batch("COMMIT");
         let Err(error) = committed else {
             batch.progress = Progress::Committed;
             // Before anybody hears of it: who has heard must not be given a cached answer from before.
-            self.open.changes.tell(&self.shared.cache);
+            self.changes.tell(&self.shared.cache);
             let wrote = conn.total_changes() > begun.changes;
             return Attempt::Committed { wrote };
         };
@@ -163,7 +156,7 @@ impl<'a> Transaction<'a> {
         tx: &WriteTx<'_>,
         isolation: Isolation,
     ) -> Option<Attempt> {
-        let conn = &self.open.conn;
+        let conn = &self.conn;
         let savepoint = |sql| match isolation {
             Isolation::None => Ok(()),
             Isolation::Savepoint => conn.execute_batch(sql),
@@ -173,8 +166,8 @@ impl<'a> Transaction<'a> {
         }
         let changes_before = conn.total_changes();
         let deadline = Instant::now() + self.shared.config.mutation_deadline;
-        let guarded = || self.open.guard.during(|| job.run(tx));
-        self.open.watchdog.until(deadline, guarded);
+        let guarded = || self.guard.during(|| job.run(tx));
+        self.watchdog.until(deadline, guarded);
         if conn.is_autocommit() {
             return Some(Attempt::Lost(job.error().cloned().unwrap_or_else(|| {
                 Error::new(ErrorKind::Sql, "the transaction ended inside an operation")
@@ -192,7 +185,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn undo(&self) -> Attempt {
-        match self.open.conn.execute_batch("ROLLBACK") {
+        match self.conn.execute_batch("ROLLBACK") {
             Ok(()) => Attempt::Undo,
             Err(error) => Attempt::Lost(error.into()),
         }
@@ -203,10 +196,10 @@ impl<'a> Transaction<'a> {
         Attempt::Lost(error)
     }
 
-    fn roll_back(&self) {
-        if !self.open.conn.is_autocommit() {
+    pub(super) fn roll_back(&self) {
+        if !self.conn.is_autocommit() {
             // If this fails too, whoever settles sees that a transaction is still open.
-            let _ = self.open.conn.execute_batch("ROLLBACK");
+            let _ = self.conn.execute_batch("ROLLBACK");
         }
     }
 }

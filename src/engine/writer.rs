@@ -6,12 +6,14 @@
 
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
+use super::checkpointer::Checkpointer;
 use super::job::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Mutation;
 use crate::sqlite::{self, FileLock};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,21 +72,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// `conn` is the connection that writes, migrated.
     pub(super) fn new(
-        shared: Arc<Shared>,
+        conn: Connection,
         lock: Arc<FileLock>,
-        batcher: Batcher,
-        checkpoints: CheckpointPolicy,
-    ) -> Self {
-        Self {
-            shared,
+        shared: &Arc<Shared>,
+        checkpointer: Addr<Checkpointer>,
+    ) -> Result<Self> {
+        Ok(Self {
+            shared: Arc::clone(shared),
             _lock: lock,
-            batcher,
-            checkpoints,
+            batcher: Batcher::new(conn, Arc::clone(shared))?,
+            checkpoints: CheckpointPolicy::new(Arc::clone(shared), checkpointer)?,
             commit_queued: false,
             spin_until: Instant::now(),
             drained: false,
-        }
+        })
     }
 
     fn queue_commit(&mut self, ctx: &mut Context<Self>) {
@@ -181,10 +184,8 @@ impl Handler<Optimize> for Writer {
 
     fn handle(&mut self, _: Optimize, _ctx: &mut Self::Context) -> Result<()> {
         self.batcher.finish();
-        let Some(open) = self.batcher.connection() else {
-            return Err(Error::new(ErrorKind::Io, "the writer has no connection"));
-        };
-        let done = sqlite::optimize(&open.conn);
+        let open = self.batcher.connect();
+        let done = open.and_then(|open| sqlite::optimize(&open.conn));
         if let Err(error) = &done {
             self.batcher.note_failure(error);
         }
@@ -216,7 +217,7 @@ impl Handler<CloseFile> for Writer {
         ctx.stop();
         self.batcher.finish();
         self.batcher.refuse_waiting();
-        let conn = self.batcher.take_connection()?;
+        let conn = self.batcher.take_connection()?.conn;
         conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {
             return Err(Error::new(

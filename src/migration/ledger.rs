@@ -66,6 +66,15 @@ pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
     )
 }
 
+/// The last step of a schema that the file has applied; 0 if it has none.
+pub(super) fn last(tx: &ReadTx<'_>, schema: &str) -> Result<u32> {
+    if !exists(tx)? {
+        return Ok(0);
+    }
+    let sql = "SELECT coalesce(max(step), 0) FROM botstore_ledger WHERE schema = ?1";
+    tx.one(sql, [schema], |row| Ok(row.get(0)?))
+}
+
 /// The schemas that have steps in the file, in the order in which they got their first.
 pub(super) fn schemas(tx: &ReadTx<'_>) -> Result<Vec<String>> {
     if !exists(tx)? {
@@ -166,21 +175,18 @@ pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Re
         ))
     };
     let advice = "Put the old text back and make the change in a new step.";
-    if normalised(&entry.up_sql) != normalised(known.up) {
+    if !reads_as(&entry.up_sql, known.up) {
         return changed(advice, "", &entry.up_sql, known.up);
     }
-    if normalised(&entry.down_sql) != normalised(known.down) {
+    if !reads_as(&entry.down_sql, known.down) {
         let advice = "If no program of yours ever had that text, somebody else has written it into \
                       the file, and it was not run: restore a backup.";
         let which = " in the way back";
         return changed(advice, which, &entry.down_sql, known.down);
     }
     // Rows from before there was one of both have that of the way up.
-    let sums = [
-        checksum(known.up, known.down),
-        digest(&normalised(known.up)),
-    ];
-    if !sums.contains(&entry.checksum) {
+    let is_of = |sum: String| sum == entry.checksum;
+    if !is_of(checksum(known.up, known.down)) && !is_of(digest(&normalised(known.up))) {
         let advice = "Somebody has written into its ledger: restore a backup.";
         let which = ", by its checksum";
         return changed(advice, which, &entry.up_sql, known.up);
@@ -200,6 +206,10 @@ fn digest(text: &str) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+fn reads_as(one: &str, other: &str) -> bool {
+    one == other || normalised(one) == normalised(other)
 }
 
 /// The SQL without what an editor or a checkout changes by itself: carriage returns, blanks at the

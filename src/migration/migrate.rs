@@ -1,7 +1,7 @@
 //! Brings an open file to the steps that this program knows, or back. Whoever calls this has made the
 //! backup from before.
 
-use super::plan::{Plan, PlannedStep, applied_up_to, pending, refuse_unknown};
+use super::plan::{Plan, PlannedStep, pending, refuse_unknown};
 use super::step::{Rebuild, Stepper, transaction};
 use super::{Program, SchemaDef, ledger, objects, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
@@ -56,7 +56,7 @@ pub(crate) fn missing(
     program: &Program<'_>,
 ) -> Result<Plan> {
     let tx = ReadTx::new(conn, program.clock.now());
-    pending(schemas, |schema| applied_up_to(&tx, schema))
+    pending(schemas, |schema| ledger::last(&tx, schema.name))
 }
 
 /// Refuses a file that has gone past the last step of `schema`.
@@ -65,7 +65,7 @@ pub(crate) fn refuse_beyond(
     schema: &SchemaDef,
     program: &Program<'_>,
 ) -> Result<()> {
-    let has = applied_up_to(&ReadTx::new(conn, program.clock.now()), schema)?;
+    let has = ledger::last(&ReadTx::new(conn, program.clock.now()), schema.name)?;
     if schema.last() < has {
         let why = format!(
             "must be at least {has}, which the file has; botstore::schema::rollback takes steps back"
@@ -89,10 +89,8 @@ pub(crate) fn apply(
 ) -> Result<()> {
     let mut done = Vec::new();
     for schema in schemas {
-        done.push(applied_up_to(
-            &ReadTx::new(conn, program.clock.now()),
-            schema,
-        )?);
+        let tx = ReadTx::new(conn, program.clock.now());
+        done.push(ledger::last(&tx, schema.name)?);
     }
     let is_behind = |(schema, done): (&SchemaDef, &u32)| schema.last() > *done;
     if !schemas.iter().zip(&done).any(is_behind) {

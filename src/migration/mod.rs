@@ -130,6 +130,8 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Legacy {
     /// So many of the first steps find what is there in a file that is taken over.
     pub(crate) steps: u32,
+    /// All that the steps make, statement for statement as SQLite writes it down.
+    pub(crate) listed: Option<&'static str>,
     /// Views that such a file may have, with their SQL.
     pub(crate) views: &'static [(&'static str, &'static str)],
     /// What stands in the file's triggers in place of what stands in the steps'.
@@ -142,6 +144,7 @@ pub(crate) type Respelling = (String, String);
 impl Legacy {
     const NONE: Self = Self {
         steps: 0,
+        listed: None,
         views: &[],
         respelled: |_| Ok(None),
     };

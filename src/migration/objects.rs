@@ -8,7 +8,7 @@ use super::{Program, SchemaDef, ledger};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::ReadTx;
 use crate::sqlite;
-use known::Known;
+use known::{Known, Listed};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -146,10 +146,15 @@ pub(crate) fn unknown_objects(given: &Path, program: &Program<'_>) -> Result<Unk
 
 /// The same on a connection.
 pub(crate) fn unknown_in(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<UnknownObjects> {
-    let known = Known::of(tx, schemas)?;
+    let listed = Listed::of(tx, schemas)?;
+    let mut others = Object::all(tx.conn())?;
+    others.retain(|object| !known::is_of_no_step(object) && !listed.has(object));
     let mut found = UnknownObjects::default();
-    for object in Object::all(tx.conn())? {
-        known.compare(tx, &object, &mut found)?;
+    if !others.is_empty() {
+        let known = Known::of(tx, schemas)?;
+        for object in others {
+            known.compare(tx, &object, &mut found)?;
+        }
     }
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {

@@ -62,7 +62,7 @@ pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> 
     let tx = ReadTx::new(conn, program.clock.now());
     refuse(&tx, schemas, path)?;
     objects::refuse_objects(&tx, program, path)?;
-    pending(schemas, |schema| applied_up_to(&tx, schema))
+    pending(schemas, |schema| ledger::last(&tx, schema.name))
 }
 
 /// Refuses a file that is not ours, too new, or applied a step that has changed since. Changes
@@ -90,12 +90,6 @@ fn refuse(tx: &ReadTx<'_>, schemas: &[SchemaDef], path: &Path) -> Result<()> {
         }
     }
     objects::refuse_stand_ins(tx, schemas).map_err(|e| sqlite::name_file(e, path))
-}
-
-pub(super) fn applied_up_to(tx: &ReadTx<'_>, schema: &SchemaDef) -> Result<u32> {
-    Ok(ledger::applied(tx, schema.name)?
-        .last()
-        .map_or(0, |entry| entry.step))
 }
 
 pub(super) fn pending(

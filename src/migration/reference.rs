@@ -48,32 +48,31 @@ impl Object {
 /// What steps make.
 pub(super) struct Reference {
     conn: Connection,
-    owners: Owners,
-    seen: HashSet<(bool, String)>,
 }
 
 impl Reference {
     pub(super) fn new() -> Result<Self> {
         let mut conn = sqlite::in_memory()?;
         sqlite::leave_rows_out(&mut conn)?;
-        Ok(Self {
-            conn,
-            owners: Owners::default(),
-            seen: HashSet::new(),
-        })
+        Ok(Self { conn })
     }
 
-    /// The database in memory.
-    pub(super) fn conn(&self) -> &Connection {
-        &self.conn
+    /// What the steps that ran have made, and none has dropped.
+    pub(super) fn objects(&self) -> Result<Vec<Object>> {
+        Object::all(&self.conn)
     }
 
-    /// Runs steps of a schema that this program knows. Where one cannot be run on a database without
-    /// rows, what it and the later ones make is not known.
-    pub(super) fn run(&mut self, schema: &SchemaDef, steps: &[Migration]) -> Result<()> {
+    /// Runs steps of a schema that this program knows, and has `look` at what there is after each. Where
+    /// one cannot be run on a database without rows, what it and the later ones make is not known.
+    pub(super) fn run<'a>(
+        &self,
+        schema: &SchemaDef,
+        steps: impl IntoIterator<Item = &'a Migration>,
+        mut look: impl FnMut(&Self) -> Result<()>,
+    ) -> Result<()> {
         for migration in steps {
             let done = self.conn.execute_batch(migration.up);
-            self.note(schema.name)?;
+            look(self)?;
             if let Err(error) = done {
                 tracing::debug!(schema = schema.name, migration.step, %error, "not on an empty file");
                 break;
@@ -84,28 +83,47 @@ impl Reference {
 
     /// The same for steps that only a file knows, after somebody has said that its SQL may be run:
     /// guarded as on the file itself.
-    fn run_trusted(&mut self, schema: &str, steps: &[Entry]) -> Result<()> {
+    fn run_trusted(&mut self, schema: &str, steps: &[Entry], makers: &mut Makers) -> Result<()> {
         sqlite::confine(&mut self.conn)?;
-        let rules = StepRules::new(&self.conn, self.owners.clone())?;
+        let rules = StepRules::new(&self.conn, makers.owners.clone())?;
         let guard = Authorizer::install(&mut self.conn, for_steps(&rules))?;
         for entry in steps {
             rules.begin(&self.conn, schema)?;
             let done = guard.during(|| self.conn.execute_batch(&entry.up_sql));
-            self.note(schema)?;
+            makers.note(schema, Object::all(&self.conn)?);
             if done.is_err() {
                 break;
             }
         }
         Ok(())
     }
+}
 
+/// Who has made what. It is looked at after each step, since a later one may drop what this one made.
+#[derive(Default)]
+struct Makers {
+    owners: Owners,
+    seen: HashSet<(bool, String)>,
+}
+
+impl Makers {
     /// Notes what is new.
-    fn note(&mut self, schema: &str) -> Result<()> {
-        for object in Object::all(&self.conn)? {
+    fn note(&mut self, schema: &str, objects: Vec<Object>) {
+        for object in objects {
             let is_trigger = object.is_trigger();
             if self.seen.insert((is_trigger, object.name.clone())) {
                 self.owners.note(is_trigger, &object.name, schema);
             }
+        }
+    }
+
+    /// Notes what all steps of these schemas make.
+    fn note_all(&mut self, reference: &Reference, schemas: &[SchemaDef]) -> Result<()> {
+        for schema in schemas {
+            reference.run(schema, schema.migrations, |reference| {
+                self.note(schema.name, reference.objects()?);
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -113,24 +131,19 @@ impl Reference {
 
 /// Who has made what, or would, of these schemas.
 pub(super) fn owners(schemas: &[SchemaDef]) -> Result<Owners> {
-    known(schemas).map(|reference| reference.owners)
+    let mut makers = Makers::default();
+    makers.note_all(&Reference::new()?, schemas)?;
+    Ok(makers.owners)
 }
 
 /// The same with the other schemas that are in the file, by the SQL that it brings along.
 pub(super) fn owners_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Owners> {
-    let mut reference = known(schemas)?;
+    let (mut reference, mut makers) = (Reference::new()?, Makers::default());
+    makers.note_all(&reference, schemas)?;
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
-            reference.run_trusted(&name, &ledger::applied(tx, &name)?)?;
+            reference.run_trusted(&name, &ledger::applied(tx, &name)?, &mut makers)?;
         }
     }
-    Ok(reference.owners)
-}
-
-fn known(schemas: &[SchemaDef]) -> Result<Reference> {
-    let mut reference = Reference::new()?;
-    for schema in schemas {
-        reference.run(schema, schema.migrations)?;
-    }
-    Ok(reference)
+    Ok(makers.owners)
 }

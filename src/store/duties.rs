@@ -4,46 +4,46 @@ use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
 use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
-use crate::engine::{Duties, Handle, Upkeep};
+use crate::engine::{Duty, Entry, Handle};
 use crate::events::StoreEvent;
-use crate::schedule::{Done, RecordClock};
-use crate::time::ClockRecord;
-use std::any::TypeId;
+use crate::schedule::{Done, Ran, RecordClock};
 use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn of(config: &Config, clock: ClockRecord) -> Duties {
+pub(super) fn of(config: &Config) -> Vec<Duty> {
+    let schedules = config.schedules.iter().cloned();
+    let mut duties: Vec<_> = schedules
+        .map(|schedule| Duty::scheduled(schedule, announce))
+        .collect();
     let older_than = config.idempotency_retention;
-    let mut upkeep = vec![
-        Upkeep::new("sweep idempotency keys", MINUTE, move |handle| {
-            sweep_keys(handle, older_than)
-        }),
-        Upkeep::new("PRAGMA optimize", DAY, async |handle: Arc<Handle>| {
-            handle.optimize().await
-        }),
-    ];
+    duties.push(Duty::upkeep(
+        "sweep idempotency keys",
+        MINUTE,
+        move |handle| sweep_keys(handle, older_than),
+    ));
+    let optimize = async |handle: Arc<Handle>| handle.optimize().await;
+    duties.push(Duty::upkeep("PRAGMA optimize", DAY, optimize));
     if let Some(every) = config.reconcile_every {
-        upkeep.push(Upkeep::new("compare rollups", every, compare_rollups));
+        duties.push(Duty::upkeep("compare rollups", every, compare_rollups));
     }
-    Duties {
-        upkeep,
-        clock,
-        announce,
-    }
+    duties
 }
 
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
-    handle.write(SweepKeys { older_than }).await?;
+    handle.write(SweepKeys { older_than }, Entry::Waits).await?;
     // As often: what is doubted is remembered over a restart.
     let record = handle.shared.clock_watch.record();
-    handle.write(RecordClock(record)).await
+    handle.write(RecordClock(record), Entry::Waits).await
 }
 
 async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
-    let rows = handle.read(ReconcileRollups).await?.differences;
+    let rows = handle
+        .read(ReconcileRollups, Entry::Waits)
+        .await?
+        .differences;
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
         handle.shared.subscribers.tell(event);
@@ -54,7 +54,6 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
 
 /// The event that a scheduled mutation is worth.
 fn announce(done: &Done) -> Option<StoreEvent> {
-    let &sessions = done.output.downcast_ref::<usize>()?;
-    (done.mutation == TypeId::of::<ExpireIdle>() && sessions > 0)
-        .then_some(StoreEvent::SessionsExpired { sessions })
+    let &Ran(sessions) = done.downcast_ref::<Ran<ExpireIdle>>()?;
+    (sessions > 0).then_some(StoreEvent::SessionsExpired { sessions })
 }

@@ -14,7 +14,7 @@ use crate::migration::{self, SchemaStep, UnknownObjects};
 use crate::opening;
 use crate::operation::ReadTx;
 use crate::panics::{caught, quietly};
-use crate::recipients::{Mutations, Queries};
+use crate::recipients::{Door, Mutations, Queries};
 use crate::schedule;
 use crate::sqlite::{self, FileLock};
 use crate::time::ClockRecord;
@@ -48,15 +48,16 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
 struct Running {
     engine: Engine,
     lock: Arc<FileLock>,
-    recipients: [Arc<crate::recipients::Door>; 2],
+    recipients: [Arc<Door>; 2],
     closed: watch::Sender<Option<Result<()>>>,
 }
 
 impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
-        let duties = duties::of(config, prepared.clock);
-        let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties)?;
+        let duties = duties::of(config);
+        let clock = prepared.clock;
+        let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties, clock)?;
         let subscribers = &engine.handle.shared.subscribers;
         for event in prepared.news {
             subscribers.keep(event);
@@ -65,8 +66,8 @@ impl Running {
             let standing = StoreEvent::UnknownObjects(prepared.unknown_objects.clone());
             subscribers.tell_each(standing);
         }
-        let (mutations, queries) = (Mutations::new(&engine.handle), Queries::new(&engine.handle));
-        let recipients = [mutations.door(), queries.door()];
+        let recipients = [(); 2].map(|()| Door::new(&engine.handle));
+        let [mutations, queries] = recipients.clone();
         let (closed, closing) = watch::channel(None);
         let store = Store {
             inner: Arc::new(Inner {
@@ -76,8 +77,8 @@ impl Running {
                 unknown_objects: prepared.unknown_objects,
                 network_file_system: prepared.network_file_system,
                 readers: (config.readers, config.analytics_readers),
-                mutations: mutations.start(),
-                queries: queries.start(),
+                mutations: Mutations(mutations).start(),
+                queries: Queries(queries).start(),
                 supervisor: engine.supervisor.clone(),
                 backups: engine.backups.clone(),
                 closed: closing,
@@ -99,7 +100,7 @@ impl Running {
         let shared = Arc::clone(&self.engine.handle.shared);
         let closed = caught(|| {
             system.block_on(async {
-                shared.close_requested().await;
+                shared.close_requested.wait().await;
                 let closed = self.engine.shut_down().await;
                 // Whoever sent a message has the answer, which one of these passes on.
                 for door in &self.recipients {

@@ -371,3 +371,49 @@ async fn objects_of_a_schema_that_only_the_file_knows_are_listed_with_that_said(
         assert!(ran.out.contains("schema \"logging\""), "{}", ran.out);
     }
 }
+
+#[tokio::test]
+async fn the_list_of_what_all_steps_make_is_what_they_make() {
+    let given = Given::file().await;
+    let conn = given.conn();
+    let sql = "SELECT sql FROM sqlite_schema
+               WHERE sql IS NOT NULL AND name <> 'botstore_ledger' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+               ORDER BY rowid";
+    let mut made = conn.prepare(sql).expect("prepared");
+    let made = made.query_map([], |row| row.get(0)).expect("a query");
+    let made: Vec<String> = made.collect::<Result<_, _>>().expect("texts");
+    let made = made.join(";\n\n") + "\n";
+    if made == include_str!("../../migrations/botstore/schema.sql").replace("\r\n", "\n") {
+        return;
+    }
+    let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.sql");
+    std::fs::write(&now, made).expect("written");
+    panic!(
+        "the steps make something else: copy {} to migrations/botstore/schema.sql",
+        now.display()
+    );
+}
+
+#[tokio::test]
+async fn what_reads_nearly_as_a_step_made_it_is_told() {
+    let given = Given::file().await;
+    let conn = given.conn();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'botstore_message_added'";
+    let listed: String = conn
+        .query_row(sql, [], |row| row.get(0))
+        .expect("a trigger");
+    // The same once more, under another name; the other, on another table.
+    let again = listed.replace("botstore_message_added", "botstore_message_added_2");
+    let elsewhere = listed.replace("INSERT ON messages", "INSERT ON audit_log");
+    given.forge(&format!(
+        "{again}; DROP TRIGGER botstore_message_added; {elsewhere};"
+    ));
+    drop(conn);
+    let store = Store::open(given.config()).await.expect("a store");
+    let found = told(&store).await;
+    let expected = ["botstore_message_added", "botstore_message_added_2"];
+    let expected = expected.map(|name| (ObjectKind::Trigger, name));
+    assert_eq!(names(&found), BTreeSet::from(expected), "{found}");
+    assert!(found.has_altered(), "{found}");
+    store.close().await.expect("closed");
+}

@@ -107,14 +107,11 @@ impl Batcher {
         if self.indeterminate.is_empty() {
             return;
         }
-        let written_over = match self.connection {
-            Some(_) => Ok(()),
-            None => self.reconnect(),
-        };
+        let written_over = self.connect().is_ok();
         for (job, error) in mem::take(&mut self.indeterminate) {
-            let error = match &written_over {
-                Ok(()) => error,
-                Err(_) => error.because(
+            let error = match written_over {
+                true => error,
+                false => error.because(
                     ErrorKind::InDoubt,
                     "the commit failed, and the disk does not let the store take it back: if the \
                      process ends before it does, the next opening may find it done",
@@ -127,12 +124,8 @@ impl Batcher {
     /// After a panic: answers the batch that it came into the middle of, and opens a new connection.
     pub(in crate::engine) fn recover(&mut self) {
         let Batch { jobs, progress, .. } = mem::take(&mut self.batch);
-        if let Some(open) = self
-            .connection
-            .as_ref()
-            .filter(|open| !open.conn.is_autocommit())
-        {
-            let _ = open.conn.execute_batch("ROLLBACK");
+        if let Some(open) = &self.connection {
+            open.roll_back();
         }
         self.give_up_connection();
         for job in jobs {

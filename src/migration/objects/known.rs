@@ -3,9 +3,13 @@
 use super::{ObjectKind, UnknownObject, UnknownObjects, bounded};
 use crate::error::Result;
 use crate::migration::reference::{Object, Reference};
-use crate::migration::{SchemaDef, ledger, plan};
+use crate::migration::{SchemaDef, ledger};
 use crate::operation::ReadTx;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+
+/// What stands between the statements of a list.
+const LISTED_APART: &str = ";\n\n";
 
 /// What the applied steps made.
 pub(super) struct Known {
@@ -18,19 +22,18 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
-        let mut reference = Reference::new()?;
+        let reference = Reference::new()?;
         let has_ledger = ledger::exists(tx)?;
         for schema in schemas {
             let steps = match has_ledger {
-                true => plan::applied_up_to(tx, schema)?,
+                true => ledger::last(tx, schema.name)?,
                 // Of a file that is to be taken over, what these steps find there.
                 false => schema.legacy.steps,
             };
             let applied = schema.migrations.iter().filter(|known| known.step <= steps);
-            let applied: Vec<_> = applied.copied().collect();
-            reference.run(schema, &applied)?;
+            reference.run(schema, applied, |_| Ok(()))?;
         }
-        let mut objects = Object::all(reference.conn())?;
+        let mut objects = reference.objects()?;
         for schema in schemas {
             if let Some((from, to)) = (schema.legacy.respelled)(tx)? {
                 for object in objects.iter_mut().filter(|object| object.is_trigger()) {
@@ -76,9 +79,7 @@ impl Known {
         found: &mut UnknownObjects,
     ) -> Result<()> {
         let texts = self.texts.get(&key(object));
-        let is_sqlites = object.name.starts_with("sqlite_") && object.is_kept;
-        let is_ledger = object.is_kept && object.name == "botstore_ledger";
-        if is_sqlites || is_ledger || texts.is_some_and(|texts| texts.contains(&squeezed(object))) {
+        if texts.is_some_and(|texts| texts.contains(&squeezed(object))) {
             return Ok(());
         }
         let altered = texts.is_some();
@@ -139,6 +140,58 @@ fn generated(tx: &ReadTx<'_>, table: &Object, found: &mut UnknownObjects) -> Res
 
 fn key(object: &Object) -> (bool, String) {
     (object.is_trigger(), object.name.to_ascii_lowercase())
+}
+
+/// Whether SQLite has made it by itself, or the ledger has.
+pub(super) fn is_of_no_step(object: &Object) -> bool {
+    object.is_kept && (object.name.starts_with("sqlite_") || object.name == "botstore_ledger")
+}
+
+/// What objects read that all steps of a schema make, where the program brings that along. To find it
+/// out by running the steps takes half as long as all else that opening does, and nearly every file has
+/// nothing else.
+pub(super) struct Listed {
+    texts: HashSet<String>,
+    squeezed: OnceCell<HashSet<String>>,
+}
+
+impl Listed {
+    /// Of the schemas that have all their steps in this file.
+    pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
+        let mut texts = HashSet::new();
+        for schema in schemas {
+            let Some(listed) = schema.legacy.listed else {
+                continue;
+            };
+            if ledger::last(tx, schema.name)? != schema.last() {
+                continue;
+            }
+            let respelled = (schema.legacy.respelled)(tx)?;
+            texts.extend(
+                listed
+                    .trim_end()
+                    .split(LISTED_APART)
+                    .map(|sql| match &respelled {
+                        Some((from, to)) if sql.starts_with("CREATE TRIGGER ") => {
+                            sql.replace(from, to)
+                        }
+                        _ => sql.to_owned(),
+                    }),
+            );
+        }
+        let squeezed = OnceCell::new();
+        Ok(Self { texts, squeezed })
+    }
+
+    pub(super) fn has(&self, object: &Object) -> bool {
+        let as_listed = || self.texts.iter().map(|text| squeeze(text)).collect();
+        object.is_kept == matches!(object.kind.as_str(), "table" | "index")
+            && (self.texts.contains(&object.sql)
+                || self
+                    .squeezed
+                    .get_or_init(as_listed)
+                    .contains(&squeeze(&object.sql)))
+    }
 }
 
 /// The object without what does not matter to SQLite: blanks, comments, and capitals outside of quotes.

@@ -1,0 +1,111 @@
+//! A duty: work that comes again. What the supervisor runs when it is due.
+
+use super::due::Due;
+use super::handle::Handle;
+use super::in_flight::Entry;
+use crate::error::{ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::panics::quietly;
+use crate::schedule::{Done, RecordRun, RunIfDue, Schedule, Turn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// The longest wait before a run that failed is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Work that comes again. When it last ran is kept in the file, under its name.
+pub(crate) struct Duty {
+    name: String,
+    run: Box<dyn Fn(Arc<Handle>) -> Run + Send + Sync>,
+    /// Held by who runs it, so that runs do not pile up while the writer is held up.
+    pub(super) due: Arc<Mutex<Due>>,
+}
+
+/// Asks the file whether it is due, and runs it if so.
+type Run = Pin<Box<dyn Future<Output = Result<Turn>> + Send>>;
+
+impl Duty {
+    fn new<F>(
+        name: &str,
+        every: Duration,
+        run: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Turn>> + Send + 'static,
+    {
+        Self {
+            name: name.to_owned(),
+            run: Box::new(move |handle| Box::pin(run(handle))),
+            due: Arc::new(Mutex::new(Due::every(every))),
+        }
+    }
+
+    /// A mutation of the host's. `announce` gives the event that its output is worth.
+    pub(crate) fn scheduled(schedule: Schedule, announce: fn(&Done) -> Option<StoreEvent>) -> Self {
+        let (name, every) = (schedule.name.clone(), schedule.every);
+        Self::new(&name, every, move |handle| {
+            let run = schedule.run();
+            async move {
+                let turn = handle.write(run?, Entry::Waits).await?;
+                if let Turn::Due(Some(done)) = &turn
+                    && let Some(event) = announce(done)
+                {
+                    handle.shared.subscribers.tell(event);
+                }
+                Ok(turn)
+            }
+        })
+    }
+
+    /// Work of the store's own that is no single mutation. That it ran is written down when it is done.
+    pub(crate) fn upkeep<F>(
+        name: &'static str,
+        every: Duration,
+        work: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        Self::new(name, every, move |handle| {
+            let work = work(Arc::clone(&handle));
+            async move {
+                let ask = RunIfDue::ask(name, every);
+                let turn = handle.write(ask, Entry::Waits).await?;
+                if let Turn::Due(_) = turn {
+                    work.await?;
+                    handle.write(RecordRun { name }, Entry::Waits).await?;
+                }
+                Ok(turn)
+            }
+        })
+    }
+
+    /// Runs it if it is due; gives how often it ran.
+    pub(super) async fn run_if_due(
+        self: Arc<Self>,
+        mut due: OwnedMutexGuard<Due>,
+        handle: Arc<Handle>,
+    ) -> usize {
+        let shared = &handle.shared;
+        if shared.is_closing() || !due.is_due(shared.now()) {
+            return 0;
+        }
+        match (self.run)(Arc::clone(&handle)).await {
+            Ok(Turn::Due(done)) => {
+                due.ran(shared.now());
+                // A host's value.
+                quietly(|| drop(done));
+                return 1;
+            }
+            Ok(Turn::NotBefore(at)) => due.set(at),
+            Err(error) if error.kind() == ErrorKind::Closed => {}
+            Err(error) => {
+                due.retry(shared.now(), RETRY);
+                tracing::warn!(schedule = self.name, %error, "a scheduled run failed");
+            }
+        }
+        0
+    }
+}
