@@ -28,6 +28,7 @@ pub(crate) struct Checked<O>(pub(crate) O);
 impl Handle {
     /// Refuses a message that is too large, before it takes room.
     pub(crate) fn check_mutation<M: Mutation>(&self, mut mutation: M) -> Result<Checked<M>> {
+        self.shared.check_process()?;
         let limits = self.shared.config.limits();
         let Err(error) = limits.check(|texts| mutation.texts(texts)) else {
             return Ok(Checked(mutation));
@@ -38,6 +39,7 @@ impl Handle {
 
     /// The same for queries.
     pub(crate) fn check_query<Q: Query>(&self, mut query: Q) -> Result<Checked<Q>> {
+        self.shared.check_process()?;
         let limits = self.shared.config.limits();
         let Err(error) = limits.check(|texts| query.texts(texts)) else {
             return Ok(Checked(query));
@@ -70,7 +72,12 @@ impl Handle {
         permit: Result<Permit>,
     ) -> Result<M::Output> {
         let named = |error: Error| error.in_operation(M::name());
-        self.shared.check_open().map_err(named)?;
+        let may = || {
+            self.shared
+                .check_open()
+                .and_then(|()| self.shared.files.check())
+        };
+        may().map_err(named)?;
         let (pending, reply) = Pending::new(M::name(), mutation, permit.map_err(named)?);
         self.writer.do_send(Admitted(Box::new(pending)));
         self.answer(reply).await.map_err(named)
@@ -133,6 +140,7 @@ impl Handle {
 
     /// The answer in the row cache, if there is one that holds.
     fn cached<Q: Query>(&self, query: &Q) -> Option<Q::Output> {
+        self.shared.check_process().ok()?;
         self.shared.check_open().ok()?;
         self.shared
             .cache

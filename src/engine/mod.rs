@@ -51,6 +51,7 @@ mod checkpointer;
 mod disk_state;
 mod disk_watch;
 mod due;
+mod file_watch;
 mod gates;
 mod handle;
 mod heartbeat;

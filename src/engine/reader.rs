@@ -48,7 +48,9 @@ pub(super) struct ReadConnection {
 
 impl ReadConnection {
     pub(super) fn open(shared: &Shared) -> Result<Self> {
-        let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
+        let settings = shared.config.sqlite_settings();
+        let files = &shared.files;
+        let mut conn = files.connect(|path| sqlite::open_reader(path, &settings))?;
         let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
         watchdog.install(&mut conn)?;

@@ -9,16 +9,23 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Subscribers;
 use crate::health::CheckpointReport;
+use crate::sqlite::{FileProblem, OpenFiles};
 use crate::time;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
+    /// Which file that is. The supervisor, `health` and closing look.
+    pub(super) files: OpenFiles,
+    /// The process that opened the store.
+    process: u32,
+    /// The writer, while it saves what it has under another name: the pages so far, in steps.
+    pub(super) saving: AtomicU64,
     pub(super) config: Config,
     /// The writer makes rows void, readers put them in, callers take them out.
     pub(super) cache: Cache,
@@ -43,10 +50,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: &Path, config: &Config) -> Self {
+    pub(super) fn new(files: OpenFiles, config: &Config) -> Self {
         let (most_restarts, within) = config.max_restarts;
         Self {
-            path: path.to_owned(),
+            path: files.path().to_owned(),
+            files,
+            process: std::process::id(),
+            saving: AtomicU64::new(0),
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
             disk: DiskState::default(),
@@ -86,6 +96,43 @@ impl Shared {
             return Err(Error::closed());
         }
         self.supervision.check()
+    }
+
+    /// In a process that was forked from the store's there is no actor that would answer, SQLite's locks
+    /// are not held, and whatever lock of ours another thread held at that moment is never released. The
+    /// number of the process is asked of the system each time, some 50 ns; a flag that `pthread_atfork` sets
+    /// was turned down, since it takes unsafe code and is global.
+    ///
+    /// # Errors
+    /// [`Closed`](crate::ErrorKind::Closed) in a forked child.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        match self.is_forked() {
+            false => Ok(()),
+            true => Err(Error::new(
+                ErrorKind::Closed,
+                format!(
+                    "the store is open in process {}, and not in this one, which was forked from it; nothing \
+                     was carried out. Fork first, and open the store then",
+                    self.process
+                ),
+            )),
+        }
+    }
+
+    /// Whether this process was forked from the one that opened the store.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// What is wrong with where the files are, now; after closing, what was at the last look.
+    pub(crate) fn file_problems(&self) -> Vec<FileProblem> {
+        let found = self.files.compare();
+        // Closing removes the WAL.
+        if self.is_closing() {
+            return self.files.known();
+        }
+        self.files.note(&found);
+        found
     }
 
     /// Why somebody's request was dropped without an answer.

@@ -21,10 +21,9 @@ use crate::error::{Error, Result};
 use crate::events::{Role, StoreEvent};
 use crate::operation::Lane;
 use crate::panics::quietly;
-use crate::sqlite::FileLock;
+use crate::sqlite::{FileLock, OpenFiles};
 use actix::{Addr, Arbiter, ArbiterHandle};
 use rusqlite::Connection;
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -76,20 +75,20 @@ impl Drop for Threads {
     }
 }
 
-/// Starts all actors in the current System. `conn` is the connection that writes, migrated; the writer
+/// Starts all actors in the current System. `conn` is the connection that writes, migrated, to `files`; the writer
 /// holds `lock` for as long as it has the file open.
 pub(crate) fn start(
     conn: Connection,
     lock: &Arc<FileLock>,
-    path: &Path,
+    files: OpenFiles,
     config: &Config,
     duties: Duties,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(path, config));
+    let mut snapshots = Snapshots::new(files.path().to_owned());
+    let shared = Arc::new(Shared::new(files, config));
     let supervision = &shared.supervision;
     let mut threads = Threads::default();
     threads.ids.push(std::thread::current().id());
-    let mut snapshots = Snapshots::new(path.to_owned());
     let gates = Arc::new(ReadGates::default());
     let limit = || InFlightLimit::new(config.max_in_flight, config.max_in_flight_bytes);
 

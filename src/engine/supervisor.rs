@@ -5,6 +5,7 @@
 use super::backup_actor::{BackupActor, RunDueBackups};
 use super::disk_watch::DiskWatch;
 use super::due::Due;
+use super::file_watch::FileWatch;
 use super::handle::Handle;
 use super::writer::Probe;
 use crate::error::{ErrorKind, Result};
@@ -75,6 +76,7 @@ pub(crate) struct Supervisor {
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
     disk: DiskWatch,
+    files: FileWatch,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
 }
@@ -96,6 +98,7 @@ impl Supervisor {
             backing_up: Arc::default(),
             probing: Arc::default(),
             disk: DiskWatch::new(),
+            files: FileWatch::default(),
             restarts_reported: Vec::new(),
         }
     }
@@ -106,6 +109,8 @@ impl Supervisor {
             return;
         }
         self.report_restarts();
+        // Before what is due is run, which may write.
+        self.files.look(&shared);
         if let Ok(schedules) = Arc::clone(&self.schedules).try_lock_owned() {
             let run = run_schedules(Arc::clone(&self.handle), schedules, self.announce);
             ctx.spawn(run.into_actor(self).map(|_, _, _| ()));

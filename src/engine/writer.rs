@@ -6,6 +6,7 @@
 
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
+use super::file_watch::{must_be_saved, save_and_close};
 use super::job::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,7 +59,7 @@ pub(super) struct Probe;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Held for as long as this may write, also when closing leaves it behind.
-    _lock: Arc<FileLock>,
+    lock: Arc<FileLock>,
     batcher: Batcher,
     checkpoints: CheckpointPolicy,
     /// Whether a [`Commit`] is on its way.
@@ -78,7 +79,7 @@ impl Writer {
     ) -> Self {
         Self {
             shared,
-            _lock: lock,
+            lock,
             batcher,
             checkpoints,
             commit_queued: false,
@@ -218,6 +219,9 @@ impl Handler<CloseFile> for Writer {
         self.batcher.refuse_waiting();
         let conn = self.batcher.take_connection()?;
         conn.busy_timeout(CLOSE_PATIENCE)?;
+        if must_be_saved(&self.shared) {
+            return save_and_close(conn, &self.shared, &self.lock);
+        }
         if !self.shared.disk.allows_checkpoints() {
             return Err(Error::new(
                 ErrorKind::Io,
@@ -237,6 +241,7 @@ impl Handler<CloseFile> for Writer {
         // Statements in the cache hold the connection, so they go first.
         conn.flush_prepared_statement_cache();
         conn.close().map_err(|(_, error)| error)?;
+        self.lock.note_closed();
         Ok(())
     }
 }

@@ -1,0 +1,84 @@
+//! Whether the files that are open still have their names: told when something is wrong, and acted upon
+//! when the store closes.
+
+use super::shared::Shared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::sqlite::{self, FileLock, FileProblem};
+use rusqlite::Connection;
+use std::sync::atomic::Ordering;
+
+/// What the supervisor has told of them.
+#[derive(Default)]
+pub(super) struct FileWatch {
+    reported: Vec<FileProblem>,
+}
+
+impl FileWatch {
+    /// Tells of each problem once for as long as it lasts. From this look on nobody writes if one is bad.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        let found = shared.file_problems();
+        let reported = std::mem::replace(&mut self.reported, found);
+        for &problem in &self.reported {
+            if reported.contains(&problem) {
+                continue;
+            }
+            let path = shared.path.clone();
+            let event = StoreEvent::FileProblem { problem, path };
+            shared.subscribers.tell_or_keep(event);
+            tracing::warn!(path = %shared.path.display(), %problem, "its files are not where they should be");
+        }
+    }
+}
+
+/// Whether closing has to save what the connection has in a file of its own: in the files with the old
+/// names it would be lost, or mixed up with what is there.
+pub(super) fn must_be_saved(shared: &Shared) -> bool {
+    shared.files.compare().iter().any(|problem| {
+        matches!(
+            problem,
+            FileProblem::DatabaseReplaced | FileProblem::DatabaseRemoved | FileProblem::WalReplaced
+        )
+    })
+}
+
+/// Saves all that the connection has, and closes it. Always an error, which says where.
+pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock) -> Result<()> {
+    let path = shared.path.display();
+    let saved = sqlite::save_copy(&conn, &shared.path, shared.now(), || {
+        shared.saving.fetch_add(1, Ordering::Relaxed);
+    });
+    let saved = saved.map_err(|error| {
+        let kind = error.kind();
+        let why = format!(
+            "the files of {path} were replaced or removed under the store, and what it had could not be \
+             saved; its WAL stays as it is"
+        );
+        error.because(kind, why)
+    })?;
+    let has_own_wal = !shared
+        .files
+        .compare()
+        .iter()
+        .any(|problem| matches!(problem, FileProblem::WalReplaced | FileProblem::WalRemoved));
+    // The next to open the file that has the name now would have this WAL laid over it. It is emptied and
+    // not removed: another program may have opened it since. If it cannot be, the lock's note keeps stores
+    // from that file.
+    let emptied = has_own_wal
+        && shared.disk.allows_checkpoints()
+        && matches!(sqlite::checkpoint(&conn, "TRUNCATE"), Ok((false, ..)));
+    if emptied {
+        lock.note_closed();
+    }
+    conn.flush_prepared_statement_cache();
+    drop(conn);
+    let sentence = format!(
+        "the files of {path} were replaced or removed under the store; all that it had is saved in {}, a \
+         database like any other. What has the old name now was not touched: compare the two, and keep the \
+         one that you want",
+        saved.display()
+    );
+    let event = StoreEvent::CopySaved { path: saved };
+    shared.subscribers.tell_or_keep(event);
+    Err(Error::new(ErrorKind::Replaced, sentence))
+}
