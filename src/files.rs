@@ -7,7 +7,7 @@ mod open;
 mod owner;
 mod stamp;
 
-pub(crate) use identity::{AtPath, FileId, at_path};
+pub(crate) use identity::{AtPath, FileId, at_path, led_to};
 pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
 pub(crate) use mounts::{is_mount_point, is_mounted_elsewhere, network_file_system};
 pub(crate) use open::{

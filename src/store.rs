@@ -88,7 +88,9 @@ impl Store {
     /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) when another store has the file open;
     /// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
     /// [`ChangedMigration`](ErrorKind::ChangedMigration) for a file that this program must not
-    /// touch, which stays as it is; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
+    /// touch, which stays as it is; [`Corrupt`](ErrorKind::Corrupt) for one that is damaged, or is empty or
+    /// gone while something beside it says that there was more; [`Replaced`](ErrorKind::Replaced) for one
+    /// beside which another's WAL lies; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
     /// where [`Config::unknown_triggers`] refuses those; [`Migration`](ErrorKind::Migration) when a step failed;
     /// [`ReadOnly`](ErrorKind::ReadOnly), [`DiskFull`](ErrorKind::DiskFull) and
     /// [`Io`](ErrorKind::Io) from the operating system.
@@ -299,8 +301,11 @@ impl Store {
     /// behind; and at most ten seconds for the file. Closing again gives the same answer.
     ///
     /// # Errors
-    /// Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
+    /// [`Replaced`](ErrorKind::Replaced) when the database was replaced, moved or removed while it was open:
+    /// all that the store had is saved in a new file beside it, which the error names, and closing takes as
+    /// long as that. Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
     /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) when the writer was given up;
+    /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's, where nothing happens;
     /// [`Busy`](ErrorKind::Busy) when another program, or a backup
     /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
     /// the next opening reads it.

@@ -6,7 +6,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::sqlite::{self, FileLock, FileProblem};
 use rusqlite::Connection;
-use std::sync::atomic::Ordering;
 
 /// What the supervisor has told of them.
 #[derive(Default)]
@@ -34,38 +33,44 @@ impl FileWatch {
 /// Whether closing has to save what the connection has in a file of its own: in the files with the old
 /// names it would be lost, or mixed up with what is there.
 pub(super) fn must_be_saved(shared: &Shared) -> bool {
-    shared.files.compare().iter().any(|problem| {
-        matches!(
-            problem,
-            FileProblem::DatabaseReplaced | FileProblem::DatabaseRemoved | FileProblem::WalReplaced
-        )
-    })
+    use FileProblem::{DatabaseEmptied, DatabaseRemoved, DatabaseReplaced, WalReplaced};
+    let bad = [
+        DatabaseReplaced,
+        DatabaseRemoved,
+        DatabaseEmptied,
+        WalReplaced,
+    ];
+    shared
+        .files
+        .compare()
+        .iter()
+        .any(|found| bad.contains(found))
+}
+
+/// Whether the WAL that is open is to be emptied into the database that is open: the next to open the file
+/// that has the name now would have that WAL laid over it. It is emptied and not removed, as another program
+/// may have opened it since.
+fn may_empty_the_wal(shared: &Shared) -> bool {
+    use FileProblem::{DatabaseEmptied, WalRemoved, WalReplaced};
+    let not_ours = [DatabaseEmptied, WalReplaced, WalRemoved];
+    let found = shared.files.compare();
+    shared.disk.allows_checkpoints() && !found.iter().any(|found| not_ours.contains(found))
 }
 
 /// Saves all that the connection has, and closes it. Always an error, which says where.
 pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock) -> Result<()> {
     let path = shared.path.display();
-    let saved = sqlite::save_copy(&conn, &shared.path, shared.now(), || {
-        shared.saving.fetch_add(1, Ordering::Relaxed);
-    });
+    let saved = sqlite::save_copy(&conn, &shared.path, shared.now(), &shared.saving);
     let saved = saved.map_err(|error| {
         let kind = error.kind();
         let why = format!(
-            "the files of {path} were replaced or removed under the store, and what it had could not be \
-             saved; its WAL stays as it is"
+            "the files of {path} were replaced, removed or emptied under the store, and what it had could \
+             not be saved whole; its WAL stays as it is"
         );
         error.because(kind, why)
     })?;
-    let has_own_wal = !shared
-        .files
-        .compare()
-        .iter()
-        .any(|problem| matches!(problem, FileProblem::WalReplaced | FileProblem::WalRemoved));
-    // The next to open the file that has the name now would have this WAL laid over it. It is emptied and
-    // not removed: another program may have opened it since. If it cannot be, the lock's note keeps stores
-    // from that file.
-    let emptied = has_own_wal
-        && shared.disk.allows_checkpoints()
+    // If it cannot be emptied, the lock's note keeps stores from the other file.
+    let emptied = may_empty_the_wal(shared)
         && matches!(sqlite::checkpoint(&conn, "TRUNCATE"), Ok((false, ..)));
     if emptied {
         lock.note_closed();
@@ -73,7 +78,7 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     conn.flush_prepared_statement_cache();
     drop(conn);
     let sentence = format!(
-        "the files of {path} were replaced or removed under the store; all that it had is saved in {}, a \
+        "the files of {path} were replaced, removed or emptied under the store; all that it had is saved in {}, a \
          database like any other. What has the old name now was not touched: compare the two, and keep the \
          one that you want",
         saved.display()

@@ -140,11 +140,13 @@ impl Handle {
 
     /// The answer in the row cache, if there is one that holds.
     fn cached<Q: Query>(&self, query: &Q) -> Option<Q::Output> {
-        self.shared.check_process().ok()?;
         self.shared.check_open().ok()?;
-        self.shared
-            .cache
-            .get(TypeId::of::<Q>(), &query.cacheable()?)
+        let kept = query.cacheable()?;
+        let now = Instant::now();
+        if self.shared.process.is_forked_at(now) {
+            return None;
+        }
+        self.shared.cache.get(TypeId::of::<Q>(), &kept, now)
     }
 
     pub(super) fn queue(&self, lane: Lane) -> &WorkQueue {

@@ -58,6 +58,7 @@ mod heartbeat;
 mod in_flight;
 mod job;
 mod metrics;
+mod process;
 mod queue;
 mod reader;
 mod shared;

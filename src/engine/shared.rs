@@ -3,6 +3,7 @@
 use super::backup_actor::LastRuns;
 use super::disk_state::DiskState;
 use super::metrics::Metrics;
+use super::process::OwnProcess;
 use super::supervision::Supervision;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -23,9 +24,9 @@ pub(crate) struct Shared {
     /// Which file that is. The supervisor, `health` and closing look.
     pub(super) files: OpenFiles,
     /// The process that opened the store.
-    process: u32,
+    pub(super) process: OwnProcess,
     /// The writer, while it saves what it has under another name: the pages so far, in steps.
-    pub(super) saving: AtomicU64,
+    pub(super) saving: Arc<AtomicU64>,
     pub(super) config: Config,
     /// The writer makes rows void, readers put them in, callers take them out.
     pub(super) cache: Cache,
@@ -55,8 +56,8 @@ impl Shared {
         Self {
             path: files.path().to_owned(),
             files,
-            process: std::process::id(),
-            saving: AtomicU64::new(0),
+            process: OwnProcess::this(),
+            saving: Arc::default(),
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
             disk: DiskState::default(),
@@ -98,30 +99,15 @@ impl Shared {
         self.supervision.check()
     }
 
-    /// In a process that was forked from the store's there is no actor that would answer, SQLite's locks
-    /// are not held, and whatever lock of ours another thread held at that moment is never released. The
-    /// number of the process is asked of the system each time, some 50 ns; a flag that `pthread_atfork` sets
-    /// was turned down, since it takes unsafe code and is global.
-    ///
     /// # Errors
-    /// [`Closed`](crate::ErrorKind::Closed) in a forked child.
+    /// [`Closed`](crate::ErrorKind::Closed) in a process that was forked from the store's.
     pub(crate) fn check_process(&self) -> Result<()> {
-        match self.is_forked() {
-            false => Ok(()),
-            true => Err(Error::new(
-                ErrorKind::Closed,
-                format!(
-                    "the store is open in process {}, and not in this one, which was forked from it; nothing \
-                     was carried out. Fork first, and open the store then",
-                    self.process
-                ),
-            )),
-        }
+        self.process.check()
     }
 
     /// Whether this process was forked from the one that opened the store.
     pub(crate) fn is_forked(&self) -> bool {
-        self.process != std::process::id()
+        self.process.is_forked()
     }
 
     /// What is wrong with where the files are, now; after closing, what was at the last look.

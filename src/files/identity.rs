@@ -50,7 +50,16 @@ pub(crate) enum AtPath {
 
 /// What lies at the path.
 pub(crate) fn at_path(path: &Path) -> AtPath {
-    match std::fs::symlink_metadata(path) {
+    from(std::fs::symlink_metadata(path))
+}
+
+/// What the path leads to, if links are followed.
+pub(crate) fn led_to(path: &Path) -> AtPath {
+    from(std::fs::metadata(path))
+}
+
+fn from(data: io::Result<Metadata>) -> AtPath {
+    match data {
         Ok(data) => AtPath::File {
             id: FileId::of(&data),
             names: names(&data),

@@ -15,8 +15,25 @@ pub(crate) fn network_file_system(path: &Path) -> Option<String> {
 /// Whether the file is mounted by itself, as `docker run -v ./bot.db:/app/bot.db` does: what lies beside
 /// it here does not lie beside it there.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
-    let mounts = mounts();
-    nearest(&mounts, path).is_some_and(|mount| mount.place == path)
+    is_mount_root(path).unwrap_or_else(|| {
+        let mounts = mounts();
+        nearest(&mounts, path).is_some_and(|mount| mount.place == path)
+    })
+}
+
+/// The same in one call, where Linux tells it: since 5.8. Some machines have thousands of mounts.
+#[cfg(target_os = "linux")]
+fn is_mount_root(path: &Path) -> Option<bool> {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    const ROOT: StatxAttributes = StatxAttributes::MOUNT_ROOT;
+    let data = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok()?;
+    let tells = data.stx_attributes_mask.contains(ROOT);
+    tells.then(|| data.stx_attributes.contains(ROOT))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_mount_root(_: &Path) -> Option<bool> {
+    None
 }
 
 /// Whether the file is mounted by itself at another place, too, that this process can see.

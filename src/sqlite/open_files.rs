@@ -25,6 +25,8 @@ pub enum FileProblem {
     DatabaseReplaced,
     /// No file has the database's name any more.
     DatabaseRemoved,
+    /// The database has been cut to 0 bytes.
+    DatabaseEmptied,
     /// Another file has the name of the WAL (`-wal`).
     WalReplaced,
     /// The WAL's name is gone.
@@ -33,6 +35,9 @@ pub enum FileProblem {
     ShmReplaced,
     /// The name of the WAL's index is gone.
     ShmRemoved,
+    /// The path that the store was opened by led to the database through a link, and leads to another
+    /// file now, or to none. A warning.
+    PathLeadsElsewhere,
     /// The database has other names: hard links. A warning.
     #[non_exhaustive]
     HardLinked {
@@ -47,7 +52,10 @@ impl FileProblem {
     /// Whether mutations are refused for it, with [`ErrorKind::Replaced`]: what was acknowledged then
     /// might not be there at the next opening. The others are warnings.
     pub fn stops_writing(&self) -> bool {
-        !matches!(self, Self::HardLinked { .. } | Self::MountPoint)
+        !matches!(
+            self,
+            Self::PathLeadsElsewhere | Self::HardLinked { .. } | Self::MountPoint
+        )
     }
 }
 
@@ -68,6 +76,10 @@ impl fmt::Display for FileProblem {
                 f,
                 "the database was moved away or removed under an open store; {CLOSE}"
             ),
+            Self::DatabaseEmptied => write!(
+                f,
+                "the database was emptied (0 bytes) under an open store; {CLOSE}"
+            ),
             Self::WalReplaced => write!(
                 f,
                 "another file has taken the name of the database's WAL (-wal) under an open store; {CLOSE}"
@@ -85,6 +97,11 @@ impl fmt::Display for FileProblem {
                 f,
                 "the WAL's index (-shm) was moved away or removed under an open store, and other programs \
                  no longer see its locks; {REOPEN}"
+            ),
+            Self::PathLeadsElsewhere => f.write_str(
+                "the path that the store was opened by leads to another file now, or to none: the store \
+                 goes on with the file that it has, and the next opening will not find what it writes \
+                 there. Let the link lead back, or close the store before it is changed",
             ),
             Self::HardLinked { names } => write!(
                 f,
@@ -118,6 +135,8 @@ pub(crate) fn file_problems(database: &Path) -> Vec<FileProblem> {
 /// The files that a store has open.
 pub(crate) struct OpenFiles {
     path: PathBuf,
+    /// What the configuration says, which may lead there through links.
+    given: PathBuf,
     /// The database, its WAL and the WAL's index: those of which the system says which they are.
     open: [Option<FileId>; 3],
     /// At the last look.
@@ -137,8 +156,9 @@ const NAMES: [(&str, FileProblem, FileProblem); 3] = [
 ];
 
 impl OpenFiles {
-    /// Those of a database to which a connection in WAL mode has just been opened.
-    pub(crate) fn of(database: &Path) -> Self {
+    /// Those of a database to which a connection in WAL mode has just been opened, for which the
+    /// configuration says `given`.
+    pub(crate) fn of(database: &Path, given: &Path) -> Self {
         let open = NAMES.map(
             |(suffix, ..)| match files::at_path(&beside(database, suffix)) {
                 AtPath::File { id, .. } => Some(id),
@@ -147,6 +167,8 @@ impl OpenFiles {
         );
         Self {
             path: database.to_owned(),
+            // The working directory may change.
+            given: std::path::absolute(given).unwrap_or_else(|_| database.to_owned()),
             open,
             known: Mutex::default(),
             stops_writing: AtomicBool::new(false),
@@ -169,14 +191,21 @@ impl OpenFiles {
         for ((suffix, replaced, removed), open) in NAMES.iter().zip(self.open) {
             match (files::at_path(&beside(&self.path, suffix)), open) {
                 (AtPath::File { id, .. }, Some(open)) if id != open => found.push(*replaced),
+                (AtPath::File { bytes: 0, .. }, Some(_)) if suffix.is_empty() => {
+                    // In WAL mode it has a page at least.
+                    found.push(FileProblem::DatabaseEmptied);
+                }
                 (AtPath::Nothing, Some(_)) => found.push(*removed),
                 _ => {}
             }
         }
-        if found
-            .first()
-            .is_none_or(|first| *first != FileProblem::DatabaseReplaced)
-        {
+        if found.is_empty() {
+            let elsewhere = match (files::led_to(&self.given), self.open[0]) {
+                (AtPath::File { id, .. }, Some(open)) => id != open,
+                (AtPath::Nothing, _) => true,
+                _ => false,
+            };
+            found.extend(elsewhere.then_some(FileProblem::PathLeadsElsewhere));
             found.extend(file_problems(&self.path));
         }
         found

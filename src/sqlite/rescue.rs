@@ -5,47 +5,66 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::panics::quietly;
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
 use std::ffi::c_int;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What the copy's name has after the database's.
 const SAVED: &str = ".saved-";
 
-/// Pages between two calls of `on_step`.
+/// Pages a step.
 const PAGES: c_int = 1024;
+
+/// SQLite's progress handler is asked this often, in virtual machine instructions.
+const STEPS_BETWEEN_LOOKS: c_int = 100_000;
 
 /// How often another program's lock is waited for, a moment each.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Copies all that the connection sees, its WAL included, into a new file beside `database`; gives where.
-/// The file is its owner's alone, and takes no name that is taken. `on_step` hears that it gets on.
+/// The file is its owner's alone, and takes no name that is taken. `steps` grows for as long as it gets on.
+///
+/// # Errors
+/// [`Corrupt`](ErrorKind::Corrupt) if the copy is damaged, as the file was; it stays.
 pub(crate) fn save_copy(
     conn: &Connection,
     database: &Path,
     now: DateTime<Utc>,
-    on_step: impl Fn(),
+    steps: &Arc<AtomicU64>,
 ) -> Result<PathBuf> {
     let folder = files::folder_of(database);
     // It may be what was moved away.
     files::create_folder(folder, None)?;
     let (path, file) = new_file(database, now)?;
-    let saved = copy(conn, &path, &file, on_step)
-        .and_then(|()| {
-            let synced = file.sync_all();
-            synced.map_err(|e| Error::io(format_args!("cannot sync {}", path.display()), e))
-        })
-        .and_then(|()| files::sync_folder(folder));
-    if let Err(error) = saved {
+    if let Err(error) = copy(conn, &path, &file, steps) {
         // A part of a copy is worth nothing, and takes room.
         let _ = files::remove(&path);
         let kind = error.kind();
         return Err(error.because(kind, format_args!("cannot save it as {}", path.display())));
     }
+    // What is whole stays, whatever becomes of this.
+    file.sync_all().map_err(|e| {
+        Error::io(
+            format_args!("saved as {}; cannot sync it", path.display()),
+            e,
+        )
+    })?;
+    files::sync_folder(folder).map_err(|error| {
+        let kind = error.kind();
+        error.because(kind, format_args!("saved as {}", path.display()))
+    })?;
+    check(&path, steps).map_err(|error| {
+        let kind = error.kind();
+        let why = format!("what could be read is saved as {}", path.display());
+        error.because(kind, why)
+    })?;
+    drop(file);
     let path_shown = path.display();
     quietly(
         || tracing::warn!(path = %path_shown, "saved what a store had whose file was replaced"),
@@ -75,8 +94,8 @@ fn new_file(database: &Path, now: DateTime<Utc>) -> Result<(PathBuf, File)> {
 
 /// `file` is the target's, and stays open: to close it would drop the locks of the connection on it. It is
 /// synced along the way, so that the last sync does not take long.
-fn copy(conn: &Connection, to: &Path, file: &File, on_step: impl Fn()) -> Result<()> {
-    let mut target = look::open(to, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+fn copy(conn: &Connection, to: &Path, file: &File, steps: &AtomicU64) -> Result<()> {
+    let mut target = look::open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     target.pragma_update(None, "synchronous", "OFF")?;
     {
         let backup = Backup::new(conn, &mut target)?;
@@ -97,11 +116,28 @@ fn copy(conn: &Connection, to: &Path, file: &File, on_step: impl Fn()) -> Result
             }
             let synced = file.sync_data();
             synced.map_err(|e| Error::io(format_args!("cannot sync {}", to.display()), e))?;
-            on_step();
+            steps.fetch_add(1, Ordering::Relaxed);
         }
     }
     // One file, with nothing beside it; the setting came along with the pages.
     target.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
     target.close().map_err(|(_, error)| error)?;
     Ok(())
+}
+
+/// Whether SQLite finds it whole: pages that were no longer in the file are read as zeros.
+fn check(path: &Path, steps: &Arc<AtomicU64>) -> Result<()> {
+    let mut conn = look::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let steps = Arc::clone(steps);
+    let get_on = move || {
+        steps.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    conn.progress_handler(STEPS_BETWEEN_LOOKS, Some(get_on))?;
+    let said: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said == "ok" {
+        return Ok(());
+    }
+    let why = "SQLite finds it damaged: restore a backup, and look through what is in it by hand";
+    Err(Error::new(ErrorKind::Corrupt, why))
 }

@@ -147,7 +147,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     }
     let mut conn = opening::connect(&path, config)?;
     // At once: what takes the file's name from now on is another file.
-    let files = OpenFiles::of(&path);
+    let files = OpenFiles::of(&path, &config.path);
     let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });

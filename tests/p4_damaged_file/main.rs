@@ -13,6 +13,8 @@ mod log;
 #[cfg(unix)]
 mod names;
 #[cfg(unix)]
+mod read_only;
+#[cfg(unix)]
 mod replaced;
 #[path = "../shared/wait.rs"]
 mod wait;

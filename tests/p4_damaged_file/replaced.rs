@@ -204,6 +204,49 @@ async fn what_took_the_databases_name_is_a_file_of_its_own_afterwards() {
     assert_eq!(messages(&path), INTERACTIONS);
 }
 
+/// As `: > x.db` does, or a copy into it for which there is no room.
+#[tokio::test]
+async fn a_database_that_is_emptied_in_its_place_is_saved_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = open(&path).await;
+    let mut events = store.events();
+    // By another process: to close it in this one would drop the store's locks.
+    let cut = Command::new("truncate")
+        .args(["-s", "0"])
+        .arg(&path)
+        .status();
+    assert!(cut.unwrap().success());
+    told(&mut events, FileProblem::DatabaseEmptied).await;
+    refuses_to_write_and_reads(&store, FileProblem::DatabaseEmptied).await;
+    let error = store.close().await.unwrap_err();
+    assert_eq!(messages(&saved(&error, &mut events)), INTERACTIONS);
+    let refused = Store::open(&path).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+}
+
+/// What was in the file alone is lost, and closing does not call the rest the whole.
+#[tokio::test]
+async fn a_copy_that_is_not_whole_is_not_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    open(&path).await.close().await.unwrap();
+    let store = Store::open(keeps_its_log(Config::new(&path)))
+        .await
+        .unwrap();
+    let mut events = store.events();
+    let cut = Command::new("truncate")
+        .args(["-s", "0"])
+        .arg(&path)
+        .status();
+    assert!(cut.unwrap().success());
+    told(&mut events, FileProblem::DatabaseEmptied).await;
+    let error = store.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains(".saved-"), "{error}");
+    assert!(error.to_string().contains("restore a backup"), "{error}");
+}
+
 #[tokio::test]
 async fn a_folder_that_is_moved_away_with_the_database_in_it_is_no_loss() {
     let folder = tempfile::tempdir().unwrap();
@@ -352,6 +395,53 @@ async fn a_second_name_is_a_warning_for_as_long_as_there_is_one() {
         }
     }
     store.close().await.unwrap();
+}
+
+/// As when a release is put in the place of the one before.
+#[tokio::test]
+async fn a_link_that_leads_to_another_file_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let leads_to = |to: Option<&str>, link: &Path| {
+        let new = at("new-link");
+        match to {
+            Some(to) => {
+                symlink(to, &new).unwrap();
+                fs::rename(new, link).unwrap();
+            }
+            None => fs::remove_file(link).unwrap(),
+        }
+    };
+    for (link, path, one, other) in [
+        ("x.db", "x.db", "one.db", "other.db"),
+        ("current", "current/x.db", "one", "other"),
+    ] {
+        let (link, path) = (at(link), at(path));
+        if link != path {
+            fs::create_dir(at(one)).unwrap();
+            fs::create_dir(at(other)).unwrap();
+            fs::write(at("other/x.db"), "").unwrap();
+        } else {
+            fs::write(at(other), "").unwrap();
+        }
+        leads_to(Some(one), &link);
+        let store = open(&path).await;
+        for to in [Some(other), None] {
+            let mut events = store.events();
+            leads_to(to, &link);
+            if to.is_some() {
+                told(&mut events, FileProblem::PathLeadsElsewhere).await;
+            }
+            let health = store.health().await.unwrap();
+            assert_eq!(health.file_problems, [FileProblem::PathLeadsElsewhere]);
+            assert!(health.ok);
+            store.write(interaction(0)).await.unwrap();
+        }
+        leads_to(Some(one), &link);
+        assert_eq!(store.health().await.unwrap().file_problems, []);
+        store.close().await.unwrap();
+        assert_eq!(messages(&path), INTERACTIONS + 2);
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
