@@ -248,9 +248,10 @@ impl Subscribers {
 
     /// Tells everybody, or who subscribes first if nobody has yet.
     pub(crate) fn tell_or_keep(&self, event: StoreEvent) {
-        match self.actors().is_empty() && self.tasks.receiver_count() == 0 {
-            true => self.keep(event),
-            false => self.tell(event),
+        let actors = self.actors().len();
+        match actors + self.tasks.receiver_count() {
+            0 => self.keep(event),
+            _ => self.tell(event),
         }
     }
 

@@ -290,6 +290,12 @@ impl Batcher {
         }
     }
 
+    /// Takes out whatever connection is open, to save what it has: a new one would be to another file.
+    pub(super) fn take_open_connection(&mut self) -> Option<Connection> {
+        let open = self.connection.take().or_else(|| self.suspect.take());
+        open.map(|open| open.conn)
+    }
+
     /// Takes the connection out, to close the file.
     pub(super) fn take_connection(&mut self) -> Result<Connection> {
         if self.connection.is_none() {

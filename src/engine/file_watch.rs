@@ -18,14 +18,16 @@ impl FileWatch {
     pub(super) fn look(&mut self, shared: &Shared) {
         let found = shared.file_problems();
         let reported = std::mem::replace(&mut self.reported, found);
-        for &problem in &self.reported {
-            if reported.contains(&problem) {
-                continue;
-            }
+        let is_news = |problem: &&FileProblem| !reported.contains(problem);
+        let news = || self.reported.iter().filter(is_news);
+        for &problem in news() {
             let path = shared.path.clone();
             let event = StoreEvent::FileProblem { problem, path };
             shared.subscribers.tell_or_keep(event);
-            tracing::warn!(path = %shared.path.display(), %problem, "its files are not where they should be");
+        }
+        let path = shared.path.display();
+        for problem in news() {
+            tracing::warn!(%path, %problem, "its files are not where they should be");
         }
     }
 }
@@ -78,9 +80,9 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     conn.flush_prepared_statement_cache();
     drop(conn);
     let sentence = format!(
-        "the files of {path} were replaced, removed or emptied under the store; all that it had is saved in {}, a \
-         database like any other. What has the old name now was not touched: compare the two, and keep the \
-         one that you want",
+        "the files of {path} were replaced, removed or emptied under the store; all that it had is saved in \
+         {}, a database like any other. What has the old name now was not touched: compare the two, and keep \
+         the one that you want",
         saved.display()
     );
     let event = StoreEvent::CopySaved { path: saved };

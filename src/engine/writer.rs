@@ -217,11 +217,14 @@ impl Handler<CloseFile> for Writer {
         ctx.stop();
         self.batcher.finish();
         self.batcher.refuse_waiting();
-        let conn = self.batcher.take_connection()?;
-        conn.busy_timeout(CLOSE_PATIENCE)?;
-        if must_be_saved(&self.shared) {
+        if must_be_saved(&self.shared)
+            && let Some(conn) = self.batcher.take_open_connection()
+        {
+            conn.busy_timeout(CLOSE_PATIENCE)?;
             return save_and_close(conn, &self.shared, &self.lock);
         }
+        let conn = self.batcher.take_connection()?;
+        conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -22,7 +22,7 @@ pub enum OpenIn {
     /// The store in this process.
     Process(u32),
     /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
-    /// by this account.
+    /// by this account, or the file is open under another name, as in a container.
     Unknown,
 }
 
@@ -141,6 +141,13 @@ impl FileLock {
 
     /// Who holds the claim, without making it.
     pub(crate) fn look(database: &Path) -> Result<OpenIn> {
+        match Self::look_by_name(database)? {
+            OpenIn::Nothing if readers::is_open_under_another_name(database) => Ok(OpenIn::Unknown),
+            found => Ok(found),
+        }
+    }
+
+    fn look_by_name(database: &Path) -> Result<OpenIn> {
         let path = beside(database, ".lock");
         let failed = |e| Error::io(format_args!("cannot look at {}", path.display()), e);
         let file = match files::open(&path) {

@@ -174,6 +174,8 @@ fn a_file_that_a_container_has_open_is_refused_on_the_host() {
     let taken = botstore::backup::take(&host, Default::default());
     assert_eq!(taken.unwrap_err().kind(), ErrorKind::AlreadyOpen);
     assert!(!with(&host, "-wal").exists());
+    let status = botstore::status(&host).unwrap();
+    assert_eq!(status.open_in, botstore::OpenIn::Unknown);
     container.kill();
     let store = open().unwrap();
     runtime.block_on(store.close()).unwrap();
