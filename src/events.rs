@@ -4,6 +4,7 @@ use crate::archive::{DrillReport, Reason};
 use crate::error::Error;
 use crate::migration::UnknownObjects;
 use crate::panics::quietly;
+use crate::sqlite::FileProblem;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, MutexGuard};
@@ -67,6 +68,24 @@ pub enum StoreEvent {
     Recovered,
     /// SQLite has found the file damaged: restore a backup. Told once; what is not damaged goes on.
     Damaged(Error),
+    /// Something is wrong with where the database's files are: one was replaced, moved or removed under
+    /// the open store, or it has more than one name. The [`FileProblem`] says what to do, also in a
+    /// sentence. Told within a second, and once for as long as it lasts; what is so when nobody has
+    /// subscribed yet is told to who subscribes first.
+    #[non_exhaustive]
+    FileProblem {
+        /// What is wrong.
+        problem: FileProblem,
+        /// The database's path.
+        path: PathBuf,
+    },
+    /// The store was closed after its database was replaced or removed, and all that it had is in this
+    /// new file, which only its owner can read. [`close`](crate::Store::close) says the same.
+    #[non_exhaustive]
+    CopySaved {
+        /// The copy: a database like any other.
+        path: PathBuf,
+    },
     /// The rollups are not what a full count says: see
     /// [`Store::repair_rollups`](crate::Store::repair_rollups).
     RollupsDiffer {

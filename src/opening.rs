@@ -14,12 +14,13 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
 /// The configuration with this crate's own tables in front of the host's, and with settings that are in
-/// their ranges. Once for each way in: a second time would be a second schema of the same name.
+/// their ranges and mean the same wherever the program goes. Once for each way in: a second time would be a second schema of the same name.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
     let own = SchemaDef::of::<BotSchema>().with_legacy(BOT_LEGACY);
     config.schemas.insert(0, own);
     config.check()?;
+    config.backups.fix_folder()?;
     Ok(config)
 }
 

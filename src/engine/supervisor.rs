@@ -6,6 +6,7 @@ use super::backup_actor::{BackupActor, RunDueBackups};
 use super::clock_report::ClockReport;
 use super::disk_watch::DiskWatch;
 use super::duty::Duty;
+use super::file_watch::FileWatch;
 use super::handle::Handle;
 use super::writer::Probe;
 use crate::events::StoreEvent;
@@ -35,6 +36,7 @@ pub(crate) struct Supervisor {
     probing: Arc<Mutex<()>>,
     disk: DiskWatch,
     clock: ClockReport,
+    files: FileWatch,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
 }
@@ -49,6 +51,7 @@ impl Supervisor {
             probing: Arc::default(),
             disk: DiskWatch::new(),
             clock: ClockReport::default(),
+            files: FileWatch::default(),
             restarts_reported: Vec::new(),
         }
     }
@@ -59,7 +62,8 @@ impl Supervisor {
             return;
         }
         self.report_restarts();
-        // First, so that what is due then is done by what was seen.
+        // First, so that what is due then, and may write, goes by what was seen.
+        self.files.look(&shared);
         self.clock.look(&shared);
         for duty in &self.duties {
             if let Ok(due) = Arc::clone(&duty.due).try_lock_owned() {

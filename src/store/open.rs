@@ -16,7 +16,7 @@ use crate::operation::ReadTx;
 use crate::panics::{caught, quietly};
 use crate::recipients::{Door, Mutations, Queries};
 use crate::schedule;
-use crate::sqlite::{self, FileLock};
+use crate::sqlite::{self, FileLock, OpenFiles};
 use crate::time::ClockRecord;
 use actix::Actor;
 use parking_lot::Mutex;
@@ -56,8 +56,8 @@ impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
         let duties = duties::of(config);
-        let clock = prepared.clock;
-        let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties, clock)?;
+        let Prepared { conn, files, .. } = prepared;
+        let engine = engine::start(conn, &lock, files, config, duties, prepared.clock)?;
         let subscribers = &engine.handle.shared.subscribers;
         for event in prepared.news {
             subscribers.keep(event);
@@ -123,6 +123,7 @@ struct Prepared {
     lock: FileLock,
     path: PathBuf,
     conn: rusqlite::Connection,
+    files: OpenFiles,
     schemas: Vec<SchemaStep>,
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
@@ -141,7 +142,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
             "the file is on a network file system, where nothing is promised"
         );
     }
-    let mut lock = FileLock::acquire(&path)?;
+    let lock = FileLock::acquire(&path)?;
     for file in sqlite::open_to_others(&path) {
         tracing::warn!(
             file = %file.display(),
@@ -149,10 +150,12 @@ fn prepare(config: &Config) -> Result<Prepared> {
         );
     }
     let mut conn = opening::connect(&path, config)?;
+    // At once: what takes the file's name from now on is another file.
+    let files = OpenFiles::of(&path, &config.path);
     let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
-    lock.note_opened();
+    lock.note_opened(&files);
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
     if let Some(offset) = config.day_offset {
@@ -178,6 +181,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         lock,
         path,
         conn,
+        files,
         schemas,
         unknown_objects,
         network_file_system,

@@ -24,3 +24,5 @@ mod telling;
 mod tokens;
 #[path = "../shared/wait.rs"]
 mod wait;
+#[cfg(target_os = "linux")]
+mod wandering;

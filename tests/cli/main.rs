@@ -7,6 +7,7 @@ mod child;
 #[cfg(unix)]
 #[path = "../shared/copy.rs"]
 mod copy;
+mod emptied;
 mod exporting;
 mod guarding;
 // With names that files have on Linux only.

@@ -19,6 +19,7 @@ pub(crate) const OF_THE_SUPERVISOR: &[&str] = &[
     DISK_WORKS,
     ROLLUPS,
     CLOCK,
+    FILES,
 ];
 pub(crate) const OF_THE_BACKUPS: &[&str] = &[BACKUP_FAILED, FOLDER, STUCK];
 pub(crate) const OF_THE_STORE: &[&str] = &[OPEN, CLOSED];

@@ -49,11 +49,10 @@ impl File {
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
-        // A restore is just putting another file in its place, or has done so since.
-        match schema::plan(path) {
-            Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
-            _ => found = path.canonicalize(),
-        }
+        // A restore is just putting another file in its place, or has done so since; or the file is gone,
+        // and its log is there.
+        schema::plan(path)?;
+        found = path.canonicalize();
     }
     found.map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {

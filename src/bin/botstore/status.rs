@@ -57,6 +57,9 @@ fn text_of(status: &FileStatus) -> String {
             format_args!("other accounts can read or write {name}: chmod 600 it"),
         );
     }
+    for problem in &status.file_problems {
+        facts.add("warning", problem);
+    }
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
@@ -128,6 +131,7 @@ fn json_of(status: &FileStatus) -> Value {
         "free_bytes": status.free_bytes,
         "network_file_system": status.network_file_system,
         "open_to_others": status.open_to_others,
+        "file_problems": status.file_problems,
         "open_in": status.open_in,
         "store_id": status.store_id,
         "schemas": status.schemas,

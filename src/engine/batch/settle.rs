@@ -74,12 +74,13 @@ impl Batcher {
         }
     }
 
-    /// Answers the job, or has it go on behind those that wait: it is made in pieces.
+    /// Answers the job, or has it go on behind those that wait: it is made in pieces. It goes on like one
+    /// that is new, and so not in files that were replaced meanwhile.
     fn committed(&mut self, mut job: Box<dyn WriteJob>) {
-        if job.goes_on() {
-            self.waiting.push_back(job);
-        } else {
-            self.answer(job);
+        match job.goes_on().then(|| self.shared.files.check()) {
+            None => self.answer(job),
+            Some(Ok(())) => self.waiting.push_back(job),
+            Some(Err(error)) => self.refuse(job, error),
         }
     }
 
