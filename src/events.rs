@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// How many events a receiver may lag behind before it misses the oldest.
+/// How many events a receiver may lag behind, or are kept for the first, before it misses the oldest.
 const BACKLOG: usize = 64;
 
 /// Something that happened in a store and that somebody may want to be told of: see
@@ -87,7 +87,8 @@ pub enum StoreEvent {
         path: PathBuf,
     },
     /// The rollups are not what a full count says: see
-    /// [`Store::repair_rollups`](crate::Store::repair_rollups).
+    /// [`Store::repair_rollups`](crate::Store::repair_rollups). What is found before anybody has subscribed is
+    /// told to who subscribes first.
     RollupsDiffer {
         /// In how many rows.
         rows: usize,
@@ -250,9 +251,13 @@ impl Subscribers {
         receiver
     }
 
-    /// Tells it to who subscribes first.
+    /// Tells it to who subscribes first: the latest, if nobody ever does.
     pub(crate) fn keep(&self, event: StoreEvent) {
-        self.cacheable().push(event);
+        let mut kept = self.cacheable();
+        if kept.len() == BACKLOG {
+            kept.remove(0);
+        }
+        kept.push(event);
     }
 
     /// Tells everybody; or, where nobody has subscribed yet, who does so first.

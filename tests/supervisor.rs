@@ -269,8 +269,9 @@ async fn a_bot_that_restarts_more_often_than_its_rollups_are_compared_has_them_c
     for hour in 0..=24 {
         let config = Config::new(&path).clock(clock.clone());
         let store = Store::open(config.reconcile_every(DAY)).await.unwrap();
-        let mut events = store.events();
         settled(&store).await;
+        // Who subscribes after the first look is told too.
+        let mut events = store.events();
         if hour == 0 {
             plainly(store.path(), |conn| {
                 let sql = "INSERT INTO botstore_day VALUES ('2020-01-01', 1, 1, 0, 0, 0, 0.0)";

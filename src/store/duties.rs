@@ -46,7 +46,8 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
         .differences;
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
-        handle.shared.subscribers.tell(event);
+        // The first look may be over before a host has subscribed.
+        handle.shared.subscribers.tell_or_keep(event);
         tracing::warn!(rows, "the rollups are not what a full count says");
     }
     Ok(())
