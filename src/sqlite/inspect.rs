@@ -70,6 +70,11 @@ impl Inspection {
             });
             // Who waits for a lock has waited long enough.
             let busy = matches!(&found, Err(error) if error.kind() == ErrorKind::Busy);
+            if found.is_err() && !busy {
+                // In the middle of a restore nothing has the name for a moment. Before it is asked whether
+                // that is still so, as the restore may end in between.
+                refuse_unsettled(path)?;
+            }
             if busy || seen.is_so(path) {
                 return found;
             }
