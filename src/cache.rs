@@ -188,15 +188,20 @@ impl Cache {
         Some(self.answers[set as usize].lock())
     }
 
-    /// The answer that is kept for this question, if it still holds.
-    pub(crate) fn get<T>(&self, question: TypeId, kept: &Cacheable<'_, T>) -> Option<T> {
+    /// The answer that is kept for this question, if it still holds `now`.
+    pub(crate) fn get<T>(
+        &self,
+        question: TypeId,
+        kept: &Cacheable<'_, T>,
+        now: Instant,
+    ) -> Option<T> {
         let set = self.set(question, kept.key)?;
         let entry = set.iter().find(|entry| entry.is_for(question, kept.key))?;
         let unchanged =
             |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.snapshot.commits;
         let holds = unchanged(entry.row_at)
             && entry.table_at.is_none_or(unchanged)
-            && entry.snapshot.at.elapsed() < MAX_AGE;
+            && now.saturating_duration_since(entry.snapshot.at) < MAX_AGE;
         (kept.give)(entry.answer.as_ref().filter(|_| holds)?)
     }
 

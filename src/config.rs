@@ -2,11 +2,13 @@
 
 mod inspecting;
 mod parts;
+mod times;
 mod validate;
 
 use crate::archive::Backups;
 use crate::limits::Limits;
 use crate::migration::{Schema, SchemaDef, UnknownTriggers};
+#[cfg(doc)]
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
@@ -60,6 +62,7 @@ pub struct Config {
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) max_text_bytes: usize,
+    pub(crate) max_answer_bytes: usize,
     pub(crate) max_batch: usize,
     pub(crate) max_batch_time: Duration,
     pub(crate) mutation_deadline: Duration,
@@ -78,6 +81,7 @@ pub struct Config {
     pub(crate) day_offset: Option<FixedOffset>,
     pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_jump_wait: Duration,
     /// The host's. This crate's own is put in front of them when a file is opened.
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
@@ -103,6 +107,7 @@ impl Config {
             max_in_flight: 4096,
             max_in_flight_bytes: 64 * MIB as usize,
             max_text_bytes: Limits::DEFAULT.max_text_bytes,
+            max_answer_bytes: Limits::DEFAULT.max_answer_bytes,
             max_batch: 256,
             max_batch_time: Duration::from_millis(10),
             mutation_deadline: Duration::from_secs(30),
@@ -121,6 +126,7 @@ impl Config {
             day_offset: None,
             reconcile_every: None,
             clock: Arc::new(SystemClock),
+            clock_jump_wait: Duration::from_secs(60 * 60),
             schemas: Vec::new(),
             schedules: Vec::new(),
         }
@@ -220,10 +226,13 @@ impl Config {
         self
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_text_bytes: self.max_text_bytes,
-        }
+    /// How many bytes one page of a list may have, as the file has them: prompts with pictures are
+    /// megabytes each. A page ends before the row with which it would have more, and its cursor goes on there;
+    /// but it has at least one row. A JSON value may take some times its text in memory. What a host's own
+    /// query gives is its own to bound, by a `LIMIT`. Range 1 KiB–2 GiB; default 16 MiB.
+    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
+        self.max_answer_bytes = bytes;
+        self
     }
 
     /// How many mutations share one commit at most. Range 1–10,000; default 256.
@@ -342,43 +351,10 @@ impl Config {
         self
     }
 
-    /// The clock that the store goes by. Default: [`SystemClock`].
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
     /// Adds the host's own tables: see [`Schema`]. They are migrated after this crate's, in the
     /// order in which they are added.
     pub fn schema<S: Schema>(mut self) -> Self {
         self.schemas.push(SchemaDef::of::<S>());
-        self
-    }
-
-    /// Sends a mutation again and again, first one interval after the file was first opened with
-    /// it. When it last ran is kept in the file, under the mutation's
-    /// [`name`](Mutation::name), so that a daily job of a bot that restarts hourly still runs
-    /// daily. A run that fails is tried again after a minute, or an interval if that is shorter.
-    /// Interval: at least 1 s.
-    pub fn every<M: Mutation>(
-        mut self,
-        interval: Duration,
-        make: impl Fn() -> M + Send + Sync + 'static,
-    ) -> Self {
-        self.schedules
-            .push(Schedule::new(M::name(), interval, make));
-        self
-    }
-
-    /// The same under a name of its own: for a mutation that is sent on two schedules, or whose type may be
-    /// renamed. Two schedules of one name are refused at opening.
-    pub fn every_named<M: Mutation>(
-        mut self,
-        name: impl Into<String>,
-        interval: Duration,
-        make: impl Fn() -> M + Send + Sync + 'static,
-    ) -> Self {
-        self.schedules.push(Schedule::new(name, interval, make));
         self
     }
 }

@@ -4,6 +4,7 @@ use crate::archive::{DrillReport, NotRemoved, Reason};
 use crate::error::Error;
 use crate::migration::UnknownObjects;
 use crate::panics::quietly;
+use crate::sqlite::FileProblem;
 use actix::{Message, Recipient};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, MutexGuard};
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// How many events a receiver may lag behind before it misses the oldest.
+/// How many events a receiver may lag behind, or are kept for the first, before it misses the oldest.
 const BACKLOG: usize = 64;
 
 /// Something that happened in a store and that somebody may want to be told of: see
@@ -74,8 +75,27 @@ pub enum StoreEvent {
     Recovered,
     /// SQLite has found the file damaged: restore a backup. Told once; what is not damaged goes on.
     Damaged(Error),
+    /// Something is wrong with where the database's files are: one was replaced, moved or removed under
+    /// the open store, or it has more than one name. The [`FileProblem`] says what to do, also in a
+    /// sentence. Told within a second, and once for as long as it lasts; what is so when nobody has
+    /// subscribed yet is told to who subscribes first.
+    #[non_exhaustive]
+    FileProblem {
+        /// What is wrong.
+        problem: FileProblem,
+        /// The database's path.
+        path: PathBuf,
+    },
+    /// The store was closed after its database was replaced or removed, and all that it had is in this
+    /// new file, which only its owner can read. [`close`](crate::Store::close) says the same.
+    #[non_exhaustive]
+    CopySaved {
+        /// The copy: a database like any other.
+        path: PathBuf,
+    },
     /// The rollups are not what a full count says: see
-    /// [`Store::repair_rollups`](crate::Store::repair_rollups).
+    /// [`Store::repair_rollups`](crate::Store::repair_rollups). What is found before anybody has subscribed is
+    /// told to who subscribes first.
     RollupsDiffer {
         /// In how many rows.
         rows: usize,
@@ -101,6 +121,15 @@ pub enum StoreEvent {
     ActorGivenUp {
         /// What the actor did.
         role: Role,
+    },
+    /// The clock has jumped ahead of the time that has passed: it was set, or the machine slept. What cannot be
+    /// undone waits until it has gone on so for
+    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait): look whether it is right. Told within a
+    /// second, once for each jump; [`Health::clock_ahead`](crate::Health) says when it is over.
+    #[non_exhaustive]
+    ClockAhead {
+        /// By how much.
+        by: Duration,
     },
     /// Little room is left on the disk of the database. Told once until there is more again.
     DiskNearlyFull {
@@ -229,9 +258,22 @@ impl Subscribers {
         receiver
     }
 
-    /// Tells it to who subscribes first.
+    /// Tells it to who subscribes first: the latest, if nobody ever does.
     pub(crate) fn keep(&self, event: StoreEvent) {
-        self.cacheable().push(event);
+        let mut kept = self.cacheable();
+        if kept.len() == BACKLOG {
+            kept.remove(0);
+        }
+        kept.push(event);
+    }
+
+    /// Tells everybody; or, where nobody has subscribed yet, who does so first.
+    pub(crate) fn tell_or_keep(&self, event: StoreEvent) {
+        let nobody = self.tasks.receiver_count() == 0 && self.actors().is_empty();
+        match nobody {
+            true => self.keep(event),
+            false => self.tell(event),
+        }
     }
 
     fn tell_kept(&self) {

@@ -1,16 +1,20 @@
 //! Files and folders beside the database: private to their owner, synced, and with room to spare.
 
 mod copy;
+mod identity;
 mod junk;
 mod kind;
+mod mounts;
 mod open;
 mod owner;
 mod place;
 mod stamp;
 
 pub(crate) use copy::{copy, copy_into, truncate};
+pub(crate) use identity::{AtPath, FileId, at_path, led_to};
 pub(crate) use junk::is_nobodys;
 pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
+pub(crate) use mounts::{is_mount_point, is_mounted_elsewhere, network_file_system};
 pub(crate) use open::{
     cannot, create, create_folder, create_if_missing, create_new_folder, create_own_folder, open,
     open_lock, read, remove, remove_all, replace,
@@ -20,7 +24,7 @@ pub(crate) use open::{open_named, read_opened};
 pub(crate) use owner::{
     give_to_owner_of, is_open_to_others, make_like, may_read, refuse_strangers_link, why_denied,
 };
-pub(crate) use place::{is_mount_point, refuse_unmovable};
+pub(crate) use place::refuse_unmovable;
 pub(crate) use stamp::Stamp;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -97,73 +101,5 @@ pub(crate) fn may_make_files_in(folder: &Path) -> bool {
     #[cfg(not(unix))]
     {
         folder.is_dir()
-    }
-}
-
-/// The kind of network file system that `path` is on, if it is on one and the system says so: there
-/// locks and syncs are what the server makes of them, and the WAL's index is not shared memory. See
-/// <https://sqlite.org/wal.html>.
-pub(crate) fn network_file_system(path: &Path) -> Option<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    file_system(&mounts, path)
-        .filter(|kind| is_network(kind))
-        .map(str::to_owned)
-}
-
-/// The kind of file system that is mounted nearest to `path`. Each line of `mounts` has the place as
-/// its fifth word, and the kind as the first after a lone dash: proc(5).
-fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
-    let mounted = mounts.lines().filter_map(|line| {
-        let (place, kind) = line.split_once(" - ")?;
-        // Spaces in it are written so.
-        let place = place.split(' ').nth(4)?.replace("\\040", " ");
-        let kind = kind.split(' ').next()?;
-        path.starts_with(&place).then_some((place.len(), kind))
-    });
-    // Of two at one place the later hides the earlier.
-    mounted
-        .max_by_key(|(length, _)| *length)
-        .map(|(_, kind)| kind)
-}
-
-fn is_network(kind: &str) -> bool {
-    // FUSE may be anything, but what people mount over a network with it goes by a name.
-    let kind = kind.strip_prefix("fuse.").unwrap_or(kind);
-    [
-        "nfs",
-        "cifs",
-        "smb",
-        "9p",
-        "afs",
-        "ceph",
-        "glusterfs",
-        "lustre",
-        "sshfs",
-        "s3fs",
-        "davfs",
-    ]
-    .iter()
-    .any(|network| kind.starts_with(network))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOUNTS: &str = "\
-22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-31 22 0:27 / /srv/bot rw,relatime shared:9 - nfs4 server:/export rw,vers=4.2
-32 22 0:28 / /srv/my\\040share rw - fuse.sshfs me@server:/ rw
-33 31 0:29 / /srv/bot/local rw - tmpfs tmpfs rw";
-
-    #[test]
-    fn a_file_on_a_network_file_system_is_told_from_others() {
-        let kind =
-            |path: &str| file_system(MOUNTS, Path::new(path)).filter(|kind| is_network(kind));
-        assert_eq!(kind("/srv/bot/data/bot.db"), Some("nfs4"));
-        assert_eq!(kind("/srv/my share/bot.db"), Some("fuse.sshfs"));
-        assert_eq!(kind("/srv/bot/local/bot.db"), None);
-        assert_eq!(kind("/srv/bots/bot.db"), None);
-        assert_eq!(kind("/home/bot.db"), None);
     }
 }

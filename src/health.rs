@@ -3,15 +3,17 @@
 use crate::archive::DrillReport;
 use crate::events::{BackupReport, LastRun, Role};
 use crate::migration::{SchemaStep, UnknownObjects};
+use crate::sqlite::FileProblem;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The state of a store. Asking costs two file sizes and a question to the file system.
+/// The state of a store. Asking costs a few questions to the file system.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the store takes requests: open, all actors at work, the file there and not damaged,
+    /// Whether the store takes requests: open, all actors at work, the file there, the one that was
+    /// opened, and not damaged,
     /// nothing wrong with the disk when it was last used, and no checkpoint that could not sync the
     /// file. After a failure the writer tries the disk once a second, so that this is true again
     /// without anybody writing; but after one of a checkpoint, the store has to be opened again.
@@ -19,6 +21,9 @@ pub struct Health {
     /// What SQLite said when it found the file damaged. Stays until the store is opened again: restore
     /// a backup.
     pub damage: Option<String>,
+    /// What is wrong with where the database's files are, now. Those that
+    /// [stop writing](FileProblem::stops_writing) make [`ok`](Self::ok) false, the others are warnings.
+    pub file_problems: Vec<FileProblem>,
     /// The writer.
     pub writer: WriterHealth,
     /// The readers of the interactive lane.
@@ -50,6 +55,9 @@ pub struct Health {
     pub backup_due_since: Option<DateTime<Utc>>,
     /// What came of the last drill since opening.
     pub last_drill: Option<LastRun<DrillReport>>,
+    /// How far the clock is ahead of the time that has passed, while it is not believed for what cannot be
+    /// undone: see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait).
+    pub clock_ahead: Option<Duration>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
     /// The store's actors.

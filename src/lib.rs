@@ -42,7 +42,7 @@
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Cacheable`], [`Texts`] | messages of your own |
 //! | [`Write`], [`Read`], [`Mutations`], [`Queries`], [`BackupActor`] | operations and backups as actix messages |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
-//! | [`StoreEvent`] | what a store tells without being asked |
+//! | [`StoreEvent`], [`FileProblem`] | what a store tells without being asked |
 //! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
 //! | [`page`], [`time`], [`Error`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
@@ -99,6 +99,6 @@ pub use recipients::{Mutations, Queries, Read, Write};
 /// operations written with this one always fit.
 pub use rusqlite;
 pub use snapshot::snapshot;
-pub use sqlite::{Durability, OpenIn};
+pub use sqlite::{Durability, FileProblem, OpenIn};
 pub use status::{FileStatus, status};
 pub use store::Store;

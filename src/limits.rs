@@ -1,4 +1,5 @@
-//! How many bytes the texts of a message may have. The one place that decides.
+//! How many bytes the texts of a message may have, the one place that decides; and an answer, which
+//! `domain::page` sees to.
 //!
 //! A message names its texts once, in [`Mutation::texts`](crate::Mutation::texts) or
 //! [`Query::texts`](crate::Query::texts). From that come its bounds and its weight. They are asked for on
@@ -14,16 +15,19 @@ use serde_json::Value;
 /// The most bytes that a name, an id, a key or a path in a message may have: 4 KiB.
 pub const MAX_NAME_BYTES: usize = 4096;
 
-/// What a store lets its messages have.
+/// What a store lets its messages, and the answers to them, have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// [`Config::max_text_bytes`](crate::Config::max_text_bytes).
     pub(crate) max_text_bytes: usize,
+    /// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes).
+    pub(crate) max_answer_bytes: usize,
 }
 
 impl Limits {
     pub(crate) const DEFAULT: Self = Self {
         max_text_bytes: 16 * 1024 * 1024,
+        max_answer_bytes: 16 * 1024 * 1024,
     };
 
     /// Refuses what `name_them` names if one of the texts is too large.

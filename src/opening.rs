@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
 /// The configuration with this crate's own tables in front of the host's, with settings that are in
-/// their ranges, and with paths for names. Once for each way in: a second time would be a second schema of the same
-/// name.
+/// their ranges, and with paths that mean the same wherever the program goes. Once for each way in: a second
+/// time would be a second schema of the same name.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
     config.path = config.path()?;
@@ -26,6 +26,7 @@ pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
         .with_counts(rollups::COUNTS);
     config.schemas.insert(0, own);
     config.check()?;
+    config.backups.fix_folder()?;
     Ok(config)
 }
 

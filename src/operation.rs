@@ -4,17 +4,21 @@
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
 mod cacheable;
+mod doubt;
+mod pieces;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
+pub(crate) use pieces::{Piece, Pieces, Place};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Authorizer};
-use crate::time;
+use crate::time::{self, Clock, ClockWatch};
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
+use std::cell::Cell;
 use std::ops::Deref;
 
 /// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
@@ -187,6 +191,11 @@ impl<'conn> ReadTx<'conn> {
         Ok(self.conn.prepare_cached(sql)?)
     }
 
+    /// The bounds that the store was configured with.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The connection itself, for the store's own look at its file.
     pub(crate) fn conn(&self) -> &'conn Connection {
         self.conn
@@ -249,13 +258,29 @@ impl<'conn> ReadTx<'conn> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each_while(sql, params, |row| {
+            found.push(read(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Looks at each row that the statement gives, until `look` says that it has enough.
+    pub(crate) fn each_while(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut look: impl FnMut(&Row<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(|e| self.told(e))? {
-            found.push(read(row)?);
+            if !look(row)? {
+                break;
+            }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Asks another query inside this transaction, so that both see the same snapshot.
@@ -282,6 +307,10 @@ pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.
     guard: Option<&'conn Authorizer>,
+    /// What tells whether the clock is right, and the clock.
+    clock: Option<(&'conn ClockWatch, &'conn dyn Clock)>,
+    /// How far the mutation is that runs.
+    pieces: Cell<Pieces>,
 }
 
 impl<'conn> WriteTx<'conn> {
@@ -289,6 +318,8 @@ impl<'conn> WriteTx<'conn> {
         Self {
             read: ReadTx::new(conn, now),
             guard: None,
+            clock: None,
+            pieces: Cell::default(),
         }
     }
 
@@ -342,7 +373,11 @@ impl<'conn> WriteTx<'conn> {
     /// those of the change.
     pub fn apply<M: Mutation>(&self, change: &M) -> Result<M::Output> {
         self.limits.check(|texts| change.texts(texts))?;
-        change.apply(self)
+        // Only all of a mutation can be run again, so that a part is never left half done.
+        let pieces = self.pieces.take();
+        let done = change.apply(self);
+        self.pieces.set(pieces);
+        done
     }
 }
 

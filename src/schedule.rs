@@ -2,10 +2,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::json;
-use crate::operation::{Mutation, WriteTx};
+use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
-use crate::time;
+use crate::time::{self, ClockRecord};
 use chrono::{DateTime, Utc};
+use rusqlite::Row;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Schedule {
             let mutation = Scheduled(make());
             let bytes = mutation.0.size_bytes();
             let apply = move |tx: &WriteTx<'_>| {
-                let output = tx.apply(&mutation.0);
+                let output = apply_whole(&mutation.0, tx);
                 let output = output.map_err(|error| error.in_operation(M::name()))?;
                 Ok(Box::new(Ran::<M>(output)) as Done)
             };
@@ -77,6 +78,12 @@ impl<M: Mutation> Drop for Scheduled<M> {
     }
 }
 
+/// Not by [`WriteTx::apply`], as a part of another: it may be made in pieces.
+fn apply_whole<M: Mutation>(mutation: &M, tx: &WriteTx<'_>) -> Result<M::Output> {
+    tx.limits().check(|texts| mutation.texts(texts))?;
+    mutation.apply(tx)
+}
+
 /// What a scheduled mutation gave: a [`Ran`] of its type.
 pub(crate) type Done = Box<dyn Any + Send>;
 
@@ -119,7 +126,10 @@ impl Mutation for RunIfDue {
             return Ok(Turn::Due(None));
         };
         let done = (work.apply)(tx)?;
-        write_down(tx, &self.name)?;
+        // It counts when it is done.
+        if !tx.is_unfinished() {
+            write_down(tx, &self.name)?;
+        }
         Ok(Turn::Due(Some(done)))
     }
 
@@ -160,10 +170,57 @@ fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<Da
 }
 
 fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {
+    write_at(tx, name, tx.now_text())
+}
+
+fn write_at(tx: &WriteTx<'_>, name: &str, at: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at",
-        (name, tx.now_text()),
+        (name, at),
     )?;
     Ok(())
+}
+
+/// The names under which the file has what it knows of the clock: no schedule of its own, but a time that the
+/// store remembers, as those are. A table for it was turned down: it would be a step for two rows.
+const BELIEVED: &str = "botstore: the clock was last believed";
+const DOUBTED: &str = "botstore: the clock has been doubted since";
+
+/// What the file knows of the clock. One from before it was written down knows when something last ran.
+pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
+    // What cannot be read as a time is none: it must not keep the store from opening.
+    let read = |row: &Row<'_>| Ok(time::read(row.get_ref(0)?));
+    let named = |name: &str| {
+        let sql = "SELECT last_run_at FROM botstore_schedules WHERE name = ?1";
+        tx.maybe(sql, [name], read)
+    };
+    let believed = match named(BELIEVED)?.flatten() {
+        Some(believed) => Some(believed),
+        None => tx.one("SELECT max(last_run_at) FROM botstore_schedules", [], read)?,
+    };
+    Ok(ClockRecord {
+        believed,
+        doubted_since: named(DOUBTED)?.flatten(),
+    })
+}
+
+/// Writes down what is known of the clock.
+pub(crate) struct RecordClock(pub(crate) ClockRecord);
+
+impl Mutation for RecordClock {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        for (name, time) in [(BELIEVED, self.0.believed), (DOUBTED, self.0.doubted_since)] {
+            match time {
+                Some(time) => write_at(tx, name, &time::format(time))?,
+                None => {
+                    let sql = "DELETE FROM botstore_schedules WHERE name = ?1";
+                    tx.execute(sql, [name])?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -9,8 +9,11 @@ mod inspect;
 mod lock;
 mod look;
 mod names;
+mod open_files;
+mod orphans;
 mod paths;
 mod readers;
+mod rescue;
 mod settings;
 mod temporary;
 mod tidy;
@@ -31,10 +34,15 @@ pub use lock::OpenIn;
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, ends_in_a_page, mind_time_opening, unbound_values};
 pub(crate) use names::path_of;
+pub use open_files::FileProblem;
+pub(crate) use open_files::{OpenFiles, file_problems};
+pub(crate) use orphans::refuse_orphans;
 pub(crate) use paths::{
-    FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled, resolve,
+    BACKUPS, FILES, RESTORING, beside, existing, is_missing, open_to_others, refuse_unsettled,
+    resolve,
 };
 pub(crate) use readers::other_readers;
+pub(crate) use rescue::save_copy;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
 pub(crate) use temporary::{use_memory, use_temporary_files};
@@ -65,15 +73,28 @@ const STATEMENT_CACHE: usize = 256;
 /// database's mode and owner. Changes nothing else yet, so that a file that is refused stays as it is.
 pub(crate) fn connect(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
+    refuse_orphans(path)?;
     files::create_if_missing(path)?;
-    connect_again(path, settings)
+    set_up(
+        look::open_new(path, OpenFlags::SQLITE_OPEN_READ_WRITE),
+        path,
+        settings,
+    )
 }
 
 /// The same for a file that was there before: one that is missing now must not be replaced by an
 /// empty one.
 pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
-    let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| name_file(e, path))?;
+    set_up(
+        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE),
+        path,
+        settings,
+    )
+}
+
+fn set_up(opened: Result<Connection>, path: &Path, settings: &Settings) -> Result<Connection> {
+    let conn = opened.map_err(|e| name_file(e, path))?;
     if conn.is_readonly(rusqlite::MAIN_DB)? {
         return Err(paths::cannot_be_written(path));
     }
@@ -92,7 +113,6 @@ pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connecti
 
 /// Makes a connection the one that writes.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -> Result<()> {
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Only a file without tables takes this setting; it lets retention give space back later. To set
     // it again is to write it again.
     const INCREMENTAL: i64 = 2;
@@ -126,6 +146,8 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -
         "journal_size_limit",
         settings.wal_ceiling_bytes as i64,
     )?;
+    // Last: one that could not be set up must not take away the WAL that others have open.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::files;
 use crate::migration::{self, Plan, SchemaStep, UnknownObjects};
 use crate::opening;
 use crate::operation::ReadTx;
-use crate::sqlite::{self, FileLock, OpenIn, beside};
+use crate::sqlite::{self, FileLock, FileProblem, OpenIn, beside};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,8 @@ pub struct FileStatus {
     /// Which of the database, its WAL and its lock accounts other than their owner's can read or write.
     /// What this crate makes has mode 0600, and the mode of what was there before is not changed.
     pub open_to_others: Vec<PathBuf>,
+    /// What is wrong with where its files are, such as other names of it.
+    pub file_problems: Vec<FileProblem>,
     /// What opening it would apply, or why opening would refuse it.
     pub plan: Result<Plan>,
     /// The store's random number; `None` for a file from before it had one.
@@ -117,6 +119,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
         free_bytes: files::free_bytes(files::folder_of(&path)).ok(),
         network_file_system: files::network_file_system(&path),
         open_to_others,
+        file_problems: sqlite::file_problems(&path),
         plan,
         store_id,
         schemas,

@@ -17,7 +17,7 @@ use crate::opening;
 use crate::operation::{Lane, Mutation, Query};
 use crate::panics::shielded;
 use crate::recipients::{Mutations, Queries};
-use crate::sqlite;
+use crate::sqlite::{self, FileProblem};
 use actix::{Addr, Recipient};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,9 @@ impl Store {
     /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) when another store has the file open;
     /// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
     /// [`ChangedMigration`](ErrorKind::ChangedMigration) for a file that this program must not
-    /// touch, which stays as it is; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
+    /// touch, which stays as it is; [`Corrupt`](ErrorKind::Corrupt) for one that is damaged, or is empty or
+    /// gone while something beside it says that there was more; [`Replaced`](ErrorKind::Replaced) for one
+    /// beside which another's WAL lies; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
     /// where [`Config::unknown_triggers`] refuses those; [`Migration`](ErrorKind::Migration) when a step failed;
     /// [`ReadOnly`](ErrorKind::ReadOnly), [`DiskFull`](ErrorKind::DiskFull) and
     /// [`Io`](ErrorKind::Io) from the operating system.
@@ -194,6 +196,7 @@ impl Store {
     /// further: see [`Backups::stall_deadline`](crate::backup::Backups::stall_deadline);
     /// [`Closed`](ErrorKind::Closed).
     pub async fn back_up(&self, request: TakeBackup) -> Result<Backup> {
+        self.inner.handle.shared.check_process()?;
         let answer = self.inner.backups.send(request).await;
         answer.unwrap_or_else(|_| Err(self.inner.handle.shared.why_dropped()))
     }
@@ -205,6 +208,7 @@ impl Store {
     /// Those of [`RunDrill`]; [`Deadline`](ErrorKind::Deadline) as with [`back_up`](Self::back_up);
     /// [`Closed`](ErrorKind::Closed).
     pub async fn drill(&self) -> Result<DrillReport> {
+        self.inner.handle.shared.check_process()?;
         let answer = self.inner.backups.send(RunDrill).await;
         answer.unwrap_or_else(|_| Err(self.inner.handle.shared.why_dropped()))
     }
@@ -214,8 +218,12 @@ impl Store {
         self.inner.backups.clone()
     }
 
-    /// Has an actor told of what happens in the store, for as long as it lives.
+    /// Has an actor told of what happens in the store, for as long as it lives. In a forked child nothing
+    /// happens.
     pub fn subscribe(&self, actor: Recipient<StoreEvent>) {
+        if self.inner.handle.shared.is_forked() {
+            return;
+        }
         self.inner.handle.shared.subscribers.add(actor);
     }
 
@@ -237,6 +245,7 @@ impl Store {
     /// Runs what is scheduled and due now instead of within a second; gives how many runs there
     /// were. For tests that set the clock.
     pub async fn run_due(&self) -> Result<usize> {
+        self.inner.handle.shared.check_process()?;
         let ran = self.inner.supervisor.send(RunDue).await;
         ran.map_err(|_| self.inner.handle.shared.why_dropped())
     }
@@ -245,10 +254,11 @@ impl Store {
     /// so it answers when everything else does not, and after closing too.
     ///
     /// # Errors
-    /// None yet.
+    /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's.
     pub async fn health(&self) -> Result<Health> {
         let handle = &self.inner.handle;
         let shared = &handle.shared;
+        shared.check_process()?;
         let lane = |lane, readers| {
             let (waiting, in_flight) = handle.read_load(lane);
             ReaderHealth {
@@ -261,13 +271,16 @@ impl Store {
         let (interactive, analytics) = self.inner.readers;
         // First, so that no damage that is found meanwhile is told beside `ok`.
         let damage = shared.disk.damage();
+        let file_problems = shared.file_problems();
+        let in_place = !file_problems.iter().any(FileProblem::stops_writing);
         // Each lock is let go of at once: the clock below is a host's.
         let last_checkpoint = *shared.last_checkpoint.lock();
         let last_backup = shared.last_runs.backup.lock().clone();
         let last_drill = shared.last_runs.drill.lock().clone();
         Ok(Health {
-            ok: damage.is_none() && shared.is_healthy() && self.path().exists(),
+            ok: damage.is_none() && in_place && shared.is_healthy(),
             damage: damage.map(|error| error.to_string()),
+            file_problems,
             writer: writer_health(handle),
             interactive: lane(Lane::Interactive, interactive),
             analytics: lane(Lane::Analytics, analytics),
@@ -281,6 +294,7 @@ impl Store {
             last_backup,
             backup_due_since: shared.last_runs.backup_due_since(shared.now()),
             last_drill,
+            clock_ahead: shared.clock_watch.ahead(),
             reconnects: shared.metrics.reconnects.get(),
             actors: shared.supervision.health(),
         })
@@ -293,12 +307,16 @@ impl Store {
     /// behind; and at most ten seconds for the file. Closing again gives the same answer.
     ///
     /// # Errors
-    /// Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
+    /// [`Replaced`](ErrorKind::Replaced) when the database was replaced, moved or removed while it was open:
+    /// all that the store had is saved in a new file beside it, which the error names, and closing takes as
+    /// long as that. Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
     /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) when the writer was given up;
+    /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's, where nothing happens;
     /// [`Busy`](ErrorKind::Busy) when another program, or a backup
     /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
     /// the next opening reads it.
     pub async fn close(&self) -> Result<()> {
+        self.inner.handle.shared.check_process()?;
         let _ = self.inner.handle.shared.close_requested.set(());
         let mut closed = self.inner.closed.clone();
         let outcome = shielded(closed.wait_for(Option::is_some))
@@ -338,6 +356,16 @@ impl std::fmt::Debug for Store {
         f.debug_struct("Store")
             .field("path", &self.inner.path)
             .finish_non_exhaustive()
+    }
+}
+
+/// In a forked child the store's threads are not there to be waited for, and what they held is held for
+/// ever: so nothing of it is dropped, and no file is touched.
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.inner.handle.shared.is_forked() {
+            std::mem::forget(Arc::clone(&self.inner));
+        }
     }
 }
 

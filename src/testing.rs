@@ -23,39 +23,64 @@
 use crate::archive::Upgrading;
 use crate::limits::Limits;
 use crate::sqlite::FileLock;
-use crate::{Config, Error, ReadTx, Result, Store, WriteTx, opening, sqlite, time::Clock};
-use chrono::{DateTime, TimeZone, Utc};
+use crate::time::{self, Clock};
+use crate::{Config, Error, ReadTx, Result, Store, WriteTx, opening, sqlite};
+use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A clock that stands until it is set. Clones are the same clock.
+/// A clock that stands until it is set or put forward. Clones are the same clock.
 #[derive(Clone, Debug)]
 pub struct FixedClock {
-    micros: Arc<AtomicI64>,
+    state: Arc<Mutex<Stands>>,
+    made: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stands {
+    at: DateTime<Utc>,
+    /// How much time has passed since it was made, as far as it was said.
+    passed: Duration,
 }
 
 impl FixedClock {
     /// A clock that stands at this time.
     pub fn at(now: DateTime<Utc>) -> Self {
+        let at = time::to_micros(now);
+        let passed = Duration::ZERO;
         Self {
-            micros: Arc::new(AtomicI64::new(now.timestamp_micros())),
+            state: Arc::new(Mutex::new(Stands { at, passed })),
+            made: Instant::now(),
         }
     }
 
-    /// Sets it, forwards or backwards.
+    /// Sets it, forwards or backwards, as somebody sets a clock: no time passes. What cannot be undone does not
+    /// go by a jump forwards at once: see [`Config::clock_jump_wait`].
     pub fn set(&self, now: DateTime<Utc>) {
-        self.micros.store(now.timestamp_micros(), Ordering::SeqCst);
+        self.state.lock().at = time::to_micros(now);
     }
 
-    /// Sets it forward by this much.
+    /// Has this much time pass.
     pub fn advance(&self, by: Duration) {
-        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.micros.fetch_add(micros, Ordering::SeqCst);
+        let mut state = self.state.lock();
+        let delta = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        let latest = DateTime::<Utc>::MAX_UTC;
+        state.at = state.at.checked_add_signed(delta).unwrap_or(latest);
+        state.passed = state.passed.saturating_add(by);
+    }
+
+    /// Has time pass until then: the jump is meant. To an earlier time, it is set back.
+    pub fn advance_to(&self, then: DateTime<Utc>) {
+        let by = then.signed_duration_since(self.now());
+        match by.to_std() {
+            Ok(by) => self.advance(by),
+            Err(_) => self.set(then),
+        }
     }
 }
 
@@ -68,8 +93,12 @@ impl Default for FixedClock {
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        let micros = self.micros.load(Ordering::SeqCst);
-        Utc.timestamp_micros(micros).single().unwrap_or_default()
+        self.state.lock().at
+    }
+
+    fn instant(&self) -> Instant {
+        let passed = self.state.lock().passed;
+        self.made.checked_add(passed).unwrap_or(self.made)
     }
 }
 

@@ -5,18 +5,30 @@
 //! An integer would be smaller; text is what the seed schema has, and what a person can read in
 //! the `sqlite3` shell.
 
+mod watch;
+
+pub(crate) use watch::{ClockRecord, ClockWatch};
+
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::panics::caught;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tells the store what time it is. Tests set it; everything that the store writes or compares
 /// uses it, never SQLite's `datetime('now')`.
 pub trait Clock: Send + Sync + 'static {
     /// The time now. Anything finer than a microsecond is cut off by the store.
     fn now(&self) -> DateTime<Utc>;
+
+    /// The time by a clock that nobody sets and that only goes forwards, by which the store sees that
+    /// [`now`](Self::now) was set: what cannot be undone waits until the clock has said the same for
+    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). The default is the machine's. A clock of
+    /// another pace, as in a simulation, gives what has passed by itself.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The operating system's clock: the default.

@@ -48,4 +48,10 @@ impl Clock for FastClock {
         let skipped = Duration::from_millis(self.skipped.load(Ordering::Relaxed));
         self.began_at + skipped + self.stored(self.started.elapsed())
     }
+
+    /// As much passes as it says: that it is put forward is meant.
+    fn instant(&self) -> Instant {
+        let skipped = Duration::from_millis(self.skipped.load(Ordering::Relaxed));
+        self.started + skipped + self.stored(self.started.elapsed())
+    }
 }

@@ -184,8 +184,17 @@ impl Backups {
 
     /// Where the backups of the file at `database` go, if its path has neither links nor dots.
     pub fn folder_of(&self, database: &Path) -> PathBuf {
-        let beside = || sqlite::beside(database, ".backups");
+        let beside = || sqlite::beside(database, sqlite::BACKUPS);
         self.folder.clone().unwrap_or_else(beside)
+    }
+
+    /// Holds the folder to where it is now: a program may change its working directory later, as daemons do.
+    pub(crate) fn fix_folder(&mut self) -> Result<()> {
+        if let Some(folder) = &mut self.folder {
+            *folder = std::path::absolute(&*folder)
+                .map_err(|e| Error::io(format_args!("cannot find {}", folder.display()), e))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn check(&self) -> Result<()> {

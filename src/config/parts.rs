@@ -4,6 +4,7 @@
 use super::Config;
 use crate::archive;
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::migration::{Program, UnknownTriggers};
 use crate::sqlite::{self, FileTriggers};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,14 @@ impl Config {
     /// ```
     pub fn path(&self) -> Result<PathBuf> {
         sqlite::path_of(&self.path)
+    }
+
+    /// What messages, and the answers to them, may have.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_text_bytes: self.max_text_bytes,
+            max_answer_bytes: self.max_answer_bytes,
+        }
     }
 
     /// What connections are set to.

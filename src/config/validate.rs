@@ -44,6 +44,12 @@ impl Config {
             1024,
             256 * MIB as usize,
         )?;
+        within(
+            "max_answer_bytes",
+            self.max_answer_bytes,
+            1024,
+            2048 * MIB as usize,
+        )?;
         within("row_cache_answers", self.row_cache_answers, 0, 10_000_000)?;
         within(
             "row_cache_bytes",
@@ -69,6 +75,12 @@ impl Config {
         if let Some(time) = self.inspect_deadline {
             within("inspect_deadline", time, s(1), s(7 * 24 * 3600))?;
         }
+        within(
+            "clock_jump_wait",
+            self.clock_jump_wait,
+            ms(0),
+            s(7 * 24 * 3600),
+        )?;
         within("busy_timeout", self.busy_timeout, ms(0), s(60))?;
         within("close_deadline", self.close_deadline, ms(0), s(600))?;
         within(

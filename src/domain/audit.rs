@@ -1,7 +1,7 @@
 //! Who did what, and whether it worked.
 
 use super::columns::{self, flag, id, integer, maybe_text, text, time};
-use super::page::{self, Ids, List, Page, PageRequest};
+use super::page::{self, Found, Page, PageRequest, Room};
 use super::{users, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -53,12 +53,6 @@ fn from_row(row: &Row<'_>) -> Result<Option<AuditEvent>> {
         ip_address: maybe_text(row, 6)?,
     }))
 }
-
-const LIST: List = List {
-    time: 5,
-    ids: Ids::Integer,
-    key_of_row: "SELECT timestamp, id FROM audit_log WHERE id = ?1",
-};
 
 /// Records an event; gives its id. A user who was never seen gets a row, and may not use the bot:
 /// a failed login of a stranger must be on record, and the record refers to its user.
@@ -169,43 +163,46 @@ impl EventFilter {
         texts.looked_for("event_type", self.event_type.as_deref());
     }
 
-    /// A page by its statement, which takes these parameters.
-    fn page(
+    /// Whether only a span of time is asked for.
+    fn has_span(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
+    fn since(&self) -> Option<Timestamp> {
+        self.since.map(Timestamp)
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        self.until.map(Timestamp)
+    }
+
+    /// A page of events: from the time `?3` on and before `?4`, of the type `?5`, where these are not `NULL`; and
+    /// of the user `?6`.
+    fn list(
         &self,
         tx: &ReadTx<'_>,
-        sql: &str,
-        params: &[&dyn ToSql],
-        rows: u32,
+        room: &mut Room,
+        page: (&PageRequest, Found),
+        user: Option<i64>,
     ) -> Result<Page<AuditEvent>> {
-        let page = LIST.page(tx, sql, params, rows, from_row)?;
-        if page.items.is_empty() {
+        let (since, until) = (self.since(), self.until());
+        let mut what: Vec<&dyn ToSql> = vec![&since, &until, &self.event_type];
+        what.extend(user.as_ref().map(|user| user as &dyn ToSql));
+        let events = page::read_by_id(tx, room, page, &what, from_row, 5)?;
+        if events.items.is_empty() {
             let event_type = self.event_type.as_deref().unwrap_or_default();
             limits::not_held("event_type", event_type)?;
         }
-        Ok(page)
-    }
-
-    fn since(&self) -> Timestamp {
-        Timestamp(self.since.unwrap_or(DateTime::<Utc>::MIN_UTC))
-    }
-
-    /// The key that events must come after, newest first: where the page before ended, or the end
-    /// of the span if that is earlier.
-    fn after(&self, tx: &ReadTx<'_>, page: &PageRequest) -> Result<(Cell, Cell)> {
-        let (at, id) = page.after_key(tx, &LIST)?;
-        let until = self.until.map(|until| Timestamp(until).to_string());
-        Ok(match until {
-            // Ids are positive, so this stands before every event of that instant.
-            Some(until) if at.is_at_or_behind(&until) => {
-                (Cell::text(until), Cell::Integer(i64::MIN))
-            }
-            _ => (at, id),
-        })
+        Ok(events)
     }
 }
 
-/// The events of a user, newest first. Reads a page; with an event type, whatever it takes to
-/// fill one.
+/// The event of an id.
+const BY_ID: &str = "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+                     FROM audit_log WHERE id = ?1";
+
+/// The events of a user, newest first: in the order in which they were saved. Reads a page; with an event
+/// type, whatever it takes to fill one; with a span of time, the keys of the user's events in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserAuditLog {
     /// The user.
@@ -220,26 +217,7 @@ impl Query for UserAuditLog {
     type Output = Page<AuditEvent>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.filter.after(tx, &self.page)?;
-        let (since, limit) = (self.filter.since(), rows + 1);
-        self.filter.page(
-            tx,
-            "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
-             FROM audit_log
-             WHERE user_id = ?1 AND timestamp >= ?2 AND (timestamp, id) < (?3, ?4)
-               AND (?5 IS NULL OR event_type = ?5)
-             ORDER BY timestamp DESC, id DESC LIMIT ?6",
-            &[
-                &self.user_id,
-                &since,
-                &at,
-                &id,
-                &self.filter.event_type,
-                &limit,
-            ],
-            rows,
-        )
+        self.fetch_within(tx, &mut Room::of(tx))
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -248,7 +226,34 @@ impl Query for UserAuditLog {
     }
 }
 
-/// Everybody's events, newest first. Reads a page.
+impl UserAuditLog {
+    pub(in crate::domain) fn fetch_within(
+        &self,
+        tx: &ReadTx<'_>,
+        room: &mut Room,
+    ) -> Result<Page<AuditEvent>> {
+        let found = match self.filter.has_span() {
+            false => Found::Rows(
+                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+                 FROM audit_log INDEXED BY idx_audit_log_user_id
+                 WHERE user_id = ?6 AND id <= ?1 AND (?5 IS NULL OR event_type = ?5)
+                 ORDER BY id DESC LIMIT ?2",
+            ),
+            true => Found::Ids {
+ ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_user
+                 WHERE user_id = ?6 AND timestamp >= coalesce(?3, -9e999)
+                   AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1 AND (?5 IS NULL OR event_type = ?5)
+                 ORDER BY id DESC LIMIT ?2",
+ row: BY_ID,
+},
+        };
+        self.filter
+            .list(tx, room, (&self.page, found), Some(self.user_id))
+    }
+}
+
+/// Everybody's events, newest first: in the order in which they were saved. Reads a page; at the end of a span
+/// of time, or with a rare event type, the keys of all events in it or of it.
 ///
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -264,43 +269,48 @@ impl Query for RecentAuditLog {
     type Output = Page<AuditEvent>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<AuditEvent>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.filter.after(tx, &self.page)?;
-        let (since, limit) = (self.filter.since(), rows + 1);
-        let everything: &[&dyn ToSql] = &[&since, &at, &id, &limit];
-        match self.filter.event_type.as_deref() {
-            None => self.filter.page(
+        let filter = &self.filter;
+        let (since, until, event_type) = (filter.since(), filter.until(), &filter.event_type);
+        let probe = "SELECT count(*)
+                     FROM (SELECT timestamp, event_type FROM audit_log WHERE id <= ?1
+                           ORDER BY id DESC LIMIT ?2)
+                     WHERE (?3 IS NULL OR timestamp >= ?3) AND (?4 IS NULL OR timestamp < ?4)
+                       AND (?5 IS NULL OR event_type = ?5)";
+        let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
+        let everything = !filter.has_span() && event_type.is_none();
+        let by_id = everything
+            || page::fills(
                 tx,
+                &self.page,
+                (probe, look_at),
+                &[&since, &until, event_type],
+            )?;
+        let found = match event_type.as_deref() {
+            _ if by_id => Found::Rows(
                 "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
-                 FROM audit_log
-                 WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
-                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
-                everything,
-                rows,
+                 FROM audit_log NOT INDEXED
+                 WHERE id <= ?1 AND (?3 IS NULL OR timestamp >= ?3)
+                   AND (?4 IS NULL OR timestamp < ?4) AND (?5 IS NULL OR event_type = ?5)
+                 ORDER BY id DESC LIMIT ?2",
             ),
             // Nearly all events: found by time.
-            Some(INTERACTION) => self.filter.page(
-                tx,
-                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
-                 FROM audit_log
-                 WHERE timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
-                   AND event_type = 'interaction'
-                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
-                everything,
-                rows,
-            ),
+            None | Some(INTERACTION) => Found::Ids {
+                ids: "SELECT id FROM audit_log INDEXED BY idx_audit_log_timestamp
+                 WHERE timestamp >= coalesce(?3, -9e999) AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
+                   AND (?5 IS NULL OR event_type = ?5)
+                 ORDER BY id DESC LIMIT ?2",
+                row: BY_ID,
+            },
             // The rest: found by type, in an index that leaves interactions out.
-            Some(event_type) => self.filter.page(
-                tx,
-                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
-                 FROM audit_log
+            Some(_) => Found::Ids {
+                ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_type
                  WHERE event_type = ?5 AND event_type <> 'interaction'
-                   AND timestamp >= ?1 AND (timestamp, id) < (?2, ?3)
-                 ORDER BY timestamp DESC, id DESC LIMIT ?4",
-                &[&since, &at, &id, &limit, &event_type],
-                rows,
-            ),
-        }
+                   AND timestamp >= coalesce(?3, -9e999) AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
+                 ORDER BY id DESC LIMIT ?2",
+                row: BY_ID,
+            },
+        };
+        filter.list(tx, &mut Room::of(tx), (&self.page, found), None)
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -1,13 +1,19 @@
 //! Lists, a page at a time.
 //!
-//! Every list has a total order, newest first: by time, then by id. A page says where it ended,
-//! and the next one begins there, so that rows that arrive meanwhile shift nothing, and the last
-//! page costs what the first does.
+//! Every list has a total order, newest first. Messages, tool uses, events and tokens are in the order in
+//! which they were saved, which is that of their ids, whatever the clock did meanwhile: a clock that is set
+//! back must not put an answer before its question. Sessions and users are in the order of a time, then of
+//! their ids. A page says where it ended, and the next one begins there, so that rows that arrive meanwhile
+//! shift nothing.
 //!
-//! Another program may have left a time that is none. Its row stands where SQLite sorts what it holds: a number
-//! and an empty text behind all times, which is last; a word or bytes before them, which is first. A row whose
-//! time is NULL is in no list that is ordered by it; [`CheckFile`](super::integrity::CheckFile) names it, and a
-//! repair gives it the epoch.
+//! Another program may have left a time that is none. In a list by time its row stands where SQLite sorts what
+//! it holds: a number and an empty text behind all times, which is last; a word or bytes before them, which is
+//! first. A row whose time is NULL is in no list that is ordered by it;
+//! [`CheckFile`](super::integrity::CheckFile) names it, and a repair gives it the epoch.
+
+mod reading;
+
+pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};
 
 use super::columns;
 use crate::error::{Error, Result};
@@ -16,7 +22,7 @@ use crate::operation::ReadTx;
 use crate::sqlite::Cell;
 use crate::time;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
-use rusqlite::{Params, Row};
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +57,8 @@ const END_OF_TIME: [u8; 64] = [0xff; 64];
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PageRequest {
-    /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many.
+    /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many. Large rows may be fewer:
+    /// see [`Page`].
     pub limit: u32,
     /// Where the page before ended.
     pub after: Option<Cursor>,
@@ -92,7 +99,19 @@ impl PageRequest {
         limit("limit", self.limit)
     }
 
-    /// The key that the rows must come after: a time and an id.
+    /// The largest id that a row may have, in a list that is in the order of its ids. Where the page before
+    /// ended at the same time does not matter: cursors from before such lists were in this order hold too.
+    pub(super) fn up_to_id(&self) -> Result<i64> {
+        match &self.after {
+            None => Ok(i64::MAX),
+            Some(Cursor {
+                place: Place::Integer(_, id) | Place::Row(id),
+            }) => Ok(id.saturating_sub(1)),
+            Some(_) => Err(foreign_cursor()),
+        }
+    }
+
+    /// The key that the rows must come after, in a list by time: that and an id.
     pub(super) fn after_key(&self, tx: &ReadTx<'_>, list: &List) -> Result<(Cell, Cell)> {
         let Some(Cursor { place }) = &self.after else {
             let first = match list.ids {
@@ -109,13 +128,17 @@ impl PageRequest {
                     .maybe(list.key_of_row, [row], columns::key)?
                     .ok_or_else(gone);
             }
-            _ => return Err(Error::invalid("after", "is a cursor of another list")),
+            _ => return Err(foreign_cursor()),
         };
         let (Place::Integer(at, _) | Place::Text(at, _)) = place else {
             return Err(gone());
         };
         Ok((Cell::text(time::format(*at)), id))
     }
+}
+
+fn foreign_cursor() -> Error {
+    Error::invalid("after", "is a cursor of another list")
 }
 
 fn gone() -> Error {
@@ -125,7 +148,7 @@ fn gone() -> Error {
     )
 }
 
-/// A list: where its rows have what it is ordered by.
+/// A list by time: where its rows have what it is ordered by.
 #[derive(Clone, Copy)]
 pub(super) struct List {
     /// The column of the time.
@@ -145,35 +168,9 @@ pub(super) enum Ids {
 }
 
 impl List {
-    /// One page of the rows that `sql` gives, which asks for one more than `rows`: so it tells whether there is
-    /// another page. `read` leaves a row out by giving `None`.
-    pub(super) fn page<T>(
-        &self,
-        tx: &ReadTx<'_>,
-        sql: &str,
-        params: impl Params,
-        rows: u32,
-        read: impl Fn(&Row<'_>) -> Result<Option<T>>,
-    ) -> Result<Page<T>> {
-        let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
-        tx.all(sql, params, |row| {
-            seen += 1;
-            if seen > rows {
-                return Ok(());
-            }
-            if seen == rows {
-                last = Some(self.cursor(row)?);
-            }
-            items.extend(read(row)?);
-            Ok(())
-        })?;
-        let next = last.filter(|_| seen > rows);
-        Ok(Page { items, next })
-    }
-
     /// Where a row stands. One whose time or id is spelled otherwise than a cursor would tell it is named by
     /// its rowid.
-    fn cursor(&self, row: &Row<'_>) -> Result<Cursor> {
+    pub(super) fn cursor(&self, row: &Row<'_>) -> Result<Cursor> {
         let at = columns::canonical_time(row, self.time)?;
         let rowid = |column| columns::integer(row, column);
         let place = match (at, self.ids) {
@@ -221,6 +218,10 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 }
 
 /// One page of a list.
+///
+/// It has at most as many rows as were asked for, and at most as many bytes as
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says, but at least one row. So a page that
+/// is not full need not be the last: go by `next`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The rows, newest first.
@@ -250,6 +251,14 @@ enum Place {
     Text(DateTime<Utc>, String),
     /// The row with this rowid, whose time or id no cursor could tell.
     Row(i64),
+}
+
+impl Cursor {
+    /// Where a row stands in a list that is in the order of its ids: the first column.
+    fn by_id(row: &Row<'_>, time: usize) -> Result<Self> {
+        let place = Place::Integer(columns::time(row, time)?, columns::integer(row, 0)?);
+        Ok(Self { place })
+    }
 }
 
 /// What stands before the rowid of such a row.

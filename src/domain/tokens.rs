@@ -4,7 +4,7 @@
 //! random bits, so there is nothing that salting or a slow hash would add.
 
 use super::columns::{id, integer, maybe_time, permission, time};
-use super::page::{self, Ids, List, Page, PageRequest};
+use super::page::{self, Found, Page, PageRequest, Room};
 use super::secret::hex;
 use super::users;
 use crate::error::{Error, Result};
@@ -196,13 +196,8 @@ impl Query for VerifyToken {
     }
 }
 
-const LIST: List = List {
-    time: 2,
-    ids: Ids::Integer,
-    key_of_row: "SELECT created_at, token_id FROM user_tokens WHERE token_id = ?1",
-};
-
-/// The tokens of a user, expired and revoked ones included, newest first. Sorts the user's tokens.
+/// The tokens of a user, expired and revoked ones included, newest first: in the order in
+/// which they were issued. Reads a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserTokens {
     /// The user.
@@ -215,18 +210,13 @@ impl Query for UserTokens {
     type Output = Page<UserToken>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<UserToken>> {
-        let rows = self.page.rows()?;
-        let (at, id) = self.page.after_key(tx, &LIST)?;
-        LIST.page(
-            tx,
+        let found = Found::Rows(
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
-             FROM user_tokens
-             WHERE user_id = ?1 AND (created_at, token_id) < (?2, ?3)
-             ORDER BY created_at DESC, token_id DESC LIMIT ?4",
-            (self.user_id, at, id, rows + 1),
-            rows,
-            from_row,
-        )
+             FROM user_tokens INDEXED BY botstore_tokens_user
+             WHERE user_id = ?3 AND token_id <= ?1 ORDER BY token_id DESC LIMIT ?2",
+        );
+        let (room, page) = (&mut Room::of(tx), (&self.page, found));
+        page::read_by_id(tx, room, page, &[&self.user_id], from_row, 2)
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -1,7 +1,7 @@
 //! Which tools the model used.
 
 use super::columns::{self, count, flag, id, integer, maybe_text, text, time};
-use super::page::{self, Ids, List, Page, PageRequest};
+use super::page::{self, Found, Page, PageRequest, Room};
 use super::{sessions, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -175,7 +175,8 @@ impl Mutation for RecordToolUse {
     }
 }
 
-/// The tool uses of a user's session, newest first. Reads a page.
+/// The tool uses of a user's session, newest first: in the order in which they were saved, whatever the clock
+/// said. Reads a page, and to find it the keys of the session's uses.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
@@ -193,17 +194,7 @@ impl Query for SessionToolUse {
     type Output = Page<ToolUse>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        sessions::owned(tx, &self.session_id, self.user_id)?;
-        list(
-            tx,
-            &self.page,
-            &self.session_id,
-            "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
-                    error_message
-             FROM tool_usage
-             WHERE session_id = ?1 AND (timestamp, id) < (?2, ?3)
-             ORDER BY timestamp DESC, id DESC LIMIT ?4",
-        )
+        self.fetch_within(tx, &mut Room::of(tx))
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -212,7 +203,21 @@ impl Query for SessionToolUse {
     }
 }
 
-/// The tool uses in a user's sessions, newest first. Looks at all of them to sort them.
+impl SessionToolUse {
+    pub(in crate::domain) fn fetch_within(
+        &self,
+        tx: &ReadTx<'_>,
+        room: &mut Room,
+    ) -> Result<Page<ToolUse>> {
+        sessions::owned(tx, &self.session_id, self.user_id)?;
+        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session
+                   WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
+        list(tx, room, &self.page, ids, &self.session_id)
+    }
+}
+
+/// The tool uses in a user's sessions, newest first: in the order in which they were saved. Reads a page, and
+/// to find it the keys of all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserToolUse {
     /// The user.
@@ -227,17 +232,11 @@ impl Query for UserToolUse {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
         // CROSS JOIN: the sessions of the user first, then the uses in each.
-        list(
-            tx,
-            &self.page,
-            self.user_id,
-            "SELECT t.id, t.session_id, t.message_id, t.tool_name, t.tool_input, t.timestamp,
-                    t.success, t.error_message
-             FROM sessions s INDEXED BY idx_sessions_user_id
-             CROSS JOIN tool_usage t ON t.session_id = s.session_id
-             WHERE s.user_id = ?1 AND (t.timestamp, t.id) < (?2, ?3)
-             ORDER BY t.timestamp DESC, t.id DESC LIMIT ?4",
-        )
+        let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
+                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session
+                       ON t.session_id = s.session_id
+                   WHERE s.user_id = ?3 AND t.id <= ?1 ORDER BY t.id DESC LIMIT ?2";
+        list(tx, &mut Room::of(tx), &self.page, ids, &self.user_id)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -245,23 +244,19 @@ impl Query for UserToolUse {
     }
 }
 
-const LIST: List = List {
-    time: 5,
-    ids: Ids::Integer,
-    key_of_row: "SELECT timestamp, id FROM tool_usage WHERE id = ?1",
-};
-
-/// A page of the uses that `sql` selects by `scope` as `?1`, the key to come after as `?2` and
-/// `?3`, and the number of rows as `?4`.
+/// A page of the uses whose ids a statement gives.
 fn list(
     tx: &ReadTx<'_>,
+    room: &mut Room,
     page: &PageRequest,
-    scope: impl ToSql,
-    sql: &str,
+    ids: &'static str,
+    of: &dyn ToSql,
 ) -> Result<Page<ToolUse>> {
-    let rows = page.rows()?;
-    let (at, id) = page.after_key(tx, &LIST)?;
-    LIST.page(tx, sql, (scope, at, id, rows + 1), rows, from_row)
+    let row = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
+                      error_message
+               FROM tool_usage WHERE id = ?1";
+    let found = Found::Ids { ids, row };
+    page::read_by_id(tx, room, (page, found), &[of], from_row, 5)
 }
 
 /// How a tool was used, in all sessions.

@@ -1,7 +1,7 @@
 //! Who talks to the bot, and who may.
 
 use super::columns::{amount, count, integer, maybe_text, permission, time};
-use super::page::{Ids, List, Page, PageRequest};
+use super::page::{self, Found, Ids, List, Page, PageRequest, Room};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
@@ -287,10 +287,12 @@ const LIST: List = List {
     key_of_row: "SELECT first_seen, user_id FROM users WHERE user_id = ?1",
 };
 
-fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &str) -> Result<Page<User>> {
+fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &'static str) -> Result<Page<User>> {
     let rows = page.rows()?;
     let (at, id) = page.after_key(tx, &LIST)?;
-    LIST.page(tx, sql, (at, id, rows + 1), rows, |row| {
-        from_row(row).map(Some)
+    let (room, found) = (&mut Room::of(tx), (rows, Found::Rows(sql)));
+    let user = |row: &Row<'_>| from_row(row).map(Some);
+    page::read(tx, room, found, (at, id, rows + 1), user, |row| {
+        LIST.cursor(row)
     })
 }

@@ -95,10 +95,11 @@ impl BackupWorker {
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => sqlite::open_backup_source(
-                &self.shared.path,
-                &self.shared.config.sqlite_settings(),
-            )?,
+            None => {
+                let settings = self.shared.config.sqlite_settings();
+                let files = &self.shared.files;
+                files.connect(|path| sqlite::open_backup_source(path, &settings))?
+            }
         };
         let result = caught(|| work(&mut conn, self)).unwrap_or_else(|| {
             let why =

@@ -293,4 +293,9 @@ impl Batcher {
         self.finish();
         sqlite::write_probe(&self.connect()?.conn)
     }
+
+    /// Takes out whatever connection is open, to save what it has: a new one would be to another file.
+    pub(super) fn take_open_connection(&mut self) -> Option<WriteConnection> {
+        self.connection.take().or_else(|| self.suspect.take())
+    }
 }

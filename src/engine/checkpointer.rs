@@ -72,7 +72,7 @@ impl Checkpointer {
     fn copy(&mut self) -> Result<Option<CheckpointReport>> {
         let conn = match &mut self.conn {
             Some(conn) => conn,
-            none => none.insert(sqlite::open_checkpointer(&self.shared.path)?),
+            none => none.insert(self.shared.files.connect(sqlite::open_checkpointer)?),
         };
         let started = Instant::now();
         let (busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;

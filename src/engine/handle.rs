@@ -13,6 +13,7 @@ use actix::Addr;
 use serde_json::Value;
 use std::any::TypeId;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What callers have of the engine.
 pub(crate) struct Handle {
@@ -35,6 +36,7 @@ impl Handle {
             let _place = entry.place(bytes)?;
             let permit = self.write_limit.enter(bytes, entry).await;
             self.shared.check_open()?;
+            self.shared.files.check()?;
             let (pending, reply) = Pending::new(M::name(), mutation, permit?);
             self.writer.do_send(Admitted(Box::new(pending)));
             self.answer(reply).await
@@ -63,7 +65,7 @@ impl Handle {
         answer.map_err(|error| error.in_operation(Q::name()))
     }
 
-    /// Refuses a message that is too large, before it takes room.
+    /// Refuses a message in a forked child, and one that is too large, before it takes room.
     fn check<O>(
         &self,
         mut operation: O,
@@ -71,7 +73,8 @@ impl Handle {
         take_json: impl FnOnce(&mut O, &mut Vec<Value>),
     ) -> Result<O> {
         let limits = self.shared.config.limits();
-        let Err(error) = limits.check(|named| texts(&operation, named)) else {
+        let fits = || limits.check(|named| texts(&operation, named));
+        let Err(error) = self.shared.check_process().and_then(|()| fits()) else {
             return Ok(operation);
         };
         json::drop_flat(|values| take_json(&mut operation, values));
@@ -86,9 +89,12 @@ impl Handle {
     /// The answer in the row cache, if there is one that holds.
     fn cached<Q: Query>(&self, query: &Q) -> Option<Q::Output> {
         self.shared.check_open().ok()?;
-        self.shared
-            .cache
-            .get(TypeId::of::<Q>(), &query.cacheable()?)
+        let kept = query.cacheable()?;
+        let now = Instant::now();
+        if self.shared.process.is_forked_at(now) {
+            return None;
+        }
+        self.shared.cache.get(TypeId::of::<Q>(), &kept, now)
     }
 
     pub(super) fn queue(&self, lane: Lane) -> &WorkQueue {

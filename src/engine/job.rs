@@ -6,9 +6,10 @@
 use super::in_flight::Permit;
 use crate::cache::{Cache, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Mutation, Pieces, Query, ReadTx, WriteTx};
 use crate::panics::{caught, quietly};
 use std::any::TypeId;
+use std::mem;
 use tokio::sync::oneshot;
 
 /// What every job can do, whatever it asks for.
@@ -28,8 +29,11 @@ pub(super) trait Job: Send {
 
 /// A mutation that waits for its commit. Its outcome is kept until the fate of its transaction is known.
 pub(super) trait WriteJob: Job {
-    /// Runs the mutation. It may be run again: then the transaction before was rolled back.
+    /// Runs the mutation. It may be run again: then the transaction before was rolled back, or it goes on.
     fn run(&mut self, tx: &WriteTx<'_>);
+
+    /// Whether it is to be run again, now that its run was committed, because it is made in pieces.
+    fn goes_on(&mut self) -> bool;
 }
 
 /// A query that waits for a reader.
@@ -47,6 +51,7 @@ pub(super) struct Pending<O, T> {
     /// Goes with its answer.
     operation: Option<O>,
     outcome: Option<Result<T>>,
+    pieces: Pieces,
     permit: Option<Permit>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
@@ -61,6 +66,7 @@ impl<O, T> Pending<O, T> {
             name,
             operation: Some(operation),
             outcome: None,
+            pieces: Pieces::Fresh,
             permit: Some(permit),
             reply: Some(reply),
         };
@@ -131,7 +137,13 @@ impl<O: Send, T: Send> Job for Pending<O, T> {
 
 impl<M: Mutation> WriteJob for Pending<M, M::Output> {
     fn run(&mut self, tx: &WriteTx<'_>) {
+        tx.lend(mem::take(&mut self.pieces));
         self.run_with(|mutation| mutation.apply(tx));
+        self.pieces = tx.take_back();
+    }
+
+    fn goes_on(&mut self) -> bool {
+        self.error().is_none() && self.pieces.go_on()
     }
 }
 

@@ -46,7 +46,9 @@ struct ReadConnection {
 
 impl ReadConnection {
     fn open(shared: &Shared) -> Result<Self> {
-        let mut conn = sqlite::open_reader(&shared.path, &shared.config.sqlite_settings())?;
+        let settings = shared.config.sqlite_settings();
+        let files = &shared.files;
+        let mut conn = files.connect(|path| sqlite::open_reader(path, &settings))?;
         let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
         let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
         watchdog.install(&mut conn)?;

@@ -6,6 +6,7 @@ use super::gates::ReadGates;
 use super::heartbeat::Heartbeat;
 use super::last_runs::LastRuns;
 use super::metrics::Metrics;
+use super::process::OwnProcess;
 use super::snapshots::Snapshots;
 use super::supervision::Supervision;
 use crate::cache::Cache;
@@ -13,19 +14,28 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Subscribers;
 use crate::health::CheckpointReport;
-use crate::time;
+use crate::sqlite::{FileProblem, OpenFiles};
+use crate::time::{self, ClockRecord, ClockWatch};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::SetOnce;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
+    /// Which file that is. The supervisor, `health` and closing look.
+    pub(super) files: OpenFiles,
+    /// The process that opened the store.
+    pub(super) process: OwnProcess,
+    /// The writer, while it saves what it has under another name: the pages so far, in steps.
+    pub(super) saving: Arc<AtomicU64>,
     pub(super) config: Config,
     /// The writer makes rows void, readers put them in, callers take them out.
     pub(super) cache: Cache,
+    /// Whoever looks at the clock for what cannot be undone, and the supervisor.
+    pub(crate) clock_watch: ClockWatch,
     /// Whoever has used the disk.
     pub(crate) disk: DiskState,
     /// The writer and the readers.
@@ -56,18 +66,26 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(path: &Path, config: &Config) -> Self {
+    pub(super) fn new(files: OpenFiles, config: &Config, clock: ClockRecord) -> Self {
         let (most_restarts, within) = config.max_restarts;
+        let clock_watch = ClockWatch::new(config.clock_jump_wait, clock);
+        // Once now, so that whatever the clock does from here on is seen. One that panics is looked at later.
+        let _ = clock_watch.look(&*config.clock);
+        let path = files.path().to_owned();
         Self {
-            path: path.to_owned(),
+            snapshots: Snapshots::new(path.clone()),
+            path,
+            files,
+            process: OwnProcess::this(),
+            saving: Arc::default(),
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
+            clock_watch,
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),
             subscribers: Subscribers::default(),
             last_checkpoint: Mutex::default(),
-            snapshots: Snapshots::new(path.to_owned()),
             gates: Box::default(),
             checkpoints: CheckpointLock::default(),
             heartbeat: Heartbeat::new(config.backups.stall_deadline),
@@ -94,6 +112,28 @@ impl Shared {
             return Err(Error::closed());
         }
         self.supervision.check()
+    }
+
+    /// # Errors
+    /// [`Closed`](crate::ErrorKind::Closed) in a process that was forked from the store's.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.process.check()
+    }
+
+    /// Whether this process was forked from the one that opened the store.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process.is_forked()
+    }
+
+    /// What is wrong with where the files are, now; after closing, what was at the last look.
+    pub(crate) fn file_problems(&self) -> Vec<FileProblem> {
+        let found = self.files.compare();
+        // Closing removes the WAL.
+        if self.is_closing() {
+            return self.files.known();
+        }
+        self.files.note(&found);
+        found
     }
 
     /// Why somebody's request was dropped without an answer.

@@ -18,7 +18,8 @@ use tokio::time::timeout;
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`].
+    /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`], and for as
+    /// long as a copy is being saved and gets on.
     pub(crate) async fn shut_down(&self) -> Result<()> {
         let shared = &self.handle.shared;
         let deadline = shared.config.close_deadline;
@@ -52,7 +53,15 @@ impl Engine {
             self.writer.ended.wait().await;
             closed
         };
-        match timeout(LEAVE_BEHIND_AFTER, closed).await {
+        let mut closed = pin!(closed);
+        let closed = loop {
+            let saved = shared.saving.load(Ordering::Relaxed);
+            match timeout(LEAVE_BEHIND_AFTER, &mut closed).await {
+                Err(_) if shared.saving.load(Ordering::Relaxed) > saved => {}
+                closed => break closed,
+            }
+        };
+        match closed {
             Ok(Ok(closed)) => closed,
             // The writer was given up. Its connection is closed, and the WAL stays.
             Ok(Err(_)) => Err(shared.why_dropped()),

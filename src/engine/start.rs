@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::events::{Role, StoreEvent};
 use crate::operation::Lane;
 use crate::panics::quietly;
-use crate::sqlite::FileLock;
+use crate::sqlite::{FileLock, OpenFiles};
+use crate::time::ClockRecord;
 use actix::{Addr, Arbiter, ArbiterHandle};
 use rusqlite::Connection;
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -81,16 +81,17 @@ impl Drop for Threads {
     }
 }
 
-/// Starts all actors in the current System. `conn` is the connection that writes, migrated; the writer
-/// holds `lock` for as long as it has the file open.
+/// Starts all actors in the current System. `conn` is the connection that writes, migrated, to `files`; the
+/// writer holds `lock` for as long as it has the file open. `clock` is what the file knows of the clock.
 pub(crate) fn start(
     conn: Connection,
     lock: &Arc<FileLock>,
-    path: &Path,
+    files: OpenFiles,
     config: &Config,
     duties: Vec<Duty>,
+    clock: ClockRecord,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(path, config));
+    let shared = Arc::new(Shared::new(files, config, clock));
     let mut threads = Threads {
         supervision: Arc::clone(&shared.supervision),
         arbiters: Vec::new(),

@@ -3,8 +3,10 @@
 //! What starts an actor again, this one too, is in `supervision`.
 
 use super::backup_actor::{BackupActor, RunDueBackups};
+use super::clock_report::ClockReport;
 use super::disk_watch::DiskWatch;
 use super::duty::Duty;
+use super::file_watch::FileWatch;
 use super::handle::Handle;
 use super::writer::Probe;
 use crate::events::StoreEvent;
@@ -33,6 +35,8 @@ pub(crate) struct Supervisor {
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
     disk: DiskWatch,
+    clock: ClockReport,
+    files: FileWatch,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
 }
@@ -46,6 +50,8 @@ impl Supervisor {
             backing_up: Arc::default(),
             probing: Arc::default(),
             disk: DiskWatch::new(),
+            clock: ClockReport::default(),
+            files: FileWatch::default(),
             restarts_reported: Vec::new(),
         }
     }
@@ -56,6 +62,9 @@ impl Supervisor {
             return;
         }
         self.report_restarts();
+        // First, so that what is due then, and may write, goes by what was seen.
+        self.files.look(&shared);
+        self.clock.look(&shared);
         for duty in &self.duties {
             if let Ok(due) = Arc::clone(&duty.due).try_lock_owned() {
                 let run = Arc::clone(duty).run_if_due(due, Arc::clone(&self.handle));
@@ -113,6 +122,7 @@ impl Handler<RunDue> for Supervisor {
 
     fn handle(&mut self, _: RunDue, _ctx: &mut Self::Context) -> Self::Result {
         let (handle, duties) = (Arc::clone(&self.handle), self.duties.clone());
+        self.clock.look(&handle.shared);
         let backups = self.backups.send(RunDueBackups);
         let run = async move {
             let mut ran = 0;

@@ -54,9 +54,12 @@ impl WriteConnection {
     pub(super) fn open(shared: &Arc<Shared>, busy_timeout: Duration) -> Result<Self> {
         let (path, config) = (&shared.path, &shared.config);
         let settings = config.sqlite_settings();
-        let conn = sqlite::connect_again(path, &settings)?;
+        let files = &shared.files;
+        let conn = files.connect(|path| sqlite::connect_again(path, &settings))?;
         conn.busy_timeout(busy_timeout)?;
         sqlite::make_writer(&conn, path, &settings)?;
+        // Should it be the only one and be given up, it must not take the WAL away with it.
+        sqlite::disable_checkpoint_on_close(&conn)?;
         migration::run_own_triggers(&conn, &config.program())?;
         let open = Self::new(conn, shared)?;
         sqlite::write_probe(&open.conn)?;
@@ -114,7 +117,8 @@ impl WriteConnection {
     pub(super) fn run(&self, begun: Begun, from: usize, batch: &mut Batch) -> Option<Attempt> {
         let tx = WriteTx::new(&self.conn, begun.now)
             .within(self.shared.config.limits())
-            .guarded_by(&self.guard);
+            .guarded_by(&self.guard)
+            .watched_by(&self.shared.clock_watch, &*self.shared.config.clock);
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
                 // The store closes, and its deadline has passed: those that have not begun do not.

@@ -7,6 +7,7 @@
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
 use super::checkpointer::Checkpointer;
+use super::file_watch::{must_be_saved, save_and_close};
 use super::job::Pending;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +61,7 @@ pub(super) struct Probe;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Held for as long as this may write, also when closing leaves it behind.
-    _lock: Arc<FileLock>,
+    lock: Arc<FileLock>,
     batcher: Batcher,
     checkpoints: CheckpointPolicy,
     /// Whether a [`Commit`] is on its way.
@@ -81,7 +82,7 @@ impl Writer {
     ) -> Result<Self> {
         Ok(Self {
             shared: Arc::clone(shared),
-            _lock: lock,
+            lock,
             batcher: Batcher::new(conn, Arc::clone(shared))?,
             checkpoints: CheckpointPolicy::new(Arc::clone(shared), checkpointer)?,
             commit_queued: false,
@@ -217,6 +218,12 @@ impl Handler<CloseFile> for Writer {
         ctx.stop();
         self.batcher.finish();
         self.batcher.refuse_waiting();
+        if must_be_saved(&self.shared)
+            && let Some(open) = self.batcher.take_open_connection()
+        {
+            open.conn.busy_timeout(CLOSE_PATIENCE)?;
+            return save_and_close(open.conn, &self.shared, &self.lock);
+        }
         let conn = self.batcher.take_connection()?.conn;
         conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {
@@ -238,6 +245,7 @@ impl Handler<CloseFile> for Writer {
         // Statements in the cache hold the connection, so they go first.
         conn.flush_prepared_statement_cache();
         conn.close().map_err(|(_, error)| error)?;
+        self.lock.note_closed();
         Ok(())
     }
 }

@@ -47,7 +47,12 @@ pub enum ErrorKind {
     /// The file, or the folder that it is in, cannot be written, or not even be read: its owner and mode
     /// do not let this account, or the disk is mounted to be read only. [`Error::advice`](crate::Error::advice) says which.
     ReadOnly,
-    /// Another store, in this process or another, has the file open.
+    /// Another file has the name of the one that the store has open, or none has: it was moved, removed
+    /// or replaced, or its WAL was. Nothing more is written; reads go on. See
+    /// [`FileProblem`](crate::FileProblem). Also of a file beside which another's WAL lies, and of
+    /// closing such a store, which says where it has saved all that it had.
+    Replaced,
+    /// Another store, in this process or another, has the file open, by this name or another.
     AlreadyOpen,
     /// The file is not an SQLite database, or one that this crate's tables do not belong in; or what
     /// has the name of one of this crate's files is no plain file.
@@ -102,6 +107,7 @@ impl ErrorKind {
             Self::InDoubt => "in doubt",
             Self::Corrupt => "corrupt",
             Self::ReadOnly => "read-only",
+            Self::Replaced => "replaced",
             Self::AlreadyOpen => "already open",
             Self::ForeignFile => "foreign file",
             Self::NewerSchema => "newer schema",

@@ -1,17 +1,8 @@
 //! Whether a file can be moved out of its place, found out without moving it.
 
-use super::folder_of;
-use super::owner;
+use super::{folder_of, is_mount_point, owner};
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
-
-/// Whether something is mounted exactly there, as a container's runtime mounts a single file. Nothing can
-/// be renamed away from such a place, or into it; the file that is mounted can be written.
-///
-/// False where the system does not say (Linux before 5.8): then a rename fails.
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    attributes(path).is_some_and(|has| has.mount_point)
-}
 
 /// Refuses a file that cannot be moved aside and replaced: neither by a rename nor, where it is a mount
 /// point, by writing into it.
@@ -25,7 +16,7 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
     };
     let folder = folder_of(path);
     for place in [path, folder] {
-        if attributes(place).is_some_and(|has| has.immutable) {
+        if is_immutable(place) {
             let place = place.display();
             return refuse(format!(
                 "{place} is immutable or append-only (`chattr -i -a {place}` changes that)"
@@ -52,25 +43,16 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
     }
 }
 
-/// What is special about a file.
-#[derive(Default)]
-struct Attributes {
-    mount_point: bool,
-    immutable: bool,
-}
-
+/// Whether nobody may change the file, root included, or only write to its end.
 #[cfg(target_os = "linux")]
-fn attributes(path: &Path) -> Option<Attributes> {
+fn is_immutable(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok()?;
-    let has = found.stx_attributes & found.stx_attributes_mask;
-    Some(Attributes {
-        mount_point: has.contains(StatxAttributes::MOUNT_ROOT),
-        immutable: has.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND),
-    })
+    let kept = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| (found.stx_attributes & found.stx_attributes_mask).intersects(kept))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn attributes(_: &Path) -> Option<Attributes> {
-    Some(Attributes::default())
+fn is_immutable(_: &Path) -> bool {
+    false
 }

@@ -1,6 +1,7 @@
 //! Whether a file has changed, without opening it: to open and close a database other than with SQLite
 //! would drop the locks that this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
 
+use super::FileId;
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -8,14 +9,11 @@ use std::time::{Duration, SystemTime};
 /// What the file system says of a file at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    identity: Identity,
+    identity: FileId,
     bytes: u64,
     modified: Option<SystemTime>,
     changed: Option<SystemTime>,
 }
-
-/// The disk and the number of the file on it. Another file may take the same name.
-type Identity = (u64, u64);
 
 impl Stamp {
     /// `None` if there is no file, or the system does not say.
@@ -23,7 +21,7 @@ impl Stamp {
         let data = std::fs::symlink_metadata(path).ok()?;
         let modified = data.modified().ok();
         Some(Self {
-            identity: identity(&data),
+            identity: FileId::of(&data),
             bytes: data.len(),
             modified,
             // Programs can set the one, as `cp -p` does, and not the other.
@@ -58,22 +56,11 @@ impl Stamp {
 }
 
 #[cfg(unix)]
-fn identity(data: &Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    (data.dev(), data.ino())
-}
-
-#[cfg(unix)]
 fn changed(data: &Metadata) -> Option<SystemTime> {
     use std::os::unix::fs::MetadataExt;
     let seconds = Duration::from_secs(u64::try_from(data.ctime()).ok()?);
     let nanos = Duration::from_nanos(u64::try_from(data.ctime_nsec()).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(seconds + nanos)
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> Identity {
-    (0, 0)
 }
 
 #[cfg(not(unix))]
@@ -86,9 +73,10 @@ mod tests {
     use super::*;
 
     fn stamp(changed: Duration) -> Stamp {
+        let here = std::fs::symlink_metadata(".").unwrap();
         let changed = Some(SystemTime::UNIX_EPOCH + changed);
         Stamp {
-            identity: (1, 1),
+            identity: FileId::of(&here),
             bytes: 0,
             modified: changed,
             changed,

@@ -37,15 +37,6 @@ impl Cell {
         }
     }
 
-    /// Whether it is this text, or SQLite sorts it behind: numbers come before texts, and blobs behind them.
-    pub(crate) fn is_at_or_behind(&self, text: &str) -> bool {
-        match self {
-            Self::Null | Self::Integer(_) | Self::Real(_) => false,
-            Self::Text(bytes) => bytes.as_slice() >= text.as_bytes(),
-            Self::Blob(_) => true,
-        }
-    }
-
     /// How many bytes of memory it owns.
     pub(crate) fn owned_bytes(&self) -> usize {
         match self {

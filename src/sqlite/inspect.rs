@@ -75,6 +75,11 @@ impl Inspection {
             if found.is_err() && settings.is_to_stop() {
                 return settings.explain(found);
             }
+            if found.is_err() && !busy {
+                // In the middle of a restore nothing has the name for a moment. Before it is asked whether
+                // that is still so, as the restore may end in between.
+                refuse_unsettled(path)?;
+            }
             if busy || seen.is_so(path) {
                 return found;
             }
@@ -121,7 +126,7 @@ impl Inspection {
                     .and_then(|conn| Self::begun(conn, path, settings, seen));
                 (seen, begun)
             }
-            Err(error) => (before, Err(error)),
+            Err(error) => (before, Err(cannot_lock(error, path))),
         }
     }
 
@@ -168,7 +173,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
             "it cannot be locked while it is copied; make the backup as an account that may write to \
              the file and its folder, or copy it elsewhere first",
         ),
-        _ => error,
+        _ => cannot_lock(error, path),
     });
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
@@ -185,6 +190,23 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
         return Err(Error::new(ErrorKind::Busy, why));
     }
     Ok(conn)
+}
+
+/// What keeps a database with a WAL from being read where nothing can be made beside it, such as a
+/// read-only snapshot: SQLite only says that it cannot open a file.
+fn cannot_lock(error: Error, path: &Path) -> Error {
+    if error.kind() == ErrorKind::DiskFull || !may_not_write(&error) || !has(path, "-wal") {
+        return error;
+    }
+    let wal = beside(path, "-wal");
+    error.because(
+        ErrorKind::ReadOnly,
+        format_args!(
+            "the WAL beside it, {}, has changes that can only be read where this account can make a file \
+             beside it; copy both to a folder of your own, and look there",
+            wal.display()
+        ),
+    )
 }
 
 /// SQLite opens what it cannot write to read it, and calls a folder that it cannot write into a file
@@ -216,7 +238,7 @@ fn has(path: &Path, suffix: &str) -> bool {
 }
 
 /// Whether SQLite would need a WAL to read the file with locks. It says so when it is to read it without.
-fn is_in_wal_mode(path: &Path) -> bool {
+pub(super) fn is_in_wal_mode(path: &Path) -> bool {
     if !cfg!(unix) {
         return false;
     }

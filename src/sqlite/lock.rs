@@ -1,8 +1,12 @@
 //! The claim of one store on a file.
 
-use super::beside;
+use super::open_files::OpenFiles;
+use super::{beside, look, readers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
+use crate::files::{self, AtPath};
+use parking_lot::Mutex;
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -18,7 +22,7 @@ pub enum OpenIn {
     /// The store in this process.
     Process(u32),
     /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
-    /// by this account.
+    /// by this account, or the file is open under another name, as in a container.
     Unknown,
 }
 
@@ -27,17 +31,34 @@ pub enum OpenIn {
 /// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The file
 /// stays when the lock goes: removing it would let two stores lock two files of the same name.
 ///
-/// In it is the number of the process, and [`OPENED`] once a store has had the database open.
+/// It lies beside a name, and a file may have several: [`refuse_other_name_in_use`].
+///
+/// In it is the number of the process, and [`OPENED`] once a store has had the database open; then, for as
+/// long as the WAL may hold what the database does not, which two files these are.
 pub(crate) struct FileLock {
     file: File,
+    said: Mutex<Said>,
+}
+
+/// What is in the lock file besides the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Said {
     opened: bool,
+    noted: Option<Noted>,
+}
+
+/// The numbers of a database and its WAL on their disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    pub(super) database: u64,
+    pub(super) wal: u64,
 }
 
 /// What is in the lock file of a database that is ours.
 const OPENED: &str = "opened";
 
 /// More than is ever in it.
-const MAX_BYTES: u64 = 64;
+const MAX_BYTES: u64 = 128;
 
 /// A process that this one is just starting holds copies of what is open here, for a moment. Closing
 /// the file alone would leave the lock to it for as long.
@@ -50,11 +71,11 @@ impl Drop for FileLock {
 impl FileLock {
     pub(crate) fn acquire(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
-        let mut file = files::open_lock(&path, database)?;
+        let file = files::open_lock(&path, database)?;
         match claim(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let holder = match read(&mut file).0 {
+                let holder = match read(&file).0 {
                     Some(pid) => format!("the store in process {pid}"),
                     None => "another store".to_owned(),
                 };
@@ -70,34 +91,66 @@ impl FileLock {
                 return Err(files::cannot("lock", &path, e));
             }
         }
-        let opened = read(&mut file).1;
-        let mut lock = Self { file, opened };
+        let said = match files::at_path(database) {
+            // Somebody begins anew.
+            AtPath::Nothing => Said::default(),
+            AtPath::File { .. } | AtPath::Unknown => read(&file).1,
+        };
+        let lock = Self {
+            file,
+            said: Mutex::new(said),
+        };
+        refuse_other_name_in_use(database)?;
         lock.write();
         Ok(lock)
     }
 
-    /// Notes that the database is one of ours.
-    pub(crate) fn note_opened(&mut self) {
-        if !std::mem::replace(&mut self.opened, true) {
-            self.write();
-        }
+    /// Notes that the database is one of ours, and which files it and its WAL are.
+    pub(crate) fn note_opened(&self, files: &OpenFiles) {
+        let noted = files.numbers();
+        *self.said.lock() = Said {
+            opened: true,
+            noted: noted.map(|(database, wal)| Noted { database, wal }),
+        };
+        self.write();
     }
 
-    /// What is written is for sentences only, so a failure is no reason not to open.
-    fn write(&mut self) {
-        let opened = if self.opened { OPENED } else { "" };
-        let _ = self
-            .file
+    /// Notes that all is in the database, and nothing in the WAL.
+    pub(crate) fn note_closed(&self) {
+        self.said.lock().noted = None;
+        self.write();
+    }
+
+    /// What is written is for sentences, and for who opens the file after a crash; a failure is no reason
+    /// not to open.
+    fn write(&self) {
+        let Said { opened, noted } = *self.said.lock();
+        let mut text = std::process::id().to_string();
+        if opened {
+            text = format!("{text} {OPENED}");
+        }
+        if let Some(Noted { database, wal }) = noted {
+            text = format!("{text} {database} {wal}");
+        }
+        let mut file = &self.file;
+        let _ = file
             .set_len(0)
-            .and_then(|()| self.file.rewind())
-            .and_then(|()| write!(self.file, "{} {opened}", std::process::id()));
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()));
     }
 
     /// Who holds the claim, without making it.
     pub(crate) fn look(database: &Path) -> Result<OpenIn> {
+        match Self::look_by_name(database)? {
+            OpenIn::Nothing if readers::is_open_under_another_name(database) => Ok(OpenIn::Unknown),
+            found => Ok(found),
+        }
+    }
+
+    fn look_by_name(database: &Path) -> Result<OpenIn> {
         let path = beside(database, ".lock");
         let failed = |e| files::cannot("look at", &path, e);
-        let mut file = match files::open(&path) {
+        let file = match files::open(&path) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(OpenIn::Nothing),
             // Who may read the database need not be who may read its lock.
@@ -111,7 +164,7 @@ impl FileLock {
                 Ok(OpenIn::Nothing)
             }
             Err(TryLockError::WouldBlock) => {
-                Ok(read(&mut file).0.map_or(OpenIn::Unknown, OpenIn::Process))
+                Ok(read(&file).0.map_or(OpenIn::Unknown, OpenIn::Process))
             }
             Err(TryLockError::Error(e)) => Err(failed(e)),
         }
@@ -136,18 +189,76 @@ fn claim(file: &File) -> std::result::Result<(), TryLockError> {
     }
 }
 
-/// Whether a store has ever had this database open.
-pub(super) fn has_been_open(database: &Path) -> bool {
-    let file = files::open(&beside(database, ".lock"));
-    file.is_ok_and(|file| file.is_some_and(|mut file| read(&mut file).1))
+/// Refuses a file that is in use under another name: a hard link, or a mount of the file by itself. Each
+/// name has a lock and a WAL of its own, so neither would know of the other.
+///
+/// What the file itself has is SQLite's lock on it, which all who use it share, here and in other processes.
+/// A lock of our own on it was turned down: to close the file would drop SQLite's.
+fn refuse_other_name_in_use(database: &Path) -> Result<()> {
+    let in_use = match has_other_names(database) {
+        true => is_in_use(database),
+        false => readers::is_open_under_another_name(database),
+    };
+    if !in_use {
+        return Ok(());
+    }
+    let why = format!(
+        "{} is open under another name (a hard link, or a mount of the file by itself), with a log beside \
+         that name: one store writes to a file at a time, and all who open it have to use one name",
+        database.display()
+    );
+    Err(Error::new(ErrorKind::AlreadyOpen, why))
 }
 
-/// The process that says it holds the claim, and whether a store has had the database open.
-fn read(file: &mut File) -> (Option<u32>, bool) {
+fn has_other_names(database: &Path) -> bool {
+    matches!(files::at_path(database), AtPath::File { names, .. } if names > 1)
+        || files::is_mount_point(database)
+        || files::is_mounted_elsewhere(database)
+}
+
+/// Whether anybody has the file open with SQLite, by any name. Who only looks for a moment is waited for.
+fn is_in_use(database: &Path) -> bool {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let lock_all = || -> Result<()> {
+        let conn = look::open(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Closing must not empty a WAL that its program left.
+        let has_log = beside(database, "-wal").exists();
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+        conn.busy_timeout(PATIENCE)?;
+        conn.query_row("PRAGMA locking_mode=EXCLUSIVE", [], |_| Ok(()))?;
+        Ok(conn.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")?)
+    };
+    // Any other error is met again by whoever opens the file.
+    lock_all().is_err_and(|error| error.kind() == ErrorKind::Busy && error.is_of_the_disk())
+}
+
+/// Whether a store has ever had this database open.
+pub(super) fn has_been_open(database: &Path) -> bool {
+    look_inside(database).opened
+}
+
+/// Which files the database and its WAL were when a store last had them open, unless it has closed them.
+pub(super) fn noted(database: &Path) -> Option<Noted> {
+    look_inside(database).noted
+}
+
+fn look_inside(database: &Path) -> Said {
+    match files::open(&beside(database, ".lock")) {
+        Ok(Some(file)) => read(&file).1,
+        _ => Said::default(),
+    }
+}
+
+/// The process that says it holds the claim, and what else is in the lock file.
+fn read(file: &File) -> (Option<u32>, Said) {
     let mut text = String::new();
     // What cannot be read says nothing.
     let _ = file.take(MAX_BYTES).read_to_string(&mut text);
     let mut words = text.split_whitespace();
     let process = words.next().and_then(|word| word.parse().ok());
-    (process, words.next() == Some(OPENED))
+    let opened = words.next() == Some(OPENED);
+    let mut number = || words.next()?.parse().ok();
+    let noted = number().zip(number());
+    let noted = noted.map(|(database, wal)| Noted { database, wal });
+    (process, Said { opened, noted })
 }

@@ -1,6 +1,7 @@
 //! What every connection is told before it reads a file, and how long and how much it may compute:
 //! the file may be anybody's, and its schema has expressions that are evaluated.
 
+use super::orphans::refuse_orphans;
 use super::paths::{explain_denied, refuse_what_is_no_file};
 use super::{Settings, beside};
 use crate::error::Result;
@@ -14,8 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The one way to open a database, whoever it is of. Nothing has been read of it before it is told
-/// not to trust it, and nothing is opened that is no plain file.
+/// not to trust it, and nothing is opened that is no plain file, or that SQLite would do damage to.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    refuse_orphans(path)?;
+    open_new(path, flags)
+}
+
+/// The same for a file that has just been made, and is empty.
+pub(super) fn open_new(path: &Path, flags: OpenFlags) -> Result<Connection> {
     refuse_what_is_no_file(path)?;
     open_name(path, flags).map_err(|e| explain_denied(path, e))
 }
@@ -33,6 +40,7 @@ pub(super) fn open_unlocked(path: &Path) -> Result<Connection> {
 }
 
 fn open_as(path: &Path, parameter: &str) -> Result<Connection> {
+    refuse_orphans(path)?;
     refuse_what_is_no_file(path)?;
     let mut uri = "file:".to_owned();
     for &byte in path.as_os_str().as_encoded_bytes() {

@@ -1,11 +1,15 @@
 //! The names of a database and of what lies beside it.
 
+use super::orphans::refuse_orphans;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Kind};
 use std::path::{Path, PathBuf};
 
 /// What the note of a restore under way has after the file's name.
 pub(crate) const RESTORING: &str = ".restoring";
+
+/// What the folder of a database's backups has after the file's name, if the settings name no other.
+pub(crate) const BACKUPS: &str = ".backups";
 
 /// The files that are one database: itself, its log, the log's index, and the journal of a change that
 /// was cut short before there was a WAL.
@@ -28,23 +32,27 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// operator lays one to put the file on another disk before the bot first starts. But not one that
 /// another account has laid: see [`files::refuse_strangers_link`].
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+    let path = follow(path)?;
+    let name = path.file_name().unwrap_or_default();
+    let folder = files::folder_of(&path);
+    files::create_folder(folder, None)?;
+    let folder = folder
+        .canonicalize()
+        .map_err(|e| files::cannot("find", folder, e))?;
+    Ok(folder.join(name))
+}
+
+/// The path that the file's own name leads to, if it is a link. Makes nothing.
+fn follow(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let name = path.file_name().ok_or_else(|| {
-            Error::invalid(
-                "path",
-                &format!("must name a file, which {} does not", path.display()),
-            )
-        })?;
+        if path.file_name().is_none() {
+            let why = format!("must name a file, which {} does not", path.display());
+            return Err(Error::invalid("path", &why));
+        }
         let folder = files::folder_of(&path);
         match files::kind_of(&path)? {
-            None | Some(Kind::Plain) => {
-                files::create_folder(folder, None)?;
-                let folder = folder
-                    .canonicalize()
-                    .map_err(|e| files::cannot("find", folder, e))?;
-                return Ok(folder.join(name));
-            }
+            None | Some(Kind::Plain) => return Ok(path),
             Some(Kind::Link) => {
                 files::refuse_strangers_link(&path)?;
                 let target = path
@@ -136,11 +144,15 @@ pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The path, as [`resolve`] gives it, of a file that has to be there.
+/// The path, as [`resolve`] gives it, of a file that has to be there, with something in it if anything
+/// beside it says that there was: see [`refuse_orphans`].
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     // In the middle of a restore, or of one that was cut short, there may be none, and whoever opens it
     // finishes that first.
     let restoring = || files::is_taken(&beside(path, RESTORING));
+    if !restoring() {
+        refuse_orphans(&follow(path)?)?;
+    }
     if !is_there(path)? && !restoring() && !is_there(path)? {
         return Err(Error::not_found(
             "path",
@@ -165,6 +177,7 @@ pub(crate) fn is_missing(path: &Path) -> Result<bool> {
         return Ok(false);
     }
     refuse_unsettled(path)?;
+    refuse_orphans(&follow(path)?)?;
     // The restore may have ended just before.
     Ok(!is_there(path)?)
 }

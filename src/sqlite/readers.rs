@@ -1,7 +1,10 @@
-//! Which other processes read a file.
+//! Which other processes use a file, as far as Linux says: `/proc/locks` has the locks of all processes that
+//! this one can see.
 
-use super::beside;
+use super::{beside, inspect};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 /// The processes, but for this one, that read a snapshot of the file. Empty where the system does not
 /// say.
@@ -23,6 +26,43 @@ pub(crate) fn other_readers(path: &Path) -> Vec<u32> {
     found
 }
 
+/// Whether another process has the database open, with a WAL beside another name: a host that opens the file
+/// that a container has mounted by itself. Whoever has it open by this name, in WAL mode, holds a lock on
+/// this WAL's index too.
+///
+/// Linux tells of no process that this one cannot see, such as the host's in a container; there the file is
+/// a mount point.
+pub(super) fn is_open_under_another_name(database: &Path) -> bool {
+    const TRIES: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(20);
+    // Whoever has just opened it may not have got to the index yet.
+    for again in 0..TRIES {
+        if again > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        let holders = lock_holders(database);
+        if holders.is_empty() || !inspect::is_in_wal_mode(database) {
+            return false;
+        }
+        if holders.is_subset(&lock_holders(&beside(database, "-shm"))) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The processes, but for this one, that hold a lock on the file.
+fn lock_holders(file: &Path) -> BTreeSet<u32> {
+    let (Some(inode), Ok(locks)) = (inode(file), std::fs::read_to_string("/proc/locks")) else {
+        return BTreeSet::new();
+    };
+    let locks = locks.lines().filter_map(Lock::parse);
+    locks
+        .filter(|lock| lock.file == inode && lock.process != std::process::id())
+        .map(|lock| lock.process)
+        .collect()
+}
+
 /// A file as `/proc/locks` names it.
 #[cfg(target_os = "linux")]
 fn inode(file: &Path) -> Option<String> {
@@ -40,16 +80,34 @@ fn inode(_: &Path) -> Option<String> {
     None
 }
 
-/// The process of a line such as `7: POSIX  ADVISORY  READ 4711 fd:00:1234 124 124`, if it reads.
+/// A line such as `7: POSIX  ADVISORY  READ 4711 fd:00:1234 124 124`, of a lock that is held.
+struct Lock<'a> {
+    kind: &'a str,
+    process: u32,
+    file: &'a str,
+    first: u64,
+}
+
+impl<'a> Lock<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [_, "POSIX", _, kind, process, file, first, _] = words[..] else {
+            return None;
+        };
+        Some(Self {
+            kind,
+            process: process.parse().ok()?,
+            file,
+            first: first.parse().ok()?,
+        })
+    }
+}
+
+/// The process of a line, if it reads.
 fn reader(line: &str, inode: &str) -> Option<u32> {
-    let words: Vec<_> = line.split_whitespace().collect();
-    let [_, "POSIX", _, "READ", process, file, first, _] = words[..] else {
-        return None;
-    };
-    let first: u64 = first.parse().ok()?;
-    ((123..=127).contains(&first) && file == inode)
-        .then(|| process.parse().ok())
-        .flatten()
+    let lock = Lock::parse(line)?;
+    let reads = lock.kind == "READ" && (123..=127).contains(&lock.first);
+    (reads && lock.file == inode).then_some(lock.process)
 }
 
 #[cfg(test)]

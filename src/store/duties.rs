@@ -6,7 +6,7 @@ use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
 use crate::engine::{Duty, Entry, Handle};
 use crate::events::StoreEvent;
-use crate::schedule::{Done, Ran};
+use crate::schedule::{Done, Ran, RecordClock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +32,11 @@ pub(super) fn of(config: &Config) -> Vec<Duty> {
     duties
 }
 
-/// In steps that each hold the writer for a moment, until none is left: keys may come in faster than one
-/// step a minute takes away.
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
-    while handle.write(SweepKeys { older_than }, Entry::Waits).await? == SweepKeys::AT_MOST {}
-    Ok(())
+    handle.write(SweepKeys { older_than }, Entry::Waits).await?;
+    // As often: what is doubted is remembered over a restart.
+    let record = handle.shared.clock_watch.record();
+    handle.write(RecordClock(record), Entry::Waits).await
 }
 
 async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
@@ -46,7 +46,8 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
         .differences;
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
-        handle.shared.subscribers.tell(event);
+        // The first look may be over before a host has subscribed.
+        handle.shared.subscribers.tell_or_keep(event);
         tracing::warn!(rows, "the rollups are not what a full count says");
     }
     Ok(())

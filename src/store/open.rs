@@ -5,7 +5,7 @@ use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
 use crate::config::Config;
-use crate::domain::rollups;
+use crate::domain::{messages, rollups};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
@@ -15,7 +15,9 @@ use crate::opening;
 use crate::operation::ReadTx;
 use crate::panics::{caught, quietly};
 use crate::recipients::{Door, Mutations, Queries};
-use crate::sqlite::{self, FileLock};
+use crate::schedule;
+use crate::sqlite::{self, FileLock, OpenFiles};
+use crate::time::ClockRecord;
 use actix::Actor;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -56,7 +58,8 @@ impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
         let duties = duties::of(config);
-        let engine = engine::start(prepared.conn, &lock, &prepared.path, config, duties)?;
+        let Prepared { conn, files, .. } = prepared;
+        let engine = engine::start(conn, &lock, files, config, duties, prepared.clock)?;
         let subscribers = &engine.handle.shared.subscribers;
         for event in prepared.news {
             subscribers.keep(event);
@@ -122,9 +125,11 @@ struct Prepared {
     lock: FileLock,
     path: PathBuf,
     conn: rusqlite::Connection,
+    files: OpenFiles,
     schemas: Vec<SchemaStep>,
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
+    clock: ClockRecord,
     /// For those who subscribe when the store is open.
     news: Vec<StoreEvent>,
 }
@@ -139,7 +144,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
             "the file is on a network file system, where nothing is promised"
         );
     }
-    let mut lock = FileLock::acquire(&path)?;
+    let lock = FileLock::acquire(&path)?;
     for file in sqlite::open_to_others(&path) {
         tracing::warn!(
             file = %file.display(),
@@ -147,10 +152,12 @@ fn prepare(config: &Config) -> Result<Prepared> {
         );
     }
     let mut conn = opening::connect(&path, config)?;
+    // At once: what takes the file's name from now on is another file.
+    let files = OpenFiles::of(&path, &config.path);
     let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
-    lock.note_opened();
+    lock.note_opened(&files);
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
     let mut unknown_objects = upgraded.unknown_objects;
@@ -165,7 +172,12 @@ fn prepare(config: &Config) -> Result<Prepared> {
     sqlite::use_memory(&conn)?;
     // With the place of what is temporary, SQLite changes all of it; and these may be new.
     migration::run_own_triggers(&conn, &config.program())?;
-    let schemas = migration::steps(&ReadTx::new(&conn, now))?;
+    let tx = ReadTx::new(&conn, now);
+    let schemas = migration::steps(&tx)?;
+    let mut clock = schedule::recorded_clock(&tx)?;
+    if clock.believed.is_none() {
+        clock.believed = messages::newest_time(&tx)?;
+    }
     if !unknown_objects.is_empty() {
         tracing::warn!(
             path = %path.display(), total = unknown_objects.total,
@@ -176,9 +188,11 @@ fn prepare(config: &Config) -> Result<Prepared> {
         lock,
         path,
         conn,
+        files,
         schemas,
         unknown_objects,
         network_file_system,
+        clock,
         news: news.into_iter().collect(),
     })
 }

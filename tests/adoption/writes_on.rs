@@ -125,7 +125,7 @@ async fn rows_that_the_bot_wrote_since_are_in_the_one_spelling_after_opening() {
 }
 
 #[tokio::test]
-async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
+async fn lists_have_the_bot_s_new_rows_in_the_order_of_saving_and_sessions_by_their_times() {
     let (_legacy, store) = written_on("v4").await;
     let said = list(&store, |page| SessionMessages {
         session_id: "talk".to_owned(),
@@ -134,9 +134,9 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
     })
     .await;
     let ids: Vec<_> = said.iter().map(|said| said.message_id).collect();
-    assert_eq!(ids, [9001, 9003, 9002, 9005, 9004, 9006, 9008, 9007]);
-    assert_eq!(said[2].timestamp, at("2026-03-10T15:00:01Z"));
-    assert_eq!(said[1].timestamp, at("2026-03-10T15:00:01.5Z"));
+    assert_eq!(ids, [9008, 9007, 9006, 9005, 9004, 9003, 9002, 9001]);
+    assert_eq!(said[6].timestamp, at("2026-03-10T15:00:01Z"));
+    assert_eq!(said[5].timestamp, at("2026-03-10T15:00:01.5Z"));
 
     let used = list(&store, |page| SessionToolUse {
         session_id: "talk".to_owned(),
@@ -145,7 +145,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
     })
     .await;
     let ids: Vec<_> = used.iter().map(|used| used.id).collect();
-    assert_eq!(ids, [9001, 9003, 9002]);
+    assert_eq!(ids, [9003, 9002, 9001]);
 
     let events = list(&store, |page| UserAuditLog {
         user_id: 8001,
@@ -154,7 +154,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
     })
     .await;
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    assert_eq!(ids, [9001, 9003, 9002, 9005, 9004]);
+    assert_eq!(ids, [9005, 9004, 9003, 9002, 9001]);
 
     let sessions = list(&store, |page| UserSessions {
         user_id: 8001,
@@ -180,7 +180,7 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_their_times() {
     let user_id = 8001;
     let tokens = list(&store, |page| UserTokens { user_id, page }).await;
     let created: Vec<_> = tokens.iter().map(|token| token.created_at).collect();
-    let seconds = [3, 2, 1, 0].map(|second| at(&format!("2026-03-01T00:00:0{second}Z")));
+    let seconds = [0, 2, 1, 3].map(|second| at(&format!("2026-03-01T00:00:0{second}Z")));
     assert_eq!(created, seconds);
 }
 
@@ -196,7 +196,7 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
     // That one took its time from SQLite's clock, which is not the store's.
     let ids: Vec<_> = ids.filter(|id| *id != 9009).collect();
     // The one that was there before is of 14:39:19.
-    assert_eq!(ids, [9001, 9003, 9002, 33, 9005]);
+    assert_eq!(ids, [9005, 9003, 9002, 9001, 33]);
 
     let filter = EventFilter {
         event_type: Some("command".to_owned()),
@@ -211,7 +211,7 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
     })
     .await;
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
-    assert_eq!(ids, [9001, 9003, 9002, 9005]);
+    assert_eq!(ids, [9005, 9003, 9002, 9001]);
 
     // A full count, of whole days.
     let since = (store.now() - TimeDelta::days(7)).date_naive().to_string();

@@ -26,3 +26,5 @@ mod tokens;
 mod unmovable;
 #[path = "../shared/wait.rs"]
 mod wait;
+#[cfg(target_os = "linux")]
+mod wandering;

@@ -11,6 +11,7 @@ mod child;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod documents;
+mod emptied;
 mod exporting;
 #[cfg(target_os = "linux")]
 mod forbidden;

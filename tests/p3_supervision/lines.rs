@@ -18,6 +18,8 @@ pub(crate) const OF_THE_SUPERVISOR: &[&str] = &[
     DISK_FAILS,
     DISK_WORKS,
     ROLLUPS,
+    CLOCK,
+    FILES,
 ];
 pub(crate) const OF_THE_BACKUPS: &[&str] = &[BACKUP_FAILED, FOLDER, STUCK];
 pub(crate) const OF_THE_STORE: &[&str] = &[OPEN, CLOSED];

@@ -25,7 +25,9 @@ pub(crate) const NEARLY_FULL: &str = "the disk is nearly full";
 pub(crate) const DAMAGED: &str = "the file is damaged";
 pub(crate) const DISK_FAILS: &str = "the disk fails";
 pub(crate) const DISK_WORKS: &str = "the disk works again";
+pub(crate) const FILES: &str = "its files are not where they should be";
 pub(crate) const ROLLUPS: &str = "the rollups are not what a full count says";
+pub(crate) const CLOCK: &str = "the clock is ahead of the time that has passed";
 pub(crate) const STUCK: &str = "the backup worker is stuck";
 pub(crate) const BACKUP_FAILED: &str = "a backup or a drill failed";
 pub(crate) const FOLDER: &str = "the folder of backups cannot be looked at";
@@ -67,7 +69,9 @@ pub(crate) fn role(line: &str) -> Option<Role> {
     Some(match line {
         LOST | COMMIT_FAILED | OVER_CEILING | NOT_COPIED => Role::Writer,
         CHECKPOINT | CHECKPOINT_FAILED => Role::Checkpointer,
-        RUN_FAILED | NEARLY_FULL | DAMAGED | DISK_FAILS | DISK_WORKS | ROLLUPS => Role::Supervisor,
+        RUN_FAILED | NEARLY_FULL | DAMAGED | DISK_FAILS | DISK_WORKS | ROLLUPS | CLOCK | FILES => {
+            Role::Supervisor
+        }
         BACKUP_FAILED | FOLDER => Role::Backups,
         _ => return None,
     })
@@ -169,6 +173,26 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
                 armed.hits(line) >= times
             })
             .await;
+        }
+        CLOCK => {
+            for time in 1..=times {
+                let now = trial.store.now();
+                trial.clock.set(now + HOUR);
+                until("it is seen", async || armed.hits(line) >= time).await;
+                trial.clock.set(now);
+                until("it is right again", async || {
+                    store.health().await.unwrap().clock_ahead.is_none()
+                })
+                .await;
+            }
+        }
+        FILES => {
+            for time in 1..=times {
+                // One more name is something new.
+                let name = trial.folder.path().join(format!("name-{time}"));
+                std::fs::hard_link(&trial.path, name).unwrap();
+                until("it is told", async || armed.hits(line) >= time).await;
+            }
         }
         DAMAGED => {
             damage(trial);

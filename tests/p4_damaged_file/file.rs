@@ -4,7 +4,7 @@ use crate::wait::answered;
 use crate::{Everything, INTERACTIONS, change, copied, interaction, sign_up};
 use botstore::integrity::CheckFile;
 use botstore::rusqlite::Connection;
-use botstore::testing::TestStore;
+use botstore::testing::{FixedClock, TestStore};
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Config, Error, ErrorKind, Store, StoreEvent, analytics};
 use std::fs;
@@ -140,6 +140,8 @@ async fn damage_met_while_open_is_told_once_and_the_rest_goes_on() {
     };
     // A lock that another program has is told too, and here at once.
     let config = Config::new(&path).busy_timeout(Duration::ZERO);
+    // The file's own time: by the machine's, the clock would be told of first.
+    let config = config.clock(FixedClock::default());
     let store = Store::open(config).await.unwrap();
     let mut events = store.events();
     change(&path, page * 4096, 8, |byte| byte ^ 0xff);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 /// What a store that is killed now would leave: a file without anything in it, and a WAL with all that
 /// was written.
-async fn killed() -> (TempDir, PathBuf) {
+pub(crate) async fn killed() -> (TempDir, PathBuf) {
     let store = TestStore::open_with(keeps_its_log).await.unwrap();
     sign_up(&store).await;
     for number in 0..INTERACTIONS {

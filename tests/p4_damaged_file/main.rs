@@ -1,10 +1,21 @@
 //! P4, on a file that is damaged: whoever meets the damage hears `Corrupt` and what to do, the rest
-//! goes on, and nothing panics.
+//! goes on, and nothing panics. And on one that is not the file that was opened: it was replaced or removed,
+//! it has other names, or the process is another.
 
+#[path = "../shared/child.rs"]
+mod child;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod file;
+#[cfg(unix)]
+mod forked;
 mod log;
+#[cfg(unix)]
+mod names;
+#[cfg(unix)]
+mod read_only;
+#[cfg(unix)]
+mod replaced;
 #[path = "../shared/wait.rs"]
 mod wait;
 

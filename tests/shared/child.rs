@@ -97,6 +97,26 @@ pub fn succeed_with_a_read_only_view<T>(test: T, folder: &Path, view: &Path) {
     succeed(again(&before, test, &[folder, view]));
 }
 
+/// Runs a child in a world of its own in which each first path is mounted at the second. Skips it, with a
+/// message, where the system does not let us mount anything.
+pub fn succeed_with_mounts<T>(test: T, mounts: &[(&Path, &Path)], given: &[&Path]) {
+    match with_mounts(test, mounts, given) {
+        Some(child) => succeed(child),
+        None => eprintln!("skipped: this system lets nobody like us mount a file"),
+    }
+}
+
+/// Such a child.
+pub fn with_mounts<T>(test: T, mounts: &[(&Path, &Path)], given: &[&Path]) -> Option<Command> {
+    let mut script = String::new();
+    for (from, to) in mounts {
+        script += &format!("mount --bind '{}' '{}' && ", from.display(), to.display());
+    }
+    script += "exec \"$0\" \"$@\"";
+    let before = ["unshare", "-rm", "sh", "-c", &script];
+    works(&[&before[..], &["true"]].concat()).then(|| again(&before, test, given))
+}
+
 /// A child that says how far it is, and may be killed there. It is killed when it is dropped.
 pub struct Victim {
     child: Child,

@@ -2,6 +2,7 @@
 //! what it refuses, and that what it refuses changes nothing.
 
 mod analytics;
+mod answers;
 mod audit;
 mod bad_input;
 mod costs;
@@ -11,6 +12,7 @@ mod integrity;
 mod interactions;
 mod messages;
 mod opening;
+mod order;
 mod plans;
 mod session_lists;
 mod sessions;

@@ -59,8 +59,15 @@ const SORTS: &[&str] = &[
     "FROM sessions",
     // UserToolUse merges the sessions of a user.
     "CROSS JOIN tool_usage t",
-    // UserTokens
-    "FROM user_tokens",
+    // What is in the order of its ids, and has an index by time: the keys of one user's messages, of one
+    // session's tool uses, of what is in a span of time, or of one rare type. None reads a row for it but
+    // those of its page, and for an event type.
+    "messages INDEXED BY botstore_messages_user",
+    "messages INDEXED BY idx_messages_timestamp",
+    "tool_usage INDEXED BY botstore_tool_usage_session",
+    "audit_log INDEXED BY botstore_audit_user",
+    "audit_log INDEXED BY idx_audit_log_timestamp",
+    "audit_log INDEXED BY botstore_audit_type",
     // UserStats: the tools that one user has used.
     "FROM botstore_user_tool",
     // Activity by week and month counts the users of each once.

@@ -32,7 +32,7 @@ async fn a_session_expires_when_it_was_idle_for_longer_and_not_a_microsecond_soo
     ] {
         for idle_for in [MICRO, HOUR, HOUR / 2 - MICRO, DAY] {
             let store = TestStore::open().await.expect("a store");
-            store.clock().set(at(last_used));
+            store.clock().advance_to(at(last_used));
             populate(&store).await;
             store.clock().advance(idle_for);
             assert_eq!(

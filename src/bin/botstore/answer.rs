@@ -18,7 +18,8 @@ Exit codes:
     0  fine
     1  failed
     2  wrong usage
-    3  damage found: the database's, or a backup's; or a backup that is not authentic
+    3  damage found: the database's, or a backup's; or a database that is gone, empty or replaced
+       beside its log; or a backup that is not authentic
     4  not damaged, but counters or references do not agree
     5  the file needs to be migrated first
     6  a running bot has the file open
@@ -57,7 +58,10 @@ impl Exit {
     pub(crate) fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid => Self::Usage,
-            ErrorKind::Corrupt | ErrorKind::BadBackup | ErrorKind::NotAuthentic => Self::Damaged,
+            ErrorKind::Corrupt
+            | ErrorKind::Replaced
+            | ErrorKind::BadBackup
+            | ErrorKind::NotAuthentic => Self::Damaged,
             ErrorKind::OlderSchema => Self::NeedsMigration,
             ErrorKind::AlreadyOpen => Self::Open,
             ErrorKind::Cancelled => Self::Stopped,

@@ -3,7 +3,7 @@
 use crate::keys::{Sealing, Signing};
 use crate::progress::is_stopped;
 use botstore::backup::Backups;
-use botstore::{Config, Error, ErrorKind, Result, schema};
+use botstore::{Config, Error, Result, schema};
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::path::{Path, PathBuf};
@@ -71,14 +71,6 @@ pub(crate) fn config(path: &Path) -> Config {
     Config::new(path).stop_when(is_stopped)
 }
 
-/// Whether it says more than that the path leads nowhere.
-fn tells_more(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Busy | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::TooManyFiles
-    )
-}
-
 /// What a bot's settings may name its database by: a path, or `sqlite:///` in front of one.
 pub(crate) fn named() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|name| Config::new(name).path())
@@ -89,11 +81,9 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
         // A restore is just putting another file in its place, or has done so since; or the folder may not
-        // be looked into.
-        match schema::plan(path) {
-            Err(error) if tells_more(&error) => return Err(error),
-            _ => found = path.canonicalize(),
-        }
+        // be looked into; or the file is gone, and its WAL is there.
+        schema::plan(path)?;
+        found = path.canonicalize();
     }
     found.map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {

@@ -59,6 +59,9 @@ fn text_of(status: &FileStatus) -> String {
             format_args!("other accounts can read or write {name}: chmod 600 it"),
         );
     }
+    for problem in &status.file_problems {
+        facts.add("warning", problem);
+    }
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
@@ -135,6 +138,7 @@ fn json_of(status: &FileStatus) -> Value {
         "wal_bytes": status.wal_bytes,
         "free_bytes": status.free_bytes,
         "network_file_system": status.network_file_system,
+        "file_problems": status.file_problems,
         "open_in": status.open_in,
         "store_id": status.store_id,
         "schemas": status.schemas,

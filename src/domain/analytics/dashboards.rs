@@ -4,7 +4,7 @@ use super::{DAY, DAYS, SystemStatistics, SystemStats, UserStatistics, UserStats}
 use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog};
 use crate::domain::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use crate::domain::messages::{ChatMessage, UserMessages};
-use crate::domain::page::{Page, PageRequest};
+use crate::domain::page::{Page, PageRequest, Room};
 use crate::domain::sessions::{Session, SessionFilter, UserSessions};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
@@ -13,7 +13,9 @@ use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
 use serde::{Deserialize, Serialize};
 
-/// Everything that a bot shows a user about the user; `None` if unknown. Costs what it shows.
+/// Everything that a bot shows a user about the user; `None` if unknown. Costs what it shows. Messages and
+/// events are fewer, but at least one of each, where they come to more than
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserDashboard {
     /// The user.
@@ -46,20 +48,23 @@ impl Query for UserDashboard {
         let Some(user) = tx.query(&GetUser { user_id })? else {
             return Ok(None);
         };
+        let mut room = Room::of(tx);
         let sessions = tx.query(&UserSessions {
             user_id,
             which: SessionFilter::All,
             page: PageRequest::first(10),
         })?;
-        let messages = tx.query(&UserMessages {
+        let messages = UserMessages {
             user_id,
             page: PageRequest::first(10),
-        })?;
-        let audit = tx.query(&UserAuditLog {
+        };
+        let messages = messages.fetch_within(tx, &mut room)?;
+        let audit = UserAuditLog {
             user_id,
             filter: EventFilter::default(),
             page: PageRequest::first(20),
-        })?;
+        };
+        let audit = audit.fetch_within(tx, &mut room)?;
         Ok(Some(UserOverview {
             user,
             stats: tx.query(&UserStats { user_id })?,

@@ -3,11 +3,12 @@
 use super::{Session, find, from_row};
 use crate::domain::columns::{amount, count, text};
 use crate::domain::messages::{self, ChatMessage};
-use crate::domain::page::{self, Ids, List, Page, PageRequest};
+use crate::domain::page::{self, Found, Ids, List, Page, PageRequest, Room};
 use crate::domain::tools::{self, ToolUse};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
+use rusqlite::Params;
 use serde::{Deserialize, Serialize};
 
 /// Which sessions a list has.
@@ -39,17 +40,14 @@ impl Query for UserSessions {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_key(tx, &LIST)?;
         let all = self.which == SessionFilter::All;
-        LIST.page(
-            tx,
-            "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active, rowid
-             FROM sessions INDEXED BY botstore_sessions_user
-             WHERE user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
-             ORDER BY last_used DESC, session_id DESC LIMIT ?5",
-            (self.user_id, all, at, id, rows + 1),
-            rows,
-            from_row,
-        )
+        let sql = "SELECT session_id, user_id, project_path, created_at, last_used,
+                          total_cost, total_turns, message_count, is_active, rowid
+                   FROM sessions INDEXED BY botstore_sessions_user
+                   WHERE user_id = ?1 AND (is_active = 1 OR ?2)
+                     AND (last_used, session_id) < (?3, ?4)
+                   ORDER BY last_used DESC, session_id DESC LIMIT ?5";
+        let bound = (self.user_id, all, at, id, rows + 1);
+        list(tx, rows, sql, bound)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -77,18 +75,14 @@ impl Query for ProjectSessions {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_key(tx, &LIST)?;
         let all = self.which == SessionFilter::All;
-        let sessions = LIST.page(
-            tx,
-            "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active, rowid
-             FROM sessions INDEXED BY idx_sessions_project_path
-             WHERE project_path = ?1 AND (is_active = 1 OR ?2)
-               AND (last_used, session_id) < (?3, ?4)
-             ORDER BY last_used DESC, session_id DESC LIMIT ?5",
-            (&self.project_path, all, at, id, rows + 1),
-            rows,
-            from_row,
-        )?;
+        let sql = "SELECT session_id, user_id, project_path, created_at, last_used,
+                          total_cost, total_turns, message_count, is_active, rowid
+                   FROM sessions INDEXED BY idx_sessions_project_path
+                   WHERE project_path = ?1 AND (is_active = 1 OR ?2)
+                     AND (last_used, session_id) < (?3, ?4)
+                   ORDER BY last_used DESC, session_id DESC LIMIT ?5";
+        let bound = (&self.project_path, all, at, id, rows + 1);
+        let sessions = list(tx, rows, sql, bound)?;
         if sessions.items.is_empty() {
             limits::not_held("project_path", &self.project_path)?;
         }
@@ -116,17 +110,12 @@ impl Query for ActiveSessions {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Session>> {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_key(tx, &LIST)?;
-        LIST.page(
-            tx,
-            "SELECT session_id, user_id, project_path, created_at, last_used,
-                    total_cost, total_turns, message_count, is_active, rowid
-             FROM sessions INDEXED BY botstore_sessions_active
-             WHERE is_active = 1 AND (last_used, session_id) < (?1, ?2)
-             ORDER BY last_used DESC, session_id DESC LIMIT ?3",
-            (at, id, rows + 1),
-            rows,
-            from_row,
-        )
+        let sql = "SELECT session_id, user_id, project_path, created_at, last_used,
+                          total_cost, total_turns, message_count, is_active, rowid
+                   FROM sessions INDEXED BY botstore_sessions_active
+                   WHERE is_active = 1 AND (last_used, session_id) < (?1, ?2)
+                   ORDER BY last_used DESC, session_id DESC LIMIT ?3";
+        list(tx, rows, sql, (at, id, rows + 1))
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -139,6 +128,16 @@ const LIST: List = List {
     ids: Ids::Text { rowid: 9 },
     key_of_row: "SELECT last_used, session_id FROM sessions WHERE rowid = ?1",
 };
+
+fn list(
+    tx: &ReadTx<'_>,
+    rows: u32,
+    sql: &'static str,
+    bound: impl Params,
+) -> Result<Page<Session>> {
+    let (room, found) = (&mut Room::of(tx), (rows, Found::Rows(sql)));
+    page::read(tx, room, found, bound, from_row, |row| LIST.cursor(row))
+}
 
 /// What a user's sessions come to. Reads the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,8 +190,10 @@ impl Query for SessionSummary {
     }
 }
 
-/// A session of a user with its newest messages and tool uses; `None` if unknown, or another
-/// user's. Reads a page of each.
+/// A session of a user with its newest messages and tool uses, each in the order in which they were saved;
+/// `None` if unknown, or another user's. Reads a page of each: fewer, but at least one, where they come to more
+/// than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together. To go on, ask for
+/// [`SessionMessages`](messages::SessionMessages) and [`SessionToolUse`](tools::SessionToolUse).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionHistory {
     /// The session.
@@ -224,16 +225,19 @@ impl Query for SessionHistory {
         let Some(session) = find(tx, &self.session_id, self.user_id)? else {
             return Ok(None);
         };
-        let messages = tx.query(&messages::SessionMessages {
+        let mut room = Room::of(tx);
+        let messages = messages::SessionMessages {
             session_id: self.session_id.clone(),
             user_id: self.user_id,
             page: page.clone(),
-        })?;
-        let tools = tx.query(&tools::SessionToolUse {
+        };
+        let tools = tools::SessionToolUse {
             session_id: self.session_id.clone(),
             user_id: self.user_id,
             page,
-        })?;
+        };
+        let messages = messages.fetch_within(tx, &mut room)?;
+        let tools = tools.fetch_within(tx, &mut room)?;
         Ok(Some(History {
             session,
             messages: messages.items,

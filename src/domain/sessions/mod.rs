@@ -3,23 +3,23 @@
 //! Some statements name their index: by the statistics of a file that had a handful of sessions when
 //! they were gathered, SQLite would rather read the whole table, however many there are by now.
 
+mod idle;
 mod lists;
 
+pub use idle::ExpireIdle;
 pub use lists::{
     ActiveSessions, History, ProjectSessions, SessionFilter, SessionHistory, SessionSummary,
     SessionTotals, UserSessions,
 };
 
 use super::columns::{amount, count, flag, id, text, time};
-use super::{page, users, validate};
+use super::{users, validate};
 use crate::error::{Error, Result, quote};
 use crate::limits::{self, Texts};
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
-use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// A session, as the file has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -277,32 +277,6 @@ impl Mutation for EndSession {
 
     fn texts(&self, texts: &mut Texts) {
         texts.name("session_id", self.session_id.as_str());
-    }
-}
-
-/// Ends the active sessions in which nothing happened for longer than this; gives how many.
-/// Looks at every active session. To be sent by a schedule: see
-/// [`Config::every`](crate::Config::every).
-///
-/// For administrators: it changes what is everybody's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExpireIdle {
-    /// How long a session may be idle.
-    pub idle_for: Duration,
-}
-
-impl Mutation for ExpireIdle {
-    type Output = usize;
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
-        let Some(since) = page::ago(tx.now(), self.idle_for) else {
-            return Ok(0);
-        };
-        tx.execute(
-            "UPDATE sessions INDEXED BY botstore_sessions_active
-             SET is_active = 0 WHERE is_active = 1 AND last_used < ?1",
-            [Timestamp(since)],
-        )
     }
 }
 

@@ -70,7 +70,17 @@ impl Batcher {
         self.batch.jobs.reverse();
         // One after the other, so that those whom a panic kept from their answer are still there.
         while let Some(job) = self.batch.jobs.pop() {
-            self.answer(job);
+            self.committed(job);
+        }
+    }
+
+    /// Answers the job, or has it go on behind those that wait: it is made in pieces. It goes on like one
+    /// that is new, and so not in files that were replaced meanwhile.
+    fn committed(&mut self, mut job: Box<dyn WriteJob>) {
+        match job.goes_on().then(|| self.shared.files.check()) {
+            None => self.answer(job),
+            Some(Ok(())) => self.waiting.push_back(job),
+            Some(Err(error)) => self.refuse(job, error),
         }
     }
 
@@ -121,7 +131,7 @@ impl Batcher {
         self.give_up_connection();
         for job in jobs {
             match progress {
-                Progress::Committed => self.answer(job),
+                Progress::Committed => self.committed(job),
                 Progress::Running => self.refuse(job, restarted(ErrorKind::Panicked)),
                 Progress::Committing => self.indeterminate.push((job, restarted(ErrorKind::Io))),
             }

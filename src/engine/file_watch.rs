@@ -1,0 +1,91 @@
+//! Whether the files that are open still have their names: told when something is wrong, and acted upon
+//! when the store closes.
+
+use super::shared::Shared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::StoreEvent;
+use crate::sqlite::{self, FileLock, FileProblem};
+use rusqlite::Connection;
+
+/// What the supervisor has told of them.
+#[derive(Default)]
+pub(super) struct FileWatch {
+    reported: Vec<FileProblem>,
+}
+
+impl FileWatch {
+    /// Tells of each problem once for as long as it lasts. From this look on nobody writes if one is bad.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        let found = shared.file_problems();
+        let reported = std::mem::replace(&mut self.reported, found);
+        let is_news = |problem: &&FileProblem| !reported.contains(problem);
+        let news = || self.reported.iter().filter(is_news);
+        for &problem in news() {
+            let path = shared.path.clone();
+            let event = StoreEvent::FileProblem { problem, path };
+            shared.subscribers.tell_or_keep(event);
+        }
+        let path = shared.path.display();
+        for problem in news() {
+            tracing::warn!(%path, %problem, "its files are not where they should be");
+        }
+    }
+}
+
+/// Whether closing has to save what the connection has in a file of its own: in the files with the old
+/// names it would be lost, or mixed up with what is there.
+pub(super) fn must_be_saved(shared: &Shared) -> bool {
+    use FileProblem::{DatabaseEmptied, DatabaseRemoved, DatabaseReplaced, WalReplaced};
+    let bad = [
+        DatabaseReplaced,
+        DatabaseRemoved,
+        DatabaseEmptied,
+        WalReplaced,
+    ];
+    shared
+        .files
+        .compare()
+        .iter()
+        .any(|found| bad.contains(found))
+}
+
+/// Whether the WAL that is open is to be emptied into the database that is open: the next to open the file
+/// that has the name now would have that WAL laid over it. It is emptied and not removed, as another program
+/// may have opened it since.
+fn may_empty_the_wal(shared: &Shared) -> bool {
+    use FileProblem::{DatabaseEmptied, WalRemoved, WalReplaced};
+    let not_ours = [DatabaseEmptied, WalReplaced, WalRemoved];
+    let found = shared.files.compare();
+    shared.disk.allows_checkpoints() && !found.iter().any(|found| not_ours.contains(found))
+}
+
+/// Saves all that the connection has, and closes it. Always an error, which says where.
+pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock) -> Result<()> {
+    let path = shared.path.display();
+    let saved = sqlite::save_copy(&conn, &shared.path, shared.now(), &shared.saving);
+    let saved = saved.map_err(|error| {
+        let kind = error.kind();
+        let why = format!(
+            "the files of {path} were replaced, removed or emptied under the store, and what it had could \
+             not be saved whole; its WAL stays as it is"
+        );
+        error.because(kind, why)
+    })?;
+    // If it cannot be emptied, the lock's note keeps stores from the other file.
+    let emptied = may_empty_the_wal(shared)
+        && matches!(sqlite::checkpoint(&conn, "TRUNCATE"), Ok((false, ..)));
+    if emptied {
+        lock.note_closed();
+    }
+    conn.flush_prepared_statement_cache();
+    drop(conn);
+    let sentence = format!(
+        "the files of {path} were replaced, removed or emptied under the store; all that it had is saved in \
+         {}, a database like any other. What has the old name now was not touched: compare the two, and keep \
+         the one that you want",
+        saved.display()
+    );
+    let event = StoreEvent::CopySaved { path: saved };
+    shared.subscribers.tell_or_keep(event);
+    Err(Error::new(ErrorKind::Replaced, sentence))
+}

@@ -1,0 +1,170 @@
+//! A mutation whose work grows with the history is made in pieces: each is a transaction of its own, in which
+//! it holds the writer for a moment, and others' mutations get in between.
+//!
+//! The caller sees one mutation, whose answer comes with the last piece. What has been done stays done when the
+//! caller gives up, the store closes, or a later piece fails. To bound such a mutation by a number of rows, and
+//! to have each caller send it again, was turned down: who sent it once would believe that it was done.
+
+use super::WriteTx;
+use crate::error::Result;
+use rusqlite::types::Value;
+use std::time::{Duration, Instant};
+
+/// How long a piece should take.
+const AIM: Duration = Duration::from_millis(20);
+
+/// How many rows the first piece looks at, and how few and how many another may.
+const FIRST: u32 = 500;
+const LEAST: u32 = 50;
+const MOST: u32 = 10_000;
+
+/// The key of the row that was looked at last.
+pub(crate) type Place = Option<(Value, i64)>;
+
+/// What a piece has done.
+pub(crate) struct Piece {
+    /// How many rows it changed.
+    pub(crate) changed: usize,
+    /// Where the next begins, if there may be more to do.
+    pub(crate) next: Option<Place>,
+}
+
+/// How far a mutation is.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    place: Place,
+    /// How many rows it has changed.
+    changed: usize,
+    /// How many the next piece looks at.
+    rows: u32,
+}
+
+impl Progress {
+    const NONE: Self = Self {
+        place: None,
+        changed: 0,
+        rows: FIRST,
+    };
+
+    /// After a piece that took so long.
+    fn after(self, piece: Piece, took: Duration) -> (Self, bool) {
+        let goes_on = piece.next.is_some();
+        let progress = Self {
+            place: piece.next.flatten(),
+            changed: self.changed + piece.changed,
+            rows: adapted(self.rows, took),
+        };
+        (progress, goes_on)
+    }
+}
+
+/// How many rows to look at, when so many took so long. A piece that was held up says little: it halves, and a
+/// quick one doubles.
+fn adapted(rows: u32, took: Duration) -> u32 {
+    let share = AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
+    let rows = f64::from(rows) * share.clamp(0.5, 2.0);
+    (rows as u32).clamp(LEAST, MOST)
+}
+
+/// How far the mutation is that runs in a transaction, and whether it may end before it is done.
+#[derive(Debug, Default)]
+pub(crate) enum Pieces {
+    /// It may not: it is a part of another, or nobody runs it again.
+    #[default]
+    Whole,
+    /// It may, and has done nothing yet that was committed.
+    Fresh,
+    /// It has committed this, and after that, when it has run, it may have got so far.
+    Under(Box<(Progress, Option<Progress>)>),
+}
+
+impl Pieces {
+    fn committed(&self) -> Progress {
+        match self {
+            Self::Under(under) => under.0.clone(),
+            Self::Fresh | Self::Whole => Progress::NONE,
+        }
+    }
+
+    /// Whether it has more to do, after its run was committed. The next run goes on from there.
+    pub(crate) fn go_on(&mut self) -> bool {
+        let Self::Under(under) = self else {
+            return false;
+        };
+        let next = under.1.take();
+        let goes_on = next.is_some();
+        if let Some(next) = next {
+            under.0 = next;
+        }
+        goes_on
+    }
+}
+
+impl WriteTx<'_> {
+    /// Has the mutation that runs next made in pieces: its own, from before.
+    pub(crate) fn lend(&self, mut pieces: Pieces) {
+        // What it has done since was rolled back.
+        if let Pieces::Under(under) = &mut pieces {
+            under.1 = None;
+        }
+        self.pieces.set(pieces);
+    }
+
+    pub(crate) fn take_back(&self) -> Pieces {
+        self.pieces.take()
+    }
+
+    /// Whether the mutation that runs here is to be run again, since it has more to do.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        let pieces = self.pieces.take();
+        let unfinished = matches!(&pieces, Pieces::Under(under) if under.1.is_some());
+        self.pieces.set(pieces);
+        unfinished
+    }
+
+    /// Does the next piece of `work`, which is given where it begins and how many rows it may look at; or, as a
+    /// part of another mutation, all of it. Gives how many rows have been changed so far.
+    pub(crate) fn in_pieces(&self, work: impl Fn(&Place, u32) -> Result<Piece>) -> Result<usize> {
+        let pieces = self.pieces.take();
+        let may_end = !matches!(pieces, Pieces::Whole);
+        let committed = pieces.committed();
+        let mut progress = committed.clone();
+        loop {
+            let began = Instant::now();
+            let piece = work(&progress.place, progress.rows)?;
+            let (next, goes_on) = progress.after(piece, began.elapsed());
+            let changed = next.changed;
+            if may_end {
+                let next = goes_on.then_some(next);
+                self.pieces.set(Pieces::Under(Box::new((committed, next))));
+                return Ok(changed);
+            }
+            if !goes_on {
+                return Ok(changed);
+            }
+            progress = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_a_piece_comes_to_the_time_that_it_should_take_and_stays_in_its_bounds() {
+        // A machine on which a row takes so long.
+        for (micros, expected) in [
+            (0, MOST..=MOST),
+            (4, 4_500..=5_500),
+            (100, 190..=210),
+            (9_000, LEAST..=LEAST),
+        ] {
+            let mut rows = FIRST;
+            for _ in 0..20 {
+                rows = adapted(rows, Duration::from_micros(micros) * rows);
+            }
+            assert!(expected.contains(&rows), "{micros} µs: {rows} rows");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What lies beside a database that is gone, empty or another one. SQLite takes an empty database for a
+//! new one and removes its WAL or journal at the first look, and it lays a WAL over whatever database has
+//! the name. So this is found out before SQLite opens anything, by everybody who opens a file.
+
+use super::{BACKUPS, beside, lock, refuse_unsettled};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, AtPath};
+use std::fs;
+use std::path::Path;
+
+/// A WAL that is no longer than this has no frame in it.
+const WAL_HEADER_BYTES: u64 = 32;
+
+/// Where a rollback journal says how many pages the database had.
+const JOURNAL_PAGES_AT: usize = 16;
+
+/// Refuses a database whose content is gone while something beside it says that there was some; and one
+/// that has another's WAL.
+///
+/// A database that is missing, and not empty, is a new one to be made unless a log is there: whoever wants
+/// to begin anew removes it, and leaves lock and backups. An empty one is what a copy that failed leaves,
+/// or a full disk.
+///
+/// # Errors
+/// [`Corrupt`](ErrorKind::Corrupt); [`Replaced`](ErrorKind::Replaced) for another's WAL;
+/// [`Busy`](ErrorKind::Busy) in the middle of a restore.
+pub(crate) fn refuse_orphans(database: &Path) -> Result<()> {
+    let at_path = files::at_path(database);
+    let refusal = match at_path {
+        AtPath::Nothing => log(database).map(|log| missing(database, log)),
+        AtPath::File { bytes: 0, .. } => log(database)
+            .or_else(|| other_trace(database))
+            .map(|trace| empty(database, trace)),
+        AtPath::File { id, .. } if has_frames(database) => {
+            let noted = lock::noted(database);
+            let wal = number(&beside(database, "-wal"));
+            noted
+                .filter(|noted| Some(noted.wal) == wal && noted.database != id.number())
+                .map(|_| others(database))
+        }
+        AtPath::File { .. } | AtPath::Unknown => None,
+    };
+    let Some(refusal) = refusal else {
+        return Ok(());
+    };
+    // For a moment it may be so in a restore, which may have ended since.
+    refuse_unsettled(database)?;
+    match files::at_path(database) == at_path {
+        true => Err(refusal),
+        false => Ok(()),
+    }
+}
+
+/// The log beside it, if changes are in there.
+fn log(database: &Path) -> Option<&'static str> {
+    if has_frames(database) {
+        return Some("-wal");
+    }
+    // One of a database that was only being made has nothing to restore.
+    let journal = files::read(&beside(database, "-journal"), 20).ok()??;
+    let pages = journal.get(JOURNAL_PAGES_AT..JOURNAL_PAGES_AT + 4)?;
+    pages.iter().any(|byte| *byte != 0).then_some("-journal")
+}
+
+fn has_frames(database: &Path) -> bool {
+    let wal = files::at_path(&beside(database, "-wal"));
+    matches!(wal, AtPath::File { bytes, .. } if bytes > WAL_HEADER_BYTES)
+}
+
+/// What else says that there was something in it.
+fn other_trace(database: &Path) -> Option<&'static str> {
+    if lock::has_been_open(database) {
+        return Some(".lock");
+    }
+    let partial = |name: &str| name.ends_with(".partial");
+    let mut backups = fs::read_dir(beside(database, BACKUPS)).ok()?.flatten();
+    let is_backup = |entry: fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && !entry.file_name().to_str().is_some_and(partial)
+            && entry.path().join("manifest.json").exists()
+    };
+    backups.any(is_backup).then_some(BACKUPS)
+}
+
+fn number(path: &Path) -> Option<u64> {
+    match files::at_path(path) {
+        AtPath::File { id, .. } => Some(id.number()),
+        AtPath::Nothing | AtPath::Unknown => None,
+    }
+}
+
+fn missing(database: &Path, log: &str) -> Error {
+    let (database, log) = (database.display(), beside(database, log));
+    let why = format!(
+        "{database} is gone, and the log that belongs to it is still there: {}. Put the database back \
+         beside it, or restore a backup (which moves the log aside). To begin anew, move the log away",
+        log.display()
+    );
+    Error::new(ErrorKind::Corrupt, why)
+}
+
+fn empty(database: &Path, trace: &str) -> Error {
+    let what = match trace {
+        ".lock" => "though a store has had it open",
+        BACKUPS => "though there are backups of it",
+        _ => "though the log beside it has changes, which SQLite would remove",
+    };
+    let why = format!(
+        "{} is empty (0 bytes), {what}: a copy that failed leaves it so, or a full disk. Nothing was \
+         changed. Restore a backup (which moves aside what is there), or put the database back. To \
+         begin anew, move it away{}",
+        database.display(),
+        match trace {
+            "-wal" | "-journal" => ", and the log with it",
+            _ => "",
+        }
+    );
+    Error::new(ErrorKind::Corrupt, why)
+}
+
+fn others(database: &Path) -> Error {
+    let wal = beside(database, "-wal");
+    let why = format!(
+        "{} is not the file that the WAL beside it belongs to, {}: another has taken its name while a \
+         store had it open, or before that store's changes were copied out of the WAL. Put the old file \
+         back, and nothing is lost; or move the WAL away to use this one without those changes. If this \
+         is a copy of the old file, made while no store had it open, remove {}",
+        database.display(),
+        wal.display(),
+        beside(database, ".lock").display()
+    );
+    Error::new(ErrorKind::Replaced, why)
+}

@@ -1,0 +1,319 @@
+//! What was said, done and used is listed in the order in which it was saved, whatever the clock did.
+
+use crate::support::{ADA, BOB, DAY, HOUR, at, picture, populated};
+use botstore::analytics::UserDashboard;
+use botstore::audit::{AuditEvent, EventFilter, LogEvent, RecentAuditLog, UserAuditLog};
+use botstore::interactions::SaveInteraction;
+use botstore::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
+use botstore::page::{Page, PageRequest};
+use botstore::sessions::SessionHistory;
+use botstore::testing::TestStore;
+use botstore::tokens::{IssueToken, UserToken, UserTokens};
+use botstore::tools::{SessionToolUse, ToolCall, ToolUse, UserToolUse};
+use botstore::{Mutation, Query, Result, WriteTx};
+use std::time::Duration;
+
+/// How far the clock is from noon with each exchange, in milliseconds: set back by NTP, a summer's hour, a
+/// board that believed in another decade for a while, and twice the same instant.
+const CLOCKS: [i64; 24] = [
+    0,
+    1_000,
+    -1_500,
+    -1_000,
+    -1_000,
+    3_600_000,
+    1_500,
+    315_360_000_000,
+    315_360_001_000,
+    2_000,
+    -315_360_000_000,
+    3_000,
+    0,
+    1_000,
+    -1_500,
+    -1_000,
+    -1_000,
+    3_600_000,
+    1_500,
+    315_360_000_000,
+    315_360_001_000,
+    2_000,
+    -315_360_000_000,
+    3_000,
+];
+
+const LENGTHS: [u32; 5] = [1, 2, 3, 7, 50];
+
+/// Ada's and Bob's exchanges, in turn, each with a tool use, an event of its own and a token.
+async fn lived() -> TestStore {
+    let store = populated().await;
+    for millis in CLOCKS {
+        let noon = at("2026-03-10T12:00:00Z");
+        store
+            .clock()
+            .set(noon + chrono::TimeDelta::milliseconds(millis));
+        for (user_id, session_id) in [(ADA, "ada-1"), (BOB, "bob-1")] {
+            let exchange = SaveInteraction {
+                user_id,
+                session_id: session_id.into(),
+                prompt: "p".into(),
+                tools: vec![ToolCall::new("Read")],
+                ..Default::default()
+            };
+            store.write(exchange).await.expect("saved");
+            let login = LogEvent {
+                user_id,
+                event_type: "login".into(),
+                event_data: None,
+                success: true,
+                ip_address: None,
+            };
+            store.write(login).await.expect("saved");
+            let expires_in = None;
+            let token = IssueToken {
+                user_id,
+                expires_in,
+            };
+            store.write(token).await.expect("issued");
+        }
+    }
+    store.clock().set(at("2026-03-10T12:01:00Z"));
+    store
+}
+
+/// The ids of a list, by pages of each length: the same whatever the length.
+async fn ids<Q, T>(
+    store: &TestStore,
+    ask: impl Fn(PageRequest) -> Q,
+    id: impl Fn(&T) -> i64,
+) -> Vec<i64>
+where
+    Q: Query<Output = Page<T>>,
+{
+    let mut walks = Vec::new();
+    for length in LENGTHS {
+        let mut request = PageRequest::first(length);
+        let mut walked = Vec::new();
+        loop {
+            let page = store.read(ask(request.clone())).await.expect("a page");
+            assert!(page.items.len() <= length as usize);
+            walked.extend(page.items.iter().map(&id));
+            let Some(next) = page.next else { break };
+            // As a host keeps it; and that the time in it is another does not matter.
+            let (_, kept) = next
+                .to_string()
+                .split_once('.')
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                .expect("an id");
+            request = request.after(format!("0.{kept}").parse().expect("a cursor"));
+        }
+        walks.push(walked);
+    }
+    assert!(walks.windows(2).all(|two| two[0] == two[1]), "{walks:?}");
+    walks.swap_remove(0)
+}
+
+/// These ids, the largest first.
+fn newest_first(all: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_unstable_by(|a, b| b.cmp(a));
+    all
+}
+
+fn message_id(message: &ChatMessage) -> i64 {
+    message.message_id
+}
+
+fn tool_id(tool: &ToolUse) -> i64 {
+    tool.id
+}
+
+fn event_id(event: &AuditEvent) -> i64 {
+    event.id
+}
+
+fn token_id(token: &UserToken) -> i64 {
+    token.token_id
+}
+
+const ALL: i64 = 2 * CLOCKS.len() as i64;
+
+#[tokio::test]
+async fn every_list_of_what_was_saved_is_in_the_order_of_saving_whatever_the_clock_did() {
+    let store = lived().await;
+    let of_ada = || newest_first((1..=ALL).step_by(2));
+    let (user_id, session_id) = (ADA, "ada-1".to_owned());
+    let session = |page| SessionMessages {
+        session_id: session_id.clone(),
+        user_id,
+        page,
+    };
+    assert_eq!(ids(&store, session, message_id).await, of_ada());
+    let messages = |page| UserMessages { user_id, page };
+    assert_eq!(ids(&store, messages, message_id).await, of_ada());
+    let used = |page| SessionToolUse {
+        session_id: session_id.clone(),
+        user_id,
+        page,
+    };
+    assert_eq!(ids(&store, used, tool_id).await, of_ada());
+    let used = |page| UserToolUse { user_id, page };
+    assert_eq!(ids(&store, used, tool_id).await, of_ada());
+    let tokens = |page| UserTokens { user_id, page };
+    assert_eq!(ids(&store, tokens, token_id).await, of_ada());
+    let century = 100 * 366 * DAY;
+    let recent = |page| RecentMessages {
+        within: century,
+        page,
+    };
+    assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=ALL));
+
+    // Of each of Ada's exchanges an interaction and a login, then the same of Bob's.
+    let filter = EventFilter::default;
+    let events = |page| UserAuditLog {
+        user_id,
+        filter: filter(),
+        page,
+    };
+    let of_both = newest_first((1..=2 * ALL).filter(|id| id % 4 == 1 || id % 4 == 2));
+    assert_eq!(ids(&store, events, event_id).await, of_both);
+    let events = |page| RecentAuditLog {
+        filter: filter(),
+        page,
+    };
+    assert_eq!(
+        ids(&store, events, event_id).await,
+        newest_first(1..=2 * ALL)
+    );
+    for (event_type, odd) in [("interaction", 1), ("login", 0)] {
+        let filter = EventFilter {
+            event_type: Some(event_type.into()),
+            ..filter()
+        };
+        let events = |page| RecentAuditLog {
+            filter: filter.clone(),
+            page,
+        };
+        let expected = newest_first((1..=2 * ALL).filter(|id| id % 2 == odd));
+        assert_eq!(ids(&store, events, event_id).await, expected);
+    }
+
+    for limit in [1, 5, 100] {
+        let ask = SessionHistory {
+            session_id: session_id.clone(),
+            user_id,
+            limit,
+        };
+        let history = store
+            .read(ask)
+            .await
+            .expect("an answer")
+            .expect("a session");
+        let newest = &of_ada()[..of_ada().len().min(limit as usize)];
+        let messages: Vec<_> = history.messages.iter().map(message_id).collect();
+        let tools: Vec<_> = history.tools.iter().map(tool_id).collect();
+        assert_eq!((&messages[..], &tools[..]), (newest, newest));
+    }
+    let shown = store.read(UserDashboard { user_id }).await;
+    let shown = shown.expect("an answer").expect("a user");
+    let messages: Vec<_> = shown.recent_messages.iter().map(message_id).collect();
+    assert_eq!(messages, of_ada()[..10]);
+}
+
+#[tokio::test]
+async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving() {
+    let store = lived().await;
+    // By the clock, of what was saved with each of its readings.
+    let saved = |since: i64, until: i64| {
+        let exchanges = (0..).zip(CLOCKS);
+        exchanges.filter(move |&(_, millis)| since <= millis && millis < until)
+    };
+    let time = |millis| at("2026-03-10T12:00:00Z") + chrono::TimeDelta::milliseconds(millis);
+    // The store's clock is a minute past noon: the last so many milliseconds, and what is yet to come.
+    for within in [500, 58_000, 59_000, 61_000, 62_500, 4_000_000_u32] {
+        let recent = |page| RecentMessages {
+            within: Duration::from_millis(within.into()),
+            page,
+        };
+        let since = 60_000 - i64::from(within) + 1;
+        let expected = saved(since, i64::MAX).flat_map(|(n, _)| [2 * n + 1, 2 * n + 2]);
+        assert_eq!(
+            ids(&store, recent, message_id).await,
+            newest_first(expected),
+            "{within}"
+        );
+    }
+    for (since, until) in [
+        (-1_000, 1_000),
+        (-1_000, 4_000_000),
+        (1_000, i64::MAX),
+        (i64::MIN, 0),
+    ] {
+        for event_type in [None, Some("interaction"), Some("login")] {
+            let filter = EventFilter {
+                since: (since > i64::MIN).then(|| time(since)),
+                until: (until < i64::MAX).then(|| time(until)),
+                event_type: event_type.map(str::to_owned),
+            };
+            let wanted = |id: &i64| match event_type {
+                None => true,
+                Some("login") => id % 2 == 0,
+                Some(_) => id % 2 == 1,
+            };
+            let everybodys = saved(since, until).flat_map(|(n, _)| (4 * n + 1..).take(4));
+            let everybodys = newest_first(everybodys.filter(wanted));
+            let events = |page| RecentAuditLog {
+                filter: filter.clone(),
+                page,
+            };
+            let found = ids(&store, events, event_id).await;
+            assert_eq!(found, everybodys, "{filter:?}");
+            let of_bob = |page| UserAuditLog {
+                user_id: BOB,
+                filter: filter.clone(),
+                page,
+            };
+            let bobs = everybodys
+                .into_iter()
+                .filter(|id| id % 4 == 3 || id % 4 == 0);
+            let found = ids(&store, of_bob, event_id).await;
+            assert_eq!(found, Vec::from_iter(bobs), "{filter:?}");
+        }
+    }
+}
+
+/// Turns the times of all messages round: the first is the last by the clock, as in a file that was merged.
+struct TurnRound;
+
+impl Mutation for TurnRound {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        tx.execute(
+            "UPDATE messages SET timestamp =
+                 strftime('%Y-%m-%dT%H:%M:%S', '2026-03-10 12:00:00', -message_id || ' seconds')
+                 || '.000000+00:00'",
+            [],
+        )?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_ids_run_against_its_times_is_listed_by_ids_and_each_message_once() {
+    let store = lived().await;
+    store.write(TurnRound).await.expect("times");
+    let user_id = ADA;
+    let messages = |page| UserMessages { user_id, page };
+    let expected = newest_first((1..=ALL).step_by(2));
+    assert_eq!(ids(&store, messages, message_id).await, expected);
+    let recent = |page| RecentMessages { within: HOUR, page };
+    assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=ALL));
+    // The last 65.000001 seconds: five of them.
+    let recent = |page| RecentMessages {
+        within: Duration::from_secs(65) + Duration::from_micros(1),
+        page,
+    };
+    assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=5));
+    assert_eq!(picture(&store).await["messages"].len() as i64, ALL);
+}
