@@ -5,10 +5,12 @@
 
 mod cacheable;
 mod doubt;
+mod lane;
 mod pieces;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
+pub use lane::Lane;
 pub(crate) use pieces::{Piece, Pieces, Place};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -128,15 +130,6 @@ pub trait Query: Send + 'static {
     fn name() -> &'static str {
         short_name::<Self>()
     }
-}
-
-/// Which readers answer a [`Query`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Point reads and pages: what a user waits for.
-    Interactive,
-    /// Scans and statistics, on connections of their own.
-    Analytics,
 }
 
 /// `SaveInteraction` for `botstore::domain::interactions::SaveInteraction`.

@@ -191,6 +191,12 @@ const DOUBTED: &str = "botstore: the clock has been doubted since";
 pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
     // What cannot be read as a time is none: it must not keep the store from opening.
     let read = |row: &Row<'_>| Ok(time::read(row.get_ref(0)?));
+    // Nor must it if somebody has dropped the table.
+    let there = "SELECT 1 FROM sqlite_schema
+                 WHERE type = 'table' AND name = 'botstore_schedules' AND rootpage > 0";
+    if tx.maybe(there, [], |_| Ok(()))?.is_none() {
+        return Ok(ClockRecord::default());
+    }
     let named = |name: &str| {
         let sql = "SELECT last_run_at FROM botstore_schedules WHERE name = ?1";
         tx.maybe(sql, [name], read)

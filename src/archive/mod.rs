@@ -144,8 +144,9 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     migration::refuse_foreign(&path, program)?;
     let claim = match FileLock::acquire(&path) {
         Ok(lock) => Some(lock),
-        // Whoever it is settles the file himself.
-        Err(error) if error.kind() == ErrorKind::AlreadyOpen => None,
+        // Whoever it is settles the file himself. Not if he has it open by another name: what is in his WAL
+        // is not beside this one.
+        Err(error) if error.kind() == ErrorKind::AlreadyOpen && FileLock::is_held(&path)? => None,
         Err(error) => return Err(error),
     };
     let pace = match claim {

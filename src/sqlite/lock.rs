@@ -147,6 +147,11 @@ impl FileLock {
         }
     }
 
+    /// Whether somebody holds the claim by this name of the file, whose WAL is then the one beside it.
+    pub(crate) fn is_held(database: &Path) -> Result<bool> {
+        Ok(!matches!(Self::look_by_name(database)?, OpenIn::Nothing))
+    }
+
     fn look_by_name(database: &Path) -> Result<OpenIn> {
         let path = beside(database, ".lock");
         let failed = |e| files::cannot("look at", &path, e);

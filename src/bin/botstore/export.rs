@@ -6,13 +6,11 @@ use crate::file::{config, give_away, named};
 use crate::paths;
 use crate::print;
 use crate::progress::{count, stopped};
+use crate::rows::{Column, RowOf};
 use crate::text::Facts;
-use botstore::rusqlite::Row;
-use botstore::rusqlite::types::ValueRef;
 use botstore::{Error, ErrorKind, ReadTx, Result};
 use clap::Args;
 use indicatif::ProgressBar;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -202,12 +200,6 @@ fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-struct Column {
-    name: String,
-    /// Whether it is declared to hold JSON.
-    is_json: bool,
-}
-
 struct Table {
     name: String,
     without_rowid: bool,
@@ -350,58 +342,4 @@ impl<W: Write> Writer<W> {
 struct Line<'a> {
     table: &'a str,
     row: &'a RowOf<'a>,
-}
-
-struct RowOf<'a> {
-    row: &'a Row<'a>,
-    columns: &'a [Column],
-}
-
-impl Serialize for RowOf<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(Some(self.columns.len()))?;
-        for (at, column) in self.columns.iter().enumerate() {
-            let value = self.row.get_ref(at).map_err(serde::ser::Error::custom)?;
-            let value = match value {
-                ValueRef::Blob(bytes) if column.is_json && is_number(bytes) => {
-                    ValueRef::Text(bytes)
-                }
-                value => value,
-            };
-            map.serialize_entry(&column.name, &Cell(value))?;
-        }
-        map.end()
-    }
-}
-
-/// Whether bytes are a JSON document that is a number: in a column for JSON, SQLite would make another number of
-/// its text, so the store keeps the bytes.
-fn is_number(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Number>(bytes).is_ok()
-}
-
-struct Cell<'a>(ValueRef<'a>);
-
-impl Serialize for Cell<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            ValueRef::Null => to.serialize_none(),
-            ValueRef::Integer(number) => to.serialize_i64(number),
-            // JSON has no number for it.
-            ValueRef::Real(number) if !number.is_finite() => to.collect_str(&number),
-            ValueRef::Real(number) => to.serialize_f64(number),
-            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => to.serialize_str(text),
-                Err(_) => hex(bytes, to),
-            },
-            ValueRef::Blob(bytes) => hex(bytes, to),
-        }
-    }
-}
-
-fn hex<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut map = to.serialize_map(Some(1))?;
-    map.serialize_entry("hex", &digits)?;
-    map.end()
 }

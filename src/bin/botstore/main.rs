@@ -20,6 +20,7 @@ mod paths;
 mod print;
 mod progress;
 mod restore;
+mod rows;
 mod schema;
 mod status;
 mod text;

@@ -21,6 +21,7 @@ use crate::sqlite::Cell;
 use crate::time;
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 
 /// An id; `None` if it is no whole number, which leaves the row out.
@@ -51,7 +52,7 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> Result<DateTime<Utc>> {
 /// The same, but NULL is none.
 pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<DateTime<Utc>>> {
     let value = row.get_ref(column)?;
-    let known = (value != rusqlite::types::ValueRef::Null).then(|| time(row, column));
+    let known = (value != ValueRef::Null).then(|| time(row, column));
     known.transpose()
 }
 
@@ -115,4 +116,15 @@ pub(super) fn canonical_time(row: &Row<'_>, column: usize) -> Result<Option<Date
 /// The first two columns as they are, to be bound again.
 pub(super) fn key(row: &Row<'_>) -> Result<(Cell, Cell)> {
     Ok((row.get_ref(0)?.into(), row.get_ref(1)?.into()))
+}
+
+/// How many bytes a row has in the file, about. What a JSON text comes to in memory is known only when it has
+/// been read.
+pub(super) fn bytes(row: &Row<'_>) -> usize {
+    let columns = 0..row.as_ref().column_count();
+    let bytes = columns.map(|at| match row.get_ref(at) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes.len(),
+        _ => size_of::<i64>(),
+    });
+    bytes.sum()
 }

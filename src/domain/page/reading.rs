@@ -4,7 +4,6 @@ use super::{Cursor, Page, PageRequest};
 use crate::domain::columns;
 use crate::error::Result;
 use crate::operation::ReadTx;
-use rusqlite::types::ValueRef;
 use rusqlite::{Params, Row, ToSql};
 
 /// How many rows a walk down the ids may look at for each row of its page.
@@ -135,7 +134,7 @@ struct Filling<'r, T> {
 impl<T> Filling<'_, T> {
     /// Takes the room that a row needs, if there is so much.
     fn has_room(&mut self, row: &Row<'_>) -> bool {
-        let bytes = weigh(row);
+        let bytes = columns::bytes(row);
         let too_large = self.seen > 0 && bytes > self.room.bytes;
         self.is_over = too_large || self.seen == self.rows;
         if !self.is_over {
@@ -144,15 +143,4 @@ impl<T> Filling<'_, T> {
         }
         !self.is_over
     }
-}
-
-/// The bytes that a row has in the file, about. What a JSON text comes to in memory is known only when it has
-/// been read.
-fn weigh(row: &Row<'_>) -> usize {
-    let columns = 0..row.as_ref().column_count();
-    let bytes = columns.map(|at| match row.get_ref(at) {
-        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes.len(),
-        _ => size_of::<i64>(),
-    });
-    bytes.sum()
 }

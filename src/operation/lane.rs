@@ -1,0 +1,10 @@
+//! Which readers answer what.
+
+/// Which readers answer a [`Query`](super::Query).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Point reads and pages: what a user waits for.
+    Interactive,
+    /// Scans and statistics, on connections of their own.
+    Analytics,
+}
