@@ -7,7 +7,7 @@
 
 use super::WriteTx;
 use crate::error::Result;
-use rusqlite::types::Value;
+use crate::sqlite::Cell;
 use std::time::{Duration, Instant};
 
 /// How long a piece should take.
@@ -19,7 +19,7 @@ const LEAST: u32 = 50;
 const MOST: u32 = 10_000;
 
 /// The key of the row that was looked at last.
-pub(crate) type Place = Option<(Value, i64)>;
+pub(crate) type Place = Option<(Cell, i64)>;
 
 /// What a piece has done.
 pub(crate) struct Piece {

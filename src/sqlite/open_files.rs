@@ -187,6 +187,12 @@ impl OpenFiles {
 
     /// What is wrong now.
     pub(crate) fn compare(&self) -> Vec<FileProblem> {
+        // Before the names are looked at: what is done to them in between is told as theirs.
+        let elsewhere = match (files::led_to(&self.given), self.open[0]) {
+            (AtPath::File { id, .. }, Some(open)) => id != open,
+            (AtPath::Nothing, _) => true,
+            _ => false,
+        };
         let mut found = Vec::new();
         for ((suffix, replaced, removed), open) in NAMES.iter().zip(self.open) {
             match (files::at_path(&beside(&self.path, suffix)), open) {
@@ -200,11 +206,6 @@ impl OpenFiles {
             }
         }
         if found.is_empty() {
-            let elsewhere = match (files::led_to(&self.given), self.open[0]) {
-                (AtPath::File { id, .. }, Some(open)) => id != open,
-                (AtPath::Nothing, _) => true,
-                _ => false,
-            };
             found.extend(elsewhere.then_some(FileProblem::PathLeadsElsewhere));
             found.extend(file_problems(&self.path));
         }

@@ -66,7 +66,7 @@ async fn ask_everything(store: &Store, context: &str) -> Vec<(String, usize)> {
         let (mut after, mut items) = (Value::Null, Vec::new());
         for pages in 0.. {
             assert!(pages <= ROWS, "{context}: {} has no end", kind.name);
-            *field(&mut message, page) = json!({ "limit": 7, "after": after });
+            *field(&mut message, page) = json!({ "limit": 41, "after": after });
             let answer = match kind.send(store, message.clone()).await {
                 Answer::Said(answer) => answer,
                 Answer::Refused(error) if error.field() == Some("session_id") => break,
@@ -134,8 +134,8 @@ async fn check(store: &Store) -> CheckReport {
     report
 }
 
-/// Odd values in one column: put there beside an open store, asked about, then again after opening, and after
-/// they were set right.
+/// Odd values in one column: put there beside an open store, asked about, then again after opening; then they
+/// are set right.
 async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, column: &str) {
     let context = format!("{table}.{column}");
     let path = folder.join(format!("{context}.db"));
@@ -193,7 +193,6 @@ async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, colum
     assert_eq!(left.total, stays, "{context}: {left:?}");
     let rollups = store.read(ReconcileRollups).await.expect(&context);
     assert_eq!(rollups.differences, 0, "{context}: {:?}", rollups.named);
-    ask_everything(&store, &format!("{context}, set right")).await;
     store.close().await.expect("closed");
 }
 

@@ -144,6 +144,8 @@ async fn queries_may_look_for_damage_and_set_nothing() {
         "PRAGMA integrity_check(1)",
         "PRAGMA foreign_key_check",
         "SELECT * FROM pragma_foreign_key_check",
+        "PRAGMA page_size",
+        "PRAGMA database_list",
     ] {
         store.read(Ask(allowed)).await.expect(allowed);
     }
@@ -160,7 +162,7 @@ async fn queries_may_look_for_damage_and_set_nothing() {
         "PRAGMA incremental_vacuum",
         "PRAGMA user_version = 9",
         "PRAGMA shrink_memory",
-        "PRAGMA database_list",
+        "PRAGMA page_size = 512",
     ] {
         let error = store.read(Ask(refused)).await.expect_err(refused);
         assert_eq!(error.kind(), ErrorKind::Sql, "{refused}: {error}");

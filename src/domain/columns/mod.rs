@@ -113,9 +113,14 @@ pub(super) fn canonical_time(row: &Row<'_>, column: usize) -> Result<Option<Date
     Ok(known.filter(|at| value.as_str().is_ok_and(|text| text == time::format(*at))))
 }
 
-/// The first two columns as they are, to be bound again.
+/// A value as it is, to be bound again.
+pub(super) fn cell(row: &Row<'_>, column: usize) -> Result<Cell> {
+    Ok(row.get_ref(column)?.into())
+}
+
+/// The first two columns as they are.
 pub(super) fn key(row: &Row<'_>) -> Result<(Cell, Cell)> {
-    Ok((row.get_ref(0)?.into(), row.get_ref(1)?.into()))
+    Ok((cell(row, 0)?, cell(row, 1)?))
 }
 
 /// How many bytes a row has in the file, about. What a JSON text comes to in memory is known only when it has

@@ -40,7 +40,7 @@ pub(crate) const COUNTS: Counts = Counts {
             return Ok(false);
         }
         let filled = tx.maybe("SELECT filled FROM botstore_total LIMIT 1", [], |row| {
-            Ok(row.get::<_, i64>(0)?)
+            integer(row, 0)
         })?;
         Ok(filled != Some(1))
     },
@@ -149,7 +149,7 @@ pub(crate) fn set_day_offset(
 fn exist(tx: &ReadTx<'_>) -> Result<bool> {
     let sql = "SELECT count(*) > 0 FROM sqlite_schema
                WHERE type = 'table' AND name = 'botstore_total' AND rootpage > 0";
-    tx.one(sql, [], |row| Ok(row.get(0)?))
+    tx.one(sql, [], |row| flag(row, 0))
 }
 
 /// What stands in the file's triggers in place of what stands in the step's.

@@ -1,11 +1,12 @@
 //! Sessions that nobody uses any more.
 
+use crate::domain::columns::{cell, flag, integer};
 use crate::domain::page;
 use crate::error::Result;
 use crate::operation::{Mutation, Piece, Place, ReadTx, WriteTx};
+use crate::sqlite::Cell;
 use crate::time::Timestamp;
 use rusqlite::Row;
-use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ impl Mutation for ExpireIdle {
 
 /// An active session that is looked at.
 struct Looked {
-    user_id: Value,
+    user_id: Cell,
     rowid: i64,
     is_idle: bool,
 }
@@ -61,12 +62,12 @@ struct Looked {
 fn active_after(tx: &ReadTx<'_>, after: &Place, since: &str, rows: u32) -> Result<Vec<Looked>> {
     let looked = |row: &Row<'_>| {
         Ok(Looked {
-            user_id: row.get(0)?,
-            rowid: row.get(1)?,
-            is_idle: row.get::<_, Option<bool>>(2)?.unwrap_or(false),
+            user_id: cell(row, 0)?,
+            rowid: integer(row, 1)?,
+            is_idle: flag(row, 2)?,
         })
     };
-    let (user_id, rowid) = after.clone().unwrap_or((Value::Real(f64::NEG_INFINITY), 0));
+    let (user_id, rowid) = after.clone().unwrap_or((Cell::Real(f64::NEG_INFINITY), 0));
     let mut found = tx.all(
         "SELECT user_id, rowid, last_used < ?3 FROM sessions INDEXED BY botstore_sessions_active
          WHERE is_active = 1 AND user_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?4",
