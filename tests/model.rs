@@ -233,6 +233,7 @@ impl Model {
         session.prompts.push(prompt);
         session.cost += cost;
         session.last_used = self.now;
+        session.active = true;
         user.messages += 1;
         user.requests += 1;
         user.cost += cost;

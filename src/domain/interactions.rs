@@ -20,6 +20,8 @@ use std::time::Duration;
 /// a caller that timed out, or whose framework delivers an update twice, just sends it again. A
 /// key belongs to the user; it is forgotten when [`SweepKeys`] says so.
 ///
+/// A session that has ended, or has expired, is active again.
+///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
 /// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session

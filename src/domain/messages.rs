@@ -56,7 +56,8 @@ fn from_row(row: &Row<'_>) -> Result<Option<ChatMessage>> {
 
 /// Saves one exchange: the message, and its cost and count on the session, the user and the day.
 /// For what has neither tools nor an audit row; usually
-/// [`SaveInteraction`](super::interactions::SaveInteraction) is meant. Gives the message's id.
+/// [`SaveInteraction`](super::interactions::SaveInteraction) is meant. Gives the message's id. A session that
+/// has ended is active again.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
@@ -146,6 +147,12 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
         users::exists(tx, new.user_id)?;
         return Err(sessions::unknown(new.session_id));
     }
+    // A conversation that goes on has not ended. By itself, since the index of active sessions would be written
+    // with each message if it were part of the change above.
+    tx.execute(
+        "UPDATE sessions SET is_active = 1 WHERE session_id = ?1 AND is_active IS NOT 1",
+        [new.session_id],
+    )?;
     tx.execute(
         "UPDATE users
          SET last_active = ?2, total_cost = coalesce(total_cost, 0.0) + ?3,

@@ -198,15 +198,17 @@ fn cannot_lock(error: Error, path: &Path) -> Error {
     if error.kind() == ErrorKind::DiskFull || !may_not_write(&error) || !has(path, "-wal") {
         return error;
     }
-    let wal = beside(path, "-wal");
-    error.because(
-        ErrorKind::ReadOnly,
-        format_args!(
-            "the WAL beside it, {}, has changes that can only be read where this account can make a file \
-             beside it; copy both to a folder of your own, and look there",
-            wal.display()
-        ),
-    )
+    let why = format!(
+        "the WAL beside it, {}, has changes that can only be read where this account can make a file \
+         beside it",
+        beside(path, "-wal").display()
+    );
+    let advice = match error.advice() {
+        Some(advice) if advice.starts_with(paths::COPY_BOTH) => advice.to_owned(),
+        Some(advice) => format!("{}; or: {advice}", paths::COPY_BOTH),
+        None => paths::COPY_BOTH.to_owned(),
+    };
+    Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
 }
 
 /// SQLite opens what it cannot write to read it, and calls a folder that it cannot write into a file

@@ -88,6 +88,10 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
         .try_for_each(|suffix| files::refuse_other_than_own(&beside(database, suffix)))
 }
 
+/// What to do with a database beside which nothing can be made.
+pub(super) const COPY_BOTH: &str =
+    "copy both to a folder of your own, it and its -wal, and look there";
+
 /// What SQLite says of a database that this process may not open or write, with whose it is. SQLite itself
 /// says that it is "unable to open database file", of whatever it could not do to whichever file: also when
 /// it cannot make one beside the database, after it has tried to open that only to read.
@@ -103,7 +107,7 @@ pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
     }
     let advice = match cannot_open && files::may_read(database) {
         true => {
-            format!("copy it with its -wal to a folder of your own and look there; or: {whose}")
+            format!("{COPY_BOTH}; or: {whose}")
         }
         false => whose,
     };

@@ -303,7 +303,7 @@ async fn any_value_in_a_table_of_the_store() {
         let copy = folder.path().join(format!("{table}.{column}.db"));
         fs::copy(&path, &copy).expect("a copy");
         let store = open(&copy).await;
-        for _ in 0..8 {
+        for _ in 0..3 {
             number += 1;
             let value = &values[number * 7 % ODD];
             let context = format!("{table}.{column} = {value}");

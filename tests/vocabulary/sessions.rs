@@ -339,3 +339,58 @@ async fn messages_about_sessions_survive_json() {
         limit: 3,
     });
 }
+
+#[tokio::test]
+async fn a_message_into_a_session_that_has_ended_or_expired_makes_it_active_again() {
+    let store = populated().await;
+    store
+        .write(create("s-back", ADA, "/srv/a"))
+        .await
+        .expect("created");
+    let says = || SaveInteraction {
+        user_id: ADA,
+        session_id: "s-back".into(),
+        prompt: "Are you there?".into(),
+        ..Default::default()
+    };
+    for ends in [true, false] {
+        match ends {
+            true => store.write(end("s-back", ADA)).await.expect("ended"),
+            false => {
+                store.clock().advance(HOUR * 2);
+                store
+                    .write(ExpireIdle { idle_for: HOUR })
+                    .await
+                    .expect("expired");
+            }
+        }
+        assert!(!active(&store).await.contains(&"s-back".to_owned()));
+        store.write(says()).await.expect("saved");
+        assert!(active(&store).await.contains(&"s-back".to_owned()));
+        assert!(
+            get(&store, "s-back", ADA)
+                .await
+                .expect("a session")
+                .is_active
+        );
+    }
+    // It is idle again only when it has not been used for as long.
+    let ended = store
+        .write(ExpireIdle { idle_for: HOUR })
+        .await
+        .expect("expired");
+    assert_eq!(ended, 0);
+    // A message that is refused, or another user's, wakes nothing.
+    store.write(end("s-back", ADA)).await.expect("ended");
+    let bobs = SaveInteraction {
+        user_id: BOB,
+        ..says()
+    };
+    assert!(store.write(bobs).await.is_err());
+    assert!(
+        !get(&store, "s-back", ADA)
+            .await
+            .expect("a session")
+            .is_active
+    );
+}

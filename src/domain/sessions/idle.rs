@@ -10,8 +10,8 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Ends the active sessions in which nothing happened for longer than this; gives how many. To be sent by a
-/// schedule: see [`Config::every`](crate::Config::every).
+/// Ends the active sessions in which nothing happened for longer than this; gives how many. A message that is
+/// saved into one makes it active again. To be sent by a schedule: see [`Config::every`](crate::Config::every).
 ///
 /// Looks at every active session, in pieces of at most 10,000 that aim at 20 ms each: others' changes get in
 /// between. When it fails or is given up, the sessions that were ended stay so. As a part of another mutation

@@ -250,7 +250,7 @@ impl Mutation for SaveSession {
     }
 }
 
-/// Ends a session. Ending it again changes nothing.
+/// Ends a session. Ending it again changes nothing. A message that is saved into it makes it active again.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such session.
