@@ -334,7 +334,7 @@ impl Query for RecentMessages {
 /// The time of the latest message, if there is one and it has a time.
 pub(crate) fn newest_time(tx: &ReadTx<'_>) -> Result<Option<DateTime<Utc>>> {
     let sql = "SELECT max(timestamp) FROM messages";
-    tx.one(sql, [], |row| Ok(canonical_time(row, 0)?))
+    tx.one(sql, [], |row| canonical_time(row, 0))
 }
 
 /// How many messages of all users are looked at for those of one, at most.
