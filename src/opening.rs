@@ -80,7 +80,8 @@ pub(crate) fn migrate(
     let plan = migration::missing(schemas, conn, &program)?.with_missing(&unknown_objects);
     let mut clear_copy = None;
     if !plan.steps.is_empty() {
-        if migration::has_tables(conn)? {
+        // Whoever was killed in the midst of a step has made the backup from before it.
+        if migration::has_tables(conn)? && !migration::has_begun(schemas, conn, &program)? {
             clear_copy = back_up(conn, path, config, upgrading)?;
         }
         migration::apply(schemas, conn, &program)?;

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, quote};
 use crate::migration::{self, Program, WayBack};
 use crate::opening;
-use crate::sqlite::{self, FileLock};
+use crate::sqlite::{self, FileLock, OpenFiles};
 use std::path::Path;
 
 /// What opening a store with this configuration would apply. Changes nothing, not even when the
@@ -62,9 +62,14 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::resolve(&config.path)?;
     migration::refuse_foreign(&path, &config.program())?;
-    let _lock = FileLock::acquire(&path)?;
-    let done = opening::connect(&path, &config)
-        .and_then(|mut conn| opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand));
+    let lock = FileLock::acquire(&path)?;
+    let done = opening::connect(&path, &config).and_then(|mut conn| {
+        lock.note_opened(&OpenFiles::of(&path, &config.path));
+        opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand)
+    });
+    if done.is_ok() {
+        lock.note_closed();
+    }
     Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
@@ -93,7 +98,7 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     let config = opening::complete(config)?;
     let path = sqlite::existing(&config.path)?;
     migration::refuse_foreign(&path, &config.program())?;
-    let _lock = FileLock::acquire(&path)?;
+    let lock = FileLock::acquire(&path)?;
     let known = config.schemas.iter().find(|known| known.name == schema);
     let known = known.ok_or_else(|| {
         Error::not_found(
@@ -103,6 +108,7 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     })?;
     let only = known.up_to(to)?;
     let done = opening::connect(&path, &config).and_then(|mut conn| {
+        lock.note_opened(&OpenFiles::of(&path, &config.path));
         migration::refuse_beyond(&conn, &only, &config.program())?;
         let schemas = [only];
         let done = opening::migrate(&schemas, &mut conn, &path, &config, Upgrading::ByHand)?;
@@ -117,6 +123,9 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         }
         Ok(done)
     });
+    if done.is_ok() {
+        lock.note_closed();
+    }
     Ok(config.sqlite_settings().explain(done)?.plan)
 }
 

@@ -146,7 +146,11 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
         Ok(lock) => Some(lock),
         // Whoever it is settles the file himself. Not if he has it open by another name: what is in his WAL
         // is not beside this one.
-        Err(error) if error.kind() == ErrorKind::AlreadyOpen && FileLock::is_held(&path)? => None,
+        Err(error) if error.kind() == ErrorKind::AlreadyOpen => match FileLock::is_held(&path)? {
+            true => None,
+            // He has just let it go; or it is by another name, which is found out again.
+            false => Some(FileLock::acquire(&path)?),
+        },
         Err(error) => return Err(error),
     };
     let pace = match claim {

@@ -59,7 +59,7 @@ pub(crate) fn restore(
     let opened = open(backup, &reading)?;
     scratch::clear(&std::env::temp_dir());
     let path = sqlite::resolve(source.path)?;
-    let _lock = FileLock::acquire(&path)?;
+    let lock = FileLock::acquire(&path)?;
     settle(&path)?;
     if existing == IfExists::Refuse && swap::is_taken(&path) {
         return Err(Error::conflict(
@@ -100,6 +100,8 @@ pub(crate) fn restore(
         let doing = format_args!("{} was not replaced and is as it was", path.display());
         return Err(error.because(kind, doing));
     }
+    // The file and the WAL that the lock told of are aside.
+    lock.note_closed();
     tracing::info!(path = %path.display(), backup = %backup.manifest.name, "restored a backup");
     Ok(Restored {
         path,

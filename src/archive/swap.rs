@@ -148,18 +148,17 @@ pub(super) fn finish(path: &Path) -> Result<Finished> {
 fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
     let kind = error.kind();
     let (note, new) = (note(path), restoring(path));
+    // Names alone, so that no way out is cut: the sentence has the whole path.
+    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
     let put_back = match aside {
-        Some(aside) => format!(
-            "move what is in {} back to where it was, then ",
-            aside.display()
-        ),
+        Some(aside) => format!("move what is in {} back beside it, then ", name(aside)),
         None => String::new(),
     };
     let advice = format!(
         "mend that and open the file again, which goes on with the restore; or give the restore up: \
-         {put_back}remove {} and {}",
-        note.display(),
-        new.display()
+         {put_back}remove {} and {} beside it",
+        name(&note),
+        name(&new)
     );
     // What is to be mended is part of the sentence: its advice is of the restore.
     let mend = error.advice().map(|advice| format!(" ({advice})"));
@@ -237,7 +236,8 @@ impl<'a> Swap<'a> {
             self.copy_what_cannot_be_moved()?;
             for Old { at, aside, copy } in old {
                 if !files::is_mount_point(&at) {
-                    rename(&at, &aside)?;
+                    // One that is there already is the old file, and this is what somebody has made since.
+                    rename(&at, &free(aside))?;
                     continue;
                 }
                 if files::is_taken(&copy) {
@@ -291,4 +291,20 @@ struct Old {
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| files::cannot("move", from, e))
+}
+
+/// The path, or the first after it with a number that nothing has.
+fn free(path: PathBuf) -> PathBuf {
+    let numbered = |number: u32| {
+        let mut name = path.clone().into_os_string();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    };
+    match files::is_taken(&path) {
+        true => (2..)
+            .map(numbered)
+            .find(|path| !files::is_taken(path))
+            .unwrap_or(path),
+        false => path,
+    }
 }

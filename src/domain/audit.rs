@@ -240,12 +240,13 @@ impl UserAuditLog {
                  ORDER BY id DESC LIMIT ?2",
             ),
             true => Found::Ids {
- ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_user
-                 WHERE user_id = ?6 AND timestamp >= coalesce(?3, -9e999)
-                   AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1 AND (?5 IS NULL OR event_type = ?5)
-                 ORDER BY id DESC LIMIT ?2",
- row: BY_ID,
-},
+                ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_user
+                      WHERE user_id = ?6 AND timestamp >= coalesce(?3, -9e999)
+                        AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
+                        AND (?5 IS NULL OR event_type = ?5)
+                      ORDER BY id DESC LIMIT ?2",
+                row: BY_ID,
+            },
         };
         self.filter
             .list(tx, room, (&self.page, found), Some(self.user_id))
@@ -296,17 +297,26 @@ impl Query for RecentAuditLog {
             // Nearly all events: found by time.
             None | Some(INTERACTION) => Found::Ids {
                 ids: "SELECT id FROM audit_log INDEXED BY idx_audit_log_timestamp
-                 WHERE timestamp >= coalesce(?3, -9e999) AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
-                   AND (?5 IS NULL OR event_type = ?5)
-                 ORDER BY id DESC LIMIT ?2",
+                      WHERE timestamp >= coalesce(?3, -9e999)
+                        AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
+                        AND (?5 IS NULL OR event_type = ?5)
+                      ORDER BY id DESC LIMIT ?2",
                 row: BY_ID,
             },
             // The rest: found by type, in an index that leaves interactions out.
+            Some(_) if !filter.has_span() => Found::Ids {
+                ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_type
+                      WHERE event_type = ?5 AND event_type <> 'interaction' AND id <= ?1
+                        AND ?3 IS NULL AND ?4 IS NULL
+                      ORDER BY id DESC LIMIT ?2",
+                row: BY_ID,
+            },
             Some(_) => Found::Ids {
                 ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_type
-                 WHERE event_type = ?5 AND event_type <> 'interaction'
-                   AND timestamp >= coalesce(?3, -9e999) AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
-                 ORDER BY id DESC LIMIT ?2",
+                      WHERE event_type = ?5 AND event_type <> 'interaction'
+                        AND timestamp >= coalesce(?3, -9e999)
+                        AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
+                      ORDER BY id DESC LIMIT ?2",
                 row: BY_ID,
             },
         };

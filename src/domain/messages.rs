@@ -1,7 +1,7 @@
 //! What was said: prompts and responses.
 
 use super::columns::{
-    amount, canonical_time, count, id, integer, maybe_count, maybe_text, text, time,
+    amount, canonical_time, count, flag, id, integer, maybe_count, maybe_text, text, time,
 };
 use super::page::{self, Found, Page, PageRequest, Room};
 use super::{costs, sessions, users, validate};
@@ -129,12 +129,13 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
         .duration_ms
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
-    let session = tx.execute(
+    let is_active = tx.maybe(
         "UPDATE sessions
          SET last_used = ?3, total_cost = coalesce(total_cost, 0.0) + ?4,
              total_turns = coalesce(total_turns, 0) + ?5,
              message_count = coalesce(message_count, 0) + 1
-         WHERE session_id = ?1 AND user_id = ?2",
+         WHERE session_id = ?1 AND user_id = ?2
+         RETURNING is_active IS 1",
         (
             new.session_id,
             new.user_id,
@@ -142,17 +143,18 @@ pub(super) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<i64> {
             new.cost,
             new.turns,
         ),
+        |row| flag(row, 0),
     )?;
-    if session == 0 {
+    let Some(is_active) = is_active else {
         users::exists(tx, new.user_id)?;
         return Err(sessions::unknown(new.session_id));
+    };
+    if !is_active {
+        // A conversation that goes on has not ended. By itself, since the index of active sessions would be
+        // written with each message if it were part of the change above.
+        let sql = "UPDATE sessions SET is_active = 1 WHERE session_id = ?1";
+        tx.execute(sql, [new.session_id])?;
     }
-    // A conversation that goes on has not ended. By itself, since the index of active sessions would be written
-    // with each message if it were part of the change above.
-    tx.execute(
-        "UPDATE sessions SET is_active = 1 WHERE session_id = ?1 AND is_active IS NOT 1",
-        [new.session_id],
-    )?;
     tx.execute(
         "UPDATE users
          SET last_active = ?2, total_cost = coalesce(total_cost, 0.0) + ?3,

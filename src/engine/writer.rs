@@ -224,7 +224,16 @@ impl Handler<CloseFile> for Writer {
             open.conn.busy_timeout(CLOSE_PATIENCE)?;
             return save_and_close(open.conn, &self.shared, &self.lock);
         }
-        let conn = self.batcher.take_connection()?.conn;
+        let conn = match self.batcher.take_connection() {
+            // What was given up is all that still has the files.
+            Err(error) if error.kind() == ErrorKind::Replaced => {
+                let Some(open) = self.batcher.take_open_connection() else {
+                    return Err(error);
+                };
+                return save_and_close(open.conn, &self.shared, &self.lock);
+            }
+            open => open?.conn,
+        };
         conn.busy_timeout(CLOSE_PATIENCE)?;
         if !self.shared.disk.allows_checkpoints() {
             return Err(Error::new(

@@ -87,6 +87,21 @@ pub(crate) fn has_tables(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
 
+/// Whether a step of these schemas is applied in part.
+pub(crate) fn has_begun(
+    schemas: &[SchemaDef],
+    conn: &Connection,
+    program: &Program<'_>,
+) -> Result<bool> {
+    let tx = ReadTx::new(conn, program.clock.now());
+    for schema in schemas {
+        if progress::of(&tx, schema.name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Applies what is missing of these schemas, which are all of the program's or fewer.
 pub(crate) fn apply(
     schemas: &[SchemaDef],

@@ -18,8 +18,8 @@ pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
 pub use migrate::UnknownSteps;
 pub(crate) use migrate::{
-    WayBack, apply, connect, connect_to_take_back, has_tables, make_writer, missing, opened,
-    plan_back, refuse_beyond,
+    WayBack, apply, connect, connect_to_take_back, has_begun, has_tables, make_writer, missing,
+    opened, plan_back, refuse_beyond,
 };
 pub use objects::{MissingObject, ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
 pub(crate) use objects::{

@@ -129,6 +129,11 @@ impl WriteTx<'_> {
         let may_end = !matches!(pieces, Pieces::Whole);
         let committed = pieces.committed();
         let mut progress = committed.clone();
+        if may_end {
+            // For who runs it again, should this piece fail.
+            let under = Box::new((committed.clone(), None));
+            self.pieces.set(Pieces::Under(under));
+        }
         loop {
             let began = Instant::now();
             let piece = work(&progress.place, progress.rows)?;

@@ -154,10 +154,11 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let mut conn = opening::connect(&path, config)?;
     // At once: what takes the file's name from now on is another file.
     let files = OpenFiles::of(&path, &config.path);
+    // Before the steps, which leave a WAL if they are killed.
+    lock.note_opened(&files);
     let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
-    lock.note_opened(&files);
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
     let mut unknown_objects = upgraded.unknown_objects;

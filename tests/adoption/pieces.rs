@@ -4,7 +4,7 @@
 use crate::child::{self, Victim, again, rounds};
 use crate::legacy::{Legacy, Tables, dump, open_plain};
 use botstore::rusqlite::Connection;
-use botstore::{BeforeUpgrade, Config, Store, UnknownTriggers, schema};
+use botstore::{Config, Store, UnknownTriggers, schema};
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
@@ -61,11 +61,30 @@ fn lasting(path: &Path) -> Tables {
     tables
 }
 
+/// A table of the bot's own, whose step comes after those that are in pieces.
+struct Notes;
+
+impl schema::Schema for Notes {
+    const NAME: &'static str = "notes";
+    const MIGRATIONS: &'static [schema::Migration] = &[schema::Migration::new(
+        1,
+        "notes",
+        "CREATE TABLE notes (user_id INTEGER NOT NULL REFERENCES users(user_id), body TEXT NOT NULL);",
+        "DROP TABLE notes;",
+    )];
+}
+
 fn config(path: &Path) -> Config {
     // What a step has made half-way is the step's.
     Config::new(path)
-        .before_upgrade(BeforeUpgrade::Skip)
         .unknown_triggers(UnknownTriggers::Refuse)
+        .schema::<Notes>()
+}
+
+/// How many backups are beside the file.
+fn backups(path: &Path) -> usize {
+    let folder = botstore::backup::Backups::default().folder_of(path);
+    botstore::backup::list(folder).unwrap().backups.len()
 }
 
 /// How far the file is: the last step that is applied, and (step, part, row) of one that has begun.
@@ -161,7 +180,7 @@ async fn who_was_killed_between_any_two_pieces_goes_on_and_the_bot_may_write_in_
         return open_up_to(&path, &at).await;
     }
     let (interrupted, whole) = (many("v2era"), many("v2era"));
-    let mut last = None;
+    let (mut last, mut made) = (None, 0);
     let mut openings = 0;
     loop {
         let test = who_was_killed_between_any_two_pieces_goes_on_and_the_bot_may_write_in_between;
@@ -177,6 +196,10 @@ async fn who_was_killed_between_any_two_pieces_goes_on_and_the_bot_may_write_in_
         child.kill();
         let now = progress(&interrupted.path);
         assert!(Some(now) > last, "{now:?} comes after {last:?}");
+        // None is made of a file in which a step is applied in part.
+        let goes_on = last.is_some_and(|(_, begun)| begun.is_some());
+        assert!(!goes_on || backups(&interrupted.path) == made, "{last:?}");
+        made = backups(&interrupted.path);
         last = Some(now);
 
         let conn = open_plain(&interrupted.path);

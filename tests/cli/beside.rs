@@ -234,7 +234,7 @@ fn looking_at_a_file_does_not_keep_a_bot_from_opening_it() {
 
 /// The Python bot's way to keep a total: a message's cost and its user's change in one transaction.
 fn moves_money(conn: &Connection, number: u64) {
-    let message = 1 + number as i64 * 7919 % 20_000;
+    let message = 1 + number as i64 * 7919 % 5_000;
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     for sql in [
         "UPDATE users SET total_cost = total_cost + 1 WHERE user_id =
@@ -259,7 +259,7 @@ fn with_totals(mode: &str) -> Place {
          INSERT INTO sessions (session_id, user_id, project_path) SELECT 's' || user_id, user_id, '/'
              FROM users;
          INSERT INTO messages (message_id, session_id, user_id, prompt, response, cost)
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
              SELECT 1000000 + i, 's' || (i % 50 + 1), i % 50 + 1, 'a question',
                  hex(randomblob(500)), 0 FROM n;
          UPDATE users SET total_cost = 0;"
@@ -285,10 +285,10 @@ fn moved_in(place: &Place, backup: &str) -> i64 {
     one("SELECT CAST(sum(total_cost) AS INTEGER) FROM users")
 }
 
-const BACKUPS: usize = 6;
+const BACKUPS: usize = 3;
 
-/// Six backups beside a program that moves money all the time, of six moments.
-fn six_moments(mode: &str, child: std::process::Command, place: &Place) {
+/// Backups beside a program that moves money all the time, of as many moments.
+fn as_many_moments(mode: &str, child: std::process::Command, place: &Place) {
     let mut child = Victim::start(child);
     assert!(child.says(UNDER_WAY), "it ended before its time");
     let backups: Vec<_> = (0..BACKUPS).map(|_| place.back_up(&[])).collect();
@@ -322,7 +322,7 @@ fn each_backup_beside_a_program_that_writes_is_of_one_moment_in_each_journal_mod
     for mode in ["DELETE", "TRUNCATE", "PERSIST", "WAL"] {
         let place = with_totals(mode);
         let test = each_backup_beside_a_program_that_writes_is_of_one_moment_in_each_journal_mode;
-        six_moments(mode, child::again(&[], test, &[&place.file]), &place);
+        as_many_moments(mode, child::again(&[], test, &[&place.file]), &place);
     }
 }
 

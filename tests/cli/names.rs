@@ -63,6 +63,8 @@ fn commands(name: &str, backup: &str) -> Vec<(Vec<String>, i32)> {
         "prune NAME --dry-run",
         "restore BACKUP --to NAME.restored",
         "restore BACKUP --to NAME --replace",
+        "restore --latest --to NAME --replace",
+        "restore --latest NAME --to NAME --replace",
     ]
     .map(|line| (words(line), 0))
     .into()

@@ -163,8 +163,16 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
     for table in ["botstore_schedules", "botstore_idempotency"] {
         let given = Given::file().await;
         given.forge(&format!("DROP TABLE {table}"));
-        let check = run("check", &given.path, &[]).came_to(4);
-        assert!(check.out.contains("restore a backup"), "{}", check.out);
+        for more in [&[][..], &["--repair"]] {
+            let check = run("check", &given.path, more).came_to(4);
+            let next = check
+                .out
+                .lines()
+                .find(|line| line.starts_with("what to do"));
+            let next = next.expect("a last sentence");
+            assert!(next.contains("restore a backup"), "{}", check.out);
+            assert!(!check.out.contains("mended"), "{}", check.out);
+        }
         let store = Store::open(given.config())
             .await
             .expect("it is not bricked");

@@ -34,8 +34,7 @@ fn of_kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Invalid => "`botstore COMMAND --help` tells what it takes",
         ErrorKind::AlreadyOpen => {
-            "stop the bot first; status, check, export and dashboard work beside it, and it makes \
-             backups itself"
+            "stop the bot first; status, check, export, dashboard and backup work beside it"
         }
         ErrorKind::OlderSchema => {
             "run `botstore migrate FILE` first (a backup is made before), or the bot, which does \
@@ -97,7 +96,9 @@ pub(crate) enum Finding {
     Altered,
     /// A counter of ids is near its end.
     Ids,
-    /// Something that a step made is gone.
+    /// A table with rows of its own is gone.
+    Lost,
+    /// Something else that a step made is gone.
     Missing,
     OddValues,
     /// Rollups differ and stay so.
@@ -119,6 +120,9 @@ pub(crate) fn after_check(found: &[Finding]) -> &'static str {
         Some(Finding::Ids) => {
             "stop the bot, and restore a backup from before somebody wrote such an id, or set \
              sqlite_sequence right"
+        }
+        Some(Finding::Lost) => {
+            "stop the bot, and restore a backup: somebody has dropped a table, and its rows are nowhere else"
         }
         Some(Finding::Missing) => {
             "find out who has removed what a step made; opening the file with the bot makes it again, and \

@@ -20,10 +20,11 @@ Exit codes:
     2  wrong usage
     3  damage found: the database's, or a backup's; or a database that is gone, empty or replaced
        beside its log; or a backup that is not authentic
-    4  not damaged, but counters or references do not agree
+    4  not damaged, but counters or references do not agree, a value is odd, or something that a
+       step made is missing or reads otherwise
     5  the file needs to be migrated first
     6  a running bot has the file open
-  130  stopped with Ctrl-C, SIGTERM or SIGHUP; nothing was left behind";
+  130  stopped with Ctrl-C, SIGTERM or SIGHUP; nothing was left behind but a backup that was done";
 
 /// How the answer is told.
 #[derive(Clone, Copy, PartialEq)]

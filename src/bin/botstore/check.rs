@@ -74,9 +74,20 @@ impl Found {
         self.report.odd_values.total > 0
     }
 
+    /// Whether a table is gone whose rows are nowhere else.
+    fn has_lost_rows(&self) -> bool {
+        let mut missing = self.unknown.missing.iter();
+        missing.any(|missing| !missing.made_again)
+    }
+
     /// Whether there is something that a repair mends.
     fn is_to_mend(&self) -> bool {
-        let differs = self.rollups.differences > 0 || !self.unknown.missing.is_empty();
+        let missing = self
+            .unknown
+            .missing
+            .iter()
+            .any(|missing| missing.made_again);
+        let differs = self.rollups.differences > 0 || missing;
         !self.report.is_damaged() && (differs || self.has_odd_values())
     }
 
@@ -91,6 +102,7 @@ impl Found {
             (self.report.is_damaged(), Finding::Damage),
             (self.unknown.has_altered(), Finding::Altered),
             (self.report.ids.total > 0, Finding::Ids),
+            (self.has_lost_rows(), Finding::Lost),
             (!self.unknown.missing.is_empty(), Finding::Missing),
             (self.has_odd_values(), Finding::OddValues),
             (self.rollups.differences > 0, Finding::Rollups),

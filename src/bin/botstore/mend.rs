@@ -1,11 +1,12 @@
 //! `check --repair`: odd values and rollups are set right, and nothing is lost by it.
 
+use crate::file::give_away;
 use crate::paths;
 use crate::progress::{show, stopped};
 use crate::text::{self, Facts};
 use botstore::backup::{self, Backup, TakeBackup};
 use botstore::integrity::{RepairedValues, ValueRepair};
-use botstore::{Config, Error, Result, Store};
+use botstore::{Config, Error, ErrorKind, OpenIn, Result, Store};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
@@ -44,6 +45,14 @@ impl Mended {
 
 /// Mends the rollups; and before that the values, if there are odd ones, after a backup.
 pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mended> {
+    if botstore::status(config.clone())?.open_in != OpenIn::Nothing {
+        // Before a backup is made: one could be, beside a bot.
+        let why = format!(
+            "{} is open: a repair needs the file to itself",
+            file.display()
+        );
+        return Err(Error::new(ErrorKind::AlreadyOpen, why));
+    }
     let backup = match odd_values {
         true => {
             let request = TakeBackup::default().on_progress(show());
@@ -57,7 +66,11 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
         .map_err(|e| Error::io("cannot begin to mend", e))?;
     runtime.block_on(async {
         // A count of ten million messages takes longer than a dashboard may.
-        let store = Store::open(config.analytics_deadline(Duration::from_secs(3_600))).await?;
+        let config = config
+            .analytics_deadline(Duration::from_secs(3_600))
+            // The bot's own setting is not known here, and a key that is swept cannot be had again.
+            .idempotency_retention(Duration::from_secs(10 * 365 * 86_400));
+        let store = Store::open(config).await?;
         let mended = unless_stopped(mend_in(&store, file, backup)).await;
         // Whoever stops it gets a closed file, with nothing beside it.
         store.close().await?;
@@ -92,6 +105,7 @@ async fn mend_in(store: &Store, file: &Path, backup: Option<Backup>) -> Result<M
 /// The values that are gone, one JSON object a line. It is made with the first of them.
 struct Report {
     path: PathBuf,
+    database: PathBuf,
     file: Option<File>,
 }
 
@@ -112,7 +126,11 @@ impl Report {
         let mut path = beside.into_os_string();
         path.push(".odd-values.jsonl");
         let path = path.into();
-        Self { path, file: None }
+        Self {
+            path,
+            database: database.to_owned(),
+            file: None,
+        }
     }
 
     /// On the disk before anything is changed.
@@ -127,7 +145,7 @@ impl Report {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(private(&self.path).map_err(failed)?),
+            none => none.insert(private(&self.path, &self.database).map_err(failed)?),
         };
         let written = file.write_all(&lines).and_then(|()| file.sync_all());
         written.map_err(failed)
@@ -136,11 +154,13 @@ impl Report {
 
 /// A new file that only its owner can read, under its name from the beginning: a repair that is killed leaves
 /// what it has written where it is looked for.
-fn private(path: &Path) -> std::io::Result<File> {
+fn private(path: &Path, database: &Path) -> std::io::Result<File> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let made = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let in_folder = folder.unwrap_or(Path::new("."));
+    let made = tempfile::NamedTempFile::new_in(in_folder)?;
+    give_away(made.as_file(), in_folder, database)?;
     let file = made.persist_noclobber(path).map_err(|e| e.error)?;
     if let Some(folder) = folder {
         // Its name, too. Not all file systems sync folders.

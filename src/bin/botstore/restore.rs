@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Outcome};
 use crate::backups::{Unusable, folder_of, json_of, text_of, unusable};
-use crate::file::config;
+use crate::file::{config, named};
 use crate::keys::Keys;
 use crate::objects;
 use crate::paths;
@@ -26,10 +26,10 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Restore {
     /// The backup's folder; with --latest a folder of backups, or the database that they are of
     /// [default then: FILE.backups]
-    #[arg(required_unless_present = "latest")]
+    #[arg(required_unless_present = "latest", value_parser = named())]
     backup: Option<PathBuf>,
     /// The database that it becomes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named())]
     to: PathBuf,
     /// Takes the newest backup that can be used
     #[arg(long)]

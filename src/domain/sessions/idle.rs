@@ -1,11 +1,11 @@
 //! Sessions that nobody uses any more.
 
-use crate::domain::columns::{cell, flag, integer};
+use crate::domain::columns::{cell, integer, time};
 use crate::domain::page;
 use crate::error::Result;
 use crate::operation::{Mutation, Piece, Place, ReadTx, WriteTx};
 use crate::sqlite::Cell;
-use crate::time::Timestamp;
+use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -34,9 +34,8 @@ impl Mutation for ExpireIdle {
         let Some(since) = page::ago(tx.sure_now()?, self.idle_for) else {
             return Ok(0);
         };
-        let since = Timestamp(since).to_string();
         tx.in_pieces(|after, rows| {
-            let looked_at = active_after(tx, after, &since, rows)?;
+            let looked_at = active_after(tx, after, since, rows)?;
             let full = looked_at.len() == rows as usize;
             let last = looked_at.last().filter(|_| full);
             let next = last.map(|last| Some((last.user_id.clone(), last.rowid)));
@@ -59,25 +58,30 @@ struct Looked {
 
 /// The next active sessions in the order of their users. By two statements: SQLite finds its place in an index
 /// by both columns of the key only where the first is given, and a user may have all the sessions there are.
-fn active_after(tx: &ReadTx<'_>, after: &Place, since: &str, rows: u32) -> Result<Vec<Looked>> {
+fn active_after(
+    tx: &ReadTx<'_>,
+    after: &Place,
+    since: DateTime<Utc>,
+    rows: u32,
+) -> Result<Vec<Looked>> {
     let looked = |row: &Row<'_>| {
         Ok(Looked {
             user_id: cell(row, 0)?,
             rowid: integer(row, 1)?,
-            is_idle: flag(row, 2)?,
+            is_idle: time(row, 2)? < since,
         })
     };
     let (user_id, rowid) = after.clone().unwrap_or((Cell::Real(f64::NEG_INFINITY), 0));
     let mut found = tx.all(
-        "SELECT user_id, rowid, last_used < ?3 FROM sessions INDEXED BY botstore_sessions_active
-         WHERE is_active = 1 AND user_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?4",
-        (&user_id, rowid, since, rows),
+        "SELECT user_id, rowid, last_used FROM sessions INDEXED BY botstore_sessions_active
+         WHERE is_active = 1 AND user_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3",
+        (&user_id, rowid, rows),
         looked,
     )?;
     found.extend(tx.all(
-        "SELECT user_id, rowid, last_used < ?2 FROM sessions INDEXED BY botstore_sessions_active
-         WHERE is_active = 1 AND user_id > ?1 ORDER BY user_id, rowid LIMIT ?3",
-        (&user_id, since, rows - found.len() as u32),
+        "SELECT user_id, rowid, last_used FROM sessions INDEXED BY botstore_sessions_active
+         WHERE is_active = 1 AND user_id > ?1 ORDER BY user_id, rowid LIMIT ?2",
+        (&user_id, rows - found.len() as u32),
         looked,
     )?);
     Ok(found)

@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::{ObjectKind, UnknownObjects, bounded, kind_of};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::migration::reference::Object;
 use crate::migration::step::transaction;
 use crate::migration::{Program, SchemaDef, ledger};
@@ -113,7 +113,7 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
         // Together, so that nothing is counted before the counts are made again.
         transaction(conn, program.clock, |tx| {
             for missing in of_schema().filter(|missing| missing.object.kind != "index") {
-                make(conn, missing)?;
+                unless_impossible(missing, make(conn, missing))?;
             }
             match of_schema().any(|missing| missing.keeps_counts) {
                 true => (schema.counts.forget)(tx),
@@ -123,13 +123,29 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
     }
     // Each by itself: one may take minutes.
     for missing in again().filter(|missing| missing.object.kind == "index") {
-        transaction(conn, program.clock, |_| make(conn, missing))?;
+        // An altered one that cannot be made stays as it is.
+        unless_impossible(
+            missing,
+            transaction(conn, program.clock, |_| make(conn, missing)),
+        )?;
     }
     Ok(difference)
 }
 
-/// Makes one. What rows that came meanwhile do not allow, or a table that is missing, stays missing, since
-/// opening must not brick; a disk that fails does not.
+/// What rows that came meanwhile do not allow, or a table that is missing, stays missing, since opening must not
+/// brick; a disk that fails does not.
+fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
+    match done {
+        Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
+            let told = &missing.told;
+            tracing::warn!(object = %told, %error, "it cannot be made again");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Makes one.
 fn make(conn: &Connection, missing: &Missing) -> Result<()> {
     let Missing { told, object, .. } = missing;
     tracing::warn!(object = %told, schema = told.schema, "dropped or altered by somebody, made again");
@@ -140,12 +156,5 @@ fn make(conn: &Connection, missing: &Missing) -> Result<()> {
         ),
         false => String::new(),
     };
-    let done = conn.execute_batch(&(drop + &object.sql));
-    match done.map_err(Error::from) {
-        Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
-            tracing::warn!(object = %told, %error, "it cannot be made again");
-            Ok(())
-        }
-        done => done,
-    }
+    Ok(conn.execute_batch(&(drop + &object.sql))?)
 }

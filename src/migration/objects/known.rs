@@ -29,6 +29,7 @@ impl Known {
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
         let reference = Reference::new()?;
         let (mut makers, mut cut_short) = (HashMap::new(), HashSet::new());
+        let mut perhaps_there = HashSet::new();
         for schema in schemas {
             let done = ledger::last(tx, schema.name)?;
             let ran = reference.run(schema, schema.steps(1..=done), |_, _| Ok(()))?;
@@ -36,13 +37,18 @@ impl Known {
                 cut_short.insert(schema.name);
             }
             for object in reference.objects()? {
-                makers.entry(object.key()).or_insert(schema.name);
+                let key = object.key();
+                if !perhaps_there.contains(&key) {
+                    makers.entry(key).or_insert(schema.name);
+                }
             }
             // What may be there besides, and need not: of a step that is applied in part; and what the first
             // steps find in a file that is taken over, which may have been cut short between them.
             let begun = progress::of(tx, schema.name)?.map_or(0, |begun| begun.step);
             let perhaps = schema.steps(done + 1..=begun.max(schema.legacy.steps));
             reference.run(schema, perhaps, |_, _| Ok(()))?;
+            let keys = reference.objects()?.into_iter().map(|object| object.key());
+            perhaps_there.extend(keys.filter(|key| !makers.contains_key(key)));
         }
         let mut objects = reference.objects()?;
         for schema in schemas {
@@ -215,7 +221,7 @@ impl Listed {
         (!is_same).then_some(others)
     }
 
-    fn has(&self, object: &Object) -> bool {
+    pub(super) fn has(&self, object: &Object) -> bool {
         let as_listed = || self.texts.iter().map(|text| squeeze(text)).collect();
         object.is_kept == matches!(object.kind.as_str(), "table" | "index")
             && (self.texts.contains(&object.sql)
