@@ -10,6 +10,8 @@ use std::path::Path;
 pub(crate) struct FileId {
     disk: u64,
     number: u64,
+    /// When it was made, in nanoseconds; 0 where the file system does not tell. A number is used again.
+    born: u64,
 }
 
 impl FileId {
@@ -19,18 +21,31 @@ impl FileId {
         Self {
             disk: data.dev(),
             number: data.ino(),
+            born: born(data),
         }
     }
 
     #[cfg(not(unix))]
     pub(super) fn of(_: &Metadata) -> Self {
-        Self { disk: 0, number: 0 }
+        Self {
+            disk: 0,
+            number: 0,
+            born: 0,
+        }
     }
 
-    /// Its number on its disk. The disk's own number may be another after the machine has started again.
-    pub(crate) fn number(self) -> u64 {
-        self.number
+    /// What to know it by later: its number on its disk, and when it was made. The disk's own number may be
+    /// another after the machine has started again.
+    pub(crate) fn mark(self) -> u64 {
+        self.number ^ self.born.rotate_left(24)
     }
+}
+
+#[cfg(unix)]
+fn born(data: &Metadata) -> u64 {
+    let born = data.created().ok();
+    let born = born.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    born.map_or(0, |born| born.as_nanos() as u64)
 }
 
 /// What lies at a path.

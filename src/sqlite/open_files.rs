@@ -182,7 +182,7 @@ impl OpenFiles {
     /// The numbers of the database and its WAL.
     pub(super) fn numbers(&self) -> Option<(u64, u64)> {
         let [database, wal, _] = self.open;
-        Some((database?.number(), wal?.number()))
+        Some((database?.mark(), wal?.mark()))
     }
 
     /// What is wrong now.

@@ -35,7 +35,7 @@ pub(crate) fn refuse_orphans(database: &Path) -> Result<()> {
             let noted = lock::noted(database);
             let wal = number(&beside(database, "-wal"));
             noted
-                .filter(|noted| Some(noted.wal) == wal && noted.database != id.number())
+                .filter(|noted| Some(noted.wal) == wal && noted.database != id.mark())
                 .map(|_| others(database))
         }
         AtPath::File { .. } | AtPath::Unknown => None,
@@ -84,7 +84,7 @@ fn other_trace(database: &Path) -> Option<&'static str> {
 
 fn number(path: &Path) -> Option<u64> {
     match files::at_path(path) {
-        AtPath::File { id, .. } => Some(id.number()),
+        AtPath::File { id, .. } => Some(id.mark()),
         AtPath::Nothing | AtPath::Unknown => None,
     }
 }

@@ -220,7 +220,7 @@ const READS: [&str; 6] = [
 ];
 
 /// The file and what it may use; why.
-const MAY_READ: [(&str, &str, &str); 5] = [
+const MAY_READ: [(&str, &str, &str); 6] = [
     ("odd.rs", "row.get", "judges every value, whatever it is"),
     (
         "page.rs",
@@ -238,6 +238,7 @@ const MAY_READ: [(&str, &str, &str); 5] = [
         "finds a column by its name",
     ),
     ("columns/", "row.get", "the place"),
+    ("columns/", "row.as_ref()", "how many columns a row has"),
 ];
 
 #[test]
