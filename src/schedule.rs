@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::json;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
+use crate::sqlite;
 use crate::time::{self, ClockRecord};
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
@@ -192,9 +193,7 @@ pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
     // What cannot be read as a time is none: it must not keep the store from opening.
     let read = |row: &Row<'_>| Ok(time::read(row.get_ref(0)?));
     // Nor must it if somebody has dropped the table.
-    let there = "SELECT 1 FROM sqlite_schema
-                 WHERE type = 'table' AND name = 'botstore_schedules' AND rootpage > 0";
-    if tx.maybe(there, [], |_| Ok(()))?.is_none() {
+    if !sqlite::has_table(tx.conn(), "botstore_schedules")? {
         return Ok(ClockRecord::default());
     }
     let named = |name: &str| {

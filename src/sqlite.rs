@@ -15,6 +15,7 @@ mod paths;
 mod readers;
 mod rescue;
 mod settings;
+mod tables;
 mod temporary;
 mod tidy;
 mod wal;
@@ -45,6 +46,7 @@ pub(crate) use readers::other_readers;
 pub(crate) use rescue::save_copy;
 pub use settings::Durability;
 pub(crate) use settings::{FileTriggers, Settings};
+pub(crate) use tables::has_table;
 pub(crate) use temporary::{use_memory, use_temporary_files};
 pub(crate) use wal::{
     WalWatch, checkpoint, disable_checkpoint_on_close, enable_checkpoint_on_close,

@@ -5,6 +5,7 @@ use super::manifest::Checksum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{self, SchemaStep};
 use crate::operation::ReadTx;
+use crate::sqlite::has_table;
 use chrono::DateTime;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -86,12 +87,6 @@ pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
 
 fn count(rows: i64) -> u64 {
     rows.max(0) as u64
-}
-
-fn has_table(conn: &Connection, name: &str) -> Result<bool> {
-    let sql = "SELECT count(*) > 0 FROM sqlite_schema
-               WHERE type = 'table' AND name = ?1 AND rootpage > 0";
-    Ok(conn.query_row(sql, [name], |row| row.get(0))?)
 }
 
 fn virtual_tables(conn: &Connection) -> Result<Vec<String>> {

@@ -5,6 +5,7 @@ use super::ledger;
 use super::reference::{Made, Object};
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
 use std::collections::{BTreeMap, HashMap};
 
 /// Beside the ledger and not a column of it, so that the ledger stays what an older program writes to. It is
@@ -179,9 +180,7 @@ pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
 }
 
 fn exists(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT 1 FROM sqlite_schema
-               WHERE type = 'table' AND name = 'botstore_found' AND rootpage > 0";
-    Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
+    sqlite::has_table(tx.conn(), "botstore_found")
 }
 
 fn by_name(tx: &ReadTx<'_>) -> Result<HashMap<(bool, String), Object>> {

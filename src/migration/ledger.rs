@@ -3,6 +3,7 @@
 use super::{Migration, SchemaDef, found};
 use crate::error::{Error, ErrorKind, Result, excerpt, quote};
 use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
@@ -43,10 +44,7 @@ pub(super) struct Entry {
 }
 
 pub(super) fn exists(tx: &ReadTx<'_>) -> Result<bool> {
-    // A virtual table of that name has no page of its own, and what it would answer has no end.
-    let sql = "SELECT 1 FROM sqlite_schema
-               WHERE type = 'table' AND name = 'botstore_ledger' AND rootpage > 0";
-    Ok(tx.maybe(sql, [], |_| Ok(()))?.is_some())
+    sqlite::has_table(tx.conn(), "botstore_ledger")
 }
 
 /// The steps of a schema that the file has applied, in order.

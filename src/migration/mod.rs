@@ -13,13 +13,13 @@ mod plan;
 mod progress;
 mod reference;
 mod step;
+mod way_back;
 
 pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
-pub use migrate::UnknownSteps;
 pub(crate) use migrate::{
-    WayBack, apply, connect, connect_to_take_back, has_begun, has_tables, make_writer, missing,
-    opened, plan_back, refuse_beyond,
+    apply, connect, connect_to_take_back, has_begun, has_tables, make_writer, missing, opened,
+    refuse_beyond,
 };
 pub use objects::{MissingObject, ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
 pub(crate) use objects::{
@@ -27,6 +27,8 @@ pub(crate) use objects::{
 };
 pub use plan::{Plan, PlannedStep};
 pub(crate) use plan::{plan, plan_in, refuse_foreign, refuse_unknown};
+pub use way_back::UnknownSteps;
+pub(crate) use way_back::{WayBack, plan_back};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};

@@ -4,6 +4,7 @@
 
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_progress (
     schema   TEXT    NOT NULL PRIMARY KEY,
@@ -24,10 +25,7 @@ pub(super) struct Progress {
 
 /// The step of a schema that has begun and not ended.
 pub(super) fn of(tx: &ReadTx<'_>, schema: &str) -> Result<Option<Progress>> {
-    // Something else of that name would answer what it likes.
-    let there = "SELECT 1 FROM sqlite_schema
-                 WHERE type = 'table' AND name = 'botstore_progress' AND rootpage > 0";
-    if tx.maybe(there, [], |_| Ok(()))?.is_none() {
+    if !sqlite::has_table(tx.conn(), "botstore_progress")? {
         return Ok(None);
     }
     let sql = "SELECT step, part, next_row FROM botstore_progress WHERE schema = ?1";

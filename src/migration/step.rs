@@ -1,9 +1,9 @@
 //! Runs one step of a schema.
 
 use super::found::Found;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
-use crate::sqlite::{Authorizer, Owners, StepRules, for_steps};
+use crate::sqlite::{self, Authorizer, Owners, StepRules, for_steps};
 use crate::time::Clock;
 use rusqlite::Connection;
 
@@ -57,10 +57,8 @@ impl<'a> Stepper<'a> {
             self.conn
                 .execute_batch(&format!("DROP TRIGGER temp.\"{name}\""))?;
         }
-        let sql = "SELECT count(*) > 0 FROM sqlite_schema
-                   WHERE type = 'table' AND name = ?1 AND rootpage > 0";
         for (at, table) in tables.iter().filter(|_| found.keeps_rows()).enumerate() {
-            if !self.conn.query_row(sql, [table], |row| row.get(0))? {
+            if !sqlite::has_table(self.conn, table)? {
                 continue;
             }
             let table = table.replace('"', "\"\"");
@@ -170,4 +168,43 @@ pub(super) fn transaction<T>(
         let _ = conn.execute_batch("ROLLBACK");
     }
     result
+}
+
+/// What a step that failed leaves of itself.
+#[derive(Clone, Copy)]
+pub(super) enum Left {
+    AsBefore,
+    /// The pieces that are done.
+    Begun,
+}
+
+/// What is said of a step that failed.
+pub(super) fn step_failed(
+    error: Error,
+    doing: &str,
+    schema: &str,
+    (step, name): (u32, &str),
+    left: Left,
+) -> Error {
+    let kind = match error.kind() {
+        kind @ (ErrorKind::DiskFull
+        | ErrorKind::Io
+        | ErrorKind::TooManyFiles
+        | ErrorKind::ReadOnly
+        | ErrorKind::Corrupt
+        | ErrorKind::Busy) => kind,
+        _ => ErrorKind::Migration,
+    };
+    let left = match left {
+        Left::AsBefore => "the file is as it was before it",
+        Left::Begun => "the next opening goes on where it was cut short",
+    };
+    error.because(
+        kind,
+        format_args!(
+            "{doing} step {step} ({}) of schema {} failed and {left}",
+            quote(name),
+            quote(schema)
+        ),
+    )
 }

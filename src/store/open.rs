@@ -164,8 +164,8 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let mut unknown_objects = upgraded.unknown_objects;
     if let Some(offset) = config.day_offset {
         let minutes = offset.local_minus_utc() / 60;
-        let triggers = migration::own_triggers(&ReadTx::new(&conn, now), &config.schemas)?;
-        if rollups::set_day_offset(&mut conn, &triggers, minutes, now)? {
+        let triggers = |tx: &ReadTx<'_>| migration::own_triggers(tx, &config.schemas);
+        if rollups::set_day_offset(&mut conn, triggers, minutes, now)? {
             // Triggers that somebody has altered were made anew with the others.
             unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
         }

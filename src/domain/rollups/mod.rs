@@ -19,6 +19,7 @@ use super::columns::{count, flag, integer};
 use crate::error::Result;
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rusqlite::Connection;
 
@@ -116,21 +117,22 @@ fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
 }
 
 /// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it and
-/// counts everything again. Does nothing if the file has that offset; gives whether it has not. `triggers` are
-/// those of the schema's steps, by name: what the file has is not run.
+/// counts everything again. Does nothing if the file has that offset; gives whether it has not. `triggers` finds
+/// out those of the schema's steps, by name, which takes a run of them all: what the file has is not run.
 pub(crate) fn set_day_offset(
     conn: &mut Connection,
-    triggers: &[(String, String)],
+    triggers: impl FnOnce(&ReadTx<'_>) -> Result<Vec<(String, String)>>,
     day_offset: i32,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let transaction = conn.transaction()?;
-    let (_, old) = state(&ReadTx::new(&transaction, now))?;
+    let tx = ReadTx::new(&transaction, now);
+    let (_, old) = state(&tx)?;
     let new = i64::from(day_offset);
     if old == new {
         return Ok(false);
     }
-    for (name, sql) in triggers {
+    for (name, sql) in triggers(&tx)? {
         if sql.contains(&quoted(old)) {
             let sql = sql.replace(&quoted(old), &quoted(new));
             transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS main.{name}"))?;
@@ -147,9 +149,7 @@ pub(crate) fn set_day_offset(
 
 /// Whether the file has rollups.
 fn exist(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT count(*) > 0 FROM sqlite_schema
-               WHERE type = 'table' AND name = 'botstore_total' AND rootpage > 0";
-    tx.one(sql, [], |row| flag(row, 0))
+    sqlite::has_table(tx.conn(), "botstore_total")
 }
 
 /// What stands in the file's triggers in place of what stands in the step's.
