@@ -2,6 +2,8 @@
 //! goes on, and nothing panics. And on one that is not the file that was opened: it was replaced or removed,
 //! it has other names, or the process is another.
 
+#[cfg(unix)]
+mod afterwards;
 #[path = "../shared/child.rs"]
 mod child;
 #[path = "../shared/copy.rs"]
@@ -18,6 +20,8 @@ mod read_only;
 mod replaced;
 #[path = "../shared/wait.rs"]
 mod wait;
+#[cfg(unix)]
+mod warned;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;

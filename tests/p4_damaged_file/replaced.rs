@@ -1,6 +1,5 @@
 //! The files under an open store are moved, removed and replaced.
 
-use crate::child::{Victim, again, given, succeed_with_mounts};
 use crate::copy::{copy, keeps_its_log, with};
 use crate::wait::{answered, until};
 use crate::{INTERACTIONS, interaction, sign_up};
@@ -16,11 +15,11 @@ use std::process::Command;
 use tokio::sync::broadcast::Receiver;
 
 /// The store's time: closing names what it saves by it.
-fn time() -> DateTime<Utc> {
+pub(crate) fn time() -> DateTime<Utc> {
     "2026-11-26T03:04:05Z".parse().unwrap()
 }
 
-async fn open(path: &Path) -> Store {
+pub(crate) async fn open(path: &Path) -> Store {
     let config = keeps_its_log(Config::new(path)).clock(FixedClock::at(time()));
     let store = Store::open(config).await.unwrap();
     sign_up(&store).await;
@@ -31,7 +30,7 @@ async fn open(path: &Path) -> Store {
 }
 
 /// How many messages a file has, which nothing is wrong with.
-fn messages(path: &Path) -> i64 {
+pub(crate) fn messages(path: &Path) -> i64 {
     let conn = Connection::open(path).unwrap();
     let ask = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, String>(0));
     assert_eq!(ask("PRAGMA integrity_check").unwrap(), "ok");
@@ -94,7 +93,7 @@ impl Done {
 }
 
 /// The problems that are told until one of them is this.
-async fn told(events: &mut Receiver<StoreEvent>, expected: FileProblem) -> PathBuf {
+pub(crate) async fn told(events: &mut Receiver<StoreEvent>, expected: FileProblem) -> PathBuf {
     loop {
         let event = answered(events.recv()).await.unwrap();
         if let StoreEvent::FileProblem { problem, path, .. } = event {
@@ -105,7 +104,7 @@ async fn told(events: &mut Receiver<StoreEvent>, expected: FileProblem) -> PathB
 }
 
 /// The copy that closing says it has saved, twice.
-fn saved(error: &botstore::Error, events: &mut Receiver<StoreEvent>) -> PathBuf {
+pub(crate) fn saved(error: &botstore::Error, events: &mut Receiver<StoreEvent>) -> PathBuf {
     assert_eq!(error.kind(), ErrorKind::Replaced, "{error}");
     let mut saved = Vec::new();
     while let Ok(event) = events.try_recv() {
@@ -125,7 +124,7 @@ fn saved(error: &botstore::Error, events: &mut Receiver<StoreEvent>) -> PathBuf 
     saved.remove(0)
 }
 
-async fn refuses_to_write_and_reads(store: &Store, problem: FileProblem) {
+pub(crate) async fn refuses_to_write_and_reads(store: &Store, problem: FileProblem) {
     until("it is in health", async || {
         let health = store.health().await.unwrap();
         health.file_problems == [problem] && !health.ok
@@ -350,229 +349,4 @@ async fn a_database_that_is_put_back_is_written_again() {
     until("it is seen", async || store.health().await.unwrap().ok).await;
     store.write(interaction(0)).await.unwrap();
     store.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_second_name_is_a_warning_for_as_long_as_there_is_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.db");
-    let store = open(&path).await;
-    let mut events = store.events();
-    let other = folder.path().join("other.db");
-    fs::hard_link(&path, &other).unwrap();
-    let is_linked = |health: &botstore::Health| {
-        matches!(
-            health.file_problems[..],
-            [FileProblem::HardLinked { names: 2, .. }]
-        )
-    };
-    loop {
-        let event = answered(events.recv()).await.unwrap();
-        if let StoreEvent::FileProblem { problem, .. } = event {
-            assert!(problem.to_string().contains("2 names"), "{problem}");
-            break;
-        }
-    }
-    let health = store.health().await.unwrap();
-    assert!(health.ok && is_linked(&health), "{health:?}");
-    store.write(interaction(0)).await.unwrap();
-    fs::remove_file(&other).unwrap();
-    assert_eq!(store.health().await.unwrap().file_problems, []);
-    fs::hard_link(&path, &other).unwrap();
-    store.close().await.unwrap();
-
-    // It opens, and whoever subscribes first is told.
-    let store = Store::open(&path).await.unwrap();
-    assert!(is_linked(&store.health().await.unwrap()));
-    let status = botstore::status(&path).unwrap();
-    assert_eq!(status.file_problems.len(), 1);
-    store.run_due().await.unwrap();
-    let mut events = store.events();
-    loop {
-        let event = answered(events.recv()).await.unwrap();
-        if matches!(event, StoreEvent::FileProblem { .. }) {
-            break;
-        }
-    }
-    store.close().await.unwrap();
-}
-
-/// As when a release is put in the place of the one before.
-#[tokio::test]
-async fn a_link_that_leads_to_another_file_is_a_warning() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let leads_to = |to: Option<&str>, link: &Path| {
-        let new = at("new-link");
-        match to {
-            Some(to) => {
-                symlink(to, &new).unwrap();
-                fs::rename(new, link).unwrap();
-            }
-            None => fs::remove_file(link).unwrap(),
-        }
-    };
-    for (link, path, one, other) in [
-        ("x.db", "x.db", "one.db", "other.db"),
-        ("current", "current/x.db", "one", "other"),
-    ] {
-        let (link, path) = (at(link), at(path));
-        if link != path {
-            fs::create_dir(at(one)).unwrap();
-            fs::create_dir(at(other)).unwrap();
-            fs::write(at("other/x.db"), "").unwrap();
-        } else {
-            fs::write(at(other), "").unwrap();
-        }
-        leads_to(Some(one), &link);
-        let store = open(&path).await;
-        for to in [Some(other), None] {
-            let mut events = store.events();
-            leads_to(to, &link);
-            if to.is_some() {
-                told(&mut events, FileProblem::PathLeadsElsewhere).await;
-            }
-            let health = store.health().await.unwrap();
-            assert_eq!(health.file_problems, [FileProblem::PathLeadsElsewhere]);
-            assert!(health.ok);
-            store.write(interaction(0)).await.unwrap();
-        }
-        leads_to(Some(one), &link);
-        assert_eq!(store.health().await.unwrap().file_problems, []);
-        store.close().await.unwrap();
-        assert_eq!(messages(&path), INTERACTIONS + 2);
-    }
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn write_and_wait_to_be_killed(path: &Path) {
-    let store = open(path).await;
-    println!("written");
-    std::thread::park();
-    drop(store);
-}
-
-/// The log is not laid over the file that has the name now; and put back, nothing is lost.
-#[test]
-fn the_log_of_a_killed_store_is_not_laid_over_the_file_that_replaced_its_own() {
-    if let Some([path]) = given() {
-        return write_and_wait_to_be_killed(path.as_ref());
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let open_it = || runtime.block_on(async { Store::open(&path).await });
-    let yesterday = folder.path().join("yesterday.db");
-    runtime.block_on(async { open_it_and_close(&path).await });
-    copy(&path, &yesterday);
-    let child = again(
-        &[],
-        the_log_of_a_killed_store_is_not_laid_over_the_file_that_replaced_its_own,
-        &[&path],
-    );
-    let mut victim = Victim::start(child);
-    assert!(victim.says("written"));
-    let old = folder.path().join("old.db");
-    fs::rename(&path, &old).unwrap();
-    fs::rename(&yesterday, &path).unwrap();
-    victim.kill();
-    let picture = || {
-        let read = |suffix| fs::read(with(&path, suffix)).unwrap();
-        (read(""), read("-wal"))
-    };
-    let before = picture();
-    for refused in [
-        open_it().map(|_| ()).unwrap_err(),
-        botstore::status(&path).map(|_| ()).unwrap_err(),
-        botstore::schema::plan(&path).map(|_| ()).unwrap_err(),
-        botstore::snapshot(&path, |_| Ok(())).unwrap_err(),
-        botstore::backup::take(&path, TakeBackup::default())
-            .map(|_| ())
-            .unwrap_err(),
-    ] {
-        assert_eq!(refused.kind(), ErrorKind::Replaced, "{refused}");
-    }
-    assert!(picture() == before);
-    // Back under its name, it is whole.
-    fs::rename(&path, &yesterday).unwrap();
-    fs::rename(&old, &path).unwrap();
-    runtime.block_on(async { open_it_and_close(&path).await });
-    assert_eq!(messages(&path), INTERACTIONS);
-}
-
-async fn open_it_and_close(path: &Path) {
-    let store = Store::open(path).await.unwrap();
-    store.close().await.unwrap();
-}
-
-/// A copy of both files, which a backup by hand of a killed bot is, has other numbers and opens.
-#[test]
-fn a_killed_stores_files_open_where_they_were_copied_to_together() {
-    if let Some([path]) = given() {
-        return write_and_wait_to_be_killed(path.as_ref());
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.db");
-    let this = a_killed_stores_files_open_where_they_were_copied_to_together;
-    let mut victim = Victim::start(again(&[], this, &[&path]));
-    assert!(victim.says("written"));
-    victim.kill();
-    let elsewhere = tempfile::tempdir().unwrap();
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(folder.path())
-        .arg(elsewhere.path())
-        .status();
-    assert!(copied.unwrap().success());
-    let copies = elsewhere.path().join(folder.path().file_name().unwrap());
-    // Copied back over the originals, in any order, too.
-    for suffix in ["-wal", ""] {
-        let back = with(&path, ".back");
-        copy(&with(&copies.join("x.db"), suffix), &back);
-        fs::rename(back, with(&path, suffix)).unwrap();
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    for path in [path, copies.join("x.db")] {
-        runtime.block_on(async { open_it_and_close(&path).await });
-        assert_eq!(messages(&path), INTERACTIONS);
-    }
-}
-
-/// As in a container whose image has the bot, and where the file alone is mounted.
-#[test]
-fn a_database_that_is_mounted_by_itself_is_told() {
-    if let Some([path]) = given() {
-        return is_told_of_the_mount(path.as_ref());
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let (host, app) = (folder.path().join("host.db"), folder.path().join("app"));
-    fs::create_dir(&app).unwrap();
-    let inside = app.join("x.db");
-    fs::write(&host, "").unwrap();
-    fs::write(&inside, "").unwrap();
-    succeed_with_mounts(
-        a_database_that_is_mounted_by_itself_is_told,
-        &[(&host, &inside)],
-        &[&inside],
-    );
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn is_told_of_the_mount(path: &Path) {
-    let store = open(path).await;
-    let health = store.health().await.unwrap();
-    assert!(health.ok);
-    assert_eq!(health.file_problems, [FileProblem::MountPoint]);
-    told(&mut store.events(), FileProblem::MountPoint).await;
-    store.close().await.unwrap();
-    assert_eq!(
-        botstore::status(path).unwrap().file_problems,
-        [FileProblem::MountPoint]
-    );
 }
