@@ -189,7 +189,7 @@ fn point_reads(c: &mut Criterion) {
     let caller = caller();
     let store = store(&caller);
     let (plain, _folder) = plain();
-    let user = || GetUser { user_id: 500 };
+    let user = || GetUser::new(500);
     let mut group = c.benchmark_group("point read");
     group.bench_function("store", |b| {
         b.to_async(&caller).iter(async || {

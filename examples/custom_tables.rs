@@ -7,7 +7,7 @@
 //! cargo run --example custom_tables
 //! ```
 
-use botstore::audit::{EventFilter, LogEvent, UserAuditLog};
+use botstore::audit::{LogEvent, UserAuditLog};
 use botstore::page::PageRequest;
 use botstore::schema::{self, Migration, Schema};
 use botstore::time::Timestamp;
@@ -117,13 +117,10 @@ impl Mutation for FireDue {
                 (reminder_id, tx.now_text()),
             )?;
             // One of the crate's own operations, inside this transaction.
-            tx.apply(&LogEvent {
-                user_id,
-                event_type: "reminder_fired".to_owned(),
-                event_data: Some(serde_json::json!({ "reminder_id": reminder_id })),
-                success: true,
-                ip_address: None,
-            })?;
+            tx.apply(
+                &LogEvent::new(user_id, "reminder_fired")
+                    .event_data(serde_json::json!({ "reminder_id": reminder_id })),
+            )?;
         }
         Ok(due.len())
     }
@@ -139,9 +136,7 @@ impl Query for Fired {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
         // One of the crate's own questions, on the same snapshot.
-        let user = tx.query(&GetUser {
-            user_id: self.user_id,
-        })?;
+        let user = tx.query(&GetUser::new(self.user_id))?;
         let name = user.and_then(|user| user.username).unwrap_or_default();
         tx.all(
             "SELECT body, fired_at FROM reminders
@@ -212,11 +207,7 @@ async fn main() -> Result<()> {
     for text in fired {
         println!("{text}");
     }
-    let audit = store.read(UserAuditLog {
-        user_id,
-        filter: EventFilter::default(),
-        page: PageRequest::first(10),
-    });
+    let audit = store.read(UserAuditLog::new(user_id).page(PageRequest::first(10)));
     for event in audit.await?.items {
         let data = event.event_data.unwrap_or_default();
         println!("On record: {} {data}", event.event_type);

@@ -70,7 +70,7 @@ async fn run(args: &Args) -> Result<()> {
             file.admin.push(milliseconds(asked.elapsed()));
             let asked = Instant::now();
             let user_id = *user_id;
-            store.read(UserDashboard { user_id }).await?;
+            store.read(UserDashboard::new(user_id)).await?;
             file.user.push(milliseconds(asked.elapsed()));
         }
     }
@@ -102,7 +102,7 @@ async fn open(path: &Path) -> Result<(Store, File, i64)> {
     let missing = schema::plan(config(path))?.steps.len();
     let started = Instant::now();
     let store = Store::open(config(path)).await?;
-    let messages = store.read(SystemStats).await?.total_messages;
+    let messages = store.read(SystemStats::new()).await?.total_messages;
     if missing > 0 {
         let took = started.elapsed().as_secs_f64();
         println!(
@@ -114,16 +114,20 @@ async fn open(path: &Path) -> Result<(Store, File, i64)> {
     store.close().await?;
     let started = Instant::now();
     let store = Store::open(config(path)).await?;
-    store.read(GetUser { user_id: 1 }).await?;
+    store.read(GetUser::new(1)).await?;
     let opening = milliseconds(started.elapsed());
-    let top = store.read(TopUsers { limit: 1 }).await?;
+    let top = store.read(TopUsers::new(1)).await?;
     let file = File {
         messages,
         opening,
         admin: Vec::new(),
         user: Vec::new(),
     };
-    Ok((store, file, top.first().map_or(0, |user| user.user_id)))
+    Ok((
+        store,
+        file,
+        top.first().map_or(0, |user| user.user_id.get()),
+    ))
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -115,21 +115,14 @@ async fn read_one(store: Store, number: u64) -> Result<()> {
     let user_id = user_of(number / 3);
     let session_id = session_of(user_id);
     match number % 3 {
-        0 => store.read(GetUser { user_id }).await.map(|_| ()),
+        0 => store.read(GetUser::new(user_id)).await.map(|_| ()),
         1 => {
-            let session = GetSession {
-                session_id,
-                user_id,
-            };
+            let session = GetSession::new(user_id, session_id);
             store.read(session).await.map(|_| ())
         }
         _ => {
             let page = PageRequest::first(10);
-            let last = SessionMessages {
-                session_id,
-                user_id,
-                page,
-            };
+            let last = SessionMessages::new(user_id, session_id).page(page);
             store.read(last).await.map(|_| ())
         }
     }

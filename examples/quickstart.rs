@@ -7,6 +7,7 @@
 use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
 use botstore::sessions::{CreateSession, ExpireIdle};
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::{Config, Store, analytics, messages, users};
 use std::time::Duration;
@@ -17,54 +18,45 @@ async fn main() -> botstore::Result<()> {
     let path = std::env::temp_dir().join(format!("botstore-quickstart-{}.db", std::process::id()));
 
     // Opened once, cloned everywhere. Sessions idle for a day are ended, hour by hour.
-    let config = Config::new(&path).every(HOUR, || ExpireIdle {
-        idle_for: 24 * HOUR,
-    });
+    let config = Config::new(&path).every(HOUR, || ExpireIdle::new(24 * HOUR));
     let store = Store::open(config).await?;
 
     // Somebody writes to the bot.
     let user = store.write(users::EnsureUser::new(42, Some("ada"))).await?;
     let session = store
-        .write(CreateSession {
-            session_id: "3f1b6b0e".into(),
-            user_id: user.user_id,
-            project_path: "/srv/api".into(),
-        })
+        .write(CreateSession::new(user.user_id, "3f1b6b0e", "/srv/api"))
         .await?;
 
     // The bot has answered: all of the exchange is saved, or nothing. When this returns, it is on
     // the disk.
     let receipt = store
-        .write(SaveInteraction {
-            user_id: user.user_id,
-            session_id: session.session_id.clone(),
-            prompt: "SessionFilter tests fail?".into(),
-            response: Some("Only the one you wrote last.".into()),
-            cost: 0.0125,
-            duration_ms: Some(2_300),
-            turns: 2,
-            tools: vec![
-                ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
-            ],
-            // A messenger that delivers this update twice is told the same thing twice.
-            idempotency_key: Some("update-1001".into()),
-            ..Default::default()
-        })
+        .write(
+            SaveInteraction::new(
+                user.user_id,
+                session.session_id.clone(),
+                "Which tests fail?",
+            )
+            .response("Only the one you wrote last.")
+            .cost(usd(0.0125))
+            .duration_ms(2_300)
+            .turns(2)
+            .tool(ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })))
+            .idempotency_key("update-1001"),
+        )
         .await?;
     println!("saved as message {}", receipt.message_id);
 
     let page = store
-        .read(messages::SessionMessages {
-            session_id: session.session_id,
-            user_id: user.user_id,
-            page: PageRequest::first(10),
-        })
+        .read(
+            messages::SessionMessages::new(user.user_id, session.session_id)
+                .page(PageRequest::first(10)),
+        )
         .await?;
     for message in page.items {
         let answer = message.response.as_deref().unwrap_or("(no answer)");
         println!("{}  {} → {answer}", message.timestamp, message.prompt);
     }
-    let stats = store.read(analytics::SystemStats).await?;
+    let stats = store.read(analytics::SystemStats::new()).await?;
     println!(
         "{} messages by {} users for ${:.4}",
         stats.total_messages, stats.total_users, stats.total_cost

@@ -62,19 +62,19 @@ impl Mutation for SaveAndCount {
             "INSERT INTO botstore_day VALUES (?1, 0, 1, 0, 1, ?2, ?3) ON CONFLICT (day) DO UPDATE SET
                  messages = messages + 1, timed = timed + 1,
                  duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost",
-            (day, duration, saved.cost),
+            (day, duration, saved.cost.dollars()),
         )?;
         tx.execute(
             "INSERT INTO botstore_user_total VALUES (?1, 0, 1, ?2, ?3)
              ON CONFLICT (user_id) DO UPDATE SET messages = messages + 1,
                  cost = cost + excluded.cost, last_day = max(last_day, excluded.last_day)",
-            (user_id, saved.cost, day),
+            (user_id, saved.cost.dollars(), day),
         )?;
         tx.execute(
             "INSERT INTO botstore_user_day VALUES (?1, ?2, 0, 1, 0, 1, ?3, ?4)
              ON CONFLICT (user_id, day) DO UPDATE SET messages = messages + 1, timed = timed + 1,
                  duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost",
-            (user_id, day, duration, saved.cost),
+            (user_id, day, duration, saved.cost.dollars()),
         )?;
         tx.execute(
             "INSERT INTO botstore_session_day VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -99,7 +99,7 @@ impl Mutation for SaveAndCount {
         tx.execute(
             "INSERT INTO botstore_cost_day VALUES (?1, 1, 1, ?2) ON CONFLICT (day) DO UPDATE SET
                  requests = requests + 1, cost = cost + excluded.cost",
-            (day, saved.cost),
+            (day, saved.cost.dollars()),
         )?;
         Ok(())
     }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 /// What is done with an existing file before a migration step changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BeforeUpgrade {
     /// A verified backup is made: see [`backup`](crate::backup). Takes the time to copy the file, to
     /// compress it and to check it, and up to twice its size for as long.
@@ -42,7 +43,7 @@ pub enum BeforeUpgrade {
 /// let config = Config::new("bot.db")
 ///     .durability(Durability::Full)
 ///     .readers(2)
-///     .every(DAY, || sessions::ExpireIdle { idle_for: 30 * DAY });
+///     .every(DAY, || sessions::ExpireIdle::new(30 * DAY));
 /// let store = Store::open(config).await?;
 /// # Ok(()) }
 /// ```

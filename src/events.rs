@@ -207,6 +207,7 @@ pub struct BackupReport {
 /// The last time that something was done: what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LastRun<T> {
     /// It went well.
     Done(T),

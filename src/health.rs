@@ -79,6 +79,7 @@ pub struct ActorHealth {
 
 /// What the last checkpoint did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckpointReport {
     /// When it ended, by the store's clock.
     pub at: DateTime<Utc>,

@@ -5,19 +5,19 @@
 //! # async fn main() -> botstore::Result<()> {
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("bot.db");
-//! use botstore::{Store, interactions::SaveInteraction, sessions::CreateSession, users};
+//! use botstore::{Store, Usd, interactions::SaveInteraction, sessions::CreateSession, users};
 //!
 //! let store = Store::open(&path).await?;
 //! let user = store.write(users::EnsureUser::new(42, Some("ada"))).await?;
 //! let session = store
-//!     .write(CreateSession { session_id: "s-1".into(), user_id: 42, project_path: "/srv".into() })
+//!     .write(CreateSession::new(42, "s-1", "/srv"))
 //!     .await?;
 //! let receipt = store
-//!     .write(SaveInteraction {
-//!         user_id: user.user_id, session_id: session.session_id,
-//!         prompt: "Hello".into(), response: Some("Hi!".into()), cost: 0.002,
-//!         ..Default::default()
-//!     })
+//!     .write(
+//!         SaveInteraction::new(user.user_id, session.session_id, "Hello")
+//!             .response("Hi!")
+//!             .cost(Usd::from_dollars(0.002)?),
+//!     )
 //!     .await?; // committed, synced, and not lost
 //! # assert_eq!(receipt.message_id, 1);
 //! store.close().await?;
@@ -83,6 +83,7 @@ pub mod testing;
 pub mod time;
 
 pub use config::{BeforeUpgrade, Config};
+pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
     analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, tokens,
     tools, users,

@@ -33,7 +33,7 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
 ///
 /// let (stats, ada) = botstore::snapshot(&path, |tx| {
-///     Ok((tx.query(&analytics::SystemStats)?, tx.query(&users::GetUser { user_id: 42 })?))
+///     Ok((tx.query(&analytics::SystemStats::new())?, tx.query(&users::GetUser::new(42))?))
 /// })?;
 /// assert!(ada.is_some() && stats.total_messages == 0);
 /// # store.close().await

@@ -46,7 +46,7 @@ const REPAIRS_IN_VAIN: usize = 5;
 ///
 /// let store = Store::open(&path).await?;
 /// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
-/// assert!(!store.read(users::IsAllowed { user_id: 42 }).await?);
+/// assert!(!store.read(users::IsAllowed::new(42)).await?);
 /// store.close().await?;
 /// # Ok(()) }
 /// ```

@@ -10,12 +10,10 @@
 //!
 //! let store = TestStore::open().await?;
 //! store.write(users::EnsureUser::new(1, None)).await?;
-//! store.write(sessions::CreateSession {
-//!     session_id: "s".into(), user_id: 1, project_path: "/".into(),
-//! }).await?;
+//! store.write(sessions::CreateSession::new(1, "s", "/")).await?;
 //!
 //! store.clock().advance(Duration::from_secs(3600));
-//! let expired = store.write(sessions::ExpireIdle { idle_for: Duration::from_secs(60) }).await?;
+//! let expired = store.write(sessions::ExpireIdle::new(Duration::from_secs(60))).await?;
 //! assert_eq!(expired, 1);
 //! # Ok(()) }
 //! ```
@@ -24,7 +22,7 @@ use crate::archive::Upgrading;
 use crate::limits::Limits;
 use crate::sqlite::FileLock;
 use crate::time::{self, Clock};
-use crate::{Config, Error, ReadTx, Result, Store, WriteTx, opening, sqlite};
+use crate::{Config, Error, ReadTx, Result, Store, Usd, WriteTx, opening, sqlite};
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -215,4 +213,15 @@ impl Plain {
     pub fn connection(&self) -> &Connection {
         &self.conn
     }
+}
+
+/// So many US dollars, rounded to the nearest billionth. What [`Usd::from_dollars`] refuses becomes the nearest
+/// amount.
+///
+/// ```
+/// use botstore::testing::usd;
+/// assert_eq!(usd(0.25), botstore::Usd::from_nanos(250_000_000));
+/// ```
+pub fn usd(dollars: f64) -> Usd {
+    Usd::nearest(dollars)
 }

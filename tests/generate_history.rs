@@ -57,11 +57,11 @@ async fn a_store_opens_it_and_a_check_finds_nothing() {
     assert_eq!(summary["rows"]["messages"], 2_000);
     assert_eq!(summary["rows"]["users"], 20);
 
-    let report = botstore::snapshot(&path, |tx| tx.query(&CheckFile)).unwrap();
+    let report = botstore::snapshot(&path, |tx| tx.query(&CheckFile::new())).unwrap();
     assert!(!report.is_damaged() && !report.differs(), "{report:?}");
 
     let store = Store::open(&path).await.unwrap();
-    let stats = store.read(analytics::SystemStats).await.unwrap();
+    let stats = store.read(analytics::SystemStats::new()).await.unwrap();
     assert_eq!(stats.total_messages, 2_000);
     store.close().await.unwrap();
 

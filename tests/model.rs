@@ -3,13 +3,11 @@
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
-use botstore::sessions::{
-    CreateSession, EndSession, ExpireIdle, GetSession, SessionFilter, UserSessions,
-};
+use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, UserSessions};
 use botstore::testing::TestStore;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
-use botstore::{ErrorKind, analytics, costs};
+use botstore::{ErrorKind, Usd, analytics, costs};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,9 +52,9 @@ struct User {
     allowed: bool,
     messages: u64,
     sessions: u64,
-    cost: f64,
+    cost: Usd,
     requests: u64,
-    spent: f64,
+    spent: Usd,
 }
 
 struct Session {
@@ -64,7 +62,7 @@ struct Session {
     active: bool,
     last_used: u64,
     prompts: Vec<String>,
-    cost: f64,
+    cost: Usd,
 }
 
 #[derive(Default)]
@@ -81,9 +79,9 @@ fn name(session: u8) -> String {
     format!("session-{session}")
 }
 
-/// Sums of parts of a power of two are exact in any order.
-fn dollars(cost: u16) -> f64 {
-    f64::from(cost) / 4096.0
+/// No part of a power of two, so that sums of doubles would differ.
+fn dollars(cost: u16) -> Usd {
+    Usd::from_nanos(i64::from(cost) * 123_457)
 }
 
 impl Model {
@@ -96,7 +94,13 @@ impl Model {
                 assert_eq!(user.user_id, user_id);
             }
             Step::Allow(user_id, allowed) => {
-                let answer = store.write(SetAllowed { user_id, allowed }).await;
+                let answer = store
+                    .write(if allowed {
+                        SetAllowed::allow(user_id)
+                    } else {
+                        SetAllowed::forbid(user_id)
+                    })
+                    .await;
                 match self.users.get_mut(&user_id) {
                     Some(user) => {
                         answer.unwrap();
@@ -106,11 +110,7 @@ impl Model {
                 }
             }
             Step::Create(session, user_id) => {
-                let create = CreateSession {
-                    session_id: name(session),
-                    user_id,
-                    project_path: "/".into(),
-                };
+                let create = CreateSession::new(user_id, name(session), "/");
                 let answer = store.write(create).await.map(|_| ()).map_err(|e| e.kind());
                 let expected = if !self.users.contains_key(&user_id) {
                     Err(ErrorKind::NotFound)
@@ -131,7 +131,7 @@ impl Model {
                         active: true,
                         last_used: self.now,
                         prompts: Vec::new(),
-                        cost: 0.0,
+                        cost: Usd::ZERO,
                     };
                     self.sessions.insert(session, new);
                 }
@@ -146,10 +146,7 @@ impl Model {
                 self.save(store, session, user, cost, tools, key).await;
             }
             Step::End(session, user_id) => {
-                let end = EndSession {
-                    session_id: name(session),
-                    user_id,
-                };
+                let end = EndSession::new(user_id, name(session));
                 let answer = store.write(end).await;
                 match self
                     .sessions
@@ -169,7 +166,7 @@ impl Model {
             }
             Step::Expire(seconds) => {
                 let idle_for = Duration::from_secs(seconds.into());
-                let expired = store.write(ExpireIdle { idle_for }).await.unwrap();
+                let expired = store.write(ExpireIdle::new(idle_for)).await.unwrap();
                 let mut expected = 0;
                 for session in self.sessions.values_mut() {
                     if session.active && self.now - session.last_used > u64::from(seconds) {
@@ -181,7 +178,7 @@ impl Model {
             }
             Step::AddCost(user_id, cost) => {
                 let cost = dollars(cost);
-                let answer = store.write(costs::AddCost { user_id, cost }).await;
+                let answer = store.write(costs::AddCost::new(user_id, cost)).await;
                 match self.users.get_mut(&user_id) {
                     Some(user) => {
                         answer.unwrap();
@@ -205,14 +202,12 @@ impl Model {
     ) {
         let cost = dollars(cost);
         let prompt = format!("prompt {}", self.messages);
-        let save = SaveInteraction {
-            user_id,
-            session_id: name(session),
-            prompt: prompt.clone(),
-            cost,
-            tools: vec![ToolCall::new("Read"); tools.into()],
-            idempotency_key: key.map(|key| format!("key-{key}")),
-            ..Default::default()
+        let save = {
+            let mut new = SaveInteraction::new(user_id, name(session), prompt.clone())
+                .cost(cost)
+                .tools(vec![ToolCall::new("Read"); tools.into()]);
+            new.idempotency_key = key.map(|key| format!("key-{key}"));
+            new
         };
         let answer = store.write(save).await;
         if let Some(&first) = key.and_then(|key| self.keys.get(&(user_id, key))) {
@@ -242,45 +237,38 @@ impl Model {
 
     async fn compare(&self, store: &TestStore) {
         for (&user_id, expected) in &self.users {
-            let user = store.read(GetUser { user_id }).await.unwrap().unwrap();
+            let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
             assert_eq!(user.is_allowed, expected.allowed);
             assert_eq!(
-                store.read(IsAllowed { user_id }).await.unwrap(),
+                store.read(IsAllowed::new(user_id)).await.unwrap(),
                 expected.allowed
             );
             assert_eq!(user.message_count, expected.messages);
             assert_eq!(user.session_count, expected.sessions);
             assert_eq!(user.total_cost, expected.cost);
-            let days = costs::UserDailyCosts {
-                user_id,
-                days: 10_000,
-            };
+            let days = costs::UserDailyCosts::new(user_id, 10_000);
             let days = store.read(days).await.unwrap();
             assert_eq!(
                 days.iter().map(|day| day.request_count).sum::<u64>(),
                 expected.requests
             );
             assert_eq!(
-                days.iter().map(|day| day.daily_cost).sum::<f64>(),
+                days.iter().map(|day| day.daily_cost).sum::<Usd>(),
                 expected.spent
             );
-            let stats = store.read(analytics::UserStats { user_id }).await.unwrap();
+            let stats = store
+                .read(analytics::UserStats::new(user_id))
+                .await
+                .unwrap();
             assert_eq!(stats.total_messages, expected.messages);
             assert_eq!(stats.total_cost, expected.cost);
-            let active = UserSessions {
-                user_id,
-                which: SessionFilter::Active,
-                page: PageRequest::first(1_000),
-            };
+            let active = UserSessions::new(user_id).page(PageRequest::first(1_000));
             let active = store.read(active).await.unwrap().items.len();
             let mine = self.sessions.values().filter(|s| s.user == user_id);
             assert_eq!(active, mine.filter(|s| s.active).count());
         }
         for (&session, expected) in &self.sessions {
-            let get = |user_id| GetSession {
-                session_id: name(session),
-                user_id,
-            };
+            let get = |user_id| GetSession::new(user_id, name(session));
             assert_eq!(store.read(get(expected.user + 1)).await.unwrap(), None);
             let found = store.read(get(expected.user)).await.unwrap().unwrap();
             assert_eq!(found.is_active, expected.active);
@@ -289,11 +277,8 @@ impl Model {
             let mut prompts = Vec::new();
             let mut page = PageRequest::first(7);
             loop {
-                let messages = SessionMessages {
-                    session_id: name(session),
-                    user_id: expected.user,
-                    page: page.clone(),
-                };
+                let messages =
+                    SessionMessages::new(expected.user, name(session)).page(page.clone());
                 let messages = store.read(messages).await.unwrap();
                 prompts.extend(messages.items.into_iter().map(|m| m.prompt));
                 let Some(next) = messages.next else { break };
@@ -302,7 +287,7 @@ impl Model {
             prompts.reverse();
             assert_eq!(prompts, expected.prompts);
         }
-        let stats = store.read(analytics::SystemStats).await.unwrap();
+        let stats = store.read(analytics::SystemStats::new()).await.unwrap();
         assert_eq!(stats.total_messages, self.messages as u64);
         let used: u64 = stats.tools.iter().map(|tool| tool.usage_count).sum();
         assert_eq!(used, self.tools);

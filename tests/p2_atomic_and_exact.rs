@@ -6,6 +6,7 @@ use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Error, ErrorKind, Mutation, Result, Store, WriteTx, costs};
@@ -15,26 +16,16 @@ use tokio::task::JoinSet;
 async fn user_with_session(store: &Store, user_id: i64) -> String {
     let session_id = format!("s{user_id}");
     store.write(EnsureUser::new(user_id, None)).await.unwrap();
-    let session = CreateSession {
-        session_id: session_id.clone(),
-        user_id,
-        project_path: "/srv".into(),
-    };
+    let session = CreateSession::new(user_id, session_id.clone(), "/srv");
     store.write(session).await.unwrap();
     session_id
 }
 
 fn interaction(user_id: i64) -> SaveInteraction {
-    SaveInteraction {
-        user_id,
-        session_id: format!("s{user_id}"),
-        prompt: "p".into(),
-        // An eighth, so that sums are exact.
-        cost: 0.125,
-        turns: 3,
-        tools: vec![ToolCall::new("Read"), ToolCall::new("Bash")],
-        ..Default::default()
-    }
+    SaveInteraction::new(user_id, format!("s{user_id}"), "p")
+        .cost(usd(0.125))
+        .turns(3)
+        .tools(vec![ToolCall::new("Read"), ToolCall::new("Bash")])
 }
 
 /// Every row of every table but the ledger, as one text.
@@ -76,24 +67,18 @@ async fn no_update_is_lost_when_everybody_writes_to_the_same_rows() {
         caller.unwrap();
     }
     let saved = (CALLERS * EACH) as u64;
-    let user = store.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    let user = store.read(GetUser::new(1)).await.unwrap().unwrap();
     assert_eq!(user.message_count, saved);
-    assert_eq!(user.total_cost, 0.125 * saved as f64);
-    let session = GetSession {
-        session_id: "s1".into(),
-        user_id: 1,
-    };
+    assert_eq!(user.total_cost, usd(0.125 * saved as f64));
+    let session = GetSession::new(1, "s1");
     let session = store.read(session).await.unwrap().unwrap();
     assert_eq!(session.message_count, saved);
     assert_eq!(session.total_turns, 3 * saved);
-    assert_eq!(session.total_cost, 0.125 * saved as f64);
-    let days = costs::UserDailyCosts {
-        user_id: 1,
-        days: 1,
-    };
+    assert_eq!(session.total_cost, usd(0.125 * saved as f64));
+    let days = costs::UserDailyCosts::new(1, 1);
     let days = store.read(days).await.unwrap();
     assert_eq!(days[0].request_count, saved);
-    assert_eq!(days[0].daily_cost, 0.125 * saved as f64);
+    assert_eq!(days[0].daily_cost, usd(0.125 * saved as f64));
     let (_folder, path) = store.into_file().await.unwrap();
     let conn = Connection::open(path).unwrap();
     for (table, rows) in [
@@ -136,21 +121,25 @@ async fn an_interaction_with_one_wrong_part_leaves_none_of_it() {
     user_with_session(&store, 1).await;
     let before = dump(store.path());
     for wrong in [
-        SaveInteraction {
-            tools: vec![ToolCall::new("Read"), ToolCall::new("")],
-            ..interaction(1)
+        {
+            let mut new = interaction(1);
+            new.tools = vec![ToolCall::new("Read"), ToolCall::new("")];
+            new
         },
-        SaveInteraction {
-            cost: -0.01,
-            ..interaction(1)
+        {
+            let mut new = interaction(1);
+            new.cost = usd(-0.01);
+            new
         },
-        SaveInteraction {
-            duration_ms: Some(u64::MAX),
-            ..interaction(1)
+        {
+            let mut new = interaction(1);
+            new.duration_ms = Some(u64::MAX);
+            new
         },
-        SaveInteraction {
-            idempotency_key: Some(String::new()),
-            ..interaction(1)
+        {
+            let mut new = interaction(1);
+            new.idempotency_key = Some(String::new());
+            new
         },
     ] {
         assert_eq!(kind(store.write(wrong).await), ErrorKind::Invalid);

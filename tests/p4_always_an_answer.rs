@@ -156,7 +156,7 @@ async fn a_file_ruined_while_it_is_open_gives_typed_errors_and_no_wrong_answer()
     assert_eq!(kind(read), ErrorKind::Corrupt);
     // Still an answer to each, and none that is wrong, whatever is in a cache.
     for user_id in 0..5 {
-        match answered(store.read(GetUser { user_id })).await {
+        match answered(store.read(GetUser::new(user_id))).await {
             Ok(user) => {
                 let name = user.map(|user: User| user.username);
                 assert_eq!(name, (user_id == 1).then(|| Some("ada".to_owned())));

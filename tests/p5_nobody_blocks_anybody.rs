@@ -146,8 +146,8 @@ impl Query for LookOn {
     }
 }
 
-const EXPIRE: ExpireIdle = ExpireIdle { idle_for: HOUR };
-const SWEEP: SweepKeys = SweepKeys { older_than: HOUR };
+const EXPIRE: ExpireIdle = ExpireIdle::new(HOUR);
+const SWEEP: SweepKeys = SweepKeys::new(HOUR);
 const ALL: Left = Left {
     sessions: MANY,
     keys: MANY,

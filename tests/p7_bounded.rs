@@ -47,12 +47,7 @@ async fn past_the_bound_on_requests_try_is_overloaded_and_write_waits() {
 async fn past_the_bound_on_bytes_try_is_overloaded_and_one_larger_than_all_goes_alone() {
     const MIB: usize = 1024 * 1024;
     let store = probe_store(|config| config.max_in_flight_bytes(MIB)).await;
-    let saved = |bytes: usize| SaveInteraction {
-        user_id: 1,
-        session_id: "nobody's".into(),
-        prompt: "x".repeat(bytes),
-        ..Default::default()
-    };
+    let saved = |bytes: usize| SaveInteraction::new(1, "nobody's", "x".repeat(bytes));
     let (holding, held) = hold_writer(&store).await;
     let waiting = tokio::spawn({
         let store = Store::clone(&store);
@@ -137,10 +132,7 @@ async fn let_in<Q: botstore::Query>(ask: impl Fn() -> Q) -> usize {
 #[tokio::test]
 async fn the_texts_of_queries_count_for_the_bound_on_bytes() {
     let text = "x".repeat(4 * KIB);
-    let session = || GetSession {
-        session_id: text.clone(),
-        user_id: 1,
-    };
+    let session = || GetSession::new(1, text.clone());
     assert_eq!(let_in(session).await, 15);
     assert_eq!(let_in(|| Length(text.clone())).await, 15);
     assert_eq!(let_in(|| Length("x".repeat(30 * KIB))).await, 2);

@@ -9,6 +9,7 @@ use botstore::page::PageRequest;
 use botstore::rusqlite::ffi;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::users::EnsureUser;
 use botstore::{Config, ErrorKind, Store, Write};
 use common::{Probe, answered, hold_reader, hold_writer, patient, until};
@@ -45,23 +46,13 @@ async fn small_store() -> TestStore {
     .await
     .unwrap();
     store.write(EnsureUser::new(1, None)).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/".into(),
-    };
+    let session = CreateSession::new(1, "s", "/");
     store.write(session).await.unwrap();
     store
 }
 
 fn saved(number: usize, bytes: usize) -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".into(),
-        prompt: format!("{number}:{}", "x".repeat(bytes)),
-        cost: 0.25,
-        ..Default::default()
-    }
+    SaveInteraction::new(1, "s", format!("{number}:{}", "x".repeat(bytes))).cost(usd(0.25))
 }
 
 /// The numbers in the closed file, in order, and what the counters of the user say.
@@ -156,12 +147,8 @@ async fn ten_times_what_fits_is_answered_and_nothing_acknowledged_is_missing() {
             let reader = Store::clone(&store);
             reads.spawn(async move {
                 let page = PageRequest::first(3);
-                let session_id = "s".into();
-                let messages = SessionMessages {
-                    session_id,
-                    user_id: 1,
-                    page,
-                };
+                let session_id = "s";
+                let messages = SessionMessages::new(1, session_id).page(page);
                 reader.try_read(messages).await
             });
         }

@@ -116,7 +116,7 @@ async fn a_process_killed_in_a_migration_leaves_a_file_that_opens() {
     let store = Store::open(Config::new(&path).schema::<Quick>())
         .await
         .unwrap();
-    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(1)).await.unwrap().is_some());
     let steps = store.health().await.unwrap().schemas;
     assert!(steps.iter().any(|s| s.schema == "slow" && s.step == 2));
     store.close().await.unwrap();
@@ -155,7 +155,7 @@ async fn a_verified_copy_is_made_before_an_upgrade_and_only_then() {
     let copy = Store::open(Config::new(&restored).before_upgrade(BeforeUpgrade::Skip))
         .await
         .unwrap();
-    let user = copy.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
+    let user = copy.read(GetUser::new(1)).await.unwrap().unwrap();
     assert_eq!(user.username.as_deref(), Some("ada"));
     let schemas = copy.health().await.unwrap().schemas;
     assert!(schemas.iter().all(|s| s.schema == "botstore"));
@@ -308,7 +308,7 @@ async fn a_link_to_a_file_that_is_not_there_yet_is_a_name_of_that_file() {
     std::fs::rename(&path, beside(".restoring.db")).unwrap();
     std::fs::write(beside(".restoring"), ".replaced-1").unwrap();
     let store = Store::open(&link).await.unwrap();
-    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(1)).await.unwrap().is_some());
     store.close().await.unwrap();
 
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));

@@ -29,12 +29,7 @@ impl Handler<Hear> for Bot {
     type Result = ResponseFuture<Result<Receipt>>;
 
     fn handle(&mut self, hear: Hear, _: &mut Self::Context) -> Self::Result {
-        let saved = self.save.send(Write(SaveInteraction {
-            user_id: 1,
-            session_id: "s".into(),
-            prompt: hear.0.into(),
-            ..Default::default()
-        }));
+        let saved = self.save.send(Write(SaveInteraction::new(1, "s", hear.0)));
         Box::pin(async move { saved.await.expect("the port lives as long as the store") })
     }
 }
@@ -43,22 +38,14 @@ impl Handler<Hear> for Bot {
 async fn a_bot_that_holds_a_recipient_saves_through_the_store() {
     let store = TestStore::open().await.unwrap();
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/".into(),
-    };
+    let session = CreateSession::new(1, "s", "/");
     store.write(session).await.unwrap();
     let save = store.mutations().recipient();
     let bot = Bot { save }.start();
     let receipt = bot.send(Hear("hello")).await.unwrap().unwrap();
     assert_eq!(receipt.message_id, 1);
     let users: Recipient<Read<GetUser>> = store.queries().recipient();
-    let user = users
-        .send(Read(GetUser { user_id: 1 }))
-        .await
-        .unwrap()
-        .unwrap();
+    let user = users.send(Read(GetUser::new(1))).await.unwrap().unwrap();
     assert_eq!(user.map(|user: User| user.message_count), Some(1));
 }
 
@@ -131,12 +118,7 @@ async fn a_port_holds_no_more_bytes_than_may_be_in_flight_again() {
     let (holding, held) = hold_writer(&store).await;
     let mut sent = JoinSet::new();
     for _ in 0..SENT {
-        let large = SaveInteraction {
-            user_id: 1,
-            session_id: "nobody's".into(),
-            prompt: "x".repeat(MIB),
-            ..Default::default()
-        };
+        let large = SaveInteraction::new(1, "nobody's", "x".repeat(MIB));
         sent.spawn(port.send(Write(large)));
     }
     // What is over the bound is told so at once, while the writer is held; the rest waits.

@@ -6,7 +6,8 @@ use crate::text::{local, name_of, plural, shorten};
 use actix::prelude::*;
 use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::page::PageRequest;
-use botstore::sessions::{Session, SessionFilter, SessionHistory, UserSessions};
+use botstore::sessions::{Session, UserSessions};
+use botstore::testing::usd;
 use botstore::users::EnsureUser;
 use botstore::{Error, ErrorKind, Result, Store, Write};
 use std::time::Instant;
@@ -85,9 +86,10 @@ impl Bot {
             plural(session.message_count, "message"),
             local(session.last_used)
         );
-        let last = self.store.read(SessionHistory {
-            limit: 1,
-            ..self.history_of(&session)
+        let last = self.store.read({
+            let mut new = self.history_of(&session);
+            new.limit = 1;
+            new
         });
         if let Some(last) = last.await?.and_then(|h| h.messages.into_iter().next()) {
             let answer = last.response.as_deref().unwrap_or("(nothing)");
@@ -145,18 +147,15 @@ impl Bot {
             .map(|tool| format!(", used {}", tool.tool_name))
             .collect();
         let receipt = self
-            .save(SaveInteraction {
-                user_id: self.user_id,
-                session_id: session.session_id,
-                prompt: said.text,
-                response: Some(response.clone()),
-                cost,
-                duration_ms: Some(began.elapsed().as_millis() as u64),
-                turns: 1,
-                tools,
-                idempotency_key: Some(said.update_id),
-                ..Default::default()
-            })
+            .save(
+                SaveInteraction::new(self.user_id, session.session_id, said.text)
+                    .response(response.clone())
+                    .cost(usd(cost))
+                    .duration_ms(began.elapsed().as_millis() as u64)
+                    .turns(1)
+                    .tools(tools)
+                    .idempotency_key(said.update_id),
+            )
             .await?;
         Ok(format!(
             "{response}\n[message {}, ${cost:.4}{used}]",
@@ -175,11 +174,9 @@ impl Bot {
     }
 
     pub(crate) async fn current_session(&self) -> Result<Option<Session>> {
-        let active = self.store.read(UserSessions {
-            user_id: self.user_id,
-            which: SessionFilter::Active,
-            page: PageRequest::first(1),
-        });
+        let active = self
+            .store
+            .read(UserSessions::new(self.user_id).page(PageRequest::first(1)));
         Ok(active.await?.items.into_iter().next())
     }
 

@@ -11,19 +11,15 @@ use botstore::users::{AllowedUsers, IsAllowed};
 
 impl Bot {
     pub(crate) fn history_of(&self, session: &Session) -> SessionHistory {
-        SessionHistory {
-            session_id: session.session_id.clone(),
-            user_id: self.user_id,
-            limit: 10,
-        }
+        SessionHistory::new(self.user_id, session.session_id.clone()).limit(10)
     }
 
     pub(crate) async fn sessions(&self) -> Result<String> {
-        let page = self.store.read(UserSessions {
-            user_id: self.user_id,
-            which: SessionFilter::All,
-            page: PageRequest::first(10),
-        });
+        let page = self.store.read(
+            UserSessions::new(self.user_id)
+                .which(SessionFilter::All)
+                .page(PageRequest::first(10)),
+        );
         let page = page.await?;
         if page.items.is_empty() {
             return Ok("We have not talked yet.".to_owned());
@@ -70,7 +66,7 @@ impl Bot {
 
     pub(crate) async fn stats(&self) -> Result<String> {
         let user_id = self.user_id;
-        let stats = self.store.read(UserStats { user_id }).await?;
+        let stats = self.store.read(UserStats::new(user_id)).await?;
         let mut text = format!(
             "{} in {}, ${:.4} in all.",
             plural(stats.total_messages, "message"),
@@ -89,14 +85,12 @@ impl Bot {
 
     pub(crate) async fn admin(&self) -> Result<String> {
         let user_id = self.user_id;
-        if !self.store.read(IsAllowed { user_id }).await? {
+        if !self.store.read(IsAllowed::new(user_id)).await? {
             return self.refuse_admin().await;
         }
         let all = self
             .store
-            .read(AdminDashboard {
-                users: PageRequest::first(10),
-            })
+            .read(AdminDashboard::new().users(PageRequest::first(10)))
             .await?;
         let health = self.store.health().await?;
         let mut text = format!("{:<16} {:>8} {:>9}  last seen", "user", "messages", "cost");
@@ -127,13 +121,7 @@ impl Bot {
     }
 
     async fn refuse_admin(&self) -> Result<String> {
-        let refused = LogEvent {
-            user_id: self.user_id,
-            event_type: "admin_refused".to_owned(),
-            event_data: None,
-            success: false,
-            ip_address: None,
-        };
+        let refused = LogEvent::new(self.user_id, "admin_refused").failed();
         self.store.write(refused).await?;
         let allowed = self.store.read(AllowedUsers::default()).await?;
         let names: Vec<_> = allowed.items.iter().map(name_of).collect();

@@ -57,10 +57,10 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<()> {
     const MINUTE: Duration = Duration::from_secs(60);
     let idle_for = MINUTE * args.idle_minutes;
-    let config = Config::new(&args.db).every(MINUTE, move || ExpireIdle { idle_for });
+    let config = Config::new(&args.db).every(MINUTE, move || ExpireIdle::new(idle_for));
     let store = Store::open(config).await?;
     // What fell idle while no bot was running.
-    store.write(ExpireIdle { idle_for }).await?;
+    store.write(ExpireIdle::new(idle_for)).await?;
     let bot = Bot {
         user_id: args.user,
         saver: store.mutations().recipient(),

@@ -1,7 +1,7 @@
 //! Two changes of the bot's own, made of the crate's: each happens as a whole, or not at all.
 
 use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, EndSession, Session, SessionFilter, UserSessions};
+use botstore::sessions::{CreateSession, EndSession, Session, UserSessions};
 use botstore::users::{EnsureUser, ListUsers, SetAllowed, User};
 use botstore::{Mutation, Result, WriteTx};
 
@@ -13,15 +13,10 @@ impl Mutation for Welcome {
     type Output = User;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
-        let known = tx.query(&ListUsers {
-            page: PageRequest::first(1),
-        })?;
+        let known = tx.query(&ListUsers::new().page(PageRequest::first(1)))?;
         let mut user = tx.apply(&self.0)?;
         if known.items.is_empty() {
-            tx.apply(&SetAllowed {
-                user_id: user.user_id,
-                allowed: true,
-            })?;
+            tx.apply(&SetAllowed::allow(user.user_id))?;
             user.is_allowed = true;
         }
         Ok(user)
@@ -39,21 +34,14 @@ impl Mutation for BeginAnew {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
         let user_id = self.user_id;
-        let active = tx.query(&UserSessions {
-            user_id,
-            which: SessionFilter::Active,
-            page: PageRequest::default(),
-        })?;
+        let active = tx.query(&UserSessions::new(user_id))?;
         for Session { session_id, .. } in active.items {
-            tx.apply(&EndSession {
-                session_id,
-                user_id,
-            })?;
+            tx.apply(&EndSession::new(user_id, session_id))?;
         }
-        tx.apply(&CreateSession {
-            session_id: format!("{user_id}-{}", tx.now().timestamp_micros()),
+        tx.apply(&CreateSession::new(
             user_id,
-            project_path: self.project.clone(),
-        })
+            format!("{user_id}-{}", tx.now().timestamp_micros()),
+            self.project.clone(),
+        ))
     }
 }

@@ -158,16 +158,11 @@ enum Ask {
 fn ask(number: u64) -> Ask {
     let user_id = user_of(number / 3);
     match number % 3 {
-        0 => Ask::User(GetUser { user_id }),
-        1 => Ask::Session(GetSession {
-            session_id: session_of(user_id),
-            user_id,
-        }),
-        _ => Ask::Messages(SessionMessages {
-            session_id: session_of(user_id),
-            user_id,
-            page: PageRequest::first(10),
-        }),
+        0 => Ask::User(GetUser::new(user_id)),
+        1 => Ask::Session(GetSession::new(user_id, session_of(user_id))),
+        _ => Ask::Messages(
+            SessionMessages::new(user_id, session_of(user_id)).page(PageRequest::first(10)),
+        ),
     }
 }
 

@@ -221,15 +221,10 @@ fn kept(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
             let started = Instant::now();
             for number in 0..operations / 3 {
                 let user_id = (number % USERS) as i64;
-                store.read(IsAllowed { user_id }).await?;
-                store.read(GetUser { user_id }).await?;
+                store.read(IsAllowed::new(user_id)).await?;
+                store.read(GetUser::new(user_id)).await?;
                 let session_id = session_of(user_id);
-                store
-                    .read(GetSession {
-                        session_id,
-                        user_id,
-                    })
-                    .await?;
+                store.read(GetSession::new(user_id, session_id)).await?;
             }
             let rate = operations as f64 / started.elapsed().as_secs_f64();
             store.close().await?;
@@ -263,7 +258,7 @@ fn beside_scans(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
                     let (store, over) = (store.clone(), Arc::clone(&over));
                     tokio::spawn(async move {
                         while !over.load(Relaxed) {
-                            store.read(SystemStats).await?;
+                            store.read(SystemStats::new()).await?;
                         }
                         Ok::<_, Error>(())
                     })

@@ -28,7 +28,7 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
         let took = Runtime::Tokio.run(async {
             let started = Instant::now();
             let store = Store::open(config(&path)).await?;
-            store.read(GetUser { user_id: 1 }).await?;
+            store.read(GetUser::new(1)).await?;
             let took = started.elapsed();
             store.close().await?;
             Ok(took)

@@ -3,6 +3,7 @@
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use botstore::{Result, Store};
@@ -33,7 +34,7 @@ impl Request {
             Self::Session(session) => store.write(session).await.map(|_| None),
             Self::Interaction(interaction) => {
                 let receipt = store.write(interaction).await?;
-                Ok(Some(receipt.message_id))
+                Ok(Some(receipt.message_id.get()))
             }
         }
     }
@@ -76,15 +77,15 @@ fn session_id(number: u64) -> String {
 
 fn user(number: u64) -> Request {
     let name = format!("user_{number}");
-    Request::User(EnsureUser::new(user_id(number), Some(&name)))
+    Request::User(EnsureUser::new(user_id(number), name.as_str()))
 }
 
 fn session(number: u64, user: u64) -> Request {
-    Request::Session(CreateSession {
-        session_id: session_id(number),
-        user_id: user_id(user),
-        project_path: format!("/srv/project-{number}"),
-    })
+    Request::Session(CreateSession::new(
+        user_id(user),
+        session_id(number),
+        format!("/srv/project-{number}"),
+    ))
 }
 
 fn interaction(number: u64, user: u64, mut dice: fastrand::Rng) -> SaveInteraction {
@@ -103,19 +104,21 @@ fn interaction(number: u64, user: u64, mut dice: fastrand::Rng) -> SaveInteracti
         0 => dice.usize(4_000..12_000),
         _ => dice.usize(20..1_000),
     };
-    SaveInteraction {
-        user_id: user_id(user),
-        session_id: session_id(USERS + user),
-        prompt: text(number, "What does this do? ", dice.usize(30..300)),
-        response: (!failed).then(|| text(number, "It does the following. ", response_bytes)),
-        // Parts of a power of two, so that sums are exact whatever their order.
-        cost: f64::from(dice.u16(..)) / 1_048_576.0,
-        duration_ms: Some(dice.u64(200..60_000)),
-        turns: dice.u32(1..8),
-        error: failed.then(|| "TimeoutError".to_owned()),
-        tools,
-        ip_address: Some(format!("192.0.2.{}", dice.u8(..))),
-        idempotency_key: Some(format!("update-{number}")),
+    {
+        let mut new = SaveInteraction::new(
+            user_id(user),
+            session_id(USERS + user),
+            text(number, "What does this do? ", dice.usize(30..300)),
+        )
+        .cost(usd(f64::from(dice.u16(..)) / 1_048_576.0))
+        .duration_ms(dice.u64(200..60_000))
+        .turns(dice.u32(1..8))
+        .tools(tools)
+        .ip_address(format!("192.0.2.{}", dice.u8(..)))
+        .idempotency_key(format!("update-{number}"));
+        new.response = (!failed).then(|| text(number, "It does the following. ", response_bytes));
+        new.error = failed.then(|| "TimeoutError".to_owned());
+        new
     }
 }
 

@@ -31,23 +31,21 @@ impl Mutation for NewLink {
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
         )?;
         for (token_id, user_id) in earlier {
-            match tx.apply(&RevokeToken { token_id, user_id }) {
+            match tx.apply(&RevokeToken::new(user_id, token_id)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
         let (user_id, expires_in) = (self.user_id, Some(self.expires_in));
-        let issued = tx.apply(&IssueToken {
-            user_id,
-            expires_in,
+        let issued = tx.apply(&{
+            let mut new = IssueToken::new(user_id);
+            new.expires_in = expires_in;
+            new
         })?;
-        tx.apply(&LogEvent {
-            user_id,
-            event_type: EVENT.to_owned(),
-            event_data: Some(json!({ "token_id": issued.token_id })),
-            success: true,
-            ip_address: None,
-        })?;
+        tx.apply(
+            &LogEvent::new(user_id, EVENT.to_owned())
+                .event_data(json!({ "token_id": issued.token_id })),
+        )?;
         Ok(issued)
     }
 }

@@ -13,6 +13,7 @@ mod queries;
 mod server;
 mod simulation;
 
+use botstore::UserId;
 use botstore::backup::Backups;
 use botstore::page::PageRequest;
 use botstore::tokens::{IssuedToken, RevokeToken};
@@ -121,15 +122,17 @@ async fn serve(
     if let Some(work) = work {
         work.abort();
     }
-    store.write(RevokeToken { token_id, user_id }).await?;
+    store.write(RevokeToken::new(user_id, token_id)).await?;
     Ok(())
 }
 
 async fn allowed_user(store: &Store) -> Result<i64, Box<dyn Error>> {
     let page = PageRequest::first(1);
-    let allowed = store.read(AllowedUsers { page }).await?.items;
+    let allowed = store.read(AllowedUsers::new().page(page)).await?.items;
     let first = allowed.first().map(|user| user.user_id);
-    first.ok_or_else(|| "no user of this file is allowed: name one with --admin".into())
+    first
+        .map(UserId::get)
+        .ok_or_else(|| "no user of this file is allowed: name one with --admin".into())
 }
 
 /// Ends with Ctrl-C, or when the system asks the program to go. Signals count from the call on.

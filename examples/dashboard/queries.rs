@@ -30,7 +30,7 @@ fn day(activity: PeriodActivity) -> Day {
         date: activity.from,
         messages: activity.messages,
         errors: activity.errors,
-        cost: activity.cost,
+        cost: activity.cost.dollars(),
         active_users: activity.active_users,
     }
 }
@@ -64,11 +64,7 @@ impl Query for AdminView {
             let why = format!("must be from 1 to {MAX_DAYS}, not {days}");
             return Err(Error::invalid("days", &why));
         }
-        let activity = tx.query(&Activity {
-            span: last(days),
-            by: Bucket::Day,
-            gaps: Fill::Fill,
-        })?;
+        let activity = tx.query(&Activity::new(last(days)).by(Bucket::Day).gaps(Fill::Fill))?;
         Ok(AdminPage {
             now: tx.now(),
             days: activity.into_iter().map(day).collect(),
@@ -97,15 +93,14 @@ impl Query for UserView {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserPage>> {
         let user_id = self.user_id;
-        let Some(overview) = tx.query(&UserDashboard { user_id })? else {
+        let Some(overview) = tx.query(&UserDashboard::new(user_id))? else {
             return Ok(None);
         };
-        let activity = tx.query(&UserActivity {
-            user_id,
-            span: last(USER_DAYS),
-            by: Bucket::Day,
-            gaps: Fill::Fill,
-        })?;
+        let activity = tx.query(
+            &UserActivity::new(user_id, last(USER_DAYS))
+                .by(Bucket::Day)
+                .gaps(Fill::Fill),
+        )?;
         Ok(Some(UserPage {
             now: tx.now(),
             days: activity.into_iter().map(day).collect(),

@@ -100,7 +100,7 @@ async fn only_with_the_admins_token(
 ) -> Handled {
     let refused = match presented(&request) {
         None => Some(StatusCode::UNAUTHORIZED),
-        Some(secret) => match shared.store.read(VerifyToken { secret }).await {
+        Some(secret) => match shared.store.read(VerifyToken::new(secret)).await {
             Ok(Some(token)) if token.user_id == shared.admin => None,
             Ok(Some(_)) => Some(StatusCode::FORBIDDEN),
             Ok(None) => Some(StatusCode::UNAUTHORIZED),

@@ -3,6 +3,7 @@
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::FixedClock;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{Config, Durability, Mutation, Result, Store, WriteTx};
@@ -67,7 +68,7 @@ const TOOLS: [(&str, u32, u32); 7] = [
 const PROJECTS: [&str; 4] = ["/srv/api", "/srv/web", "/srv/infra", "/home/notes"];
 
 const TALK: [(&str, &str); 6] = [
-    ("SessionFilter tests fail?", "Only the one you wrote last."),
+    ("Which tests fail?", "Only the one you wrote last."),
     (
         "Why is this slow?",
         "It reads the whole table; an index on user_id helps.",
@@ -99,23 +100,13 @@ impl Mutation for Talk {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         for exchange in &self.0 {
             let (user_id, session_id) = (exchange.user_id, exchange.session_id.clone());
-            let name = NAMES.get(user_id as usize - 1).copied();
+            let name = NAMES.get(user_id.get() as usize - 1).copied();
             tx.apply(&EnsureUser::new(user_id, name))?;
-            tx.apply(&SetAllowed {
-                user_id,
-                allowed: true,
-            })?;
-            let session = GetSession {
-                session_id: session_id.clone(),
-                user_id,
-            };
+            tx.apply(&SetAllowed::allow(user_id))?;
+            let session = GetSession::new(user_id, session_id.clone());
             if tx.query(&session)?.is_none() {
-                let project = PROJECTS[user_id as usize % PROJECTS.len()];
-                tx.apply(&CreateSession {
-                    session_id,
-                    user_id,
-                    project_path: project.to_owned(),
-                })?;
+                let project = PROJECTS[user_id.get() as usize % PROJECTS.len()];
+                tx.apply(&CreateSession::new(user_id, session_id, project.to_owned()))?;
             }
             tx.apply(exchange)?;
         }
@@ -181,17 +172,19 @@ fn exchange(now: DateTime<Utc>) -> SaveInteraction {
     let (prompt, response) = TALK[fastrand::usize(..TALK.len())];
     let failed = one_in(if now.day().is_multiple_of(9) { 12 } else { 40 });
     let tools = TOOLS.iter().filter(|(_, share, _)| one_in(*share));
-    SaveInteraction {
-        user_id,
-        session_id: format!("{user_id}-{}", now.iso_week().week()),
-        prompt: prompt.to_owned(),
-        response: (!failed).then(|| response.to_owned()),
-        cost: 0.004 + fastrand::f64().powi(4) * 0.12,
-        duration_ms: Some(fastrand::u64(600..9_000)),
-        turns: fastrand::u32(1..5),
-        error: failed.then(|| "the model did not answer in time".to_owned()),
-        tools: tools.map(|&(name, _, fails)| call(name, fails)).collect(),
-        ..Default::default()
+    {
+        let mut new = SaveInteraction::new(
+            user_id,
+            format!("{user_id}-{}", now.iso_week().week()),
+            prompt.to_owned(),
+        )
+        .cost(usd(0.004 + fastrand::f64().powi(4) * 0.12))
+        .duration_ms(fastrand::u64(600..9_000))
+        .turns(fastrand::u32(1..5))
+        .tools(tools.map(|&(name, _, fails)| call(name, fails)).collect());
+        new.response = (!failed).then(|| response.to_owned());
+        new.error = failed.then(|| "the model did not answer in time".to_owned());
+        new
     }
 }
 

@@ -84,11 +84,11 @@ fn session_id(user: u32, generation: u32) -> String {
 }
 
 fn creation(user: u32, generation: u32) -> CreateSession {
-    CreateSession {
-        session_id: session_id(user, generation),
-        user_id: script::user_id(user),
-        project_path: format!("/srv/project-{}", user % 50),
-    }
+    CreateSession::new(
+        script::user_id(user),
+        session_id(user, generation),
+        format!("/srv/project-{}", user % 50),
+    )
 }
 
 impl Bot {
@@ -104,7 +104,7 @@ impl Bot {
             tasks.spawn(async move {
                 let name = format!("user_{user}");
                 let user_id = script::user_id(user);
-                store.write(EnsureUser::new(user_id, Some(&name))).await?;
+                store.write(EnsureUser::new(user_id, name.as_str())).await?;
                 store.write(creation(user, 0)).await
             });
         }
@@ -201,9 +201,10 @@ impl Bot {
             number,
             user,
             opens: opens.then(|| creation(user, generation)),
-            interaction: SaveInteraction {
-                session_id: session_id(user, generation),
-                ..script::interaction(self.args.seed, number, self.args.users)
+            interaction: {
+                let mut new = script::interaction(self.args.seed, number, self.args.users);
+                new.session_id = session_id(user, generation).into();
+                new
             },
         }
     }
@@ -216,28 +217,19 @@ impl Bot {
         tasks.spawn(async move {
             let page = PageRequest::first(10);
             let found = match what {
-                0 => store.read(GetUser { user_id }).await.map(|u| u.is_some()),
+                0 => store.read(GetUser::new(user_id)).await.map(|u| u.is_some()),
                 1 => {
-                    let session = GetSession {
-                        session_id,
-                        user_id,
-                    };
+                    let session = GetSession::new(user_id, session_id);
                     store.read(session).await.map(|s| s.is_some())
                 }
                 2 => {
-                    let messages = SessionMessages {
-                        session_id,
-                        user_id,
-                        page,
-                    };
+                    let messages = SessionMessages::new(user_id, session_id).page(page);
                     store.read(messages).await.map(|_| true)
                 }
                 _ => {
-                    let sessions = UserSessions {
-                        user_id,
-                        which: SessionFilter::All,
-                        page,
-                    };
+                    let sessions = UserSessions::new(user_id)
+                        .which(SessionFilter::All)
+                        .page(page);
                     store.read(sessions).await.map(|s| !s.items.is_empty())
                 }
             };
@@ -252,11 +244,11 @@ impl Bot {
             let found = match what {
                 0 => store.read(AdminDashboard::default()).await.map(|_| true),
                 1 => {
-                    let activity = DailyActivity { days: 30 };
+                    let activity = DailyActivity::new(30);
                     store.read(activity).await.map(|_| true)
                 }
                 _ => {
-                    let dashboard = UserDashboard { user_id };
+                    let dashboard = UserDashboard::new(user_id);
                     store.read(dashboard).await.map(|d| d.is_some())
                 }
             };

@@ -175,7 +175,7 @@ fn config(path: &Path, plan: &Plan, clock: &FastClock) -> Config {
         .analytics_readers(2)
         .reconcile_every(plan.reconcile_every)
         .idempotency_retention(clock.stored(plan.row))
-        .every(clock.stored(plan::EXPIRE_EVERY), move || ExpireIdle {
-            idle_for,
+        .every(clock.stored(plan::EXPIRE_EVERY), move || {
+            ExpireIdle::new(idle_for)
         })
 }

@@ -39,7 +39,7 @@ pub(crate) fn compare(
     idle: Duration,
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
-    let report = botstore::snapshot(path, |tx| tx.query(&CheckFile))?;
+    let report = botstore::snapshot(path, |tx| tx.query(&CheckFile::new()))?;
     if report.is_damaged() || report.differs() {
         found.complain(format!("the file's own check: {report:?}"));
     }
@@ -100,7 +100,7 @@ fn is_whole(row: &Row<'_>, args: &Args, number: u64) -> Result<bool, Failure> {
     Ok(row.get::<_, i64>(0)? == sent.user_id
         && row.get::<_, String>(1)? == sent.prompt
         && row.get::<_, Option<String>>(2)? == sent.response
-        && row.get::<_, f64>(3)? == sent.cost
+        && row.get::<_, f64>(3)? == sent.cost.dollars()
         && row.get::<_, Option<i64>>(4)? == sent.duration_ms.map(|ms| ms as i64)
         && row.get::<_, Option<String>>(5)? == sent.error
         && row.get::<_, i64>(6)? == sent.user_id)

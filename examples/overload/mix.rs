@@ -54,11 +54,7 @@ impl Bot {
             tasks.spawn(async move {
                 let user_id = script::user_id(user);
                 store.write(EnsureUser::new(user_id, None)).await?;
-                let session = CreateSession {
-                    session_id: script::session_id(user),
-                    user_id,
-                    project_path: "/srv".into(),
-                };
+                let session = CreateSession::new(user_id, script::session_id(user), "/srv");
                 store.write(session).await
             });
         }
@@ -108,11 +104,8 @@ impl Bot {
             }
             Kind::Read => {
                 let user = script::user_of(seed, number, users);
-                let page = SessionMessages {
-                    session_id: script::session_id(user),
-                    user_id: script::user_id(user),
-                    page: PageRequest::first(10),
-                };
+                let page = SessionMessages::new(script::user_id(user), script::session_id(user))
+                    .page(PageRequest::first(10));
                 Box::pin(async move {
                     match manner {
                         Manner::Try => store.try_read(page).await.map(|_| None),

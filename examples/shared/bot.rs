@@ -6,6 +6,7 @@
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
 use botstore::testing::Plain;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, Result, WriteTx};
@@ -26,31 +27,26 @@ pub(crate) fn session_of(user_id: i64) -> String {
 /// A message of 200 + 1,000 bytes with two tool uses.
 pub(crate) fn interaction(number: u64) -> SaveInteraction {
     let user_id = user_of(number);
-    SaveInteraction {
+    SaveInteraction::new(
         user_id,
-        session_id: session_of(user_id),
-        prompt: "What does this do? ".repeat(11)[..200].to_owned(),
-        response: Some("It does the following. ".repeat(44)[..1_000].to_owned()),
-        cost: 0.0125,
-        duration_ms: Some(2_300),
-        turns: 2,
-        tools: vec![
-            ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" })),
-            ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
-        ],
-        ..Default::default()
-    }
+        session_of(user_id),
+        "What does this do? ".repeat(11)[..200].to_owned(),
+    )
+    .response("It does the following. ".repeat(44)[..1_000].to_owned())
+    .cost(usd(0.0125))
+    .duration_ms(2_300)
+    .turns(2)
+    .tools(vec![
+        ToolCall::new("Read").input(serde_json::json!({ "path": "src/lib.rs" })),
+        ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })),
+    ])
 }
 
 /// Creates the users and their sessions.
 pub(crate) fn sign_up(tx: &WriteTx<'_>) -> Result<()> {
     for user_id in 0..USERS as i64 {
         tx.apply(&EnsureUser::new(user_id, None))?;
-        tx.apply(&CreateSession {
-            session_id: session_of(user_id),
-            user_id,
-            project_path: "/srv".into(),
-        })?;
+        tx.apply(&CreateSession::new(user_id, session_of(user_id), "/srv"))?;
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ pub(crate) fn compare(
     let receipts: Vec<_> = run
         .receipts
         .iter()
-        .map(|receipt| receipt.clone().filter(|r| r.message_id <= last))
+        .map(|receipt| receipt.clone().filter(|r| r.message_id.get() <= last))
         .collect();
     let mut found = verify::compare(&path, args, &receipts)?;
     if last < taken.acknowledged_before {

@@ -2,6 +2,7 @@
 
 use crate::backup::{self, Taken};
 use crate::{Args, Failure, script};
+use botstore::Usd;
 use botstore::interactions::Receipt;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
@@ -144,17 +145,14 @@ async fn sign_up(args: &Args, store: &Store) -> Result<(), Failure> {
         tasks.spawn(async move {
             let user_id = script::user_id(user);
             let name = format!("user_{user}");
-            store.write(EnsureUser::new(user_id, Some(&name))).await?;
-            let allowed = SetAllowed {
-                user_id,
-                allowed: true,
-            };
+            store.write(EnsureUser::new(user_id, name.as_str())).await?;
+            let allowed = SetAllowed::allow(user_id);
             store.write(allowed).await?;
-            let session = CreateSession {
-                session_id: script::session_id(user),
+            let session = CreateSession::new(
                 user_id,
-                project_path: format!("/srv/project-{}", user % 50),
-            };
+                script::session_id(user),
+                format!("/srv/project-{}", user % 50),
+            );
             store.write(session).await
         });
     }
@@ -214,7 +212,7 @@ impl Part {
                     .push(format!("interaction {number}: {error}"));
             }
         };
-        shared.last.fetch_max(receipt.message_id, Relaxed);
+        shared.last.fetch_max(receipt.message_id.get(), Relaxed);
         if let Some(again) = again {
             self.redelivered += 1;
             match store.write(again).await {
@@ -229,7 +227,7 @@ impl Part {
             wrong.idempotency_key = None;
             // In turn: refused before anything is written, and after half of it is.
             let expected = if number % (2 * ONE_IN) == 2 {
-                wrong.cost = f64::NAN;
+                wrong.cost = Usd::from_nanos(-1);
                 ErrorKind::Invalid
             } else {
                 wrong.session_id = "nobody's".into();
@@ -252,21 +250,14 @@ impl Part {
         let store = &shared.store;
         let sent = Instant::now();
         let found = match dice.u8(..3) {
-            0 => store.read(GetUser { user_id }).await.map(|u| u.is_some()),
+            0 => store.read(GetUser::new(user_id)).await.map(|u| u.is_some()),
             1 => {
-                let session = GetSession {
-                    session_id,
-                    user_id,
-                };
+                let session = GetSession::new(user_id, session_id);
                 store.read(session).await.map(|s| s.is_some())
             }
             _ => {
                 let page = PageRequest::first(10);
-                let messages = SessionMessages {
-                    session_id,
-                    user_id,
-                    page,
-                };
+                let messages = SessionMessages::new(user_id, session_id).page(page);
                 store
                     .read(messages)
                     .await

@@ -1,6 +1,7 @@
 //! What callers send, made from the seed alone, so that the verification can make it again.
 
 use botstore::interactions::SaveInteraction;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 
 pub(crate) const PROMPT_BYTES: usize = 200;
@@ -43,19 +44,20 @@ pub(crate) fn interaction(seed: u64, number: u64, users: u32) -> SaveInteraction
             call
         });
     }
-    SaveInteraction {
-        user_id: user_id(user),
-        session_id: session_id(user),
-        prompt: text(number, "What does this do? ", PROMPT_BYTES),
-        response: (!failed).then(|| text(number, "It does the following. ", RESPONSE_BYTES)),
-        // Parts of a power of two, so that sums are exact whatever their order.
-        cost: f64::from(dice.u16(..)) / 1_048_576.0,
-        duration_ms: Some(dice.u64(200..60_000)),
-        turns: dice.u32(1..8),
-        error: failed.then(|| "TimeoutError".to_owned()),
-        tools,
-        ip_address: None,
-        idempotency_key: Some(format!("update-{number}")),
+    {
+        let mut new = SaveInteraction::new(
+            user_id(user),
+            session_id(user),
+            text(number, "What does this do? ", PROMPT_BYTES),
+        )
+        .cost(usd(f64::from(dice.u16(..)) / 1_048_576.0))
+        .duration_ms(dice.u64(200..60_000))
+        .turns(dice.u32(1..8))
+        .tools(tools)
+        .idempotency_key(format!("update-{number}"));
+        new.response = (!failed).then(|| text(number, "It does the following. ", RESPONSE_BYTES));
+        new.error = failed.then(|| "TimeoutError".to_owned());
+        new
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn compare(
                     && row.get::<_, String>(1)? == sent.session_id
                     && row.get::<_, String>(2)? == sent.prompt
                     && row.get::<_, Option<String>>(3)? == sent.response
-                    && row.get::<_, f64>(4)? == sent.cost
+                    && row.get::<_, f64>(4)? == sent.cost.dollars()
                     && row.get::<_, Option<i64>>(5)? == sent.duration_ms.map(|ms| ms as i64)
                     && row.get::<_, Option<String>>(6)? == sent.error
                     && row.get::<_, String>(7)? == tools.join(","))
@@ -87,7 +87,7 @@ pub(crate) fn compare(
         let sums = users.entry(user).or_default();
         sums.messages += 1;
         sums.turns += i64::from(sent.turns);
-        sums.cost += sent.cost;
+        sums.cost += sent.cost.dollars();
     }
     compare_counters(&conn, args, &users, &mut problems)?;
     compare_counts(&conn, args, acknowledged, &mut problems)?;

@@ -64,11 +64,22 @@ pub enum Mode {
 /// The length of a file and its SHA-256, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Checksum {
     /// In bytes.
     pub bytes: u64,
     /// 64 hexadecimal digits.
     pub sha256: String,
+}
+
+impl Checksum {
+    /// So many bytes, with this SHA-256 in hexadecimal digits.
+    pub fn new(bytes: u64, sha256: impl Into<String>) -> Self {
+        Self {
+            bytes,
+            sha256: sha256.into(),
+        }
+    }
 }
 
 /// What a backup says of itself.

@@ -2,7 +2,7 @@
 
 use super::columns::{amount, count, day};
 use super::page;
-use super::{rollups, users, validate};
+use super::{Usd, UserId, rollups, users, validate};
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::time;
@@ -16,11 +16,22 @@ use serde::{Deserialize, Serialize};
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
 /// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AddCost {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// The cost, in US dollars: from 0.
-    pub cost: f64,
+    pub cost: Usd,
+}
+
+impl AddCost {
+    /// This much for this user.
+    pub fn new(user_id: impl Into<UserId>, cost: Usd) -> Self {
+        Self {
+            user_id: user_id.into(),
+            cost,
+        }
+    }
 }
 
 impl Mutation for AddCost {
@@ -33,7 +44,7 @@ impl Mutation for AddCost {
     }
 }
 
-pub(super) fn add(tx: &WriteTx<'_>, user_id: i64, cost: f64) -> Result<()> {
+pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd) -> Result<()> {
     // The first ten characters of a time are its day.
     let today = &tx.now_text()[..10];
     // What is without end, as another program may have left it, would stay so and fail the triggers.
@@ -42,11 +53,11 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: i64, cost: f64) -> Result<()> {
             "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
              VALUES (?1, ?2, ?3, 1)
              ON CONFLICT (user_id, date) DO UPDATE SET
-                 daily_cost = excluded.daily_cost
-                     + CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END,
+                 daily_cost = (?4 + round(1e9 *
+                     CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
                  request_count = 1
                      + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
-            (user_id, today, cost),
+            (user_id, today, cost.dollars(), cost.nanos()),
         )
     };
     match add() {
@@ -62,23 +73,46 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: i64, cost: f64) -> Result<()> {
 
 /// A user's cost on one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DailyCost {
     /// The day, UTC.
     pub date: NaiveDate,
     /// What the user's requests cost, in US dollars.
-    pub daily_cost: f64,
+    pub daily_cost: Usd,
     /// How many there were.
     pub request_count: u64,
+}
+
+impl DailyCost {
+    /// A day, for a test of your own.
+    pub fn new(date: NaiveDate, daily_cost: Usd, request_count: u64) -> Self {
+        Self {
+            date,
+            daily_cost,
+            request_count,
+        }
+    }
 }
 
 /// A user's costs of today and the `days` days before, newest first; days without a request are
 /// left out. Reads as many rows as there are days, at most [`page::MAX_LIMIT`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserDailyCosts {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// How many days before today.
     pub days: u32,
+}
+
+impl UserDailyCosts {
+    /// This user's costs of today and so many days before.
+    pub fn new(user_id: impl Into<UserId>, days: u32) -> Self {
+        Self {
+            user_id: user_id.into(),
+            days,
+        }
+    }
 }
 
 impl Query for UserDailyCosts {
@@ -106,15 +140,28 @@ impl Query for UserDailyCosts {
 
 /// Everybody's cost on one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DayTotal {
     /// The day, UTC.
     pub date: NaiveDate,
     /// What all requests cost, in US dollars.
-    pub total_cost: f64,
+    pub total_cost: Usd,
     /// How many there were.
     pub total_requests: u64,
     /// How many users had one.
     pub active_users: u64,
+}
+
+impl DayTotal {
+    /// A day, for a test of your own.
+    pub fn new(date: NaiveDate, total_cost: Usd, total_requests: u64, active_users: u64) -> Self {
+        Self {
+            date,
+            total_cost,
+            total_requests,
+            active_users,
+        }
+    }
 }
 
 /// Everybody's costs of today and the `days` days before, newest first; days without a request are
@@ -122,9 +169,17 @@ pub struct DayTotal {
 ///
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TotalCosts {
     /// How many days before today.
     pub days: u32,
+}
+
+impl TotalCosts {
+    /// The costs of today and so many days before.
+    pub fn new(days: u32) -> Self {
+        Self { days }
+    }
 }
 
 impl Query for TotalCosts {

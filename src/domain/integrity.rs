@@ -8,7 +8,7 @@
 pub use super::odd::{OddValue, RepairedValues, ValueRepair};
 
 use super::columns::{amount, count, id, integer, text};
-use super::odd;
+use super::{Usd, odd};
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Lane, Query, ReadTx};
 use crate::sqlite;
@@ -34,15 +34,24 @@ const COST_TOLERANCE: f64 = 1e-6;
 /// # let store = botstore::testing::TestStore::open().await?;
 /// use botstore::integrity::CheckFile;
 ///
-/// let report = store.read(CheckFile).await?;
+/// let report = store.read(CheckFile::new()).await?;
 /// assert!(!report.is_damaged() && !report.differs());
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckFile;
+
+impl CheckFile {
+    /// The whole file.
+    pub fn new() -> Self {
+        Self
+    }
+}
 
 /// The answer to [`CheckFile`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CheckReport {
     /// What SQLite's integrity check says. With damage, nothing else is looked at.
     pub damage: Findings<String>,
@@ -75,6 +84,7 @@ impl CheckReport {
 
 /// How many there are, and the first of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Findings<T> {
     /// All; of damage, at most [`MAX_FINDINGS`], where SQLite gives up.
     pub total: u64,
@@ -102,6 +112,7 @@ impl<T> Findings<T> {
 
 /// A row that refers to one that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Orphan {
     /// The table that it is in.
     pub table: String,
@@ -111,8 +122,20 @@ pub struct Orphan {
     pub parent: String,
 }
 
+impl Orphan {
+    /// A row of a table with rowids, for a test of your own.
+    pub fn new(table: impl Into<String>, rowid: i64, parent: impl Into<String>) -> Self {
+        Self {
+            table: table.into(),
+            rowid: Some(rowid),
+            parent: parent.into(),
+        }
+    }
+}
+
 /// A counter that differs from the sum of what it counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// The table and column of the counter, such as `users.total_cost`.
     pub counter: String,
@@ -122,6 +145,23 @@ pub struct Difference {
     pub stored: f64,
     /// What the rows come to.
     pub counted: f64,
+}
+
+impl Difference {
+    /// A difference, for a test of your own.
+    pub fn new(
+        counter: impl Into<String>,
+        of: impl Into<String>,
+        stored: f64,
+        counted: f64,
+    ) -> Self {
+        Self {
+            counter: counter.into(),
+            of: of.into(),
+            stored,
+            counted,
+        }
+    }
 }
 
 /// A counter of ids that stands where no bot gets to by counting: past 2⁶², half of all there are.
@@ -213,7 +253,7 @@ fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {
 #[derive(Clone, Copy, Default)]
 struct Sums {
     messages: u64,
-    cost: f64,
+    cost: Usd,
 }
 
 impl Sums {
@@ -233,7 +273,8 @@ impl Findings<Difference> {
         }
     }
 
-    fn compare_costs(&mut self, counter: &str, of: &str, stored: f64, counted: f64) {
+    fn compare_costs(&mut self, counter: &str, of: &str, stored: Usd, counted: Usd) {
+        let (stored, counted) = (stored.dollars(), counted.dollars());
         if (stored - counted).abs() > COST_TOLERANCE * counted.abs().max(1.0) {
             self.differ(counter, of, stored, counted);
         }

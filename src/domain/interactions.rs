@@ -3,7 +3,7 @@
 use super::audit::{self, NewEvent};
 use super::messages::{self, NewMessage};
 use super::tools::ToolCall;
-use super::{columns, page, validate};
+use super::{MessageId, SessionId, Usd, UserId, columns, page, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Piece, ReadTx, WriteTx};
@@ -34,69 +34,161 @@ use std::time::Duration;
 /// # async fn main() -> botstore::Result<()> {
 /// # let store = botstore::testing::TestStore::open().await?;
 /// use botstore::interactions::SaveInteraction;
-/// use botstore::tools::ToolCall;
+/// use botstore::{Usd, tools::ToolCall};
 /// # use botstore::{sessions::CreateSession, users::EnsureUser};
 /// # store.write(EnsureUser::new(42, None)).await?;
-/// # let (session_id, project_path) = ("s-1".to_owned(), "/srv/api".to_owned());
-/// # store.write(CreateSession { session_id, user_id: 42, project_path }).await?;
+/// # store.write(CreateSession::new(42, "s-1", "/srv/api")).await?;
 ///
 /// let receipt = store
-///     .write(SaveInteraction {
-///         user_id: 42,
-///         session_id: "s-1".into(),
-///         prompt: "What is in this folder?".into(),
-///         response: Some("A README and some sources.".into()),
-///         cost: 0.0125,
-///         tools: vec![ToolCall::new("LS")],
-///         idempotency_key: Some("update-1001".into()),
-///         ..Default::default()
-///     })
+///     .write(
+///         SaveInteraction::new(42, "s-1", "What is in this folder?")
+///             .response("A README and some sources.")
+///             .cost(Usd::from_dollars(0.0125)?)
+///             .tool(ToolCall::new("LS"))
+///             .idempotency_key("update-1001"),
+///     )
 ///     .await?;
-/// assert!(receipt.message_id > 0);
+/// assert_eq!(receipt.message_id, 1);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SaveInteraction {
     /// Who talked to the bot.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// In which of the user's sessions.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// What the user said.
     pub prompt: String,
     /// What the bot answered, if it did.
+    #[serde(default)]
     pub response: Option<String>,
     /// What it cost, in US dollars: from 0.
-    pub cost: f64,
+    #[serde(default)]
+    pub cost: Usd,
     /// How long the answer took, in milliseconds.
+    #[serde(default)]
     pub duration_ms: Option<u64>,
     /// How many turns the model took.
+    #[serde(default)]
     pub turns: u32,
     /// What went wrong, if something did; then the audit row is one of a failure.
+    #[serde(default)]
     pub error: Option<String>,
     /// The tools that were used, in order.
+    #[serde(default)]
     pub tools: Vec<ToolCall>,
     /// Where the user came from, if that is known, for the audit row.
+    #[serde(default)]
     pub ip_address: Option<String>,
     /// What makes this exchange the same when it is sent again, such as the messenger's update id.
+    #[serde(default)]
     pub idempotency_key: Option<String>,
+}
+
+impl SaveInteraction {
+    /// What this user said in this session. Without an answer, for nothing, with no tools.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        prompt: impl Into<String>,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            prompt: prompt.into(),
+            response: None,
+            cost: Usd::ZERO,
+            duration_ms: None,
+            turns: 0,
+            error: None,
+            tools: Vec::new(),
+            ip_address: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// What the bot answered, if it did.
+    pub fn response(mut self, response: impl Into<String>) -> Self {
+        self.response = Some(response.into());
+        self
+    }
+
+    /// What it cost, in US dollars: from 0.
+    pub fn cost(mut self, cost: Usd) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// How long the answer took, in milliseconds.
+    pub fn duration_ms(mut self, duration_ms: u64) -> Self {
+        self.duration_ms = Some(duration_ms);
+        self
+    }
+
+    /// How many turns the model took.
+    pub fn turns(mut self, turns: u32) -> Self {
+        self.turns = turns;
+        self
+    }
+
+    /// What went wrong, if something did; then the audit row is one of a failure.
+    pub fn error(mut self, error: impl Into<String>) -> Self {
+        self.error = Some(error.into());
+        self
+    }
+
+    /// The tools that were used, in order.
+    pub fn tools(mut self, tools: Vec<ToolCall>) -> Self {
+        self.tools = tools;
+        self
+    }
+
+    /// One tool more that was used.
+    pub fn tool(mut self, tool: ToolCall) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Where the user came from, if that is known, for the audit row.
+    pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
+        self.ip_address = Some(ip_address.into());
+        self
+    }
+
+    /// What makes this exchange the same when it is sent again, such as the messenger's update id.
+    pub fn idempotency_key(mut self, idempotency_key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(idempotency_key.into());
+        self
+    }
 }
 
 /// What [`SaveInteraction`] did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The id of the message.
-    pub message_id: i64,
+    pub message_id: MessageId,
     /// When it was saved.
     pub recorded_at: DateTime<Utc>,
+}
+
+impl Receipt {
+    /// A receipt, for a test of your own.
+    pub fn new(message_id: impl Into<MessageId>, recorded_at: DateTime<Utc>) -> Self {
+        Self {
+            message_id: message_id.into(),
+            recorded_at,
+        }
+    }
 }
 
 /// What the audit row of an interaction tells. No prompt, no response.
 #[derive(Serialize)]
 struct AuditData<'a> {
     session_id: &'a str,
-    message_id: i64,
-    cost: f64,
+    message_id: MessageId,
+    cost: Usd,
     duration_ms: Option<u64>,
     num_turns: u32,
     is_error: bool,
@@ -183,21 +275,21 @@ impl Mutation for SaveInteraction {
     }
 }
 
-fn first_receipt(tx: &ReadTx<'_>, user_id: i64, key: &str) -> Result<Option<Receipt>> {
+fn first_receipt(tx: &ReadTx<'_>, user_id: UserId, key: &str) -> Result<Option<Receipt>> {
     tx.maybe(
         "SELECT message_id, recorded_at FROM botstore_idempotency
          WHERE user_id = ?1 AND idempotency_key = ?2",
         (user_id, key),
         |row| {
             Ok(Receipt {
-                message_id: columns::integer(row, 0)?,
+                message_id: columns::integer(row, 0)?.into(),
                 recorded_at: columns::time(row, 1)?,
             })
         },
     )
 }
 
-fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) -> Result<()> {
+fn keep_receipt(tx: &WriteTx<'_>, user_id: UserId, key: &str, receipt: &Receipt) -> Result<()> {
     tx.execute(
         "INSERT INTO botstore_idempotency (user_id, idempotency_key, message_id, recorded_at)
          VALUES (?1, ?2, ?3, ?4)",
@@ -218,9 +310,17 @@ fn keep_receipt(tx: &WriteTx<'_>, user_id: i64, key: &str, receipt: &Receipt) ->
 /// The store sends it by itself: see
 /// [`Config::idempotency_retention`](crate::Config::idempotency_retention).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SweepKeys {
     /// How old a key may grow.
     pub older_than: Duration,
+}
+
+impl SweepKeys {
+    /// Keys older than this.
+    pub const fn new(older_than: Duration) -> Self {
+        Self { older_than }
+    }
 }
 
 impl Mutation for SweepKeys {

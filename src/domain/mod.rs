@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod audit;
 mod columns;
 pub mod costs;
+mod ids;
 pub mod integrity;
 pub mod interactions;
 pub mod messages;
@@ -16,8 +17,12 @@ mod secret;
 pub mod sessions;
 pub mod tokens;
 pub mod tools;
+mod usd;
 pub mod users;
 mod validate;
+
+pub use ids::{MessageId, SessionId, TokenId, UserId};
+pub use usd::Usd;
 
 pub(crate) use odd::{FindOddValues, SetRight};
 pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY};

@@ -31,7 +31,7 @@ use std::time::Duration;
 /// The most rows in one page; a request for more gets this many.
 pub const MAX_LIMIT: u32 = 1_000;
 
-const DEFAULT_LIMIT: u32 = 50;
+pub(super) const DEFAULT_LIMIT: u32 = 50;
 
 /// Behind every time, and every word or bytes that a file may hold in place of one: SQLite sorts bytes last.
 const END_OF_TIME: [u8; 64] = [0xff; 64];
@@ -47,7 +47,7 @@ const END_OF_TIME: [u8; 64] = [0xff; 64];
 ///
 /// let mut request = PageRequest::first(100);
 /// loop {
-///     let page = store.read(ListUsers { page: request.clone() }).await?;
+///     let page = store.read(ListUsers::new().page(request.clone())).await?;
 ///     for user in &page.items { /* … */ }
 ///     let Some(next) = page.next else { break };
 ///     request = request.after(next);
@@ -56,6 +56,7 @@ const END_OF_TIME: [u8; 64] = [0xff; 64];
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct PageRequest {
     /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many. Large rows may be fewer:
     /// see [`Page`].
@@ -223,11 +224,25 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 /// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says, but at least one row. So a page that
 /// is not full need not be the last: go by `next`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Page<T> {
     /// The rows, newest first.
     pub items: Vec<T>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// A page with these rows, for a test of your own.
+    pub fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
+        Self { items, next }
+    }
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self::new(Vec::new(), None)
+    }
 }
 
 /// A place in a list. Its text is short enough for the data of a Telegram button (64 bytes), as
@@ -241,6 +256,7 @@ pub struct Page<T> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[non_exhaustive]
 pub struct Cursor {
     place: Place,
 }

@@ -7,6 +7,7 @@ use super::columns::{id, integer, maybe_time, permission, time};
 use super::page::{self, Found, Page, PageRequest, Room};
 use super::secret::hex;
 use super::users;
+use super::{TokenId, UserId};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
@@ -32,28 +33,57 @@ pub use super::secret::Secret;
 /// use std::time::Duration;
 ///
 /// let hour = Duration::from_secs(3600);
-/// let token = store.write(IssueToken { user_id: 42, expires_in: Some(hour) }).await?;
-/// let who = store.read(VerifyToken { secret: token.secret }).await?;
+/// let token = store.write(IssueToken::new(42).expires_in(hour)).await?;
+/// let who = store.read(VerifyToken::new(token.secret)).await?;
 /// assert_eq!(who.map(|token| token.user_id), Some(42));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IssueToken {
     /// For whom.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// How long it is good for; `None` for as long as it is not revoked.
     pub expires_in: Option<Duration>,
 }
 
+impl IssueToken {
+    /// For this user; good for as long as it is not revoked.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            expires_in: None,
+        }
+    }
+
+    /// How long it is good for; `None` for as long as it is not revoked.
+    pub fn expires_in(mut self, expires_in: Duration) -> Self {
+        self.expires_in = Some(expires_in);
+        self
+    }
+}
+
 /// A token that was just issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IssuedToken {
     /// The store's id for it.
-    pub token_id: i64,
+    pub token_id: TokenId,
     /// What the user presents: 64 hexadecimal digits.
     pub secret: Secret,
     /// Until when it is good.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl IssuedToken {
+    /// A token that is good for ever, for a test of your own.
+    pub fn new(token_id: impl Into<TokenId>, secret: Secret) -> Self {
+        Self {
+            token_id: token_id.into(),
+            secret,
+            expires_at: None,
+        }
+    }
 }
 
 impl Mutation for IssueToken {
@@ -83,7 +113,7 @@ impl Mutation for IssueToken {
             ),
         )?;
         Ok(IssuedToken {
-            token_id,
+            token_id: token_id.into(),
             secret,
             expires_at: expires_at.map(crate::time::to_micros),
         })
@@ -95,11 +125,22 @@ impl Mutation for IssueToken {
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RevokeToken {
     /// The token.
-    pub token_id: i64,
+    pub token_id: TokenId,
     /// Whose it must be.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl RevokeToken {
+    /// This token of this user.
+    pub fn new(user_id: impl Into<UserId>, token_id: impl Into<TokenId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            token_id: token_id.into(),
+        }
+    }
 }
 
 impl Mutation for RevokeToken {
@@ -119,9 +160,19 @@ impl Mutation for RevokeToken {
 
 /// Revokes all tokens of a user; gives how many were active.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RevokeUserTokens {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl RevokeUserTokens {
+    /// All tokens of this user.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 impl Mutation for RevokeUserTokens {
@@ -138,11 +189,12 @@ impl Mutation for RevokeUserTokens {
 
 /// A token, as the file has it: without its secret, and without the hash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserToken {
     /// The store's id for it.
-    pub token_id: i64,
+    pub token_id: TokenId,
     /// Whose it is.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// When it was issued.
     pub created_at: DateTime<Utc>,
     /// Until when it is good; `None` for always. What is no time in the file is the epoch: it has expired.
@@ -153,13 +205,31 @@ pub struct UserToken {
     pub is_active: bool,
 }
 
+impl UserToken {
+    /// A token that is good for ever, for a test of your own.
+    pub fn new(
+        token_id: impl Into<TokenId>,
+        user_id: impl Into<UserId>,
+        created_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            token_id: token_id.into(),
+            user_id: user_id.into(),
+            created_at,
+            expires_at: None,
+            last_used: None,
+            is_active: true,
+        }
+    }
+}
+
 fn from_row(row: &Row<'_>) -> Result<Option<UserToken>> {
     let Some(user_id) = id(row, 1)? else {
         return Ok(None);
     };
     Ok(Some(UserToken {
-        token_id: integer(row, 0)?,
-        user_id,
+        token_id: integer(row, 0)?.into(),
+        user_id: user_id.into(),
         created_at: time(row, 2)?,
         expires_at: maybe_time(row, 3)?,
         last_used: maybe_time(row, 4)?,
@@ -170,9 +240,17 @@ fn from_row(row: &Row<'_>) -> Result<Option<UserToken>> {
 /// Whose secret this is: the token, or `None` if it is unknown, expired or revoked, which look
 /// alike. A point read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyToken {
     /// What was presented.
     pub secret: Secret,
+}
+
+impl VerifyToken {
+    /// What was presented.
+    pub fn new(secret: Secret) -> Self {
+        Self { secret }
+    }
 }
 
 impl Query for VerifyToken {
@@ -199,11 +277,28 @@ impl Query for VerifyToken {
 /// The tokens of a user, expired and revoked ones included, newest first: in the order in
 /// which they were issued. Reads a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserTokens {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// Which page.
     pub page: PageRequest,
+}
+
+impl UserTokens {
+    /// The first page of this user, of 50 tokens.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
 }
 
 impl Query for UserTokens {

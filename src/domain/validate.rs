@@ -1,22 +1,23 @@
 //! What messages may hold.
 
+use super::Usd;
 use crate::error::{Error, Result};
 
 /// More than one interaction ever cost. Keeps every sum finite.
-pub(super) const MAX_COST: f64 = 1e9;
+pub(super) const MAX_COST: Usd = Usd::from_nanos(1_000_000_000 * 1_000_000_000);
 
 /// More turns and messages than any session ever had. What is counted on top, and the sum over all
 /// sessions, must stay integers: SQLite would go on with an inexact number.
 const MAX_COUNT: u64 = 1_000_000_000_000;
 
-/// An amount of US dollars.
-pub(super) fn cost(field: &'static str, cost: f64) -> Result<()> {
-    if cost.is_finite() && (0.0..=MAX_COST).contains(&cost) {
+/// What something cost.
+pub(super) fn cost(field: &'static str, cost: Usd) -> Result<()> {
+    if (Usd::ZERO..=MAX_COST).contains(&cost) {
         return Ok(());
     }
     Err(Error::invalid(
         field,
-        "must be a finite number of US dollars from 0 to 1,000,000,000",
+        "must be from 0 to 1,000,000,000 US dollars",
     ))
 }
 

@@ -27,6 +27,7 @@ const CREATE: &str = "CREATE TABLE botstore_ledger (
 
 /// How far a schema is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SchemaStep {
     /// The schema's name.
     pub schema: String,

@@ -2,6 +2,7 @@
 
 /// Which readers answer a [`Query`](super::Query).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Lane {
     /// Point reads and pages: what a user waits for.
     Interactive,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 /// Who has a file open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum OpenIn {
     /// No store.
     Nothing,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// What an acknowledgement is worth when the power fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Durability {
     /// `PRAGMA synchronous=FULL`: the WAL is synced before a commit returns. What was acknowledged
     /// survives a crash of the program, of the operating system, and a loss of power.

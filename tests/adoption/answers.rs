@@ -41,7 +41,7 @@ async fn rows_and_sums_are_those_that_the_bot_left() {
 async fn every_user_is_who_the_bot_knew() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
-        let users = list(&store, |page| ListUsers { page }).await;
+        let users = list(&store, |page| ListUsers::new().page(page)).await;
         check_newest_first(users.iter().map(|user| (user.first_seen, user.user_id)));
         legacy.check(
             "all users",
@@ -49,14 +49,14 @@ async fn every_user_is_who_the_bot_knew() {
             legacy.timeless("all_user_ids"),
         );
 
-        let allowed = list(&store, |page| AllowedUsers { page }).await;
+        let allowed = list(&store, |page| AllowedUsers::new().page(page)).await;
         check_newest_first(allowed.iter().map(|user| (user.first_seen, user.user_id)));
         let expected = legacy.timeless("allowed_user_ids");
         legacy.check("allowed users", &user_ids(allowed), expected);
 
         for user_id in legacy.user_ids() {
             let expected = &legacy.timeless("per_user")[user_id.to_string()];
-            let user = store.read(GetUser { user_id }).await.unwrap().unwrap();
+            let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
             let answer = json!({
                 "user_id": user.user_id,
                 "telegram_username": user.username,
@@ -68,7 +68,7 @@ async fn every_user_is_who_the_bot_knew() {
                 "session_count": user.session_count,
             });
             legacy.check("user", &answer, &expected["user"]);
-            let allowed = json!(store.read(IsAllowed { user_id }).await.unwrap());
+            let allowed = json!(store.read(IsAllowed::new(user_id)).await.unwrap());
             legacy.check("is allowed", &allowed, &expected["is_user_allowed"]);
         }
     }
@@ -90,10 +90,7 @@ async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
             let (messages, tools) = (fields.remove("messages"), fields.remove("tool_usage"));
             let session_id = session_id.to_owned();
             for user_id in legacy.user_ids() {
-                let question = GetSession {
-                    session_id: session_id.clone(),
-                    user_id,
-                };
+                let question = GetSession::new(user_id, session_id.clone());
                 let session = store.read(question).await.unwrap();
                 let answer = json!(session);
                 let expected = if user_id == owner {
@@ -104,23 +101,19 @@ async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
                 legacy.check("session", &answer, expected);
             }
 
-            let said = list(&store, |page| SessionMessages {
-                session_id: session_id.clone(),
-                user_id: owner,
-                page,
+            let said = list(&store, |page| {
+                SessionMessages::new(owner, session_id.clone()).page(page)
             })
             .await;
             check_newest_first(said.iter().map(|said| said.message_id));
             legacy.check("messages", &json!(said.len()), &messages.unwrap());
             let right = &legacy.expected["true"]["session_totals"][&session_id];
-            let cost: f64 = said.iter().map(|said| said.cost).sum();
+            let cost: f64 = said.iter().map(|said| said.cost.dollars()).sum();
             let totals = json!({ "messages": said.len(), "cost": cost });
             legacy.check("totals of the session", &totals, right);
 
-            let used = list(&store, |page| SessionToolUse {
-                session_id: session_id.clone(),
-                user_id: owner,
-                page,
+            let used = list(&store, |page| {
+                SessionToolUse::new(owner, session_id.clone()).page(page)
             })
             .await;
             check_newest_first(used.iter().map(|used| used.id));
@@ -135,10 +128,10 @@ async fn loading_a_session_answers_its_owner_and_nobody_else() {
         let store = legacy.open().await;
         let expected = legacy.timeless("load_session");
         for (who, answer) in [("owner", "by_owner"), ("other_user", "by_other_user")] {
-            let question = GetSession {
-                session_id: text(&expected["session_id"]).to_owned(),
-                user_id: expected[who].as_i64().unwrap(),
-            };
+            let question = GetSession::new(
+                expected[who].as_i64().unwrap(),
+                text(&expected["session_id"]).to_owned(),
+            );
             let session = store.read(question).await.unwrap().map(|session| {
                 json!({
                     "session_id": session.session_id,
@@ -162,14 +155,14 @@ async fn loading_a_session_answers_its_owner_and_nobody_else() {
 async fn active_sessions_are_the_same_by_project_and_altogether() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
-        let active = list(&store, |page| ActiveSessions { page }).await;
+        let active = list(&store, |page| ActiveSessions::new().page(page)).await;
         let expected = legacy.timeless("get_all_sessions");
         legacy.check("active sessions", &session_ids(active), expected);
         for (project, expected) in object(legacy.timeless("active_sessions_by_project")) {
-            let sessions = list(&store, |page| ProjectSessions {
-                project_path: project.clone(),
-                which: SessionFilter::Active,
-                page,
+            let sessions = list(&store, |page| {
+                ProjectSessions::new(project.clone())
+                    .which(SessionFilter::Active)
+                    .page(page)
             })
             .await;
             legacy.check(project, &session_ids(sessions), expected);
@@ -194,35 +187,25 @@ async fn each_user_has_as_many_of_everything_as_before() {
                 (SessionFilter::All, "sessions"),
                 (SessionFilter::Active, "active_sessions"),
             ] {
-                let sessions = list(&store, |page| UserSessions {
-                    user_id,
-                    which,
-                    page,
+                let sessions = list(&store, |page| {
+                    UserSessions::new(user_id).which(which).page(page)
                 })
                 .await;
                 legacy.check(name, &json!(sessions.len()), &expected[name]);
             }
-            let messages = list(&store, |page| UserMessages { user_id, page }).await;
+            let messages = list(&store, |page| UserMessages::new(user_id).page(page)).await;
             legacy.check("messages", &json!(messages.len()), &expected["messages"]);
-            let used = list(&store, |page| UserToolUse { user_id, page }).await;
+            let used = list(&store, |page| UserToolUse::new(user_id).page(page)).await;
             let name = "tool_usage_in_own_sessions";
             legacy.check(name, &json!(used.len()), &expected[name]);
 
-            let everything = list(&store, |page| UserAuditLog {
-                user_id,
-                filter: EventFilter::default(),
-                page,
-            })
-            .await;
+            let everything = list(&store, |page| UserAuditLog::new(user_id).page(page)).await;
             let mut of_known_types = 0;
             for (event_type, count) in object(&expected["audit_events"]) {
-                let events = list(&store, |page| UserAuditLog {
-                    user_id,
-                    filter: EventFilter {
-                        event_type: Some(event_type.clone()),
-                        ..Default::default()
-                    },
-                    page,
+                let events = list(&store, |page| {
+                    UserAuditLog::new(user_id)
+                        .filter(EventFilter::new().event_type(event_type.clone()))
+                        .page(page)
                 })
                 .await;
                 legacy.check(event_type, &json!(events.len()), count);
@@ -231,7 +214,7 @@ async fn each_user_has_as_many_of_everything_as_before() {
             assert_eq!(everything.len(), of_known_types, "{}", legacy.name);
 
             let expected = &expected["get_user_session_summary"];
-            let summary = store.read(SessionSummary { user_id }).await.unwrap();
+            let summary = store.read(SessionSummary::new(user_id)).await.unwrap();
             legacy.check("summary", &json!(summary), &by_name(expected));
         }
     }
@@ -254,15 +237,15 @@ async fn a_stranger_gets_the_answers_that_the_bot_gave() {
         let user_id = 987_654_321;
         let session_id = "no-such-session".to_owned();
 
-        let user = json!(store.read(GetUser { user_id }).await.unwrap());
+        let user = json!(store.read(GetUser::new(user_id)).await.unwrap());
         legacy.check("user", &user, &expected["get_user"]);
-        let allowed = json!(store.read(IsAllowed { user_id }).await.unwrap());
+        let allowed = json!(store.read(IsAllowed::new(user_id)).await.unwrap());
         legacy.check("allowed", &allowed, &expected["is_user_allowed"]);
-        let dashboard = json!(store.read(UserDashboard { user_id }).await.unwrap());
+        let dashboard = json!(store.read(UserDashboard::new(user_id)).await.unwrap());
         legacy.check("dashboard", &dashboard, &expected["get_user_dashboard"]);
-        let summary = json!(store.read(SessionSummary { user_id }).await.unwrap());
+        let summary = json!(store.read(SessionSummary::new(user_id)).await.unwrap());
         legacy.check("summary", &summary, &expected["get_user_session_summary"]);
-        let stats = store.read(UserStats { user_id }).await.unwrap();
+        let stats = store.read(UserStats::new(user_id)).await.unwrap();
         let stats = json!({
             "total_sessions": stats.total_sessions,
             "total_messages": stats.total_messages,
@@ -275,17 +258,10 @@ async fn a_stranger_gets_the_answers_that_the_bot_gave() {
         legacy.check("statistics", &stats, &expected_stats);
 
         let known = legacy.user_ids()[0];
-        let history = SessionHistory {
-            session_id: session_id.clone(),
-            user_id: known,
-            limit: 10,
-        };
+        let history = SessionHistory::new(known, session_id.clone()).limit(10);
         let history = json!(store.read(history).await.unwrap());
         legacy.check("history", &history, &expected["get_session_history"]);
-        let session = GetSession {
-            session_id,
-            user_id: known,
-        };
+        let session = GetSession::new(known, session_id);
         let session = json!(store.read(session).await.unwrap());
         legacy.check("session", &session, &expected["get_session"]);
     }
@@ -298,13 +274,13 @@ async fn tokens_keep_their_times_and_their_state() {
         let expected = array(legacy.timeless("user_tokens"));
         let mut found = 0;
         for user_id in legacy.user_ids() {
-            let tokens = list(&store, |page| UserTokens { user_id, page }).await;
+            let tokens = list(&store, |page| UserTokens::new(user_id).page(page)).await;
             check_newest_first(tokens.iter().map(|t| t.token_id));
             found += tokens.len();
             for token in tokens {
                 let mut expected = expected
                     .iter()
-                    .find(|expected| expected["token_id"] == token.token_id)
+                    .find(|expected| expected["token_id"] == token.token_id.get())
                     .unwrap()
                     .clone();
                 let fields = expected.as_object_mut().unwrap();

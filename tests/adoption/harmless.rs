@@ -6,6 +6,7 @@ use botstore::Store;
 use botstore::audit::LogEvent;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, EndSession};
+use botstore::testing::usd;
 use botstore::tokens::IssueToken;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, Touch};
@@ -18,48 +19,27 @@ async fn check_works(path: &Path, what: &str) {
         .await
         .unwrap_or_else(|e| panic!("{what}: {e}"));
     store.write(EnsureUser::new(7, None)).await.unwrap();
-    store.write(Touch { user_id: 7 }).await.unwrap();
-    let session = CreateSession {
-        session_id: "7".into(),
-        user_id: 7,
-        project_path: "/srv".into(),
-    };
+    store.write(Touch::new(7)).await.unwrap();
+    let session = CreateSession::new(7, "7", "/srv");
     store.write(session).await.unwrap();
-    let interaction = SaveInteraction {
-        user_id: 7,
-        session_id: "7".into(),
-        prompt: "12".into(),
-        response: None,
-        cost: 0.25,
-        tools: vec![ToolCall::new("Read")],
-        ..Default::default()
-    };
+    let interaction = SaveInteraction::new(7, "7", "12")
+        .cost(usd(0.25))
+        .tool(ToolCall::new("Read"));
     for _ in 0..2 {
         store
             .write(interaction.clone())
             .await
             .unwrap_or_else(|e| panic!("{what}: {e}"));
     }
-    let event = LogEvent {
-        user_id: 7,
-        event_type: "command".into(),
-        event_data: Some(json!({})),
-        success: true,
-        ip_address: None,
-    };
+    let event = LogEvent::new(7, "command").event_data(json!({}));
     store.write(event).await.unwrap();
-    let token = IssueToken {
-        user_id: 7,
-        expires_in: None,
-    };
+    let token = IssueToken::new(7);
     store.write(token).await.unwrap();
-    let end = EndSession {
-        session_id: "7".into(),
-        user_id: 7,
-    };
+    let end = EndSession::new(7, "7");
     store.write(end).await.unwrap();
     store.close().await.unwrap();
-    let report = botstore::snapshot(path, |tx| tx.query(&botstore::integrity::CheckFile)).unwrap();
+    let report =
+        botstore::snapshot(path, |tx| tx.query(&botstore::integrity::CheckFile::new())).unwrap();
     assert!(
         !report.is_damaged() && !report.differs(),
         "{what}: {report:?}"

@@ -44,10 +44,8 @@ async fn every_prompt_and_response_is_there_to_the_byte() {
         let store = legacy.open().await;
         let mut messages = BTreeMap::new();
         for (session_id, user_id) in legacy.sessions() {
-            let said = list(&store, |page| SessionMessages {
-                session_id: session_id.to_owned(),
-                user_id,
-                page,
+            let said = list(&store, |page| {
+                SessionMessages::new(user_id, session_id.to_owned()).page(page)
             })
             .await;
             messages.extend(said.into_iter().map(|said| (said.message_id, said)));
@@ -66,7 +64,7 @@ async fn every_prompt_and_response_is_there_to_the_byte() {
 
         let mut by_user = BTreeMap::new();
         for user_id in legacy.user_ids() {
-            let said = list(&store, |page| UserMessages { user_id, page }).await;
+            let said = list(&store, |page| UserMessages::new(user_id).page(page)).await;
             check_newest_first(said.iter().map(|said| said.message_id));
             by_user.extend(said.into_iter().map(|said| (said.message_id, said)));
         }
@@ -80,11 +78,8 @@ async fn the_history_of_a_session_is_the_bot_s_own() {
         let store = legacy.open().await;
         for (session_id, expected) in object(legacy.timeless("histories")) {
             let user_id = expected["session"]["user_id"].as_i64().unwrap();
-            let ask = |user_id, limit| SessionHistory {
-                session_id: session_id.clone(),
-                user_id,
-                limit,
-            };
+            let ask =
+                |user_id, limit| SessionHistory::new(user_id, session_id.clone()).limit(limit);
             let history = store.read(ask(user_id, 1_000)).await.unwrap().unwrap();
             legacy.check("session", &json!(history.session), &expected["session"]);
 
@@ -133,9 +128,9 @@ async fn a_user_s_dashboard_shows_what_the_bot_s_showed() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.timeless("dashboards")) {
-            let user_id = user_id.parse().unwrap();
+            let user_id: i64 = user_id.parse().unwrap();
             let dashboard = store
-                .read(UserDashboard { user_id })
+                .read(UserDashboard::new(user_id))
                 .await
                 .unwrap()
                 .unwrap();
@@ -147,9 +142,9 @@ async fn a_user_s_dashboard_shows_what_the_bot_s_showed() {
             legacy.check("dashboard", &answer, expected);
 
             // The other parts are what the questions of their own answer.
-            let user = store.read(GetUser { user_id }).await.unwrap();
+            let user = store.read(GetUser::new(user_id)).await.unwrap();
             assert_eq!(Some(dashboard.user), user);
-            let stats = store.read(UserStats { user_id }).await.unwrap();
+            let stats = store.read(UserStats::new(user_id)).await.unwrap();
             assert_eq!(dashboard.stats, stats);
             let costs = dashboard.daily_costs.iter();
             let costs = costs.map(|cost| (cost.date, cost.daily_cost, cost.request_count));

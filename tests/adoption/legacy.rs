@@ -189,7 +189,8 @@ fn same(answer: &Value, expected: &Value, tolerance: f64) -> Result<(), String> 
         (Value::Bool(flag), Value::Number(number)) => number.as_u64() == Some(u64::from(*flag)),
         (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
-            (a - b).abs() <= tolerance * a.abs().max(b.abs())
+            // An average amount is rounded to the billionth of a dollar.
+            (a - b).abs() <= (tolerance * a.abs().max(b.abs())).max(1e-9)
         }
         (Value::String(a), Value::String(b)) => {
             a == b || instant(a).is_some_and(|at| instant(b) == Some(at))

@@ -52,7 +52,7 @@ async fn a_file_whose_making_was_cut_short_is_finished() {
         let (_folder, path) = database(&format!("{VERSION_TABLE}{tables}"));
         let store = Store::open(&path).await.unwrap();
         store.write(EnsureUser::new(1, None)).await.unwrap();
-        let user = store.read(GetUser { user_id: 1 }).await.unwrap();
+        let user = store.read(GetUser::new(1)).await.unwrap();
         assert!(user.is_some());
         store.close().await.unwrap();
         let found = objects(&open_plain(&path));

@@ -15,8 +15,8 @@ async fn statistics_of_a_user_are_the_bot_s_own() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.timeless("get_user_stats")) {
-            let user_id = user_id.parse().unwrap();
-            let stats = store.read(UserStats { user_id }).await.unwrap();
+            let user_id: i64 = user_id.parse().unwrap();
+            let stats = store.read(UserStats::new(user_id)).await.unwrap();
             let answer = json!({
                 "total_sessions": stats.total_sessions,
                 "total_messages": stats.total_messages,
@@ -41,9 +41,9 @@ async fn statistics_of_a_user_are_the_bot_s_own() {
             );
         }
         for (user_id, expected) in object(&legacy.expected["true"]["user_totals"]) {
-            let user_id = user_id.parse().unwrap();
-            let stats = store.read(UserStats { user_id }).await.unwrap();
-            let sessions = store.read(SessionSummary { user_id }).await.unwrap();
+            let user_id: i64 = user_id.parse().unwrap();
+            let stats = store.read(UserStats::new(user_id)).await.unwrap();
+            let sessions = store.read(SessionSummary::new(user_id)).await.unwrap();
             let answer = json!({
                 "sessions": sessions.total_sessions,
                 "messages": stats.total_messages,
@@ -97,7 +97,7 @@ async fn statistics_of_everybody_are_the_bot_s_own() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         let expected = legacy.timeless("get_system_stats");
-        let stats = store.read(SystemStats).await.unwrap();
+        let stats = store.read(SystemStats::new()).await.unwrap();
         let answer = json!({
             "total_users": stats.total_users,
             "total_sessions": stats.total_sessions,
@@ -115,7 +115,7 @@ async fn statistics_of_everybody_are_the_bot_s_own() {
         );
         let user = |user: &TopUser| {
             let name = json!([user.user_id, user.username, user.total_messages]);
-            (user.total_cost, name)
+            (user.total_cost.dollars(), name)
         };
         let expected_users = array(&expected["top_users"]).iter().map(|user| {
             let name = json!([
@@ -142,7 +142,7 @@ async fn statistics_of_everybody_are_the_bot_s_own() {
         });
         legacy.check("tools", &ranking(tools, cut), &ranking(expected_tools, cut));
 
-        let all = store.read(ToolStats { limit: 1_000 }).await.unwrap();
+        let all = store.read(ToolStats::new(1_000)).await.unwrap();
         // Those that a tie at the limit may have replaced are right all the same.
         assert!(all.starts_with(&stats.tools), "{}", legacy.name);
         let mut expected = array(legacy.timeless("get_tool_stats")).clone();
@@ -159,11 +159,8 @@ async fn costs_of_every_day_there_ever_was_are_kept() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.timeless("daily_costs_ever")) {
-            let user_id = user_id.parse().unwrap();
-            let days = UserDailyCosts {
-                user_id,
-                days: EVER,
-            };
+            let user_id: i64 = user_id.parse().unwrap();
+            let days = UserDailyCosts::new(user_id, EVER);
             let costs = store.read(days).await.unwrap();
             let costs = costs
                 .iter()
@@ -171,7 +168,7 @@ async fn costs_of_every_day_there_ever_was_are_kept() {
             let answer = json!(costs.collect::<Vec<_>>());
             legacy.check("costs of the user", &answer, expected);
         }
-        let totals = store.read(TotalCosts { days: EVER }).await.unwrap();
+        let totals = store.read(TotalCosts::new(EVER)).await.unwrap();
         let expected = legacy.timeless("total_costs_ever");
         legacy.check("costs", &json!(totals), expected);
     }

@@ -82,20 +82,13 @@ async fn texts_that_no_message_could_bring_are_taken_over_and_read() {
 
         let config = Config::new(&legacy.path).max_text_bytes(64 * 1024);
         let store = Store::open(config).await.unwrap();
-        let user = store.read(GetUser { user_id }).await.unwrap().unwrap();
+        let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
         assert_eq!(user.username.as_ref(), Some(&long_text), "{}", legacy.name);
-        let get = GetSession {
-            session_id: long_id.clone(),
-            user_id,
-        };
+        let get = GetSession::new(user_id, long_id.clone());
         let session = store.read(get).await.unwrap();
-        assert_eq!(session.map(|s| s.session_id), Some(long_id.clone()));
+        assert_eq!(session.map(|s| s.session_id), Some(long_id.clone().into()));
         let page = PageRequest::first(1_000);
-        let messages = SessionMessages {
-            session_id: long_id,
-            user_id,
-            page,
-        };
+        let messages = SessionMessages::new(user_id, long_id).page(page);
         let messages = store.read(messages).await.unwrap().items;
         assert_eq!(messages.len(), changed, "{}", legacy.name);
         assert!(messages.iter().all(|message| message.prompt == long_text));

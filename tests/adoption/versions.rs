@@ -54,13 +54,7 @@ async fn files_of_later_versions_of_the_bot_are_taken_over_and_keep_what_is_thei
         let before = dump(&legacy.path);
 
         let store = legacy.open().await;
-        let event = LogEvent {
-            user_id: legacy.user_ids()[0],
-            event_type: "command".into(),
-            event_data: Some(json!({})),
-            success: true,
-            ip_address: None,
-        };
+        let event = LogEvent::new(legacy.user_ids()[0], "command").event_data(json!({}));
         store.write(event).await.unwrap();
         store.close().await.unwrap();
         let after = dump(&legacy.path);

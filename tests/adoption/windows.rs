@@ -27,17 +27,16 @@ async fn recent_means_so_many_hours_to_the_second() {
         let store = legacy.open().await;
         for (hours, expected) in object(legacy.windowed("recent_message_ids")) {
             let within = HOUR * hours.parse().unwrap();
-            let recent = list(&store, |page| RecentMessages { within, page }).await;
-            check_newest_first(recent.iter().map(|said| said.message_id));
-            let ids = sorted(recent.iter().map(|said| said.message_id));
+            let recent = list(&store, |page| RecentMessages::new(within).page(page)).await;
+            check_newest_first(recent.iter().map(|said| said.message_id.get()));
+            let ids = sorted(recent.iter().map(|said| said.message_id.get()));
             legacy.check(&format!("messages of {hours} hours"), &ids, expected);
         }
         for (hours, expected) in object(legacy.windowed("recent_audit_ids")) {
             let within = HOUR * hours.parse().unwrap();
             let filter = EventFilter::last(within, store.now());
-            let recent = list(&store, |page| RecentAuditLog {
-                filter: filter.clone(),
-                page,
+            let recent = list(&store, |page| {
+                RecentAuditLog::new().filter(filter.clone()).page(page)
             })
             .await;
             check_newest_first(recent.iter().map(|event| event.id));
@@ -51,7 +50,7 @@ async fn recent_means_so_many_hours_to_the_second() {
 async fn activity_by_day_counts_what_the_span_holds() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
-        let stats = store.read(SystemStats).await.unwrap();
+        let stats = store.read(SystemStats::new()).await.unwrap();
         // Our spans begin with a day; the bot's began in the middle of it.
         let conn = open_plain(&legacy.path);
         let since = |days: i64| (legacy.as_of() - TimeDelta::days(days)).date_naive();
@@ -68,12 +67,12 @@ async fn activity_by_day_counts_what_the_span_holds() {
         let expected = whole(legacy.windowed("daily_activity_30d"));
         let activity = whole(&json!(stats.daily_activity));
         legacy.check("activity", &activity, &expected);
-        let activity = store.read(DailyActivity { days: 30 }).await.unwrap();
+        let activity = store.read(DailyActivity::new(30)).await.unwrap();
         assert_eq!(activity, stats.daily_activity, "{}", legacy.name);
 
         for (user_id, expected) in object(legacy.windowed("get_user_stats_daily_usage")) {
-            let user_id = user_id.parse().unwrap();
-            let stats = store.read(UserStats { user_id }).await.unwrap();
+            let user_id: i64 = user_id.parse().unwrap();
+            let stats = store.read(UserStats::new(user_id)).await.unwrap();
             let usage = whole(&json!(stats.daily_usage));
             legacy.check("usage of the user", &usage, &whole(expected));
         }
@@ -95,7 +94,7 @@ async fn activity_of_all_days_is_what_the_bot_s_view_says() {
         for day in &mut expected {
             day.as_object_mut().unwrap().remove("avg_duration");
         }
-        let ever = DailyActivity { days: u32::MAX };
+        let ever = DailyActivity::new(u32::MAX);
         let activity = store.read(ever).await.unwrap();
         legacy.check("activity", &json!(activity), &Value::Array(expected));
     }
@@ -106,8 +105,8 @@ async fn costs_of_thirty_days_and_today_are_the_bot_s_own() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.windowed("daily_costs_30d")) {
-            let user_id = user_id.parse().unwrap();
-            let costs = store.read(UserDailyCosts { user_id, days: 30 });
+            let user_id: i64 = user_id.parse().unwrap();
+            let costs = store.read(UserDailyCosts::new(user_id, 30));
             let costs = costs.await.unwrap();
             let costs = costs
                 .iter()
@@ -115,7 +114,7 @@ async fn costs_of_thirty_days_and_today_are_the_bot_s_own() {
             let answer = json!(costs.collect::<Vec<_>>());
             legacy.check("costs of the user", &answer, expected);
         }
-        let totals = store.read(TotalCosts { days: 30 }).await.unwrap();
+        let totals = store.read(TotalCosts::new(30)).await.unwrap();
         let expected = legacy.windowed("total_costs_30d");
         legacy.check("costs", &json!(totals), expected);
     }
@@ -126,7 +125,10 @@ async fn the_admin_s_dashboard_is_as_long_as_it_should_be() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         let users = PageRequest::first(1_000);
-        let dashboard = store.read(AdminDashboard { users }).await.unwrap();
+        let dashboard = store
+            .read(AdminDashboard::new().users(users))
+            .await
+            .unwrap();
         let expected = legacy.windowed("admin_dashboard_sizes");
         for (what, size) in [
             ("users", dashboard.users.items.len()),
@@ -139,7 +141,7 @@ async fn the_admin_s_dashboard_is_as_long_as_it_should_be() {
         let ids = sorted(dashboard.recent_audit.iter().map(|event| event.id));
         let expected = &legacy.windowed("recent_audit_ids")["24"];
         legacy.check("recent_audit", &ids, expected);
-        let stats = store.read(SystemStats).await.unwrap();
+        let stats = store.read(SystemStats::new()).await.unwrap();
         assert_eq!(dashboard.stats, stats, "{}", legacy.name);
     }
 }
@@ -152,9 +154,9 @@ async fn idle_sessions_expire_to_the_second_and_no_others() {
     ] {
         for legacy in Legacy::all() {
             let store = legacy.open().await;
-            let before = list(&store, |page| ActiveSessions { page }).await;
-            let expired = store.write(ExpireIdle { idle_for }).await.unwrap();
-            let after = list(&store, |page| ActiveSessions { page }).await;
+            let before = list(&store, |page| ActiveSessions::new().page(page)).await;
+            let expired = store.write(ExpireIdle::new(idle_for)).await.unwrap();
+            let after = list(&store, |page| ActiveSessions::new().page(page)).await;
             store.close().await.unwrap();
 
             let before: BTreeSet<_> = before.into_iter().map(|s| s.session_id).collect();

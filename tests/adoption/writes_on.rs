@@ -9,6 +9,7 @@ use botstore::interactions::SaveInteraction;
 use botstore::messages::{RecentMessages, SessionMessages};
 use botstore::rusqlite::types::Value as Cell;
 use botstore::sessions::{ExpireIdle, GetSession, SessionFilter, UserSessions};
+use botstore::testing::usd;
 use botstore::tokens::{Secret, UserTokens, VerifyToken};
 use botstore::tools::SessionToolUse;
 use botstore::users::{AllowedUsers, GetUser};
@@ -127,39 +128,22 @@ async fn rows_that_the_bot_wrote_since_are_in_the_one_spelling_after_opening() {
 #[tokio::test]
 async fn lists_have_the_bot_s_new_rows_in_the_order_of_saving_and_sessions_by_their_times() {
     let (_legacy, store) = written_on("v4").await;
-    let said = list(&store, |page| SessionMessages {
-        session_id: "talk".to_owned(),
-        user_id: 8001,
-        page,
-    })
-    .await;
+    let said = list(&store, |page| SessionMessages::new(8001, "talk").page(page)).await;
     let ids: Vec<_> = said.iter().map(|said| said.message_id).collect();
     assert_eq!(ids, [9008, 9007, 9006, 9005, 9004, 9003, 9002, 9001]);
     assert_eq!(said[6].timestamp, at("2026-03-10T15:00:01Z"));
     assert_eq!(said[5].timestamp, at("2026-03-10T15:00:01.5Z"));
 
-    let used = list(&store, |page| SessionToolUse {
-        session_id: "talk".to_owned(),
-        user_id: 8001,
-        page,
-    })
-    .await;
+    let used = list(&store, |page| SessionToolUse::new(8001, "talk").page(page)).await;
     let ids: Vec<_> = used.iter().map(|used| used.id).collect();
     assert_eq!(ids, [9003, 9002, 9001]);
 
-    let events = list(&store, |page| UserAuditLog {
-        user_id: 8001,
-        filter: EventFilter::default(),
-        page,
-    })
-    .await;
+    let events = list(&store, |page| UserAuditLog::new(8001).page(page)).await;
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     assert_eq!(ids, [9005, 9004, 9003, 9002, 9001]);
 
-    let sessions = list(&store, |page| UserSessions {
-        user_id: 8001,
-        which: SessionFilter::All,
-        page,
+    let sessions = list(&store, |page| {
+        UserSessions::new(8001).which(SessionFilter::All).page(page)
     })
     .await;
     let ids: Vec<_> = sessions.iter().map(|s| s.session_id.as_str()).collect();
@@ -172,13 +156,13 @@ async fn lists_have_the_bot_s_new_rows_in_the_order_of_saving_and_sessions_by_th
     ];
     assert_eq!(ids, expected);
 
-    let allowed = list(&store, |page| AllowedUsers { page }).await;
+    let allowed = list(&store, |page| AllowedUsers::new().page(page)).await;
     check_newest_first(allowed.iter().map(|user| (user.first_seen, user.user_id)));
     let newest: Vec<_> = allowed.iter().take(3).map(|user| user.user_id).collect();
     assert_eq!(newest, [8001, 8003, 8002]);
 
     let user_id = 8001;
-    let tokens = list(&store, |page| UserTokens { user_id, page }).await;
+    let tokens = list(&store, |page| UserTokens::new(user_id).page(page)).await;
     let created: Vec<_> = tokens.iter().map(|token| token.created_at).collect();
     let seconds = [0, 2, 1, 3].map(|second| at(&format!("2026-03-01T00:00:0{second}Z")));
     assert_eq!(created, seconds);
@@ -191,23 +175,26 @@ fn at(text: &str) -> DateTime<Utc> {
 #[tokio::test]
 async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
     let (legacy, store) = written_on("v4").await;
-    let hour = list(&store, |page| RecentMessages { within: HOUR, page }).await;
+    let hour = list(&store, |page| RecentMessages::new(HOUR).page(page)).await;
     let ids = hour.iter().map(|said| said.message_id);
     // That one took its time from SQLite's clock, which is not the store's.
     let ids: Vec<_> = ids.filter(|id| *id != 9009).collect();
     // The one that was there before is of 14:39:19.
     assert_eq!(ids, [9005, 9003, 9002, 9001, 33]);
 
-    let filter = EventFilter {
-        event_type: Some("command".to_owned()),
-        ..EventFilter::last(HOUR, store.now())
+    let filter = {
+        let mut new = EventFilter::last(HOUR, store.now());
+        new.event_type = Some("command".to_owned());
+        new
     };
-    let events = list(&store, |page| RecentAuditLog {
-        filter: EventFilter {
-            until: Some(store.now()),
-            ..filter.clone()
-        },
-        page,
+    let events = list(&store, |page| {
+        RecentAuditLog::new()
+            .filter({
+                let mut new = filter.clone();
+                new.until = Some(store.now());
+                new
+            })
+            .page(page)
     })
     .await;
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
@@ -219,10 +206,10 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
     let active: i64 = open_plain(&legacy.path)
         .query_row(sql, [since], |row| row.get(0))
         .unwrap();
-    let stats = store.read(SystemStats).await.unwrap();
+    let stats = store.read(SystemStats::new()).await.unwrap();
     assert_eq!(stats.active_users_7d, active as u64);
 
-    let stats = store.read(UserStats { user_id: 8001 }).await.unwrap();
+    let stats = store.read(UserStats::new(8001)).await.unwrap();
     assert_eq!(stats.last_activity, Some(at("2026-03-10T15:00:02Z")));
     assert_eq!(stats.daily_usage.len(), 1);
     assert_eq!(stats.daily_usage[0].messages, 5);
@@ -232,17 +219,13 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
 async fn sessions_that_the_bot_left_idle_expire_to_the_second_in_every_spelling() {
     let (_legacy, store) = written_on("v4").await;
     let active = async || {
-        let sessions = list(&store, |page| UserSessions {
-            user_id: 8001,
-            which: SessionFilter::Active,
-            page,
-        });
+        let sessions = list(&store, |page| UserSessions::new(8001).page(page));
         let sessions = sessions.await.into_iter().map(|s| s.session_id);
         sessions.collect::<BTreeSet<_>>()
     };
     let before = active().await;
     let idle_for = 30 * DAY;
-    store.write(ExpireIdle { idle_for }).await.unwrap();
+    store.write(ExpireIdle::new(idle_for)).await.unwrap();
     let after = active().await;
     let ended: Vec<_> = before.difference(&after).collect();
     assert_eq!(ended, ["idle-blank", "idle-offset"]);
@@ -252,9 +235,7 @@ async fn sessions_that_the_bot_left_idle_expire_to_the_second_in_every_spelling(
 async fn tokens_of_the_bot_are_good_until_their_second_in_every_spelling() {
     let (_legacy, store) = written_on("v4").await;
     for (secret, _, _) in TOKENS {
-        let token = VerifyToken {
-            secret: Secret::new(secret),
-        };
+        let token = VerifyToken::new(Secret::new(secret));
         let token = store.read(token).await.unwrap();
         assert_eq!(token.is_some(), secret.starts_with("good"), "{secret}");
     }
@@ -297,30 +278,22 @@ async fn an_interaction_goes_on_with_what_the_bot_counted() {
     for legacy in Legacy::all() {
         let store = legacy.open().await;
         let (session_id, user_id) = legacy.sessions()[0];
-        let (session_id, ask) = (session_id.to_owned(), GetUser { user_id });
-        let session = || GetSession {
-            session_id: session_id.clone(),
-            user_id,
-        };
+        let (session_id, ask) = (session_id.to_owned(), GetUser::new(user_id));
+        let session = || GetSession::new(user_id, session_id.clone());
         let user_before = store.read(ask.clone()).await.unwrap().unwrap();
         let session_before = store.read(session()).await.unwrap().unwrap();
-        let interaction = SaveInteraction {
-            user_id,
-            session_id: session_id.clone(),
-            prompt: "Still there?".to_owned(),
-            cost: 0.5,
-            turns: 2,
-            ..Default::default()
-        };
+        let interaction = SaveInteraction::new(user_id, session_id.clone(), "Still there?")
+            .cost(usd(0.5))
+            .turns(2);
         let receipt = store.write(interaction).await.unwrap();
 
         let user = store.read(ask).await.unwrap().unwrap();
         let session = store.read(session()).await.unwrap().unwrap();
         assert_eq!(user.message_count, user_before.message_count + 1);
-        assert_eq!(user.total_cost, user_before.total_cost + 0.5);
+        assert_eq!(user.total_cost, user_before.total_cost + usd(0.5));
         assert_eq!(session.total_turns, session_before.total_turns + 2);
         assert_eq!(session.last_used, legacy.as_of());
-        let newest = list(&store, |page| RecentMessages { within: HOUR, page }).await;
+        let newest = list(&store, |page| RecentMessages::new(HOUR).page(page)).await;
         assert_eq!(newest[0].message_id, receipt.message_id, "{}", legacy.name);
         let highest = &legacy.expected["message_rows"]["rows"];
         let ids = highest
@@ -329,7 +302,7 @@ async fn an_interaction_goes_on_with_what_the_bot_counted() {
             .iter()
             .map(|row| row[0].as_i64());
         assert!(
-            Some(receipt.message_id) > ids.max().unwrap(),
+            Some(receipt.message_id.get()) > ids.max().unwrap(),
             "{}",
             legacy.name
         );

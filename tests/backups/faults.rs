@@ -50,7 +50,7 @@ fn error<T>(result: botstore::Result<T>) -> Error {
 
 async fn goes_on(store: &Store) {
     store.write(EnsureUser::new(3, Some("eve"))).await.unwrap();
-    assert!(store.read(GetUser { user_id: 3 }).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(3)).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -19,10 +19,8 @@ pub(crate) fn manifest_of(backup: &Backup) -> std::path::PathBuf {
 
 pub(crate) fn checksum(bytes: &[u8]) -> Checksum {
     let digits = Sha256::digest(bytes);
-    Checksum {
-        bytes: bytes.len() as u64,
-        sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Checksum::new(bytes.len() as u64, digits)
 }
 
 /// The text with a checksum of its own that is right.

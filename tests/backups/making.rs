@@ -213,7 +213,7 @@ async fn closing_the_store_ends_a_backup_and_leaves_nothing_of_it() {
         async move { store.close().await }
     });
     until("it closes", async || {
-        let refused = store.read(GetUser { user_id: 1 }).await.err();
+        let refused = store.read(GetUser::new(1)).await.err();
         refused.is_some_and(|error| error.kind() == ErrorKind::Closed)
     })
     .await;
@@ -331,15 +331,11 @@ async fn the_log_that_a_backup_held_up_is_short_again_afterwards() {
         written += 1;
         assert!(written < 20_000, "the log stays over its ceiling");
     }
-    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(1)).await.unwrap().is_some());
     let page = PageRequest::first(1);
     let session_id = "s".to_owned();
     let last = store
-        .read(SessionMessages {
-            session_id,
-            user_id: 1,
-            page,
-        })
+        .read(SessionMessages::new(1, session_id).page(page))
         .await
         .unwrap();
     assert_eq!(last.items.len(), 1);

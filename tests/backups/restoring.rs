@@ -21,15 +21,15 @@ async fn a_restored_file_opens_as_the_store_was_and_goes_on() {
     assert_eq!(done.backup.manifest, backup.manifest);
 
     let store = Store::open(&path).await.unwrap();
-    assert!(store.read(GetUser { user_id: 1 }).await.unwrap().is_some());
-    assert!(store.read(GetUser { user_id: 2 }).await.unwrap().is_none());
+    assert!(store.read(GetUser::new(1)).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(2)).await.unwrap().is_none());
     store.write(interaction(11)).await.unwrap();
     store.close().await.unwrap();
 
     // What was replaced is a store of its own.
     let old = done.replaced.unwrap().join(path.file_name().unwrap());
     let old = Store::open(old).await.unwrap();
-    let eve = old.read(GetUser { user_id: 2 }).await.unwrap();
+    let eve = old.read(GetUser::new(2)).await.unwrap();
     assert_eq!(eve.unwrap().username.as_deref(), Some("eve"));
     old.close().await.unwrap();
 }
@@ -75,7 +75,7 @@ async fn the_log_of_the_replaced_file_goes_with_it() {
     let aside = done.replaced.unwrap();
     assert!(names(&aside).contains(&"bot.db-wal".to_owned()));
     let old = Store::open(aside.join("bot.db")).await.unwrap();
-    assert!(old.read(GetUser { user_id: 2 }).await.unwrap().is_some());
+    assert!(old.read(GetUser::new(2)).await.unwrap().is_some());
     old.close().await.unwrap();
     store.close().await.unwrap();
 }

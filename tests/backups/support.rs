@@ -7,6 +7,7 @@ use botstore::rusqlite::types::Value;
 use botstore::rusqlite::{Connection, OpenFlags};
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::users::EnsureUser;
 use botstore::{Config, ErrorKind, Result, Store};
 use std::collections::BTreeMap;
@@ -31,23 +32,14 @@ pub(crate) async fn filled(
 
 pub(crate) async fn sign_up(store: &Store) {
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/srv".into(),
-    };
+    let session = CreateSession::new(1, "s", "/srv");
     store.write(session).await.unwrap();
 }
 
 pub(crate) fn interaction(number: u64) -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".into(),
-        prompt: format!("prompt {number}"),
-        response: Some("word ".repeat(200)),
-        cost: 0.5,
-        ..Default::default()
-    }
+    SaveInteraction::new(1, "s", format!("prompt {number}"))
+        .response("word ".repeat(200))
+        .cost(usd(0.5))
 }
 
 /// The folder of a store's backups, when its settings name none.

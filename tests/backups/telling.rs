@@ -74,9 +74,7 @@ async fn an_actor_and_a_task_are_told_of_backups_and_drills() {
 async fn a_bot_is_told_of_sessions_that_expired_and_not_of_none() {
     let clock = FixedClock::default();
     let store = filled(1, |config| {
-        let expire = || ExpireIdle {
-            idle_for: 24 * HOUR,
-        };
+        let expire = || ExpireIdle::new(24 * HOUR);
         config.clock(clock.clone()).every(HOUR, expire)
     })
     .await;

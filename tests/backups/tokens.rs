@@ -9,12 +9,9 @@ use botstore::{ErrorKind, Store};
 use std::path::Path;
 
 async fn issue(store: &Store) -> (i64, Secret) {
-    let token = IssueToken {
-        user_id: 1,
-        expires_in: None,
-    };
+    let token = IssueToken::new(1);
     let token = store.write(token).await.unwrap();
-    (token.token_id, token.secret)
+    (token.token_id.get(), token.secret)
 }
 
 async fn good(path: &Path, secrets: &[&Secret]) -> Vec<bool> {
@@ -22,7 +19,7 @@ async fn good(path: &Path, secrets: &[&Secret]) -> Vec<bool> {
     let mut good = Vec::new();
     for secret in secrets {
         let secret = (*secret).clone();
-        let token = store.read(VerifyToken { secret }).await.unwrap();
+        let token = store.read(VerifyToken::new(secret)).await.unwrap();
         good.push(token.is_some());
     }
     store.close().await.unwrap();
@@ -35,10 +32,7 @@ async fn tokens_come_back_with_a_restore_unless_they_are_to_be_revoked() {
     let (id, lost) = issue(&store).await;
     let (_, kept) = issue(&store).await;
     let backup = back_up(&store).await;
-    let revoke = RevokeToken {
-        token_id: id,
-        user_id: 1,
-    };
+    let revoke = RevokeToken::new(1, id);
     store.write(revoke).await.unwrap();
     let (folder, path) = store.into_file().await.unwrap();
     assert_eq!(good(&path, &[&lost, &kept]).await, [false, true]);
@@ -53,10 +47,7 @@ async fn tokens_come_back_with_a_restore_unless_they_are_to_be_revoked() {
     assert_eq!(good(&path, &[&lost, &kept]).await, [false, false]);
     // Nothing else is another: the rows are there, and nothing lies beside.
     let store = Store::open(&path).await.unwrap();
-    let tokens = store.read(UserTokens {
-        user_id: 1,
-        page: Default::default(),
-    });
+    let tokens = store.read(UserTokens::new(1).page(Default::default()));
     assert_eq!(tokens.await.unwrap().items.len(), 2);
     store.close().await.unwrap();
     let mut known = dump(&crate::support::restored(&backup));

@@ -54,11 +54,7 @@ async fn looking_works_beside_a_running_bot_and_sees_what_was_acknowledged() {
     assert_eq!(status["open_in"]["process"], std::process::id());
     assert_eq!(status["rows"]["users"], 1);
 
-    let session = botstore::sessions::CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/srv".into(),
-    };
+    let session = botstore::sessions::CreateSession::new(1, "s", "/srv");
     store.write(session).await.unwrap();
     store.write(interaction(0)).await.unwrap();
     on("check", &place.file, &[]).came_to(0);

@@ -1,11 +1,12 @@
 //! A file in a folder, what is run on it, and what came of that.
 
-#[cfg(unix)]
 use crate::copy::copy_as_killed;
 use botstore::Store;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::CreateSession;
+#[cfg(unix)]
+use botstore::testing::usd;
 use botstore::tokens::IssueToken;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
@@ -113,16 +114,9 @@ impl Place {
     pub(crate) async fn fill(&self, interactions: u64) {
         let store = self.open().await;
         store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
-        let session = CreateSession {
-            session_id: "s".into(),
-            user_id: 1,
-            project_path: "/srv".into(),
-        };
+        let session = CreateSession::new(1, "s", "/srv");
         store.write(session).await.unwrap();
-        let token = IssueToken {
-            user_id: 1,
-            expires_in: None,
-        };
+        let token = IssueToken::new(1);
         store.write(token).await.unwrap();
         for number in 0..interactions {
             store.write(interaction(number)).await.unwrap();
@@ -179,15 +173,10 @@ impl Place {
 }
 
 pub(crate) fn interaction(number: u64) -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".into(),
-        prompt: format!("prompt {number}"),
-        response: Some("word ".repeat(100)),
-        cost: 0.5,
-        tools: vec![ToolCall::new("Read")],
-        ..Default::default()
-    }
+    SaveInteraction::new(1, "s", format!("prompt {number}"))
+        .response("word ".repeat(100))
+        .cost(usd(0.5))
+        .tool(ToolCall::new("Read"))
 }
 
 /// Overwrites bytes in the middle of a file.

@@ -10,6 +10,7 @@ mod wait;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::tokens::{IssueToken, Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, SetAllowed};
@@ -27,33 +28,37 @@ async fn prepare(db: &Path) -> Result<Secret> {
     let store = Store::open(db).await?;
     for (user_id, name) in [(1, "ada"), (2, HOSTILE)] {
         store.write(EnsureUser::new(user_id, Some(name))).await?;
-        let session = CreateSession {
-            session_id: format!("s-{user_id}"),
-            user_id,
-            project_path: "/srv".into(),
-        };
+        let session = CreateSession::new(user_id, format!("s-{user_id}"), "/srv");
         store.write(session).await?;
     }
     let (user_id, allowed) = (1, true);
-    store.write(SetAllowed { user_id, allowed }).await?;
+    store
+        .write(if allowed {
+            SetAllowed::allow(user_id)
+        } else {
+            SetAllowed::forbid(user_id)
+        })
+        .await?;
     for number in 0..5 {
         let user_id = 1 + number % 2;
-        let exchange = SaveInteraction {
-            user_id,
-            session_id: format!("s-{user_id}"),
-            prompt: HOSTILE.into(),
-            cost: 0.25,
-            error: (number == 1).then(|| "no answer".into()),
-            tools: vec![ToolCall::new("Read"), ToolCall::new(HOSTILE).failed("no")],
-            ..Default::default()
+        let exchange = {
+            let mut new = SaveInteraction::new(user_id, format!("s-{user_id}"), HOSTILE)
+                .cost(usd(0.25))
+                .tools(vec![
+                    ToolCall::new("Read"),
+                    ToolCall::new(HOSTILE).failed("no"),
+                ]);
+            new.error = (number == 1).then(|| "no answer".into());
+            new
         };
         store.write(exchange).await?;
     }
     let (user_id, expires_in) = (2, None);
     let token = store
-        .write(IssueToken {
-            user_id,
-            expires_in,
+        .write({
+            let mut new = IssueToken::new(user_id);
+            new.expires_in = expires_in;
+            new
         })
         .await?;
     store.close().await?;
@@ -63,7 +68,7 @@ async fn prepare(db: &Path) -> Result<Secret> {
 #[actix::main]
 async fn is_good(db: &Path, secret: Secret) -> Result<bool> {
     let store = Store::open(db).await?;
-    let token = store.read(VerifyToken { secret }).await?;
+    let token = store.read(VerifyToken::new(secret)).await?;
     store.close().await?;
     Ok(token.is_some())
 }
@@ -213,9 +218,10 @@ async fn token_of_the_admin(db: &Path) -> Result<Secret> {
     let store = Store::open(db).await?;
     let (user_id, expires_in) = (1, None);
     let token = store
-        .write(IssueToken {
-            user_id,
-            expires_in,
+        .write({
+            let mut new = IssueToken::new(user_id);
+            new.expires_in = expires_in;
+            new
         })
         .await?;
     store.close().await?;

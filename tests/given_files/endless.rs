@@ -169,7 +169,7 @@ fn looks(given: &Given, backups: &Path, deadline: Duration) -> Vec<(&'static str
         ("unknown_objects", schema::unknown_objects(config()).err()),
         (
             "check",
-            botstore::snapshot(config(), |tx| tx.query(&CheckFile)).err(),
+            botstore::snapshot(config(), |tx| tx.query(&CheckFile::new())).err(),
         ),
         (
             "dashboard",
@@ -272,7 +272,8 @@ async fn a_store_on_a_hostile_file_and_its_backups_come_to_an_end() {
 async fn work_that_takes_too_long_is_ended_by_the_deadline() {
     let given = given(SLOW).await;
     let config = || given.config().inspect_deadline(SHORT);
-    let error = botstore::snapshot(config(), |tx| tx.query(&CheckFile)).expect_err("too long");
+    let error =
+        botstore::snapshot(config(), |tx| tx.query(&CheckFile::new())).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
     let error = backup::take(config(), TakeBackup::default()).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");

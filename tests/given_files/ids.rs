@@ -8,13 +8,7 @@ use botstore::users::{EnsureUser, Touch};
 use botstore::{Error, ErrorKind, Store};
 
 fn event() -> LogEvent {
-    LogEvent {
-        user_id: 1,
-        event_type: "login".to_owned(),
-        event_data: None,
-        success: true,
-        ip_address: None,
-    }
+    LogEvent::new(1, "login")
 }
 
 fn is_told(error: &Error, table: &str) {
@@ -44,14 +38,11 @@ async fn a_counter_at_its_end_is_no_full_disk_and_keeps_nobody_else_from_writing
         ));
         let store = Store::open(given.config()).await.expect("a store");
         let mut events = store.events();
-        let token = IssueToken {
-            user_id: 1,
-            expires_in: None,
-        };
+        let token = IssueToken::new(1);
         // Together, so that they may share a transaction.
         let (failed, fine, issued, saved) = tokio::join!(
             store.write(event()),
-            store.write(Touch { user_id: 1 }),
+            store.write(Touch::new(1)),
             store.write(token),
             store.write(interaction()),
         );
@@ -61,7 +52,7 @@ async fn a_counter_at_its_end_is_no_full_disk_and_keeps_nobody_else_from_writing
         is_told(&saved.expect_err(forged), "");
         store.write(EnsureUser::new(9, None)).await.expect("a user");
         assert!(store.health().await.expect("health").ok);
-        let report = store.read(CheckFile).await.expect("a report");
+        let report = store.read(CheckFile::new()).await.expect("a report");
         assert!(report.ids.total >= 3, "{forged}: {:?}", report.ids);
         assert!(report.differs() && !report.is_damaged());
         store.close().await.expect("closed");
@@ -81,7 +72,7 @@ async fn a_counter_near_its_end_is_found_before_it_is_there() {
         .write(interaction())
         .await
         .expect("there are some left");
-    let report = store.read(CheckFile).await.expect("a report");
+    let report = store.read(CheckFile::new()).await.expect("a report");
     assert_eq!(report.ids.total, 1);
     assert_eq!(report.ids.first[0].table, "messages");
     store.close().await.expect("closed");

@@ -37,15 +37,13 @@ const ROWS: &str = "PRAGMA foreign_keys = OFF;
     UPDATE sessions SET user_id = 2;";
 
 fn sessions_of(user_id: i64) -> UserSessions {
-    UserSessions {
-        user_id,
-        which: SessionFilter::default(),
-        page: PageRequest::first(10),
-    }
+    UserSessions::new(user_id)
+        .which(SessionFilter::default())
+        .page(PageRequest::first(10))
 }
 
 async fn exact(store: &Store) {
-    let report = store.read(ReconcileRollups).await.expect("a report");
+    let report = store.read(ReconcileRollups::new()).await.expect("a report");
     assert_eq!(report.differences, 0, "{:?}", report.named);
     let sessions = store.read(sessions_of(2));
     assert_eq!(sessions.await.expect("a page").items.len(), 1);
@@ -128,12 +126,12 @@ async fn each_table_of_rollups_that_was_dropped_is_made_and_counted_again() {
         let given = Given::file().await;
         given.forge(&format!("DROP TABLE {table};"));
         let store = Store::open(given.config()).await.expect(table);
-        let report = store.read(ReconcileRollups).await.expect("a report");
+        let report = store.read(ReconcileRollups::new()).await.expect("a report");
         assert_eq!(report.differences, 0, "{table}: {:?}", report.named);
         store.write(interaction()).await.expect(table);
-        let stats = store.read(SystemStats).await.expect("statistics");
+        let stats = store.read(SystemStats::new()).await.expect("statistics");
         assert_eq!(stats.total_messages, 4, "{table}");
-        let report = store.read(ReconcileRollups).await.expect("a report");
+        let report = store.read(ReconcileRollups::new()).await.expect("a report");
         assert_eq!(report.differences, 0, "{table}: {:?}", report.named);
         store.close().await.expect("closed");
     }
@@ -218,7 +216,7 @@ async fn with_everything_dropped_a_file_opens_and_goes_back_all_the_same() {
             .await
             .expect("a store");
         store.write(interaction()).await.expect("saved");
-        let report = store.read(ReconcileRollups).await.expect("a report");
+        let report = store.read(ReconcileRollups::new()).await.expect("a report");
         assert_eq!(report.differences, 0, "{:?}", report.named);
         store.close().await.expect("closed");
         assert_eq!(derived(&given), before);
@@ -337,7 +335,7 @@ async fn a_file_whose_rows_are_still_to_be_counted_is_refused_in_words_and_never
         let ran = run(command, &given.path, &[]).came_to(5);
         assert!(ran.err.contains("still to be counted"), "{}", ran.err);
     }
-    let snapshot = botstore::snapshot(given.config(), |tx| tx.query(&SystemStats));
+    let snapshot = botstore::snapshot(given.config(), |tx| tx.query(&SystemStats::new()));
     assert_eq!(snapshot.map_err(|e| e.kind()), Err(ErrorKind::OlderSchema));
     let status = run("status", &given.path, &[]).came_to(0);
     assert!(status.out.contains("to be counted"), "{}", status.out);

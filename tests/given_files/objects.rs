@@ -16,13 +16,7 @@ const EVIL: &str = "CREATE TRIGGER evil AFTER INSERT ON audit_log BEGIN
     UPDATE users SET is_allowed = 1; DELETE FROM audit_log WHERE id = new.id; END;";
 
 fn event() -> LogEvent {
-    LogEvent {
-        user_id: 2,
-        event_type: "login".to_owned(),
-        event_data: None,
-        success: false,
-        ip_address: None,
-    }
+    LogEvent::new(2, "login").failed()
 }
 
 struct Count(&'static str);
@@ -78,12 +72,7 @@ async fn a_foreign_trigger_is_listed_by_all_who_look_and_told_at_opening() {
     assert_eq!(store.health().await.expect("health").unknown_objects, found);
     // An operator may have put it there, so it runs.
     store.write(event()).await.expect("acknowledged");
-    assert!(
-        store
-            .read(IsAllowed { user_id: 2 })
-            .await
-            .expect("an answer")
-    );
+    assert!(store.read(IsAllowed::new(2)).await.expect("an answer"));
     store.close().await.expect("closed");
 }
 
@@ -271,13 +260,8 @@ async fn with_disable_what_steps_made_runs_and_nothing_else() {
         assert_eq!(counted, said + 1, "the host's own trigger");
         let events = "SELECT count(*) FROM audit_log WHERE event_type = 'login'";
         assert!(store.read(Count(events)).await.expect("a count") > 0);
-        assert!(
-            !store
-                .read(IsAllowed { user_id: 2 })
-                .await
-                .expect("an answer")
-        );
-        let report = store.read(ReconcileRollups).await.expect("a report");
+        assert!(!store.read(IsAllowed::new(2)).await.expect("an answer"));
+        let report = store.read(ReconcileRollups::new()).await.expect("a report");
         assert_eq!(report.differences, 0, "{:?}", report.named);
         // Added while the store is open, by somebody else.
         given.forge(
@@ -285,12 +269,7 @@ async fn with_disable_what_steps_made_runs_and_nothing_else() {
              CREATE TRIGGER later AFTER INSERT ON audit_log BEGIN UPDATE users SET is_allowed = 1; END;",
         );
         store.write(event()).await.expect("acknowledged");
-        assert!(
-            !store
-                .read(IsAllowed { user_id: 2 })
-                .await
-                .expect("an answer")
-        );
+        assert!(!store.read(IsAllowed::new(2)).await.expect("an answer"));
         given.forge("DROP TRIGGER later");
         store.close().await.expect("closed");
     }
@@ -317,7 +296,7 @@ async fn with_disable_no_trigger_of_a_file_that_is_taken_over_runs() {
     let store = Store::open(config).await.expect("a store");
     let sql = "SELECT count(*) FROM users WHERE is_allowed = 9";
     assert_eq!(store.read(Count(sql)).await.expect("a count"), 0);
-    let report = store.read(ReconcileRollups).await.expect("a report");
+    let report = store.read(ReconcileRollups::new()).await.expect("a report");
     assert_eq!(report.differences, 0, "{:?}", report.named);
     store.close().await.expect("closed");
 }

@@ -269,7 +269,7 @@ async fn another_day_offset_runs_nothing_that_the_file_says() {
     let opened = Store::open(given.config().day_offset(offset)).await;
     assert!(!victim.exists());
     let store = opened.expect("it opens");
-    let report = store.read(botstore::rollups::ReconcileRollups).await;
+    let report = store.read(botstore::rollups::ReconcileRollups::new()).await;
     assert_eq!(report.expect("a report").differences, 0);
     store.close().await.expect("closed");
 }

@@ -4,6 +4,7 @@ use botstore::backup::{self, Checksum, Contents, Manifest};
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{BeforeUpgrade, Config, Store};
@@ -86,18 +87,8 @@ async fn fill(store: &Store) {
         let user = EnsureUser::new(user_id, Some("ada"));
         store.write(user).await.expect("a user");
     }
-    store
-        .write(SetAllowed {
-            user_id: 1,
-            allowed: true,
-        })
-        .await
-        .expect("allowed");
-    let session = CreateSession {
-        session_id: "s".to_owned(),
-        user_id: 1,
-        project_path: "/srv".to_owned(),
-    };
+    store.write(SetAllowed::allow(1)).await.expect("allowed");
+    let session = CreateSession::new(1, "s", "/srv");
     store.write(session).await.expect("a session");
     for _ in 0..3 {
         store.write(interaction()).await.expect("saved");
@@ -106,15 +97,10 @@ async fn fill(store: &Store) {
 }
 
 pub(crate) fn interaction() -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".to_owned(),
-        prompt: "SessionFilter tests fail?".to_owned(),
-        response: Some("None.".to_owned()),
-        cost: 0.5,
-        tools: vec![ToolCall::new("Read")],
-        ..SaveInteraction::default()
-    }
+    SaveInteraction::new(1, "s", "Which tests fail?")
+        .response("None.")
+        .cost(usd(0.5))
+        .tool(ToolCall::new("Read"))
 }
 
 /// What a run of the command line came to.
@@ -173,10 +159,8 @@ fn ran(mut program: Command, command: &str, file: &Path, more: &[&str]) -> Ran {
 
 fn checksum(bytes: &[u8]) -> Checksum {
     let digits = Sha256::digest(bytes);
-    Checksum {
-        bytes: bytes.len() as u64,
-        sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Checksum::new(bytes.len() as u64, digits)
 }
 
 /// Puts another database into a backup, with a manifest that says so: what somebody can do who can

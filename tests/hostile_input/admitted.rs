@@ -35,11 +35,11 @@ async fn only_the_number_one_lets_a_user_in() {
         alter(&store, &format!("UPDATE users SET is_allowed = {value}"));
         let expected = is_one(&store, "is_allowed", "users");
         assert_eq!(
-            store.read(IsAllowed { user_id: 1 }).await.unwrap(),
+            store.read(IsAllowed::new(1)).await.unwrap(),
             expected,
             "{value}"
         );
-        let user = store.read(GetUser { user_id: 1 }).await.unwrap().unwrap();
+        let user = store.read(GetUser::new(1)).await.unwrap().unwrap();
         assert_eq!(user.is_allowed, expected, "{value}");
         let listed = store.read(AllowedUsers::default()).await.unwrap().items;
         assert_eq!(listed.len(), usize::from(expected), "{value}");
@@ -50,37 +50,32 @@ async fn only_the_number_one_lets_a_user_in() {
         let before = expected;
         store.repair_values(|_| Ok(())).await.unwrap();
         assert_eq!(
-            store.read(IsAllowed { user_id: 1 }).await.unwrap(),
+            store.read(IsAllowed::new(1)).await.unwrap(),
             before,
             "{value}, set right"
         );
         // Whoever may, may still be let in.
         alter(&store, &format!("UPDATE users SET is_allowed = {value}"));
-        let allow = SetAllowed {
-            user_id: 1,
-            allowed: true,
-        };
+        let allow = SetAllowed::allow(1);
         store.write(allow).await.unwrap();
-        assert!(
-            store.read(IsAllowed { user_id: 1 }).await.unwrap(),
-            "{value}"
-        );
+        assert!(store.read(IsAllowed::new(1)).await.unwrap(), "{value}");
     }
 }
 
 async fn is_good(store: &Store, secret: &Secret) -> bool {
     let secret = secret.clone();
-    store.read(VerifyToken { secret }).await.unwrap().is_some()
+    store
+        .read(VerifyToken::new(secret))
+        .await
+        .unwrap()
+        .is_some()
 }
 
 #[tokio::test]
 async fn a_token_whose_end_or_state_is_unknown_is_not_good() {
     let store = populated().await;
     alter(&store, "DELETE FROM user_tokens");
-    let issue = IssueToken {
-        user_id: 1,
-        expires_in: Some(Duration::from_secs(3_600)),
-    };
+    let issue = IssueToken::new(1).expires_in(Duration::from_secs(3_600));
     let secret = store.write(issue).await.unwrap().secret;
     for value in values() {
         alter(
@@ -99,7 +94,7 @@ async fn a_token_whose_end_or_state_is_unknown_is_not_good() {
         );
         let page = botstore::page::PageRequest::default();
         let listed = store
-            .read(UserTokens { user_id: 1, page })
+            .read(UserTokens::new(1).page(page))
             .await
             .unwrap()
             .items;

@@ -15,12 +15,13 @@ async fn a_sealed_backup_whose_header_never_ends_is_refused() {
     let store = populated_with(|config| config.backups(settings)).await;
     // So that the backup has some 300 KiB, however well it is compressed.
     let mut random = fastrand::Rng::with_seed(1);
-    let save = SaveMessage {
-        user_id: 1,
-        session_id: "s".to_owned(),
-        prompt: (0..400_000).map(|_| random.alphanumeric()).collect(),
-        ..SaveMessage::default()
-    };
+    let save = SaveMessage::new(
+        1,
+        "s",
+        (0..400_000)
+            .map(|_| random.alphanumeric())
+            .collect::<String>(),
+    );
     store.write(save).await.expect("an id");
     let made = store
         .back_up(TakeBackup::default())

@@ -31,31 +31,16 @@ fn nested(shape: Shape, levels: usize) -> Value {
 }
 
 fn event(value: Value) -> LogEvent {
-    LogEvent {
-        user_id: 1,
-        event_type: "deep".to_owned(),
-        event_data: Some(value),
-        success: true,
-        ip_address: None,
-    }
+    LogEvent::new(1, "deep").event_data(value)
 }
 
 fn used(value: Value) -> RecordToolUse {
-    RecordToolUse {
-        session_id: "s".to_owned(),
-        user_id: 1,
-        message_id: None,
-        call: ToolCall::new("T").input(value),
-    }
+    RecordToolUse::new(1, "s", ToolCall::new("T").input(value))
 }
 
 fn saved(value: Value) -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".to_owned(),
-        tools: vec![ToolCall::new("T"), ToolCall::new("T").input(value)],
-        ..SaveInteraction::default()
-    }
+    SaveInteraction::new(1, "s", "")
+        .tools(vec![ToolCall::new("T"), ToolCall::new("T").input(value)])
 }
 
 /// The messages with a value in them: those whose example has one.

@@ -18,17 +18,9 @@ fn alter(store: &TestStore, sql: &str) {
 async fn documents(store: &TestStore) -> [Option<Value>; 2] {
     let (user_id, page) = (1, PageRequest::first(1));
     let session_id = "s".to_owned();
-    let uses = SessionToolUse {
-        session_id,
-        user_id,
-        page: page.clone(),
-    };
+    let uses = SessionToolUse::new(user_id, session_id).page(page.clone());
     let filter = EventFilter::default();
-    let events = UserAuditLog {
-        user_id,
-        filter,
-        page,
-    };
+    let events = UserAuditLog::new(user_id).filter(filter).page(page);
     let mut uses = store.read(uses).await.expect("tool uses").items;
     let mut events = store.read(events).await.expect("events").items;
     [uses.remove(0).tool_input, events.remove(0).event_data]
@@ -36,20 +28,9 @@ async fn documents(store: &TestStore) -> [Option<Value>; 2] {
 
 /// A tool use and an event about this.
 async fn save(store: &TestStore, document: &Value) {
-    let record = RecordToolUse {
-        session_id: "s".to_owned(),
-        user_id: 1,
-        message_id: None,
-        call: ToolCall::new("Read").input(document.clone()),
-    };
+    let record = RecordToolUse::new(1, "s", ToolCall::new("Read").input(document.clone()));
     store.write(record).await.expect("a tool use");
-    let event = LogEvent {
-        user_id: 1,
-        event_type: "login".to_owned(),
-        event_data: Some(document.clone()),
-        success: true,
-        ip_address: None,
-    };
+    let event = LogEvent::new(1, "login").event_data(document.clone());
     store.write(event).await.expect("an event");
 }
 
@@ -157,17 +138,13 @@ async fn a_document_that_is_only_a_number_stays_as_it_was_written() {
         let sql = "SELECT CAST(tool_input AS TEXT) FROM tool_usage ORDER BY id DESC LIMIT 1";
         let text: String = conn.query_row(sql, [], |row| row.get(0)).expect("a text");
         assert_eq!(text, document.to_string());
-        let interaction = SaveInteraction {
-            user_id: 1,
-            session_id: "s".to_owned(),
-            tools: vec![ToolCall::new("Read").input(document.clone())],
-            ..SaveInteraction::default()
-        };
+        let interaction =
+            SaveInteraction::new(1, "s", "").tool(ToolCall::new("Read").input(document.clone()));
         store.write(interaction).await.expect("saved");
         assert_eq!(documents(&store).await[0], Some(document));
     }
     let odd = store
-        .read(botstore::integrity::CheckFile)
+        .read(botstore::integrity::CheckFile::new())
         .await
         .expect("a report")
         .odd_values;

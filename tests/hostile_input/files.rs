@@ -9,6 +9,7 @@ use botstore::interactions::SaveInteraction;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::rusqlite::Connection;
+use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
@@ -68,18 +69,10 @@ async fn four_days() -> (tempfile::TempDir, std::path::PathBuf) {
     populate(&store).await;
     store.write(EnsureUser::new(2, None)).await.expect("a user");
     for _ in 0..4 {
-        let save = SaveInteraction {
-            user_id: 1,
-            session_id: "s".to_owned(),
-            duration_ms: Some(5),
-            ..SaveInteraction::default()
-        };
+        let save = SaveInteraction::new(1, "s", "").duration_ms(5);
         store.write(save).await.expect("a receipt");
         // Two rows of costs a day, whose sum may be too much for one number.
-        let cost = AddCost {
-            user_id: 2,
-            cost: 0.5,
-        };
+        let cost = AddCost::new(2, usd(0.5));
         store.write(cost).await.expect("added");
         store.clock().advance(DAY);
     }
@@ -120,11 +113,7 @@ async fn a_list_with_a_leap_second_in_it_has_an_end() {
     assert!(rows > 1);
     let (mut found, mut page) = (0, Some(PageRequest::first(1)));
     while let Some(next) = page {
-        let messages = SessionMessages {
-            session_id: "s".to_owned(),
-            user_id: 1,
-            page: next,
-        };
+        let messages = SessionMessages::new(1, "s").page(next);
         let read = store.read(messages).await.expect("a page");
         for message in &read.items {
             let second = message.timestamp.timestamp();

@@ -5,6 +5,7 @@ use crate::support::{everything_is_answered, is_told_why, populate, populated};
 use crate::vocabulary::{Answer, vocabulary};
 use botstore::messages::SaveMessage;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::{Config, ErrorKind, Store};
 use chrono::FixedOffset;
 use serde_json::{Value, json};
@@ -73,11 +74,8 @@ async fn users_at_both_ends_of_their_ids_do_everything_that_others_do() {
     for user_id in ids {
         let ensure = botstore::users::EnsureUser::new(user_id, None);
         store.write(ensure).await.expect("a user");
-        let create = botstore::sessions::CreateSession {
-            session_id: format!("of {user_id}"),
-            user_id,
-            project_path: "/srv".to_owned(),
-        };
+        let create =
+            botstore::sessions::CreateSession::new(user_id, format!("of {user_id}"), "/srv");
         store.write(create).await.expect("a session");
     }
     for kind in vocabulary() {
@@ -107,13 +105,9 @@ async fn users_at_both_ends_of_their_ids_do_everything_that_others_do() {
 }
 
 fn as_long_as_can_be() -> SaveMessage {
-    SaveMessage {
-        user_id: 1,
-        session_id: "s".to_owned(),
-        cost: 1e9,
-        duration_ms: Some(i64::MAX as u64),
-        ..SaveMessage::default()
-    }
+    SaveMessage::new(1, "s", "")
+        .cost(usd(1e9))
+        .duration_ms(i64::MAX as u64)
 }
 
 /// Saves the message twice, or has it refused by name.

@@ -129,7 +129,7 @@ fn nothing_is_missing(
 }
 
 async fn check(store: &Store) -> CheckReport {
-    let report = store.read(CheckFile).await.expect("a report");
+    let report = store.read(CheckFile::new()).await.expect("a report");
     assert!(!report.is_damaged(), "{:?}", report.damage);
     report
 }
@@ -208,7 +208,7 @@ async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, colum
     store.repair_rollups().await.expect(&context);
     let left = check(&store).await.odd_values;
     assert_eq!(left.total, stays, "{context}: {left:?}");
-    let rollups = store.read(ReconcileRollups).await.expect(&context);
+    let rollups = store.read(ReconcileRollups::new()).await.expect(&context);
     assert_eq!(rollups.differences, 0, "{context}: {:?}", rollups.named);
     store.close().await.expect("closed");
 }
@@ -293,7 +293,7 @@ async fn any_value_in_a_file_of_before_the_first_opening() {
             for _ in 0..2 {
                 let store = open(&copy).await;
                 ask_everything(&store, &context).await;
-                let report = store.read(ReconcileRollups).await.expect(&context);
+                let report = store.read(ReconcileRollups::new()).await.expect(&context);
                 assert_eq!(report.differences, 0, "{context}: {:?}", report.named);
                 check(&store).await;
                 store.close().await.expect("closed");

@@ -22,19 +22,10 @@ async fn store_of_two() -> TestStore {
     let store = populated().await;
     let ensure = EnsureUser::new(2, Some("bob"));
     store.write(ensure).await.expect("a user");
-    let create = CreateSession {
-        session_id: THEIRS.to_owned(),
-        user_id: 2,
-        project_path: "/srv".to_owned(),
-    };
+    let create = CreateSession::new(2, THEIRS.to_owned(), "/srv");
     store.write(create).await.expect("a session");
-    let save = SaveInteraction {
-        user_id: 2,
-        session_id: THEIRS.to_owned(),
-        prompt: "theirs alone".to_owned(),
-        tools: vec![ToolCall::new("Read")],
-        ..SaveInteraction::default()
-    };
+    let save =
+        SaveInteraction::new(2, THEIRS.to_owned(), "theirs alone").tool(ToolCall::new("Read"));
     store.write(save).await.expect("a receipt");
     store
 }

@@ -69,18 +69,15 @@ async fn what_a_file_holds_is_read_whatever_its_size() {
     })
     .await;
     let store = opened(&path).await;
-    let user = store.read(GetUser { user_id: 1 }).await.expect("a read");
+    let user = store.read(GetUser::new(1)).await.expect("a read");
     assert_eq!(
         user.and_then(|user| user.username).map(|name| name.len()),
         Some(1 << 20)
     );
     let page = PageRequest::default();
-    let users = store.read(ListUsers { page: page.clone() }).await;
+    let users = store.read(ListUsers::new().page(page.clone())).await;
     assert_eq!(users.expect("a page").items.len(), 1);
-    let messages = UserMessages {
-        user_id: 1,
-        page: page.clone(),
-    };
+    let messages = UserMessages::new(1).page(page.clone());
     let messages = store.read(messages).await.expect("a page").items;
     assert!(
         messages
@@ -90,10 +87,7 @@ async fn what_a_file_holds_is_read_whatever_its_size() {
     assert_eq!(messages.len(), 4);
     for number in 0..3 {
         let session_id = long_id(number);
-        let get = GetSession {
-            session_id: session_id.clone(),
-            user_id: 1,
-        };
+        let get = GetSession::new(1, session_id.clone());
         // Twice: asked for, and perhaps kept.
         for _ in 0..2 {
             let session = store
@@ -103,33 +97,18 @@ async fn what_a_file_holds_is_read_whatever_its_size() {
                 .expect("a session");
             assert_eq!(session.session_id, session_id);
         }
-        let history = SessionHistory {
-            session_id: session_id.clone(),
-            user_id: 1,
-            limit: 5,
-        };
+        let history = SessionHistory::new(1, session_id.clone()).limit(5);
         let history = store
             .read(history)
             .await
             .expect("a read")
             .expect("a session");
         assert_eq!(history.messages.len(), 1);
-        let said = SessionMessages {
-            session_id,
-            user_id: 1,
-            page: page.clone(),
-        };
+        let said = SessionMessages::new(1, session_id).page(page.clone());
         assert_eq!(store.read(said).await.expect("a page").items.len(), 1);
     }
-    let filter = EventFilter {
-        event_type: Some("t".repeat(5_000)),
-        ..EventFilter::default()
-    };
-    let events = UserAuditLog {
-        user_id: 1,
-        filter,
-        page,
-    };
+    let filter = EventFilter::new().event_type("t".repeat(5_000));
+    let events = UserAuditLog::new(1).filter(filter).page(page);
     assert_eq!(store.read(events).await.expect("a page").items.len(), 1);
     store.close().await.expect("closed");
 }
@@ -157,23 +136,19 @@ async fn a_list_of_sessions_with_long_ids_has_an_end() {
             let answer = match list {
                 0 => {
                     store
-                        .read(UserSessions {
-                            user_id: 1,
-                            which,
-                            page: request,
-                        })
+                        .read(UserSessions::new(1).which(which).page(request))
                         .await
                 }
                 1 => {
                     store
-                        .read(ProjectSessions {
-                            project_path,
-                            which,
-                            page: request,
-                        })
+                        .read(
+                            ProjectSessions::new(project_path)
+                                .which(which)
+                                .page(request),
+                        )
                         .await
                 }
-                _ => store.read(ActiveSessions { page: request }).await,
+                _ => store.read(ActiveSessions::new().page(request)).await,
             };
             let answer = answer.expect("a page");
             rows += answer.items.len();
@@ -218,10 +193,14 @@ async fn what_is_told_of_an_odd_value_shows_little_of_it() {
     })
     .await;
     let store = opened(&path).await;
-    let user = store.read(GetUser { user_id: 1 }).await.expect("shown");
+    let user = store.read(GetUser::new(1)).await.expect("shown");
     let epoch = DateTime::UNIX_EPOCH;
     assert_eq!(user.expect("the user").first_seen, epoch);
-    let odd = store.read(CheckFile).await.expect("a report").odd_values;
+    let odd = store
+        .read(CheckFile::new())
+        .await
+        .expect("a report")
+        .odd_values;
     assert!(odd.total > 0 && !odd.first.is_empty());
     for odd in odd.first {
         let told = format!("{odd:?}");

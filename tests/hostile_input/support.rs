@@ -30,24 +30,11 @@ pub(crate) async fn populate(store: &Store) {
         .write(EnsureUser::new(1, Some("ada")))
         .await
         .expect("a user");
-    let create = CreateSession {
-        session_id: "s".to_owned(),
-        user_id: 1,
-        project_path: "/srv".to_owned(),
-    };
+    let create = CreateSession::new(1, "s", "/srv");
     store.write(create).await.expect("a session");
-    let save = SaveInteraction {
-        user_id: 1,
-        session_id: "s".to_owned(),
-        prompt: "p".to_owned(),
-        duration_ms: Some(5),
-        ..SaveInteraction::default()
-    };
+    let save = SaveInteraction::new(1, "s", "p").duration_ms(5);
     store.write(save).await.expect("a receipt");
-    let issue = IssueToken {
-        user_id: 1,
-        expires_in: None,
-    };
+    let issue = IssueToken::new(1);
     store.write(issue).await.expect("a token");
 }
 

@@ -190,7 +190,7 @@ async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
         let now = store.read(SchemaOf).await.expect("a schema");
         assert_eq!(now, schema, "after {}", kind.name);
         everything_is_answered(&store, kind.name).await;
-        let report = store.read(CheckFile).await.expect("a report");
+        let report = store.read(CheckFile::new()).await.expect("a report");
         assert!(!report.is_damaged(), "after {}: {report:?}", kind.name);
     }
 }

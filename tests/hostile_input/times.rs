@@ -46,15 +46,10 @@ async fn a_span_at_the_end_of_the_calendar_has_an_end() {
             // Without the empty days, so that one that has no end takes no memory.
             let (span, gaps, user_id) = (Span::Between { from, to }, Fill::Omit, 1);
             let context = format!("{from} to {to} by {by:?}");
-            answered(&store, Activity { span, by, gaps }, &context).await;
+            answered(&store, Activity::new(span).by(by).gaps(gaps), &context).await;
             answered(
                 &store,
-                UserActivity {
-                    user_id,
-                    span,
-                    by,
-                    gaps,
-                },
+                UserActivity::new(user_id, span).by(by).gaps(gaps),
                 &context,
             )
             .await;
@@ -76,10 +71,7 @@ async fn a_filter_takes_any_time() {
             for until in ends {
                 filter.until = Some(until);
                 let page = PageRequest::default();
-                let recent = RecentAuditLog {
-                    filter: filter.clone(),
-                    page,
-                };
+                let recent = RecentAuditLog::new().filter(filter.clone()).page(page);
                 store.read(recent).await.expect("a page");
             }
         }

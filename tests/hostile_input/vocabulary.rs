@@ -173,7 +173,7 @@ fn reconcile() -> Kind {
         example: Value::Null,
         again: again::<ReconcileRollups>,
         send: |store, _, way| {
-            let asked = async move { ask(&store, ReconcileRollups, way).await };
+            let asked = async move { ask(&store, ReconcileRollups::new(), way).await };
             Box::pin(async move { answer(asked.await, |_| Answer::Said(Value::Null)) })
         },
     }
@@ -191,7 +191,7 @@ fn verify() -> Kind {
                 let Some(secret) = message["secret"].as_str().map(Secret::new) else {
                     return Answer::Unsayable;
                 };
-                let token = ask(&store, VerifyToken { secret }, way).await;
+                let token = ask(&store, VerifyToken::new(secret), way).await;
                 answer(token, |token| Answer::Said(json!(token)))
             })
         },

@@ -38,7 +38,7 @@ async fn users_with_long_names_do_not_keep_their_bytes_in_memory() {
     let store = Store::open(path).await.expect("a store");
     let before = alive();
     for user_id in 0..USERS {
-        let user = store.read(GetUser { user_id }).await.expect("a read");
+        let user = store.read(GetUser::new(user_id)).await.expect("a read");
         let name = user.and_then(|user| user.username).expect("a name");
         assert_eq!(name.len(), NAME);
     }
@@ -64,10 +64,7 @@ async fn many_answers_hold_no_more_than_the_bound_on_bytes() {
     let before = alive();
     for number in 0..SESSIONS {
         let session_id = number.to_string();
-        let get = GetSession {
-            session_id,
-            user_id: 1,
-        };
+        let get = GetSession::new(1, session_id);
         store.read(get).await.expect("a read").expect("a session");
     }
     let held = alive() - before;
@@ -82,7 +79,7 @@ impl Query for Untold {
     type Output = Option<User>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        tx.query(&GetUser { user_id: self.0 })
+        tx.query(&GetUser::new(self.0))
     }
 
     fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
@@ -97,7 +94,7 @@ impl Query for Told {
     type Output = Option<User>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        tx.query(&GetUser { user_id: self.0 })
+        tx.query(&GetUser::new(self.0))
     }
 
     fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {

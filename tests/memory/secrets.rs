@@ -27,28 +27,29 @@ async fn no_memory_is_given_back_with_a_secret_in_it() {
     let mut line = String::with_capacity(1_000);
     line.push_str(PRESENTED);
     drop(Secret::new(line));
-    let found = store.read(VerifyToken { secret }).await.expect("an answer");
+    let found = store
+        .read(VerifyToken::new(secret))
+        .await
+        .expect("an answer");
     assert_eq!(found, None);
     // Given up before it is sent, and refused.
-    drop(store.read(VerifyToken {
-        secret: Secret::new(PRESENTED),
-    }));
+    drop(store.read(VerifyToken::new(Secret::new(PRESENTED))));
     let long = Secret::new(PRESENTED.repeat(100));
     store
-        .read(VerifyToken { secret: long })
+        .read(VerifyToken::new(long))
         .await
         .expect_err("a refusal");
     assert_eq!(seen(), 0, "a secret that was presented");
 
-    let issue = IssueToken {
-        user_id: 1,
-        expires_in: None,
-    };
+    let issue = IssueToken::new(1);
     let token = store.write(issue).await.expect("a token");
     look_for(token.secret.expose());
     let secret = token.secret.clone();
     drop(token);
-    let found = store.read(VerifyToken { secret }).await.expect("an answer");
+    let found = store
+        .read(VerifyToken::new(secret))
+        .await
+        .expect("an answer");
     assert_eq!(found.expect("a token").user_id, 1);
     store.close().await.expect("closed");
     assert_eq!(seen(), 0, "a secret that was issued");

@@ -30,7 +30,9 @@ impl Mutation for AddPet {
             [user_id],
         )?;
         // As a query sees what the mutation has done so far.
-        let owner = tx.query(&GetUser { user_id })?.expect("she was just added");
+        let owner = tx
+            .query(&GetUser::new(user_id))?
+            .expect("she was just added");
         assert_eq!(owner.username.as_deref(), Some("ada"));
         tx.maybe(self.then, [], |_| Ok(()))?;
         Ok(pet)
@@ -188,7 +190,7 @@ async fn a_composed_operation_that_fails_undoes_the_crates_part_too_and_no_neigh
     before.expect("its neighbour");
     after.expect("its other neighbour");
     assert_eq!(store.read(PetsAndUsers).await.expect("read"), (2, 2));
-    let user = store.read(GetUser { user_id: 2 }).await.expect("read");
+    let user = store.read(GetUser::new(2)).await.expect("read");
     assert_eq!(user, None, "EnsureUser inside the operation that failed");
 }
 

@@ -50,12 +50,12 @@ async fn look(path: &Path) -> Seen {
     };
     let mut told = false;
     let mut note = |error: Option<Error>| told |= error.is_some_and(|error| is_told(&error));
-    note(store.read(GetUser { user_id: 1 }).await.err());
-    note(store.read(analytics::SystemStats).await.err());
+    note(store.read(GetUser::new(1)).await.err());
+    note(store.read(analytics::SystemStats::new()).await.err());
     note(store.read(Everything).await.err());
     note(store.write(interaction(1_000)).await.err());
     note(store.write(EnsureUser::new(2, None)).await.err());
-    match store.read(CheckFile).await {
+    match store.read(CheckFile::new()).await {
         Ok(report) => told |= report.is_damaged() || report.differs(),
         Err(error) => {
             is_told(&error);
@@ -152,7 +152,7 @@ async fn damage_met_while_open_is_told_once_and_the_rest_goes_on() {
     }
     // What has nothing to do with it goes on.
     store.write(EnsureUser::new(2, Some("eve"))).await.unwrap();
-    assert!(store.read(GetUser { user_id: 2 }).await.unwrap().is_some());
+    assert!(store.read(GetUser::new(2)).await.unwrap().is_some());
     let health = store.health().await.unwrap();
     assert!(!health.ok && health.damage.is_some());
     let told = answered(events.recv()).await.unwrap();

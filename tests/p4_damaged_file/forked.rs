@@ -34,8 +34,8 @@ fn calls(store: &Store) -> Vec<bool> {
         refused(store.read(Everything)),
         refused(store.try_read(Everything)),
         // What is in the row cache.
-        refused(store.read(GetUser { user_id: 1 })),
-        refused(store.try_read(GetUser { user_id: 1 })),
+        refused(store.read(GetUser::new(1))),
+        refused(store.try_read(GetUser::new(1))),
         refused(store.repair_rollups()),
         refused(store.back_up(Default::default())),
         refused(store.drill()),
@@ -88,7 +88,7 @@ async fn in_a_forked_child_every_call_is_refused_and_dropping_touches_no_file() 
     let store = Store::open(&path).await.unwrap();
     sign_up(&store).await;
     store.write(interaction(0)).await.unwrap();
-    store.read(GetUser { user_id: 1 }).await.unwrap();
+    store.read(GetUser::new(1)).await.unwrap();
     let clone = store.clone();
     let before = picture(&path);
 
@@ -136,7 +136,7 @@ async fn children_that_are_forked_at_any_moment_hang_on_nothing() {
                     Ok(_) => {}
                     Err(error) => break error.kind(),
                 }
-                store.read(GetUser { user_id: 1 }).await.ok();
+                store.read(GetUser::new(1)).await.ok();
             }
         }
     });

@@ -25,6 +25,7 @@ mod warned;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::users::EnsureUser;
 use botstore::{Query, ReadTx, Result, Store};
 use copy::{copy, with};
@@ -36,23 +37,14 @@ use tempfile::TempDir;
 pub(crate) const INTERACTIONS: i64 = 60;
 
 pub(crate) fn interaction(number: i64) -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".into(),
-        prompt: format!("#{number} "),
-        response: Some("It does the following. ".repeat(40)),
-        cost: 0.25,
-        ..Default::default()
-    }
+    SaveInteraction::new(1, "s", format!("#{number} "))
+        .response("It does the following. ".repeat(40))
+        .cost(usd(0.25))
 }
 
 pub(crate) async fn sign_up(store: &Store) {
     store.write(EnsureUser::new(1, Some("ada"))).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/srv".into(),
-    };
+    let session = CreateSession::new(1, "s", "/srv");
     store.write(session).await.unwrap();
 }
 

@@ -41,7 +41,7 @@ async fn are_one_store(one: &Path, other: &Path) {
 
 async fn sign_up_once(store: &Store) {
     if store
-        .read(botstore::users::GetUser { user_id: 1 })
+        .read(botstore::users::GetUser::new(1))
         .await
         .unwrap()
         .is_none()

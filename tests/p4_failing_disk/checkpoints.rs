@@ -124,12 +124,12 @@ async fn nobody_who_reads_waits_for_the_disk_while_the_log_is_to_start_over() {
         tokio::task::yield_now().await;
     }
     for _ in 0..100 {
-        let user = answer(store.read(GetUser { user_id: 7 })).await.unwrap();
+        let user = answer(store.read(GetUser::new(7))).await.unwrap();
         assert!(user.unwrap().message_count > 1);
     }
     disk::heal();
     let last = answer(writes).await.unwrap();
-    let user = store.read(GetUser { user_id: 7 }).await.unwrap();
+    let user = store.read(GetUser::new(7)).await.unwrap();
     assert_eq!(user.unwrap().message_count, last + 1);
     store.close().await.unwrap();
 }

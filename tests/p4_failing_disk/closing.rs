@@ -87,7 +87,7 @@ async fn closing_waits_for_another_programs_lock_no_longer_than_its_deadline() {
     });
     until("it closes", async || {
         // In the other lane, which is not held up.
-        let refused = store.read(SystemStats).await.err();
+        let refused = store.read(SystemStats::new()).await.err();
         refused.is_some_and(|error| error.kind() == ErrorKind::Closed)
     })
     .await;

@@ -56,7 +56,7 @@ async fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 async fn messages(store: &Store) -> u64 {
-    let user = answer(store.read(GetUser { user_id: 7 })).await.unwrap();
+    let user = answer(store.read(GetUser::new(7))).await.unwrap();
     user.unwrap().message_count
 }
 

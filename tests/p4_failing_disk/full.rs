@@ -36,7 +36,7 @@ async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
     let clock = FixedClock::default();
     let config = config(&path).clock(clock.clone());
     let idle_for = Duration::MAX;
-    let store = opened(config.every(SECOND, move || ExpireIdle { idle_for })).await;
+    let store = opened(config.every(SECOND, move || ExpireIdle::new(idle_for))).await;
     let mut events = store.events();
     disk::breaks_now(Call::Write, Lasting::UntilHealed, libc::ENOSPC);
     let mut callers = JoinSet::new();
@@ -51,7 +51,7 @@ async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
         assert!(error.to_string().contains("make room"), "{error}");
     }
     // Reads go on, and see nothing of it.
-    let user = store.read(GetUser { user_id: 7 }).await.unwrap();
+    let user = store.read(GetUser::new(7)).await.unwrap();
     assert_eq!(user.unwrap().message_count, 1);
     let health = store.health().await.unwrap();
     assert!(!health.ok && health.damage.is_none(), "{health:?}");
@@ -165,7 +165,7 @@ async fn fills_its_disk(place: &Path) {
 }
 
 async fn read_all(store: &Store, told: &Told) {
-    let user = store.read(GetUser { user_id: 7 }).await.unwrap();
+    let user = store.read(GetUser::new(7)).await.unwrap();
     assert_eq!(user.unwrap().message_count, told.saved.len() as u64);
 }
 

@@ -61,7 +61,7 @@ async fn told(events: &mut Receiver<StoreEvent>) -> StoreEvent {
 
 async fn is_well(store: &Store, number: u64) {
     answer(store.write(interaction(number))).await.unwrap();
-    let user = answer(store.read(GetUser { user_id: 7 })).await.unwrap();
+    let user = answer(store.read(GetUser::new(7))).await.unwrap();
     assert_eq!(user.unwrap().message_count, number + 1);
     assert!(answer(store.health()).await.unwrap().ok);
 }

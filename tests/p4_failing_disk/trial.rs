@@ -9,6 +9,7 @@ use botstore::backup::{Backups, Pace, TakeBackup};
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::{Connection, OpenFlags, Row};
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store, analytics};
@@ -52,27 +53,18 @@ pub(crate) fn config(path: &Path) -> Config {
 }
 
 pub(crate) fn interaction(number: u64) -> SaveInteraction {
-    SaveInteraction {
-        user_id: USER,
-        session_id: "s".into(),
-        prompt: format!("#{number}"),
-        response: Some("It does the following. ".repeat(300)),
-        cost: COST,
-        tools: vec![ToolCall::new("Read"), ToolCall::new("Bash")],
-        idempotency_key: Some(format!("update-{number}")),
-        ..Default::default()
-    }
+    SaveInteraction::new(USER, "s", format!("#{number}"))
+        .response("It does the following. ".repeat(300))
+        .cost(usd(COST))
+        .tools(vec![ToolCall::new("Read"), ToolCall::new("Bash")])
+        .idempotency_key(format!("update-{number}"))
 }
 
 /// A new file with a user, a session and an interaction, closed.
 pub(crate) async fn prepare(path: &Path) {
     let store = Store::open(config(path)).await.unwrap();
     store.write(EnsureUser::new(USER, None)).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: USER,
-        project_path: "/srv".into(),
-    };
+    let session = CreateSession::new(USER, "s", "/srv");
     store.write(session).await.unwrap();
     store.write(interaction(0)).await.unwrap();
     store.close().await.unwrap();
@@ -136,11 +128,11 @@ pub(crate) async fn run(path: &Path) -> Told {
 /// Reads in both lanes: right, or refused by the disk.
 async fn look(store: &Store, told: &Told) {
     let saved = told.saved.len() as u64;
-    match answer(store.read(GetUser { user_id: USER })).await {
+    match answer(store.read(GetUser::new(USER))).await {
         Ok(user) => assert_eq!(user.unwrap().message_count, saved),
         Err(error) => assert!(is_the_disks(&error), "{error}"),
     }
-    match answer(store.read(analytics::SystemStats)).await {
+    match answer(store.read(analytics::SystemStats::new())).await {
         Ok(statistics) => assert_eq!(statistics.total_messages, saved),
         Err(error) => assert!(is_the_disks(&error), "{error}"),
     }

@@ -8,6 +8,7 @@ mod tables;
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{CreateSession, EndSession, GetSession, SaveSession};
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
 use botstore::{Cacheable, ErrorKind, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use common::{Numbers, Put, Then, kind, probe_store, until};
@@ -29,22 +30,14 @@ async fn store_with_users() -> TestStore {
         .unwrap();
     for user_id in 0..USERS {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
-        let session = CreateSession {
-            session_id: session_of(user_id),
-            user_id,
-            project_path: "/".into(),
-        };
+        let session = CreateSession::new(user_id, session_of(user_id), "/");
         store.write(session).await.unwrap();
     }
     store
 }
 
 fn interaction(user_id: i64) -> SaveInteraction {
-    SaveInteraction {
-        user_id,
-        session_id: session_of(user_id),
-        ..Default::default()
-    }
+    SaveInteraction::new(user_id, session_of(user_id), "")
 }
 
 /// Readers that never rest compare what they are told with what was acknowledged before they asked.
@@ -64,14 +57,11 @@ async fn readers_that_never_rest_read_no_value_older_than_what_was_acknowledged(
                 let user_id = (reads as i64 + reader) % USERS;
                 let least = acknowledged[user_id as usize].load(SeqCst);
                 let found = if reader % 2 == 0 {
-                    let user = store.read(GetUser { user_id }).await.unwrap();
+                    let user = store.read(GetUser::new(user_id)).await.unwrap();
                     user.unwrap().message_count
                 } else {
                     let session_id = session_of(user_id);
-                    let session = GetSession {
-                        session_id,
-                        user_id,
-                    };
+                    let session = GetSession::new(user_id, session_id);
                     store.read(session).await.unwrap().unwrap().message_count
                 };
                 assert!(found >= least, "{found} after {least} was acknowledged");
@@ -149,11 +139,8 @@ impl Query for Afresh {
     );
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output> {
-        let user = tx.query(&GetUser { user_id: self.0 })?;
-        let session = tx.query(&GetSession {
-            session_id: session_of(self.0),
-            user_id: self.0,
-        })?;
+        let user = tx.query(&GetUser::new(self.0))?;
+        let session = tx.query(&GetSession::new(self.0, session_of(self.0)))?;
         Ok((user, session))
     }
 }
@@ -169,22 +156,19 @@ proptest! {
             for step in steps {
                 match step {
                     Step::Allow(user_id, allowed) => {
-                        let _ = store.write(SetAllowed { user_id, allowed }).await;
+                        let _ = store.write(if allowed { SetAllowed::allow(user_id) } else { SetAllowed::forbid(user_id) }).await;
                     }
                     Step::Save(user_id) => drop(store.write(interaction(user_id)).await),
                     Step::Rename(user_id, name) => {
                         let name = name.to_string();
-                        store.write(EnsureUser::new(user_id, Some(&name))).await.unwrap();
+                        store.write(EnsureUser::new(user_id, name.as_str())).await.unwrap();
                     }
                     Step::End(user_id) => {
-                        let end = EndSession { session_id: session_of(user_id), user_id };
+                        let end = EndSession::new(user_id, session_of(user_id));
                         let _ = store.write(end).await;
                     }
                     Step::Revive(user_id) => {
-                        let save = SaveSession {
-                            session_id: session_of(user_id), user_id, project_path: "/".into(),
-                            total_cost: 1.0, total_turns: 2, message_count: 3,
-                        };
+                        let save = SaveSession::new(user_id, session_of(user_id), "/").total_cost(usd(1.0)).total_turns(2).message_count(3);
                         let _ = store.write(save).await;
                     }
                     Step::FailAfterChanging => {
@@ -196,12 +180,12 @@ proptest! {
                     let (user, session) = store.read(Afresh(user_id)).await.unwrap();
                     // Twice: asked for, and kept.
                     for _ in 0..2 {
-                        assert_eq!(store.read(GetUser { user_id }).await.unwrap(), user);
-                        let allowed = store.read(IsAllowed { user_id }).await.unwrap();
+                        assert_eq!(store.read(GetUser::new(user_id)).await.unwrap(), user);
+                        let allowed = store.read(IsAllowed::new(user_id)).await.unwrap();
                         assert_eq!(allowed, user.as_ref().is_some_and(|u| u.is_allowed));
-                        let get = GetSession { session_id: session_of(user_id), user_id };
+                        let get = GetSession::new(user_id, session_of(user_id));
                         assert_eq!(store.read(get).await.unwrap(), session);
-                        let strangers = GetSession { session_id: session_of(user_id), user_id: 77 };
+                        let strangers = GetSession::new(77, session_of(user_id));
                         assert_eq!(store.read(strangers).await.unwrap(), None);
                     }
                 }
@@ -269,10 +253,7 @@ async fn whatever_sql_a_host_changes_its_rows_with_its_kept_answers_follow() {
 #[tokio::test]
 async fn a_session_that_is_replaced_by_another_row_is_not_given_from_memory() {
     let store = store_with_users().await;
-    let get = |user_id| GetSession {
-        session_id: session_of(1),
-        user_id,
-    };
+    let get = |user_id| GetSession::new(user_id, session_of(1));
     assert!(store.read(get(1)).await.unwrap().is_some());
     assert!(store.read(get(2)).await.unwrap().is_none());
     let replace = "INSERT OR REPLACE INTO sessions (rowid, session_id, user_id, project_path)
@@ -342,10 +323,7 @@ async fn an_answer_is_kept_if_it_says_how_large_it_is_and_is_not_large() {
 #[tokio::test]
 async fn a_closed_store_gives_nothing_from_memory() {
     let store = store_with_users().await;
-    store.read(GetUser { user_id: 1 }).await.unwrap();
+    store.read(GetUser::new(1)).await.unwrap();
     store.close().await.unwrap();
-    assert_eq!(
-        kind(store.read(GetUser { user_id: 1 }).await),
-        ErrorKind::Closed
-    );
+    assert_eq!(kind(store.read(GetUser::new(1)).await), ErrorKind::Closed);
 }

@@ -169,7 +169,7 @@ async fn seed(store: &Store) {
 }
 
 async fn exact(store: &Store, after: &dyn std::fmt::Debug) {
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     assert_eq!(
         report.differences, 0,
         "{:#?} after {after:#?}",
@@ -275,7 +275,7 @@ async fn a_user_who_was_erased_and_comes_back_has_done_nothing() {
     ];
     by_another_program(&path, &erase.map(str::to_owned), "");
     let store = Store::open(config(&path)).await.unwrap();
-    let stats = store.read(UserStats { user_id: 2 }).await.unwrap();
+    let stats = store.read(UserStats::new(2)).await.unwrap();
     assert_eq!(stats.total_messages, 0);
     assert!(stats.top_tools.is_empty(), "{:?}", stats.top_tools);
     compare(&store, 0).await;
@@ -291,7 +291,14 @@ async fn what_replace_of_another_program_leaves_is_found_and_mended() {
     let replace = "REPLACE INTO messages SELECT * FROM messages".to_owned();
     by_another_program(&path, &[replace], "");
     let store = Store::open(config(&path)).await.unwrap();
-    assert!(store.read(ReconcileRollups).await.unwrap().differences > 0);
+    assert!(
+        store
+            .read(ReconcileRollups::new())
+            .await
+            .unwrap()
+            .differences
+            > 0
+    );
     store.repair_rollups().await.unwrap();
     compare(&store, 0).await;
     store.close().await.unwrap();
@@ -341,7 +348,10 @@ async fn a_hosts_trigger_sees_what_replace_removes() {
     let store = Store::open(config(&path)).await.unwrap();
     let replace = "REPLACE INTO messages SELECT * FROM messages WHERE message_id = 2";
     store.write(Sql(replace.to_owned())).await.unwrap();
-    assert_eq!(store.read(SystemStats).await.unwrap().total_messages, 3);
+    assert_eq!(
+        store.read(SystemStats::new()).await.unwrap().total_messages,
+        3
+    );
     compare(&store, 0).await;
     store.close().await.unwrap();
     let conn = Connection::open(&path).unwrap();

@@ -7,6 +7,7 @@ use botstore::costs::{AddCost, TotalCosts, UserDailyCosts};
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
+use botstore::testing::usd;
 use botstore::{BeforeUpgrade, Config, Store, schema};
 use std::path::Path;
 
@@ -35,54 +36,54 @@ async fn sums_are_of_the_others(store: &Store, context: &str) {
             "{context}: {what} is {sum}, not {expected}"
         );
     };
-    let stats = store.read(SystemStats).await.unwrap();
-    near("the total", stats.total_cost, 8);
+    let stats = store.read(SystemStats::new()).await.unwrap();
+    near("the total", stats.total_cost.dollars(), 8);
     assert_eq!(stats.total_messages, 9, "{context}");
     near(
         "a user's",
         store
-            .read(UserStats { user_id: 1 })
+            .read(UserStats::new(1))
             .await
             .unwrap()
-            .total_cost,
+            .total_cost
+            .dollars(),
         2,
     );
     near(
         "another's",
         store
-            .read(UserStats { user_id: 2 })
+            .read(UserStats::new(2))
             .await
             .unwrap()
-            .total_cost,
+            .total_cost
+            .dollars(),
         3,
     );
     near(
         "today's",
-        store.read(DailyActivity { days: 1 }).await.unwrap()[0].total_cost,
+        store.read(DailyActivity::new(1)).await.unwrap()[0]
+            .total_cost
+            .dollars(),
         8,
     );
     near(
         "the day's",
-        store.read(TotalCosts { days: 1 }).await.unwrap()[0].total_cost,
+        store.read(TotalCosts::new(1)).await.unwrap()[0]
+            .total_cost
+            .dollars(),
         6,
     );
-    let days = store
-        .read(UserDailyCosts {
-            user_id: 1,
-            days: 1,
-        })
-        .await
-        .unwrap();
-    near("a user's day", days[0].daily_cost, 0);
+    let days = store.read(UserDailyCosts::new(1, 1)).await.unwrap();
+    near("a user's day", days[0].daily_cost.dollars(), 0);
     assert!(
         store
-            .read(TopUsers { limit: 3 })
+            .read(TopUsers::new(3))
             .await
             .unwrap()
             .iter()
-            .all(|top| top.total_cost < 1.0)
+            .all(|top| top.total_cost < usd(1.0))
     );
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     assert_eq!(report.differences, 0, "{context}: {:#?}", report.named);
 }
 
@@ -128,27 +129,18 @@ async fn a_cost_without_end_beside_an_open_store_keeps_nobody_from_saving() {
             );
             for number in 0..6 {
                 store.write(interaction(number)).await.unwrap();
-                let cost = AddCost {
-                    user_id: 1,
-                    cost: 0.5,
-                };
+                let cost = AddCost::new(1, usd(0.5));
                 store.write(cost).await.unwrap();
             }
-            let today = store
-                .read(UserDailyCosts {
-                    user_id: 1,
-                    days: 1,
-                })
-                .await
-                .unwrap();
+            let today = store.read(UserDailyCosts::new(1, 1)).await.unwrap();
             let (cost, requests) = (today[0].daily_cost, today[0].request_count);
             match column {
                 "daily_cost" => assert!(
-                    (cost - 3.2).abs() < 1e-9 && requests == 11,
+                    (cost.dollars() - 3.2).abs() < 1e-9 && requests == 11,
                     "{endless}: {today:?}"
                 ),
                 _ => assert!(
-                    requests == 8 && (cost - 3.5).abs() < 1e-9,
+                    requests == 8 && (cost.dollars() - 3.5).abs() < 1e-9,
                     "{endless}: {today:?}"
                 ),
             }
@@ -172,9 +164,9 @@ async fn a_file_opens_whose_endless_costs_have_times_of_another_spelling() {
             ),
         );
         let store = open(&path).await;
-        let stats = store.read(SystemStats).await.unwrap();
+        let stats = store.read(SystemStats::new()).await.unwrap();
         assert!(
-            (stats.total_cost - 0.9).abs() < 1e-9,
+            (stats.total_cost.dollars() - 0.9).abs() < 1e-9,
             "{endless}: {}",
             stats.total_cost
         );
@@ -184,7 +176,11 @@ async fn a_file_opens_whose_endless_costs_have_times_of_another_spelling() {
         let store = open(&path).await;
         let report = store.repair_rollups().await.unwrap();
         assert_eq!(
-            store.read(ReconcileRollups).await.unwrap().differences,
+            store
+                .read(ReconcileRollups::new())
+                .await
+                .unwrap()
+                .differences,
             0,
             "{report:?}"
         );

@@ -5,6 +5,7 @@ use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, EndSession, ExpireIdle};
+use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::tools::{RecordToolUse, ToolCall};
 use botstore::users::EnsureUser;
@@ -104,12 +105,8 @@ async fn start(clock: &FixedClock) -> TestStore {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
         for session in 0..3 {
             let session_id = session_of(user_id, session);
-            let project_path = "/srv".into();
-            let session = CreateSession {
-                session_id,
-                user_id,
-                project_path,
-            };
+            let project_path = "/srv";
+            let session = CreateSession::new(user_id, session_id, project_path);
             store.write(session).await.unwrap();
         }
     }
@@ -174,28 +171,23 @@ async fn live(store: &Store, clock: &FixedClock, events: &[Event]) {
                 failed,
                 tools,
             } => {
-                let saved = SaveInteraction {
-                    user_id: user,
-                    session_id: session_of(user, session),
-                    prompt: "?".into(),
-                    cost,
-                    duration_ms: duration,
-                    error: failed.then(|| "Timeout".to_owned()),
-                    tools: tools
-                        .iter()
-                        .map(|t| ToolCall::new(TOOLS[usize::from(*t)]))
-                        .collect(),
-                    ..Default::default()
+                let saved = {
+                    let mut new = SaveInteraction::new(user, session_of(user, session), "?")
+                        .cost(usd(cost))
+                        .tools(
+                            tools
+                                .iter()
+                                .map(|t| ToolCall::new(TOOLS[usize::from(*t)]))
+                                .collect(),
+                        );
+                    new.duration_ms = duration;
+                    new.error = failed.then(|| "Timeout".to_owned());
+                    new
                 };
                 // A session that was handed over is not this user's any more.
                 let _ = store.write(saved).await;
                 // One that fails half-way counts for nothing.
-                let wrong = SaveInteraction {
-                    user_id: user,
-                    session_id: "nobody's".into(),
-                    prompt: "?".into(),
-                    ..Default::default()
-                };
+                let wrong = SaveInteraction::new(user, "nobody's", "?");
                 assert!(store.write(wrong).await.is_err());
             }
             Event::Tool {
@@ -209,35 +201,19 @@ async fn live(store: &Store, clock: &FixedClock, events: &[Event]) {
                     call = call.failed("broke");
                 }
                 let session_id = session_of(user, session);
-                let used = RecordToolUse {
-                    session_id,
-                    user_id: user,
-                    message_id: None,
-                    call,
-                };
+                let used = RecordToolUse::new(user, session_id, call);
                 let _ = store.write(used).await;
             }
             Event::Cost { user, cost } => {
-                store
-                    .write(AddCost {
-                        user_id: user,
-                        cost,
-                    })
-                    .await
-                    .unwrap();
+                store.write(AddCost::new(user, usd(cost))).await.unwrap();
             }
             Event::End { user, session } => {
                 let session_id = session_of(user, session);
-                let _ = store
-                    .write(EndSession {
-                        session_id,
-                        user_id: user,
-                    })
-                    .await;
+                let _ = store.write(EndSession::new(user, session_id)).await;
             }
             Event::Expire => {
                 let idle_for = Duration::from_secs(24 * 3600);
-                store.write(ExpireIdle { idle_for }).await.unwrap();
+                store.write(ExpireIdle::new(idle_for)).await.unwrap();
             }
             _ => {}
         }

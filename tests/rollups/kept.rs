@@ -8,6 +8,7 @@ use botstore::rusqlite::Connection;
 use botstore::schema;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use botstore::{BeforeUpgrade, Config, Store};
@@ -16,11 +17,7 @@ pub(crate) async fn filled(interactions: u64) -> TestStore {
     let store = TestStore::open().await.unwrap();
     for user_id in 1..4 {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
-        let session = CreateSession {
-            session_id: format!("s-{user_id}"),
-            user_id,
-            project_path: "/srv".into(),
-        };
+        let session = CreateSession::new(user_id, format!("s-{user_id}"), "/srv");
         store.write(session).await.unwrap();
     }
     for number in 0..interactions {
@@ -31,15 +28,10 @@ pub(crate) async fn filled(interactions: u64) -> TestStore {
 
 pub(crate) fn interaction(number: u64) -> SaveInteraction {
     let user_id = 1 + number as i64 % 3;
-    SaveInteraction {
-        user_id,
-        session_id: format!("s-{user_id}"),
-        prompt: "?".into(),
-        cost: 0.1,
-        duration_ms: Some(number),
-        tools: vec![ToolCall::new("Read")],
-        ..Default::default()
-    }
+    SaveInteraction::new(user_id, format!("s-{user_id}"), "?")
+        .cost(usd(0.1))
+        .duration_ms(number)
+        .tool(ToolCall::new("Read"))
 }
 
 /// Damages rollups as nothing in this crate does.
@@ -69,7 +61,7 @@ async fn every_difference_is_found_and_mended_while_the_bot_goes_on() {
     let (_folder, path) = filled(30).await.into_file().await.unwrap();
     spoil(&path);
     let store = Store::open(&path).await.unwrap();
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     assert_eq!(report.differences, report.named.len());
     let tables: std::collections::BTreeSet<_> =
         report.named.iter().map(|d| d.table.as_str()).collect();
@@ -128,7 +120,10 @@ async fn a_file_from_before_is_filled_when_it_is_opened() {
     conn.close().unwrap();
     let config = Config::new(&path).before_upgrade(BeforeUpgrade::Skip);
     let store = Store::open(config).await.unwrap();
-    assert_eq!(store.read(SystemStats).await.unwrap().total_messages, 40);
+    assert_eq!(
+        store.read(SystemStats::new()).await.unwrap().total_messages,
+        40
+    );
     compare(&store, 0).await;
     store.close().await.unwrap();
 }

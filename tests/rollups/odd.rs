@@ -63,7 +63,7 @@ async fn open(path: &Path) -> Store {
 /// Opens the file; the rollups are what a full count says.
 async fn is_right(path: &Path) {
     let store = open(path).await;
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     assert_eq!(report.differences, 0, "{:#?}", report.named);
     store.close().await.unwrap();
 }
@@ -213,7 +213,7 @@ async fn a_text_in_a_rollup_is_named_by_its_beginning() {
         &format!("INSERT INTO botstore_session_tool VALUES ('{long}', '\u{1b}[2J')"),
     );
     let store = open(&path).await;
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     let named = report
         .named
         .iter()

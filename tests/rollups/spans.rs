@@ -4,6 +4,7 @@ use botstore::ErrorKind;
 use botstore::analytics::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserActivity};
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::CreateSession;
+use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
 use chrono::{NaiveDate, TimeZone, Utc};
@@ -20,23 +21,14 @@ async fn bot(messages: &[(&str, i64)]) -> TestStore {
         .unwrap();
     for user_id in 1..4 {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
-        let session = CreateSession {
-            session_id: format!("s-{user_id}"),
-            user_id,
-            project_path: "/srv".into(),
-        };
+        let session = CreateSession::new(user_id, format!("s-{user_id}"), "/srv");
         store.write(session).await.unwrap();
     }
     for (day, user_id) in messages {
         clock.set(date(day).and_hms_opt(23, 30, 0).unwrap().and_utc());
-        let saved = SaveInteraction {
-            user_id: *user_id,
-            session_id: format!("s-{user_id}"),
-            prompt: "?".into(),
-            cost: 0.25,
-            duration_ms: Some(100),
-            ..Default::default()
-        };
+        let saved = SaveInteraction::new(*user_id, format!("s-{user_id}"), "?")
+            .cost(usd(0.25))
+            .duration_ms(100);
         store.write(saved).await.unwrap();
     }
     store
@@ -79,7 +71,12 @@ async fn weeks_and_months_count_a_user_once() {
         from: date("2026-02-27"),
         to: date("2026-03-10"),
     };
-    let ask = async |by, gaps| store.read(Activity { span, by, gaps }).await.unwrap();
+    let ask = async |by, gaps| {
+        store
+            .read(Activity::new(span).by(by).gaps(gaps))
+            .await
+            .unwrap()
+    };
     assert_eq!(
         brief(&ask(Bucket::Week, Fill::Omit).await),
         owned(&[
@@ -96,7 +93,7 @@ async fn weeks_and_months_count_a_user_once() {
             ("2026-03-01", "2026-03-10", 3, 4)
         ])
     );
-    assert_eq!(months[1].cost, 1.0);
+    assert_eq!(months[1].cost, usd(1.0));
     assert_eq!(months[1].avg_duration_ms, Some(100.0));
     let filled = ask(Bucket::Day, Fill::Fill).await;
     assert_eq!(filled.len(), 12);
@@ -108,12 +105,9 @@ async fn weeks_and_months_count_a_user_once() {
 #[tokio::test]
 async fn a_user_s_activity_is_the_user_s_own() {
     let store = bot(&MESSAGES).await;
-    let ask = UserActivity {
-        user_id: 3,
-        span: Span::LastDays(8),
-        by: Bucket::Week,
-        gaps: Fill::Fill,
-    };
+    let ask = UserActivity::new(3, Span::LastDays(8))
+        .by(Bucket::Week)
+        .gaps(Fill::Fill);
     assert_eq!(
         brief(&store.read(ask).await.unwrap()),
         owned(&[
@@ -139,20 +133,14 @@ async fn spans_that_make_no_sense_are_refused() {
         Span::LastDays(MAX_DAYS),
         Span::LastDays(u32::MAX),
     ] {
-        let ask = Activity {
-            span,
-            by: Bucket::Day,
-            gaps: Fill::Fill,
-        };
+        let ask = Activity::new(span).by(Bucket::Day).gaps(Fill::Fill);
         let error = store.read(ask).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{span:?}");
         assert_eq!(error.field(), Some("span"));
     }
-    let longest = Activity {
-        span: Span::LastDays(MAX_DAYS - 1),
-        by: Bucket::Month,
-        gaps: Fill::Fill,
-    };
+    let longest = Activity::new(Span::LastDays(MAX_DAYS - 1))
+        .by(Bucket::Month)
+        .gaps(Fill::Fill);
     assert_eq!(store.read(longest).await.unwrap().len(), 122);
     store.close().await.unwrap();
 }

@@ -51,18 +51,18 @@ fn since(now: DateTime<Utc>, offset: i64, days: i64) -> String {
 
 /// Every answer against a full scan, `offset` minutes from UTC; and the store's own comparison.
 pub(crate) async fn compare(store: &Store, offset: i64) {
-    let report = store.read(ReconcileRollups).await.unwrap();
+    let report = store.read(ReconcileRollups::new()).await.unwrap();
     assert_eq!(report.differences, 0, "{:#?}", report.named);
     let conn = open_plain(store.path());
     let now = store.now();
-    let stats = store.read(SystemStats).await.unwrap();
+    let stats = store.read(SystemStats::new()).await.unwrap();
     compare_system(&conn, &stats, now, offset);
     compare_tools(&conn, store).await;
     compare_costs(&conn, store, now, offset).await;
     for user_id in all(&conn, "SELECT user_id FROM users", [], |row| {
         row.get::<_, i64>(0)
     }) {
-        let stats = store.read(UserStats { user_id }).await.unwrap();
+        let stats = store.read(UserStats::new(user_id)).await.unwrap();
         compare_user(&conn, user_id, &stats, now, offset);
     }
 }
@@ -84,7 +84,7 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
     assert_eq!(stats.total_users as i64, users, "users");
     assert_eq!(stats.total_sessions as i64, sessions, "sessions");
     assert_eq!(stats.total_messages as i64, messages, "messages");
-    near("cost", stats.total_cost, cost);
+    near("cost", stats.total_cost.dollars(), cost);
     near_or_none("duration", stats.avg_duration_ms, duration);
     let sql = format!("SELECT count(DISTINCT user_id) FROM messages WHERE {day} >= ?1");
     let active: i64 = conn
@@ -103,7 +103,7 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
         assert_eq!(is.date.to_string(), due.0);
         assert_eq!(is.active_users as i64, due.1, "{}", due.0);
         assert_eq!(is.total_messages as i64, due.2, "{}", due.0);
-        near(&due.0, is.total_cost, due.3);
+        near(&due.0, is.total_cost.dollars(), due.3);
     }
     let sql = "SELECT u.user_id, sum(m.cost), count(*) FROM messages m
                JOIN users u ON u.user_id = m.user_id GROUP BY u.user_id";
@@ -114,9 +114,9 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
     assert_eq!(stats.top_users.len(), top.len().min(10));
     for (is, due) in stats.top_users.iter().zip(&top) {
         // Two sums that differ by less than the tolerance may stand in either order.
-        near("top user", is.total_cost, due.1);
-        let own = top.iter().find(|user| user.0 == is.user_id).unwrap();
-        near("top user's own", is.total_cost, own.1);
+        near("top user", is.total_cost.dollars(), due.1);
+        let own = top.iter().find(|user| user.0 == is.user_id.get()).unwrap();
+        near("top user's own", is.total_cost.dollars(), own.1);
         assert_eq!(is.total_messages as i64, own.2);
     }
 }
@@ -134,7 +134,7 @@ async fn compare_tools(conn: &Connection, store: &Store) {
             row.get(4)?,
         ))
     });
-    let tools = store.read(ToolStats { limit: 100 }).await.unwrap();
+    let tools = store.read(ToolStats::new(100)).await.unwrap();
     let is: Vec<_> = tools
         .into_iter()
         .map(|tool| {
@@ -157,11 +157,11 @@ async fn compare_costs(conn: &Connection, store: &Store, now: DateTime<Utc>, _of
     let due: Vec<(String, f64, i64, i64)> = all(conn, sql, [since(now, 0, 30)], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
     });
-    let costs = store.read(TotalCosts { days: 30 }).await.unwrap();
+    let costs = store.read(TotalCosts::new(30)).await.unwrap();
     assert_eq!(costs.len(), due.len());
     for (is, due) in costs.iter().zip(due) {
         assert_eq!(is.date.to_string(), due.0);
-        near(&due.0, is.total_cost, due.1);
+        near(&due.0, is.total_cost.dollars(), due.1);
         assert_eq!(is.total_requests as i64, due.2);
         assert_eq!(is.active_users as i64, due.3);
     }
@@ -190,8 +190,12 @@ fn compare_user(
         .unwrap();
     assert_eq!(stats.total_sessions as i64, sessions, "{user_id}: sessions");
     assert_eq!(stats.total_messages as i64, messages, "{user_id}: messages");
-    near("cost", stats.total_cost, cost);
-    near_or_none("average cost", stats.avg_cost, avg_cost);
+    near("cost", stats.total_cost.dollars(), cost);
+    near_or_none(
+        "average cost",
+        stats.avg_cost.map(|cost| cost.dollars()),
+        avg_cost,
+    );
     near_or_none("duration", stats.avg_duration_ms, duration);
     let sql = format!(
         "SELECT {day} AS d, count(*), sum(cost), count(DISTINCT session_id) FROM messages
@@ -205,7 +209,7 @@ fn compare_user(
     for (is, due) in stats.daily_usage.iter().zip(days) {
         assert_eq!(is.date.to_string(), due.0);
         assert_eq!(is.messages as i64, due.1, "{user_id}");
-        near("day", is.cost, due.2);
+        near("day", is.cost.dollars(), due.2);
         assert_eq!(is.sessions as i64, due.3, "{user_id} on {}", due.0);
     }
     let sql = "SELECT t.tool_name, count(*) AS uses FROM tool_usage t

@@ -4,6 +4,7 @@ use crate::common::{Probe, probe_store};
 use crate::{DAY, HOUR, plainly, settled};
 use botstore::interactions::{SaveInteraction, SweepKeys};
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
+use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
 use botstore::{Config, Store, StoreEvent};
@@ -14,15 +15,11 @@ use std::time::Duration;
 async fn used_a_minute_ago(configure: impl FnOnce(Config) -> Config) -> TestStore {
     let store = probe_store(|config| {
         let config = config.idempotency_retention(7 * DAY);
-        configure(config.every(HOUR, || ExpireIdle { idle_for: 30 * DAY }))
+        configure(config.every(HOUR, || ExpireIdle::new(30 * DAY)))
     })
     .await;
     store.write(EnsureUser::new(1, None)).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/".into(),
-    };
+    let session = CreateSession::new(1, "s", "/");
     store.write(session).await.unwrap();
     store.write(update()).await.unwrap();
     settled(&store).await;
@@ -32,22 +29,14 @@ async fn used_a_minute_ago(configure: impl FnOnce(Config) -> Config) -> TestStor
 
 /// The same whenever it is delivered.
 fn update() -> SaveInteraction {
-    SaveInteraction {
-        user_id: 1,
-        session_id: "s".into(),
-        prompt: "p".into(),
-        cost: 1.0,
-        idempotency_key: Some("update-1".into()),
-        ..Default::default()
-    }
+    SaveInteraction::new(1, "s", "p")
+        .cost(usd(1.0))
+        .idempotency_key("update-1")
 }
 
 /// Whether the session goes on, and how many keys are kept.
 async fn is_kept(store: &Store) -> (bool, i64) {
-    let session = GetSession {
-        session_id: "s".into(),
-        user_id: 1,
-    };
+    let session = GetSession::new(1, "s");
     let session = store.read(session).await.unwrap().unwrap();
     let keys = plainly(store.path(), |conn| {
         let sql = "SELECT count(*) FROM botstore_idempotency";
@@ -78,9 +67,9 @@ async fn clock_ahead(store: &Store) -> Option<Duration> {
 async fn does_what_cannot_be_undone(store: &Store) {
     settled(store).await;
     let idle_for = 30 * DAY;
-    store.write(ExpireIdle { idle_for }).await.unwrap();
+    store.write(ExpireIdle::new(idle_for)).await.unwrap();
     let older_than = 7 * DAY;
-    store.write(SweepKeys { older_than }).await.unwrap();
+    store.write(SweepKeys::new(older_than)).await.unwrap();
 }
 
 #[tokio::test]
@@ -183,7 +172,7 @@ async fn a_clock_that_was_wrong_in_the_past_for_a_moment_is_right_again_at_once(
 async fn opened_at(path: &Path, now: chrono::DateTime<chrono::Utc>) -> (Store, FixedClock) {
     let clock = FixedClock::at(now);
     let config = Config::new(path).clock(clock.clone()).schema::<Probe>();
-    let config = config.every(HOUR, || ExpireIdle { idle_for: 30 * DAY });
+    let config = config.every(HOUR, || ExpireIdle::new(30 * DAY));
     let store = Store::open(config.idempotency_retention(7 * DAY))
         .await
         .unwrap();

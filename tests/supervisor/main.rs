@@ -73,21 +73,14 @@ async fn a_daily_job_of_a_bot_that_restarts_hourly_runs_daily() {
 #[tokio::test]
 async fn idle_sessions_are_ended_by_a_schedule() {
     let idle_for = 2 * HOUR;
-    let store = TestStore::open_with(|c| c.every(HOUR, move || ExpireIdle { idle_for }))
+    let store = TestStore::open_with(|c| c.every(HOUR, move || ExpireIdle::new(idle_for)))
         .await
         .unwrap();
     store.write(EnsureUser::new(1, None)).await.unwrap();
-    let session = CreateSession {
-        session_id: "s".into(),
-        user_id: 1,
-        project_path: "/".into(),
-    };
+    let session = CreateSession::new(1, "s", "/");
     store.write(session).await.unwrap();
     let is_active = || async {
-        let session = GetSession {
-            session_id: "s".into(),
-            user_id: 1,
-        };
+        let session = GetSession::new(1, "s");
         store.read(session).await.unwrap().unwrap().is_active
     };
     settled(&store).await;

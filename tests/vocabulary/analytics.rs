@@ -11,33 +11,40 @@ use botstore::costs::{AddCost, TotalCosts, UserDailyCosts};
 use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tools::{ToolCall, ToolStat, ToolStats};
 use botstore::users::ListUsers;
 use botstore::{Lane, Query};
 use chrono::{DurationRound, NaiveDate, TimeDelta};
 
 pub(crate) async fn say(store: &TestStore, session_id: &str, cost: f64, tools: &[&str]) {
-    let exchange = SaveInteraction {
-        user_id: if session_id.starts_with("ada") {
-            ADA
-        } else {
-            BOB
-        },
-        session_id: session_id.to_owned(),
-        cost,
-        duration_ms: (cost > 0.0).then_some((cost * 1_000.0) as u64),
-        tools: tools.iter().copied().map(ToolCall::new).collect(),
-        ..SaveInteraction::default()
+    let exchange = {
+        let mut new = SaveInteraction::new(
+            if session_id.starts_with("ada") {
+                ADA
+            } else {
+                BOB
+            },
+            session_id.to_owned(),
+            "",
+        )
+        .cost(usd(cost))
+        .tools(tools.iter().copied().map(ToolCall::new).collect());
+        new.duration_ms = (cost > 0.0).then_some((cost * 1_000.0) as u64);
+        new
     };
     store.write(exchange).await.expect("a receipt");
 }
 
 pub(crate) async fn of_user(store: &TestStore, user_id: i64) -> UserStatistics {
-    store.read(UserStats { user_id }).await.expect("statistics")
+    store
+        .read(UserStats::new(user_id))
+        .await
+        .expect("statistics")
 }
 
 async fn of_all(store: &TestStore) -> SystemStatistics {
-    store.read(SystemStats).await.expect("statistics")
+    store.read(SystemStats::new()).await.expect("statistics")
 }
 
 fn date(text: &str) -> NaiveDate {
@@ -45,19 +52,14 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn used(tool: &str, usage_count: u64) -> ToolCount {
-    ToolCount {
-        tool_name: tool.to_owned(),
-        usage_count,
-    }
+    ToolCount::new(tool.to_owned(), usage_count)
 }
 
 fn stat(tool: &str, usage_count: u64, sessions_used: u64) -> ToolStat {
-    ToolStat {
-        tool_name: tool.to_owned(),
-        usage_count,
-        sessions_used,
-        success_count: usage_count,
-        error_count: 0,
+    {
+        let mut new = ToolStat::new(tool.to_owned(), usage_count);
+        new.sessions_used = sessions_used;
+        new
     }
 }
 
@@ -84,49 +86,45 @@ pub(crate) async fn history() -> TestStore {
 }
 
 fn of_ada() -> UserStatistics {
-    let day = |day, messages, cost, sessions| UserDay {
-        date: date(day),
-        messages,
-        cost,
-        sessions,
-    };
-    UserStatistics {
+    let day =
+        |day, messages, cost, sessions| UserDay::new(date(day), messages, usd(cost), sessions);
+    {
+        let mut new = UserStatistics::default();
         // The third has no message.
-        total_sessions: 2,
-        total_messages: 4,
+        new.total_sessions = 2;
+        new.total_messages = 4;
         // Once for each message, not once for each of her sessions, as the seed's view has it.
-        total_cost: 7.0,
-        avg_cost: Some(1.75),
-        last_activity: Some(at("2026-05-10T00:00:00Z")),
-        avg_duration_ms: Some(7_000.0 / 3.0),
-        top_tools: vec![used("Read", 3), used("Bash", 1), used("LS", 1)],
-        daily_usage: vec![day("2026-05-10", 3, 6.0, 2), day("2026-05-09", 1, 1.0, 1)],
+        new.total_cost = usd(7.0);
+        new.avg_cost = Some(usd(1.75));
+        new.last_activity = Some(at("2026-05-10T00:00:00Z"));
+        new.avg_duration_ms = Some(7_000.0 / 3.0);
+        new.top_tools = vec![used("Read", 3), used("Bash", 1), used("LS", 1)];
+        new.daily_usage = vec![day("2026-05-10", 3, 6.0, 2), day("2026-05-09", 1, 1.0, 1)];
+        new
     }
 }
 
 pub(crate) fn of_everybody() -> SystemStatistics {
-    let day = |day, active_users, total_messages, total_cost| DayActivity {
-        date: date(day),
-        active_users,
-        total_messages,
-        total_cost,
+    let day = |day, active_users, total_messages, total_cost| {
+        DayActivity::new(date(day), active_users, total_messages, usd(total_cost))
     };
-    let top = |user_id, name: &str, total_cost, total_messages| TopUser {
-        user_id,
-        username: Some(name.to_owned()),
-        total_cost,
-        total_messages,
+    let top = |user_id, name: &str, total_cost, total_messages| {
+        let mut new = TopUser::new(user_id, usd(total_cost), total_messages);
+        new.username = Some(name.to_owned());
+        new
     };
-    SystemStatistics {
-        total_users: 2,
-        total_sessions: 3,
-        total_messages: 5,
-        total_cost: 7.5,
-        avg_duration_ms: Some(7_500.0 / 4.0),
-        active_users_7d: 2,
-        top_users: vec![top(ADA, "ada", 7.0, 4), top(BOB, "bob", 0.5, 1)],
-        tools: vec![stat("Read", 3, 2), stat("LS", 2, 2), stat("Bash", 1, 1)],
-        daily_activity: vec![day("2026-05-10", 1, 3, 6.0), day("2026-05-09", 2, 2, 1.5)],
+    {
+        let mut new = SystemStatistics::default();
+        new.total_users = 2;
+        new.total_sessions = 3;
+        new.total_messages = 5;
+        new.total_cost = usd(7.5);
+        new.avg_duration_ms = Some(7_500.0 / 4.0);
+        new.active_users_7d = 2;
+        new.top_users = vec![top(ADA, "ada", 7.0, 4), top(BOB, "bob", 0.5, 1)];
+        new.tools = vec![stat("Read", 3, 2), stat("LS", 2, 2), stat("Bash", 1, 1)];
+        new.daily_activity = vec![day("2026-05-10", 1, 3, 6.0), day("2026-05-09", 2, 2, 1.5)];
+        new
     }
 }
 
@@ -136,14 +134,14 @@ async fn the_statistics_of_a_user_are_those_of_the_users_messages_each_counted_o
     assert_eq!(of_user(&store, ADA).await, of_ada());
     survives_json(&of_ada());
     // The same money wherever one asks.
-    assert_eq!(user(&store, ADA).await.total_cost, 7.0);
+    assert_eq!(user(&store, ADA).await.total_cost, usd(7.0));
     let (user_id, days) = (ADA, 30);
-    let costs = store.read(UserDailyCosts { user_id, days }).await;
+    let costs = store.read(UserDailyCosts::new(user_id, days)).await;
     assert_eq!(
         costs
             .expect("costs")
             .iter()
-            .map(|c| c.daily_cost)
+            .map(|c| c.daily_cost.dollars())
             .sum::<f64>(),
         7.0
     );
@@ -170,22 +168,16 @@ async fn more_sessions_and_tools_do_not_multiply_a_cost() {
     for i in 2..12 {
         create_session(&store, ADA, &format!("ada-{i}")).await;
     }
-    let add = AddCost {
-        user_id: ADA,
-        cost: 100.0,
-    };
+    let add = AddCost::new(ADA, usd(100.0));
     store.write(add).await.expect("a day");
-    let event = LogEvent {
-        user_id: ADA,
-        event_type: "x".to_owned(),
-        event_data: None,
-        success: true,
-        ip_address: None,
-    };
+    let event = LogEvent::new(ADA, "x");
     store.write(event).await.expect("an id");
     let after = (of_user(&store, ADA).await, of_all(&store).await);
     assert_eq!(after, before);
-    assert_eq!((after.0.total_cost, after.1.total_cost), (1.0, 1.0));
+    assert_eq!(
+        (after.0.total_cost, after.1.total_cost),
+        (usd(1.0), usd(1.0))
+    );
     assert_eq!(after.0.total_messages, 1);
 }
 
@@ -195,7 +187,7 @@ async fn windows_of_time_reach_back_to_the_beginning_of_a_day() {
     let said = store.now();
     say(&store, "ada-1", 1.0, &[]).await;
     let day = async |days| {
-        let activity = store.read(DailyActivity { days }).await;
+        let activity = store.read(DailyActivity::new(days)).await;
         activity.expect("days").len()
     };
     let midnight = said.duration_trunc(TimeDelta::days(1)).expect("a day");
@@ -225,20 +217,15 @@ async fn the_first_day_of_a_window_is_a_whole_one() {
     store.clock().advance(MICRO);
     say(&store, "ada-1", 2.0, &[]).await;
     store.clock().set(at("2026-05-10T12:00:00Z"));
-    let days = store.read(DailyActivity { days: 1 }).await.expect("days");
-    let ninth = DayActivity {
-        date: date("2026-05-09"),
-        active_users: 1,
-        total_messages: 2,
-        total_cost: 3.0,
-    };
+    let days = store.read(DailyActivity::new(1)).await.expect("days");
+    let ninth = DayActivity::new(date("2026-05-09"), 1, 2, usd(3.0));
     assert_eq!(days, [ninth]);
 }
 
 #[tokio::test]
 async fn top_lists_have_their_length_and_the_equal_ones_in_a_fixed_order() {
     let store = populated().await;
-    let top = async |limit| store.read(TopUsers { limit }).await.expect("users");
+    let top = async |limit| store.read(TopUsers::new(limit)).await.expect("users");
     for session_id in ["bob-1", "ada-1"] {
         say(
             &store,
@@ -256,7 +243,7 @@ async fn top_lists_have_their_length_and_the_equal_ones_in_a_fixed_order() {
     let names: Vec<_> = tools.iter().map(|t| t.tool_name.as_str()).collect();
     assert_eq!(names, ["g", "a", "b", "c", "d", "e", "f", "h", "i", "j"]);
     assert_eq!(of_all(&store).await.tools.len(), 10);
-    not_answered(&store, TopUsers { limit: 0 }, "limit").await;
+    not_answered(&store, TopUsers::new(0), "limit").await;
     let columns = "users (user_id, first_seen, last_active)";
     fill(&store, columns, "i + 10, at, at").await;
     let columns = "messages (session_id, user_id, timestamp, prompt, cost)";
@@ -285,13 +272,13 @@ fn statistics_have_a_lane_of_their_own() {
 #[test]
 fn messages_about_statistics_survive_json() {
     let user_id = ADA;
-    survives_json(&UserStats { user_id });
-    survives_json(&SystemStats);
-    survives_json(&DailyActivity { days: 7 });
-    survives_json(&TopUsers { limit: 7 });
-    survives_json(&UserDashboard { user_id });
+    survives_json(&UserStats::new(user_id));
+    survives_json(&SystemStats::new());
+    survives_json(&DailyActivity::new(7));
+    survives_json(&TopUsers::new(7));
+    survives_json(&UserDashboard::new(user_id));
     let users = PageRequest::first(7);
-    survives_json(&AdminDashboard { users });
+    survives_json(&AdminDashboard::new().users(users));
     let empty: AdminDashboard = serde_json::from_str("{}").expect("a message");
     assert_eq!(empty, AdminDashboard::default());
 }

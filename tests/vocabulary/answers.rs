@@ -187,55 +187,33 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
     let session = || session_id.clone();
     let within = Duration::from_secs(3600);
     let mut seen = BTreeSet::new();
-    seen.insert(is_bounded(stores, |page| ListUsers { page }).await);
-    seen.insert(is_bounded(stores, |page| AllowedUsers { page }).await);
+    seen.insert(is_bounded(stores, |page| ListUsers::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| AllowedUsers::new().page(page)).await);
     let which = SessionFilter::All;
-    let of_user = |page| UserSessions {
-        user_id,
-        which,
-        page,
-    };
+    let of_user = |page| UserSessions::new(user_id).which(which).page(page);
     seen.insert(is_bounded(stores, of_user).await);
-    let of_project = |page| ProjectSessions {
-        project_path: "/shared".into(),
-        which,
-        page,
-    };
+    let of_project = |page| ProjectSessions::new("/shared").which(which).page(page);
     seen.insert(is_bounded(stores, of_project).await);
-    seen.insert(is_bounded(stores, |page| ActiveSessions { page }).await);
-    let said = |page| SessionMessages {
-        session_id: session(),
-        user_id,
-        page,
-    };
+    seen.insert(is_bounded(stores, |page| ActiveSessions::new().page(page)).await);
+    let said = |page| SessionMessages::new(user_id, session()).page(page);
     seen.insert(is_bounded(stores, said).await);
-    seen.insert(is_bounded(stores, |page| UserMessages { user_id, page }).await);
-    seen.insert(is_bounded(stores, |page| RecentMessages { within, page }).await);
-    let used = |page| SessionToolUse {
-        session_id: session(),
-        user_id,
-        page,
-    };
+    seen.insert(is_bounded(stores, |page| UserMessages::new(user_id).page(page)).await);
+    seen.insert(is_bounded(stores, |page| RecentMessages::new(within).page(page)).await);
+    let used = |page| SessionToolUse::new(user_id, session()).page(page);
     seen.insert(is_bounded(stores, used).await);
-    seen.insert(is_bounded(stores, |page| UserToolUse { user_id, page }).await);
+    seen.insert(is_bounded(stores, |page| UserToolUse::new(user_id).page(page)).await);
     for since in [None, Some(small.now())] {
-        let filter = EventFilter {
-            since,
-            ..Default::default()
+        let filter = {
+            let mut new = EventFilter::new();
+            new.since = since;
+            new
         };
-        let of_user = |page| UserAuditLog {
-            user_id,
-            filter: filter.clone(),
-            page,
-        };
+        let of_user = |page| UserAuditLog::new(user_id).filter(filter.clone()).page(page);
         seen.insert(is_bounded(stores, of_user).await);
-        let of_all = |page| RecentAuditLog {
-            filter: filter.clone(),
-            page,
-        };
+        let of_all = |page| RecentAuditLog::new().filter(filter.clone()).page(page);
         seen.insert(is_bounded(stores, of_all).await);
     }
-    seen.insert(is_bounded(stores, |page| UserTokens { user_id, page }).await);
+    seen.insert(is_bounded(stores, |page| UserTokens::new(user_id).page(page)).await);
     let seen: BTreeSet<_> = seen.into_iter().map(str::to_owned).collect();
     assert_eq!(seen, lists(), "a list that is not asked here");
 }
@@ -243,11 +221,7 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
 #[tokio::test]
 async fn an_answer_of_several_lists_has_room_for_all_of_them_once() {
     let store = filled(ROOM).await;
-    let ask = SessionHistory {
-        session_id: "ada-1".into(),
-        user_id: ADA,
-        limit: 100,
-    };
+    let ask = SessionHistory::new(ADA, "ada-1").limit(100);
     let history = store
         .read(ask)
         .await
@@ -255,7 +229,7 @@ async fn an_answer_of_several_lists_has_room_for_all_of_them_once() {
         .expect("a session");
     // At least one of each.
     assert_eq!((history.messages.len(), history.tools.len()), (2, 1));
-    let shown = store.read(UserDashboard { user_id: ADA }).await;
+    let shown = store.read(UserDashboard::new(ADA)).await;
     let shown = shown.expect("an answer").expect("a user");
     assert_eq!(
         (shown.recent_messages.len(), shown.recent_audit.len()),
@@ -268,10 +242,7 @@ async fn one_row_that_is_larger_than_an_answer_may_be_comes_alone() {
     let store = filled(1024).await;
     let mut request = PageRequest::first(7);
     for rest in (0..ROWS).rev() {
-        let ask = UserMessages {
-            user_id: ADA,
-            page: request.clone(),
-        };
+        let ask = UserMessages::new(ADA).page(request.clone());
         let page = store.read(ask).await.expect("a page");
         assert_eq!((page.items.len(), page.next.is_some()), (1, rest > 0));
         if let Some(next) = page.next {

@@ -16,34 +16,25 @@ use std::time::Duration;
 const AUDIT_LOG: &str = "audit_log (user_id, event_type, success, timestamp)";
 
 fn event(user_id: i64, event_type: &str) -> LogEvent {
-    LogEvent {
-        user_id,
-        event_type: event_type.to_owned(),
-        event_data: None,
-        success: true,
-        ip_address: None,
-    }
+    LogEvent::new(user_id, event_type.to_owned())
 }
 
 fn of_type(event_type: &str) -> EventFilter {
-    EventFilter {
-        event_type: Some(event_type.to_owned()),
-        ..EventFilter::default()
-    }
+    EventFilter::new().event_type(event_type.to_owned())
 }
 
 async fn recent(store: &TestStore, filter: EventFilter) -> Vec<AuditEvent> {
     let page = PageRequest::first(1_000);
-    let page = store.read(RecentAuditLog { filter, page }).await;
+    let page = store
+        .read(RecentAuditLog::new().filter(filter).page(page))
+        .await;
     page.expect("a page").items
 }
 
 async fn of_user(store: &TestStore, user_id: i64, filter: EventFilter) -> Vec<AuditEvent> {
-    let ask = UserAuditLog {
-        user_id,
-        filter,
-        page: PageRequest::first(1_000),
-    };
+    let ask = UserAuditLog::new(user_id)
+        .filter(filter)
+        .page(PageRequest::first(1_000));
     store.read(ask).await.expect("a page").items
 }
 
@@ -53,21 +44,20 @@ async fn an_event_is_kept_as_it_was_told() {
     let before = picture(&store).await;
     store.clock().advance(HOUR);
     let data = json!({ "reason": "unknown command", "depth": [1, [2.5, null]] });
-    let told = LogEvent {
-        event_data: Some(data.clone()),
-        success: false,
-        ip_address: Some("192.0.2.7".to_owned()),
-        ..event(ADA, "command")
+    let told = {
+        let mut new = event(ADA, "command");
+        new.event_data = Some(data.clone());
+        new.success = false;
+        new.ip_address = Some("192.0.2.7".to_owned());
+        new
     };
     let id = store.write(told).await.expect("an id");
-    let expected = AuditEvent {
-        id,
-        user_id: ADA,
-        event_type: "command".to_owned(),
-        event_data: Some(data),
-        success: false,
-        timestamp: store.now(),
-        ip_address: Some("192.0.2.7".to_owned()),
+    let expected = {
+        let mut new = AuditEvent::new(id, ADA, "command", store.now());
+        new.event_data = Some(data);
+        new.success = false;
+        new.ip_address = Some("192.0.2.7".to_owned());
+        new
     };
     assert_eq!(recent(&store, EventFilter::default()).await, [expected]);
     assert_eq!(picture(&store).await["users"], before["users"]);
@@ -80,21 +70,13 @@ async fn an_event_is_kept_as_it_was_told() {
 #[tokio::test]
 async fn the_event_of_a_stranger_is_on_record_and_the_stranger_may_not_use_the_bot() {
     let store = populated().await;
-    let login = LogEvent {
-        success: false,
-        ..event(STRANGER, "authentication_failure")
+    let login = {
+        let mut new = event(STRANGER, "authentication_failure");
+        new.success = false;
+        new
     };
     store.write(login.clone()).await.expect("an id");
-    let expected = User {
-        user_id: STRANGER,
-        username: None,
-        first_seen: store.now(),
-        last_active: store.now(),
-        is_allowed: false,
-        total_cost: 0.0,
-        message_count: 0,
-        session_count: 0,
-    };
+    let expected = User::new(STRANGER, store.now());
     assert_eq!(user(&store, STRANGER).await, expected);
     store.clock().advance(HOUR);
     store.write(login).await.expect("an id");
@@ -106,7 +88,7 @@ async fn the_event_of_a_stranger_is_on_record_and_the_stranger_may_not_use_the_b
         2
     );
     let user_id = STRANGER;
-    assert!(!store.read(IsAllowed { user_id }).await.expect("a read"));
+    assert!(!store.read(IsAllowed::new(user_id)).await.expect("a read"));
     let allowed = store.read(AllowedUsers::default()).await.expect("a page");
     assert!(allowed.items.is_empty());
 }
@@ -115,9 +97,10 @@ async fn the_event_of_a_stranger_is_on_record_and_the_stranger_may_not_use_the_b
 async fn an_event_that_is_refused_leaves_no_trace_not_even_a_stranger() {
     let store = populated().await;
     refused(&store, event(STRANGER, ""), Invalid, "event_type").await;
-    let bottomless = LogEvent {
-        event_data: Some(nested(128)),
-        ..event(STRANGER, "deep")
+    let bottomless = {
+        let mut new = event(STRANGER, "deep");
+        new.event_data = Some(nested(128));
+        new
     };
     refused(&store, bottomless, Invalid, "event_data").await;
 }
@@ -138,9 +121,10 @@ async fn details_come_back_as_they_were_whatever_json_they_are() {
         nested(127),
     ];
     for data in &details {
-        let told = LogEvent {
-            event_data: Some(data.clone()),
-            ..event(ADA, "odd")
+        let told = {
+            let mut new = event(ADA, "odd");
+            new.event_data = Some(data.clone());
+            new
         };
         store.write(told).await.expect("an id");
     }
@@ -160,10 +144,7 @@ async fn events_are_listed_page_by_page_whatever_the_filter() {
     };
     let recent = |filter: &EventFilter| {
         let filter = filter.clone();
-        move |page| RecentAuditLog {
-            filter: filter.clone(),
-            page,
-        }
+        move |page| RecentAuditLog::new().filter(filter.clone()).page(page)
     };
     let everything = recent(&EventFilter::default());
     keeps_the_promises_of_a_list(&store, everything, key, async || arrives(BOB, "x").await).await;
@@ -176,25 +157,23 @@ async fn events_are_listed_page_by_page_whatever_the_filter() {
     // Of Bob, whose events are nearly all logins, and of Ada, who has as many interactions.
     fill(&store, AUDIT_LOG, "1, 'command', 1, at").await;
     for event_type in [INTERACTION, "command"] {
-        let list = |page| UserAuditLog {
-            user_id: ADA,
-            filter: of_type(event_type),
-            page,
+        let list = |page| {
+            UserAuditLog::new(ADA)
+                .filter(of_type(event_type))
+                .page(page)
         };
         let arrives = async || arrives(ADA, event_type).await;
         keeps_the_promises_of_a_list(&store, list, key, arrives).await;
     }
     // With both ends of the time set, over what arrives after it.
-    let bounded = EventFilter {
-        since: Some(at("2026-03-10T12:00:00Z")),
-        until: Some(at("2026-03-10T12:00:00.000100Z")),
-        ..of_type("login")
+    let bounded = {
+        let mut new = of_type("login");
+        new.since = Some(at("2026-03-10T12:00:00Z"));
+        new.until = Some(at("2026-03-10T12:00:00.000100Z"));
+        new
     };
     let page = PageRequest::first(3);
-    let mut ask = RecentAuditLog {
-        filter: bounded,
-        page,
-    };
+    let mut ask = RecentAuditLog::new().filter(bounded).page(page);
     let mut found = Vec::new();
     loop {
         let page = store.read(ask.clone()).await.expect("a page");
@@ -235,10 +214,12 @@ async fn a_span_of_time_has_its_beginning_and_not_its_end() {
     let moment = |micros: i64| first + chrono::TimeDelta::microseconds(micros);
     for (since, until, expected) in cases {
         for event_type in [None, Some(INTERACTION), Some("login")] {
-            let filter = EventFilter {
-                event_type: event_type.map(str::to_owned),
-                since: since.map(moment),
-                until: until.map(moment),
+            let filter = {
+                let mut new = EventFilter::new();
+                new.event_type = event_type.map(str::to_owned);
+                new.since = since.map(moment);
+                new.until = until.map(moment);
+                new
             };
             let expected: Vec<i64> = expected
                 .iter()
@@ -255,11 +236,9 @@ async fn a_span_of_time_has_its_beginning_and_not_its_end() {
         }
     }
     // Any time that can be written down will do.
-    let always = EventFilter {
-        since: Some(DateTime::<Utc>::MIN_UTC),
-        until: Some(DateTime::<Utc>::MAX_UTC),
-        ..EventFilter::default()
-    };
+    let always = EventFilter::new()
+        .since(DateTime::<Utc>::MIN_UTC)
+        .until(DateTime::<Utc>::MAX_UTC);
     assert_eq!(recent(&store, always).await.len(), 4);
 }
 
@@ -282,24 +261,26 @@ async fn the_last_so_much_time_is_less_than_that_long_ago() {
 #[tokio::test]
 async fn events_and_their_messages_survive_json() {
     let store = populated().await;
-    let told = LogEvent {
-        event_data: Some(json!({ "a": 0.1 })),
-        ..event(ADA, "x")
+    let told = {
+        let mut new = event(ADA, "x");
+        new.event_data = Some(json!({ "a": 0.1 }));
+        new
     };
     survives_json(&told);
     store.write(told).await.expect("an id");
     survives_json(&recent(&store, EventFilter::default()).await);
-    let filter = EventFilter {
-        until: Some(store.now()),
-        ..EventFilter::last(DAY, store.now())
+    let filter = {
+        let mut new = EventFilter::last(DAY, store.now());
+        new.until = Some(store.now());
+        new
     };
     let page = PageRequest::first(3);
-    survives_json(&UserAuditLog {
-        user_id: ADA,
-        filter: filter.clone(),
-        page: page.clone(),
-    });
-    survives_json(&RecentAuditLog { filter, page });
+    survives_json(
+        &UserAuditLog::new(ADA)
+            .filter(filter.clone())
+            .page(page.clone()),
+    );
+    survives_json(&RecentAuditLog::new().filter(filter).page(page));
     let empty: RecentAuditLog = serde_json::from_str("{}").expect("a message");
     assert_eq!(empty, RecentAuditLog::default());
 }

@@ -8,6 +8,7 @@ use botstore::messages::{RecentMessages, SaveMessage, SessionMessages, UserMessa
 use botstore::page::{Cursor, PageRequest};
 use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, SaveSession};
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tokens::{IssueToken, UserTokens};
 use botstore::tools::{RecordToolUse, SessionToolUse, ToolCall};
 use botstore::users::{EnsureUser, GetUser, ListUsers};
@@ -19,48 +20,33 @@ use std::time::Duration;
 async fn any_id_of_a_user_will_do() {
     let store = TestStore::open().await.expect("a store");
     for user_id in [i64::MIN, -1, 0, i64::MAX] {
-        assert_eq!(store.read(GetUser { user_id }).await.expect("a read"), None);
+        assert_eq!(
+            store.read(GetUser::new(user_id)).await.expect("a read"),
+            None
+        );
         let made = store.write(EnsureUser::new(user_id, None)).await;
         survives_json(&made.expect("a user"));
         let session_id = user_id.to_string();
-        let create = CreateSession {
-            session_id: session_id.clone(),
-            user_id,
-            project_path: "/".to_owned(),
-        };
+        let create = CreateSession::new(user_id, session_id.clone(), "/");
         store.write(create).await.expect("a session");
-        let save = SaveInteraction {
-            user_id,
-            session_id,
-            cost: 0.5,
-            idempotency_key: Some("k".to_owned()),
-            ..SaveInteraction::default()
-        };
+        let save = SaveInteraction::new(user_id, session_id, "")
+            .cost(usd(0.5))
+            .idempotency_key("k");
         store.write(save).await.expect("a receipt");
-        let issue = IssueToken {
-            user_id,
-            expires_in: None,
-        };
+        let issue = IssueToken::new(user_id);
         store.write(issue).await.expect("a token");
         let page = PageRequest::default();
         let days = 0;
-        let costs = store.read(UserDailyCosts { user_id, days }).await;
-        assert_eq!(costs.expect("costs")[0].daily_cost, 0.5);
-        let messages = UserMessages {
-            user_id,
-            page: page.clone(),
-        };
+        let costs = store.read(UserDailyCosts::new(user_id, days)).await;
+        assert_eq!(costs.expect("costs")[0].daily_cost, usd(0.5));
+        let messages = UserMessages::new(user_id).page(page.clone());
         assert_eq!(store.read(messages).await.expect("a page").items.len(), 1);
-        let tokens = UserTokens { user_id, page };
+        let tokens = UserTokens::new(user_id).page(page);
         assert_eq!(store.read(tokens).await.expect("a page").items.len(), 1);
     }
     let mut request = PageRequest::first(1);
     for expected in [i64::MAX, 0, -1, i64::MIN] {
-        let page = store
-            .read(ListUsers {
-                page: request.clone(),
-            })
-            .await;
+        let page = store.read(ListUsers::new().page(request.clone())).await;
         let page = page.expect("a page");
         assert_eq!(page.items[0].user_id, expected);
         let Some(next) = page.next else { break };
@@ -69,35 +55,17 @@ async fn any_id_of_a_user_will_do() {
 }
 
 #[tokio::test]
-async fn an_amount_is_a_finite_number_of_dollars_from_nothing_to_a_billion() {
+async fn a_cost_is_from_nothing_to_a_billion_dollars() {
     let store = populated().await;
     let session_id = "ada-1".to_owned();
-    let interaction = |cost| SaveInteraction {
-        user_id: ADA,
-        session_id: session_id.clone(),
-        cost,
-        ..SaveInteraction::default()
-    };
-    let message = |cost| SaveMessage {
-        user_id: ADA,
-        session_id: session_id.clone(),
-        cost,
-        ..SaveMessage::default()
-    };
-    let session = |total_cost| SaveSession {
-        session_id: session_id.clone(),
-        user_id: ADA,
-        project_path: "/".to_owned(),
-        total_cost,
-        total_turns: 0,
-        message_count: 0,
-    };
+    let interaction = |cost| SaveInteraction::new(ADA, session_id.clone(), "").cost(usd(cost));
+    let message = |cost| SaveMessage::new(ADA, session_id.clone(), "").cost(usd(cost));
+    let session =
+        |total_cost| SaveSession::new(ADA, session_id.clone(), "/").total_cost(usd(total_cost));
     for cost in [
-        f64::NAN,
-        -f64::NAN,
         f64::INFINITY,
         f64::NEG_INFINITY,
-        -1e-300,
+        -1e-9,
         -5.0,
         1e9 * 1.000_001,
         f64::MAX,
@@ -105,31 +73,31 @@ async fn an_amount_is_a_finite_number_of_dollars_from_nothing_to_a_billion() {
         let kind = ErrorKind::Invalid;
         refused(&store, interaction(cost), kind, "cost").await;
         refused(&store, message(cost), kind, "cost").await;
-        refused(&store, AddCost { user_id: ADA, cost }, kind, "cost").await;
+        refused(&store, AddCost::new(ADA, usd(cost)), kind, "cost").await;
         refused(&store, session(cost), kind, "total_cost").await;
     }
     for cost in [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 1e9] {
         store.write(interaction(cost)).await.expect("a receipt");
         store.write(message(cost)).await.expect("an id");
-        let day = AddCost { user_id: ADA, cost };
+        let day = AddCost::new(ADA, usd(cost));
         store.write(day).await.expect("a day");
         let saved = store.write(session(cost)).await.expect("a session");
-        assert_eq!(saved.total_cost, cost);
+        assert_eq!(saved.total_cost, usd(cost));
         let page = PageRequest::first(2);
-        let kept = store.read(UserMessages { user_id: ADA, page }).await;
-        assert!(kept.expect("a page").items.iter().all(|m| m.cost == cost));
+        let kept = store.read(UserMessages::new(ADA).page(page)).await;
+        assert!(
+            kept.expect("a page")
+                .items
+                .iter()
+                .all(|m| m.cost == usd(cost))
+        );
     }
 }
 
 #[tokio::test]
 async fn any_span_of_time_will_do() {
     let store = populated().await;
-    let save = SaveInteraction {
-        user_id: ADA,
-        session_id: "ada-1".to_owned(),
-        idempotency_key: Some("k".to_owned()),
-        ..SaveInteraction::default()
-    };
+    let save = SaveInteraction::new(ADA, "ada-1", "").idempotency_key("k");
     store.write(save).await.expect("a receipt");
     store.clock().advance(MICRO);
     let century = Duration::from_secs(100 * 366 * 24 * 3600);
@@ -139,17 +107,14 @@ async fn any_span_of_time_will_do() {
         century * 1_000,
         century * 30,
     ] {
-        let expired = changes_nothing(&store, ExpireIdle { idle_for: span }).await;
-        let swept = changes_nothing(&store, SweepKeys { older_than: span }).await;
+        let expired = changes_nothing(&store, ExpireIdle::new(span)).await;
+        let swept = changes_nothing(&store, SweepKeys::new(span)).await;
         assert_eq!((expired, swept), (0, 0));
         let page = PageRequest::default();
-        let recent = RecentMessages {
-            within: span,
-            page: page.clone(),
-        };
+        let recent = RecentMessages::new(span).page(page.clone());
         assert_eq!(store.read(recent).await.expect("a page").items.len(), 1);
         let filter = EventFilter::last(span, store.now());
-        let recent = RecentAuditLog { filter, page };
+        let recent = RecentAuditLog::new().filter(filter).page(page);
         assert_eq!(store.read(recent).await.expect("a page").items.len(), 1);
     }
 }
@@ -189,7 +154,10 @@ async fn a_cursor_may_say_anything_and_the_list_stays_whole() {
         ("8000000000000000000.1", 2),
     ] {
         let page = PageRequest::first(3).after(text.parse().expect(text));
-        let users = store.read(ListUsers { page }).await.expect("a page");
+        let users = store
+            .read(ListUsers::new().page(page))
+            .await
+            .expect("a page");
         assert_eq!(users.items.len(), rows, "{text}");
     }
 }
@@ -199,37 +167,18 @@ async fn an_id_that_is_empty_or_unknown_finds_nothing() {
     let store = populated().await;
     for session_id in ["", " ada-1", "ADA-1", "ada-1\u{0}", "ada-%"] {
         let (session_id, page) = (session_id.to_owned(), PageRequest::default());
-        let messages = SessionMessages {
-            session_id: session_id.clone(),
-            user_id: ADA,
-            page: page.clone(),
-        };
+        let messages = SessionMessages::new(ADA, session_id.clone()).page(page.clone());
         let error = store.read(messages).await.expect_err("no session");
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        let tools = SessionToolUse {
-            session_id: session_id.clone(),
-            user_id: ADA,
-            page,
-        };
+        let tools = SessionToolUse::new(ADA, session_id.clone()).page(page);
         let error = store.read(tools).await.expect_err("no session");
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        let get = GetSession {
-            session_id: session_id.clone(),
-            user_id: ADA,
-        };
+        let get = GetSession::new(ADA, session_id.clone());
         assert_eq!(store.read(get).await.expect("a read"), None);
-        let end = EndSession {
-            session_id: session_id.clone(),
-            user_id: ADA,
-        };
+        let end = EndSession::new(ADA, session_id.clone());
         refused(&store, end, ErrorKind::NotFound, "session_id").await;
         let call = ToolCall::new("LS");
-        let record = RecordToolUse {
-            session_id,
-            user_id: ADA,
-            message_id: None,
-            call,
-        };
+        let record = RecordToolUse::new(ADA, session_id, call);
         refused(&store, record, ErrorKind::NotFound, "session_id").await;
     }
 }
@@ -240,32 +189,34 @@ async fn an_error_never_tells_what_was_said() {
     let store = populated().await;
     let said = || Some(SAID.to_owned());
     let save = |change: &dyn Fn(&mut SaveInteraction)| {
-        let mut save = SaveInteraction {
-            user_id: ADA,
-            session_id: "ada-1".to_owned(),
-            prompt: SAID.to_owned(),
-            response: said(),
-            error: said(),
-            tools: vec![ToolCall::new("T").input(json!(SAID)).failed(SAID)],
-            ..SaveInteraction::default()
+        let mut save = {
+            let mut new = SaveInteraction::new(ADA, "ada-1", SAID.to_owned())
+                .tool(ToolCall::new("T").input(json!(SAID)).failed(SAID));
+            new.response = said();
+            new.error = said();
+            new
         };
         change(&mut save);
         save
     };
     let mut errors: Vec<Error> = Vec::new();
     for (kind, field, wrong) in [
-        (ErrorKind::NotFound, "user_id", save(&|s| s.user_id = 404)),
+        (
+            ErrorKind::NotFound,
+            "user_id",
+            save(&|s| s.user_id = 404.into()),
+        ),
         (
             ErrorKind::NotFound,
             "session_id",
-            save(&|s| s.session_id = "bob-1".to_owned()),
+            save(&|s| s.session_id = "bob-1".into()),
         ),
         (
             ErrorKind::Invalid,
             "session_id",
-            save(&|s| s.session_id.clear()),
+            save(&|s| s.session_id = "".into()),
         ),
-        (ErrorKind::Invalid, "cost", save(&|s| s.cost = f64::NAN)),
+        (ErrorKind::Invalid, "cost", save(&|s| s.cost = usd(-1.0))),
         (
             ErrorKind::Invalid,
             "duration_ms",
@@ -284,13 +235,11 @@ async fn an_error_never_tells_what_was_said() {
     ] {
         errors.push(refused(&store, wrong, kind, field).await);
     }
-    let elsewhere = SaveMessage {
-        user_id: BOB,
-        session_id: "ada-1".to_owned(),
-        prompt: SAID.to_owned(),
-        response: said(),
-        error: said(),
-        ..SaveMessage::default()
+    let elsewhere = {
+        let mut new = SaveMessage::new(BOB, "ada-1", SAID.to_owned());
+        new.response = said();
+        new.error = said();
+        new
     };
     errors.push(refused(&store, elsewhere, ErrorKind::NotFound, "session_id").await);
     store.close().await.expect("closed");

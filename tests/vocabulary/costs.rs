@@ -5,10 +5,14 @@ use botstore::ErrorKind::{Invalid, NotFound};
 use botstore::costs::{AddCost, DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use botstore::messages::SaveMessage;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use chrono::NaiveDate;
 
 async fn add(store: &TestStore, user_id: i64, cost: f64) {
-    store.write(AddCost { user_id, cost }).await.expect("a day");
+    store
+        .write(AddCost::new(user_id, usd(cost)))
+        .await
+        .expect("a day");
 }
 
 fn date(text: &str) -> NaiveDate {
@@ -16,29 +20,20 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn cost(day: &str, daily_cost: f64, request_count: u64) -> DailyCost {
-    DailyCost {
-        date: date(day),
-        daily_cost,
-        request_count,
-    }
+    DailyCost::new(date(day), usd(daily_cost), request_count)
 }
 
 fn total(day: &str, total_cost: f64, total_requests: u64, active_users: u64) -> DayTotal {
-    DayTotal {
-        date: date(day),
-        total_cost,
-        total_requests,
-        active_users,
-    }
+    DayTotal::new(date(day), usd(total_cost), total_requests, active_users)
 }
 
 async fn of(store: &TestStore, user_id: i64, days: u32) -> Vec<DailyCost> {
-    let ask = UserDailyCosts { user_id, days };
+    let ask = UserDailyCosts::new(user_id, days);
     store.read(ask).await.expect("costs")
 }
 
 async fn of_all(store: &TestStore, days: u32) -> Vec<DayTotal> {
-    store.read(TotalCosts { days }).await.expect("costs")
+    store.read(TotalCosts::new(days)).await.expect("costs")
 }
 
 #[tokio::test]
@@ -56,12 +51,7 @@ async fn a_cost_is_added_to_the_day_and_not_to_the_user() {
     assert_eq!(of_all(&store, 0).await, all);
     assert_eq!(user(&store, ADA).await, ada);
     // Messages go to the same day.
-    let message = SaveMessage {
-        user_id: ADA,
-        session_id: "ada-1".to_owned(),
-        cost: 1.0,
-        ..SaveMessage::default()
-    };
+    let message = SaveMessage::new(ADA, "ada-1", "").cost(usd(1.0));
     store.write(message).await.expect("an id");
     assert_eq!(of(&store, ADA, 0).await, [cost("2026-03-10", 1.75, 4)]);
 }
@@ -70,21 +60,12 @@ async fn a_cost_is_added_to_the_day_and_not_to_the_user() {
 async fn a_cost_that_is_refused_leaves_no_trace() {
     let store = populated().await;
     add(&store, ADA, 0.25).await;
-    let stranger = AddCost {
-        user_id: STRANGER,
-        cost: 1.0,
-    };
+    let stranger = AddCost::new(STRANGER, usd(1.0));
     refused(&store, stranger, NotFound, "user_id").await;
-    for cost in [
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        -0.01,
-        1e9 + 0.01,
-    ] {
+    for cost in [-0.01, f64::NEG_INFINITY, 1e9 + 0.01, f64::INFINITY] {
         let (ada, nobody) = (ADA, STRANGER);
         for user_id in [ada, nobody] {
-            let wrong = AddCost { user_id, cost };
+            let wrong = AddCost::new(user_id, usd(cost));
             refused(&store, wrong, Invalid, "cost").await;
         }
     }
@@ -179,11 +160,8 @@ async fn costs_and_their_messages_survive_json() {
     // Whatever the amount: every digit of it.
     for i in 1..500_u32 {
         let cost = f64::from(i).sqrt() / 7.0;
-        survives_json(&AddCost { user_id: ADA, cost });
+        survives_json(&AddCost::new(ADA, usd(cost)));
     }
-    survives_json(&UserDailyCosts {
-        user_id: ADA,
-        days: 30,
-    });
-    survives_json(&TotalCosts { days: u32::MAX });
+    survives_json(&UserDailyCosts::new(ADA, 30));
+    survives_json(&TotalCosts::new(u32::MAX));
 }

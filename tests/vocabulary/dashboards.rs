@@ -5,7 +5,7 @@ use crate::support::{
     ADA, MICRO, STRANGER, at, fill, not_answered, populated, survives_json, user,
 };
 use botstore::analytics::{AdminDashboard, SystemOverview, UserDashboard};
-use botstore::audit::{EventFilter, UserAuditLog};
+use botstore::audit::UserAuditLog;
 use botstore::costs::{TotalCosts, UserDailyCosts};
 use botstore::messages::UserMessages;
 use botstore::page::PageRequest;
@@ -22,27 +22,20 @@ async fn admin(store: &TestStore) -> SystemOverview {
 #[tokio::test]
 async fn a_users_dashboard_is_what_the_single_questions_answer() {
     let store = history().await;
-    let end = EndSession {
-        session_id: "ada-2".to_owned(),
-        user_id: ADA,
-    };
+    let end = EndSession::new(ADA, "ada-2");
     store.write(end).await.expect("an end");
     for _ in 0..25 {
         say(&store, "ada-1", 0.25, &[]).await;
     }
     let user_id = ADA;
-    let shown = store.read(UserDashboard { user_id }).await;
+    let shown = store.read(UserDashboard::new(user_id)).await;
     let shown = shown.expect("a read").expect("a dashboard");
     survives_json(&shown);
     assert_eq!(shown.user, user(&store, ADA).await);
     assert_eq!(shown.stats, of_user(&store, ADA).await);
     let which = SessionFilter::All;
     let page = PageRequest::first(10);
-    let sessions = UserSessions {
-        user_id,
-        which,
-        page: page.clone(),
-    };
+    let sessions = UserSessions::new(user_id).which(which).page(page.clone());
     let sessions = store.read(sessions).await.expect("a page");
     assert_eq!(shown.recent_sessions, sessions.items);
     assert_eq!(
@@ -50,21 +43,17 @@ async fn a_users_dashboard_is_what_the_single_questions_answer() {
         3,
         "the one that ended included"
     );
-    let messages = store.read(UserMessages { user_id, page }).await;
+    let messages = store.read(UserMessages::new(user_id).page(page)).await;
     assert_eq!(shown.recent_messages, messages.expect("a page").items);
-    let audit = UserAuditLog {
-        user_id,
-        filter: EventFilter::default(),
-        page: PageRequest::first(20),
-    };
+    let audit = UserAuditLog::new(user_id).page(PageRequest::first(20));
     let audit = store.read(audit).await.expect("a page").items;
     assert_eq!(shown.recent_audit, audit);
     assert_eq!((shown.recent_messages.len(), audit.len()), (10, 20));
     let days = 30;
-    let costs = store.read(UserDailyCosts { user_id, days }).await;
+    let costs = store.read(UserDailyCosts::new(user_id, days)).await;
     assert_eq!(shown.daily_costs, costs.expect("costs"));
     let user_id = STRANGER;
-    let nobody = store.read(UserDashboard { user_id }).await;
+    let nobody = store.read(UserDashboard::new(user_id)).await;
     assert_eq!(nobody.expect("a read"), None);
 }
 
@@ -76,9 +65,9 @@ async fn the_admins_dashboard_is_what_the_single_questions_answer() {
     assert_eq!(shown.stats, of_everybody());
     let users = store.read(ListUsers::default()).await.expect("a page");
     assert_eq!(shown.users, users);
-    let costs = store.read(TotalCosts { days: 30 }).await;
+    let costs = store.read(TotalCosts::new(30)).await;
     assert_eq!(shown.total_costs, costs.expect("costs"));
-    let tools = store.read(ToolStats { limit: 100 }).await;
+    let tools = store.read(ToolStats::new(100)).await;
     assert_eq!(shown.tool_stats, tools.expect("statistics"));
     // All five of the last 24 hours, which they leave one after the other.
     assert_eq!(shown.recent_audit.len(), 5);
@@ -91,18 +80,14 @@ async fn the_admins_dashboard_is_what_the_single_questions_answer() {
     assert_eq!(admin(&store).await.recent_audit.len(), 100);
     // The users are given by the page.
     let page = PageRequest::first(1);
-    let first = store
-        .read(AdminDashboard {
-            users: page.clone(),
-        })
-        .await;
+    let first = store.read(AdminDashboard::new().users(page.clone())).await;
     let first = first.expect("a dashboard").users;
     let page = page.after(first.next.expect("more"));
-    let second = store.read(AdminDashboard { users: page }).await;
+    let second = store.read(AdminDashboard::new().users(page)).await;
     let second = second.expect("a dashboard").users;
     assert_eq!([first.items, second.items].concat(), users.items);
     let page = PageRequest::first(0);
-    not_answered(&store, AdminDashboard { users: page }, "limit").await;
+    not_answered(&store, AdminDashboard::new().users(page), "limit").await;
 }
 
 #[tokio::test]
@@ -116,7 +101,7 @@ async fn a_dashboard_sees_one_moment_while_interactions_are_saved() {
     let look = async || {
         let mut seen = Vec::new();
         while seen.last() != Some(&200) {
-            let (all, one) = (admin(&store).await, UserDashboard { user_id: ADA });
+            let (all, one) = (admin(&store).await, UserDashboard::new(ADA));
             let ada = all.users.items.iter().find(|u| u.user_id == ADA);
             let counted = ada.expect("ada").message_count;
             let requests: u64 = all.total_costs.iter().map(|day| day.total_requests).sum();

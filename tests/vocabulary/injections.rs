@@ -33,83 +33,52 @@ async fn whatever_a_text_says_it_is_only_text() {
         let named = store.write(EnsureUser::new(user_id, Some(text))).await;
         assert_eq!(named.expect("a user").username.as_deref(), Some(text));
         let session_id = text.to_owned();
-        let create = CreateSession {
-            session_id: session_id.clone(),
-            user_id,
-            project_path: text.to_owned(),
-        };
+        let create = CreateSession::new(user_id, session_id.clone(), text.to_owned());
         let session = store.write(create).await.expect("a session");
-        let get = GetSession {
-            session_id: session_id.clone(),
-            user_id,
-        };
+        let get = GetSession::new(user_id, session_id.clone());
         assert_eq!(
             store.read(get).await.expect("a read"),
             Some(session.clone())
         );
-        let about = ProjectSessions {
-            project_path: text.to_owned(),
-            which: SessionFilter::All,
-            page: PageRequest::default(),
-        };
+        let about = ProjectSessions::new(text.to_owned()).which(SessionFilter::All);
         let about = store.read(about).await.expect("a page");
         assert_eq!(about.items, [session]);
-        let save = SaveInteraction {
-            user_id,
-            session_id: session_id.clone(),
-            prompt: text.to_owned(),
-            response: Some(text.to_owned()),
-            error: Some(text.to_owned()),
-            tools: vec![
+        let save = SaveInteraction::new(user_id, session_id.clone(), text.to_owned())
+            .response(text.to_owned())
+            .error(text.to_owned())
+            .tool(
                 ToolCall::new(text)
                     .input(json!({ text: text }))
                     .failed(text),
-            ],
-            ip_address: Some(text.to_owned()),
-            idempotency_key: Some(text.to_owned()),
-            ..SaveInteraction::default()
-        };
+            )
+            .ip_address(text.to_owned())
+            .idempotency_key(text.to_owned());
         store.write(save.clone()).await.expect("a receipt");
         changes_nothing(&store, save).await;
-        let history = SessionHistory {
-            session_id: session_id.clone(),
-            user_id,
-            limit: 10,
-        };
+        let history = SessionHistory::new(user_id, session_id.clone()).limit(10);
         let history = store.read(history).await.expect("a read").expect("one");
         let (message, tool) = (&history.messages[0], &history.tools[0]);
         assert_eq!((message.prompt.as_str(), history.messages.len()), (text, 1));
         assert_eq!(tool.tool_input, Some(json!({ text: text })));
         assert_eq!((tool.tool_name.as_str(), history.tools.len()), (text, 1));
-        let log = LogEvent {
-            user_id,
-            event_type: text.to_owned(),
-            event_data: Some(json!(text)),
-            success: false,
-            ip_address: Some(text.to_owned()),
-        };
+        let log = LogEvent::new(user_id, text.to_owned())
+            .event_data(json!(text))
+            .ip_address(text.to_owned())
+            .failed();
         store.write(log).await.expect("an id");
-        let filter = EventFilter {
-            event_type: Some(text.to_owned()),
-            ..EventFilter::default()
-        };
+        let filter = EventFilter::new().event_type(text.to_owned());
         let page = PageRequest::default();
-        let recent = RecentAuditLog {
-            filter: filter.clone(),
-            page: page.clone(),
-        };
+        let recent = RecentAuditLog::new()
+            .filter(filter.clone())
+            .page(page.clone());
         let recent = store.read(recent).await.expect("a page");
         assert_eq!(recent.items.len(), 1);
         assert_eq!(recent.items[0].event_data, Some(json!(text)));
-        let of_user = UserAuditLog {
-            user_id,
-            filter,
-            page,
-        };
+        let of_user = UserAuditLog::new(user_id).filter(filter).page(page);
         assert_eq!(store.read(of_user).await.expect("a page"), recent);
         let secret = Secret::new(text);
         assert_eq!(
-            store.read(VerifyToken { secret }).await.expect("a read"),
+            store.read(VerifyToken::new(secret)).await.expect("a read"),
             None
         );
     }

@@ -6,20 +6,15 @@ use botstore::integrity::{CheckFile, CheckReport, Difference, MAX_FINDINGS};
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::SaveSession;
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::{ErrorKind, Mutation, Query, ReadTx, Result, WriteTx};
 
 async fn check(store: &TestStore) -> CheckReport {
-    store.read(CheckFile).await.expect("a report")
+    store.read(CheckFile::new()).await.expect("a report")
 }
 
 async fn say(store: &TestStore, user_id: i64, session_id: &str, cost: f64) {
-    let interaction = SaveInteraction {
-        user_id,
-        session_id: session_id.to_owned(),
-        prompt: "Hello".to_owned(),
-        cost,
-        ..Default::default()
-    };
+    let interaction = SaveInteraction::new(user_id, session_id.to_owned(), "Hello").cost(usd(cost));
     store.write(interaction).await.expect("a receipt");
 }
 
@@ -35,12 +30,7 @@ impl Mutation for Run {
 }
 
 fn difference(counter: &str, of: &str, stored: f64, counted: f64) -> Difference {
-    Difference {
-        counter: counter.to_owned(),
-        of: of.to_owned(),
-        stored,
-        counted,
-    }
+    Difference::new(counter.to_owned(), of.to_owned(), stored, counted)
 }
 
 #[tokio::test]
@@ -51,10 +41,7 @@ async fn what_the_store_counted_agrees_with_what_it_keeps() {
         say(&store, BOB, "bob-1", 0.1).await;
     }
     // Counted on the day, and no message.
-    let cost = AddCost {
-        user_id: ADA,
-        cost: 2.5,
-    };
+    let cost = AddCost::new(ADA, usd(2.5));
     store.write(cost).await.expect("a cost");
     assert_eq!(check(&store).await, CheckReport::default());
 }
@@ -73,14 +60,10 @@ async fn each_counter_that_differs_is_named_with_both_numbers() {
         let sql = sql.replace("user_id = 2", &format!("user_id = {BOB}"));
         store.write(Run(sql.leak())).await.expect("a change");
     }
-    let own_totals = SaveSession {
-        session_id: "bob-1".to_owned(),
-        user_id: BOB,
-        project_path: "/srv".to_owned(),
-        total_cost: 9.0,
-        total_turns: 9,
-        message_count: 9,
-    };
+    let own_totals = SaveSession::new(BOB, "bob-1", "/srv")
+        .total_cost(usd(9.0))
+        .total_turns(9)
+        .message_count(9);
     store.write(own_totals).await.expect("a session");
     let report = check(&store).await;
     assert!(report.differs() && !report.is_damaged());

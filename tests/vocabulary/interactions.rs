@@ -7,10 +7,10 @@ use botstore::audit::{AuditEvent, INTERACTION, RecentAuditLog};
 use botstore::costs::{DailyCost, UserDailyCosts};
 use botstore::interactions::{Receipt, SaveInteraction, SweepKeys};
 use botstore::messages::ChatMessage;
-use botstore::sessions::{History, Session, SessionHistory};
+use botstore::sessions::{History, SessionHistory};
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tools::{ToolCall, ToolUse};
-use botstore::users::User;
 use serde_json::json;
 use std::time::Duration;
 
@@ -18,29 +18,24 @@ const PROMPT: &str = "What is in the PROMPT?";
 
 /// An interaction of Ada's with everything in it.
 fn exchange() -> SaveInteraction {
-    SaveInteraction {
-        user_id: ADA,
-        session_id: "ada-1".to_owned(),
-        prompt: PROMPT.to_owned(),
-        response: Some("The RESPONSE.".to_owned()),
-        cost: 0.125,
-        duration_ms: Some(2_000),
-        turns: 3,
-        error: None,
-        tools: vec![
+    SaveInteraction::new(ADA, "ada-1", PROMPT.to_owned())
+        .response("The RESPONSE.")
+        .cost(usd(0.125))
+        .duration_ms(2_000)
+        .turns(3)
+        .tools(vec![
             ToolCall::new("LS").input(json!({ "path": "/srv" })),
             ToolCall::new("Read").failed("gone"),
             ToolCall::new("LS"),
-        ],
-        ip_address: Some("2001:db8::1".to_owned()),
-        idempotency_key: None,
-    }
+        ])
+        .ip_address("2001:db8::1")
 }
 
 fn keyed(key: &str) -> SaveInteraction {
-    SaveInteraction {
-        idempotency_key: Some(key.to_owned()),
-        ..exchange()
+    {
+        let mut new = exchange();
+        new.idempotency_key = Some(key.to_owned());
+        new
     }
 }
 
@@ -49,11 +44,7 @@ async fn save(store: &TestStore, exchange: SaveInteraction) -> Receipt {
 }
 
 async fn history(store: &TestStore) -> History {
-    let ask = SessionHistory {
-        session_id: "ada-1".to_owned(),
-        user_id: ADA,
-        limit: 1_000,
-    };
+    let ask = SessionHistory::new(ADA, "ada-1").limit(1_000);
     store.read(ask).await.expect("a read").expect("a session")
 }
 
@@ -64,7 +55,7 @@ async fn events(store: &TestStore) -> Vec<AuditEvent> {
 
 async fn sweep(store: &TestStore, older_than: Duration) -> usize {
     store
-        .write(SweepKeys { older_than })
+        .write(SweepKeys::new(older_than))
         .await
         .expect("a sweep")
 }
@@ -88,27 +79,21 @@ async fn an_interaction_is_kept_with_everything_that_belongs_to_it() {
     assert_eq!(receipt.recorded_at, now);
 
     let kept = history(&store).await;
-    let message = ChatMessage {
-        message_id,
-        session_id: "ada-1".to_owned(),
-        user_id: ADA,
-        timestamp: now,
-        prompt: PROMPT.to_owned(),
-        response: Some("The RESPONSE.".to_owned()),
-        cost: 0.125,
-        duration_ms: Some(2_000),
-        error: None,
+    let message = {
+        let mut new = ChatMessage::new(message_id, ADA, "ada-1", now, PROMPT.to_owned());
+        new.response = Some("The RESPONSE.".to_owned());
+        new.cost = usd(0.125);
+        new.duration_ms = Some(2_000);
+        new
     };
     assert_eq!(kept.messages, [message]);
-    let tool = |id, call: &ToolCall| ToolUse {
-        id,
-        session_id: "ada-1".to_owned(),
-        message_id: Some(message_id),
-        tool_name: call.tool_name.clone(),
-        tool_input: call.tool_input.clone(),
-        timestamp: now,
-        success: call.success,
-        error_message: call.error_message.clone(),
+    let tool = |id, call: &ToolCall| {
+        let mut new = ToolUse::new(id, "ada-1", call.tool_name.clone(), now);
+        new.message_id = Some(message_id);
+        new.tool_input = call.tool_input.clone();
+        new.success = call.success;
+        new.error_message = call.error_message.clone();
+        new
     };
     // In the order in which they were used; the list has the newest first.
     let mut tools: Vec<_> = (1..)
@@ -117,35 +102,31 @@ async fn an_interaction_is_kept_with_everything_that_belongs_to_it() {
         .collect();
     tools.reverse();
     assert_eq!(kept.tools, tools);
-    let expected = Session {
-        last_used: now,
-        total_cost: 0.125,
-        total_turns: 3,
-        message_count: 1,
-        ..session
+    let expected = {
+        let mut new = session;
+        new.last_used = now;
+        new.total_cost = usd(0.125);
+        new.total_turns = 3;
+        new.message_count = 1;
+        new
     };
     assert_eq!(kept.session, expected);
-    let expected = User {
-        last_active: now,
-        total_cost: 0.125,
-        message_count: 1,
-        ..ada
+    let expected = {
+        let mut new = ada;
+        new.last_active = now;
+        new.total_cost = usd(0.125);
+        new.message_count = 1;
+        new
     };
     assert_eq!(user(&store, ADA).await, expected);
     assert_eq!(user(&store, BOB).await, bob);
     let (user_id, days) = (ADA, 30);
-    let costs = store.read(UserDailyCosts { user_id, days }).await;
-    let today = DailyCost {
-        date: now.date_naive(),
-        daily_cost: 0.125,
-        request_count: 1,
-    };
+    let costs = store.read(UserDailyCosts::new(user_id, days)).await;
+    let today = DailyCost::new(now.date_naive(), usd(0.125), 1);
     assert_eq!(costs.expect("costs"), [today]);
-    let event = AuditEvent {
-        id: 1,
-        user_id: ADA,
-        event_type: INTERACTION.to_owned(),
-        event_data: Some(json!({
+    let event = {
+        let mut new = AuditEvent::new(1, ADA, INTERACTION.to_owned(), now);
+        new.event_data = Some(json!({
             "session_id": "ada-1",
             "message_id": message_id,
             "cost": 0.125,
@@ -153,10 +134,9 @@ async fn an_interaction_is_kept_with_everything_that_belongs_to_it() {
             "num_turns": 3,
             "is_error": false,
             "tools_used": ["LS", "Read", "LS"],
-        })),
-        success: true,
-        timestamp: now,
-        ip_address: Some("2001:db8::1".to_owned()),
+        }));
+        new.ip_address = Some("2001:db8::1".to_owned());
+        new
     };
     assert_eq!(events(&store).await, [event]);
     // What was said is in the message and nowhere else.
@@ -172,14 +152,12 @@ async fn counters_are_the_sums_of_the_interactions() {
     let store = populated().await;
     for turns in 1..=10 {
         let cost = f64::from(turns) / 64.0;
-        save(
-            &store,
-            SaveInteraction {
-                turns,
-                cost,
-                ..exchange()
-            },
-        )
+        save(&store, {
+            let mut new = exchange();
+            new.turns = turns;
+            new.cost = usd(cost);
+            new
+        })
         .await;
         store.clock().advance(MICRO);
     }
@@ -189,22 +167,23 @@ async fn counters_are_the_sums_of_the_interactions() {
         session.message_count,
         session.total_cost,
     );
-    assert_eq!(totals, (55, 10, 55.0 / 64.0));
+    assert_eq!(totals, (55, 10, usd(55.0 / 64.0)));
     let ada = user(&store, ADA).await;
-    assert_eq!((ada.message_count, ada.total_cost), (10, 55.0 / 64.0));
+    assert_eq!((ada.message_count, ada.total_cost), (10, usd(55.0 / 64.0)));
     assert_eq!(ada.session_count, 1);
 }
 
 #[tokio::test]
 async fn an_interaction_that_went_wrong_is_audited_as_a_failure() {
     let store = populated().await;
-    let failed = SaveInteraction {
-        response: None,
-        duration_ms: None,
-        error: Some("the model is overloaded".to_owned()),
-        tools: Vec::new(),
-        ip_address: None,
-        ..exchange()
+    let failed = {
+        let mut new = exchange();
+        new.response = None;
+        new.duration_ms = None;
+        new.error = Some("the model is overloaded".to_owned());
+        new.tools = Vec::new();
+        new.ip_address = None;
+        new
     };
     save(&store, failed).await;
     let event = events(&store).await.remove(0);
@@ -231,16 +210,16 @@ async fn an_interaction_that_is_refused_leaves_no_trace() {
         change(&mut changed);
         changed
     };
-    let stranger = with(&|e| e.user_id = STRANGER);
+    let stranger = with(&|e| e.user_id = STRANGER.into());
     refused(&store, stranger, NotFound, "user_id").await;
     for id in ["bob-1", "none"] {
-        let elsewhere = with(&|e| e.session_id = id.to_owned());
+        let elsewhere = with(&|e| e.session_id = id.into());
         refused(&store, elsewhere, NotFound, "session_id").await;
     }
-    let nowhere = with(&|e| e.session_id.clear());
+    let nowhere = with(&|e| e.session_id = "".into());
     refused(&store, nowhere, Invalid, "session_id").await;
-    for cost in [f64::NAN, f64::NEG_INFINITY, -f64::MIN_POSITIVE, 1e9 + 1.0] {
-        refused(&store, with(&|e| e.cost = cost), Invalid, "cost").await;
+    for cost in [f64::NEG_INFINITY, -1e-9, 1e9 + 1.0] {
+        refused(&store, with(&|e| e.cost = usd(cost)), Invalid, "cost").await;
     }
     let endless = with(&|e| e.duration_ms = Some(u64::MAX));
     refused(&store, endless, Invalid, "duration_ms").await;
@@ -261,10 +240,11 @@ async fn an_interaction_sent_again_with_its_key_gives_the_first_receipt() {
     store.clock().advance(HOUR);
     assert_eq!(changes_nothing(&store, keyed("update-1")).await, first);
     // The key tells that it is the same, whatever the rest is by now.
-    let changed = SaveInteraction {
-        prompt: "something else".to_owned(),
-        session_id: "gone".to_owned(),
-        ..keyed("update-1")
+    let changed = {
+        let mut new = keyed("update-1");
+        new.prompt = "something else".to_owned();
+        new.session_id = "gone".into();
+        new
     };
     assert_eq!(changes_nothing(&store, changed).await, first);
     // Any other key, and none at all, is another interaction.
@@ -278,10 +258,11 @@ async fn an_interaction_sent_again_with_its_key_gives_the_first_receipt() {
 async fn a_key_belongs_to_its_user() {
     let store = populated().await;
     let first = save(&store, keyed("update-1")).await;
-    let of_bob = SaveInteraction {
-        user_id: BOB,
-        session_id: "bob-1".to_owned(),
-        ..keyed("update-1")
+    let of_bob = {
+        let mut new = keyed("update-1");
+        new.user_id = BOB.into();
+        new.session_id = "bob-1".into();
+        new
     };
     let second = save(&store, of_bob.clone()).await;
     assert_ne!(first.message_id, second.message_id);
@@ -319,14 +300,15 @@ async fn texts_come_back_byte_for_byte_however_long_and_whatever_is_in_them() {
     let long = "0123456789😀abcdef".repeat(10_000_000 / 20);
     let odd = "\u{0}a\u{0}'\"\\--\u{feff}\u{202e}👩‍👩‍👧‍👦e\u{301}\r\n\t\u{10ffff}\u{0}";
     for prompt in [long.as_str(), odd] {
-        let sent = SaveInteraction {
-            prompt: prompt.to_owned(),
-            response: Some(format!("{prompt}.")),
-            error: Some(odd.to_owned()),
-            tools: vec![ToolCall::new(odd).input(json!({ odd: odd })).failed(odd)],
-            ip_address: Some(odd.to_owned()),
-            idempotency_key: Some(odd.to_owned() + &prompt[..1]),
-            ..exchange()
+        let sent = {
+            let mut new = exchange();
+            new.prompt = prompt.to_owned();
+            new.response = Some(format!("{prompt}."));
+            new.error = Some(odd.to_owned());
+            new.tools = vec![ToolCall::new(odd).input(json!({ odd: odd })).failed(odd)];
+            new.ip_address = Some(odd.to_owned());
+            new.idempotency_key = Some(odd.to_owned() + &prompt[..1]);
+            new
         };
         let receipt = save(&store, sent.clone()).await;
         let kept = history(&store).await;
@@ -353,10 +335,10 @@ async fn interactions_survive_json_and_need_only_what_has_no_default() {
     survives_json(&save(&store, exchange()).await);
     survives_json(&history(&store).await);
     survives_json(&keyed("k"));
-    survives_json(&SaveInteraction::default());
-    survives_json(&SweepKeys { older_than: HOUR });
+    survives_json(&SaveInteraction::new(ADA, "ada-1", "Hi"));
+    survives_json(&SweepKeys::new(HOUR));
     let little = r#"{"user_id":1,"session_id":"ada-1","prompt":"Hello"}"#;
     let little: SaveInteraction = serde_json::from_str(little).expect("a message");
-    assert_eq!((little.cost, little.turns), (0.0, 0));
+    assert_eq!((little.cost, little.turns), (usd(0.0), 0));
     assert_eq!(save(&store, little).await.message_id, 2);
 }

@@ -11,6 +11,7 @@ mod injections;
 mod integrity;
 mod interactions;
 mod messages;
+mod money;
 mod opening;
 mod order;
 mod plans;

@@ -158,7 +158,7 @@ async fn what_was_written_is_there_when_the_file_is_opened_again() {
     for _ in 0..2 {
         let config = Config::new(&path).clock(clock.clone());
         let again = Store::open(config).await.expect("a store");
-        let read = again.read(botstore::users::GetUser { user_id: ADA }).await;
+        let read = again.read(botstore::users::GetUser::new(ADA)).await;
         assert_eq!(read.expect("a read"), Some(ada.clone()));
         again.close().await.expect("closed");
     }

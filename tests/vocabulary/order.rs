@@ -53,26 +53,16 @@ async fn lived() -> TestStore {
             .clock()
             .set(noon + chrono::TimeDelta::milliseconds(millis));
         for (user_id, session_id) in [(ADA, "ada-1"), (BOB, "bob-1")] {
-            let exchange = SaveInteraction {
-                user_id,
-                session_id: session_id.into(),
-                prompt: "p".into(),
-                tools: vec![ToolCall::new("Read")],
-                ..Default::default()
-            };
+            let exchange =
+                SaveInteraction::new(user_id, session_id, "p").tool(ToolCall::new("Read"));
             store.write(exchange).await.expect("saved");
-            let login = LogEvent {
-                user_id,
-                event_type: "login".into(),
-                event_data: None,
-                success: true,
-                ip_address: None,
-            };
+            let login = LogEvent::new(user_id, "login");
             store.write(login).await.expect("saved");
             let expires_in = None;
-            let token = IssueToken {
-                user_id,
-                expires_in,
+            let token = {
+                let mut new = IssueToken::new(user_id);
+                new.expires_in = expires_in;
+                new
             };
             store.write(token).await.expect("issued");
         }
@@ -121,7 +111,7 @@ fn newest_first(all: impl Iterator<Item = i64>) -> Vec<i64> {
 }
 
 fn message_id(message: &ChatMessage) -> i64 {
-    message.message_id
+    message.message_id.get()
 }
 
 fn tool_id(tool: &ToolUse) -> i64 {
@@ -133,7 +123,7 @@ fn event_id(event: &AuditEvent) -> i64 {
 }
 
 fn token_id(token: &UserToken) -> i64 {
-    token.token_id
+    token.token_id.get()
 }
 
 const ALL: i64 = 2 * CLOCKS.len() as i64;
@@ -143,67 +133,43 @@ async fn every_list_of_what_was_saved_is_in_the_order_of_saving_whatever_the_clo
     let store = lived().await;
     let of_ada = || newest_first((1..=ALL).step_by(2));
     let (user_id, session_id) = (ADA, "ada-1".to_owned());
-    let session = |page| SessionMessages {
-        session_id: session_id.clone(),
-        user_id,
-        page,
-    };
+    let session = |page| SessionMessages::new(user_id, session_id.clone()).page(page);
     assert_eq!(ids(&store, session, message_id).await, of_ada());
-    let messages = |page| UserMessages { user_id, page };
+    let messages = |page| UserMessages::new(user_id).page(page);
     assert_eq!(ids(&store, messages, message_id).await, of_ada());
-    let used = |page| SessionToolUse {
-        session_id: session_id.clone(),
-        user_id,
-        page,
-    };
+    let used = |page| SessionToolUse::new(user_id, session_id.clone()).page(page);
     assert_eq!(ids(&store, used, tool_id).await, of_ada());
-    let used = |page| UserToolUse { user_id, page };
+    let used = |page| UserToolUse::new(user_id).page(page);
     assert_eq!(ids(&store, used, tool_id).await, of_ada());
-    let tokens = |page| UserTokens { user_id, page };
+    let tokens = |page| UserTokens::new(user_id).page(page);
     assert_eq!(ids(&store, tokens, token_id).await, of_ada());
     let century = 100 * 366 * DAY;
-    let recent = |page| RecentMessages {
-        within: century,
-        page,
-    };
+    let recent = |page| RecentMessages::new(century).page(page);
     assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=ALL));
 
     // Of each of Ada's exchanges an interaction and a login, then the same of Bob's.
     let filter = EventFilter::default;
-    let events = |page| UserAuditLog {
-        user_id,
-        filter: filter(),
-        page,
-    };
+    let events = |page| UserAuditLog::new(user_id).filter(filter()).page(page);
     let of_both = newest_first((1..=2 * ALL).filter(|id| id % 4 == 1 || id % 4 == 2));
     assert_eq!(ids(&store, events, event_id).await, of_both);
-    let events = |page| RecentAuditLog {
-        filter: filter(),
-        page,
-    };
+    let events = |page| RecentAuditLog::new().filter(filter()).page(page);
     assert_eq!(
         ids(&store, events, event_id).await,
         newest_first(1..=2 * ALL)
     );
     for (event_type, odd) in [("interaction", 1), ("login", 0)] {
-        let filter = EventFilter {
-            event_type: Some(event_type.into()),
-            ..filter()
+        let filter = {
+            let mut new = filter();
+            new.event_type = Some(event_type.into());
+            new
         };
-        let events = |page| RecentAuditLog {
-            filter: filter.clone(),
-            page,
-        };
+        let events = |page| RecentAuditLog::new().filter(filter.clone()).page(page);
         let expected = newest_first((1..=2 * ALL).filter(|id| id % 2 == odd));
         assert_eq!(ids(&store, events, event_id).await, expected);
     }
 
     for limit in [1, 5, 100] {
-        let ask = SessionHistory {
-            session_id: session_id.clone(),
-            user_id,
-            limit,
-        };
+        let ask = SessionHistory::new(user_id, session_id.clone()).limit(limit);
         let history = store
             .read(ask)
             .await
@@ -214,7 +180,7 @@ async fn every_list_of_what_was_saved_is_in_the_order_of_saving_whatever_the_clo
         let tools: Vec<_> = history.tools.iter().map(tool_id).collect();
         assert_eq!((&messages[..], &tools[..]), (newest, newest));
     }
-    let shown = store.read(UserDashboard { user_id }).await;
+    let shown = store.read(UserDashboard::new(user_id)).await;
     let shown = shown.expect("an answer").expect("a user");
     let messages: Vec<_> = shown.recent_messages.iter().map(message_id).collect();
     assert_eq!(messages, of_ada()[..10]);
@@ -231,10 +197,7 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
     let time = |millis| at("2026-03-10T12:00:00Z") + chrono::TimeDelta::milliseconds(millis);
     // The store's clock is a minute past noon: the last so many milliseconds, and what is yet to come.
     for within in [500, 58_000, 59_000, 61_000, 62_500, 4_000_000_u32] {
-        let recent = |page| RecentMessages {
-            within: Duration::from_millis(within.into()),
-            page,
-        };
+        let recent = |page| RecentMessages::new(Duration::from_millis(within.into())).page(page);
         let since = 60_000 - i64::from(within) + 1;
         let expected = saved(since, i64::MAX).flat_map(|(n, _)| [2 * n + 1, 2 * n + 2]);
         assert_eq!(
@@ -250,10 +213,12 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
         (i64::MIN, 0),
     ] {
         for event_type in [None, Some("interaction"), Some("login")] {
-            let filter = EventFilter {
-                since: (since > i64::MIN).then(|| time(since)),
-                until: (until < i64::MAX).then(|| time(until)),
-                event_type: event_type.map(str::to_owned),
+            let filter = {
+                let mut new = EventFilter::new();
+                new.event_type = event_type.map(str::to_owned);
+                new.since = (since > i64::MIN).then(|| time(since));
+                new.until = (until < i64::MAX).then(|| time(until));
+                new
             };
             let wanted = |id: &i64| match event_type {
                 None => true,
@@ -262,17 +227,10 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
             };
             let everybodys = saved(since, until).flat_map(|(n, _)| (4 * n + 1..).take(4));
             let everybodys = newest_first(everybodys.filter(wanted));
-            let events = |page| RecentAuditLog {
-                filter: filter.clone(),
-                page,
-            };
+            let events = |page| RecentAuditLog::new().filter(filter.clone()).page(page);
             let found = ids(&store, events, event_id).await;
             assert_eq!(found, everybodys, "{filter:?}");
-            let of_bob = |page| UserAuditLog {
-                user_id: BOB,
-                filter: filter.clone(),
-                page,
-            };
+            let of_bob = |page| UserAuditLog::new(BOB).filter(filter.clone()).page(page);
             let bobs = everybodys
                 .into_iter()
                 .filter(|id| id % 4 == 3 || id % 4 == 0);
@@ -304,16 +262,14 @@ async fn a_file_whose_ids_run_against_its_times_is_listed_by_ids_and_each_messag
     let store = lived().await;
     store.write(TurnRound).await.expect("times");
     let user_id = ADA;
-    let messages = |page| UserMessages { user_id, page };
+    let messages = |page| UserMessages::new(user_id).page(page);
     let expected = newest_first((1..=ALL).step_by(2));
     assert_eq!(ids(&store, messages, message_id).await, expected);
-    let recent = |page| RecentMessages { within: HOUR, page };
+    let recent = |page| RecentMessages::new(HOUR).page(page);
     assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=ALL));
     // The last 65.000001 seconds: five of them.
-    let recent = |page| RecentMessages {
-        within: Duration::from_secs(65) + Duration::from_micros(1),
-        page,
-    };
+    let recent =
+        |page| RecentMessages::new(Duration::from_secs(65) + Duration::from_micros(1)).page(page);
     assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=5));
     assert_eq!(picture(&store).await["messages"].len() as i64, ALL);
 }

@@ -18,7 +18,10 @@ const SESSIONS: &str = "sessions (session_id, user_id, project_path, created_at,
                                   total_cost, total_turns, message_count, is_active)";
 
 async fn expire(store: &TestStore, idle_for: Duration) -> usize {
-    store.write(ExpireIdle { idle_for }).await.expect("a sweep")
+    store
+        .write(ExpireIdle::new(idle_for))
+        .await
+        .expect("a sweep")
 }
 
 #[tokio::test]
@@ -61,11 +64,7 @@ async fn only_sessions_in_which_nothing_happened_expire() {
     create_session(&store, ADA, "idle").await;
     store.write(end("ended", ADA)).await.expect("an end");
     store.clock().advance(HOUR);
-    let message = SaveMessage {
-        user_id: ADA,
-        session_id: "ada-1".to_owned(),
-        ..SaveMessage::default()
-    };
+    let message = SaveMessage::new(ADA, "ada-1", "");
     store.write(message).await.expect("a message");
     store.write(save("saved", ADA)).await.expect("a session");
     store.clock().advance(MICRO);
@@ -100,40 +99,41 @@ async fn sessions_are_listed_page_by_page_by_user_project_and_activity() {
         store.write(end(&id, ADA)).await.expect("an end");
     };
     let key = |s: &Session| (s.last_used, s.session_id.clone());
-    let active_of_user = |page| UserSessions {
-        user_id: ADA,
-        which: SessionFilter::Active,
-        page,
-    };
+    let active_of_user = |page| UserSessions::new(ADA).page(page);
     keeps_the_promises_of_a_list(&store, active_of_user, key, arrives).await;
     forget().await;
-    let active_of_project = |page| ProjectSessions {
-        project_path: "/ours".to_owned(),
-        which: SessionFilter::Active,
-        page,
+    let active_of_project = |page| {
+        ProjectSessions::new("/ours")
+            .which(SessionFilter::Active)
+            .page(page)
     };
     keeps_the_promises_of_a_list(&store, active_of_project, key, arrives).await;
     forget().await;
-    keeps_the_promises_of_a_list(&store, |page| ActiveSessions { page }, key, arrives).await;
-    let theirs = |page| ProjectSessions {
-        project_path: "/theirs".to_owned(),
-        which: SessionFilter::All,
-        page,
+    keeps_the_promises_of_a_list(
+        &store,
+        |page| ActiveSessions::new().page(page),
+        key,
+        arrives,
+    )
+    .await;
+    let theirs = |page| {
+        ProjectSessions::new("/theirs")
+            .which(SessionFilter::All)
+            .page(page)
     };
     let arrives = async || {
         let new = create("their-new", ADA, "/theirs");
         store.write(new).await.expect("a session");
     };
     keeps_the_promises_of_a_list(&store, theirs, key, arrives).await;
-    let all = UserSessions {
-        user_id: BOB,
-        which: SessionFilter::All,
-        page: PageRequest::first(1_000),
-    };
+    let all = UserSessions::new(BOB)
+        .which(SessionFilter::All)
+        .page(PageRequest::first(1_000));
     let first = store.read(all.clone()).await.expect("a page");
-    let second = UserSessions {
-        page: all.page.after(first.next.expect("more")),
-        ..all
+    let second = {
+        let mut new = all.clone();
+        new.page = all.page.after(first.next.expect("more"));
+        new
     };
     let second = store.read(second).await.expect("a page");
     assert!(

@@ -11,47 +11,36 @@ use botstore::sessions::{
     UserSessions,
 };
 use botstore::testing::TestStore;
+use botstore::testing::usd;
 use botstore::tools::ToolCall;
-use botstore::users::User;
 
 pub(crate) fn create(session_id: &str, user_id: i64, project_path: &str) -> CreateSession {
-    CreateSession {
-        session_id: session_id.to_owned(),
-        user_id,
-        project_path: project_path.to_owned(),
-    }
+    CreateSession::new(user_id, session_id.to_owned(), project_path.to_owned())
 }
 
 pub(crate) fn save(session_id: &str, user_id: i64) -> SaveSession {
-    SaveSession {
-        session_id: session_id.to_owned(),
-        user_id,
-        project_path: "/srv/saved".to_owned(),
-        total_cost: 1.5,
-        total_turns: 7,
-        message_count: 3,
-    }
+    SaveSession::new(user_id, session_id.to_owned(), "/srv/saved")
+        .total_cost(usd(1.5))
+        .total_turns(7)
+        .message_count(3)
 }
 
 pub(crate) fn end(session_id: &str, user_id: i64) -> EndSession {
-    EndSession {
-        session_id: session_id.to_owned(),
-        user_id,
-    }
+    EndSession::new(user_id, session_id.to_owned())
 }
 
 async fn get(store: &TestStore, session_id: &str, user_id: i64) -> Option<Session> {
     let session_id = session_id.to_owned();
-    let get = GetSession {
-        session_id,
-        user_id,
-    };
+    let get = GetSession::new(user_id, session_id);
     store.read(get).await.expect("a read")
 }
 
 pub(crate) async fn active(store: &TestStore) -> Vec<String> {
     let page = store.read(ActiveSessions::default()).await.expect("a page");
-    page.items.into_iter().map(|s| s.session_id).collect()
+    page.items
+        .into_iter()
+        .map(|s| s.session_id.into())
+        .collect()
 }
 
 #[tokio::test]
@@ -61,22 +50,13 @@ async fn a_new_session_is_active_and_counts_on_its_user() {
     assert_eq!(ada.session_count, 1);
     store.clock().advance(HOUR);
     let created = store.write(create("s", ADA, "/srv/api")).await;
-    let expected = Session {
-        session_id: "s".to_owned(),
-        user_id: ADA,
-        project_path: "/srv/api".to_owned(),
-        created_at: store.now(),
-        last_used: store.now(),
-        total_cost: 0.0,
-        total_turns: 0,
-        message_count: 0,
-        is_active: true,
-    };
+    let expected = Session::new(ADA, "s", "/srv/api", store.now());
     assert_eq!(created.expect("a session"), expected);
     assert_eq!(get(&store, "s", ADA).await, Some(expected));
-    let expected = User {
-        session_count: 2,
-        ..ada
+    let expected = {
+        let mut new = ada;
+        new.session_count = 2;
+        new
     };
     assert_eq!(user(&store, ADA).await, expected);
     assert_eq!(user(&store, BOB).await, bob);
@@ -112,11 +92,7 @@ async fn the_session_of_another_user_is_as_good_as_none() {
     for id in ["bob-1", "none"] {
         assert_eq!(get(&store, id, ADA).await, None);
         refused(&store, end(id, ADA), NotFound, "session_id").await;
-        let history = SessionHistory {
-            session_id: id.to_owned(),
-            user_id: ADA,
-            limit: 10,
-        };
+        let history = SessionHistory::new(ADA, id.to_owned()).limit(10);
         assert_eq!(store.read(history).await.expect("a read"), None);
     }
     let error = refused(&store, save("bob-1", ADA), NotFound, "session_id").await;
@@ -128,16 +104,12 @@ async fn the_session_of_another_user_is_as_good_as_none() {
 async fn saving_a_session_that_is_new_creates_it_and_counts_it_once() {
     let store = populated().await;
     let saved = store.write(save("s", ADA)).await.expect("a session");
-    let expected = Session {
-        session_id: "s".to_owned(),
-        user_id: ADA,
-        project_path: "/srv/saved".to_owned(),
-        created_at: store.now(),
-        last_used: store.now(),
-        total_cost: 1.5,
-        total_turns: 7,
-        message_count: 3,
-        is_active: true,
+    let expected = {
+        let mut new = Session::new(ADA, "s", "/srv/saved", store.now());
+        new.total_cost = usd(1.5);
+        new.total_turns = 7;
+        new.message_count = 3;
+        new
     };
     assert_eq!(saved, expected);
     assert_eq!(get(&store, "s", ADA).await, Some(expected));
@@ -155,16 +127,16 @@ async fn saving_a_session_replaces_its_totals_and_wakes_it() {
     store.clock().advance(HOUR);
     let mut second = save("ada-1", ADA);
     // Replaced, not added; they may even go down.
-    (second.total_cost, second.total_turns, second.message_count) = (0.25, 2, 1);
+    (second.total_cost, second.total_turns, second.message_count) = (usd(0.25), 2, 1);
     let saved = store.write(second).await.expect("a session");
-    let expected = Session {
-        last_used: store.now(),
-        total_cost: 0.25,
-        total_turns: 2,
-        message_count: 1,
-        is_active: true,
-        // It keeps the path that it has.
-        ..before
+    let expected = {
+        let mut new = before;
+        new.last_used = store.now();
+        new.total_cost = usd(0.25);
+        new.total_turns = 2;
+        new.message_count = 1;
+        new.is_active = true;
+        new
     };
     assert_eq!(saved, expected);
     assert_eq!(get(&store, "ada-1", ADA).await, Some(expected));
@@ -181,9 +153,9 @@ async fn a_session_that_cannot_be_saved_changes_nothing() {
     let mut pathless = save("ada-1", ADA);
     pathless.project_path.clear();
     refused(&store, pathless, Invalid, "project_path").await;
-    for total_cost in [-0.01, f64::NAN, f64::INFINITY] {
+    for total_cost in [-0.01, f64::INFINITY] {
         let mut wrong = save("ada-1", ADA);
-        wrong.total_cost = total_cost;
+        wrong.total_cost = usd(total_cost);
         refused(&store, wrong, Invalid, "total_cost").await;
     }
     for total in [u64::MAX, i64::MAX as u64] {
@@ -205,17 +177,12 @@ async fn the_greatest_totals_can_still_be_counted_on() {
         great.message_count = 1_000_000_000_000;
         store.write(great).await.expect("a session");
     }
-    let message = SaveInteraction {
-        user_id: ADA,
-        session_id: "s".to_owned(),
-        turns: u32::MAX,
-        ..SaveInteraction::default()
-    };
+    let message = SaveInteraction::new(ADA, "s", "").turns(u32::MAX);
     store.write(message).await.expect("a message");
     let session = get(&store, "s", ADA).await.expect("a session");
     assert_eq!(session.message_count, 1_000_000_000_001);
     assert_eq!(session.total_turns, 1_000_000_000_000 + 4_294_967_295);
-    let totals = store.read(SessionSummary { user_id: ADA }).await;
+    let totals = store.read(SessionSummary::new(ADA)).await;
     assert_eq!(totals.expect("totals").total_messages, 3_000_000_000_001);
 }
 
@@ -225,9 +192,10 @@ async fn ending_a_session_again_changes_nothing() {
     let before = get(&store, "ada-1", ADA).await.expect("a session");
     store.clock().advance(HOUR);
     store.write(end("ada-1", ADA)).await.expect("an end");
-    let expected = Session {
-        is_active: false,
-        ..before
+    let expected = {
+        let mut new = before;
+        new.is_active = false;
+        new
     };
     assert_eq!(get(&store, "ada-1", ADA).await, Some(expected));
     store.clock().advance(HOUR);
@@ -239,25 +207,28 @@ async fn ending_a_session_again_changes_nothing() {
 async fn a_summary_adds_up_the_sessions_of_one_user() {
     let store = populated().await;
     for (id, path) in [("s", "/b"), ("t", "/a"), ("u", "/b")] {
-        let session = SaveSession {
-            project_path: path.to_owned(),
-            ..save(id, ADA)
+        let session = {
+            let mut new = save(id, ADA);
+            new.project_path = path.to_owned();
+            new
         };
         store.write(session).await.expect("a session");
     }
     store.write(end("t", ADA)).await.expect("an end");
     let summary = async |user_id| {
         store
-            .read(SessionSummary { user_id })
+            .read(SessionSummary::new(user_id))
             .await
             .expect("totals")
     };
-    let expected = SessionTotals {
-        total_sessions: 4,
-        active_sessions: 3,
-        total_cost: 4.5,
-        total_messages: 9,
-        projects: ["/a", "/b", "/srv/project"].map(str::to_owned).to_vec(),
+    let expected = {
+        let mut new = SessionTotals::default();
+        new.total_sessions = 4;
+        new.active_sessions = 3;
+        new.total_cost = usd(4.5);
+        new.total_messages = 9;
+        new.projects = ["/a", "/b", "/srv/project"].map(str::to_owned).to_vec();
+        new
     };
     assert_eq!(summary(ADA).await, expected);
     survives_json(&expected);
@@ -269,21 +240,14 @@ async fn a_history_is_the_session_with_its_newest_messages_and_tool_uses() {
     let store = populated().await;
     for prompt in ["one", "two", "three"] {
         for (user_id, session_id) in [(ADA, "ada-1"), (BOB, "bob-1")] {
-            let exchange = SaveInteraction {
-                user_id,
-                session_id: session_id.to_owned(),
-                prompt: prompt.to_owned(),
-                tools: vec![ToolCall::new(format!("{prompt} a")), ToolCall::new(prompt)],
-                ..SaveInteraction::default()
-            };
+            let exchange =
+                SaveInteraction::new(user_id, session_id.to_owned(), prompt.to_owned()).tools(
+                    vec![ToolCall::new(format!("{prompt} a")), ToolCall::new(prompt)],
+                );
             store.write(exchange).await.expect("a receipt");
         }
     }
-    let ask = |limit| SessionHistory {
-        session_id: "ada-1".to_owned(),
-        user_id: ADA,
-        limit,
-    };
+    let ask = |limit| SessionHistory::new(ADA, "ada-1").limit(limit);
     let history = store.read(ask(2)).await.expect("a read").expect("one");
     assert_eq!(
         Some(&history.session),
@@ -309,35 +273,24 @@ async fn messages_about_sessions_survive_json() {
     survives_json(&create("s", ADA, "/srv"));
     survives_json(&save("s", ADA));
     survives_json(&end("s", ADA));
-    survives_json(&ExpireIdle {
-        idle_for: HOUR + MICRO,
-    });
-    survives_json(&SessionSummary { user_id: ADA });
-    survives_json(&ActiveSessions { page: page.clone() });
-    let user_sessions = UserSessions {
-        user_id: ADA,
-        which: SessionFilter::All,
-        page: page.clone(),
-    };
+    survives_json(&ExpireIdle::new(HOUR + MICRO));
+    survives_json(&SessionSummary::new(ADA));
+    survives_json(&ActiveSessions::new().page(page.clone()));
+    let user_sessions = UserSessions::new(ADA)
+        .which(SessionFilter::All)
+        .page(page.clone());
     survives_json(&user_sessions);
     let json = serde_json::to_value(&user_sessions).expect("JSON");
     assert_eq!(json["which"], "all");
     assert_eq!(json["page"]["after"], "1773156600000000:s.1:2");
-    survives_json(&ProjectSessions {
-        project_path: "/srv".to_owned(),
-        which: SessionFilter::Active,
-        page,
-    });
+    survives_json(
+        &ProjectSessions::new("/srv")
+            .which(SessionFilter::Active)
+            .page(page),
+    );
     let session_id = "s".to_owned();
-    survives_json(&GetSession {
-        session_id: session_id.clone(),
-        user_id: ADA,
-    });
-    survives_json(&SessionHistory {
-        session_id,
-        user_id: ADA,
-        limit: 3,
-    });
+    survives_json(&GetSession::new(ADA, session_id.clone()));
+    survives_json(&SessionHistory::new(ADA, session_id).limit(3));
 }
 
 #[tokio::test]
@@ -347,21 +300,13 @@ async fn a_message_into_a_session_that_has_ended_or_expired_makes_it_active_agai
         .write(create("s-back", ADA, "/srv/a"))
         .await
         .expect("created");
-    let says = || SaveInteraction {
-        user_id: ADA,
-        session_id: "s-back".into(),
-        prompt: "Are you there?".into(),
-        ..Default::default()
-    };
+    let says = || SaveInteraction::new(ADA, "s-back", "Are you there?");
     for ends in [true, false] {
         match ends {
             true => store.write(end("s-back", ADA)).await.expect("ended"),
             false => {
                 store.clock().advance(HOUR * 2);
-                store
-                    .write(ExpireIdle { idle_for: HOUR })
-                    .await
-                    .expect("expired");
+                store.write(ExpireIdle::new(HOUR)).await.expect("expired");
             }
         }
         assert!(!active(&store).await.contains(&"s-back".to_owned()));
@@ -375,16 +320,14 @@ async fn a_message_into_a_session_that_has_ended_or_expired_makes_it_active_agai
         );
     }
     // It is idle again only when it has not been used for as long.
-    let ended = store
-        .write(ExpireIdle { idle_for: HOUR })
-        .await
-        .expect("expired");
+    let ended = store.write(ExpireIdle::new(HOUR)).await.expect("expired");
     assert_eq!(ended, 0);
     // A message that is refused, or another user's, wakes nothing.
     store.write(end("s-back", ADA)).await.expect("ended");
-    let bobs = SaveInteraction {
-        user_id: BOB,
-        ..says()
+    let bobs = {
+        let mut new = says();
+        new.user_id = BOB.into();
+        new
     };
     assert!(store.write(bobs).await.is_err());
     assert!(

@@ -42,16 +42,12 @@ pub(crate) async fn populate(store: &TestStore) {
 }
 
 pub(crate) async fn create_session(store: &TestStore, user_id: i64, session_id: &str) -> Session {
-    let create = CreateSession {
-        session_id: session_id.to_owned(),
-        user_id,
-        project_path: "/srv/project".to_owned(),
-    };
+    let create = CreateSession::new(user_id, session_id.to_owned(), "/srv/project");
     store.write(create).await.expect("a session")
 }
 
 pub(crate) async fn user(store: &TestStore, user_id: i64) -> User {
-    let user = store.read(GetUser { user_id }).await.expect("a read");
+    let user = store.read(GetUser::new(user_id)).await.expect("a read");
     user.expect("a user")
 }
 

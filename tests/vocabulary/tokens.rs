@@ -13,26 +13,27 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 async fn issue(store: &TestStore, user_id: i64, expires_in: Option<Duration>) -> IssuedToken {
-    let issue = IssueToken {
-        user_id,
-        expires_in,
+    let issue = {
+        let mut new = IssueToken::new(user_id);
+        new.expires_in = expires_in;
+        new
     };
     store.write(issue).await.expect("a token")
 }
 
 async fn verify(store: &TestStore, secret: &Secret) -> Option<UserToken> {
     let secret = secret.clone();
-    store.read(VerifyToken { secret }).await.expect("a read")
+    store.read(VerifyToken::new(secret)).await.expect("a read")
 }
 
 async fn tokens(store: &TestStore, user_id: i64) -> Vec<UserToken> {
     let page = PageRequest::default();
-    let list = UserTokens { user_id, page };
+    let list = UserTokens::new(user_id).page(page);
     store.read(list).await.expect("a page").items
 }
 
 fn revoke(token_id: i64, user_id: i64) -> RevokeToken {
-    RevokeToken { token_id, user_id }
+    RevokeToken::new(user_id, token_id)
 }
 
 fn sha256(text: &str) -> String {
@@ -45,13 +46,10 @@ async fn a_token_proves_who_its_user_is() {
     let store = populated().await;
     let of_ada = issue(&store, ADA, Some(HOUR)).await;
     let of_bob = issue(&store, BOB, None).await;
-    let expected = UserToken {
-        token_id: of_ada.token_id,
-        user_id: ADA,
-        created_at: store.now(),
-        expires_at: Some(store.now() + HOUR),
-        last_used: None,
-        is_active: true,
+    let expected = {
+        let mut new = UserToken::new(of_ada.token_id, ADA, store.now());
+        new.expires_at = Some(store.now() + HOUR);
+        new
     };
     assert_eq!(of_ada.expires_at, expected.expires_at);
     let before = picture(&store).await;
@@ -59,7 +57,7 @@ async fn a_token_proves_who_its_user_is() {
     assert_eq!(picture(&store).await, before, "verifying only reads");
     assert_eq!(tokens(&store, ADA).await, [expected]);
     let bob = verify(&store, &of_bob.secret).await.expect("a token");
-    assert_eq!((bob.user_id, bob.expires_at), (BOB, None));
+    assert_eq!((bob.user_id, bob.expires_at), (BOB.into(), None));
     // As a user presents it.
     let typed = Secret::new(of_bob.secret.expose().to_owned());
     assert_eq!(verify(&store, &typed).await, Some(bob));
@@ -110,9 +108,7 @@ async fn debug_tells_nothing_of_a_secret() {
     let issued = issue(&store, ADA, None).await;
     let secret = issued.secret.clone();
     let whole = secret.expose().to_owned();
-    let verify = VerifyToken {
-        secret: secret.clone(),
-    };
+    let verify = VerifyToken::new(secret.clone());
     for text in [
         format!("{secret:?}"),
         format!("{issued:?} {issued:#?}"),
@@ -157,7 +153,7 @@ async fn unknown_expired_and_revoked_look_alike() {
     let expired = issue(&store, ADA, Some(MICRO)).await;
     let revoked = issue(&store, ADA, None).await;
     store.clock().advance(MICRO);
-    let revoke = revoke(revoked.token_id, ADA);
+    let revoke = revoke(revoked.token_id.get(), ADA);
     store.write(revoke).await.expect("a revocation");
     let hash = Secret::new(sha256(revoked.secret.expose()));
     let shouted = Secret::new(
@@ -183,7 +179,7 @@ async fn a_token_is_revoked_by_its_user_alone_and_again_changes_nothing() {
         issue(&store, ADA, None).await,
         issue(&store, ADA, None).await,
     );
-    let id = first.token_id;
+    let id = first.token_id.get();
     for (token_id, user_id) in [(id, BOB), (id, STRANGER), (999, ADA), (i64::MIN, ADA)] {
         let wrong = revoke(token_id, user_id);
         refused(&store, wrong, NotFound, "token_id").await;
@@ -209,17 +205,17 @@ async fn revoking_all_tokens_of_a_user_tells_how_many_were_active() {
     for _ in 0..3 {
         of_ada.push(issue(&store, ADA, Some(HOUR)).await);
     }
-    let one = revoke(of_ada[0].token_id, ADA);
+    let one = revoke(of_ada[0].token_id.get(), ADA);
     store.write(one).await.expect("a revocation");
     let user_id = ADA;
-    let all = store.write(RevokeUserTokens { user_id }).await;
+    let all = store.write(RevokeUserTokens::new(user_id)).await;
     assert_eq!(all.expect("a number"), 2);
     for token in &of_ada {
         assert_eq!(verify(&store, &token.secret).await, None);
     }
     assert!(verify(&store, &of_bob.secret).await.is_some());
     for user_id in [ADA, STRANGER] {
-        let none = changes_nothing(&store, RevokeUserTokens { user_id }).await;
+        let none = changes_nothing(&store, RevokeUserTokens::new(user_id)).await;
         assert_eq!(none, 0);
     }
 }
@@ -227,10 +223,7 @@ async fn revoking_all_tokens_of_a_user_tells_how_many_were_active() {
 #[tokio::test]
 async fn a_token_that_cannot_be_issued_leaves_no_trace() {
     let store = populated().await;
-    let for_nobody = IssueToken {
-        user_id: STRANGER,
-        expires_in: None,
-    };
+    let for_nobody = IssueToken::new(STRANGER);
     refused(&store, for_nobody, NotFound, "user_id").await;
     let years = |years: u32| 365 * DAY * years;
     for expires_in in [
@@ -238,10 +231,7 @@ async fn a_token_that_cannot_be_issued_leaves_no_trace() {
         years(9_000),
         Duration::from_secs(u64::MAX / 1_000),
     ] {
-        let endless = IssueToken {
-            user_id: ADA,
-            expires_in: Some(expires_in),
-        };
+        let endless = IssueToken::new(ADA).expires_in(expires_in);
         refused(&store, endless, Invalid, "expires_in").await;
     }
     let long = issue(&store, ADA, Some(years(7_900))).await;
@@ -256,7 +246,7 @@ async fn tokens_are_listed_page_by_page() {
     fill(&store, columns, "2, 'b' || i, at, 1").await;
     keeps_the_promises_of_a_list(
         &store,
-        |page| UserTokens { user_id: ADA, page },
+        |page| UserTokens::new(ADA).page(page),
         |token| (token.created_at, token.token_id),
         async || {
             issue(&store, ADA, None).await;
@@ -273,13 +263,14 @@ async fn tokens_and_their_messages_survive_json() {
     survives_json(&tokens(&store, ADA).await);
     let user_id = ADA;
     for expires_in in [None, Some(HOUR)] {
-        survives_json(&IssueToken {
-            user_id,
-            expires_in,
+        survives_json(&{
+            let mut new = IssueToken::new(user_id);
+            new.expires_in = expires_in;
+            new
         });
     }
     survives_json(&revoke(7, ADA));
-    survives_json(&RevokeUserTokens { user_id });
+    survives_json(&RevokeUserTokens::new(user_id));
     let page = PageRequest::default();
-    survives_json(&UserTokens { user_id, page });
+    survives_json(&UserTokens::new(user_id).page(page));
 }

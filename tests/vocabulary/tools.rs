@@ -14,34 +14,25 @@ use serde_json::{Value, json};
 const TOOL_USAGE: &str = "tool_usage (session_id, tool_name, timestamp, success)";
 
 fn record(session_id: &str, call: ToolCall) -> RecordToolUse {
-    RecordToolUse {
-        session_id: session_id.to_owned(),
-        user_id: if session_id.starts_with("bob") {
+    RecordToolUse::new(
+        if session_id.starts_with("bob") {
             BOB
         } else {
             ADA
         },
-        message_id: None,
+        session_id.to_owned(),
         call,
-    }
+    )
 }
 
 async fn of_session(store: &TestStore, session_id: &str) -> Vec<ToolUse> {
-    let list = SessionToolUse {
-        session_id: session_id.to_owned(),
-        user_id: ADA,
-        page: PageRequest::default(),
-    };
+    let list = SessionToolUse::new(ADA, session_id.to_owned());
     store.read(list).await.expect("a page").items
 }
 
 async fn message_in(store: &TestStore, user_id: i64, session_id: &str) -> i64 {
-    let message = SaveMessage {
-        user_id,
-        session_id: session_id.to_owned(),
-        ..SaveMessage::default()
-    };
-    store.write(message).await.expect("an id")
+    let message = SaveMessage::new(user_id, session_id.to_owned(), "");
+    store.write(message).await.expect("an id").get()
 }
 
 #[tokio::test]
@@ -51,34 +42,27 @@ async fn the_use_of_a_tool_is_kept_with_its_input_and_its_failure() {
     let before = picture(&store).await;
     store.clock().advance(HOUR);
     let input = json!({ "path": "src/lib.rs", "deep": [1, 2.5, null, true, { "é": "\u{0}😀" }] });
-    let read = RecordToolUse {
-        message_id: Some(message_id),
-        ..record("ada-1", ToolCall::new("Read").input(input.clone()))
+    let read = {
+        let mut new = record("ada-1", ToolCall::new("Read").input(input.clone()));
+        new.message_id = Some(message_id.into());
+        new
     };
     let first = store.write(read).await.expect("an id");
     let bash = ToolCall::new("Bash").failed("exit code 1");
     let second = store.write(record("ada-1", bash)).await.expect("an id");
     assert!(second > first);
     let expected = [
-        ToolUse {
-            id: second,
-            session_id: "ada-1".to_owned(),
-            message_id: None,
-            tool_name: "Bash".to_owned(),
-            tool_input: None,
-            timestamp: store.now(),
-            success: false,
-            error_message: Some("exit code 1".to_owned()),
+        {
+            let mut new = ToolUse::new(second, "ada-1", "Bash", store.now());
+            new.success = false;
+            new.error_message = Some("exit code 1".to_owned());
+            new
         },
-        ToolUse {
-            id: first,
-            session_id: "ada-1".to_owned(),
-            message_id: Some(message_id),
-            tool_name: "Read".to_owned(),
-            tool_input: Some(input),
-            timestamp: store.now(),
-            success: true,
-            error_message: None,
+        {
+            let mut new = ToolUse::new(first, "ada-1", "Read", store.now());
+            new.message_id = Some(message_id.into());
+            new.tool_input = Some(input);
+            new
         },
     ];
     assert_eq!(of_session(&store, "ada-1").await, expected);
@@ -111,9 +95,10 @@ async fn the_use_of_a_tool_that_cannot_be_recorded_leaves_no_trace() {
     refused(&store, nameless, Invalid, "tool_name").await;
     // A message of another session is no message of this one, whosever it is.
     for message_id in [elsewhere, of_bob, 999, 0, -1, i64::MIN, i64::MAX] {
-        let wrong = RecordToolUse {
-            message_id: Some(message_id),
-            ..record("ada-1", ToolCall::new("LS"))
+        let wrong = {
+            let mut new = record("ada-1", ToolCall::new("LS"));
+            new.message_id = Some(message_id.into());
+            new
         };
         refused(&store, wrong, NotFound, "message_id").await;
     }
@@ -132,18 +117,11 @@ async fn tool_uses_are_listed_page_by_page_by_session_and_user() {
     // Ada's are spread over two sessions, so that one list has to merge them.
     let spread = "CASE i % 3 WHEN 0 THEN 'ada-1' ELSE 'ada-2' END, 'LS', at, 1";
     fill(&store, TOOL_USAGE, spread).await;
-    let of_ada = |page| UserToolUse { user_id: ADA, page };
+    let of_ada = |page| UserToolUse::new(ADA).page(page);
     keeps_the_promises_of_a_list(&store, of_ada, key, async || arrives("ada-1").await).await;
-    let of_session = |page| SessionToolUse {
-        session_id: "bob-1".to_owned(),
-        user_id: BOB,
-        page,
-    };
+    let of_session = |page| SessionToolUse::new(BOB, "bob-1").page(page);
     keeps_the_promises_of_a_list(&store, of_session, key, async || arrives("bob-1").await).await;
-    let unknown = UserToolUse {
-        user_id: STRANGER,
-        page: PageRequest::default(),
-    };
+    let unknown = UserToolUse::new(STRANGER);
     let page = store.read(unknown).await.expect("a page");
     assert!(page.items.is_empty() && page.next.is_none());
 }
@@ -151,7 +129,7 @@ async fn tool_uses_are_listed_page_by_page_by_session_and_user() {
 #[tokio::test]
 async fn statistics_tell_how_often_each_tool_worked_and_in_how_many_sessions() {
     let store = populated().await;
-    let stats = async |limit| store.read(ToolStats { limit }).await.expect("statistics");
+    let stats = async |limit| store.read(ToolStats::new(limit)).await.expect("statistics");
     assert_eq!(stats(10).await, []);
     for (session_id, call) in [
         ("ada-1", ToolCall::new("Read")),
@@ -163,12 +141,12 @@ async fn statistics_tell_how_often_each_tool_worked_and_in_how_many_sessions() {
         let use_ = record(session_id, call);
         store.write(use_).await.expect("an id");
     }
-    let stat = |name: &str, uses, sessions, worked, failed| ToolStat {
-        tool_name: name.to_owned(),
-        usage_count: uses,
-        sessions_used: sessions,
-        success_count: worked,
-        error_count: failed,
+    let stat = |name: &str, uses, sessions, worked, failed| {
+        let mut new = ToolStat::new(name.to_owned(), uses);
+        new.sessions_used = sessions;
+        new.success_count = worked;
+        new.error_count = failed;
+        new
     };
     // Equally used ones by name.
     let expected = [
@@ -179,7 +157,7 @@ async fn statistics_tell_how_often_each_tool_worked_and_in_how_many_sessions() {
     assert_eq!(stats(u32::MAX).await, expected);
     assert_eq!(stats(2).await, expected[..2]);
     survives_json(&expected[0]);
-    not_answered(&store, ToolStats { limit: 0 }, "limit").await;
+    not_answered(&store, ToolStats::new(0), "limit").await;
     fill(&store, TOOL_USAGE, "'ada-1', 'tool ' || i, at, 1").await;
     assert_eq!(stats(1_000_000).await.len(), 1_000);
 }
@@ -227,16 +205,13 @@ async fn messages_about_tools_survive_json() {
         .failed("why");
     survives_json(&call);
     survives_json(&record("s", call));
-    survives_json(&RecordToolUse {
-        message_id: Some(i64::MAX),
-        ..record("s", ToolCall::new("LS"))
+    survives_json(&{
+        let mut new = record("s", ToolCall::new("LS"));
+        new.message_id = Some(i64::MAX.into());
+        new
     });
     let page = PageRequest::first(3);
-    survives_json(&SessionToolUse {
-        session_id: "s".to_owned(),
-        user_id: ADA,
-        page: page.clone(),
-    });
-    survives_json(&UserToolUse { user_id: ADA, page });
-    survives_json(&ToolStats { limit: 3 });
+    survives_json(&SessionToolUse::new(ADA, "s").page(page.clone()));
+    survives_json(&UserToolUse::new(ADA).page(page));
+    survives_json(&ToolStats::new(3));
 }

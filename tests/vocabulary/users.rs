@@ -17,15 +17,10 @@ const USERS: &str = "users (user_id, telegram_username, first_seen, last_active,
 async fn a_new_user_may_not_use_the_bot_and_has_done_nothing() {
     let store = TestStore::open().await.expect("a store");
     let ada = store.write(EnsureUser::new(ADA, Some("ada"))).await;
-    let expected = User {
-        user_id: ADA,
-        username: Some("ada".to_owned()),
-        first_seen: store.now(),
-        last_active: store.now(),
-        is_allowed: false,
-        total_cost: 0.0,
-        message_count: 0,
-        session_count: 0,
+    let expected = {
+        let mut new = User::new(ADA, store.now());
+        new.username = Some("ada".to_owned());
+        new
     };
     assert_eq!(ada.expect("a user"), expected);
     assert_eq!(user(&store, ADA).await, expected);
@@ -49,9 +44,10 @@ async fn another_name_replaces_the_stored_one_and_no_name_keeps_it() {
     let before = user(&store, ADA).await;
     store.clock().advance(HOUR);
     let renamed = store.write(EnsureUser::new(ADA, Some("Ada L."))).await;
-    let expected = User {
-        username: Some("Ada L.".to_owned()),
-        ..before
+    let expected = {
+        let mut new = before;
+        new.username = Some("Ada L.".to_owned());
+        new
     };
     assert_eq!(renamed.expect("a user"), expected);
     let kept = changes_nothing(&store, EnsureUser::new(ADA, None)).await;
@@ -68,17 +64,21 @@ async fn another_name_replaces_the_stored_one_and_no_name_keeps_it() {
 async fn who_may_use_the_bot_is_set_and_taken_back() {
     let store = populated().await;
     let before = user(&store, ADA).await;
-    let set = |allowed| SetAllowed {
-        user_id: ADA,
-        allowed,
+    let set = |allowed| {
+        if allowed {
+            SetAllowed::allow(ADA)
+        } else {
+            SetAllowed::forbid(ADA)
+        }
     };
-    let is_allowed = async |user_id| store.read(IsAllowed { user_id }).await.expect("a read");
+    let is_allowed = async |user_id| store.read(IsAllowed::new(user_id)).await.expect("a read");
     assert!(!is_allowed(ADA).await);
     store.write(set(true)).await.expect("a change");
     assert!(is_allowed(ADA).await && !is_allowed(BOB).await);
-    let expected = User {
-        is_allowed: true,
-        ..before.clone()
+    let expected = {
+        let mut new = before.clone();
+        new.is_allowed = true;
+        new
     };
     assert_eq!(user(&store, ADA).await, expected);
     changes_nothing(&store, set(true)).await;
@@ -92,10 +92,11 @@ async fn a_touch_moves_the_time_of_last_activity_and_nothing_else() {
     let store = populated().await;
     let (before, bob) = (user(&store, ADA).await, user(&store, BOB).await);
     store.clock().advance(HOUR);
-    store.write(Touch { user_id: ADA }).await.expect("a touch");
-    let expected = User {
-        last_active: before.last_active + HOUR,
-        ..before
+    store.write(Touch::new(ADA)).await.expect("a touch");
+    let expected = {
+        let mut new = before;
+        new.last_active += HOUR;
+        new
     };
     assert_eq!(user(&store, ADA).await, expected);
     assert_eq!(user(&store, BOB).await, bob);
@@ -106,14 +107,21 @@ async fn nothing_is_said_about_an_unknown_user() {
     let store = populated().await;
     let user_id = STRANGER;
     for allowed in [true, false] {
-        let set = SetAllowed { user_id, allowed };
+        let set = if allowed {
+            SetAllowed::allow(user_id)
+        } else {
+            SetAllowed::forbid(user_id)
+        };
         let error = refused(&store, set, NotFound, "user_id").await;
         let sentence = "SetAllowed: there is no user 404 (not found)";
         assert_eq!(error.to_string(), sentence);
     }
-    refused(&store, Touch { user_id }, NotFound, "user_id").await;
-    assert_eq!(store.read(GetUser { user_id }).await.expect("a read"), None);
-    assert!(!store.read(IsAllowed { user_id }).await.expect("a read"));
+    refused(&store, Touch::new(user_id), NotFound, "user_id").await;
+    assert_eq!(
+        store.read(GetUser::new(user_id)).await.expect("a read"),
+        None
+    );
+    assert!(!store.read(IsAllowed::new(user_id)).await.expect("a read"));
 }
 
 #[tokio::test]
@@ -122,7 +130,7 @@ async fn all_users_are_listed_page_by_page_in_a_total_order() {
     fill(&store, USERS, "i - 500, NULL, at, at, i % 2, 0.0, 0, 0").await;
     keeps_the_promises_of_a_list(
         &store,
-        |page| ListUsers { page },
+        |page| ListUsers::new().page(page),
         |user| (user.first_seen, user.user_id),
         async || {
             let new = EnsureUser::new(-1_000_000, None);
@@ -132,14 +140,12 @@ async fn all_users_are_listed_page_by_page_in_a_total_order() {
     .await;
     // Doing something does not move a user in the list.
     let first = async || {
-        let list = ListUsers {
-            page: PageRequest::first(1),
-        };
+        let list = ListUsers::new().page(PageRequest::first(1));
         store.read(list).await.expect("a page").items[0].user_id
     };
     let before = first().await;
     store.clock().advance(HOUR);
-    store.write(Touch { user_id: 0 }).await.expect("a touch");
+    store.write(Touch::new(0)).await.expect("a touch");
     assert_eq!(first().await, before);
 }
 
@@ -150,15 +156,12 @@ async fn users_who_may_use_the_bot_are_listed_page_by_page_and_nobody_else() {
     fill(&store, USERS, "-i, 'may not', at, at, 0, 0.0, 0, 0").await;
     keeps_the_promises_of_a_list(
         &store,
-        |page| AllowedUsers { page },
+        |page| AllowedUsers::new().page(page),
         |user| (user.first_seen, user.user_id),
         async || {
             let new = EnsureUser::new(1_000_000, None);
             let user_id = store.write(new).await.expect("a user").user_id;
-            let set = SetAllowed {
-                user_id,
-                allowed: true,
-            };
+            let set = SetAllowed::allow(user_id);
             store.write(set).await.expect("a change");
         },
     )
@@ -172,16 +175,13 @@ async fn users_and_their_messages_survive_json() {
     survives_json(&user(&store, ADA).await);
     survives_json(&EnsureUser::new(ADA, Some("ada")));
     survives_json(&EnsureUser::new(i64::MIN, None));
-    survives_json(&SetAllowed {
-        user_id: ADA,
-        allowed: true,
-    });
-    survives_json(&Touch { user_id: ADA });
-    survives_json(&GetUser { user_id: ADA });
-    survives_json(&IsAllowed { user_id: ADA });
+    survives_json(&SetAllowed::allow(ADA));
+    survives_json(&Touch::new(ADA));
+    survives_json(&GetUser::new(ADA));
+    survives_json(&IsAllowed::new(ADA));
     let page = PageRequest::first(7).after("1773156600000000.42".parse().expect("a cursor"));
-    survives_json(&AllowedUsers { page: page.clone() });
-    survives_json(&ListUsers { page });
+    survives_json(&AllowedUsers::new().page(page.clone()));
+    survives_json(&ListUsers::new().page(page));
     // A caller may leave out what a page has a default for.
     let list: ListUsers = serde_json::from_str(r#"{"page":{}}"#).expect("a message");
     assert_eq!(list, ListUsers::default());

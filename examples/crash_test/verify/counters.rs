@@ -18,7 +18,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, sent: &SaveInteraction, turns: u32) {
         self.messages += 1;
-        self.cost += sent.cost;
+        self.cost += sent.cost.dollars();
         self.turns += i64::from(turns);
     }
 }
@@ -36,7 +36,7 @@ impl Counters {
         let of_day = format!("{user} on {day}");
         self.users.entry(user).or_default().add(sent, 0);
         self.sessions
-            .entry(session)
+            .entry(session.into())
             .or_default()
             .add(sent, sent.turns);
         self.days.entry(of_day).or_default().add(sent, 0);

@@ -71,7 +71,7 @@ pub(crate) fn look(conn: &Connection, ledger: &Ledger) -> Found {
 
 /// Compares the rollups with a full count. The store makes both, but not out of each other.
 pub(crate) fn rollups(path: &Path) -> Vec<String> {
-    match botstore::snapshot(path, |tx| tx.query(&ReconcileRollups)) {
+    match botstore::snapshot(path, |tx| tx.query(&ReconcileRollups::new())) {
         Ok(report) => report
             .named
             .iter()
@@ -113,8 +113,8 @@ fn integrity(conn: &Connection, found: &mut Found) -> rusqlite::Result<()> {
 fn people(conn: &Connection, ledger: &Ledger, found: &mut Found) -> rusqlite::Result<()> {
     let sql = "SELECT user_id, telegram_username FROM users";
     each(conn, sql, |row| {
-        let (user_id, username) = (row.get(0)?, row.get(1)?);
-        let is = Request::User(EnsureUser { user_id, username });
+        let (user_id, username): (i64, Option<String>) = (row.get(0)?, row.get(1)?);
+        let is = Request::User(EnsureUser::new(user_id, username.as_deref()));
         found.person(script::number_of_user(user_id), is, ledger);
         Ok(())
     })?;
@@ -122,11 +122,11 @@ fn people(conn: &Connection, ledger: &Ledger, found: &mut Found) -> rusqlite::Re
     each(conn, sql, |row| {
         let session_id: String = row.get(0)?;
         let number = script::number_of_session(&session_id);
-        let is = Request::Session(CreateSession {
+        let is = Request::Session(CreateSession::new(
+            row.get::<_, i64>(1)?,
             session_id,
-            user_id: row.get(1)?,
-            project_path: row.get(2)?,
-        });
+            row.get::<_, String>(2)?,
+        ));
         found.person(number, is, ledger);
         Ok(())
     })

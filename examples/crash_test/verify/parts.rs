@@ -93,10 +93,10 @@ fn values(row: &Row<'_>) -> Result<Values> {
 fn expected_message(sent: &SaveInteraction, at: &Value) -> Values {
     vec![
         sent.prompt.clone().into(),
-        sent.user_id.into(),
-        sent.session_id.clone().into(),
+        sent.user_id.get().into(),
+        String::from(sent.session_id.clone()).into(),
         sent.response.clone().into(),
-        sent.cost.into(),
+        sent.cost.dollars().into(),
         sent.duration_ms.map(|ms| ms as i64).into(),
         sent.error.clone().into(),
         at.clone(),
@@ -106,7 +106,7 @@ fn expected_message(sent: &SaveInteraction, at: &Value) -> Values {
 fn expected(sent: &SaveInteraction, at: &Value) -> [Vec<Values>; 3] {
     let tools = sent.tools.iter().map(|call| {
         vec![
-            sent.session_id.clone().into(),
+            String::from(sent.session_id.clone()).into(),
             call.tool_name.clone().into(),
             call.tool_input.as_ref().map(ToString::to_string).into(),
             call.success.into(),
@@ -116,12 +116,12 @@ fn expected(sent: &SaveInteraction, at: &Value) -> [Vec<Values>; 3] {
     });
     let names: Vec<_> = sent.tools.iter().map(|t| t.tool_name.as_str()).collect();
     let event = vec![
-        sent.user_id.into(),
+        sent.user_id.get().into(),
         "interaction".to_owned().into(),
         sent.error.is_none().into(),
         sent.ip_address.clone().into(),
-        sent.session_id.clone().into(),
-        sent.cost.into(),
+        String::from(sent.session_id.clone()).into(),
+        sent.cost.dollars().into(),
         sent.duration_ms.map(|ms| ms as i64).into(),
         i64::from(sent.turns).into(),
         sent.error.is_some().into(),
@@ -129,7 +129,7 @@ fn expected(sent: &SaveInteraction, at: &Value) -> [Vec<Values>; 3] {
         at.clone(),
     ];
     let key = vec![
-        sent.user_id.into(),
+        sent.user_id.get().into(),
         sent.idempotency_key.clone().into(),
         at.clone(),
     ];

@@ -54,11 +54,11 @@ struct Found {
 impl Found {
     fn look(file: &File) -> botstore::Result<Self> {
         let (report, rollups) = botstore::snapshot(config(&file.path), |tx| {
-            let report = tx.query(&CheckFile)?;
+            let report = tx.query(&CheckFile::new())?;
             // What is read from a damaged file says nothing.
             let rollups = match report.is_damaged() {
                 true => RollupReport::default(),
-                false => tx.query(&ReconcileRollups)?,
+                false => tx.query(&ReconcileRollups::new())?,
             };
             Ok((report, rollups))
         })?;

@@ -33,9 +33,9 @@ impl Dashboard {
     pub(crate) fn run(&self) -> Outcome {
         let days = self.days;
         let (shown, offset) = botstore::snapshot(config(&self.file), |tx| {
-            let mut shown = tx.query(&AdminDashboard::default())?;
-            shown.stats.daily_activity = tx.query(&DailyActivity { days })?;
-            shown.total_costs = tx.query(&TotalCosts { days })?;
+            let mut shown = tx.query(&AdminDashboard::new())?;
+            shown.stats.daily_activity = tx.query(&DailyActivity::new(days))?;
+            shown.total_costs = tx.query(&TotalCosts::new(days))?;
             Ok((shown, day_offset(tx)?))
         })?;
         let text = totals(&shown, offset) + &days_of(&shown) + &lists(&shown) + &events(&shown);

@@ -65,7 +65,7 @@ fn text_of(status: &FileStatus) -> String {
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
-        OpenIn::Unknown => facts.add("open", "perhaps, in a process that is not known"),
+        _ => facts.add("open", "perhaps, in a process that is not known"),
     }
     let steps = status
         .schemas

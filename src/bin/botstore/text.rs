@@ -1,6 +1,7 @@
 //! Words, numbers and tables for a terminal.
 
 pub(crate) use crate::escape::printable;
+use botstore::Usd;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 use std::path::Path;
@@ -28,8 +29,8 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{size:.1} {}", UNITS[unit])
 }
 
-pub(crate) fn dollars(amount: f64) -> String {
-    format!("{amount:.4}")
+pub(crate) fn dollars(amount: Usd) -> String {
+    format!("{:.4}", amount.dollars())
 }
 
 pub(crate) fn time(time: DateTime<Utc>) -> String {

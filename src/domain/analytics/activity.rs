@@ -2,6 +2,7 @@
 
 use crate::domain::columns::{amount, count, day, maybe_number};
 use crate::domain::rollups;
+use crate::domain::{Usd, UserId};
 use crate::error::{Error, Result};
 use crate::operation::{Lane, Query, ReadTx};
 use chrono::{Datelike, Days, Months, NaiveDate};
@@ -13,6 +14,7 @@ pub const MAX_DAYS: u32 = 3_660;
 /// A span of days. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Span {
     /// Today and so many days before it.
     LastDays(u32),
@@ -28,6 +30,7 @@ pub enum Span {
 /// What is taken together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Bucket {
     /// Each day.
     #[default]
@@ -41,6 +44,7 @@ pub enum Bucket {
 /// What becomes of days, weeks and months without a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Fill {
     /// They are left out.
     #[default]
@@ -64,9 +68,24 @@ pub struct PeriodActivity {
     /// Messages that ended in an error.
     pub errors: u64,
     /// What they cost, in US dollars.
-    pub cost: f64,
+    pub cost: Usd,
     /// How long an answer took on average, in milliseconds, where that is known.
     pub avg_duration_ms: Option<f64>,
+}
+
+impl PeriodActivity {
+    /// A period without a message, for a test of your own.
+    pub fn new(from: NaiveDate, to: NaiveDate) -> Self {
+        Self {
+            from,
+            to,
+            active_users: 0,
+            messages: 0,
+            errors: 0,
+            cost: Usd::ZERO,
+            avg_duration_ms: None,
+        }
+    }
 }
 
 /// What everybody did in a span, oldest first. Reads a row a day; for weeks and months also one for
@@ -85,12 +104,13 @@ pub struct PeriodActivity {
 /// use botstore::analytics::{Activity, Fill, Bucket, Span};
 ///
 /// let weeks = store
-///     .read(Activity { span: Span::LastDays(27), by: Bucket::Week, gaps: Fill::Fill })
+///     .read(Activity::new(Span::LastDays(27)).by(Bucket::Week).gaps(Fill::Fill))
 ///     .await?;
 /// assert!(weeks.iter().all(|week| week.messages == 0));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Activity {
     /// Which days.
     pub span: Span,
@@ -100,17 +120,65 @@ pub struct Activity {
     pub gaps: Fill,
 }
 
+impl Activity {
+    /// These days, by the day, without the empty ones.
+    pub fn new(span: Span) -> Self {
+        Self {
+            span,
+            by: Bucket::default(),
+            gaps: Fill::default(),
+        }
+    }
+
+    /// What is taken together.
+    pub fn by(mut self, by: Bucket) -> Self {
+        self.by = by;
+        self
+    }
+
+    /// What becomes of empty periods.
+    pub fn gaps(mut self, gaps: Fill) -> Self {
+        self.gaps = gaps;
+        self
+    }
+}
+
 /// The same of one user. Reads a row for each day on which the user had a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserActivity {
     /// The user. One without messages, or unknown, has none.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// Which days.
     pub span: Span,
     /// What is taken together.
     pub by: Bucket,
     /// What becomes of empty periods.
     pub gaps: Fill,
+}
+
+impl UserActivity {
+    /// These days of this user, by the day, without the empty ones.
+    pub fn new(user_id: impl Into<UserId>, span: Span) -> Self {
+        Self {
+            user_id: user_id.into(),
+            span,
+            by: Bucket::default(),
+            gaps: Fill::default(),
+        }
+    }
+
+    /// What is taken together.
+    pub fn by(mut self, by: Bucket) -> Self {
+        self.by = by;
+        self
+    }
+
+    /// What becomes of empty periods.
+    pub fn gaps(mut self, gaps: Fill) -> Self {
+        self.gaps = gaps;
+        self
+    }
 }
 
 /// The counts of one day.
@@ -121,7 +189,7 @@ struct Day {
     errors: u64,
     timed: u64,
     duration_ms: f64,
-    cost: f64,
+    cost: Usd,
 }
 
 impl Query for Activity {
@@ -247,7 +315,7 @@ fn gather(
             active_users: 0,
             messages: 0,
             errors: 0,
-            cost: 0.0,
+            cost: Usd::ZERO,
             avg_duration_ms: None,
         };
         let (mut timed, mut duration_ms) = (0, 0.0);

@@ -1,6 +1,7 @@
 //! Everything about a user, or about everybody, in one answer.
 
 use super::{DAY, DAYS, SystemStatistics, SystemStats, UserStatistics, UserStats};
+use crate::domain::UserId;
 use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog};
 use crate::domain::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use crate::domain::messages::{ChatMessage, UserMessages};
@@ -17,13 +18,24 @@ use serde::{Deserialize, Serialize};
 /// events are fewer, but at least one of each, where they come to more than
 /// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserDashboard {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl UserDashboard {
+    /// Of this user.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 /// The answer to [`UserDashboard`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserOverview {
     /// The user.
     pub user: User,
@@ -37,6 +49,20 @@ pub struct UserOverview {
     pub recent_audit: Vec<AuditEvent>,
     /// The costs of today and the 30 days before, newest first.
     pub daily_costs: Vec<DailyCost>,
+}
+
+impl UserOverview {
+    /// Of a user who has done nothing yet, for a test of your own.
+    pub fn new(user: User) -> Self {
+        Self {
+            user,
+            stats: UserStatistics::default(),
+            recent_sessions: Vec::new(),
+            recent_messages: Vec::new(),
+            recent_audit: Vec::new(),
+            daily_costs: Vec::new(),
+        }
+    }
 }
 
 impl Query for UserDashboard {
@@ -84,13 +110,28 @@ impl Query for UserDashboard {
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct AdminDashboard {
     /// Which page of the users.
     pub users: PageRequest,
 }
 
+impl AdminDashboard {
+    /// With the first page of the users, of 50.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which page of the users.
+    pub fn users(mut self, users: PageRequest) -> Self {
+        self.users = users;
+        self
+    }
+}
+
 /// The answer to [`AdminDashboard`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SystemOverview {
     /// Statistics of everybody.
     pub stats: SystemStatistics,

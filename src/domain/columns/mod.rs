@@ -5,7 +5,7 @@
 //!   left out, by [`id`] and [`day`] giving `None`.
 //! * Anything else has a replacement, and the row is shown: see the functions. So one value never fails a page.
 //!
-//! [`CheckFile`](super::integrity::CheckFile) names each such value; `kinds` says which those are, and what a
+//! [`CheckFile`](crate::integrity::CheckFile) names each such value; `kinds` says which those are, and what a
 //! repair writes in their place: what is shown.
 //!
 //! Nearly all columns of the seed may be NULL.
@@ -15,6 +15,7 @@ mod values;
 
 pub(super) use kinds::{Judged, Kind, TABLES, Table};
 
+use super::Usd;
 use crate::error::Result;
 use crate::json;
 use crate::sqlite::Cell;
@@ -61,9 +62,14 @@ pub(super) fn day(row: &Row<'_>, column: usize) -> Result<Option<NaiveDate>> {
     Ok(values::day(row.get_ref(column)?))
 }
 
-/// An amount of US dollars; 0 in place of what is none, or infinite.
-pub(super) fn amount(row: &Row<'_>, column: usize) -> Result<f64> {
-    Ok(values::amount(row.get_ref(column)?).unwrap_or(0.0))
+/// An amount of money; 0 in place of what is none, or infinite.
+pub(super) fn amount(row: &Row<'_>, column: usize) -> Result<Usd> {
+    Ok(maybe_amount(row, column)?.unwrap_or(Usd::ZERO))
+}
+
+/// The same, but what is none is `None`.
+pub(super) fn maybe_amount(row: &Row<'_>, column: usize) -> Result<Option<Usd>> {
+    Ok(values::amount(row.get_ref(column)?).map(Usd::nearest))
 }
 
 /// A number that a statement has made of others, if there is one and it is finite.

@@ -33,12 +33,20 @@ const TOLERANCE: f64 = 1e-9;
 /// # let store = botstore::Store::open(folder.path().join("bot.db")).await?;
 /// use botstore::rollups::ReconcileRollups;
 ///
-/// let report = store.read(ReconcileRollups).await?;
+/// let report = store.read(ReconcileRollups::new()).await?;
 /// assert_eq!(report.differences, 0);
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReconcileRollups;
+
+impl ReconcileRollups {
+    /// All rollups.
+    pub fn new() -> Self {
+        Self
+    }
+}
 
 /// The answer to [`ReconcileRollups`].
 #[derive(Clone, Debug, Default)]

@@ -22,9 +22,17 @@ use std::time::Duration;
 ///
 /// For administrators: it changes what is everybody's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExpireIdle {
     /// How long a session may be idle.
     pub idle_for: Duration,
+}
+
+impl ExpireIdle {
+    /// Sessions that were idle for longer than this.
+    pub const fn new(idle_for: Duration) -> Self {
+        Self { idle_for }
+    }
 }
 
 impl Mutation for ExpireIdle {

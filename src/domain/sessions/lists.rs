@@ -5,6 +5,7 @@ use crate::domain::columns::{amount, count, text};
 use crate::domain::messages::{self, ChatMessage};
 use crate::domain::page::{self, Found, Ids, List, Page, PageRequest, Room};
 use crate::domain::tools::{self, ToolUse};
+use crate::domain::{SessionId, Usd, UserId};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// Which sessions a list has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SessionFilter {
     /// Those that go on.
     #[default]
@@ -24,13 +26,37 @@ pub enum SessionFilter {
 
 /// The sessions of a user, last used first. Sorts the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserSessions {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// Which of them.
     pub which: SessionFilter,
     /// Which page.
     pub page: PageRequest,
+}
+
+impl UserSessions {
+    /// The first page of this user's active sessions, of 50.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            which: SessionFilter::default(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which of them.
+    pub fn which(mut self, which: SessionFilter) -> Self {
+        self.which = which;
+        self
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
 }
 
 impl Query for UserSessions {
@@ -59,6 +85,7 @@ impl Query for UserSessions {
 ///
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ProjectSessions {
     /// The project, spelled as when the sessions were created.
     pub project_path: String,
@@ -66,6 +93,29 @@ pub struct ProjectSessions {
     pub which: SessionFilter,
     /// Which page.
     pub page: PageRequest,
+}
+
+impl ProjectSessions {
+    /// The first page of the active sessions about this project, of 50.
+    pub fn new(project_path: impl Into<String>) -> Self {
+        Self {
+            project_path: project_path.into(),
+            which: SessionFilter::default(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which of them.
+    pub fn which(mut self, which: SessionFilter) -> Self {
+        self.which = which;
+        self
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
 }
 
 impl Query for ProjectSessions {
@@ -99,9 +149,23 @@ impl Query for ProjectSessions {
 ///
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ActiveSessions {
     /// Which page.
     pub page: PageRequest,
+}
+
+impl ActiveSessions {
+    /// The first page, of 50 sessions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
 }
 
 impl Query for ActiveSessions {
@@ -141,20 +205,31 @@ fn list(
 
 /// What a user's sessions come to. Reads the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SessionSummary {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl SessionSummary {
+    /// Of this user's sessions.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 /// The answer to [`SessionSummary`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SessionTotals {
     /// Sessions, ended ones included.
     pub total_sessions: u64,
     /// Those that go on.
     pub active_sessions: u64,
     /// The sum of their costs, in US dollars.
-    pub total_cost: f64,
+    pub total_cost: Usd,
     /// The sum of their message counts.
     pub total_messages: u64,
     /// What they are about, in alphabetical order; at most [`page::MAX_LIMIT`].
@@ -195,18 +270,38 @@ impl Query for SessionSummary {
 /// than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together. To go on, ask for
 /// [`SessionMessages`](messages::SessionMessages) and [`SessionToolUse`](tools::SessionToolUse).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SessionHistory {
     /// The session.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// Whose it must be.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// How many messages, and how many tool uses, at most: from 1, capped at
     /// [`page::MAX_LIMIT`].
     pub limit: u32,
 }
 
+impl SessionHistory {
+    /// This session of this user, with 50 messages and 50 tool uses.
+    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            limit: page::DEFAULT_LIMIT,
+        }
+    }
+
+    /// How many messages, and how many tool uses, at most: from 1, capped at
+    /// [`page::MAX_LIMIT`].
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
 /// The answer to [`SessionHistory`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct History {
     /// The session.
     pub session: Session,
@@ -214,6 +309,17 @@ pub struct History {
     pub messages: Vec<ChatMessage>,
     /// Its tool uses, newest first.
     pub tools: Vec<ToolUse>,
+}
+
+impl History {
+    /// A session in which nothing has happened yet, for a test of your own.
+    pub fn new(session: Session) -> Self {
+        Self {
+            session,
+            messages: Vec::new(),
+            tools: Vec::new(),
+        }
+    }
 }
 
 impl Query for SessionHistory {

@@ -1,26 +1,30 @@
 //! Which tools the model used.
 
-use super::columns::{self, count, flag, id, integer, maybe_text, text, time};
-use super::page::{self, Found, Page, PageRequest, Room};
-use super::{sessions, validate};
+mod lists;
+
+pub use lists::{SessionToolUse, ToolStat, ToolStats, UserToolUse};
+
+use super::columns::{flag, id, integer, maybe_text, text, time};
+use super::{MessageId, SessionId, UserId, columns, sessions, validate};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::Texts;
-use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Mutation, WriteTx};
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, ToSql};
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One use of a tool, as the file has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolUse {
     /// The store's id, growing.
     pub id: i64,
     /// The session in which it was used.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// The message for which it was used, if it was for one.
-    pub message_id: Option<i64>,
+    pub message_id: Option<MessageId>,
     /// The tool.
     pub tool_name: String,
     /// What it was given. What the file holds and a [`Value`] does not, such as Python's `NaN`, keys that come
@@ -34,11 +38,32 @@ pub struct ToolUse {
     pub error_message: Option<String>,
 }
 
+impl ToolUse {
+    /// A use that worked, without input, for a test of your own.
+    pub fn new(
+        id: i64,
+        session_id: impl Into<SessionId>,
+        tool_name: impl Into<String>,
+        timestamp: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            session_id: session_id.into(),
+            tool_name: tool_name.into(),
+            timestamp,
+            message_id: None,
+            tool_input: None,
+            success: true,
+            error_message: None,
+        }
+    }
+}
+
 fn from_row(row: &Row<'_>) -> Result<Option<ToolUse>> {
     Ok(Some(ToolUse {
         id: integer(row, 0)?,
-        session_id: text(row, 1)?,
-        message_id: id(row, 2)?,
+        session_id: text(row, 1)?.into(),
+        message_id: id(row, 2)?.map(MessageId::new),
         tool_name: text(row, 3)?,
         tool_input: columns::json(row, 4)?,
         timestamp: time(row, 5)?,
@@ -56,6 +81,7 @@ fn from_row(row: &Row<'_>) -> Result<Option<ToolUse>> {
 /// assert!(read.success && !failed.success);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The tool.
     pub tool_name: String,
@@ -106,7 +132,7 @@ impl ToolCall {
         &self,
         tx: &WriteTx<'_>,
         session_id: &str,
-        message_id: Option<i64>,
+        message_id: Option<MessageId>,
     ) -> Result<i64> {
         let input = self.tool_input.as_ref().map(columns::json_cell);
         tx.insert(
@@ -134,15 +160,38 @@ impl ToolCall {
 /// nested deeper than 127 levels, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RecordToolUse {
     /// The session.
-    pub session_id: String,
+    pub session_id: SessionId,
     /// Whose it must be.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// The message for which it was used, if it was for one.
-    pub message_id: Option<i64>,
+    pub message_id: Option<MessageId>,
     /// What was used.
     pub call: ToolCall,
+}
+
+impl RecordToolUse {
+    /// This use of a tool in this session of this user.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        call: ToolCall,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            call,
+            message_id: None,
+        }
+    }
+
+    /// The message for which it was used, if it was for one.
+    pub fn message_id(mut self, message_id: impl Into<MessageId>) -> Self {
+        self.message_id = Some(message_id.into());
+        self
+    }
 }
 
 impl Mutation for RecordToolUse {
@@ -172,135 +221,5 @@ impl Mutation for RecordToolUse {
 
     fn take_json(&mut self, taken: &mut Vec<Value>) {
         taken.extend(self.call.tool_input.take());
-    }
-}
-
-/// The tool uses of a user's session, newest first: in the order in which they were saved, whatever the clock
-/// said. Reads a page, and to find it the keys of the session's uses.
-///
-/// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionToolUse {
-    /// The session.
-    pub session_id: String,
-    /// Whose it must be.
-    pub user_id: i64,
-    /// Which page.
-    pub page: PageRequest,
-}
-
-impl Query for SessionToolUse {
-    type Output = Page<ToolUse>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        self.fetch_within(tx, &mut Room::of(tx))
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        texts.looked_for("session_id", self.session_id.as_str());
-        self.page.texts(texts);
-    }
-}
-
-impl SessionToolUse {
-    pub(in crate::domain) fn fetch_within(
-        &self,
-        tx: &ReadTx<'_>,
-        room: &mut Room,
-    ) -> Result<Page<ToolUse>> {
-        sessions::owned(tx, &self.session_id, self.user_id)?;
-        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session
-                   WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
-        list(tx, room, &self.page, ids, &self.session_id)
-    }
-}
-
-/// The tool uses in a user's sessions, newest first: in the order in which they were saved. Reads a page, and
-/// to find it the keys of all of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UserToolUse {
-    /// The user.
-    pub user_id: i64,
-    /// Which page.
-    pub page: PageRequest,
-}
-
-impl Query for UserToolUse {
-    const LANE: Lane = Lane::Analytics;
-    type Output = Page<ToolUse>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        // CROSS JOIN: the sessions of the user first, then the uses in each.
-        let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
-                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session
-                       ON t.session_id = s.session_id
-                   WHERE s.user_id = ?3 AND t.id <= ?1 ORDER BY t.id DESC LIMIT ?2";
-        list(tx, &mut Room::of(tx), &self.page, ids, &self.user_id)
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        self.page.texts(texts);
-    }
-}
-
-/// A page of the uses whose ids a statement gives.
-fn list(
-    tx: &ReadTx<'_>,
-    room: &mut Room,
-    page: &PageRequest,
-    ids: &'static str,
-    of: &dyn ToSql,
-) -> Result<Page<ToolUse>> {
-    let row = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
-                      error_message
-               FROM tool_usage WHERE id = ?1";
-    let found = Found::Ids { ids, row };
-    page::read_by_id(tx, room, (page, found), &[of], from_row, 5)
-}
-
-/// How a tool was used, in all sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolStat {
-    /// The tool.
-    pub tool_name: String,
-    /// How often it was used.
-    pub usage_count: u64,
-    /// In how many sessions.
-    pub sessions_used: u64,
-    /// How often it worked.
-    pub success_count: u64,
-    /// How often it did not.
-    pub error_count: u64,
-}
-
-/// How each tool was used, most used first. Reads a row a tool.
-///
-/// For administrators: it tells of all users.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolStats {
-    /// How many tools at most: from 1, capped at [`page::MAX_LIMIT`].
-    pub limit: u32,
-}
-
-impl Query for ToolStats {
-    const LANE: Lane = Lane::Analytics;
-    type Output = Vec<ToolStat>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<ToolStat>> {
-        tx.all(
-            "SELECT tool_name, uses, sessions, successes, errors
-             FROM botstore_tool ORDER BY uses DESC, tool_name LIMIT ?1",
-            [page::limit("limit", self.limit)?],
-            |row| {
-                Ok(ToolStat {
-                    tool_name: text(row, 0)?,
-                    usage_count: count(row, 1)?,
-                    sessions_used: count(row, 2)?,
-                    success_count: count(row, 3)?,
-                    error_count: count(row, 4)?,
-                })
-            },
-        )
     }
 }

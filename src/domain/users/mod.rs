@@ -1,7 +1,11 @@
 //! Who talks to the bot, and who may.
 
+mod lists;
+
+pub use lists::{AllowedUsers, ListUsers};
+
 use super::columns::{amount, count, integer, maybe_text, permission, time};
-use super::page::{self, Found, Ids, List, Page, PageRequest, Room};
+use super::{Usd, UserId};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
@@ -11,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 /// A user, as the file has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct User {
     /// The messenger's id. Telegram's groups have negative ones.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// The name, if one was ever told.
     pub username: Option<String>,
     /// When the user was first heard of.
@@ -24,7 +29,7 @@ pub struct User {
     /// another program may have left, lets nobody in.
     pub is_allowed: bool,
     /// What the user's messages have cost, in US dollars.
-    pub total_cost: f64,
+    pub total_cost: Usd,
     /// How many messages there were.
     pub message_count: u64,
     /// How many sessions were begun.
@@ -32,6 +37,20 @@ pub struct User {
 }
 
 impl User {
+    /// A user who was first heard of at this time and has done nothing yet, for a test of your own.
+    pub fn new(user_id: impl Into<UserId>, first_seen: DateTime<Utc>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            first_seen,
+            username: None,
+            last_active: first_seen,
+            is_allowed: false,
+            total_cost: Usd::ZERO,
+            message_count: 0,
+            session_count: 0,
+        }
+    }
+
     fn owned_bytes(&self) -> usize {
         self.username.as_ref().map_or(0, String::len)
     }
@@ -39,7 +58,7 @@ impl User {
 
 pub(super) fn from_row(row: &Row<'_>) -> Result<User> {
     Ok(User {
-        user_id: integer(row, 0)?,
+        user_id: integer(row, 0)?.into(),
         username: maybe_text(row, 1)?,
         first_seen: time(row, 2)?,
         last_active: time(row, 3)?,
@@ -50,7 +69,7 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<User> {
     })
 }
 
-pub(super) fn unknown(user_id: i64) -> Error {
+pub(super) fn unknown(user_id: UserId) -> Error {
     Error::not_found("user_id", format_args!("user {user_id}"))
 }
 
@@ -60,19 +79,21 @@ pub(super) fn unknown(user_id: i64) -> Error {
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EnsureUser {
     /// The messenger's id.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// The user's present name, if the messenger tells one.
     pub username: Option<String>,
 }
 
 impl EnsureUser {
-    /// A user by id and name.
-    pub fn new(user_id: i64, username: Option<&str>) -> Self {
+    /// This user, with a name: `EnsureUser::new(42, "ada")`; or without, where the messenger tells none:
+    /// `EnsureUser::new(42, None)`.
+    pub fn new<'a>(user_id: impl Into<UserId>, username: impl Into<Option<&'a str>>) -> Self {
         Self {
-            user_id,
-            username: username.map(str::to_owned),
+            user_id: user_id.into(),
+            username: username.into().map(str::to_owned),
         }
     }
 }
@@ -99,7 +120,7 @@ impl Mutation for EnsureUser {
 }
 
 /// Makes sure that rows can refer to the user.
-pub(super) fn ensure(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
+pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
     tx.execute(
         "INSERT INTO users (user_id, first_seen, last_active,
                             is_allowed, total_cost, message_count, session_count)
@@ -110,13 +131,13 @@ pub(super) fn ensure(tx: &WriteTx<'_>, user_id: i64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn exists(tx: &ReadTx<'_>, user_id: i64) -> Result<()> {
+pub(super) fn exists(tx: &ReadTx<'_>, user_id: UserId) -> Result<()> {
     let sql = "SELECT 1 FROM users WHERE user_id = ?1";
     tx.maybe(sql, [user_id], |_| Ok(()))?
         .ok_or_else(|| unknown(user_id))
 }
 
-fn get(tx: &ReadTx<'_>, user_id: i64) -> Result<Option<User>> {
+fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {
     tx.maybe(
         "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
                 total_cost, message_count, session_count
@@ -133,11 +154,30 @@ fn get(tx: &ReadTx<'_>, user_id: i64) -> Result<Option<User>> {
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SetAllowed {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
     /// Whether the user may.
     pub allowed: bool,
+}
+
+impl SetAllowed {
+    /// This user may.
+    pub fn allow(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            allowed: true,
+        }
+    }
+
+    /// This user may not, or not any more.
+    pub fn forbid(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            allowed: false,
+        }
+    }
 }
 
 impl Mutation for SetAllowed {
@@ -159,9 +199,19 @@ impl Mutation for SetAllowed {
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Touch {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl Touch {
+    /// This user was just active.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 impl Mutation for Touch {
@@ -180,9 +230,19 @@ impl Mutation for Touch {
 
 /// A user by id; `None` if unknown. A point read, kept until the user changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GetUser {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl GetUser {
+    /// The user with this id.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 impl Query for GetUser {
@@ -193,7 +253,7 @@ impl Query for GetUser {
     }
 
     fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
-        let kept = Cacheable::row("users", self.user_id);
+        let kept = Cacheable::row("users", self.user_id.get());
         Some(kept.bytes(|user: &Option<User>| user.as_ref().map_or(0, User::owned_bytes)))
     }
 }
@@ -201,9 +261,19 @@ impl Query for GetUser {
 /// Whether a user may use the bot; false for an unknown one. A point read, kept until the user
 /// changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct IsAllowed {
     /// The user.
-    pub user_id: i64,
+    pub user_id: UserId,
+}
+
+impl IsAllowed {
+    /// Whether this user may.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
 }
 
 impl Query for IsAllowed {
@@ -219,80 +289,6 @@ impl Query for IsAllowed {
     }
 
     fn cacheable(&self) -> Option<Cacheable<'_, bool>> {
-        Some(Cacheable::row("users", self.user_id))
+        Some(Cacheable::row("users", self.user_id.get()))
     }
-}
-
-/// The users who may use the bot, those first seen last coming first. Reads a page.
-///
-/// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AllowedUsers {
-    /// Which page.
-    pub page: PageRequest,
-}
-
-impl Query for AllowedUsers {
-    type Output = Page<User>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<User>> {
-        list(
-            tx,
-            &self.page,
-            "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
-                    total_cost, message_count, session_count
-             FROM users
-             WHERE is_allowed = 1 AND (first_seen, user_id) < (?1, ?2)
-             ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
-        )
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        self.page.texts(texts);
-    }
-}
-
-/// All users, those first seen last coming first. Reads a page.
-///
-/// For administrators: it tells of all users.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ListUsers {
-    /// Which page.
-    pub page: PageRequest,
-}
-
-impl Query for ListUsers {
-    type Output = Page<User>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<User>> {
-        list(
-            tx,
-            &self.page,
-            "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
-                    total_cost, message_count, session_count
-             FROM users
-             WHERE (first_seen, user_id) < (?1, ?2)
-             ORDER BY first_seen DESC, user_id DESC LIMIT ?3",
-        )
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        self.page.texts(texts);
-    }
-}
-
-const LIST: List = List {
-    time: 2,
-    ids: Ids::Integer,
-    key_of_row: "SELECT first_seen, user_id FROM users WHERE user_id = ?1",
-};
-
-fn list(tx: &ReadTx<'_>, page: &PageRequest, sql: &'static str) -> Result<Page<User>> {
-    let rows = page.rows()?;
-    let (at, id) = page.after_key(tx, &LIST)?;
-    let (room, found) = (&mut Room::of(tx), (rows, Found::Rows(sql)));
-    let user = |row: &Row<'_>| from_row(row).map(Some);
-    page::read(tx, room, found, (at, id, rows + 1), user, |row| {
-        LIST.cursor(row)
-    })
 }

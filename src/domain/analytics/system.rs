@@ -1,0 +1,222 @@
+//! What everybody comes to.
+
+use super::{DAYS, TOP, first_day};
+use crate::domain::columns::{amount, count, day, integer, maybe_number, maybe_text};
+use crate::domain::tools::{ToolStat, ToolStats};
+use crate::domain::{Usd, UserId, page};
+use crate::error::Result;
+use crate::operation::{Lane, Query, ReadTx};
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// Statistics of everybody. Reads a row for each day of the bot's life, each tool, and each user of
+/// the last week.
+///
+/// For administrators: it tells of all users.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SystemStats;
+
+impl SystemStats {
+    /// Of everybody.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+/// The answer to [`SystemStats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SystemStatistics {
+    /// Users with a message.
+    pub total_users: u64,
+    /// Sessions with a message.
+    pub total_sessions: u64,
+    /// Messages.
+    pub total_messages: u64,
+    /// What they cost, in US dollars.
+    pub total_cost: Usd,
+    /// How long an answer took on average, in milliseconds, where that is known.
+    pub avg_duration_ms: Option<f64>,
+    /// Users with a message today or in the seven days before.
+    pub active_users_7d: u64,
+    /// The ten users who cost most.
+    pub top_users: Vec<TopUser>,
+    /// The ten tools used most.
+    pub tools: Vec<ToolStat>,
+    /// Today and the 30 days before, newest first; days without a message are left out.
+    pub daily_activity: Vec<DayActivity>,
+}
+
+impl Query for SystemStats {
+    const LANE: Lane = Lane::Analytics;
+    type Output = SystemStatistics;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemStatistics> {
+        let active_users_7d = tx.one(
+            "SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
+             WHERE last_day >= ?1",
+            [first_day(tx, 7)?],
+            |row| count(row, 0),
+        )?;
+        let top_users = tx.query(&TopUsers { limit: TOP })?;
+        let tools = tx.query(&ToolStats { limit: TOP })?;
+        let daily_activity = tx.query(&DailyActivity { days: DAYS })?;
+        tx.one(
+            "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
+             FROM botstore_total ever,
+                  (SELECT total(messages) AS messages, sum(cost) AS cost,
+                          total(duration_ms) / nullif(total(timed), 0) AS duration_ms
+                   FROM botstore_day) days",
+            [],
+            |row| {
+                Ok(SystemStatistics {
+                    total_users: count(row, 0)?,
+                    total_sessions: count(row, 1)?,
+                    total_messages: count(row, 2)?,
+                    total_cost: amount(row, 3)?,
+                    avg_duration_ms: maybe_number(row, 4)?,
+                    active_users_7d,
+                    top_users,
+                    tools,
+                    daily_activity,
+                })
+            },
+        )
+    }
+}
+
+/// What everybody did on one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DayActivity {
+    /// The day, UTC.
+    pub date: NaiveDate,
+    /// Users with a message.
+    pub active_users: u64,
+    /// Messages.
+    pub total_messages: u64,
+    /// What they cost, in US dollars.
+    pub total_cost: Usd,
+}
+
+impl DayActivity {
+    /// A day, for a test of your own.
+    pub fn new(date: NaiveDate, active_users: u64, total_messages: u64, total_cost: Usd) -> Self {
+        Self {
+            date,
+            active_users,
+            total_messages,
+            total_cost,
+        }
+    }
+}
+
+/// What everybody did today and in the `days` days before, newest first; days without a message are
+/// left out. Reads a row a day. [`Activity`](super::Activity) asks the same of other spans, by week and month too.
+///
+/// For administrators: it tells of all users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DailyActivity {
+    /// How many days before today; the answer has at most [`page::MAX_LIMIT`] days.
+    pub days: u32,
+}
+
+impl DailyActivity {
+    /// Today and so many days before.
+    pub fn new(days: u32) -> Self {
+        Self { days }
+    }
+}
+
+impl Query for DailyActivity {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<DayActivity>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayActivity>> {
+        let days = tx.all(
+            "SELECT day, users, messages, cost FROM botstore_day
+             WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
+            (first_day(tx, self.days)?, page::MAX_LIMIT),
+            |row| {
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(DayActivity {
+                    date,
+                    active_users: count(row, 1)?,
+                    total_messages: count(row, 2)?,
+                    total_cost: amount(row, 3)?,
+                }))
+            },
+        )?;
+        Ok(days.into_iter().flatten().collect())
+    }
+}
+
+/// A user and what the user's messages cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TopUser {
+    /// The user.
+    pub user_id: UserId,
+    /// The name, if one was ever told.
+    pub username: Option<String>,
+    /// What the messages cost, in US dollars.
+    pub total_cost: Usd,
+    /// How many there were.
+    pub total_messages: u64,
+}
+
+impl TopUser {
+    /// A user without a name, for a test of your own.
+    pub fn new(user_id: impl Into<UserId>, total_cost: Usd, total_messages: u64) -> Self {
+        Self {
+            user_id: user_id.into(),
+            total_cost,
+            total_messages,
+            username: None,
+        }
+    }
+}
+
+/// The users who cost most, by the sum over their messages. Reads as many rows as it shows.
+///
+/// For administrators: it tells of all users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TopUsers {
+    /// How many at most: from 1, capped at [`page::MAX_LIMIT`].
+    pub limit: u32,
+}
+
+impl TopUsers {
+    /// So many users.
+    pub fn new(limit: u32) -> Self {
+        Self { limit }
+    }
+}
+
+impl Query for TopUsers {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<TopUser>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<TopUser>> {
+        tx.all(
+            "SELECT u.user_id, u.telegram_username, t.cost, t.messages
+             FROM botstore_user_total t INDEXED BY botstore_user_total_cost
+             CROSS JOIN users u ON u.user_id = t.user_id
+             ORDER BY t.cost DESC, t.user_id LIMIT ?1",
+            [page::limit("limit", self.limit)?],
+            |row| {
+                Ok(TopUser {
+                    user_id: integer(row, 0)?.into(),
+                    username: maybe_text(row, 1)?,
+                    total_cost: amount(row, 2)?,
+                    total_messages: count(row, 3)?,
+                })
+            },
+        )
+    }
+}

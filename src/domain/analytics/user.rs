@@ -1,0 +1,159 @@
+//! What one user comes to.
+
+use super::{DAYS, TOP, first_day};
+use crate::domain::columns::{amount, count, day, maybe_amount, maybe_number, maybe_time, text};
+use crate::domain::{Usd, UserId};
+use crate::error::Result;
+use crate::operation::{Lane, Query, ReadTx};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How often a tool was used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolCount {
+    /// The tool.
+    pub tool_name: String,
+    /// How often.
+    pub usage_count: u64,
+}
+
+impl ToolCount {
+    /// A count, for a test of your own.
+    pub fn new(tool_name: impl Into<String>, usage_count: u64) -> Self {
+        Self {
+            tool_name: tool_name.into(),
+            usage_count,
+        }
+    }
+}
+
+/// What a user did on one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserDay {
+    /// The day, UTC.
+    pub date: NaiveDate,
+    /// Messages.
+    pub messages: u64,
+    /// What they cost, in US dollars.
+    pub cost: Usd,
+    /// In how many sessions.
+    pub sessions: u64,
+}
+
+impl UserDay {
+    /// A day, for a test of your own.
+    pub fn new(date: NaiveDate, messages: u64, cost: Usd, sessions: u64) -> Self {
+        Self {
+            date,
+            messages,
+            cost,
+            sessions,
+        }
+    }
+}
+
+/// Statistics of one user. Reads a row for each day on which the user had a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserStats {
+    /// The user. One without messages, or unknown, has zeros.
+    pub user_id: UserId,
+}
+
+impl UserStats {
+    /// Of this user.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
+}
+
+/// The answer to [`UserStats`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserStatistics {
+    /// Sessions with a message of the user.
+    pub total_sessions: u64,
+    /// Messages.
+    pub total_messages: u64,
+    /// What they cost, in US dollars.
+    pub total_cost: Usd,
+    /// What one cost on average, in US dollars; `None` without messages.
+    pub avg_cost: Option<Usd>,
+    /// When the last one was.
+    pub last_activity: Option<DateTime<Utc>>,
+    /// How long an answer took on average, in milliseconds, where that is known.
+    pub avg_duration_ms: Option<f64>,
+    /// The ten tools used most in the user's sessions.
+    pub top_tools: Vec<ToolCount>,
+    /// Today and the 30 days before, newest first; days without a message are left out.
+    pub daily_usage: Vec<UserDay>,
+}
+
+impl Query for UserStats {
+    const LANE: Lane = Lane::Analytics;
+    type Output = UserStatistics;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<UserStatistics> {
+        let user_id = self.user_id;
+        let top_tools = tx.all(
+            "SELECT tool_name, uses FROM botstore_user_tool
+             WHERE user_id = ?1 ORDER BY uses DESC, tool_name LIMIT ?2",
+            (user_id, TOP),
+            |row| {
+                Ok(ToolCount {
+                    tool_name: text(row, 0)?,
+                    usage_count: count(row, 1)?,
+                })
+            },
+        )?;
+        let daily_usage = tx.all(
+            "SELECT day, messages, cost, sessions FROM botstore_user_day
+             WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC",
+            (user_id, first_day(tx, DAYS)?),
+            |row| {
+                let Some(date) = day(row, 0)? else {
+                    return Ok(None);
+                };
+                Ok(Some(UserDay {
+                    date,
+                    messages: count(row, 1)?,
+                    cost: amount(row, 2)?,
+                    sessions: count(row, 3)?,
+                }))
+            },
+        )?;
+        // The newest by its index: a day would be too coarse.
+        let last_activity = tx.maybe(
+            "SELECT timestamp FROM messages WHERE user_id = ?1 ORDER BY timestamp DESC LIMIT 1",
+            [user_id],
+            |row| maybe_time(row, 0),
+        )?;
+        let total_sessions = tx.maybe(
+            "SELECT sessions FROM botstore_user_total WHERE user_id = ?1",
+            [user_id],
+            |row| count(row, 0),
+        )?;
+        tx.one(
+            "SELECT total(messages), sum(cost), sum(cost) / nullif(total(messages), 0),
+                    total(duration_ms) / nullif(total(timed), 0)
+             FROM botstore_user_day WHERE user_id = ?1",
+            [user_id],
+            |row| {
+                Ok(UserStatistics {
+                    total_sessions: total_sessions.unwrap_or(0),
+                    total_messages: count(row, 0)?,
+                    total_cost: amount(row, 1)?,
+                    avg_cost: maybe_amount(row, 2)?,
+                    last_activity: last_activity.flatten(),
+                    avg_duration_ms: maybe_number(row, 3)?,
+                    top_tools,
+                    daily_usage: daily_usage.into_iter().flatten().collect(),
+                })
+            },
+        )
+    }
+}

@@ -1,0 +1,231 @@
+//! Messages by the page.
+
+use super::{BY_ID, ChatMessage, from_row};
+use crate::domain::columns::count;
+use crate::domain::page::{Found, Page, PageRequest, Room};
+use crate::domain::{SessionId, UserId, page, sessions};
+use crate::error::Result;
+use crate::limits::Texts;
+use crate::operation::{Query, ReadTx};
+use crate::time::Timestamp;
+use rusqlite::ToSql;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The messages of a user's session, newest first: in the order in which they were saved, whatever the clock
+/// said. Reads a page.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SessionMessages {
+    /// The session.
+    pub session_id: SessionId,
+    /// Whose it must be.
+    pub user_id: UserId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl SessionMessages {
+    /// The first page of this session of this user, of 50 messages.
+    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for SessionMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        self.fetch_within(tx, &mut Room::of(tx))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
+        self.page.texts(texts);
+    }
+}
+
+impl SessionMessages {
+    pub(in crate::domain) fn fetch_within(
+        &self,
+        tx: &ReadTx<'_>,
+        room: &mut Room,
+    ) -> Result<Page<ChatMessage>> {
+        sessions::owned(tx, &self.session_id, self.user_id)?;
+        let sql = "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                          duration_ms, error
+                   FROM messages INDEXED BY idx_messages_session_id
+                   WHERE session_id = ?3 AND message_id <= ?1
+                   ORDER BY message_id DESC LIMIT ?2";
+        list(tx, room, &self.page, Found::Rows(sql), &[&self.session_id])
+    }
+}
+
+/// The messages of a user, newest first: in the order in which they were saved. Reads a page, and to find it
+/// the keys of all the user's messages, unless most of the newest messages of all users are this one's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserMessages {
+    /// The user.
+    pub user_id: UserId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl UserMessages {
+    /// The first page of this user, of 50 messages.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for UserMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        self.fetch_within(tx, &mut Room::of(tx))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
+}
+
+impl UserMessages {
+    pub(in crate::domain) fn fetch_within(
+        &self,
+        tx: &ReadTx<'_>,
+        room: &mut Room,
+    ) -> Result<Page<ChatMessage>> {
+        let what: &[&dyn ToSql] = &[&self.user_id];
+        let found = if self.is_among_the_newest(tx)? {
+            Found::Rows(
+                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                        duration_ms, error
+                 FROM messages NOT INDEXED
+                 WHERE message_id <= ?1 AND user_id = ?3 ORDER BY message_id DESC LIMIT ?2",
+            )
+        } else {
+            Found::Ids {
+                ids: "SELECT message_id FROM messages INDEXED BY botstore_messages_user
+                 WHERE user_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+                row: BY_ID,
+            }
+        };
+        list(tx, room, &self.page, found, what)
+    }
+
+    /// Whether the page is quicker found by walking down all messages than by sorting the keys of the user's: for
+    /// somebody who has many, and recent ones. An eighth of what sorting reads, at most, is spent to find out.
+    fn is_among_the_newest(&self, tx: &ReadTx<'_>) -> Result<bool> {
+        let rows = self.page.rows()? + 1;
+        let sql = "SELECT message_count FROM users WHERE user_id = ?1";
+        let has = tx.maybe(sql, [self.user_id], |row| count(row, 0))?;
+        let look_at = (has.unwrap_or(0) / 8).min(MOST_LOOKED_AT);
+        let look_at = u32::try_from(look_at).unwrap_or(u32::MAX);
+        let probe = "SELECT count(*)
+                     FROM (SELECT 1
+                           FROM (SELECT user_id FROM messages WHERE message_id <= ?1
+                                 ORDER BY message_id DESC LIMIT ?2)
+                           WHERE user_id = ?3 LIMIT ?4)";
+        let what: &[&dyn ToSql] = &[&self.user_id, &rows];
+        Ok(look_at >= rows && page::fills(tx, &self.page, (probe, look_at), what)?)
+    }
+}
+
+/// Everybody's messages of less than so much time ago by the clock, newest first: in the order in which they
+/// were saved. Reads a page; at the end of the span, the keys of all messages in it.
+///
+/// For administrators: it tells of all users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RecentMessages {
+    /// How far back from now.
+    pub within: Duration,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl RecentMessages {
+    /// The first page of messages of less than so much time ago, of 50.
+    pub fn new(within: Duration) -> Self {
+        Self {
+            within,
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for RecentMessages {
+    type Output = Page<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
+        let since = Timestamp(page::since(tx.now(), self.within));
+        let what: &[&dyn ToSql] = &[&since];
+        let probe = "SELECT count(*)
+                     FROM (SELECT timestamp FROM messages WHERE message_id <= ?1
+                           ORDER BY message_id DESC LIMIT ?2)
+                     WHERE timestamp >= ?3";
+        let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
+        let found = if page::fills(tx, &self.page, (probe, look_at), what)? {
+            Found::Rows(
+                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                        duration_ms, error
+                 FROM messages NOT INDEXED
+                 WHERE message_id <= ?1 AND timestamp >= ?3 ORDER BY message_id DESC LIMIT ?2",
+            )
+        } else {
+            Found::Ids {
+                ids: "SELECT message_id FROM messages INDEXED BY idx_messages_timestamp
+                 WHERE timestamp >= ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+                row: BY_ID,
+            }
+        };
+        list(tx, &mut Room::of(tx), &self.page, found, what)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
+}
+
+/// How many messages of all users are looked at for those of one, at most.
+const MOST_LOOKED_AT: u64 = 4_096;
+
+fn list(
+    tx: &ReadTx<'_>,
+    room: &mut Room,
+    page: &PageRequest,
+    found: Found,
+    what: &[&dyn ToSql],
+) -> Result<Page<ChatMessage>> {
+    page::read_by_id(tx, room, (page, found), what, from_row, 3)
+}

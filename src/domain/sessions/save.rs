@@ -1,0 +1,206 @@
+//! Sessions on their way into the file.
+
+use super::{Session, get, owned, unknown};
+use crate::domain::{SessionId, Usd, UserId, users, validate};
+use crate::error::{Error, Result, quote};
+use crate::limits::Texts;
+use crate::operation::{Mutation, WriteTx};
+use serde::{Deserialize, Serialize};
+
+/// Begins a session, and counts it on the user.
+///
+/// An id is unique in the file, whoever has it. One that another user has is answered as all that
+/// is about another user's session: `NotFound`, with the field `session_id`. So make ids that nobody
+/// can guess, such as UUIDs: whoever asks for one that is taken can tell that it is.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has;
+/// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session of this id;
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CreateSession {
+    /// The id for it, unique in the file.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is about.
+    pub project_path: String,
+}
+
+impl CreateSession {
+    /// A session of this user with this id, about this project.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        project_path: impl Into<String>,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            project_path: project_path.into(),
+        }
+    }
+}
+
+impl Mutation for CreateSession {
+    type Output = Session;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
+        validate::not_empty("session_id", &self.session_id)?;
+        validate::not_empty("project_path", &self.project_path)?;
+        users::exists(tx, self.user_id)?;
+        let inserted = tx.execute(
+            "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
+                                   total_cost, total_turns, message_count, is_active)
+             VALUES (?1, ?2, ?3, ?4, ?4, 0.0, 0, 0, 1)
+             ON CONFLICT (session_id) DO NOTHING",
+            (
+                &self.session_id,
+                self.user_id,
+                &self.project_path,
+                tx.now_text(),
+            ),
+        )?;
+        if inserted == 0 {
+            owned(tx, &self.session_id, self.user_id)?;
+            let session_id = quote(&self.session_id);
+            return Err(Error::conflict(
+                "session_id",
+                format_args!("session {session_id}"),
+            ));
+        }
+        count_on_user(tx, self.user_id)?;
+        get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.name("project_path", self.project_path.as_str());
+    }
+}
+
+fn count_on_user(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
+    tx.execute(
+        "UPDATE users SET session_count = coalesce(session_count, 0) + 1 WHERE user_id = ?1",
+        [user_id],
+    )?;
+    Ok(())
+}
+
+/// Saves the state of a live session as the bot has it in memory: its totals replace those in the
+/// file. Creates the session, counted on the user, if it is new; makes it active again if it had
+/// ended.
+///
+/// For a bot that keeps its own totals. One that saves each exchange with
+/// [`SaveInteraction`](crate::interactions::SaveInteraction) has them kept, and should not do both.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, a
+/// cost that is not one, or a count above 1,000,000,000,000.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SaveSession {
+    /// The id.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is about. A session that is already there keeps what it has.
+    pub project_path: String,
+    /// What it has cost so far, in US dollars.
+    pub total_cost: Usd,
+    /// Turns so far.
+    pub total_turns: u64,
+    /// Messages so far.
+    pub message_count: u64,
+}
+
+impl SaveSession {
+    /// A session of this user with this id, about this project; nothing has happened in it yet.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        project_path: impl Into<String>,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            project_path: project_path.into(),
+            total_cost: Usd::ZERO,
+            total_turns: 0,
+            message_count: 0,
+        }
+    }
+
+    /// What it has cost so far, in US dollars.
+    pub fn total_cost(mut self, total_cost: Usd) -> Self {
+        self.total_cost = total_cost;
+        self
+    }
+
+    /// Turns so far.
+    pub fn total_turns(mut self, total_turns: u64) -> Self {
+        self.total_turns = total_turns;
+        self
+    }
+
+    /// Messages so far.
+    pub fn message_count(mut self, message_count: u64) -> Self {
+        self.message_count = message_count;
+        self
+    }
+}
+
+impl Mutation for SaveSession {
+    type Output = Session;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
+        validate::not_empty("session_id", &self.session_id)?;
+        validate::not_empty("project_path", &self.project_path)?;
+        validate::cost("total_cost", self.total_cost)?;
+        let turns = validate::count("total_turns", self.total_turns)?;
+        let messages = validate::count("message_count", self.message_count)?;
+        users::exists(tx, self.user_id)?;
+        let updated = tx.execute(
+            "UPDATE sessions SET last_used = ?3, total_cost = ?4, total_turns = ?5,
+                                 message_count = ?6, is_active = 1
+             WHERE session_id = ?1 AND user_id = ?2",
+            (
+                &self.session_id,
+                self.user_id,
+                tx.now_text(),
+                self.total_cost.dollars(),
+                turns,
+                messages,
+            ),
+        )?;
+        if updated == 0 {
+            let inserted = tx.execute(
+                "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
+                                       total_cost, total_turns, message_count, is_active)
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, 1)
+                 ON CONFLICT (session_id) DO NOTHING",
+                (
+                    &self.session_id,
+                    self.user_id,
+                    &self.project_path,
+                    tx.now_text(),
+                    self.total_cost.dollars(),
+                    turns,
+                    messages,
+                ),
+            )?;
+            if inserted == 0 {
+                return Err(unknown(&self.session_id));
+            }
+            count_on_user(tx, self.user_id)?;
+        }
+        get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.name("project_path", self.project_path.as_str());
+    }
+}

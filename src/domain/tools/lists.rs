@@ -1,0 +1,198 @@
+//! Uses by the page, and what they come to.
+
+use super::{ToolUse, from_row};
+use crate::domain::columns::{count, text};
+use crate::domain::page::{Found, Page, PageRequest, Room};
+use crate::domain::{SessionId, UserId, page, sessions};
+use crate::error::Result;
+use crate::limits::Texts;
+use crate::operation::{Lane, Query, ReadTx};
+use rusqlite::ToSql;
+use serde::{Deserialize, Serialize};
+
+/// The tool uses of a user's session, newest first: in the order in which they were saved, whatever the clock
+/// said. Reads a page, and to find it the keys of the session's uses.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SessionToolUse {
+    /// The session.
+    pub session_id: SessionId,
+    /// Whose it must be.
+    pub user_id: UserId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl SessionToolUse {
+    /// The first page of this session of this user, of 50 uses.
+    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for SessionToolUse {
+    type Output = Page<ToolUse>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
+        self.fetch_within(tx, &mut Room::of(tx))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
+        self.page.texts(texts);
+    }
+}
+
+impl SessionToolUse {
+    pub(in crate::domain) fn fetch_within(
+        &self,
+        tx: &ReadTx<'_>,
+        room: &mut Room,
+    ) -> Result<Page<ToolUse>> {
+        sessions::owned(tx, &self.session_id, self.user_id)?;
+        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session
+                   WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
+        list(tx, room, &self.page, ids, &self.session_id)
+    }
+}
+
+/// The tool uses in a user's sessions, newest first: in the order in which they were saved. Reads a page, and
+/// to find it the keys of all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserToolUse {
+    /// The user.
+    pub user_id: UserId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl UserToolUse {
+    /// The first page of this user, of 50 uses.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for UserToolUse {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Page<ToolUse>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
+        // CROSS JOIN: the sessions of the user first, then the uses in each.
+        let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
+                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session
+                       ON t.session_id = s.session_id
+                   WHERE s.user_id = ?3 AND t.id <= ?1 ORDER BY t.id DESC LIMIT ?2";
+        list(tx, &mut Room::of(tx), &self.page, ids, &self.user_id)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        self.page.texts(texts);
+    }
+}
+
+/// A page of the uses whose ids a statement gives.
+fn list(
+    tx: &ReadTx<'_>,
+    room: &mut Room,
+    page: &PageRequest,
+    ids: &'static str,
+    of: &dyn ToSql,
+) -> Result<Page<ToolUse>> {
+    let row = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
+                      error_message
+               FROM tool_usage WHERE id = ?1";
+    let found = Found::Ids { ids, row };
+    page::read_by_id(tx, room, (page, found), &[of], from_row, 5)
+}
+
+/// How a tool was used, in all sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolStat {
+    /// The tool.
+    pub tool_name: String,
+    /// How often it was used.
+    pub usage_count: u64,
+    /// In how many sessions.
+    pub sessions_used: u64,
+    /// How often it worked.
+    pub success_count: u64,
+    /// How often it did not.
+    pub error_count: u64,
+}
+
+impl ToolStat {
+    /// A tool that was used so often and always worked, for a test of your own.
+    pub fn new(tool_name: impl Into<String>, usage_count: u64) -> Self {
+        Self {
+            tool_name: tool_name.into(),
+            usage_count,
+            sessions_used: 0,
+            success_count: usage_count,
+            error_count: 0,
+        }
+    }
+}
+
+/// How each tool was used, most used first. Reads a row a tool.
+///
+/// For administrators: it tells of all users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolStats {
+    /// How many tools at most: from 1, capped at [`page::MAX_LIMIT`].
+    pub limit: u32,
+}
+
+impl ToolStats {
+    /// So many tools.
+    pub fn new(limit: u32) -> Self {
+        Self { limit }
+    }
+}
+
+impl Query for ToolStats {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<ToolStat>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<ToolStat>> {
+        tx.all(
+            "SELECT tool_name, uses, sessions, successes, errors
+             FROM botstore_tool ORDER BY uses DESC, tool_name LIMIT ?1",
+            [page::limit("limit", self.limit)?],
+            |row| {
+                Ok(ToolStat {
+                    tool_name: text(row, 0)?,
+                    usage_count: count(row, 1)?,
+                    sessions_used: count(row, 2)?,
+                    success_count: count(row, 3)?,
+                    error_count: count(row, 4)?,
+                })
+            },
+        )
+    }
+}
