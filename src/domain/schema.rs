@@ -72,6 +72,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0009_user_stats.up.sql"),
             include_str!("../../migrations/botstore/0009_user_stats.down.sql"),
         ),
+        Migration::new(
+            10,
+            "messengers",
+            include_str!("../../migrations/botstore/0010_messengers.up.sql"),
+            include_str!("../../migrations/botstore/0010_messengers.down.sql"),
+        ),
     ];
 
     /// A file without our ledger is a Python bot's if it has the bot's tables, as the bot declares them.

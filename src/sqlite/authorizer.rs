@@ -140,7 +140,12 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
     }
     match table.to_ascii_lowercase().as_str() {
         // What the crate's own operations write in passing; a cached statement asks nobody.
-        "botstore_idempotency" | "botstore_schedules" => false,
+        "botstore_idempotency"
+        | "botstore_schedules"
+        | "botstore_update"
+        | "botstore_external_user"
+        | "botstore_session_member"
+        | "botstore_timer" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }
