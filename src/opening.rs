@@ -85,8 +85,6 @@ pub(crate) fn migrate(
             clear_copy = back_up(conn, path, config, upgrading)?;
         }
         migration::apply(schemas, conn, &program)?;
-        // A bot's index under a name of the steps' need not do what theirs does.
-        migration::make_again(conn, &program)?;
     }
     if !plan.is_empty() {
         let tx = ReadTx::new(conn, config.clock.now());

@@ -15,6 +15,8 @@ mod log;
 #[cfg(unix)]
 mod names;
 #[cfg(unix)]
+mod noted;
+#[cfg(unix)]
 mod read_only;
 #[cfg(unix)]
 mod replaced;
