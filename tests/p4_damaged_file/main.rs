@@ -8,6 +8,8 @@ mod afterwards;
 mod child;
 #[path = "../shared/copy.rs"]
 mod copy;
+#[cfg(unix)]
+mod cut;
 mod file;
 #[cfg(unix)]
 mod forked;
