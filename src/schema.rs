@@ -158,14 +158,18 @@ pub fn rollback_with(
     let path = sqlite::existing(&config.path)?;
     let program = config.program();
     migration::refuse_foreign(&path, &program)?;
-    let _lock = FileLock::acquire(&path)?;
-    let taken = take_back(&path, &config, schema, to, unknown);
+    let lock = FileLock::acquire(&path)?;
+    let taken = take_back(&path, &config, &lock, schema, to, unknown);
+    if taken.is_ok() {
+        lock.note_closed();
+    }
     program.sqlite.explain(taken)
 }
 
 fn take_back(
     path: &Path,
     config: &Config,
+    lock: &FileLock,
     schema: &str,
     to: u32,
     unknown: UnknownSteps,
@@ -175,6 +179,7 @@ fn take_back(
     let mut conn = migration::connect_to_take_back(path, &program)?;
     let back = WayBack::new(&conn, &program, schema, to, unknown)?;
     migration::make_writer(&conn, path, &program)?;
+    lock.note_opened(&OpenFiles::of(path, &config.path));
     if !back.is_empty() {
         opening::back_up(&mut conn, path, config, Upgrading::ByHand)?;
         // The way back drops what the way up made, and fails where that is missing.

@@ -227,7 +227,7 @@ impl Folder {
     pub(super) fn take(path: &Path, database: Option<&Path>) -> Result<Self> {
         files::create_folder(path, database)?;
         let lock = path.join(".lock");
-        let file = files::open_lock(&lock, path)?;
+        let file = files::open_lock(&lock, database.unwrap_or(path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -181,7 +181,7 @@ pub(crate) fn settle(path: &Path) -> Result<()> {
     if let Finished::TakenBack(error) = swap::finish(path)? {
         tracing::warn!(
             path = %path.display(), %error,
-            "a restore that was cut short cannot be finished, and was taken back: the file is the old one"
+            "a restore that was cut short cannot be finished, and was taken back: the file is the one before it"
         );
     }
     // No reason not to open the file.

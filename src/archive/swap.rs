@@ -184,26 +184,57 @@ impl<'a> Swap<'a> {
     }
 
     /// The files of the database that are there: their names and those that they have aside.
-    fn taken(&self) -> Vec<Old> {
-        let old = FILES.map(|suffix| self.old(suffix));
+    fn taken(&self, which: u32) -> Vec<Old> {
+        let old = FILES.map(|suffix| self.old(suffix, which));
         old.into_iter()
             .filter(|old| files::is_taken(&old.at))
             .collect()
     }
 
-    fn old(&self, suffix: &str) -> Old {
-        let at = beside(self.path, suffix);
+    fn old(&self, suffix: &str, which: u32) -> Old {
         Old {
-            aside: self.aside.join(at.file_name().unwrap_or_default()),
+            at: beside(self.path, suffix),
+            aside: beside(&self.kept(which), suffix),
             copy: old_copy(self.path, suffix),
-            at,
         }
+    }
+
+    /// Where a database has its name aside. The first is the old one. Where a restore was cut short, somebody
+    /// may have made another in its place since, which goes beside the old one, with its log.
+    fn kept(&self, which: u32) -> PathBuf {
+        let first = self.aside.join(self.path.file_name().unwrap_or_default());
+        match which {
+            1 => first,
+            which => beside(&first, &format!("-{which}")),
+        }
+    }
+
+    /// Which is the last that has a file aside: the first if none has.
+    fn last_kept(&self) -> u32 {
+        let is_kept = |which: &u32| {
+            let mut files = FILES.iter();
+            files.any(|suffix| files::is_taken(&beside(&self.kept(*which), suffix)))
+        };
+        (1..).take_while(is_kept).last().unwrap_or(1)
+    }
+
+    /// Whether there is a database in the place that can be moved: all beside it is its own, and nothing of
+    /// it is aside.
+    fn is_whole(&self) -> bool {
+        files::is_taken(self.path) && !files::is_mount_point(self.path)
+    }
+
+    /// Which it is that lies in the place.
+    fn in_the_place(&self) -> u32 {
+        let last = self.last_kept();
+        let is_other = self.is_whole() && files::is_taken(&self.kept(last));
+        if is_other { last + 1 } else { last }
     }
 
     /// Copies what nothing can be renamed from. A copy that is there is whole, and older than whatever has
     /// been written into its place since.
     fn copy_what_cannot_be_moved(&self) -> Result<()> {
-        for Old { at, aside, copy } in self.taken() {
+        for Old { at, aside, copy } in self.taken(self.in_the_place()) {
             if !files::is_mount_point(&at) || files::is_taken(&aside) || files::is_taken(&copy) {
                 continue;
             }
@@ -230,13 +261,17 @@ impl<'a> Swap<'a> {
                 }
             };
         }
-        let old = self.taken();
+        let which = self.in_the_place();
+        let old = self.taken(which);
         if !old.is_empty() {
+            if which > 1 {
+                let kept = self.kept(which);
+                tracing::warn!(path = %kept.display(), "somebody else's database goes aside, too");
+            }
             files::create_own_folder(&self.aside, Some(self.path))?;
             self.copy_what_cannot_be_moved()?;
             for Old { at, aside, copy } in old {
                 if !files::is_mount_point(&at) {
-                    // One that is there already is the old file, and this is what somebody has made since.
                     rename(&at, &free(aside))?;
                     continue;
                 }
@@ -264,7 +299,10 @@ impl<'a> Swap<'a> {
         if files::kind_of(&self.aside)? != Some(Kind::Folder) {
             return Ok(());
         }
-        for Old { at, aside, .. } in FILES.iter().rev().map(|suffix| self.old(suffix)) {
+        // Nothing that is aside belongs to a database that is in the place.
+        let last = self.last_kept();
+        let suffixes = FILES.iter().rev().filter(|_| !self.is_whole());
+        for Old { at, aside, .. } in suffixes.map(|suffix| self.old(suffix, last)) {
             if files::kind_of(&aside)?.is_none() {
                 continue;
             }

@@ -89,6 +89,7 @@ impl CheckpointPolicy {
             return Ok(());
         };
         let bytes = wal.frames as u64 * frame_bytes;
+        self.shared.files.note_log(wal.frames, frame_bytes);
         let left = (wal.frames - wal.copied).max(0) as u64 * frame_bytes;
         if wal.restarted {
             self.note_restart(conn);
@@ -115,6 +116,30 @@ impl CheckpointPolicy {
             self.ordered_when = Instant::now();
             self.unfinished = true;
             self.order();
+        }
+        Ok(())
+    }
+
+    /// Sees whether frames are gone that SQLite believes to be in the WAL. From then on none is copied: what
+    /// is in their place may be read, and is not what was there.
+    pub(super) fn look_for_a_cut(&self, open: &WriteConnection) -> Result<()> {
+        let files = &self.shared.files;
+        let (mut before, tries) = (None, 3);
+        for _ in 0..tries {
+            let (busy, frames, _) = sqlite::checkpoint(&open.conn, "NOOP")?;
+            if busy {
+                continue;
+            }
+            files.note_log(frames, open.frame_bytes);
+            if !files.log_may_be_cut() {
+                return Ok(());
+            }
+            // It has not started over in between.
+            if before.replace(frames) == Some(frames) {
+                self.shared.disk.forbid_checkpoints();
+                files.note_cut_log();
+                return Ok(());
+            }
         }
         Ok(())
     }

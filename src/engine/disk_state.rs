@@ -55,6 +55,11 @@ impl DiskState {
         self.note(&error.because(ErrorKind::Io, kept));
     }
 
+    /// What is in the WAL is not what was written into it.
+    pub(super) fn forbid_checkpoints(&self) {
+        self.no_checkpoint.store(true, Relaxed);
+    }
+
     /// Something was written and synced.
     pub(super) fn note_written(&self) {
         self.failing.store(false, Relaxed);

@@ -35,12 +35,13 @@ impl FileWatch {
 /// Whether closing has to save what the connection has in a file of its own: in the files with the old
 /// names it would be lost, or mixed up with what is there.
 pub(super) fn must_be_saved(shared: &Shared) -> bool {
-    use FileProblem::{DatabaseEmptied, DatabaseRemoved, DatabaseReplaced, WalReplaced};
+    use FileProblem::{DatabaseEmptied, DatabaseRemoved, DatabaseReplaced, WalCut, WalReplaced};
     let bad = [
         DatabaseReplaced,
         DatabaseRemoved,
         DatabaseEmptied,
         WalReplaced,
+        WalCut,
     ];
     shared
         .files
@@ -53,8 +54,8 @@ pub(super) fn must_be_saved(shared: &Shared) -> bool {
 /// that has the name now would have that WAL laid over it. It is emptied and not removed, as another program
 /// may have opened it since.
 fn may_empty_the_wal(shared: &Shared) -> bool {
-    use FileProblem::{DatabaseEmptied, WalRemoved, WalReplaced};
-    let not_ours = [DatabaseEmptied, WalReplaced, WalRemoved];
+    use FileProblem::{DatabaseEmptied, WalCut, WalRemoved, WalReplaced};
+    let not_ours = [DatabaseEmptied, WalReplaced, WalRemoved, WalCut];
     let found = shared.files.compare();
     shared.disk.allows_checkpoints() && !found.iter().any(|found| not_ours.contains(found))
 }
@@ -66,8 +67,8 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     let saved = saved.map_err(|error| {
         let kind = error.kind();
         let why = format!(
-            "the files of {path} were replaced, removed or emptied under the store, and what it had could \
-             not be saved whole; its WAL stays as it is"
+            "the files of {path} were replaced, removed, emptied or cut under the store, and what it had \
+             could not be saved whole; its WAL stays as it is"
         );
         error.because(kind, why)
     })?;
@@ -79,12 +80,19 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     }
     conn.flush_prepared_statement_cache();
     drop(conn);
-    let sentence = format!(
-        "the files of {path} were replaced, removed or emptied under the store; all that it had is saved in \
-         {}, a database like any other. What has the old name now was not touched: compare the two, and keep \
-         the one that you want",
-        saved.display()
-    );
+    let copy = saved.display();
+    let sentence = match shared.files.known().contains(&FileProblem::WalCut) {
+        true => format!(
+            "the WAL of {path} was cut under the store; what could be read of it is saved in {copy}, a \
+             database like any other. What has the old name is as it was without that WAL: compare the two \
+             with the newest backup, and keep the one that you want"
+        ),
+        false => format!(
+            "the files of {path} were replaced, removed or emptied under the store; all that it had is saved \
+             in {copy}, a database like any other. What has the old name now was not touched: compare the \
+             two, and keep the one that you want"
+        ),
+    };
     let event = StoreEvent::CopySaved { path: saved };
     shared.subscribers.tell_or_keep(event);
     Err(Error::new(ErrorKind::Replaced, sentence))

@@ -8,7 +8,7 @@ use super::disk_watch::DiskWatch;
 use super::duty::Duty;
 use super::file_watch::FileWatch;
 use super::handle::Handle;
-use super::writer::Probe;
+use super::writer::{LookAtLog, Probe};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
 use actix::{
@@ -34,6 +34,7 @@ pub(crate) struct Supervisor {
     /// Held while they are at it: backups may take an hour, and a disk half a minute to fail.
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
+    looking_at_log: Arc<Mutex<()>>,
     disk: DiskWatch,
     clock: ClockReport,
     files: FileWatch,
@@ -49,6 +50,7 @@ impl Supervisor {
             duties: duties.into_iter().map(Arc::new).collect(),
             backing_up: Arc::default(),
             probing: Arc::default(),
+            looking_at_log: Arc::default(),
             disk: DiskWatch::new(),
             clock: ClockReport::default(),
             files: FileWatch::default(),
@@ -81,6 +83,12 @@ impl Supervisor {
         {
             let probe = self.handle.writer.send(Probe);
             ctx.spawn(probe.into_actor(self).map(|_, _, _| drop(busy)));
+        }
+        if shared.files.log_may_be_cut()
+            && let Ok(busy) = Arc::clone(&self.looking_at_log).try_lock_owned()
+        {
+            let look = self.handle.writer.send(LookAtLog);
+            ctx.spawn(look.into_actor(self).map(|_, _, _| drop(busy)));
         }
         self.disk.look_at_state(&shared);
         self.disk.look_for_space(&shared);

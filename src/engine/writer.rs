@@ -58,6 +58,11 @@ pub(super) struct Optimize;
 #[rtype(result = "()")]
 pub(super) struct Probe;
 
+/// "See whether all of the WAL is there."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LookAtLog;
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Held for as long as this may write, also when closing leaves it behind.
@@ -104,6 +109,15 @@ impl Writer {
             self.look_at_wal();
         }
         step
+    }
+
+    fn look_for_a_cut(&mut self) {
+        let Some(open) = self.batcher.connection() else {
+            return;
+        };
+        if let Err(error) = self.checkpoints.look_for_a_cut(open) {
+            self.batcher.note_failure(&error);
+        }
     }
 
     fn look_at_wal(&mut self) {
@@ -211,6 +225,15 @@ impl Handler<Probe> for Writer {
     }
 }
 
+impl Handler<LookAtLog> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAtLog, _ctx: &mut Self::Context) {
+        self.batcher.finish();
+        self.look_for_a_cut();
+    }
+}
+
 impl Handler<CloseFile> for Writer {
     type Result = Result<()>;
 
@@ -218,6 +241,7 @@ impl Handler<CloseFile> for Writer {
         ctx.stop();
         self.batcher.finish();
         self.batcher.refuse_waiting();
+        self.look_for_a_cut();
         if must_be_saved(&self.shared)
             && let Some(open) = self.batcher.take_open_connection()
         {

@@ -15,8 +15,13 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_found (
     step   INTEGER NOT NULL CHECK (typeof(step) = 'integer'),
     kind   TEXT    NOT NULL CHECK (typeof(kind) = 'text'), -- table, index, view, trigger; or rows
     name   TEXT    NOT NULL CHECK (typeof(name) = 'text'),
+    sql    TEXT    CHECK (typeof(sql) IN ('text', 'null')), -- see Was
     PRIMARY KEY (schema, step, kind, name)
 ) WITHOUT ROWID";
+
+/// For a table that was made before it had that column.
+const ADD_SQL: &str = "ALTER TABLE botstore_found
+    ADD COLUMN sql TEXT CHECK (typeof(sql) IN ('text', 'null'))";
 
 /// The kind that says that a step added no row to what was there.
 const ROWS: &str = "rows";
@@ -24,10 +29,20 @@ const ROWS: &str = "rows";
 /// What one step found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Of what the step makes, what was there: kind and name.
-    objects: Vec<(String, String)>,
+    /// Of what the step makes, what was there.
+    objects: Vec<Was>,
     /// Whether it changed no row, so that taking it back must not either.
     rows: bool,
+}
+
+/// Something that was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Was {
+    kind: String,
+    name: String,
+    /// Of an index that reads otherwise than the step's: it may have been made anew since, and the one who
+    /// goes on with the file when the step is taken back wants his own.
+    sql: Option<String>,
 }
 
 impl Found {
@@ -37,9 +52,17 @@ impl Found {
         makes: impl Iterator<Item = &'a Object>,
     ) -> Result<Self> {
         let there = by_name(tx)?;
-        let objects = makes.filter(|object| there.contains_key(&object.key()));
+        let objects = makes.filter_map(|makes| {
+            let there = there.get(&makes.key())?;
+            let is_index = makes.kind == "index" && there.kind == "index";
+            let is_other = is_index && there.sql != makes.sql;
+            Some(Was {
+                sql: is_other.then(|| there.sql.clone()),
+                ..was(makes)
+            })
+        });
         Ok(Self {
-            objects: objects.map(kind_and_name).collect(),
+            objects: objects.collect(),
             rows: false,
         })
     }
@@ -53,18 +76,26 @@ impl Found {
     /// Tables and views among it.
     pub(super) fn tables_and_views(&self) -> impl Iterator<Item = &str> {
         let found = self.objects.iter();
-        let found = found.filter(|(kind, _)| matches!(kind.as_str(), "table" | "view"));
-        found.map(|(_, name)| name.as_str())
+        let found = found.filter(|was| matches!(was.kind.as_str(), "table" | "view"));
+        found.map(|was| was.name.as_str())
     }
 
     /// Tables among it.
     pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
-        let found = self.objects.iter().filter(|(kind, _)| kind == "table");
-        found.map(|(_, name)| name.as_str())
+        let found = self.objects.iter().filter(|was| was.kind == "table");
+        found.map(|was| was.name.as_str())
     }
 
-    pub(super) fn objects(&self) -> &[(String, String)] {
-        &self.objects
+    /// The names of all of it, and whether each is a trigger's.
+    pub(super) fn names(&self) -> impl Iterator<Item = (bool, &str)> {
+        let found = self.objects.iter();
+        found.map(|was| (was.kind == "trigger", was.name.as_str()))
+    }
+
+    /// Indexes that read otherwise than the step's: names and SQL.
+    pub(super) fn forms(&self) -> impl Iterator<Item = (&str, &str)> {
+        let found = self.objects.iter();
+        found.filter_map(|was| Some((was.name.as_str(), was.sql.as_deref()?)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,12 +116,18 @@ impl Found {
             return Ok(());
         }
         tx.execute(CREATE, [])?;
-        let rows = (ROWS.to_owned(), String::new());
-        for (kind, name) in self.objects.iter().chain(self.rows.then_some(&rows)) {
-            tx.execute(
-                "INSERT INTO botstore_found (schema, step, kind, name) VALUES (?1, ?2, ?3, ?4)",
-                (schema, step, kind, name),
-            )?;
+        if !has_sql(tx)? {
+            tx.execute(ADD_SQL, [])?;
+        }
+        let rows = Was {
+            kind: ROWS.to_owned(),
+            name: String::new(),
+            sql: None,
+        };
+        for was in self.objects.iter().chain(self.rows.then_some(&rows)) {
+            let sql = "INSERT INTO botstore_found (schema, step, kind, name, sql)
+                       VALUES (?1, ?2, ?3, ?4, ?5)";
+            tx.execute(sql, (schema, step, &was.kind, &was.name, &was.sql))?;
         }
         Ok(())
     }
@@ -109,13 +146,16 @@ pub(super) fn of_schema(
     if !exists(tx)? {
         return Ok(found);
     }
-    let sql = "SELECT step, kind, name FROM botstore_found WHERE schema = ?1 ORDER BY step";
-    tx.all(sql, [schema.name], |row| {
-        let (step, kind, name): (u32, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let found = found.entry(step).or_default();
+    let form = if has_sql(tx)? { "sql" } else { "NULL" };
+    let sql = format!(
+        "SELECT step, kind, name, {form} FROM botstore_found WHERE schema = ?1 ORDER BY step"
+    );
+    tx.all(&sql, [schema.name], |row| {
+        let found = found.entry(row.get(0)?).or_default();
+        let (kind, name, sql): (String, String, _) = (row.get(1)?, row.get(2)?, row.get(3)?);
         match kind.as_str() {
             ROWS => found.rows = true,
-            _ => found.objects.push((kind, name)),
+            _ => found.objects.push(Was { kind, name, sql }),
         }
         Ok(())
     })?;
@@ -138,7 +178,7 @@ fn derived(tx: &ReadTx<'_>, schema: &SchemaDef, made: &[Made]) -> Result<BTreeMa
         let both = made.filter_map(|made| Some((&made.object, there.get(&made.object.key())?)));
         let both: Vec<_> = both.collect();
         if both.iter().any(|(made, there)| made.sql != there.sql) {
-            let objects = both.into_iter().map(|(made, _)| kind_and_name(made));
+            let objects = both.into_iter().map(|(made, _)| was(made));
             let of_step = Found {
                 objects: objects.collect(),
                 rows: true,
@@ -179,6 +219,20 @@ pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The SQL of indexes that steps found in another form than theirs, by name.
+pub(super) fn forms(tx: &ReadTx<'_>) -> Result<Vec<(String, String)>> {
+    if !has_sql(tx)? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT name, sql FROM botstore_found WHERE sql IS NOT NULL";
+    tx.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+fn has_sql(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT count(*) > 0 FROM pragma_table_info('botstore_found') WHERE name = 'sql'";
+    Ok(exists(tx)? && tx.one(sql, [], |row| Ok(row.get(0)?))?)
+}
+
 fn exists(tx: &ReadTx<'_>) -> Result<bool> {
     sqlite::has_table(tx.conn(), "botstore_found")
 }
@@ -188,6 +242,10 @@ fn by_name(tx: &ReadTx<'_>) -> Result<HashMap<(bool, String), Object>> {
     Ok(objects.map(|object| (object.key(), object)).collect())
 }
 
-fn kind_and_name(object: &Object) -> (String, String) {
-    (object.kind.clone(), object.name.clone())
+fn was(object: &Object) -> Was {
+    Was {
+        kind: object.kind.clone(),
+        name: object.name.clone(),
+        sql: None,
+    }
 }

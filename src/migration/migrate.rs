@@ -101,7 +101,8 @@ pub(crate) fn has_begun(
     Ok(false)
 }
 
-/// Applies what is missing of these schemas, which are all of the program's or fewer.
+/// Applies what is missing of these schemas, which are all of the program's or fewer, and makes anew what they
+/// found and cannot go by.
 pub(crate) fn apply(
     schemas: &[SchemaDef],
     conn: &mut Connection,
@@ -159,6 +160,9 @@ pub(crate) fn apply(
             done.map_err(|e| step_failed(e, "applying", schema.name, (step, name), left))?;
         }
     }
+    drop(stepper);
+    // A bot's index under a name of the steps' need not do what theirs does.
+    objects::make_again(conn, program)?;
     Ok(())
 }
 

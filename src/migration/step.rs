@@ -47,9 +47,7 @@ impl<'a> Stepper<'a> {
     /// A `DELETE` cannot be left out as a `DROP` can: a trigger of this connection's leaves out its rows. To
     /// look for such statements in the step's text was turned down.
     pub(super) fn keep(&self, found: &Found, tables: &[&str]) -> Result<()> {
-        let objects = found.objects().iter();
-        let names = objects.map(|(kind, name)| (kind == "trigger", name.clone()));
-        self.rules.keep(names);
+        self.rules.keep(found.names());
         let sql = "SELECT name FROM temp.sqlite_schema WHERE name GLOB 'botstore_keeps_*'";
         let mut old = self.conn.prepare(sql)?;
         let old = old.query_map([], |row| row.get::<_, String>(0))?;
@@ -68,6 +66,44 @@ impl<'a> Stepper<'a> {
             ))?;
         }
         Ok(())
+    }
+
+    /// Gives an index the form back that a step found it in, unless rows that came meanwhile do not allow that.
+    ///
+    /// The form is SQL that the file brings along. No more of it is run than one statement that makes an index,
+    /// by the rules of steps, and then the index has to read so.
+    pub(super) fn give_back(&self, schema: &str, index: &str, form: &str) -> Result<()> {
+        let reads = |tx: &ReadTx<'_>| {
+            let sql = "SELECT count(*) > 0 FROM sqlite_schema
+                       WHERE type = 'index' AND name = ?1 AND sql = ?2";
+            tx.one(sql, (index, form), |row| Ok(row.get::<_, bool>(0)?))
+        };
+        if reads(&self.look())? {
+            return Ok(());
+        }
+        let refused = || Error::new(ErrorKind::Conflict, "it does not make that index");
+        let make = |conn: &Connection| {
+            let mut begins = ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter();
+            if !begins.any(|begin| form.starts_with(begin)) {
+                return Err(refused());
+            }
+            let name = index.replace('"', "\"\"");
+            conn.execute_batch(&format!("DROP INDEX IF EXISTS main.\"{name}\""))?;
+            conn.prepare(form)?.execute([])?;
+            Ok(())
+        };
+        let done = self.piece(schema, make, |tx, ()| match reads(tx)? {
+            true => Ok(()),
+            false => Err(refused()),
+        });
+        use ErrorKind::{Conflict, Invalid, Sql};
+        match done {
+            Err(error) if matches!(error.kind(), Conflict | Invalid | Sql) => {
+                tracing::warn!(index, %error, "the form that it had cannot be given back");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// The connection, outside of steps.

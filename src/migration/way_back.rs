@@ -102,6 +102,13 @@ impl WayBack {
         let Makers { owners, made, .. } = self.makers;
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
+        // First, so that who is killed on the way has its step in the ledger, and the form noted.
+        for step in &self.steps {
+            let found = self.found.get(&step.step);
+            for (index, form) in found.into_iter().flat_map(Found::forms) {
+                stepper.give_back(&step.schema, index, form)?;
+            }
+        }
         for step in self.steps {
             let found = self.found.get(&step.step).cloned().unwrap_or_default();
             stepper.keep(&found, &there_before)?;

@@ -6,14 +6,14 @@
 //! answer (`SQLITE_FCNTL_HAS_MOVED`) was turned down: it knows nothing of the WAL, and rusqlite has no safe
 //! way to ask for it.
 
-use super::beside;
+use super::{beside, wal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, AtPath, FileId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What is wrong with where a database's files are: another program has moved, removed or replaced one,
 /// or has given it another name. As text, it says what follows and what to do.
@@ -35,6 +35,8 @@ pub enum FileProblem {
     ShmReplaced,
     /// The name of the WAL's index is gone.
     ShmRemoved,
+    /// The WAL has been cut, emptied or written over: what was in it is not there any more.
+    WalCut,
     /// The path that the store was opened by led to the database through a link, and leads to another
     /// file now, or to none. A warning.
     PathLeadsElsewhere,
@@ -98,6 +100,12 @@ impl fmt::Display for FileProblem {
                 "the WAL's index (-shm) was moved away or removed under an open store, and other programs \
                  no longer see its locks; {REOPEN}"
             ),
+            Self::WalCut => f.write_str(
+                "the database's WAL (-wal) was cut or written over under an open store, and with it went \
+                 changes that were in it alone; nothing more is written, nor copied from it into the \
+                 database. Close the store, which saves what can be read of it as a new file, and \
+                 restore a backup",
+            ),
             Self::PathLeadsElsewhere => f.write_str(
                 "the path that the store was opened by leads to another file now, or to none: the store \
                  goes on with the file that it has, and the next opening will not find what it writes \
@@ -142,6 +150,11 @@ pub(crate) struct OpenFiles {
     /// At the last look.
     known: Mutex<Vec<FileProblem>>,
     stops_writing: AtomicBool,
+    /// The bytes up to the last frame of the WAL, and of that frame, as of the last look of the writer's; it
+    /// may have started over since.
+    log_bytes: AtomicU64,
+    frame_bytes: AtomicU64,
+    log_is_cut: AtomicBool,
 }
 
 /// What their names end in, and what is wrong if it is another file's or nobody's.
@@ -172,6 +185,9 @@ impl OpenFiles {
             open,
             known: Mutex::default(),
             stops_writing: AtomicBool::new(false),
+            log_bytes: AtomicU64::new(0),
+            frame_bytes: AtomicU64::new(0),
+            log_is_cut: AtomicBool::new(false),
         }
     }
 
@@ -205,11 +221,35 @@ impl OpenFiles {
                 _ => {}
             }
         }
+        if self.log_is_cut.load(Ordering::Acquire) {
+            found.push(FileProblem::WalCut);
+        }
         if found.is_empty() {
             found.extend(elsewhere.then_some(FileProblem::PathLeadsElsewhere));
             found.extend(file_problems(&self.path));
         }
         found
+    }
+
+    /// Takes note of how long the WAL is.
+    pub(crate) fn note_log(&self, frames: i64, frame_bytes: u64) {
+        self.frame_bytes.store(frame_bytes, Ordering::Relaxed);
+        let bytes = frames.max(0) as u64 * frame_bytes;
+        self.log_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Whether the WAL has no frame any more where one was. It may have started over, as another
+    /// program has it do: who asks SQLite how long it is knows.
+    pub(crate) fn log_may_be_cut(&self) -> bool {
+        let bytes = self.log_bytes.load(Ordering::Acquire);
+        let frame = self.frame_bytes.load(Ordering::Relaxed);
+        bytes > 0 && wal::lacks_a_frame(&beside(&self.path, "-wal"), bytes, frame)
+    }
+
+    /// Takes note that the WAL is cut, for good: what is written to it from now on comes after a hole.
+    pub(crate) fn note_cut_log(&self) {
+        self.log_is_cut.store(true, Ordering::Release);
+        self.note(&self.compare());
     }
 
     /// Takes note of what was found, and lets nobody write if it is bad.

@@ -73,7 +73,8 @@ fn follow(path: &Path) -> Result<PathBuf> {
         }
     }
     let why = format!("{} is a link in a circle", path.display());
-    Err(Error::new(ErrorKind::Io, why))
+    let advice = "look at the path: a link in it leads in a circle";
+    Err(Error::new(ErrorKind::Io, why).with_advice(advice))
 }
 
 /// Refuses a database with something beside it, under a name of SQLite's, that is no plain file of its

@@ -116,6 +116,41 @@ impl WalWatch {
     }
 }
 
+/// Whether there is no frame of this WAL where one was, of so many `frame` bytes each and `bytes` in all: each
+/// has the salts of the header. Looks at the last, and at some before it, since what is written after a cut
+/// hides it from who looks at the end alone. Of a WAL that cannot be read nothing is said.
+pub(super) fn lacks_a_frame(log: &Path, bytes: u64, frame: u64) -> bool {
+    const HEADER_BYTES: u64 = 32;
+    const SALTS_AT: u64 = 16;
+    const SALTS_IN_FRAME_AT: u64 = 8;
+    const LOOKS: u64 = 16;
+    let Ok(Some(mut file)) = files::open(log) else {
+        return false;
+    };
+    let mut salts = |at| {
+        let mut salts = [0; 8];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut salts).map(|()| salts)
+    };
+    let frames = bytes / frame.max(1);
+    let mut all_there = || -> std::io::Result<bool> {
+        let header = salts(SALTS_AT)?;
+        for look in 1..=LOOKS {
+            let before = (frames * look / LOOKS).saturating_sub(1);
+            let at = HEADER_BYTES + before * frame + SALTS_IN_FRAME_AT;
+            // Zeros are what is in a hole, and no salts.
+            if header == [0; 8] || salts(at)? != header {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    match all_there() {
+        Ok(all_there) => !all_there,
+        Err(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

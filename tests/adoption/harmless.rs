@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// What a bot does, one of each that writes a table of the seed.
-async fn check_works(path: &Path, what: &str) {
+pub(crate) async fn check_works(path: &Path, what: &str) {
     let store = Store::open(path)
         .await
         .unwrap_or_else(|e| panic!("{what}: {e}"));

@@ -4,6 +4,7 @@
 mod answers;
 #[path = "../shared/child.rs"]
 mod child;
+mod forms;
 mod harmless;
 mod histories;
 mod legacy;

@@ -8,6 +8,8 @@ mod clear;
 #[path = "../shared/copy.rs"]
 mod copy;
 mod corrupted;
+#[cfg(target_os = "linux")]
+mod cut_short;
 mod faults;
 mod forged;
 mod killed;

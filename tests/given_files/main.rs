@@ -7,6 +7,7 @@ mod child;
 mod endless;
 mod ids;
 mod made_again;
+mod not_made_again;
 mod objects;
 mod step_rules;
 mod steps_back;

@@ -21,6 +21,8 @@ mod owners;
 #[cfg(unix)]
 mod planted;
 #[cfg(unix)]
+mod repaired;
+#[cfg(unix)]
 mod roots;
 mod sizes;
 mod sources;

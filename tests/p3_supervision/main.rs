@@ -17,6 +17,7 @@ mod copy;
 #[allow(dead_code, reason = "a part of it is used")]
 #[path = "../p4_failing_disk/disk.rs"]
 mod disk;
+mod files_gone;
 mod given_up;
 #[path = "../common/hostile.rs"]
 mod hostile;

@@ -8,12 +8,16 @@ mod afterwards;
 mod child;
 #[path = "../shared/copy.rs"]
 mod copy;
+#[cfg(unix)]
+mod cut;
 mod file;
 #[cfg(unix)]
 mod forked;
 mod log;
 #[cfg(unix)]
 mod names;
+#[cfg(unix)]
+mod noted;
 #[cfg(unix)]
 mod read_only;
 #[cfg(unix)]

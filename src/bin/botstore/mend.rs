@@ -152,15 +152,20 @@ impl Report {
     }
 }
 
-/// A new file that only its owner can read, under its name from the beginning: a repair that is killed leaves
-/// what it has written where it is looked for.
+/// A new file that only the database's owner can read, like the backup, wherever that is; under its name from the
+/// beginning: a repair that is killed leaves what it has written where it is looked for.
 fn private(path: &Path, database: &Path) -> std::io::Result<File> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let in_folder = folder.unwrap_or(Path::new("."));
     let made = tempfile::NamedTempFile::new_in(in_folder)?;
-    give_away(made.as_file(), in_folder, database)?;
+    let database = database.canonicalize()?;
+    give_away(
+        made.as_file(),
+        database.parent().unwrap_or(in_folder),
+        &database,
+    )?;
     let file = made.persist_noclobber(path).map_err(|e| e.error)?;
     if let Some(folder) = folder {
         // Its name, too. Not all file systems sync folders.

@@ -62,7 +62,7 @@ pub(super) fn missing(
         // Of the others that read differently, UnknownTriggers tells what is done.
         let is_altered = same.is_some_and(|same| {
             let are_indexes = object.kind == "index" && same.kind == "index";
-            are_indexes && same.sql != object.sql && !known.has(same)
+            are_indexes && same.sql != object.sql && !known.has(same) && !known.is_the_bots(same)
         });
         if same.is_some() && !is_altered {
             continue;

@@ -3,7 +3,7 @@
 use super::{ObjectKind, UnknownObject, UnknownObjects, bounded, kind_of};
 use crate::error::Result;
 use crate::migration::reference::{Object, Ran, Reference};
-use crate::migration::{SchemaDef, ledger, progress};
+use crate::migration::{SchemaDef, found, ledger, progress};
 use crate::operation::ReadTx;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -23,6 +23,8 @@ pub(super) struct Known {
     /// Schemas of which not all steps that the file has could be run: one of the others may have dropped
     /// what these made.
     cut_short: HashSet<&'static str>,
+    /// Indexes of a bot that do what those of the steps do whose names they have.
+    of_the_bot: HashSet<Object>,
 }
 
 impl Known {
@@ -64,6 +66,7 @@ impl Known {
             tables: HashSet::new(),
             makers,
             cut_short,
+            of_the_bot: of_the_bot(tx, &reference)?,
         };
         for object in &objects {
             known.add(object);
@@ -97,6 +100,11 @@ impl Known {
         texts.is_some_and(|texts| texts.contains(&squeezed(object)))
     }
 
+    /// Whether it is an index that was there before the steps, and stays in its form.
+    pub(super) fn is_the_bots(&self, object: &Object) -> bool {
+        self.of_the_bot.contains(object)
+    }
+
     fn add(&mut self, object: &Object) {
         let texts = self.texts.entry(object.key()).or_default();
         texts.insert(squeezed(object));
@@ -112,7 +120,7 @@ impl Known {
         if self.has(object) {
             return Ok(());
         }
-        let altered = self.texts.contains_key(&object.key());
+        let altered = self.texts.contains_key(&object.key()) && !self.is_the_bots(object);
         let kind = kind_of(object);
         let is_told = match kind {
             ObjectKind::Index => altered || self.acts(tx, object)?,
@@ -147,6 +155,47 @@ impl Known {
         let sql = "SELECT count(*) > 0 FROM pragma_index_xinfo(?1) WHERE cid = -2";
         Ok(special || tx.one(sql, [&index.name], |row| Ok(row.get(0)?))?)
     }
+}
+
+/// The indexes that steps found in another form than theirs, and that do what theirs do: all rows are in them,
+/// and what rows are looked up by comes first. One may have more columns, or be what makes a key of them.
+fn of_the_bot(tx: &ReadTx<'_>, reference: &Reference) -> Result<HashSet<Object>> {
+    let mut of_the_bot = HashSet::new();
+    let forms = found::forms(tx)?;
+    if forms.is_empty() {
+        return Ok(of_the_bot);
+    }
+    let steps = ReadTx::new(reference.conn(), tx.now());
+    for object in Object::all(tx.conn())? {
+        let is_form = |(name, sql): &(String, String)| *name == object.name && *sql == object.sql;
+        if !forms.iter().any(is_form) {
+            continue;
+        }
+        let (bots, ours) = (keys(tx, &object.name)?, keys(&steps, &object.name)?);
+        if bots.is_some_and(|bots| ours.is_some_and(|ours| bots.starts_with(&ours))) {
+            of_the_bot.insert(object);
+        }
+    }
+    Ok(of_the_bot)
+}
+
+/// What an index is of: columns, with their directions and collations. None if it leaves rows out or computes
+/// something.
+fn keys(tx: &ReadTx<'_>, index: &str) -> Result<Option<Vec<(String, bool, String)>>> {
+    let sql = "SELECT count(*) > 0
+               FROM sqlite_schema AS object, pragma_index_list(object.tbl_name) AS list
+               WHERE object.type = 'index' AND object.name = ?1 AND list.name = ?1 AND partial = 0";
+    if !tx.one(sql, [index], |row| Ok(row.get::<_, bool>(0)?))? {
+        return Ok(None);
+    }
+    let sql = "SELECT lower(name), \"desc\", upper(coll) FROM pragma_index_xinfo(?1)
+               WHERE key = 1 ORDER BY seqno";
+    let keys = tx.all(sql, [index], |row| {
+        let (name, descends, collation): (Option<String>, _, _) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(name.map(|name| (name, descends, collation)))
+    })?;
+    Ok(keys.into_iter().collect())
 }
 
 /// The columns of a table that are computed.

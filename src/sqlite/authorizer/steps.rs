@@ -116,7 +116,7 @@ impl StepRules {
     }
 
     /// From now on a `DROP` of one of these does nothing. Each is a name, and whether it is a trigger's.
-    pub(crate) fn keep(&self, names: impl Iterator<Item = (bool, String)>) {
+    pub(crate) fn keep<'a>(&self, names: impl Iterator<Item = (bool, &'a str)>) {
         let names = names.map(|(is_trigger, name)| (is_trigger, name.to_ascii_lowercase()));
         self.state().kept = names.collect();
     }
