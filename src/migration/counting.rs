@@ -7,7 +7,7 @@
 
 use super::step::transaction;
 use super::wal::Wal;
-use super::{Counted, Program, SchemaDef};
+use super::{Counted, Program, SchemaDef, Then};
 use crate::error::{Error, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
 use rusqlite::Connection;
@@ -42,30 +42,33 @@ fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Re
     let mut wal = Wal::new(conn, program.sqlite.wal_ceiling_bytes)?;
     let (mut rows, mut told) = (FIRST_ROWS, Instant::now());
     loop {
-        let began = Instant::now();
-        let counted = transaction(conn, program.clock, |tx| piece(tx, schema, rows))?;
-        let took = began.elapsed();
+        let counted = transaction(conn, program.clock, |tx| piece(tx, schema, &mut rows))?;
         wal.after_a_piece()?;
-        let (Counted::UpTo(table, last_id) | Counted::Alone(table, last_id)) = counted else {
+        let Counted::UpTo(table, last_id, _) = counted else {
             tracing::info!(schema = schema.name, "the rows are counted");
             return Ok(());
         };
-        tracing::debug!(table, rows, last_id, "counted a piece of the rows");
+        tracing::debug!(table, last_id, "counted a piece of the rows");
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             tracing::info!(table, last_id, "counting rows");
         }
-        rows = adapted(rows, took);
     }
 }
 
-/// Counts a piece; or all that is left, where others have changed again and again what was counted. So it comes
-/// to an end whatever they do.
-fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: i64) -> Result<Counted> {
+/// Counts a piece of so many rows, and says how many the next one has. Counts all that is left where others have
+/// changed again and again what was counted: so it comes to an end whatever they do.
+fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted> {
     loop {
-        match (schema.counts.count)(tx, rows)? {
-            Counted::Alone(..) => {}
-            counted => return Ok(counted),
+        let began = Instant::now();
+        let counted = (schema.counts.count)(tx, *rows)?;
+        *rows = match counted {
+            // How large the rows of one table are says nothing of another's.
+            Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,
+            _ => adapted(*rows, began.elapsed()),
+        };
+        if !matches!(counted, Counted::UpTo(_, _, Then::Alone)) {
+            return Ok(counted);
         }
     }
 }

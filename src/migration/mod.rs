@@ -189,11 +189,20 @@ pub(crate) struct Counts {
 /// What has been counted after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// A table up to this row; there is more.
-    UpTo(&'static str, Option<i64>),
-    /// The same, and others must not write before the rest is counted.
-    Alone(&'static str, Option<i64>),
+    /// A table, up to this row; there is more.
+    UpTo(&'static str, Option<i64>, Then),
     All,
+}
+
+/// What the next piece of counting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// More rows like these.
+    More,
+    /// Rows of another table.
+    Others,
+    /// A part of the same transaction: others must not write before all is counted.
+    Alone,
 }
 
 /// A trigger that a file may have for a while.

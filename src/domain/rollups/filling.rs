@@ -21,7 +21,7 @@ use super::sources::{SOURCES, Source};
 use super::{TOTAL, day_offset};
 use crate::domain::columns::{flag, integer};
 use crate::error::Result;
-use crate::migration::{Counted, Meanwhile};
+use crate::migration::{Counted, Meanwhile, Then};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
 
@@ -160,31 +160,27 @@ struct Filling {
 pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
     begin(tx)?;
     let sources = sources(tx)?;
-    let next = sources.iter().find(|filling| filling.phase != "counted");
-    let restarts = sources.iter().map(|filling| filling.restarts).max();
-    let done = |table, last_id| match restarts {
-        Some(MOST_RESTARTS..) => Counted::Alone(table, last_id),
-        _ => Counted::UpTo(table, last_id),
-    };
-    let Some(filling) = next else {
-        return match one_that_differs(tx, &sources)? {
+    let (filling, last_id, then) = match sources.iter().find(|one| one.phase != "counted") {
+        Some(filling) if filling.phase == "clearing" => {
+            (filling, None, clear(tx, filling.source, rows)?)
+        }
+        Some(filling) => {
+            let (last_id, then) = count_rows(tx, filling, rows)?;
+            (filling, Some(last_id), then)
+        }
+        None => match one_that_differs(tx, &sources)? {
             Some(filling) => {
                 let sql = "UPDATE botstore_filling SET phase = 'clearing', restarts = restarts + 1
                            WHERE source = ?1";
                 tx.execute(sql, [filling.source.table])?;
-                Ok(done(filling.source.table, None))
+                (filling, None, Then::Others)
             }
-            None => end(tx),
-        };
+            None => return end(tx),
+        },
     };
-    let last_id = match filling.phase.as_str() {
-        "clearing" => {
-            clear(tx, filling.source, rows)?;
-            None
-        }
-        _ => count_rows(tx, filling, rows)?,
-    };
-    Ok(done(filling.source.table, last_id))
+    let is_disturbed = sources.iter().any(|one| one.restarts >= MOST_RESTARTS);
+    let then = if is_disturbed { Then::Alone } else { then };
+    Ok(Counted::UpTo(filling.source.table, last_id, then))
 }
 
 /// Makes the triggers, and begins, unless all that is there; without one of them nobody knows what others have
@@ -244,7 +240,7 @@ fn sources(tx: &ReadTx<'_>) -> Result<Vec<Filling>> {
 }
 
 /// Removes so many rows of the rollups of a source; if that is all of them, counting begins.
-fn clear(tx: &WriteTx<'_>, source: &Source, rows: i64) -> Result<()> {
+fn clear(tx: &WriteTx<'_>, source: &Source, rows: i64) -> Result<Then> {
     // The triggers that keep distinct counts must not count what is removed here.
     tx.execute("UPDATE botstore_total SET repairing = 1", [])?;
     let mut left = rows;
@@ -267,32 +263,27 @@ fn clear(tx: &WriteTx<'_>, source: &Source, rows: i64) -> Result<()> {
         tx.execute(&sql, (i64::MIN, table))?;
     }
     tx.execute("UPDATE botstore_total SET repairing = 0", [])?;
-    Ok(())
+    Ok(if left > 0 { Then::Others } else { Then::More })
 }
 
-/// Counts so many rows; gives the id of the last.
-fn count_rows(tx: &WriteTx<'_>, filling: &Filling, rows: i64) -> Result<Option<i64>> {
+/// Counts so many rows; gives the id up to which they are counted.
+fn count_rows(tx: &WriteTx<'_>, filling: &Filling, rows: i64) -> Result<(i64, Then)> {
     let range = Rows {
         from: filling.next_row,
         to: filling.last_row,
         most: rows,
     };
     let recount = Recount::of(filling.source, tx, day_offset(tx)?, range)?;
-    for rollup in recount.rollups.iter().filter(|rollup| rollup.name != TOTAL) {
+    for rollup in recount.rollups.iter().filter(|one| one.name != TOTAL) {
         recount.add(rollup, tx)?;
     }
-    let (phase, table) = (
-        match recount.next {
-            Some(_) => "counting",
-            None => "counted",
-        },
-        filling.source.table,
-    );
+    let (phase, up_to, then) = match recount.next {
+        Some(next) => ("counting", next.saturating_sub(1), Then::More),
+        None => ("counted", filling.last_row, Then::Others),
+    };
     let sql = "UPDATE botstore_filling SET phase = ?1, next_row = ?2 WHERE source = ?3";
-    tx.execute(sql, (phase, recount.next, table))?;
-    Ok(recount
-        .next
-        .map_or(Some(filling.last_row), |next| next.checked_sub(1)))
+    tx.execute(sql, (phase, recount.next, filling.source.table))?;
+    Ok((up_to, then))
 }
 
 /// A source of which other rows are counted than there are. One that was counted in this transaction, with
