@@ -98,7 +98,7 @@ impl Schema for BotSchema {
                 "rows that another program wrote now have the store's spelling of time"
             );
         }
-        rollups::fill_once(tx)
+        rollups::look(tx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Brings an open file to the steps that this program knows. Whoever calls this has made the backup from
 //! before. The way back is in `way_back`.
 
+use super::counting::count;
 use super::found::{self, Found};
 use super::plan::{Plan, pending, refuse_unknown};
 use super::reference::Makers;
@@ -166,7 +167,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Lets the schemas look at a file that has all their steps.
+/// Lets the schemas look at a file that has all their steps, and counts what they have counted.
 pub(crate) fn opened(conn: &mut Connection, program: &Program<'_>) -> Result<()> {
     objects::run_own_triggers(conn, program)?;
     let guard = Authorizer::install(conn, for_mutations)?;
@@ -174,5 +175,6 @@ pub(crate) fn opened(conn: &mut Connection, program: &Program<'_>) -> Result<()>
         let tx = tx.guarded_by(&guard);
         let mut schemas = program.schemas.iter();
         guard.during(|| schemas.try_for_each(|schema| (schema.opened)(&tx)))
-    })
+    })?;
+    count(conn, program)
 }

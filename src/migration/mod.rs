@@ -4,6 +4,7 @@
 //! All here is about a file that is open on one connection, before there is a store. Backups from before
 //! an upgrade are not made here, so that backups can be checked with this.
 
+mod counting;
 mod found;
 mod ledger;
 mod migrate;
@@ -13,8 +14,10 @@ mod plan;
 mod progress;
 mod reference;
 mod step;
+mod wal;
 mod way_back;
 
+pub(crate) use counting::count;
 pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
 pub(crate) use migrate::{
@@ -169,14 +172,44 @@ impl Legacy {
     };
 }
 
-/// Tables of a schema that hold what its triggers count of the others, and that `opened` can count anew.
+/// Tables of a schema that hold what its triggers count of the others, and that can be counted anew.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) tables: &'static [&'static str],
     /// Whether they are still to be counted.
     pub(crate) are_missing: fn(&ReadTx<'_>) -> Result<bool>,
-    /// Has the next `opened` count them.
+    /// Has them counted anew, from the beginning.
     pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
+    /// Counts the next piece, of about so many rows.
+    pub(crate) count: fn(&WriteTx<'_>, i64) -> Result<Counted>,
+    /// The triggers that a file may have while they are counted, each with its table and its SQL.
+    pub(crate) meanwhile: fn() -> Vec<Meanwhile>,
+}
+
+/// What has been counted after a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// A table, up to this row; there is more.
+    UpTo(&'static str, Option<i64>, Then),
+    All,
+}
+
+/// What the next piece of counting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// More rows like these.
+    More,
+    /// Rows of another table.
+    Others,
+    /// A part of the same transaction: others must not write before all is counted.
+    Alone,
+}
+
+/// A trigger that a file may have for a while.
+pub(crate) struct Meanwhile {
+    pub(crate) name: String,
+    pub(crate) table: &'static str,
+    pub(crate) sql: String,
 }
 
 impl Counts {
@@ -184,6 +217,8 @@ impl Counts {
         tables: &[],
         are_missing: |_| Ok(false),
         forget: |_| Ok(()),
+        count: |_, _| Ok(Counted::All),
+        meanwhile: Vec::new,
     };
 }
 

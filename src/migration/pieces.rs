@@ -16,10 +16,10 @@
 use super::progress::{self, Progress};
 use super::reference::Reference;
 use super::step::Stepper;
+use super::wal::Wal;
 use super::{Migration, SchemaDef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
-use crate::sqlite;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection};
 use std::time::{Duration, Instant};
@@ -208,51 +208,6 @@ fn words(sql: &str) -> impl Iterator<Item = &str> {
             .trim_start();
     }
     rest.split_whitespace()
-}
-
-/// Keeps the WAL from growing as large as the file: without a checkpointer, nobody else does.
-struct Wal<'a> {
-    conn: &'a Connection,
-    page_bytes: i64,
-    ceiling_bytes: i64,
-    frames: i64,
-}
-
-impl<'a> Wal<'a> {
-    fn new(conn: &'a Connection, ceiling_bytes: u64) -> Result<Self> {
-        let mut wal = Self {
-            conn,
-            page_bytes: conn.pragma_query_value(None, "page_size", |row| row.get(0))?,
-            ceiling_bytes: i64::try_from(ceiling_bytes).unwrap_or(i64::MAX),
-            frames: 0,
-        };
-        wal.after_a_piece()?;
-        Ok(wal)
-    }
-
-    fn frames_in(&self, bytes: i64) -> i64 {
-        (bytes / self.page_bytes).max(1)
-    }
-
-    /// Copies the WAL into the file if it is over its ceiling; the next piece then begins it anew, unless
-    /// another program still reads what is in it. Gives how many frames have come since the last time.
-    fn after_a_piece(&mut self) -> Result<i64> {
-        let (_, frames, copied) = sqlite::checkpoint(self.conn, "NOOP")?;
-        let came = match frames < self.frames {
-            true => frames,
-            false => frames - self.frames,
-        };
-        self.frames = frames;
-        if frames - copied >= self.frames_in(self.ceiling_bytes) {
-            let done = sqlite::checkpoint(self.conn, "PASSIVE");
-            if done.is_err() {
-                // What SQLite believes to have copied may be on no disk: the WAL has to stay.
-                sqlite::disable_checkpoint_on_close(self.conn)?;
-            }
-            done?;
-        }
-        Ok(came)
-    }
 }
 
 #[cfg(test)]

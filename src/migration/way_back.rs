@@ -5,8 +5,8 @@ use super::found::{self, Found};
 use super::migrate::refuse_objects;
 use super::plan::{Plan, PlannedStep};
 use super::reference::Makers;
-use super::step::{Left, Rebuild, Stepper, step_failed};
-use super::{Program, ledger, progress, reference};
+use super::step::{Left, Rebuild, Stepper, step_failed, transaction};
+use super::{Program, SchemaDef, ledger, progress, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -100,6 +100,15 @@ impl WayBack {
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
         let Makers { owners, made, .. } = self.makers;
+        // The triggers that watch while counts are made are of no step, and none takes them away.
+        transaction(conn, program.clock, |tx| {
+            for SchemaDef { counts, .. } in program.schemas {
+                if (counts.are_missing)(tx)? {
+                    (counts.forget)(tx)?;
+                }
+            }
+            Ok(())
+        })?;
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
         // First, so that who is killed on the way has its step in the ledger, and the form noted.

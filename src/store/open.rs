@@ -166,6 +166,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         let minutes = offset.local_minus_utc() / 60;
         let triggers = |tx: &ReadTx<'_>| migration::own_triggers(tx, &config.schemas);
         if rollups::set_day_offset(&mut conn, triggers, minutes, now)? {
+            migration::count(&conn, &config.program())?;
             // Triggers that somebody has altered were made anew with the others.
             unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
         }

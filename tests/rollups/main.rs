@@ -2,9 +2,13 @@
 //! histories, under a host's own SQL, in adopted files, across days and offsets.
 
 mod any_sql;
+#[path = "../shared/child.rs"]
+mod child;
 mod endless;
 mod exact;
+mod filling;
 mod kept;
 mod odd;
+mod pieces;
 mod spans;
 mod support;

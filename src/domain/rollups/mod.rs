@@ -2,9 +2,10 @@
 //! in the transaction that changes what they count, so that an answer costs what it shows and not
 //! what the bot has lived through.
 //!
-//! Opening fills them once for a file from before they were there. [`ReconcileRollups`] compares
+//! Opening fills them once for a file from before they were there, in pieces (`filling`). [`ReconcileRollups`] compares
 //! them with a full count, and [`Store::repair_rollups`](crate::Store::repair_rollups) mends them.
 
+mod filling;
 mod reconcile;
 mod recount;
 mod repair;
@@ -13,8 +14,6 @@ mod sources;
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 
-use self::recount::Recount;
-use self::sources::SOURCES;
 use super::columns::{count, flag, integer};
 use crate::error::Result;
 use crate::migration::{Counts, Respelling};
@@ -53,32 +52,25 @@ pub(crate) const COUNTS: Counts = Counts {
         let sql = "INSERT OR IGNORE INTO botstore_total VALUES (1, 0, 0, 0, 0, 0, 0)";
         tx.execute(sql, [])?;
         tx.execute("UPDATE botstore_total SET filled = 0", [])?;
-        Ok(())
+        filling::stop(tx)
     },
+    count: filling::count,
+    meanwhile: filling::guards,
 };
 
 /// The one row that says more than counts is in it.
 const TOTAL: &str = "botstore_total";
 
-/// Fills the rollups of a file that has none yet. In the transaction of opening, so that a file is
-/// either filled or still to be filled.
-pub(super) fn fill_once(tx: &WriteTx<'_>) -> Result<()> {
-    let (filled, day_offset) = state(tx)?;
-    if filled && !is_endless(tx)? {
+/// Looks at the rollups at each opening, before those that are missing are counted.
+pub(super) fn look(tx: &WriteTx<'_>) -> Result<()> {
+    let (filled, _) = state(tx)?;
+    if !filled {
         return Ok(());
     }
-    tx.as_the_store(|tx| {
-        // The triggers that keep distinct counts must not count what is written here.
-        tx.execute("UPDATE botstore_total SET repairing = 1", [])?;
-        for source in &SOURCES {
-            let recount = Recount::of(source, tx, day_offset)?;
-            for rollup in &recount.rollups {
-                recount.fill(rollup, tx)?;
-            }
-        }
-        let sql = "UPDATE botstore_total SET filled = 1, repairing = 0, repairs = repairs + 1";
-        tx.execute(sql, [])?;
-        Ok(())
+    tx.as_the_store(|tx| match is_endless(tx)? {
+        true => (COUNTS.forget)(tx),
+        // Of a file that a program from before there were pieces has filled in the midst of one.
+        false => filling::stop(tx),
     })
 }
 
@@ -116,8 +108,8 @@ fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
     })
 }
 
-/// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it and
-/// counts everything again. Does nothing if the file has that offset; gives whether it has not. `triggers` finds
+/// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it, and has
+/// everything counted again. Does nothing if the file has that offset; gives whether it has not. `triggers` finds
 /// out those of the schema's steps, by name, which takes a run of them all: what the file has is not run.
 pub(crate) fn set_day_offset(
     conn: &mut Connection,
@@ -139,9 +131,9 @@ pub(crate) fn set_day_offset(
             transaction.execute_batch(&sql)?;
         }
     }
-    let sql = "UPDATE botstore_total SET day_offset = ?1, filled = 0";
+    let sql = "UPDATE botstore_total SET day_offset = ?1";
     transaction.execute(sql, [new])?;
-    fill_once(&WriteTx::new(&transaction, now))?;
+    (COUNTS.forget)(&WriteTx::new(&transaction, now))?;
     tracing::info!(day_offset, "the bot's day begins elsewhere now");
     transaction.commit()?;
     Ok(true)

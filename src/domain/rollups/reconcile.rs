@@ -1,6 +1,6 @@
 //! Compares rollups with a full count.
 
-use super::recount::{Recount, Rollup};
+use super::recount::{Recount, Rollup, Rows};
 use super::sources::SOURCES;
 use crate::domain::columns::integer;
 use crate::error::Result;
@@ -129,7 +129,7 @@ impl Difference {
 pub(super) fn compare(tx: &ReadTx<'_>, mut tell: impl FnMut(Difference)) -> Result<()> {
     let day_offset = super::day_offset(tx)?;
     for source in &SOURCES {
-        let recount = Recount::of(source, tx, day_offset)?;
+        let recount = Recount::of(source, tx, day_offset, Rows::ALL)?;
         for rollup in &recount.rollups {
             compare_one(tx, &recount, rollup, &mut tell)?;
         }

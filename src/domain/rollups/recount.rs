@@ -1,11 +1,10 @@
 //! Counts everything anew, in memory.
 
-use super::TOTAL;
 use super::sources::Source;
 use crate::domain::columns::integer;
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
-use crate::sqlite::{self, cells};
+use crate::sqlite::{self, Cell, cells};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Params, Row, params_from_iter};
 use std::sync::Arc;
@@ -26,6 +25,8 @@ pub(super) struct Rollup {
     pub(super) key: Vec<String>,
     /// Its other columns, if it has any.
     pub(super) counts: Vec<String>,
+    /// The one of those that triggers on other rollups count.
+    distinct: Option<&'static str>,
 }
 
 impl Rollup {
@@ -44,6 +45,24 @@ impl Rollup {
     }
 }
 
+/// Which rows of a table are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    /// The ids of the first and the last.
+    pub(super) from: i64,
+    pub(super) to: i64,
+    /// So many of them at most, from the first.
+    pub(super) most: i64,
+}
+
+impl Rows {
+    pub(super) const ALL: Self = Self {
+        from: i64::MIN,
+        to: i64::MAX,
+        most: i64::MAX,
+    };
+}
+
 /// The rollups of a [`Source`] as they should be, in a database in memory. It takes some 90 bytes for each
 /// session's day, or 70 for each tool that a session used.
 ///
@@ -53,23 +72,40 @@ impl Rollup {
 pub(super) struct Recount {
     conn: Connection,
     pub(super) rollups: Vec<Arc<Rollup>>,
+    /// The id of the first row that was not counted, if there may be one.
+    pub(super) next: Option<i64>,
 }
 
 impl Recount {
-    /// Reads and counts all rows of a source. `day_offset` is in minutes.
-    pub(super) fn of(source: &Source, tx: &ReadTx<'_>, day_offset: i64) -> Result<Self> {
+    /// Reads and counts rows of a source. `day_offset` is in minutes.
+    pub(super) fn of(
+        source: &Source,
+        tx: &ReadTx<'_>,
+        day_offset: i64,
+        rows: Rows,
+    ) -> Result<Self> {
         let conn = sqlite::scratch()?;
         conn.execute_batch(source.schema)?;
-        count(source, tx, &conn, day_offset)?;
+        let next = count(source, tx, &conn, day_offset, rows)?;
         let mut rollups = Vec::new();
-        for &(name, columns_of_key) in source.rollups {
+        for of in source.rollups {
+            let (name, distinct) = (of.name, of.distinct);
             let view = conn.prepare(&format!("SELECT * FROM {name}"))?;
             let columns = (0..view.column_count()).map(|at| Ok(view.column_name(at)?.to_owned()));
             let mut key = columns.collect::<Result<Vec<_>>>()?;
-            let counts = key.split_off(columns_of_key);
-            rollups.push(Arc::new(Rollup { name, key, counts }));
+            let counts = key.split_off(of.key.len());
+            rollups.push(Arc::new(Rollup {
+                name,
+                key,
+                counts,
+                distinct,
+            }));
         }
-        Ok(Self { conn, rollups })
+        Ok(Self {
+            conn,
+            rollups,
+            next,
+        })
     }
 
     /// Looks at each row that there should be, in the order of the key.
@@ -104,32 +140,59 @@ impl Recount {
         Ok(self.conn.execute_batch("DROP TABLE kept")?)
     }
 
-    /// Writes the file's rows anew, whatever they were.
-    pub(super) fn fill(&self, rollup: &Rollup, tx: &WriteTx<'_>) -> Result<()> {
-        let (name, columns) = (rollup.name, rollup.columns());
+    /// Adds to the file's rows what was counted here, as the triggers would have. How many different users or
+    /// sessions there are is left to the triggers on the rollups.
+    pub(super) fn add(&self, rollup: &Rollup, tx: &WriteTx<'_>) -> Result<()> {
+        let (name, columns, key) = (rollup.name, rollup.columns(), rollup.key.join(", "));
+        let counts = rollup.counts.iter();
+        let counts = counts.filter(|column| Some(column.as_str()) != rollup.distinct);
+        let sums: Vec<_> = counts.map(|column| sum(column)).collect();
+        let or_add = match sums.is_empty() {
+            true => "NOTHING".to_owned(),
+            false => format!("UPDATE SET {}", sums.join(", ")),
+        };
         let count = rollup.key.len() + rollup.counts.len();
         let places = places(count);
-        let write = if name == TOTAL {
-            format!("UPDATE {name} SET ({columns}) = ({places})")
-        } else {
-            tx.execute(&format!("DELETE FROM {name}"), [])?;
-            format!("INSERT INTO {name} ({columns}) VALUES ({places})")
-        };
+        let add = format!(
+            "INSERT INTO {name} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO {or_add}"
+        );
+        let mut distinct = rollup.counts.iter();
+        let distinct = distinct.position(|column| Some(column.as_str()) == rollup.distinct);
         self.for_each(rollup, |row| {
-            tx.execute(&write, params_from_iter(cells(row, 0..count)?))?;
+            let mut cells = cells(row, 0..count)?;
+            if let Some(at) = distinct {
+                cells[rollup.key.len() + at] = Cell::Integer(0);
+            }
+            tx.execute(&add, params_from_iter(cells))?;
             Ok(())
         })
     }
 }
 
-/// Counts all rows of a source into its table in memory, a piece at a time.
-fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection, day_offset: i64) -> Result<()> {
+/// How a column comes to its sum. A day is none.
+fn sum(column: &str) -> String {
+    match column {
+        "last_day" => "last_day = max(last_day, excluded.last_day)".to_owned(),
+        _ => format!("{column} = {column} + excluded.{column}"),
+    }
+}
+
+/// Counts rows of a source into its table in memory, a piece at a time. Gives the first that was not counted,
+/// if there may be one.
+fn count(
+    source: &Source,
+    tx: &ReadTx<'_>,
+    into: &Connection,
+    day_offset: i64,
+    rows: Rows,
+) -> Result<Option<i64>> {
     let (of_the_step, of_the_file) = (super::quoted(0), super::quoted(day_offset));
     let select = source.select.replace(&of_the_step, &of_the_file);
-    let (mut next, mut told) = (Some(i64::MIN), Instant::now());
-    while let Some(from) = next {
-        let mut last = None::<i64>;
-        insert_each(tx, &select, (from, PIECE), into, source.insert, |row| {
+    let (mut next, mut left, mut told) = (Some(rows.from), rows.most, Instant::now());
+    while let Some(from) = next.filter(|&from| from <= rows.to && left > 0) {
+        let (mut last, piece) = (None::<i64>, left.min(PIECE));
+        let params = (from, piece, rows.to);
+        insert_each(tx, &select, params, into, source.insert, |row| {
             last = last.max(Some(integer(row, row.as_ref().column_index("last")?)?));
             Ok(())
         })?;
@@ -137,9 +200,10 @@ fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection, day_offset: i64) -
             told = Instant::now();
             tracing::info!(table = source.table, last_id = last, "counting rows");
         }
+        left -= piece;
         next = last.and_then(|last| last.checked_add(1));
     }
-    Ok(())
+    Ok(next.filter(|&next| next <= rows.to))
 }
 
 /// Places for so many parameters.

@@ -1,5 +1,7 @@
 //! What the rollups should say, as SQL: the triggers' counts, defined over all rows and not over a change.
 
+use super::TOTAL;
+
 /// A table that rollups count, and how.
 ///
 /// Its rows are first counted into a table in memory, by what all rollups of them have in common, such as a
@@ -10,13 +12,39 @@ pub(super) struct Source {
     pub(super) table: &'static str,
     /// The table in memory, and a view for each table of rollups, with its name and columns.
     pub(super) schema: &'static str,
-    /// Selects groups of the next `?2` rows whose id is `?1` or later: what `insert` takes, and the `last`
+    /// Selects groups of the next `?2` rows whose id is from `?1` to `?3`: what `insert` takes, and the `last`
     /// id. `'+0 minutes'` in it stands for the day's offset, as it does in the triggers.
     pub(super) select: &'static str,
     /// Adds a group to the table in memory.
     pub(super) insert: &'static str,
-    /// The tables of rollups, each with how many of its columns, from the first, are the key.
-    pub(super) rollups: &'static [(&'static str, usize)],
+    /// The tables of rollups. One whose triggers count in another comes after that.
+    pub(super) rollups: &'static [RollupOf],
+    /// Whether the file counts as many rows as there are, as SQL.
+    pub(super) adds_up: &'static str,
+}
+
+/// A table of rollups of a source.
+pub(super) struct RollupOf {
+    pub(super) name: &'static str,
+    /// The columns of its key, which are its first.
+    pub(super) key: &'static [&'static str],
+    /// The column that triggers on other rollups count, if there is one: how many different users or sessions.
+    pub(super) distinct: Option<&'static str>,
+}
+
+impl RollupOf {
+    const fn new(name: &'static str, key: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            key,
+            distinct: None,
+        }
+    }
+
+    const fn with_distinct(mut self, column: &'static str) -> Self {
+        self.distinct = Some(column);
+        self
+    }
 }
 
 pub(super) const SOURCES: [Source; 3] = [MESSAGES, TOOL_USES, COSTS];
@@ -70,7 +98,7 @@ const MESSAGES: Source = Source {
                      error IS NOT NULL AS failed, duration_ms IS NOT NULL AS timed,
                      CAST(coalesce(duration_ms, 0) AS INTEGER) AS duration_ms,
                      CASE WHEN abs(0.0 + cost) < 1e18 THEN 0.0 + cost ELSE 0.0 END AS cost
-              FROM messages WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
+              FROM messages WHERE rowid BETWEEN ?1 AND ?3 ORDER BY rowid LIMIT ?2)
         GROUP BY session_id, user_id, day",
     insert: "
         INSERT INTO session_days SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
@@ -80,12 +108,15 @@ const MESSAGES: Source = Source {
             timed = timed + excluded.timed, duration_high = duration_high + excluded.duration_high,
             duration_low = duration_low + excluded.duration_low, cost = cost + excluded.cost",
     rollups: &[
-        ("botstore_session_day", 3),
-        ("botstore_user_day", 2),
-        ("botstore_day", 1),
-        ("botstore_user_total", 1),
-        ("botstore_total", 1),
+        RollupOf::new("botstore_day", &["day"]).with_distinct("users"),
+        RollupOf::new("botstore_user_total", &["user_id"]).with_distinct("sessions"),
+        RollupOf::new("botstore_user_day", &["user_id", "day"]).with_distinct("sessions"),
+        RollupOf::new("botstore_session_day", &["session_id", "user_id", "day"]),
+        RollupOf::new(TOTAL, &["id"]),
     ],
+    adds_up: "
+        SELECT (SELECT coalesce(sum(messages), 0) FROM botstore_day)
+             = (SELECT count(*) FROM messages WHERE typeof(user_id) = 'integer')",
 };
 
 /// The owner is a session's, whoever used the tool.
@@ -116,7 +147,7 @@ const TOOL_USES: Source = Source {
         FROM (SELECT rowid AS id, coalesce(session_id, '') AS session_id,
                      coalesce(tool_name, '') AS tool_name,
                      coalesce(success = 1, 0) AS succeeded, coalesce(success = 0, 0) AS failed
-              FROM tool_usage WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2) t
+              FROM tool_usage WHERE rowid BETWEEN ?1 AND ?3 ORDER BY rowid LIMIT ?2) t
         GROUP BY session_id, tool_name",
     insert: "
         INSERT INTO session_tools VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -124,10 +155,12 @@ const TOOL_USES: Source = Source {
             uses = uses + excluded.uses, successes = successes + excluded.successes,
             errors = errors + excluded.errors",
     rollups: &[
-        ("botstore_session_tool", 2),
-        ("botstore_tool", 1),
-        ("botstore_user_tool", 2),
+        RollupOf::new("botstore_tool", &["tool_name"]).with_distinct("sessions"),
+        RollupOf::new("botstore_user_tool", &["user_id", "tool_name"]),
+        RollupOf::new("botstore_session_tool", &["session_id", "tool_name"]),
     ],
+    adds_up: "
+        SELECT (SELECT coalesce(sum(uses), 0) FROM botstore_tool) = (SELECT count(*) FROM tool_usage)",
 };
 
 /// Days here are those that the rows name. Requests are whole numbers, at most the largest: answers read
@@ -153,12 +186,15 @@ const COSTS: Source = Source {
         FROM (SELECT rowid AS id, coalesce(date, '') AS day,
                      CAST(coalesce(request_count, 0) AS INTEGER) AS requests,
                      CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN 0.0 + daily_cost ELSE 0.0 END AS cost
-              FROM cost_tracking WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2)
+              FROM cost_tracking WHERE rowid BETWEEN ?1 AND ?3 ORDER BY rowid LIMIT ?2)
         GROUP BY day",
     insert: "
         INSERT INTO cost_days VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO UPDATE SET
             users = users + excluded.users, requests_high = requests_high + excluded.requests_high,
             requests_low = requests_low + excluded.requests_low, cost = cost + excluded.cost",
-    rollups: &[("botstore_cost_day", 1)],
+    rollups: &[RollupOf::new("botstore_cost_day", &["day"])],
+    adds_up: "
+        SELECT (SELECT coalesce(sum(users), 0) FROM botstore_cost_day)
+             = (SELECT count(*) FROM cost_tracking)",
 };
