@@ -11,7 +11,7 @@ mod place;
 mod stamp;
 
 pub(crate) use copy::{copy, copy_into, truncate};
-pub(crate) use identity::{AtPath, FileId, at_path, led_to};
+pub(crate) use identity::{AtPath, FileId, at_path, id_of, led_to};
 pub(crate) use junk::is_nobodys;
 pub(crate) use kind::{Kind, is_taken, kind_of, refuse_other_than_own, refuse_other_than_plain};
 pub(crate) use mounts::{is_mount_point, is_mounted_elsewhere, network_file_system};

@@ -4,7 +4,7 @@
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
-use crate::sqlite::{self, FileLock, FileProblem};
+use crate::sqlite::{self, FileLock, FileProblem, LockName};
 use rusqlite::Connection;
 
 /// What the supervisor has told of them.
@@ -16,7 +16,9 @@ pub(super) struct FileWatch {
 impl FileWatch {
     /// Tells of each problem once for as long as it lasts. From this look on nobody writes if one is bad.
     pub(super) fn look(&mut self, shared: &Shared) {
-        let found = shared.file_problems();
+        let lock = keep_lock(shared);
+        let mut found = shared.file_problems();
+        found.extend(lock);
         let reported = std::mem::replace(&mut self.reported, found);
         let is_news = |problem: &&FileProblem| !reported.contains(problem);
         let news = || self.reported.iter().filter(is_news);
@@ -29,6 +31,24 @@ impl FileWatch {
         for problem in news() {
             tracing::warn!(%path, %problem, "its files are not where they should be");
         }
+    }
+}
+
+/// Keeps the name of the lock, as long as what lies beside it is this store's. Gives a warning, if there is
+/// one to give.
+fn keep_lock(shared: &Shared) -> Option<FileProblem> {
+    let lock = shared.lock.upgrade()?;
+    let others =
+        |problem: &FileProblem| problem.stops_writing() && *problem != FileProblem::LockTaken;
+    if shared.files.compare().iter().any(others) {
+        return None;
+    }
+    let name = lock.keep_name(&shared.path);
+    let is_taken = name == LockName::Lost(FileProblem::LockTaken);
+    shared.files.note_lock(is_taken);
+    match name {
+        LockName::Lost(FileProblem::LockRemoved) => Some(FileProblem::LockRemoved),
+        LockName::Lost(_) | LockName::Kept => None,
     }
 }
 

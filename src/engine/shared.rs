@@ -14,19 +14,21 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Subscribers;
 use crate::health::CheckpointReport;
-use crate::sqlite::{FileProblem, OpenFiles};
+use crate::sqlite::{FileLock, FileProblem, OpenFiles};
 use crate::time::{self, ClockRecord, ClockWatch};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::SetOnce;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
     /// Which file that is. The supervisor, `health` and closing look.
     pub(super) files: OpenFiles,
+    /// The writer holds it; the supervisor sees that it keeps its name.
+    pub(super) lock: Weak<FileLock>,
     /// The process that opened the store.
     pub(super) process: OwnProcess,
     /// The writer, while it saves what it has under another name: the pages so far, in steps.
@@ -66,7 +68,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(files: OpenFiles, config: &Config, clock: ClockRecord) -> Self {
+    pub(super) fn new(
+        files: OpenFiles,
+        lock: Weak<FileLock>,
+        config: &Config,
+        clock: ClockRecord,
+    ) -> Self {
         let (most_restarts, within) = config.max_restarts;
         let clock_watch = ClockWatch::new(config.clock_jump_wait, clock);
         // Once now, so that whatever the clock does from here on is seen. One that panics is looked at later.
@@ -75,6 +82,7 @@ impl Shared {
         Self {
             snapshots: Snapshots::new(path.clone()),
             path,
+            lock,
             files,
             process: OwnProcess::this(),
             saving: Arc::default(),

@@ -91,7 +91,7 @@ pub(crate) fn start(
     duties: Vec<Duty>,
     clock: ClockRecord,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(files, config, clock));
+    let shared = Arc::new(Shared::new(files, Arc::downgrade(lock), config, clock));
     let mut threads = Threads {
         supervision: Arc::clone(&shared.supervision),
         arbiters: Vec::new(),

@@ -1,6 +1,6 @@
 //! Which file lies at a path. By `stat` alone: see [`Stamp`](super::Stamp).
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -71,6 +71,11 @@ pub(crate) fn at_path(path: &Path) -> AtPath {
 /// What the path leads to, if links are followed.
 pub(crate) fn led_to(path: &Path) -> AtPath {
     from(std::fs::metadata(path))
+}
+
+/// Which file an open one is, if the system says so.
+pub(crate) fn id_of(file: &File) -> Option<FileId> {
+    file.metadata().ok().map(|data| FileId::of(&data))
 }
 
 fn from(data: io::Result<Metadata>) -> AtPath {

@@ -1,6 +1,6 @@
 //! The claim of one store on a file.
 
-use super::open_files::OpenFiles;
+use super::open_files::{FileProblem, OpenFiles};
 use super::{beside, look, readers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, AtPath};
@@ -37,8 +37,17 @@ pub enum OpenIn {
 /// In it is the number of the process, and [`OPENED`] once a store has had the database open; then, for as
 /// long as the WAL may hold what the database does not, which two files these are.
 pub(crate) struct FileLock {
-    file: File,
+    file: Mutex<File>,
     said: Mutex<Said>,
+}
+
+/// What has become of the lock's name under an open store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockName {
+    /// It leads to the lock.
+    Kept,
+    /// It was gone, or another file's.
+    Lost(FileProblem),
 }
 
 /// What is in the lock file besides the process.
@@ -65,7 +74,7 @@ const MAX_BYTES: u64 = 128;
 /// the file alone would leave the lock to it for as long.
 impl Drop for FileLock {
     fn drop(&mut self) {
-        let _ = self.file.unlock();
+        let _ = self.file.lock().unlock();
     }
 }
 
@@ -98,7 +107,7 @@ impl FileLock {
             AtPath::File { .. } | AtPath::Unknown => read(&file).1,
         };
         let lock = Self {
-            file,
+            file: Mutex::new(file),
             said: Mutex::new(said),
         };
         refuse_other_name_in_use(database)?;
@@ -122,6 +131,31 @@ impl FileLock {
         self.write();
     }
 
+    /// Looks whether the lock's name still leads to it, and takes the name again if it does not: whoever
+    /// opens the file next would find no lock there, and write beside this store.
+    pub(crate) fn keep_name(&self, database: &Path) -> LockName {
+        let path = beside(database, ".lock");
+        let held = files::id_of(&self.file.lock());
+        match (files::at_path(&path), held) {
+            (AtPath::File { id, .. }, Some(held)) if id == held => return LockName::Kept,
+            (AtPath::Unknown, _) | (_, None) => return LockName::Kept,
+            _ => {}
+        }
+        // What lies there may be a folder.
+        let Ok(new) = files::open_lock(&path, database) else {
+            return LockName::Lost(FileProblem::LockRemoved);
+        };
+        match new.try_lock() {
+            Err(TryLockError::WouldBlock) => LockName::Lost(FileProblem::LockTaken),
+            Err(TryLockError::Error(_)) => LockName::Lost(FileProblem::LockRemoved),
+            Ok(()) => {
+                *self.file.lock() = new;
+                self.write();
+                LockName::Lost(FileProblem::LockRemoved)
+            }
+        }
+    }
+
     /// What is written is for sentences, and for who opens the file after a crash; a failure is no reason
     /// not to open.
     fn write(&self) {
@@ -133,7 +167,7 @@ impl FileLock {
         if let Some(Noted { database, wal }) = noted {
             text = format!("{text} {database} {wal}");
         }
-        let mut file = &self.file;
+        let mut file = self.file.lock();
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())

@@ -37,6 +37,10 @@ pub enum FileProblem {
     ShmRemoved,
     /// The WAL has been cut, emptied or written over: what was in it is not there any more.
     WalCut,
+    /// The lock file (`.lock`) was removed, and another store has opened the database since.
+    LockTaken,
+    /// The lock file (`.lock`) was removed. A warning: the store makes it again.
+    LockRemoved,
     /// The path that the store was opened by led to the database through a link, and leads to another
     /// file now, or to none. A warning.
     PathLeadsElsewhere,
@@ -56,7 +60,10 @@ impl FileProblem {
     pub fn stops_writing(&self) -> bool {
         !matches!(
             self,
-            Self::PathLeadsElsewhere | Self::HardLinked { .. } | Self::MountPoint
+            Self::LockRemoved
+                | Self::PathLeadsElsewhere
+                | Self::HardLinked { .. }
+                | Self::MountPoint
         )
     }
 }
@@ -105,6 +112,15 @@ impl fmt::Display for FileProblem {
                  changes that were in it alone; nothing more is written, nor copied from it into the \
                  database. Close the store, which saves what can be read of it as a new file, and \
                  restore a backup",
+            ),
+            Self::LockTaken => f.write_str(
+                "the database's lock file (.lock) was removed under an open store, and another store has \
+                 opened the database since. One store writes to a file at a time: this one writes nothing \
+                 more, and loses nothing. Close one of the two",
+            ),
+            Self::LockRemoved => f.write_str(
+                "the database's lock file (.lock) was removed or replaced under an open store, which has \
+                 made it again: leave it where it is, since it keeps a second store from the file",
             ),
             Self::PathLeadsElsewhere => f.write_str(
                 "the path that the store was opened by leads to another file now, or to none: the store \
@@ -155,6 +171,7 @@ pub(crate) struct OpenFiles {
     log_bytes: AtomicU64,
     frame_bytes: AtomicU64,
     log_is_cut: AtomicBool,
+    lock_is_taken: AtomicBool,
 }
 
 /// What their names end in, and what is wrong if it is another file's or nobody's.
@@ -188,6 +205,7 @@ impl OpenFiles {
             log_bytes: AtomicU64::new(0),
             frame_bytes: AtomicU64::new(0),
             log_is_cut: AtomicBool::new(false),
+            lock_is_taken: AtomicBool::new(false),
         }
     }
 
@@ -224,6 +242,9 @@ impl OpenFiles {
         if self.log_is_cut.load(Ordering::Acquire) {
             found.push(FileProblem::WalCut);
         }
+        if self.lock_is_taken.load(Ordering::Acquire) {
+            found.push(FileProblem::LockTaken);
+        }
         if found.is_empty() {
             found.extend(elsewhere.then_some(FileProblem::PathLeadsElsewhere));
             found.extend(file_problems(&self.path));
@@ -250,6 +271,11 @@ impl OpenFiles {
     pub(crate) fn note_cut_log(&self) {
         self.log_is_cut.store(true, Ordering::Release);
         self.note(&self.compare());
+    }
+
+    /// Takes note of whether another store has the lock's name.
+    pub(crate) fn note_lock(&self, is_taken: bool) {
+        self.lock_is_taken.store(is_taken, Ordering::Release);
     }
 
     /// Takes note of what was found, and lets nobody write if it is bad.

@@ -40,7 +40,12 @@ pub(super) fn is_open_under_another_name(database: &Path) -> bool {
         if again > 0 {
             std::thread::sleep(PAUSE);
         }
-        let holders = lock_holders(database);
+        let mut holders = lock_holders(database);
+        if holders.is_empty() {
+            // The system tells of the locks in parts, and what comes and goes between two of them may hide a
+            // lock that is held all the while.
+            holders = lock_holders(database);
+        }
         if holders.is_empty() || !inspect::is_in_wal_mode(database) {
             return false;
         }

@@ -13,6 +13,7 @@ mod cut;
 mod file;
 #[cfg(unix)]
 mod forked;
+mod lock_name;
 mod log;
 #[cfg(unix)]
 mod names;
