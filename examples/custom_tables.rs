@@ -1,7 +1,7 @@
 //! Tables and operations of your own, in the same file as the store's and with the same promises.
 //!
 //! A bot that reminds its users: a [`Schema`] with two steps, changes, questions, and a schedule
-//! that fires what is due. Runs by itself for about three seconds.
+//! that fires what is due. Runs by itself for about three seconds, in a temporary folder.
 //!
 //! ```text
 //! cargo run --example custom_tables
@@ -14,7 +14,13 @@ use botstore::time::Timestamp;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Config, Error, Mutation, Query, ReadTx, Result, Store, WriteTx};
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
+use std::path::Path;
 use std::time::Duration;
+
+/// Keeps reminders in a bot's file, in tables of their own, and fires one. Takes three seconds.
+#[derive(Parser)]
+struct Args {}
 
 /// The tables. The name and the released steps stay as they are for ever; what comes later is
 /// another step.
@@ -157,13 +163,23 @@ fn clock_time(time: DateTime<Utc>) -> String {
 
 #[actix::main]
 async fn main() -> Result<()> {
-    const SECOND: Duration = Duration::from_secs(1);
+    Args::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("bot.db");
+    // Ctrl-C ends this function and not the process, so that the folder is removed.
+    tokio::select! {
+        biased; // It listens before there is a file.
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        done = run(&path) => done,
+    }
+}
+
+async fn run(path: &Path) -> Result<()> {
+    const SECOND: Duration = Duration::from_secs(1);
 
     // The store's tables come first, so that ours can refer to them. The schedule's last run is
     // kept in the file: a bot that restarts neither forgets a run nor repeats one.
-    let config = Config::new(&path)
+    let config = Config::new(path)
         .schema::<Reminders>()
         .every(SECOND, || FireDue);
 
@@ -216,7 +232,7 @@ async fn main() -> Result<()> {
 
     // What the newest step did can be taken back, with a verified copy of the file made first. The SQL
     // is this program's own, not what the file's ledger says.
-    let config = Config::new(&path).schema::<Reminders>();
+    let config = Config::new(path).schema::<Reminders>();
     let back = schema::rollback(config, Reminders::NAME, 1)?;
     println!("Taken back: {back}");
     Ok(())

@@ -10,12 +10,19 @@ use botstore::sessions::{CreateSession, ExpireIdle};
 use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::{Config, Store, analytics, messages, users};
+use clap::Parser;
 use std::time::Duration;
+
+/// Saves an exchange in a temporary store, asks for it, and removes the store.
+#[derive(Parser)]
+struct Args {}
 
 #[actix::main]
 async fn main() -> botstore::Result<()> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    let path = std::env::temp_dir().join(format!("botstore-quickstart-{}.db", std::process::id()));
+    Args::parse();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("bot.db");
 
     // Opened once, cloned everywhere. Sessions idle for a day are ended, hour by hour.
     let config = Config::new(&path).every(HOUR, || ExpireIdle::new(24 * HOUR));
@@ -63,6 +70,6 @@ async fn main() -> botstore::Result<()> {
     );
 
     store.close().await?;
-    println!("closed; the file is {}", path.display());
+    println!("closed; {} goes with its folder", path.display());
     Ok(())
 }

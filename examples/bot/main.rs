@@ -29,9 +29,9 @@ use tokio::sync::mpsc;
 /// A bot in the terminal. Its memory is one SQLite file.
 #[derive(Parser)]
 struct Args {
-    /// The file with the bot's memory; created if it is missing.
-    #[arg(long, default_value = "bot.db")]
-    db: PathBuf,
+    /// The file with the bot's memory; created if it is missing. Without it the bot forgets when it ends.
+    #[arg(long)]
+    db: Option<PathBuf>,
     /// Who talks to the bot: the id that a messenger would tell.
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     user: i64,
@@ -57,7 +57,14 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<()> {
     const MINUTE: Duration = Duration::from_secs(60);
     let idle_for = MINUTE * args.idle_minutes;
-    let config = Config::new(&args.db).every(MINUTE, move || ExpireIdle::new(idle_for));
+    let stop = asked_to_stop().expect("signals can be listened to");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let goodbye = match args.db {
+        Some(_) => "Goodbye. I shall remember.",
+        None => "Goodbye. I shall forget all this; with --db I would remember it.",
+    };
+    let db = args.db.unwrap_or_else(|| folder.path().join("bot.db"));
+    let config = Config::new(&db).every(MINUTE, move || ExpireIdle::new(idle_for));
     let store = Store::open(config).await?;
     // What fell idle while no bot was running.
     store.write(ExpireIdle::new(idle_for)).await?;
@@ -68,11 +75,11 @@ async fn run(args: Args) -> Result<()> {
     };
     tokio::select! {
         _ = talk(bot.start(), EnsureUser::new(args.user, args.name.as_deref())) => {}
-        () = asked_to_stop() => {}
+        () = stop => end_prompt(),
     }
     // Whatever was accepted is committed, and no -wal is left beside the file.
     store.close().await?;
-    let _ = say("Goodbye. I shall remember.");
+    let _ = say(goodbye);
     Ok(())
 }
 
@@ -133,20 +140,25 @@ fn say(text: &str) -> io::Result<()> {
     writeln!(io::stdout(), "bot> {}", shown.replace('\n', "\n     "))
 }
 
-/// Ends with Ctrl-C, or when the system asks the program to go.
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+/// Ends with Ctrl-C, or when the system asks the program to go. Signals count from the call on.
+#[cfg(unix)]
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
-    end_prompt();
+    })
+}
+
+#[cfg(not(unix))]
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 /// Leaves the line on which the user was asked.

@@ -20,7 +20,7 @@ mod verify;
 
 use botstore::{BeforeUpgrade, Config, Durability, Store};
 use clap::{Parser, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Clone, Debug, Parser)]
@@ -86,14 +86,7 @@ fn main() -> ExitCode {
         eprintln!("--read-share must be from 0 to below 1");
         return ExitCode::from(2);
     }
-    let outcome = match args.runtime {
-        Runtime::Actix => actix::System::new().block_on(run(&args)),
-        Runtime::Tokio => match tokio::runtime::Runtime::new() {
-            Ok(runtime) => runtime.block_on(run(&args)),
-            Err(error) => Err(error.into()),
-        },
-    };
-    match outcome {
+    match run(&args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -103,12 +96,32 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<bool, Failure> {
+/// Whether the file holds what it should. The folder outlives the runtime, and so whoever has a file in it open.
+fn run(args: &Args) -> Result<bool, Failure> {
     let folder = tempfile::tempdir()?;
-    let path = args
-        .db
-        .clone()
-        .unwrap_or_else(|| folder.path().join("load.db"));
+    let work = unless_interrupted(load(args, folder.path()));
+    match args.runtime {
+        Runtime::Actix => actix::System::new().block_on(work),
+        Runtime::Tokio => tokio::runtime::Runtime::new()?.block_on(work),
+    }
+}
+
+/// Ctrl-C ends the work and not the process, so that the temporary folder is removed.
+async fn unless_interrupted(
+    work: impl Future<Output = Result<bool, Failure>>,
+) -> Result<bool, Failure> {
+    tokio::select! {
+        biased; // It listens before there is a file.
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            Err("interrupted".into())
+        }
+        done = work => done,
+    }
+}
+
+async fn load(args: &Args, folder: &Path) -> Result<bool, Failure> {
+    let path = args.db.clone().unwrap_or_else(|| folder.join("load.db"));
     if path.exists() {
         return Err(format!(
             "{} exists; the verification compares a file that begins empty, so name a new one",
@@ -133,7 +146,7 @@ async fn run(args: &Args) -> Result<bool, Failure> {
     let mut found = verify::compare(&path, args, &run.receipts)?;
     found.problems.extend(run.complaints.iter().cloned());
     let prefix = match &run.backup {
-        Some(taken) => Some(backup::compare(taken, folder.path(), args, &run)?),
+        Some(taken) => Some(backup::compare(taken, folder, args, &run)?),
         None => None,
     };
     report::print(args, &run, &health, &found, prefix.as_ref());

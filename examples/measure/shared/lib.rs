@@ -1,0 +1,6 @@
+//! What several measurements have in common.
+
+pub mod arrivals;
+pub mod bot;
+pub mod figures;
+pub mod process;
