@@ -15,6 +15,8 @@ mod forged;
 mod killed;
 mod left;
 mod making;
+#[cfg(target_os = "linux")]
+mod mounted;
 mod naming;
 mod restoring;
 mod retaining;

@@ -26,6 +26,7 @@ mod latin;
 mod looking;
 mod mending;
 mod migrating;
+mod moments;
 mod names;
 #[cfg(target_os = "linux")]
 mod printing;

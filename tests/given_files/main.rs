@@ -4,6 +4,7 @@ mod changing;
 #[cfg(target_os = "linux")]
 #[path = "../shared/child.rs"]
 mod child;
+mod disabled;
 mod endless;
 mod ids;
 mod made_again;

@@ -2,6 +2,7 @@
 
 use crate::child::{Victim, given, succeed_with_mounts, with_mounts};
 use crate::copy::with;
+use crate::wait::at_once;
 use crate::{interaction, sign_up};
 use botstore::{ErrorKind, Store};
 use std::fs;
@@ -61,8 +62,8 @@ fn relative(to: &Path) -> PathBuf {
     up.collect::<PathBuf>().join(to.strip_prefix("/").unwrap())
 }
 
-#[tokio::test]
-async fn a_file_is_one_store_by_each_of_its_names() {
+/// By a name that is found through links and folders.
+async fn is_one_store_by(name: &'static str) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir_all(at("data/deep")).unwrap();
@@ -71,26 +72,43 @@ async fn a_file_is_one_store_by_each_of_its_names() {
     let path = at("data/x.db");
     symlink("data/x.db", at("link.db")).unwrap();
     symlink(at("link.db"), at("other/link.db")).unwrap();
-    for other in [
-        at("data/deep/../x.db"),
-        at("data/./x.db"),
-        at("folder-link/x.db"),
-        at("link.db"),
-        at("other/link.db"),
-        relative(&path),
-    ] {
-        are_one_store_both_ways(&path, &other).await;
-    }
-    for other in [at("data/y.db"), at("other/x.db")] {
-        fs::hard_link(&path, &other).unwrap();
-        are_one_store_both_ways(&path, &other).await;
-        // By three names.
-        let third = at("third.db");
-        fs::hard_link(&path, &third).unwrap();
-        are_one_store(&other, &third).await;
-        fs::remove_file(third).unwrap();
-        fs::remove_file(&other).unwrap();
-    }
+    let other = match name {
+        RELATIVE => relative(&path),
+        name => at(name),
+    };
+    are_one_store_both_ways(&path, &other).await;
+}
+
+const RELATIVE: &str = "../../x.db from the root";
+
+/// By another name that the file has; and by three.
+async fn is_one_store_with(link: &'static str) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("data")).unwrap();
+    fs::create_dir(at("other")).unwrap();
+    let (path, other, third) = (at("data/x.db"), at(link), at("third.db"));
+    Store::open(&path).await.unwrap().close().await.unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    are_one_store_both_ways(&path, &other).await;
+    fs::hard_link(&path, &third).unwrap();
+    are_one_store(&other, &third).await;
+}
+
+#[tokio::test]
+async fn a_file_is_one_store_by_each_of_its_names() {
+    let names = [
+        "data/deep/../x.db",
+        "data/./x.db",
+        "folder-link/x.db",
+        "link.db",
+        "other/link.db",
+        RELATIVE,
+    ];
+    tokio::join!(
+        at_once(names.map(is_one_store_by)),
+        at_once(["data/y.db", "other/x.db"].map(is_one_store_with)),
+    );
 }
 
 #[tokio::test]

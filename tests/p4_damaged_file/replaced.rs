@@ -1,7 +1,7 @@
 //! The files under an open store are moved, removed and replaced.
 
 use crate::copy::{copy, keeps_its_log, with};
-use crate::wait::{answered, until};
+use crate::wait::{answered, at_once, until};
 use crate::{INTERACTIONS, interaction, sign_up};
 use botstore::backup::TakeBackup;
 use botstore::rusqlite::Connection;
@@ -143,40 +143,42 @@ pub(crate) async fn refuses_to_write_and_reads(store: &Store, problem: FileProbl
     assert_eq!(read as i64, INTERACTIONS);
 }
 
+async fn is_told_once_and_saved(done: Done) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = open(&path).await;
+    let mut events = store.events();
+    done.to(&path);
+    let expected = match done.leaves_a_name() {
+        true => FileProblem::DatabaseReplaced,
+        false => FileProblem::DatabaseRemoved,
+    };
+    assert_eq!(told(&mut events, expected).await, store.path(), "{done:?}");
+    refuses_to_write_and_reads(&store, expected).await;
+    // From no file that has only the name.
+    let backup = store.back_up(TakeBackup::default()).await;
+    assert_eq!(backup.unwrap_err().kind(), ErrorKind::Replaced);
+
+    // A link leads to the old file, into which its log is copied.
+    let content = || (!path.is_symlink()).then(|| fs::read(&path).ok());
+    let before = content();
+    let error = store.close().await.unwrap_err();
+    let copy = saved(&error, &mut events);
+    assert_eq!(
+        copy,
+        with(store.path(), ".saved-20261126T030405Z"),
+        "{done:?}"
+    );
+    assert_eq!(messages(&copy), INTERACTIONS, "{done:?}");
+    assert!(content() == before, "{done:?}");
+    // What was its log is laid over nothing.
+    let log = fs::metadata(with(&path, "-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0, "{done:?}");
+}
+
 #[tokio::test]
 async fn a_database_that_is_moved_removed_or_replaced_is_told_once_and_all_of_it_is_saved() {
-    for done in ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.db");
-        let store = open(&path).await;
-        let mut events = store.events();
-        done.to(&path);
-        let expected = match done.leaves_a_name() {
-            true => FileProblem::DatabaseReplaced,
-            false => FileProblem::DatabaseRemoved,
-        };
-        assert_eq!(told(&mut events, expected).await, store.path(), "{done:?}");
-        refuses_to_write_and_reads(&store, expected).await;
-        // From no file that has only the name.
-        let backup = store.back_up(TakeBackup::default()).await;
-        assert_eq!(backup.unwrap_err().kind(), ErrorKind::Replaced);
-
-        // A link leads to the old file, into which its log is copied.
-        let content = || (!path.is_symlink()).then(|| fs::read(&path).ok());
-        let before = content();
-        let error = store.close().await.unwrap_err();
-        let copy = saved(&error, &mut events);
-        assert_eq!(
-            copy,
-            with(store.path(), ".saved-20261126T030405Z"),
-            "{done:?}"
-        );
-        assert_eq!(messages(&copy), INTERACTIONS, "{done:?}");
-        assert!(content() == before, "{done:?}");
-        // What was its log is laid over nothing.
-        let log = fs::metadata(with(&path, "-wal")).map_or(0, |log| log.len());
-        assert_eq!(log, 0, "{done:?}");
-    }
+    at_once(ALL.map(is_told_once_and_saved)).await;
 }
 
 #[tokio::test]
@@ -302,37 +304,41 @@ async fn what_happens_right_before_closing_is_seen() {
     assert_eq!(messages(&copy.expect("a copy")), INTERACTIONS);
 }
 
+/// What is told where another file has the name of this one, and where none has.
+type Beside = (&'static str, FileProblem, FileProblem);
+
+const LOG: Beside = ("-wal", FileProblem::WalReplaced, FileProblem::WalRemoved);
+const INDEX: Beside = ("-shm", FileProblem::ShmReplaced, FileProblem::ShmRemoved);
+
+async fn loses_nothing((suffix, when_replaced, when_removed): Beside, done: Done) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.db");
+    let store = open(&path).await;
+    let mut events = store.events();
+    done.to(&with(&path, suffix));
+    let problem = match done.leaves_a_name() {
+        true => when_replaced,
+        false => when_removed,
+    };
+    told(&mut events, problem).await;
+    refuses_to_write_and_reads(&store, problem).await;
+    let closed = store.close().await;
+    let at = match (problem, closed) {
+        (FileProblem::WalReplaced, Err(error)) => saved(&error, &mut events),
+        (_, Ok(())) => path.clone(),
+        (_, Err(error)) => panic!("{suffix} {done:?}: {error}"),
+    };
+    // What has the log's name is another's, who may need it.
+    let alone = folder.path().join("alone.db");
+    copy(&at, &alone);
+    assert_eq!(messages(&alone), INTERACTIONS, "{suffix} {done:?}");
+}
+
 /// The WAL and its index alone: the database has its name, so closing brings all into it.
 #[tokio::test]
 async fn a_log_or_an_index_that_is_gone_is_told_as_that_and_closing_loses_nothing() {
-    for (suffix, replaced, removed) in [
-        ("-wal", FileProblem::WalReplaced, FileProblem::WalRemoved),
-        ("-shm", FileProblem::ShmReplaced, FileProblem::ShmRemoved),
-    ] {
-        for done in ALL {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("x.db");
-            let store = open(&path).await;
-            let mut events = store.events();
-            done.to(&with(&path, suffix));
-            let problem = match done.leaves_a_name() {
-                true => replaced,
-                false => removed,
-            };
-            told(&mut events, problem).await;
-            refuses_to_write_and_reads(&store, problem).await;
-            let closed = store.close().await;
-            let at = match (problem, closed) {
-                (FileProblem::WalReplaced, Err(error)) => saved(&error, &mut events),
-                (_, Ok(())) => path.clone(),
-                (_, Err(error)) => panic!("{suffix} {done:?}: {error}"),
-            };
-            // What has the log's name is another's, who may need it.
-            let alone = folder.path().join("alone.db");
-            copy(&at, &alone);
-            assert_eq!(messages(&alone), INTERACTIONS, "{suffix} {done:?}");
-        }
-    }
+    let all = [LOG, INDEX].map(|beside| ALL.map(|done| loses_nothing(beside, done)));
+    at_once(all.into_iter().flatten()).await;
 }
 
 /// It comes back, and nothing has happened.

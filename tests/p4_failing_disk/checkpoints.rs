@@ -13,7 +13,7 @@ use std::thread::ThreadId;
 
 #[tokio::test]
 async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_is_copied_anew() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;
@@ -61,7 +61,7 @@ async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_
 
 #[tokio::test]
 async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;
@@ -101,7 +101,7 @@ impl Mutation for WhoWrites {
 
 #[tokio::test]
 async fn nobody_who_reads_waits_for_the_disk_while_the_log_is_to_start_over() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// that as copied, and would not copy it again when the connection is closed, but remove the WAL.
 #[tokio::test]
 async fn closing_keeps_the_log_when_the_file_cannot_be_synced() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;
@@ -64,7 +64,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn closing_waits_for_another_programs_lock_no_longer_than_its_deadline() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;

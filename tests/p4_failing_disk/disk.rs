@@ -1,19 +1,14 @@
-//! A disk that fails on demand: SQLite, and the rest of this program, call these functions where they
-//! mean the C library's, because the linker finds them first. What they do not fail goes on to the
-//! kernel.
-//!
-//! A VFS of SQLite's was turned down: between it and the disk is the code that makes SQLite's errors
-//! of the system's, and backups do not go through it.
+//! A disk that fails on demand. Each test has one of its own: see `threads`. What asks it is in `calls`.
 
-use crate::platter;
-use std::cell::Cell;
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
+use crate::platter::Platter;
+use crate::threads;
+use std::collections::HashSet;
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::thread::ThreadId;
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
 
 /// What a program asks of a disk.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,18 +40,6 @@ pub(crate) struct Fault {
     pub(crate) errno: c_int,
 }
 
-static COUNTS: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
-static NTH: [AtomicU64; 6] = [const { AtomicU64::new(u64::MAX) }; 6];
-static UNOPENED: std::sync::Mutex<Option<PathBuf>> = std::sync::Mutex::new(None);
-static ERRNO: AtomicI32 = AtomicI32::new(0);
-static LASTS: AtomicBool = AtomicBool::new(false);
-static ONLY_DATABASE: AtomicBool = AtomicBool::new(false);
-static FAILED: AtomicBool = AtomicBool::new(false);
-static HOLDS_UP: std::sync::Mutex<Option<ThreadId>> = std::sync::Mutex::new(None);
-static HELD_UP: AtomicBool = AtomicBool::new(false);
-static SHARE: std::sync::Mutex<Option<(PathBuf, Silence)>> = std::sync::Mutex::new(None);
-static TESTS: Mutex<()> = Mutex::const_new(());
-
 /// What a share does not answer to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Silence {
@@ -68,28 +51,101 @@ pub(crate) enum Silence {
     Syncing,
 }
 
-thread_local! {
-    /// On the test's own thread, where nothing of the store runs.
-    static SPARED: Cell<bool> = const { Cell::new(false) };
+/// A share that does not answer.
+struct Silent {
+    folder: PathBuf,
+    to: Silence,
+    /// Whether somebody waits for it.
+    is_asked: bool,
 }
 
-/// There is one disk, so one test at a time.
-pub(crate) async fn alone() -> MutexGuard<'static, ()> {
-    SPARED.set(true);
-    let alone = TESTS.lock().await;
-    heal();
-    alone
+pub(crate) struct Disk {
+    counts: [AtomicU64; 6],
+    nth: [AtomicU64; 6],
+    errno: AtomicI32,
+    lasts: AtomicBool,
+    only_database: AtomicBool,
+    failed: AtomicBool,
+    unopened: Mutex<Option<PathBuf>>,
+    holds_up: Mutex<Option<ThreadId>>,
+    held_up: AtomicBool,
+    silent: Mutex<Vec<Silent>>,
+    platter: Mutex<Option<Platter>>,
+    /// The system's numbers of the threads that work on it.
+    threads: Mutex<HashSet<libc::pid_t>>,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self {
+            counts: [const { AtomicU64::new(0) }; 6],
+            nth: [const { AtomicU64::new(u64::MAX) }; 6],
+            errno: AtomicI32::new(0),
+            lasts: AtomicBool::new(false),
+            only_database: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            unopened: Mutex::new(None),
+            holds_up: Mutex::new(None),
+            held_up: AtomicBool::new(false),
+            silent: Mutex::new(Vec::new()),
+            platter: Mutex::new(None),
+            threads: Mutex::default(),
+        }
+    }
+}
+
+impl Disk {
+    pub(crate) fn thread_begins(&self, number: libc::pid_t) {
+        self.threads.lock().unwrap().insert(number);
+    }
+
+    pub(crate) fn thread_ends(&self, number: libc::pid_t) {
+        self.threads.lock().unwrap().remove(&number);
+    }
+
+    /// Whether this call of its kind is one that fails; sets the error number then.
+    fn is_its_turn(&self, call: Call) -> bool {
+        let number = self.counts[call as usize].fetch_add(1, SeqCst);
+        let nth = self.nth[call as usize].load(SeqCst);
+        let fails = number == nth || (number > nth && self.lasts.load(SeqCst));
+        if fails {
+            self.failed.store(true, SeqCst);
+            // SAFETY: the C library's own place for it, of this thread.
+            unsafe { *libc::__errno_location() = self.errno.load(SeqCst) };
+        }
+        fails
+    }
+
+    /// Whether this share does not answer; notes that somebody asks it.
+    fn is_silent(&self, asked: Silence, path: &Path) -> bool {
+        let mut shares = self.silent.lock().unwrap();
+        let is_it = |share: &&mut Silent| share.to == asked && path.starts_with(&share.folder);
+        let share = shares.iter_mut().find(is_it);
+        share.map(|share| share.is_asked = true).is_some()
+    }
+}
+
+/// Gives a test its disk, which works. The first thing that it asks for.
+pub(crate) fn begin() {
+    threads::begin();
+}
+
+/// This test's.
+pub(crate) fn this() -> &'static Disk {
+    threads::disk().expect("a test begins with its disk")
 }
 
 pub(crate) fn breaks(fault: Fault) {
     heal();
-    FAILED.store(false, SeqCst);
-    for count in &COUNTS {
+    let disk = this();
+    disk.failed.store(false, SeqCst);
+    for count in &disk.counts {
         count.store(0, SeqCst);
     }
-    ERRNO.store(fault.errno, SeqCst);
-    LASTS.store(fault.lasting == Lasting::UntilHealed, SeqCst);
-    NTH[fault.call as usize].store(fault.nth, SeqCst);
+    disk.errno.store(fault.errno, SeqCst);
+    let lasts = fault.lasting == Lasting::UntilHealed;
+    disk.lasts.store(lasts, SeqCst);
+    disk.nth[fault.call as usize].store(fault.nth, SeqCst);
 }
 
 /// The same, with the next call.
@@ -105,123 +161,158 @@ pub(crate) fn breaks_now(call: Call, lasting: Lasting, errno: c_int) {
 /// From now on nothing that has this path, or lies below it, is opened until it is healed.
 pub(crate) fn breaks_opening(path: &Path, errno: c_int) {
     breaks_now(Call::Open, Lasting::UntilHealed, errno);
-    *UNOPENED.lock().unwrap() = Some(path.to_owned());
+    *this().unopened.lock().unwrap() = Some(path.to_owned());
 }
 
 /// The next sync of the database itself fails, once, and not of its WAL.
 pub(crate) fn breaks_at_the_next_checkpoint() {
     breaks_now(Call::Sync, Lasting::Once, libc::EIO);
-    ONLY_DATABASE.store(true, SeqCst);
+    this().only_database.store(true, SeqCst);
 }
 
 /// From now on this thread's syncs of the database itself, and not of its WAL, take until it is healed.
 pub(crate) fn holds_up_syncs_of_the_database_by(thread: ThreadId) {
-    HELD_UP.store(false, SeqCst);
-    *HOLDS_UP.lock().unwrap() = Some(thread);
+    this().held_up.store(false, SeqCst);
+    *this().holds_up.lock().unwrap() = Some(thread);
 }
 
 /// Whether one is held up.
 pub(crate) fn is_holding_up() -> bool {
-    HELD_UP.load(SeqCst)
+    this().held_up.load(SeqCst)
 }
 
-/// From now on what is in this folder is on a share that does not answer to this until it is healed:
+/// From now on what is in this folder is on a share that does not answer to this until it does again:
 /// whoever asks waits.
 pub(crate) fn does_not_answer(folder: &Path, to: Silence) {
-    HELD_UP.store(false, SeqCst);
-    *SHARE.lock().unwrap() = Some((folder.to_owned(), to));
+    this().silent.lock().unwrap().push(Silent {
+        folder: folder.to_owned(),
+        to,
+        is_asked: false,
+    });
 }
 
-/// Works again.
+/// Whether somebody waits for this share.
+pub(crate) fn is_waited_for(folder: &Path) -> bool {
+    let shares = this().silent.lock().unwrap();
+    shares
+        .iter()
+        .any(|share| share.folder == folder && share.is_asked)
+}
+
+/// This share does again.
+pub(crate) fn answers(folder: &Path) {
+    let mut shares = this().silent.lock().unwrap();
+    shares.retain(|share| share.folder != folder);
+}
+
+/// Works again; of shares, see [`answers`].
 pub(crate) fn heal() {
-    *SHARE.lock().unwrap() = None;
-    *UNOPENED.lock().unwrap() = None;
-    *HOLDS_UP.lock().unwrap() = None;
-    ONLY_DATABASE.store(false, SeqCst);
-    for nth in &NTH {
+    let disk = this();
+    *disk.unopened.lock().unwrap() = None;
+    *disk.holds_up.lock().unwrap() = None;
+    disk.only_database.store(false, SeqCst);
+    for nth in &disk.nth {
         nth.store(u64::MAX, SeqCst);
     }
 }
 
 /// How many calls of this kind there were since something was last to break.
 pub(crate) fn count(call: Call) -> u64 {
-    COUNTS[call as usize].load(SeqCst)
+    this().counts[call as usize].load(SeqCst)
 }
 
 /// Whether something has broken since it was to.
 pub(crate) fn has_failed() -> bool {
-    FAILED.load(SeqCst)
+    this().failed.load(SeqCst)
 }
 
 /// Keeps an account of what is on the disk, of the files in this folder.
 pub(crate) fn watches(folder: &Path) {
-    platter::watch(folder);
+    *this().platter.lock().unwrap() = Some(Platter::watch(folder));
 }
 
 /// Writes what is left of them after a loss of power now into another folder; gives how many sectors
 /// were lost.
 pub(crate) fn loses_power(to: &Path, random: &mut fastrand::Rng) -> u64 {
-    platter::after_a_loss_of_power(to, random)
+    let mut platter = this().platter.lock().unwrap();
+    platter.take().unwrap().after_a_loss_of_power(to, random)
 }
 
-fn fails(call: Call, fd: c_int) -> bool {
+/// The names of the threads that work on this test's disk.
+pub(crate) fn threads() -> Vec<String> {
+    let numbers = this().threads.lock().unwrap();
+    // One may have ended just now.
+    let names = numbers.iter().filter_map(|number| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{number}/comm"));
+        Some(name.ok()?.trim_end().to_owned())
+    });
+    names.collect()
+}
+
+pub(crate) fn with_platter(then: impl FnOnce(&mut Platter)) {
+    if let Some(disk) = threads::disk()
+        && let Some(platter) = disk.platter.lock().unwrap().as_mut()
+    {
+        then(platter);
+    }
+}
+
+pub(crate) fn fails(call: Call, fd: c_int) -> bool {
+    let Some(disk) = threads::failing() else {
+        return false;
+    };
     // Pipes and sockets are no disk, and the output of the tests may be a file.
-    if SPARED.get() || fd <= 2 || !is_a_file(fd) {
+    if fd <= 2 || kind_of(fd) != Some(libc::S_IFREG) {
         return false;
     }
-    if ONLY_DATABASE.load(SeqCst) && !is_the_database(fd) {
+    if disk.only_database.load(SeqCst) && !is_the_database(fd) {
         return false;
     }
-    is_its_turn(call)
+    disk.is_its_turn(call)
 }
 
-/// Whether this call of its kind is one that fails; sets the error number then.
-fn is_its_turn(call: Call) -> bool {
-    let number = COUNTS[call as usize].fetch_add(1, SeqCst);
-    let nth = NTH[call as usize].load(SeqCst);
-    let fails = number == nth || (number > nth && LASTS.load(SeqCst));
-    if fails {
-        FAILED.store(true, SeqCst);
-        // SAFETY: the C library's own place for it, of this thread.
-        unsafe { *libc::__errno_location() = ERRNO.load(SeqCst) };
-    }
-    fails
+pub(crate) fn fails_in_a_folder(fd: c_int) -> bool {
+    threads::failing().is_some_and(|disk| {
+        kind_of(fd) == Some(libc::S_IFDIR) && disk.is_its_turn(Call::SyncFolder)
+    })
+}
+
+pub(crate) fn fails_to_open(path: &Path) -> bool {
+    threads::failing().is_some_and(|disk| {
+        let unopened = disk.unopened.lock().unwrap();
+        let is_one = unopened.as_ref().is_some_and(|it| path.starts_with(it));
+        is_one && disk.is_its_turn(Call::Open)
+    })
 }
 
 fn is_the_database(fd: c_int) -> bool {
-    let name = std::fs::read_link(format!("/proc/self/fd/{fd}"));
-    name.is_ok_and(|name| name.extension().is_some_and(|suffix| suffix == "db"))
+    path_of(fd).is_some_and(|path| path.extension().is_some_and(|suffix| suffix == "db"))
 }
 
 /// Waits while this sync is one that is held up.
-fn is_held_up(fd: c_int) {
-    let holds = || *HOLDS_UP.lock().unwrap() == Some(std::thread::current().id());
+pub(crate) fn is_held_up(fd: c_int) {
+    let Some(disk) = threads::disk() else { return };
+    let this = std::thread::current().id();
+    let holds = || *disk.holds_up.lock().unwrap() == Some(this);
     while holds() && is_the_database(fd) {
-        HELD_UP.store(true, SeqCst);
+        disk.held_up.store(true, SeqCst);
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 /// Waits while this is asked of a share that does not answer to it.
-fn waits_for_the_share(asked: Silence, path: impl Fn() -> Option<PathBuf>) {
-    let silent = || {
-        let share = SHARE.lock().unwrap();
-        let (folder, _) = share.as_ref().filter(|(_, to)| *to == asked)?;
-        path().filter(|path| path.starts_with(folder))
-    };
+pub(crate) fn waits_for_the_share(asked: Silence, path: impl Fn() -> Option<PathBuf>) {
     // The test's own thread looks at what is there.
-    while !SPARED.get() && silent().is_some() {
-        HELD_UP.store(true, SeqCst);
+    let Some(disk) = threads::failing() else {
+        return;
+    };
+    while path().is_some_and(|path| disk.is_silent(asked, &path)) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn path_of(fd: c_int) -> Option<PathBuf> {
+pub(crate) fn path_of(fd: c_int) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()
-}
-
-fn is_a_file(fd: c_int) -> bool {
-    kind_of(fd) == Some(libc::S_IFREG)
 }
 
 fn kind_of(fd: c_int) -> Option<libc::mode_t> {
@@ -231,125 +322,4 @@ fn kind_of(fd: c_int) -> Option<libc::mode_t> {
         (libc::fstat(fd, &mut data), data)
     };
     (done == 0).then_some(data.st_mode & libc::S_IFMT)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn pread64(fd: c_int, to: *mut c_void, size: usize, at: i64) -> isize {
-    if fails(Call::Read, fd) {
-        return -1;
-    }
-    // SAFETY: as the caller promised the C library.
-    unsafe { libc::syscall(libc::SYS_pread64, fd, to, size, at) as isize }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn read(fd: c_int, to: *mut c_void, size: usize) -> isize {
-    if fails(Call::Read, fd) {
-        return -1;
-    }
-    // SAFETY: as the caller promised the C library.
-    unsafe { libc::syscall(libc::SYS_read, fd, to, size) as isize }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn pwrite64(fd: c_int, from: *const c_void, size: usize, at: i64) -> isize {
-    waits_for_the_share(Silence::Writing, || path_of(fd));
-    if fails(Call::Write, fd) {
-        return -1;
-    }
-    // SAFETY: as the caller promised the C library.
-    unsafe {
-        let written = libc::syscall(libc::SYS_pwrite64, fd, from, size, at) as isize;
-        if let Ok(length) = usize::try_from(written) {
-            let bytes = std::slice::from_raw_parts(from.cast(), length);
-            platter::written(fd, at as usize, bytes);
-        }
-        written
-    }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn write(fd: c_int, from: *const c_void, size: usize) -> isize {
-    if fails(Call::Write, fd) {
-        return -1;
-    }
-    // SAFETY: as the caller promised the C library.
-    unsafe { libc::syscall(libc::SYS_write, fd, from, size) as isize }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn ftruncate64(fd: c_int, size: i64) -> c_int {
-    if fails(Call::Truncate, fd) {
-        return -1;
-    }
-    platter::cut(fd, size as usize);
-    // SAFETY: as the caller promised the C library.
-    unsafe { libc::syscall(libc::SYS_ftruncate, fd, size) as c_int }
-}
-
-/// Nobody pulls the plug in these tests, and a true sync takes longer than all the rest.
-#[unsafe(no_mangle)]
-extern "C" fn fsync(fd: c_int) -> c_int {
-    is_held_up(fd);
-    waits_for_the_share(Silence::Syncing, || path_of(fd));
-    if fails(Call::Sync, fd) {
-        platter::not_synced(fd);
-        return -1;
-    }
-    if !SPARED.get() && kind_of(fd) == Some(libc::S_IFDIR) && is_its_turn(Call::SyncFolder) {
-        return -1;
-    }
-    platter::synced(fd);
-    0
-}
-
-/// The folder of a backup that is listed is asked of a share by this.
-#[unsafe(no_mangle)]
-extern "C" fn opendir(name: *const c_char) -> *mut libc::DIR {
-    // SAFETY: as the caller promised the C library.
-    let path = || {
-        PathBuf::from(OsStr::from_bytes(
-            unsafe { CStr::from_ptr(name) }.to_bytes(),
-        ))
-    };
-    waits_for_the_share(Silence::Listing, || Some(path()));
-    // SAFETY: the same; and the C library has the descriptor from here on.
-    unsafe {
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        match libc::open(name, flags) {
-            -1 => std::ptr::null_mut(),
-            fd => libc::fdopendir(fd),
-        }
-    }
-}
-
-/// The C library's takes a mode after the flags, or nothing: what is passed on is not looked at then.
-#[unsafe(no_mangle)]
-extern "C" fn open64(name: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
-    // SAFETY: as the caller promised the C library.
-    let path = || {
-        Path::new(OsStr::from_bytes(
-            unsafe { CStr::from_ptr(name) }.to_bytes(),
-        ))
-        .to_owned()
-    };
-    let unopened = || {
-        let unopened = UNOPENED.lock().unwrap();
-        unopened
-            .as_ref()
-            .is_some_and(|below| path().starts_with(below))
-    };
-    if !SPARED.get() && unopened() && is_its_turn(Call::Open) {
-        return -1;
-    }
-    // SAFETY: as the caller promised the C library.
-    unsafe {
-        libc::syscall(
-            libc::SYS_openat,
-            libc::AT_FDCWD,
-            name,
-            flags | libc::O_LARGEFILE,
-            mode,
-        ) as c_int
-    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 const SAMPLE: u64 = 12;
 
 async fn each(call: Call, lasting: Lasting, errno: i32) {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let template = folder.path().join("template.db");
     prepare(&template).await;
@@ -124,7 +124,7 @@ async fn first_opening(call: Call) -> u64 {
 
 #[tokio::test]
 async fn a_first_opening_that_fails_anywhere_leaves_a_file_that_opens() {
-    let _alone = disk::alone().await;
+    disk::begin();
     for call in [Call::Read, Call::Write, Call::Sync] {
         let fault = |nth, lasting| Fault {
             call,

@@ -63,7 +63,7 @@ async fn messages(store: &Store) -> u64 {
 /// SQLite tells a full disk alone from the rest, and calls all others an I/O error.
 #[tokio::test]
 async fn what_a_write_or_a_sync_of_the_log_says_is_told_to_the_caller() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path) = place().await;
     // No checkpoint takes the failure upon itself.
     let store = opened(keeps_its_log(config(&path))).await;
@@ -102,7 +102,7 @@ async fn what_a_write_or_a_sync_of_the_log_says_is_told_to_the_caller() {
 /// event, and got over.
 #[tokio::test]
 async fn a_quota_a_largest_size_and_a_mount_to_read_only_are_told_and_got_over() {
-    let _alone = disk::alone().await;
+    disk::begin();
     for errno in [libc::EDQUOT, libc::EFBIG, libc::EROFS] {
         let (kind, word) = expected(errno);
         let (_folder, path) = place().await;
@@ -135,7 +135,7 @@ async fn a_quota_a_largest_size_and_a_mount_to_read_only_are_told_and_got_over()
 /// What does not fit into a quota does not keep out what does.
 #[tokio::test]
 async fn a_small_change_is_saved_beside_a_large_one_that_a_quota_refuses() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path) = place().await;
     let store = opened(keeps_its_log(config(&path))).await;
     for errno in [libc::ENOSPC, libc::EDQUOT, libc::EFBIG] {
@@ -159,7 +159,7 @@ async fn a_small_change_is_saved_beside_a_large_one_that_a_quota_refuses() {
 /// By SQLite, of the database itself.
 #[tokio::test]
 async fn what_opening_a_file_says_is_told() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path) = place().await;
     for errno in ALL {
         // It is tried again for ever, by SQLite and by the standard library.
@@ -204,7 +204,7 @@ fn on_a_thread(open: Open, path: &Path) -> Result<(), Error> {
 /// one can be. Any other number is a failure, and so are these of a file.
 #[tokio::test]
 async fn of_a_folders_sync_two_numbers_are_no_failure_and_all_others_are() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (folder, path) = place().await;
     let share = folder.path().join("share");
     let store = opened(config(&path).backups(Backups::default().folder(&share))).await;
@@ -255,7 +255,7 @@ async fn of_a_folders_sync_two_numbers_are_no_failure_and_all_others_are() {
 /// By this crate's own writing: a backup.
 #[tokio::test]
 async fn what_the_disk_of_the_backups_says_is_told() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (folder, path) = place().await;
     let share = folder.path().join("share");
     let store = opened(config(&path).backups(Backups::default().folder(&share))).await;

@@ -29,7 +29,7 @@ async fn prepared() -> (tempfile::TempDir, std::path::PathBuf) {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_got_over_without_anybody_writing() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path) = prepared().await;
     // Each look of the supervisor's at its schedules shows, because it fails too.
     const SECOND: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ impl Schema for Grown {
 
 #[tokio::test]
 async fn an_upgrade_on_a_full_disk_leaves_the_file_as_it_was() {
-    let _alone = disk::alone().await;
+    disk::begin();
     for nth in [0, 3, 20, 60] {
         for before in [BeforeUpgrade::Backup, BeforeUpgrade::Skip] {
             let (_folder, path) = prepared().await;
@@ -179,7 +179,7 @@ async fn a_disk_that_really_is_full_loses_nothing_and_is_got_over() {
 
 #[tokio::test]
 async fn closing_on_a_full_disk_says_so_and_loses_nothing() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path) = prepared().await;
     // Closing finds something to copy.
     let store = opened(keeps_its_log(config(&path))).await;

@@ -1,19 +1,21 @@
 //! The moment after a checkpoint's sync has failed, made as long as it takes: the WAL is kept from it on.
 
 use crate::common::until;
-use crate::disk;
+use crate::disk::{self, Disk};
+use crate::threads;
 use crate::trial::{Told, answer, config, holds, interaction, opened, prepare, with_log_of};
 use botstore::rusqlite::Connection;
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-static HOLDS: AtomicBool = AtomicBool::new(false);
+/// The disk of the test whose store is held.
+static HOLDS: Mutex<Option<&Disk>> = Mutex::new(None);
 static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Holds whoever logs that a checkpoint failed, as a slow disk for the logs does.
@@ -27,14 +29,14 @@ impl Holding {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| tracing::subscriber::set_global_default(HoldsUp).unwrap());
         HELD.store(false, SeqCst);
-        HOLDS.store(true, SeqCst);
+        *HOLDS.lock().unwrap() = Some(disk::this());
         Self
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        HOLDS.store(false, SeqCst);
+        *HOLDS.lock().unwrap() = None;
     }
 }
 
@@ -57,12 +59,19 @@ impl Subscriber for HoldsUp {
     fn exit(&self, _: &Id) {}
 }
 
+fn is_held() -> bool {
+    let holds = HOLDS.lock().unwrap();
+    holds
+        .zip(threads::disk())
+        .is_some_and(|(held, this)| std::ptr::eq(held, this))
+}
+
 struct Message;
 
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" && format!("{value:?}") == "checkpoint failed" {
-            while HOLDS.load(SeqCst) {
+            while is_held() {
                 HELD.store(true, SeqCst);
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -89,7 +98,7 @@ fn snapshot(path: &Path) -> Connection {
 #[tokio::test]
 async fn no_moment_passes_between_a_checkpoint_that_could_not_sync_and_the_end_of_all_checkpoints()
 {
-    let _alone = disk::alone().await;
+    disk::begin();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     prepare(&path).await;

@@ -3,6 +3,7 @@
 
 #![cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
 
+mod calls;
 mod checkpoints;
 #[path = "../shared/child.rs"]
 mod child;
@@ -19,4 +20,5 @@ mod held_log;
 mod platter;
 mod power;
 mod share;
+mod threads;
 mod trial;

@@ -29,18 +29,8 @@ fn on(share: &Path) -> Backups {
         .stall_deadline(SECOND)
 }
 
-/// The names of this process's threads.
-fn threads() -> impl Iterator<Item = String> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One may have ended just now.
-    tasks.filter_map(|task| {
-        let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
-        Some(name.trim_end().to_owned())
-    })
-}
-
-async fn waits() {
-    while !disk::is_holding_up() {
+async fn is_waited_for(share: &Path) {
+    while !disk::is_waited_for(share) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -66,45 +56,51 @@ async fn is_well(store: &Store, number: u64) {
     assert!(answer(store.health()).await.unwrap().ok);
 }
 
+async fn is_told_of_and_goes_on(silence: Silence) {
+    let (_folder, path, share) = place().await;
+    disk::does_not_answer(&share, silence);
+    let settings = on(&share).every(SECOND);
+    let before = chrono::Utc::now();
+    let store = Store::open(config(&path).backups(settings)).await.unwrap();
+    let mut events = store.events();
+    let StoreEvent::BackupFailed(error) = told(&mut events).await else {
+        panic!("{silence:?}: a backup that does not end was done");
+    };
+    assert_eq!(error.kind(), ErrorKind::Deadline, "{silence:?}: {error}");
+    let health = answer(store.health()).await.unwrap();
+    let due = health.backup_due_since.expect("since when it is due");
+    assert!(due >= before && due <= store.now(), "{silence:?}");
+    assert!(matches!(health.last_backup, Some(LastRun::Failed { .. })));
+    // Whoever asks for one is told at once, and everybody else goes on.
+    let refused = answer(store.back_up(TakeBackup::default())).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
+    let refused = answer(store.drill()).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
+    is_well(&store, 1).await;
+    disk::answers(&share);
+    // What was given up may be told of as done, if it was nearly; and is tried again otherwise.
+    let made = loop {
+        if let StoreEvent::BackupDone(report) = told(&mut events).await {
+            break report;
+        }
+    };
+    assert!(share.join(made.name).is_dir());
+    answer(store.close()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_scheduled_backup_that_gets_no_further_is_told_of_and_the_schedule_goes_on() {
-    let _alone = disk::alone().await;
-    for silence in [Silence::Listing, Silence::Writing, Silence::Syncing] {
-        let (_folder, path, share) = place().await;
-        disk::does_not_answer(&share, silence);
-        let settings = on(&share).every(SECOND);
-        let before = chrono::Utc::now();
-        let store = Store::open(config(&path).backups(settings)).await.unwrap();
-        let mut events = store.events();
-        let StoreEvent::BackupFailed(error) = told(&mut events).await else {
-            panic!("{silence:?}: a backup that does not end was done");
-        };
-        assert_eq!(error.kind(), ErrorKind::Deadline, "{silence:?}: {error}");
-        let health = answer(store.health()).await.unwrap();
-        let due = health.backup_due_since.expect("since when it is due");
-        assert!(due >= before && due <= store.now(), "{silence:?}");
-        assert!(matches!(health.last_backup, Some(LastRun::Failed { .. })));
-        // Whoever asks for one is told at once, and everybody else goes on.
-        let refused = answer(store.back_up(TakeBackup::default())).await;
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
-        let refused = answer(store.drill()).await;
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
-        is_well(&store, 1).await;
-        disk::heal();
-        // What was given up may be told of as done, if it was nearly; and is tried again otherwise.
-        let made = loop {
-            if let StoreEvent::BackupDone(report) = told(&mut events).await {
-                break report;
-            }
-        };
-        assert!(share.join(made.name).is_dir());
-        answer(store.close()).await.unwrap();
-    }
+    disk::begin();
+    tokio::join!(
+        is_told_of_and_goes_on(Silence::Listing),
+        is_told_of_and_goes_on(Silence::Writing),
+        is_told_of_and_goes_on(Silence::Syncing),
+    );
 }
 
 #[tokio::test]
 async fn a_drill_that_gets_no_further_is_told_of_as_one() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path, share) = place().await;
     let config = config(&path).backups(on(&share));
     botstore::backup::take(config.clone(), TakeBackup::default()).unwrap();
@@ -121,13 +117,13 @@ async fn a_drill_that_gets_no_further_is_told_of_as_one() {
     assert!(matches!(event, StoreEvent::DrillFailed(_)), "{event:?}");
     let health = answer(store.health()).await.unwrap();
     assert_eq!(health.backup_due_since, None, "none is scheduled");
-    disk::heal();
+    disk::answers(&share);
     answer(store.close()).await.unwrap();
 }
 
 #[tokio::test]
 async fn whoever_waits_behind_a_backup_that_gets_no_further_is_answered() {
-    let _alone = disk::alone().await;
+    disk::begin();
     let (_folder, path, share) = place().await;
     let store = Store::open(config(&path).backups(on(&share)))
         .await
@@ -141,7 +137,7 @@ async fn whoever_waits_behind_a_backup_that_gets_no_further_is_answered() {
         let refused = answer(one).await.unwrap();
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
     }
-    disk::heal();
+    disk::answers(&share);
     answer(store.close()).await.unwrap();
     // Those who were refused have none made for them afterwards.
     let made = botstore::backup::list(&share).unwrap().backups.len();
@@ -162,7 +158,7 @@ async fn lets_go(silence: Silence, close: impl AsyncFnOnce(Store)) {
         drop(asking);
         asked.await
     });
-    answer(waits()).await;
+    answer(is_waited_for(&share)).await;
     close(store).await;
     // Whoever had asked for it has an answer.
     assert!(!matches!(answer(asked).await.unwrap(), Ok(Ok(_))));
@@ -170,9 +166,9 @@ async fn lets_go(silence: Silence, close: impl AsyncFnOnce(Store)) {
     is_well(&again, 2).await;
     answer(again.close()).await.ok();
     drop(again);
-    disk::heal();
+    disk::answers(&share);
     // What was left behind ends by itself, before the next test's disk is its own.
-    while threads().any(|name| name == "botstore-backup") {
+    while disk::threads().contains(&"botstore-backup".to_owned()) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let told = Told {
@@ -183,29 +179,34 @@ async fn lets_go(silence: Silence, close: impl AsyncFnOnce(Store)) {
     drop(folder);
 }
 
-#[tokio::test]
-async fn closing_does_not_wait_for_a_backup_that_gets_no_further() {
-    let _alone = disk::alone().await;
-    for silence in [Silence::Listing, Silence::Writing, Silence::Syncing] {
-        lets_go(silence, async |store: Store| {
-            match answer(store.close()).await {
-                Ok(()) => {}
-                // Its snapshot holds the WAL, which stays.
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
-            }
-        })
-        .await;
+async fn closes(store: Store) {
+    match answer(store.close()).await {
+        Ok(()) => {}
+        // Its snapshot holds the WAL, which stays.
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
     }
 }
 
 #[tokio::test]
+async fn closing_does_not_wait_for_a_backup_that_gets_no_further() {
+    disk::begin();
+    tokio::join!(
+        lets_go(Silence::Listing, closes),
+        lets_go(Silence::Writing, closes),
+        lets_go(Silence::Syncing, closes),
+    );
+}
+
+async fn goes(store: Store) {
+    let gone = tokio::task::spawn_blocking(move || drop(store));
+    answer(gone).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_last_handle_that_goes_does_not_wait_for_a_backup_that_gets_no_further() {
-    let _alone = disk::alone().await;
-    for silence in [Silence::Listing, Silence::Writing] {
-        lets_go(silence, async |store: Store| {
-            let gone = tokio::task::spawn_blocking(move || drop(store));
-            answer(gone).await.unwrap();
-        })
-        .await;
-    }
+    disk::begin();
+    tokio::join!(
+        lets_go(Silence::Listing, goes),
+        lets_go(Silence::Writing, goes),
+    );
 }

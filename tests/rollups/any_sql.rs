@@ -6,7 +6,7 @@ use botstore::analytics::{SystemStats, UserStats};
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
-use botstore::{BeforeUpgrade, Config, Mutation, Result, Store, WriteTx};
+use botstore::{BeforeUpgrade, Config, Durability, Mutation, Result, Store, WriteTx};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -180,7 +180,8 @@ async fn exact(store: &Store, after: &dyn std::fmt::Debug) {
 /// As the Python bot, or a shell: foreign keys are off, and recursive triggers too unless they say otherwise.
 fn by_another_program(path: &Path, statements: &[String], pragma: &str) {
     let conn = Connection::open(path).unwrap();
-    conn.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    conn.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF")
+        .unwrap();
     conn.execute_batch(pragma).unwrap();
     for sql in statements {
         // A row that is there, or is missing.
@@ -190,11 +191,14 @@ fn by_another_program(path: &Path, statements: &[String], pragma: &str) {
 }
 
 fn config(path: &Path) -> Config {
-    Config::new(path).before_upgrade(BeforeUpgrade::Skip)
+    let config = Config::new(path).durability(Durability::Normal);
+    config.before_upgrade(BeforeUpgrade::Skip)
 }
 
 async fn run(here: &[Change], theirs: &[Change], careful: &[Change]) {
-    let store = TestStore::open().await.unwrap();
+    let store = TestStore::open_with(|config| config.durability(Durability::Normal))
+        .await
+        .unwrap();
     seed(&store).await;
     let mut done = Vec::new();
     for change in here {

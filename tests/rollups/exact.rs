@@ -9,7 +9,7 @@ use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::tools::{RecordToolUse, ToolCall};
 use botstore::users::EnsureUser;
-use botstore::{Config, Store};
+use botstore::{Config, Durability, Store};
 use chrono::{FixedOffset, TimeZone, Utc};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -98,9 +98,10 @@ fn session_of(user: i64, session: u8) -> String {
 }
 
 async fn start(clock: &FixedClock) -> TestStore {
-    let store = TestStore::open_with(|config| config.clock(clock.clone()))
-        .await
-        .unwrap();
+    let store =
+        TestStore::open_with(|config| config.clock(clock.clone()).durability(Durability::Normal))
+            .await
+            .unwrap();
     for user_id in 1..4 {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
         for session in 0..3 {
@@ -116,6 +117,7 @@ async fn start(clock: &FixedClock) -> TestStore {
 /// SQL of somebody else's, while no store has the file open.
 fn by_hand(path: &std::path::Path, events: &[Event]) {
     let conn = Connection::open(path).unwrap();
+    conn.execute_batch("PRAGMA synchronous = OFF").unwrap();
     for event in events {
         let (sql, which): (String, u8) = match event {
             Event::Delete { which } => (
@@ -238,7 +240,10 @@ proptest! {
             let (_folder, path) = store.into_file().await.unwrap();
 
             by_hand(&path, &first);
-            let config = || Config::new(&path).clock(clock.clone());
+            let config = || {
+                let config = Config::new(&path).clock(clock.clone());
+                config.durability(Durability::Normal)
+            };
             let again = Store::open(config()).await.unwrap();
             compare(&again, 0).await;
             again.close().await.unwrap();

@@ -7,6 +7,7 @@ use botstore::Config;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::task::LocalSet;
 
 /// After so long what is waited for never comes. Turns a hang into a failure and is no bound on how long
 /// anything takes: it is hundreds of times as long as that is on a busy machine.
@@ -51,6 +52,22 @@ pub fn is_sent(request: Pin<&mut impl Future>) {
     let mut context = Context::from_waker(Waker::noop());
     let polled = request.poll(&mut context);
     assert!(matches!(polled, Poll::Pending), "it does not wait");
+}
+
+/// Runs them beside each other, on this thread: for what waits more than it works.
+pub async fn at_once<F>(all: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let here = LocalSet::new();
+    let all = all.into_iter().map(|one| here.spawn_local(one));
+    let all = Vec::from_iter(all);
+    let ended = async {
+        for one in all {
+            one.await.unwrap();
+        }
+    };
+    here.run_until(ended).await;
 }
 
 /// Deadlines that no busy machine misses, for tests that are about something else.
