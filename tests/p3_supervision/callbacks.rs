@@ -2,7 +2,6 @@
 //! that are kept. Each has a boundary of its own, so no actor is started again for it.
 
 use crate::common::{Put, answered};
-use crate::disk;
 use crate::hostile::{Bomb, MESSAGE, keep_quiet};
 use crate::load::{Load, Told};
 use crate::provoke::HOUR;
@@ -40,7 +39,7 @@ impl Clock for Every3rd {
 
 #[tokio::test]
 async fn of_a_clock_at_every_third_call_of_any_actor() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     keep_quiet();
     SPARED.set(true);
     let clock = Every3rd::default();
@@ -70,7 +69,7 @@ async fn of_a_clock_at_every_third_call_of_any_actor() {
 
 #[tokio::test]
 async fn of_a_backups_hook_whenever_it_is_called_and_when_it_is_dropped() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     keep_quiet();
     let trial = trial(|config, folder| {
         let backups = Backups::default().folder(folder.join("backups"));
@@ -134,7 +133,7 @@ impl Query for GetHeavy {
 
 #[tokio::test]
 async fn of_kept_answers_that_are_dropped_for_others_and_at_the_end() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     keep_quiet();
     // One set of eight.
     let trial = trial(|config, _| config.row_cache_answers(8)).await;

@@ -3,7 +3,6 @@
 
 use crate::common::{Numbers, Put, answered};
 use crate::copy::{keeps_its_log, with};
-use crate::disk;
 use crate::provoke::LOST;
 use crate::subscriber::panics_once_at;
 use crate::trial::{Trial, trial};
@@ -52,7 +51,7 @@ fn saved(trial: &mut Trial) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn closing_saves_all_from_the_connection_that_was_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     for gone in [
         &["-wal"][..],
         &["-shm"],

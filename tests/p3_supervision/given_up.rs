@@ -64,25 +64,25 @@ async fn ends_with_the_second(line: &'static str) {
 
 #[tokio::test]
 async fn a_writer_that_panics_too_often_is_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     ends_with_the_second(LOST).await;
 }
 
 #[tokio::test]
 async fn a_checkpointer_that_panics_too_often_is_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     ends_with_the_second(CHECKPOINT).await;
 }
 
 #[tokio::test]
 async fn a_supervisor_that_panics_too_often_is_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     ends_with_the_second(RUN_FAILED).await;
 }
 
 #[tokio::test]
 async fn a_backup_worker_that_panics_too_often_is_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     ends_with_the_second(BACKUP_FAILED).await;
 }
 
@@ -96,7 +96,7 @@ async fn panic_again(trial: &Trial, armed: &Armed) -> botstore::Error {
 
 #[tokio::test]
 async fn four_panics_are_got_over_and_with_the_fifth_an_actor_is_given_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics_always_at(BACKUP_FAILED);
     // A busy machine may take longer than the default minute.
     let configure = |config: Config, folder: &std::path::Path| {
@@ -118,7 +118,7 @@ async fn four_panics_are_got_over_and_with_the_fifth_an_actor_is_given_up() {
 
 #[tokio::test]
 async fn panics_that_are_further_apart_than_the_time_are_no_reason_to_give_up() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics_always_at(BACKUP_FAILED);
     let trial =
         trial(|config, folder| settings(BACKUP_FAILED, config.max_restarts(2, SECOND), folder))
@@ -158,7 +158,7 @@ impl Mutation for Bombs {
 
 #[tokio::test]
 async fn those_who_wait_for_a_writer_that_is_given_up_are_answered_whatever_they_wait_with() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics_always_at(COMMIT_FAILED);
     let trial =
         trial(|config, folder| settings(COMMIT_FAILED, config.max_restarts(1, DAY), folder)).await;

@@ -2,7 +2,6 @@
 //! read.
 
 use crate::common::{answered, until};
-use crate::disk;
 use crate::load::{Load, Told};
 use crate::provoke::*;
 use crate::subscriber::{At, panics, panics_once_at};
@@ -62,7 +61,7 @@ async fn survives(line: &'static str) {
 }
 
 async fn survive(lines: &[&'static str]) {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     for line in lines {
         survives(line).await;
     }
@@ -90,7 +89,7 @@ async fn the_backup_worker_survives_a_panic_in_each_of_its_log_lines() {
 
 #[tokio::test]
 async fn a_store_opens_and_closes_although_the_log_panics_when_it_says_so() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics(
         &OF_THE_STORE
             .iter()
@@ -110,7 +109,7 @@ async fn a_store_opens_and_closes_although_the_log_panics_when_it_says_so() {
 
 #[tokio::test]
 async fn a_log_that_panics_at_every_line_is_noticed_before_the_wal_is_long() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     const CEILING: u64 = 2 << 20;
     let mut trial = trial(|config, _| {
         config

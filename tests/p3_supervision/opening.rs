@@ -2,7 +2,7 @@
 
 use crate::child::{self, again, succeed};
 use crate::common::{Probe, Put, answered, until, wait_until};
-use crate::{disk, subscriber};
+use crate::subscriber;
 use botstore::rusqlite::Connection;
 use botstore::{Config, ErrorKind, Store};
 use std::fs;
@@ -110,7 +110,7 @@ async fn opens_again_after(line: &'static str, path: &Path) {
 
 #[tokio::test]
 async fn an_opening_whose_log_panics_says_so_and_leaves_the_file_to_be_opened() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let config = Config::new(&path).schema::<Probe>();

@@ -1,7 +1,6 @@
 //! Addresses and recipients that a bot's actors hold outlive every restart.
 
 use crate::common::{Numbers, Put, answered, until};
-use crate::disk;
 use crate::load::Told;
 use crate::provoke::*;
 use crate::subscriber::{At, panics};
@@ -12,7 +11,7 @@ use botstore::{BackupActor, ErrorKind, Read, Role, Write};
 
 #[tokio::test]
 async fn recipients_held_from_before_work_after_every_actor_was_started_again() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let lines = [LOST, CHECKPOINT, RUN_FAILED, BACKUP_FAILED];
     let armed = panics(&lines.map(|line| At::Line(line, 1)));
     let trial = trial(|config, folder| {

@@ -1,7 +1,6 @@
 //! To tell of a restart is no reason for the next.
 
 use crate::common::{Numbers, Put, answered, until};
-use crate::disk;
 use crate::load::Told;
 use crate::provoke::*;
 use crate::subscriber::{At, panics};
@@ -33,7 +32,7 @@ async fn looks_on(trial: &Trial) {
 
 #[tokio::test]
 async fn a_log_that_panics_at_the_report_of_a_restart_causes_no_restart() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics(&[At::Line(BACKUP_FAILED, 1), At::Line(RESTARTED, u32::MAX)]);
     let mut trial = trial(|config, folder| looking(settings(BACKUP_FAILED, config, folder))).await;
     provoke(BACKUP_FAILED, &trial, &armed, 1).await;
@@ -51,7 +50,7 @@ async fn a_log_that_panics_at_the_report_of_a_restart_causes_no_restart() {
 
 #[tokio::test]
 async fn a_log_that_panics_at_the_report_that_an_actor_is_given_up_changes_nothing() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let always = u32::MAX;
     let armed = panics(&[At::Line(BACKUP_FAILED, always), At::Line(GIVEN_UP, always)]);
     let mut trial = trial(|config, folder| {
@@ -71,7 +70,7 @@ async fn a_log_that_panics_at_the_report_that_an_actor_is_given_up_changes_nothi
 
 #[tokio::test]
 async fn a_subscriber_to_events_whose_waker_panics_causes_no_restart() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let armed = panics(&[At::Line(BACKUP_FAILED, 1)]);
     let trial = trial(|config, folder| looking(settings(BACKUP_FAILED, config, folder))).await;
     let mut events = trial.store.events();

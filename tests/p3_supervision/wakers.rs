@@ -6,7 +6,7 @@ use crate::common::{
 };
 use crate::load::Told;
 use crate::trial::trial;
-use crate::{disk, hostile};
+use crate::hostile;
 use botstore::{Config, ErrorKind, Store};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl Evil {
 
 #[tokio::test]
 async fn of_one_who_waits_for_room_beside_one_who_is_answered() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let trial = trial(|config, _| config.max_in_flight(1)).await;
     let store = &trial.store.clone();
     let evil = Evil::default();
@@ -68,7 +68,7 @@ async fn of_one_who_waits_for_room_beside_one_who_is_answered() {
 
 #[tokio::test]
 async fn of_one_who_waits_for_a_reader_beside_others_whose_deadline_passes() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let trial = trial(|config, _| {
         config
             .readers(1)
@@ -109,7 +109,7 @@ async fn of_one_who_waits_for_a_reader_beside_others_whose_deadline_passes() {
 
 #[tokio::test]
 async fn of_one_who_waits_for_the_store_to_open_and_of_one_who_closes_it_beside_others() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");
     let evil = Evil::default();
@@ -155,7 +155,7 @@ async fn of_one_who_waits_for_the_store_to_open_and_of_one_who_closes_it_beside_
 
 #[tokio::test]
 async fn of_one_who_waits_for_room_when_the_store_closes() {
-    let _alone = disk::alone().await;
+    let _alone = crate::alone().await;
     let trial = trial(|config, _| config.max_in_flight(1)).await;
     let store = &trial.store.clone();
     let evil = Evil::default();
