@@ -210,7 +210,7 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
             disk::does_not_answer(&share, Silence::Writing);
             let answer = answered(store.back_up(TakeBackup::default())).await;
             is_no_closed_store(answer);
-            disk::heal();
+            disk::answers(&share);
         }
         // They come by themselves.
         NEARLY_FULL | FOLDER | OPEN => panicked("it comes").await,
