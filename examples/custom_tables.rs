@@ -7,13 +7,12 @@
 //! cargo run --example custom_tables
 //! ```
 
-use botstore::audit::{LogEvent, UserAuditLog};
-use botstore::page::PageRequest;
+use botstore::audit::UserAuditLog;
+use botstore::chrono::{DateTime, TimeDelta, Utc};
+use botstore::prelude::*;
 use botstore::schema::{self, Migration, Schema};
+use botstore::serde_json::json;
 use botstore::time::Timestamp;
-use botstore::users::{EnsureUser, GetUser};
-use botstore::{Config, Error, Mutation, Query, ReadTx, Result, Store, WriteTx};
-use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use std::path::Path;
 use std::time::Duration;
@@ -86,7 +85,7 @@ struct Remind {
 impl Mutation for Remind {
     type Output = i64;
 
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
+    fn apply(&self, tx: &WriteTx) -> Result<Self::Output> {
         // An error undoes this operation and no other.
         if self.body.is_empty() {
             return Err(Error::invalid("body", "must not be empty"));
@@ -101,35 +100,30 @@ impl Mutation for Remind {
     }
 }
 
-/// Marks what is due as fired, each with a row in the store's audit log: both, or neither.
+/// Marks what is due as fired, each with a row in the store's audit log: both, or neither. A function of
+/// the transaction is enough of an operation where one place runs it: here, a schedule.
 ///
-/// It only marks. `apply` may run more than once before its commit, so it must not send anything;
-/// the bot asks for [`Fired`] and sends.
-struct FireDue;
-
-impl Mutation for FireDue {
-    type Output = usize;
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
-        let due = tx.all(
-            "SELECT reminder_id, user_id FROM reminders
-             WHERE fired_at IS NULL AND due_at <= ?1 ORDER BY due_at, reminder_id LIMIT 100",
-            [tx.now_text()],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+/// It only marks. It may run more than once before its commit, so it must not send anything; the bot
+/// asks for [`Fired`] and sends.
+fn fire_due(tx: &WriteTx) -> Result<usize> {
+    let due = tx.all(
+        "SELECT reminder_id, user_id FROM reminders
+         WHERE fired_at IS NULL AND due_at <= ?1 ORDER BY due_at, reminder_id LIMIT 100",
+        [tx.now_text()],
+        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+    )?;
+    for &(reminder_id, user_id) in &due {
+        tx.execute(
+            "UPDATE reminders SET fired_at = ?2 WHERE reminder_id = ?1",
+            (reminder_id, tx.now_text()),
         )?;
-        for &(reminder_id, user_id) in &due {
-            tx.execute(
-                "UPDATE reminders SET fired_at = ?2 WHERE reminder_id = ?1",
-                (reminder_id, tx.now_text()),
-            )?;
-            // One of the crate's own operations, inside this transaction.
-            tx.apply(
-                &LogEvent::new(user_id, "reminder_fired")
-                    .event_data(serde_json::json!({ "reminder_id": reminder_id })),
-            )?;
-        }
-        Ok(due.len())
+        // One of the crate's own operations, inside this transaction.
+        tx.apply(
+            &LogEvent::new(user_id, "reminder_fired")
+                .event_data(json!({ "reminder_id": reminder_id })),
+        )?;
     }
+    Ok(due.len())
 }
 
 /// The reminders of a user that have fired, addressed by name.
@@ -140,7 +134,7 @@ struct Fired {
 impl Query for Fired {
     type Output = Vec<String>;
 
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+    fn fetch(&self, tx: &ReadTx) -> Result<Self::Output> {
         // One of the crate's own questions, on the same snapshot.
         let user = tx.query(&GetUser::new(self.user_id))?;
         let name = user.and_then(|user| user.username).unwrap_or_default();
@@ -161,7 +155,7 @@ fn clock_time(time: DateTime<Utc>) -> String {
     time.format("%H:%M:%S").to_string()
 }
 
-#[actix::main]
+#[tokio::main]
 async fn main() -> Result<()> {
     Args::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -179,9 +173,11 @@ async fn run(path: &Path) -> Result<()> {
 
     // The store's tables come first, so that ours can refer to them. The schedule's last run is
     // kept in the file: a bot that restarts neither forgets a run nor repeats one.
-    let config = Config::new(path)
-        .schema::<Reminders>()
-        .every(SECOND, || FireDue);
+    let config = Config::new(path).schema::<Reminders>().transact_every(
+        "fire what is due",
+        SECOND,
+        fire_due,
+    );
 
     // A dry run, for a deployment to print: nothing is changed, no file is created.
     println!("Opening would apply:");
@@ -223,6 +219,14 @@ async fn run(path: &Path) -> Result<()> {
     for text in fired {
         println!("{text}");
     }
+    // What is asked at one place only needs no type.
+    let waiting: i64 = store
+        .ask("count what waits", |tx| {
+            let sql = "SELECT count(*) FROM reminders WHERE fired_at IS NULL";
+            tx.one(sql, [], |row| Ok(row.get(0)?))
+        })
+        .await?;
+    println!("{waiting} more to come.");
     let audit = store.read(UserAuditLog::new(user_id).page(PageRequest::first(10)));
     for event in audit.await?.items {
         let data = event.event_data.unwrap_or_default();

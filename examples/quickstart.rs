@@ -4,12 +4,9 @@
 //! cargo run --example quickstart
 //! ```
 
-use botstore::interactions::SaveInteraction;
-use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, ExpireIdle};
-use botstore::testing::usd;
-use botstore::tools::ToolCall;
-use botstore::{Config, Store, analytics, messages, users};
+use botstore::analytics::SystemStats;
+use botstore::prelude::*;
+use botstore::serde_json::json;
 use clap::Parser;
 use std::time::Duration;
 
@@ -17,8 +14,8 @@ use std::time::Duration;
 #[derive(Parser)]
 struct Args {}
 
-#[actix::main]
-async fn main() -> botstore::Result<()> {
+#[tokio::main]
+async fn main() -> Result<()> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
     Args::parse();
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -29,7 +26,7 @@ async fn main() -> botstore::Result<()> {
     let store = Store::open(config).await?;
 
     // Somebody writes to the bot.
-    let user = store.write(users::EnsureUser::new(42, Some("ada"))).await?;
+    let user = store.write(EnsureUser::new(42, Some("ada"))).await?;
     let session = store
         .write(CreateSession::new(user.user_id, "3f1b6b0e", "/srv/api"))
         .await?;
@@ -44,26 +41,23 @@ async fn main() -> botstore::Result<()> {
                 "Which tests fail?",
             )
             .response("Only the one you wrote last.")
-            .cost(usd(0.0125))
+            .cost(Usd::from_dollars(0.0125)?)
             .duration_ms(2_300)
             .turns(2)
-            .tool(ToolCall::new("Bash").input(serde_json::json!({ "command": "cargo test" })))
+            .tool(ToolCall::new("Bash").input(json!({ "command": "cargo test" })))
             .idempotency_key("update-1001"),
         )
         .await?;
     println!("saved as message {}", receipt.message_id);
 
     let page = store
-        .read(
-            messages::SessionMessages::new(user.user_id, session.session_id)
-                .page(PageRequest::first(10)),
-        )
+        .read(SessionMessages::new(user.user_id, session.session_id).page(PageRequest::first(10)))
         .await?;
     for message in page.items {
         let answer = message.response.as_deref().unwrap_or("(no answer)");
         println!("{}  {} → {answer}", message.timestamp, message.prompt);
     }
-    let stats = store.read(analytics::SystemStats::new()).await?;
+    let stats = store.read(SystemStats::new()).await?;
     println!(
         "{} messages by {} users for ${:.4}",
         stats.total_messages, stats.total_users, stats.total_cost

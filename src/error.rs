@@ -3,6 +3,7 @@
 
 mod kind;
 mod quote;
+mod shown;
 mod sqlite;
 mod system;
 
@@ -23,7 +24,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// as a session's id, it quotes 64 characters; a path is shown whole, and a changed migration up to 300
 /// bytes. A sentence of more than 1,000 bytes is cut, since errors are logged.
 ///
-/// It is shown with its [advice](Error::advice), if it has some, and without that by `{:#}`.
+/// It is shown with its [advice](Error::advice), if it has some, and without that by `{:#}`. `{:?}` gives the
+/// same sentence, because that is what a program prints whose `main` returns it; `{:#?}` gives the parts.
 ///
 /// Cloning is cheap: when a transaction fails as a whole, every caller in it gets the same error.
 ///
@@ -34,6 +36,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.kind(), ErrorKind::Invalid);
 /// assert_eq!(error.field(), Some("cost"));
 /// assert_eq!(error.to_string(), "cost must be a finite number of US dollars, at least 0 (invalid)");
+/// ```
+///
+/// A host's operations return errors of their own making, with whatever lies beneath:
+///
+/// ```
+/// use botstore::{Error, ErrorKind, Result};
+///
+/// fn limit(text: &str) -> Result<u32> {
+///     text.parse().map_err(|source| {
+///         Error::new(ErrorKind::Invalid, "the limit is no number").with_field("limit").with_source(source)
+///     })
+/// }
+/// let error = limit("ten").unwrap_err();
+/// assert_eq!(error.field(), Some("limit"));
+/// assert_eq!(error.kind().http_status(), 400);
+/// assert_eq!(format!("{error:?}"), "the limit is no number (invalid): invalid digit found in string");
 /// ```
 #[derive(Clone)]
 pub struct Error {
@@ -56,7 +74,8 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind with this sentence. Operations of a host use it for their own.
+    /// An error of this kind with this sentence, which says what is wrong, without a full stop and
+    /// without the kind. For a host's operations as for ours.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -99,6 +118,18 @@ impl Error {
     pub fn conflict(field: &'static str, what: impl fmt::Display) -> Self {
         let message = quote::bounded(format_args!("there is already a {what}"));
         Self::new(ErrorKind::Conflict, message).with_field(field)
+    }
+
+    /// Somebody asks for what they may not: `why` is the sentence. For a host's own rules; this crate has
+    /// none.
+    pub fn forbidden(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Forbidden, why)
+    }
+
+    /// Somebody has had as much as they may have, of money or of anything else: `why` is the sentence. For
+    /// a host's own budgets; this crate has none.
+    pub fn limit_reached(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::LimitReached, why)
     }
 
     /// `tables` are those that have given their last id.
@@ -153,12 +184,17 @@ impl Error {
         self
     }
 
-    fn with_field(mut self, field: &'static str) -> Self {
+    /// The same error, with the name of the value that was refused or led nowhere.
+    #[must_use]
+    pub fn with_field(mut self, field: &'static str) -> Self {
         self.edit(|inner| inner.field = Some(field));
         self
     }
 
-    fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    /// The same error, with what lies beneath it. Its words are not added to the sentence: a report of
+    /// the chain has them after it. Where the sentence has them already, they are not said again.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)));
         self
     }
@@ -219,6 +255,21 @@ impl Error {
         Some(&*self.inner.advice).filter(|advice| !advice.is_empty())
     }
 
+    /// What lies beneath it, such as the [`rusqlite::Error`], for a program to look into:
+    /// [`downcast_ref`](<dyn std::error::Error>::downcast_ref). Also where
+    /// [`source`](std::error::Error::source) leaves it out because the sentence has its words.
+    ///
+    /// ```
+    /// use botstore::{Error, rusqlite};
+    ///
+    /// let error = Error::from(rusqlite::Error::InvalidQuery);
+    /// assert!(error.cause().is_some_and(|cause| cause.is::<rusqlite::Error>()));
+    /// assert!(std::error::Error::source(&error).is_none());
+    /// ```
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.inner.source.as_deref()
+    }
+
     /// Whether the file or the disk under it is the reason.
     pub(crate) fn is_of_the_disk(&self) -> bool {
         self.inner.of_the_disk
@@ -241,37 +292,6 @@ impl Error {
                 | ErrorKind::TooManyFiles
                 | ErrorKind::Deadline
         )
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(operation) = self.inner.operation {
-            write!(f, "{operation}: ")?;
-        }
-        f.write_str(&self.inner.message)?;
-        if let Some(advice) = self.advice().filter(|_| !f.alternate()) {
-            write!(f, "; {advice}")?;
-        }
-        write!(f, " ({})", self.inner.kind)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.inner.kind)
-            .field("operation", &self.inner.operation)
-            .field("field", &self.inner.field)
-            .field("message", &self.inner.message)
-            .field("advice", &self.advice())
-            .finish()
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.inner.source.as_ref().map(|source| &**source as _)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::archive::DrillReport;
 use crate::events::{BackupReport, LastRun, Role};
 use crate::migration::{SchemaStep, UnknownObjects};
 use crate::sqlite::FileProblem;
+use crate::time::seconds;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Health {
     pub last_drill: Option<LastRun<DrillReport>>,
     /// How far the clock is ahead of the time that has passed, while it is not believed for what cannot be
     /// undone: see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait).
+    /// In JSON a number of seconds.
+    #[serde(with = "seconds::maybe", default)]
     pub clock_ahead: Option<Duration>,
     /// How often a connection was opened anew because its state was in doubt.
     pub reconnects: u64,
@@ -88,7 +91,8 @@ pub struct CheckpointReport {
     /// How many of them are in the file now. Fewer than `frames` when a reader still needed the
     /// state before them, or more came in meanwhile.
     pub copied: i64,
-    /// How long it took.
+    /// How long it took; in JSON a number of seconds.
+    #[serde(with = "seconds")]
     pub took: Duration,
 }
 

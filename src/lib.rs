@@ -5,10 +5,10 @@
 //! # async fn main() -> botstore::Result<()> {
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("bot.db");
-//! use botstore::{Store, Usd, interactions::SaveInteraction, sessions::CreateSession, users};
+//! use botstore::prelude::*;
 //!
 //! let store = Store::open(&path).await?;
-//! let user = store.write(users::EnsureUser::new(42, Some("ada"))).await?;
+//! let user = store.write(EnsureUser::new(42, Some("ada"))).await?;
 //! let session = store
 //!     .write(CreateSession::new(42, "s-1", "/srv"))
 //!     .await?;
@@ -24,9 +24,23 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Operations of your own are of three sizes, with the same promises:
+//!
+//! * a closure, for what one place asks or changes: [`Store::ask`], [`Store::transact`],
+//!   [`Config::transact_every`];
+//! * a function of `&WriteTx` or `&ReadTx`, for what several closures do;
+//! * a type that is a [`Mutation`] or a [`Query`], for what is sent as a message, bounded by its texts, or
+//!   kept in the row cache.
+//!
+//! Errors of your own are made by [`Error::new`] and the like; [`ErrorKind::http_status`] is for services.
+//!
 //! | module | what is in it |
 //! |---|---|
-//! | [`Store`], [`Config`], [`Health`] | open, write, read, close; every knob; how it is |
+//! | [`prelude`] | what nearly every bot imports |
+//! | [`Store`] | open, write, read, close |
+//! | [`Config`], [`Durability`], [`BeforeUpgrade`] | every knob |
+//! | [`Health`], [`WriterHealth`], [`ReaderHealth`], [`CheckpointReport`], [`ActorHealth`] | how it is |
+//! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`Usd`] | ids and money |
 //! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
 //! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
 //! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) |
@@ -38,15 +52,22 @@
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
 //! | [`integrity`] | [`CheckFile`](integrity::CheckFile) |
-//! | [`status`](status()), [`snapshot`](snapshot()) | a file without a store, for tools |
-//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Cacheable`], [`Texts`] | messages of your own |
+//! | [`status`](status()), [`snapshot`](snapshot()), [`FileStatus`], [`OpenIn`] | a file without a store, for tools |
+//! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Transact`], [`Ask`], [`Lane`], [`Cacheable`], [`Texts`], [`MAX_NAME_BYTES`] | operations of your own |
 //! | [`Write`], [`Read`], [`Mutations`], [`Queries`], [`BackupActor`] | operations and backups as actix messages |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
-//! | [`StoreEvent`], [`FileProblem`] | what a store tells without being asked |
-//! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
-//! | [`page`], [`time`], [`Error`] | lists, times, failures |
+//! | [`StoreEvent`], [`FileProblem`], [`WalHolder`], [`Role`], [`LastRun`], [`BackupReport`] | what a store tells without being asked |
+//! | [`schema`], [`SchemaStep`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
+//! | [`page`], [`time`], [`Error`], [`ErrorKind`], [`Result`] | lists, times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
-//! | [`guide`] | architecture, performance, reliability, operations |
+//! | [`actix`], [`chrono`], [`rusqlite`], [`serde_json`] | the crates whose types are in signatures |
+//! | [`guide`] | README, architecture, performance, reliability, operations |
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | `botstore::testing` |
+//! | `encryption` | backups encrypted with [age](https://age-encryption.org), and signed |
+//! | `cli` | the command line `botstore`, for operators |
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
@@ -71,6 +92,7 @@ mod migration;
 mod opening;
 mod operation;
 mod panics;
+pub mod prelude;
 mod recipients;
 mod schedule;
 pub mod schema;
@@ -96,10 +118,21 @@ pub use limits::{MAX_NAME_BYTES, Texts};
 pub use migration::{SchemaStep, UnknownTriggers};
 pub use operation::{Cacheable, Lane, Mutation, Query, ReadTx, WriteTx};
 pub use recipients::{Mutations, Queries, Read, Write};
-/// The rusqlite that the store uses. A program may hold two versions of it, with types of their own;
-/// operations written with this one always fit.
-pub use rusqlite;
 pub use snapshot::snapshot;
 pub use sqlite::{Durability, FileProblem, OpenIn};
 pub use status::{FileStatus, status};
-pub use store::Store;
+pub use store::{Ask, Store, Transact};
+
+// What is in signatures here, so that a bot needs none of it in its own Cargo.toml, and always has the
+// version that fits: a program may hold two of each, with types of their own.
+
+/// The actix that the store's actors run on: [`Recipient`](actix::Recipient) and [`Addr`](actix::Addr) of
+/// [`Store::mutations`], [`Store::subscribe`] and the like. A bot on plain tokio needs none of it. Its
+/// macros (`#[derive(Message)]`, `#[actix::main]`) name a crate `actix` and need that in `Cargo.toml`.
+pub use actix;
+/// The chrono of every time in a message or an answer.
+pub use chrono;
+/// The rusqlite that the store uses: the parameters, rows and errors of an operation's SQL.
+pub use rusqlite;
+/// The serde_json of every JSON value in a message or an answer.
+pub use serde_json;

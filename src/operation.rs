@@ -4,12 +4,14 @@
 //! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
 
 mod cacheable;
+mod closure;
 mod doubt;
 mod lane;
 mod pieces;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
+pub(crate) use closure::Closure;
 pub use lane::Lane;
 pub(crate) use pieces::{Piece, Pieces, Place};
 
@@ -36,13 +38,14 @@ use std::ops::Deref;
 ///
 /// impl Mutation for ForgetNotes {
 ///     type Output = usize;
-///     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+///     fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output> {
 ///         tx.execute("DELETE FROM notes WHERE user_id = ?1", [self.user_id])
 ///     }
 /// }
 /// ```
 pub trait Mutation: Send + 'static {
-    /// What the caller gets once the change is committed.
+    /// What the caller gets once the change is committed. Say it here only: `apply` gives
+    /// `Result<Self::Output>`.
     type Output: Send + 'static;
 
     /// Makes the change. Inside another mutation, call it by [`WriteTx::apply`], which keeps the
@@ -84,7 +87,7 @@ pub trait Mutation: Send + 'static {
 ///
 /// impl Query for Notes {
 ///     type Output = Vec<String>;
-///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<String>> {
+///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output> {
 ///         tx.all(
 ///             "SELECT body FROM notes WHERE user_id = ?1 ORDER BY note_id LIMIT 100",
 ///             [self.user_id],

@@ -1,8 +1,11 @@
 //! The handle that a bot holds.
 
+mod closures;
 mod duties;
 mod open;
 mod repair;
+
+pub use closures::{Ask, Transact};
 
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;

@@ -5,6 +5,7 @@
 //! An integer would be smaller; text is what the seed schema has, and what a person can read in
 //! the `sqlite3` shell.
 
+pub(crate) mod seconds;
 mod watch;
 
 pub(crate) use watch::{ClockRecord, ClockWatch};

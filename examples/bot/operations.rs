@@ -12,7 +12,7 @@ pub(crate) struct Welcome(pub(crate) EnsureUser);
 impl Mutation for Welcome {
     type Output = User;
 
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
+    fn apply(&self, tx: &WriteTx) -> Result<Self::Output> {
         let known = tx.query(&ListUsers::new().page(PageRequest::first(1)))?;
         let mut user = tx.apply(&self.0)?;
         if known.items.is_empty() {
@@ -32,7 +32,7 @@ pub(crate) struct BeginAnew {
 impl Mutation for BeginAnew {
     type Output = Session;
 
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
+    fn apply(&self, tx: &WriteTx) -> Result<Self::Output> {
         let user_id = self.user_id;
         let active = tx.query(&UserSessions::new(user_id))?;
         for Session { session_id, .. } in active.items {

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files;
 use crate::migration;
 use crate::sqlite::{self, FileLock};
+use crate::time::seconds;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -22,7 +23,8 @@ pub struct DrillReport {
     pub backup: String,
     /// When it was tried, by the store's clock.
     pub at: DateTime<Utc>,
-    /// How long it took: about what a restore takes.
+    /// How long it took: about what a restore takes. In JSON a number of seconds.
+    #[serde(with = "seconds")]
     pub took: Duration,
     /// How many rows came out, in all tables.
     pub rows: u64,

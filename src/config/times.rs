@@ -1,7 +1,8 @@
 //! The clock, and what comes again by it.
 
 use super::Config;
-use crate::operation::Mutation;
+use crate::error::Result;
+use crate::operation::{Closure, Mutation, WriteTx};
 use crate::schedule::Schedule;
 use crate::time::Clock;
 #[cfg(doc)]
@@ -52,5 +53,28 @@ impl Config {
     ) -> Self {
         self.schedules.push(Schedule::new(name, interval, make));
         self
+    }
+
+    /// The same with a change that is a closure, as [`Store::transact`](crate::Store::transact) takes one;
+    /// its name is that of the schedule, too.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    /// let config = botstore::Config::new("bot.db").transact_every("forget notes", DAY, |tx| {
+    ///     let month_ago = botstore::time::Timestamp(tx.sure_now()? - 30 * DAY);
+    ///     tx.execute("DELETE FROM notes WHERE written_at < ?1", [month_ago])
+    /// });
+    /// ```
+    pub fn transact_every<F, T>(self, name: &'static str, interval: Duration, change: F) -> Self
+    where
+        F: Fn(&WriteTx<'_>) -> Result<T> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let change = Arc::new(change);
+        self.every_named(name, interval, move || {
+            let change = Arc::clone(&change);
+            Closure::new(name, move |tx: &WriteTx<'_>| change(tx))
+        })
     }
 }

@@ -25,8 +25,18 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) async fn write<M: Mutation>(
+    pub(crate) fn write<M: Mutation>(
         &self,
+        mutation: M,
+        entry: Entry<'_>,
+    ) -> impl Future<Output = Result<M::Output>> + Send {
+        self.write_as(M::name(), mutation, entry)
+    }
+
+    /// The same of a mutation whose name is not that of its type.
+    pub(crate) async fn write_as<M: Mutation>(
+        &self,
+        name: &'static str,
         mutation: M,
         entry: Entry<'_>,
     ) -> Result<M::Output> {
@@ -37,19 +47,34 @@ impl Handle {
             let permit = self.write_limit.enter(bytes, entry).await;
             self.shared.check_open()?;
             self.shared.files.check()?;
-            let (pending, reply) = Pending::new(M::name(), mutation, permit?);
+            let (pending, reply) = Pending::new(name, mutation, permit?);
             self.writer.do_send(Admitted(Box::new(pending)));
             self.answer(reply).await
         };
-        answer.await.map_err(|error| error.in_operation(M::name()))
+        answer.await.map_err(|error| error.in_operation(name))
     }
 
-    pub(crate) async fn read<Q: Query>(&self, query: Q, entry: Entry<'_>) -> Result<Q::Output> {
+    pub(crate) fn read<Q: Query>(
+        &self,
+        query: Q,
+        entry: Entry<'_>,
+    ) -> impl Future<Output = Result<Q::Output>> + Send {
+        self.read_as(Q::name(), Q::LANE, query, entry)
+    }
+
+    /// The same of a query whose name and lane are not those of its type.
+    pub(crate) async fn read_as<Q: Query>(
+        &self,
+        name: &'static str,
+        lane: Lane,
+        query: Q,
+        entry: Entry<'_>,
+    ) -> Result<Q::Output> {
         // What is cached was checked before.
         if let Some(answer) = self.cached(&query) {
             return Ok(answer);
         }
-        let queue = self.queue(Q::LANE);
+        let queue = self.queue(lane);
         let deadline = queue.deadline();
         let answer = async {
             let query = self.check(query, Q::texts, Q::take_json)?;
@@ -57,12 +82,12 @@ impl Handle {
             let _place = entry.place(bytes)?;
             let permit = queue.limit.enter(bytes, entry).await;
             self.shared.check_open()?;
-            let (pending, reply) = Pending::new(Q::name(), query, permit?);
+            let (pending, reply) = Pending::new(name, query, permit?);
             queue.push(Box::new(pending), deadline);
             self.answer(reply).await
         };
         let answer = queue.wait(deadline, answer).await;
-        answer.map_err(|error| error.in_operation(Q::name()))
+        answer.map_err(|error| error.in_operation(name))
     }
 
     /// Refuses a message in a forked child, and one that is too large, before it takes room.

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// Why an operation failed, in a form that a program can act on.
 ///
-/// More kinds may come, so a `match` needs a `_` arm.
+/// More kinds may come, so a `match` needs a `_` arm. [`http_status`](Self::http_status) is the arm that
+/// services need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,6 +15,11 @@ pub enum ErrorKind {
     NotFound,
     /// A row with this key is already there.
     Conflict,
+    /// The caller may not do that. This crate has no such rule; it is for a host's own.
+    Forbidden,
+    /// The caller has used up what they may have: a budget, a quota. This crate has none; it is for a
+    /// host's own, and no [`Overloaded`](Self::Overloaded), which passes by itself.
+    LimitReached,
     /// The bound on requests in flight is reached and the caller asked not to wait.
     Overloaded,
     /// The query ran past its deadline and was interrupted.
@@ -90,11 +96,104 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind there is, for tests that must not miss one. In the order of this page.
+    pub const ALL: &'static [Self] = &[
+        Self::Invalid,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Forbidden,
+        Self::LimitReached,
+        Self::Overloaded,
+        Self::Deadline,
+        Self::Closed,
+        Self::Unavailable,
+        Self::Busy,
+        Self::DiskFull,
+        Self::NoIdsLeft,
+        Self::Io,
+        Self::TooManyFiles,
+        Self::InDoubt,
+        Self::Corrupt,
+        Self::ReadOnly,
+        Self::Replaced,
+        Self::AlreadyOpen,
+        Self::ForeignFile,
+        Self::NewerSchema,
+        Self::OlderSchema,
+        Self::ChangedMigration,
+        Self::Migration,
+        Self::Untrusted,
+        Self::BadBackup,
+        Self::NotAuthentic,
+        Self::WrongKey,
+        Self::NeedsRecipient,
+        Self::Cancelled,
+        Self::Panicked,
+        Self::OldSqlite,
+        Self::Sql,
+    ];
+
+    /// The status with which a web service tells its client of it.
+    ///
+    /// | status | kinds | what a client does |
+    /// |---|---|---|
+    /// | 400 Bad Request | `Invalid` | sends something else |
+    /// | 403 Forbidden | `Forbidden` | asks for permission |
+    /// | 404 Not Found | `NotFound` | looks for something else |
+    /// | 409 Conflict | `Conflict` | chooses another key, or takes what is there |
+    /// | 429 Too Many Requests | `LimitReached` | waits for its next budget |
+    /// | 503 Service Unavailable | `Overloaded` `Busy` `TooManyFiles` `Closed` `Unavailable` `Replaced` `Cancelled` | tries again later; nothing was changed |
+    /// | 504 Gateway Timeout | `Deadline` | tries again later, or asks for less |
+    /// | 507 Insufficient Storage | `DiskFull` | tries again later; the operator makes room |
+    /// | 500 Internal Server Error | all others | reports it |
+    ///
+    /// `InDoubt` is 500 and not 503: a client that tries again without an idempotency key may have its
+    /// change made twice.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::LimitReached => 429,
+            Self::Overloaded
+            | Self::Busy
+            | Self::TooManyFiles
+            | Self::Closed
+            | Self::Unavailable
+            | Self::Replaced
+            | Self::Cancelled => 503,
+            Self::Deadline => 504,
+            Self::DiskFull => 507,
+            Self::NoIdsLeft
+            | Self::Io
+            | Self::InDoubt
+            | Self::Corrupt
+            | Self::ReadOnly
+            | Self::AlreadyOpen
+            | Self::ForeignFile
+            | Self::NewerSchema
+            | Self::OlderSchema
+            | Self::ChangedMigration
+            | Self::Migration
+            | Self::Untrusted
+            | Self::BadBackup
+            | Self::NotAuthentic
+            | Self::WrongKey
+            | Self::NeedsRecipient
+            | Self::Panicked
+            | Self::OldSqlite
+            | Self::Sql => 500,
+        }
+    }
+
     fn label(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
             Self::NotFound => "not found",
             Self::Conflict => "conflict",
+            Self::Forbidden => "forbidden",
+            Self::LimitReached => "limit reached",
             Self::Overloaded => "overloaded",
             Self::Deadline => "deadline exceeded",
             Self::Closed => "closed",

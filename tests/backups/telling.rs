@@ -6,7 +6,8 @@ use actix::{Actor, Context, Handler};
 use botstore::backup::{Backups, Reason, TakeBackup};
 use botstore::sessions::ExpireIdle;
 use botstore::testing::{FixedClock, TestStore};
-use botstore::{Config, LastRun, Store, StoreEvent};
+use botstore::{Config, Health, LastRun, Store, StoreEvent};
+use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -31,6 +32,57 @@ fn admin(store: &TestStore) -> UnboundedReceiver<StoreEvent> {
     let (tell, told) = unbounded_channel();
     store.subscribe(Admin(tell).start().recipient());
     told
+}
+
+/// Every place in a JSON value where a length of time is in two parts.
+fn in_two_parts(value: &Value, at: &str, found: &mut Vec<String>) {
+    if value.get("secs").is_some() && value.get("nanos").is_some() {
+        found.push(at.to_owned());
+    }
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, v)| (name.clone(), v)).collect(),
+        Value::Array(items) => items.iter().map(|item| ("[]".to_owned(), item)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, child) in children {
+        in_two_parts(child, &format!("{at}/{name}"), found);
+    }
+}
+
+/// Whoever charts it need not put seconds and nanoseconds together.
+#[actix::test]
+async fn lengths_of_time_in_the_json_of_health_are_numbers_of_seconds() {
+    let store = filled(2, |config| config).await;
+    back_up(&store).await;
+    let report = store.drill().await.unwrap();
+    let health = store.health().await.unwrap();
+    let mut json = serde_json::to_value(&health).unwrap();
+    let took = json
+        .pointer("/last_drill/done/took")
+        .and_then(Value::as_f64);
+    assert_eq!(took, Some(report.took.as_secs_f64()), "{json}");
+    json["clock_ahead"] = 90.5.into();
+    let at = serde_json::to_value(report.at).unwrap();
+    json["last_checkpoint"] = json!({ "at": at, "frames": 7, "copied": 7, "took": 0.25 });
+    let read: Health = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(read.clock_ahead, Some(Duration::from_millis(90_500)));
+    let again = serde_json::to_value(&read).unwrap();
+    assert_eq!(again, json);
+    let mut found = Vec::new();
+    in_two_parts(&again, "", &mut found);
+    assert!(found.is_empty(), "{found:?}");
+    // What an older program has written is read, and what is no length of time is not.
+    let taking = |took: Value| {
+        let mut json = json.clone();
+        json["last_checkpoint"]["took"] = took;
+        serde_json::from_value::<Health>(json).map(|health| health.last_checkpoint.unwrap().took)
+    };
+    let parts = json!({ "secs": 1, "nanos": 500_000_000 });
+    assert_eq!(taking(parts).unwrap(), Duration::from_millis(1_500));
+    assert_eq!(taking(json!(2)).unwrap(), Duration::from_secs(2));
+    for wrong in [json!(-1.0), json!(1e300), json!("1 s"), json!(null)] {
+        assert!(taking(wrong).is_err());
+    }
 }
 
 #[actix::test]

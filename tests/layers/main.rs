@@ -5,6 +5,7 @@
 //! from above, as an argument, a closure or a trait of the lower one.
 
 mod made_up;
+mod map;
 mod sources;
 
 use sources::{ANYTHING, Token, declared, root_names, tokens};
@@ -28,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["opening", "recipients"],
     &["backup", "schema", "snapshot", "status"],
     &["store"],
-    &["testing"],
+    &["prelude", "testing"],
 ];
 
 /// Modules that know less than all that is below them.

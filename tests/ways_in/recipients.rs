@@ -1,14 +1,14 @@
 //! Operations as plain actix messages: a bot's actor holds recipients, its test a mock.
 
-mod common;
-
+use crate::common::{
+    HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until,
+};
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::users::{EnsureUser, GetUser, User};
 use botstore::{Config, ErrorKind, Read, Result, Store, Write};
-use common::{HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until};
 use std::time::Duration;
 use tokio::task::JoinSet;
 

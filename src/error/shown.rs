@@ -1,0 +1,79 @@
+//! How an error is shown: to people, to programs that walk the chain of its sources, and by `main`.
+
+use super::Error;
+use std::fmt::{self, Write};
+
+/// The sentence: `OPERATION: MESSAGE; ADVICE (KIND)`, by `{:#}` without the advice.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.inner.operation {
+            write!(f, "{operation}: ")?;
+        }
+        f.write_str(&self.inner.message)?;
+        if let Some(advice) = self.advice().filter(|_| !f.alternate()) {
+            write!(f, "; {advice}")?;
+        }
+        write!(f, " ({})", self.inner.kind)
+    }
+}
+
+/// The sentence again, on one line, with what its sources add; by `{:#?}` the parts.
+///
+/// `main` shows the error that it returns, and `unwrap` the one that it meets, by `{:?}`: to people, who
+/// want the sentence and not a struct. `dbg!` asks for `{:#?}`.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f
+                .debug_struct("Error")
+                .field("kind", &self.inner.kind)
+                .field("operation", &self.inner.operation)
+                .field("field", &self.inner.field)
+                .field("message", &self.inner.message)
+                .field("advice", &self.advice())
+                .field("source", &self.untold())
+                .finish();
+        }
+        let mut line = OneLine(f);
+        write!(line, "{self}")?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            write!(line, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// Escapes what `{:?}` of a text does, quotes apart: a path must neither steer a terminal nor pose as
+/// another line.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const AS_THEY_ARE: [char; 3] = ['"', '\'', '\\'];
+        for part in text.split_inclusive(AS_THEY_ARE) {
+            let plain = part.trim_end_matches(AS_THEY_ARE);
+            write!(self.0, "{}{}", plain.escape_debug(), &part[plain.len()..])?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    /// What is beneath it and not in the sentence already, so that a report of the whole chain
+    /// (`{:#}` of anyhow, `{:?}` of this) says each text once. [`Error::cause`] gives it in any case.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.untold().map(|source| source as _)
+    }
+}
+
+impl Error {
+    fn untold(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        let said = |source: &dyn std::error::Error| {
+            let words = super::quote::cut(source.to_string());
+            self.inner.message.contains(&*words)
+        };
+        self.cause().filter(|&source| !said(source))
+    }
+}

@@ -1,0 +1,35 @@
+//! What nearly every bot imports: `use botstore::prelude::*;`
+//!
+//! Opening, failing, ids and money, what operations of your own are made of, and the messages of a
+//! conversation. Messages for statistics, tokens, backups and upkeep are imported by name, as are
+//! statistics' answers: their names are general ones. `Result` is [`botstore::Result`](crate::Result), whose
+//! second parameter may be given, so that `Result<T, E>` still means what it means elsewhere.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("bot.db");
+//! use botstore::prelude::*;
+//!
+//! let store = Store::open(Config::new(&path)).await?;
+//! let user = store.write(EnsureUser::new(42, Some("ada"))).await?;
+//! assert!(!store.read(IsAllowed::new(user.user_id)).await?);
+//! store.close().await
+//! # }
+//! ```
+
+pub use crate::audit::LogEvent;
+pub use crate::costs::AddCost;
+pub use crate::interactions::{Receipt, SaveInteraction};
+pub use crate::messages::{ChatMessage, SaveMessage, SessionMessages, UserMessages};
+pub use crate::page::{Page, PageRequest};
+pub use crate::sessions::{
+    CreateSession, EndSession, ExpireIdle, GetSession, Session, UserSessions,
+};
+pub use crate::tools::{RecordToolUse, ToolCall};
+pub use crate::users::{EnsureUser, GetUser, IsAllowed, SetAllowed, Touch, User};
+pub use crate::{
+    Config, Error, ErrorKind, Health, Lane, MessageId, Mutation, Query, ReadTx, Result, SessionId,
+    Store, StoreEvent, TokenId, Usd, UserId, WriteTx,
+};

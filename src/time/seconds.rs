@@ -1,0 +1,52 @@
+//! How long something took, in JSON: a number of seconds. serde's own form, `{"secs", "nanos"}`, has to be
+//! put together before anybody can compare or chart it; it is still read, since older files have it.
+
+use serde::{Deserialize, Deserializer, Serializer, de};
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    Seconds(f64),
+    Parts(Duration),
+}
+
+impl Told {
+    fn duration<E: de::Error>(self) -> Result<Duration, E> {
+        match self {
+            Self::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(E::custom),
+            Self::Parts(duration) => Ok(duration),
+        }
+    }
+}
+
+pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64())
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    Told::deserialize(from)?.duration()
+}
+
+/// The same where there may be none.
+pub(crate) mod maybe {
+    use super::{Deserialize, Deserializer, Duration, Serializer, Told};
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::serialize(time, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D>(from: D) -> Result<Option<Duration>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let told = Option::<Told>::deserialize(from)?;
+        told.map(Told::duration).transpose()
+    }
+}
