@@ -153,7 +153,7 @@ impl Error {
         self
     }
 
-    fn with_field(mut self, field: &'static str) -> Self {
+    pub(crate) fn with_field(mut self, field: &'static str) -> Self {
         self.edit(|inner| inner.field = Some(field));
         self
     }
