@@ -345,8 +345,9 @@ impl Config {
         self
     }
 
-    /// How long an idempotency key is kept; sent again later, an interaction counts as a new one.
-    /// Old keys are swept once a minute. Range 1 min–10 years; default 7 days.
+    /// How long an idempotency key, and an update that was claimed, is known; sent again later, it counts as a new
+    /// one. Old ones are swept each eighth of that time, but at least daily and at most once a minute; so they are
+    /// known for up to an eighth longer. Range 1 min–10 years; default 7 days.
     pub fn idempotency_retention(mut self, time: Duration) -> Self {
         self.idempotency_retention = time;
         self

@@ -42,8 +42,9 @@
 //! | [`Health`], [`WriterHealth`], [`ReaderHealth`], [`CheckpointReport`], [`ActorHealth`] | how it is |
 //! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`Usd`] | ids and money |
 //! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
-//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
-//! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) |
+//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`EnsureSession`](sessions::EnsureSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
+//! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) · [`FindInteraction`](interactions::FindInteraction) |
+//! | [`updates`] | [`ClaimUpdate`](updates::ClaimUpdate) [`FinishUpdate`](updates::FinishUpdate) [`ReleaseUpdate`](updates::ReleaseUpdate) |
 //! | [`messages`] | [`SaveMessage`](messages::SaveMessage) · [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
 //! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
@@ -108,7 +109,7 @@ pub use config::{BeforeUpgrade, Config};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
     analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, tokens,
-    tools, users,
+    tools, updates, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};

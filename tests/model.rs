@@ -65,12 +65,19 @@ struct Session {
     cost: Usd,
 }
 
+/// What was saved first under a key.
+struct First {
+    id: i64,
+    session: u8,
+    prompt: String,
+}
+
 #[derive(Default)]
 struct Model {
     now: u64,
     users: BTreeMap<i64, User>,
     sessions: BTreeMap<u8, Session>,
-    keys: BTreeMap<(i64, u8), i64>,
+    keys: BTreeMap<(i64, u8), First>,
     messages: i64,
     tools: u64,
 }
@@ -200,8 +207,12 @@ impl Model {
         tools: u8,
         key: Option<u8>,
     ) {
+        // Under a key they say one of two things.
+        let prompt = match key {
+            Some(key) => format!("{} under key {key}", cost % 2),
+            None => format!("prompt {}", self.messages),
+        };
         let cost = dollars(cost);
-        let prompt = format!("prompt {}", self.messages);
         let save = {
             let mut new = SaveInteraction::new(user_id, name(session), prompt.clone())
                 .cost(cost)
@@ -210,9 +221,17 @@ impl Model {
             new
         };
         let answer = store.write(save).await;
-        if let Some(&first) = key.and_then(|key| self.keys.get(&(user_id, key))) {
-            return assert_eq!(answer.unwrap().message_id, first);
+        if let Some(first) = key.and_then(|key| self.keys.get(&(user_id, key))) {
+            if (first.session, &first.prompt) != (session, &prompt) {
+                return assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
+            }
+            let receipt = answer.unwrap();
+            return assert_eq!(
+                (receipt.message_id.get(), receipt.repeated),
+                (first.id, true)
+            );
         }
+        let in_session = session;
         let owned = self
             .sessions
             .get_mut(&session)
@@ -222,8 +241,14 @@ impl Model {
         };
         self.messages += 1;
         assert_eq!(answer.unwrap().message_id, self.messages);
-        self.keys
-            .extend(key.map(|key| ((user_id, key), self.messages)));
+        self.keys.extend(key.map(|key| {
+            let first = First {
+                id: self.messages,
+                session: in_session,
+                prompt: prompt.clone(),
+            };
+            ((user_id, key), first)
+        }));
         self.tools += u64::from(tools);
         session.prompts.push(prompt);
         session.cost += cost;

@@ -7,10 +7,13 @@ mod common;
 mod copy;
 
 use botstore::rusqlite::{Connection, OpenFlags};
+use botstore::testing::FixedClock;
+use botstore::updates::{Claim, ClaimUpdate, FinishUpdate};
 use botstore::{Config, Store};
 use child::{Victim, again};
 use common::{Probe, Put, probe_store};
 use copy::{copy, copy_as_killed, keeps_its_log};
+use std::time::Duration;
 
 fn count(path: &std::path::Path, number: i64) -> i64 {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -114,4 +117,65 @@ async fn what_a_killed_process_left_in_its_log_is_in_the_file_before_anything_is
     copy(&killed, &without_log);
     assert_eq!(count(&without_log, 49), 1);
     again.close().await.unwrap();
+}
+
+const TELEGRAM: &str = "telegram";
+
+/// The child: claims each update, and does nothing more with them.
+async fn claims_until_it_is_killed(path: &str) {
+    let config = Config::new(path).clock(FixedClock::default());
+    let store = Store::open(config).await.unwrap();
+    for update_id in 0..20 {
+        let claim = ClaimUpdate::new(TELEGRAM, update_id);
+        let claim = store.write(claim).await.unwrap();
+        let Claim::First { ticket } = claim else {
+            panic!("{claim:?}");
+        };
+        // Some it finishes.
+        if update_id % 4 == 0 {
+            store.write(FinishUpdate::new(ticket)).await.unwrap();
+        }
+    }
+    println!("\nclaimed");
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn what_a_killed_process_had_claimed_is_done_once_after_its_lease() {
+    if let Some([path]) = child::given() {
+        return claims_until_it_is_killed(&path).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("killed.db");
+    let test = what_a_killed_process_had_claimed_is_done_once_after_its_lease;
+    let mut child = Victim::start(again(&[], test, &[&path]));
+    assert!(child.says("claimed"));
+    child.kill();
+
+    let clock = FixedClock::default();
+    let config = Config::new(&path).clock(clock.clone());
+    let store = Store::open(config).await.unwrap();
+    let deliver = async |update_id: i32| {
+        let claim = ClaimUpdate::new(TELEGRAM, update_id);
+        store.write(claim).await.unwrap()
+    };
+    let finished = |update_id| update_id % 4 == 0;
+    for update_id in 0..20 {
+        match deliver(update_id).await {
+            Claim::Seen => assert!(finished(update_id), "{update_id}"),
+            Claim::Held { .. } => assert!(!finished(update_id), "{update_id}"),
+            other => panic!("{update_id}: {other:?}"),
+        }
+    }
+    clock.advance(Duration::from_secs(5 * 60));
+    let mut done = Vec::new();
+    for update_id in (0..20).chain(0..20).rev() {
+        if let Claim::First { ticket } = deliver(update_id).await {
+            store.write(FinishUpdate::new(ticket)).await.unwrap();
+            done.push(update_id);
+        }
+    }
+    done.sort_unstable();
+    let left = Vec::from_iter((0..20).filter(|&update_id| !finished(update_id)));
+    assert_eq!(done, left);
 }

@@ -95,9 +95,20 @@ impl Mutation for Old {
             ),
             (MANY as i64, old, tx.now_text()),
         )?;
+        // Half of them from before step 10.
         tx.execute(
-            &format!("{numbers} INSERT INTO botstore_idempotency SELECT 1, 'k' || i, i, ?2 FROM n"),
+            &format!(
+                "{numbers} INSERT INTO botstore_idempotency
+                 SELECT 1, 'k' || i, i, ?2 FROM n WHERE i % 2 = 0"
+            ),
             (MANY as i64, old),
+        )?;
+        tx.execute(
+            &format!(
+                "{numbers} INSERT INTO botstore_update (key, message_id, recorded_at)
+                 SELECT CAST(printf('%016d', i) AS BLOB), i, 0 FROM n WHERE i % 2 = 1"
+            ),
+            [MANY as i64],
         )?;
         Ok(())
     }
@@ -112,7 +123,8 @@ struct Left {
 
 fn left(tx: &ReadTx<'_>) -> Result<Left> {
     let sql = "SELECT (SELECT count(*) FROM sessions WHERE is_active = 1),
-                      (SELECT count(*) FROM botstore_idempotency)";
+                      (SELECT count(*) FROM botstore_idempotency)
+                          + (SELECT count(*) FROM botstore_update)";
     let count = |row: &botstore::rusqlite::Row<'_>, at| -> Result<usize> {
         Ok(row.get::<_, i64>(at)? as usize)
     };

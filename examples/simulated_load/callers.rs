@@ -216,7 +216,7 @@ impl Part {
         if let Some(again) = again {
             self.redelivered += 1;
             match store.write(again).await {
-                Ok(second) if second == receipt => {}
+                Ok(second) if second == receipt.clone().repeated() => {}
                 other => self
                     .complaints
                     .push(format!("interaction {number}, redelivered: {other:?}")),

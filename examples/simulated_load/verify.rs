@@ -153,7 +153,7 @@ fn compare_counts(
         ("messages", acknowledged),
         ("tool_usage", 2 * acknowledged),
         ("audit_log", acknowledged),
-        ("botstore_idempotency", acknowledged),
+        ("botstore_update", acknowledged),
         ("pragma_foreign_key_check", 0),
     ] {
         let sql = format!("SELECT count(*) FROM {what}");

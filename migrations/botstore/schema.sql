@@ -573,6 +573,8 @@ CREATE TABLE botstore_update (
     content       BLOB,
     -- The message that it became. NULL for a claim.
     message_id    INTEGER,
+    -- Which claim it is, so that one that was overtaken does not finish the other's. NULL for an interaction.
+    ticket        INTEGER,
     -- When the row was written, in microseconds since 1970.
     recorded_at   INTEGER NOT NULL,
     -- Until when the claim holds, in the same. NULL once it is finished, and for an interaction.

@@ -17,6 +17,7 @@ mod secret;
 pub mod sessions;
 pub mod tokens;
 pub mod tools;
+pub mod updates;
 mod usd;
 pub mod users;
 mod validate;

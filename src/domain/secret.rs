@@ -30,12 +30,7 @@ impl Secret {
     /// 256 bits from the operating system.
     pub(super) fn random() -> Result<Self> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|e| {
-            Error::new(
-                ErrorKind::Io,
-                format!("the system gave no random bytes: {e}"),
-            )
-        })?;
+        getrandom::fill(&mut bytes).map_err(no_random_bytes)?;
         let secret = Self(hex(&bytes));
         wipe(&mut bytes);
         Ok(secret)
@@ -45,6 +40,17 @@ impl Secret {
     pub(super) fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
+}
+
+/// A number from 0 that nobody can guess.
+pub(super) fn random_number() -> Result<i64> {
+    let number = getrandom::u64().map_err(no_random_bytes)?;
+    Ok((number >> 1) as i64)
+}
+
+fn no_random_bytes(error: getrandom::Error) -> Error {
+    let why = format!("the system gave no random bytes: {error}");
+    Error::new(ErrorKind::Io, why)
 }
 
 /// Compares digests: they are of one length, and whoever tries secrets cannot choose them.

@@ -21,9 +21,11 @@ pub(super) fn of(config: &Config) -> Vec<Duty> {
     let older_than = config.idempotency_retention;
     duties.push(Duty::upkeep(
         "sweep idempotency keys",
-        MINUTE,
+        between_sweeps(older_than),
         move |handle| sweep_keys(handle, older_than),
     ));
+    // What is doubted is remembered over a restart.
+    duties.push(Duty::upkeep("remember the clock", MINUTE, remember_clock));
     let optimize = async |handle: Arc<Handle>| handle.optimize().await;
     duties.push(Duty::upkeep("PRAGMA optimize", DAY, optimize));
     if let Some(every) = config.reconcile_every {
@@ -32,9 +34,18 @@ pub(super) fn of(config: &Config) -> Vec<Duty> {
     duties
 }
 
+/// A sweep reads the whole table of keys. An eighth of the retention apart, it has read each key eight times when
+/// it forgets it, however many there are.
+fn between_sweeps(retention: Duration) -> Duration {
+    (retention / 8).clamp(MINUTE, DAY)
+}
+
 async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<()> {
-    handle.write(SweepKeys { older_than }, Entry::Waits).await?;
-    // As often: what is doubted is remembered over a restart.
+    let sweep = SweepKeys::new(older_than);
+    handle.write(sweep, Entry::Waits).await.map(|_| ())
+}
+
+async fn remember_clock(handle: Arc<Handle>) -> crate::Result<()> {
     let record = handle.shared.clock_watch.record();
     handle.write(RecordClock(record), Entry::Waits).await
 }

@@ -158,7 +158,11 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
         assert!(!has(&given.conn(), table));
     }
     // The bot goes on without these.
-    for table in ["botstore_schedules", "botstore_idempotency"] {
+    for table in [
+        "botstore_schedules",
+        "botstore_idempotency",
+        "botstore_update",
+    ] {
         let given = Given::file().await;
         given.forge(&format!("DROP TABLE {table}"));
         for more in [&[][..], &["--repair"]] {

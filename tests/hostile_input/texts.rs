@@ -4,7 +4,8 @@ use crate::fields::{field, name, numbered, pointers, says};
 use crate::support::{SchemaOf, everything_is_answered, populated};
 use crate::vocabulary::{Answer, Kind, vocabulary};
 use botstore::integrity::CheckFile;
-use botstore::{ErrorKind, Query, ReadTx, Result, Store};
+use botstore::updates::ClaimUpdate;
+use botstore::{ErrorKind, Store};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -63,11 +64,13 @@ fn hostile() -> Vec<String> {
 enum ReadBack {
     /// Somewhere in the answer to this question, in the field of this name.
     Asked(&'static str, Value, &'static str),
-    /// In this column: no question tells of it.
-    Column(&'static str, &'static str),
+    /// By this question: it finds something.
+    Found(&'static str, Value),
+    /// By a claim of the same update, which has this answer.
+    Claimed(&'static str),
 }
 
-fn read_back(message: &str, pointer: &str) -> ReadBack {
+fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
     let asked = |question, key| {
         let message = match question {
             "GetUser" => json!({ "user_id": 1 }),
@@ -79,21 +82,30 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
     };
     match (message, name(pointer)) {
         ("EnsureUser", "username") => asked("GetUser", "username"),
-        ("CreateSession" | "SaveSession", "session_id") => asked("ActiveSessions", "session_id"),
-        ("CreateSession" | "SaveSession", "project_path") => {
+        ("CreateSession" | "EnsureSession" | "SaveSession", "session_id") => {
+            asked("ActiveSessions", "session_id")
+        }
+        ("CreateSession" | "EnsureSession" | "SaveSession", "project_path") => {
             asked("ActiveSessions", "project_path")
         }
-        ("SaveInteraction" | "SaveMessage", "prompt") => asked("SessionMessages", "prompt"),
-        ("SaveInteraction" | "SaveMessage", "response") => asked("SessionMessages", "response"),
-        ("SaveInteraction" | "SaveMessage", "error") => asked("SessionMessages", "error"),
-        ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("SessionToolUse", "tool_name"),
-        ("SaveInteraction" | "RecordToolUse", "input") => asked("SessionToolUse", "input"),
+        ("SaveInteraction" | "SaveMessage", "session_id") => asked("ActiveSessions", "session_id"),
+        ("SaveInteraction" | "SaveMessage", "creating") => asked("ActiveSessions", "project_path"),
+        ("SaveInteraction" | "SaveMessage", "username") => asked("GetUser", "username"),
+        ("SaveInteraction" | "SaveMessage", "prompt") => asked("UserMessages", "prompt"),
+        ("SaveInteraction" | "SaveMessage", "response") => asked("UserMessages", "response"),
+        ("SaveInteraction" | "SaveMessage", "error") => asked("UserMessages", "error"),
+        ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("UserToolUse", "tool_name"),
+        ("SaveInteraction" | "RecordToolUse", "input") => asked("UserToolUse", "input"),
         ("SaveInteraction" | "RecordToolUse", "error_message") => {
-            asked("SessionToolUse", "error_message")
+            asked("UserToolUse", "error_message")
         }
-        ("SaveInteraction", "idempotency_key") => {
-            ReadBack::Column("botstore_idempotency", "idempotency_key")
-        }
+        ("SaveInteraction", "idempotency_key") => ReadBack::Found(
+            "FindInteraction",
+            json!({ "user_id": 1, "idempotency_key": text }),
+        ),
+        ("ClaimUpdate", "source" | "update_id") => ReadBack::Claimed("held"),
+        ("FinishUpdate", "source" | "update_id") => ReadBack::Claimed("seen"),
+        ("ReleaseUpdate", "source" | "update_id") => ReadBack::Claimed("first"),
         ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
         ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
         ("LogEvent", "input") => asked("RecentAuditLog", "input"),
@@ -101,44 +113,48 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
     }
 }
 
-/// How many rows have exactly these bytes in a column.
-struct RowsWith(&'static str, &'static str, String);
-
-impl Query for RowsWith {
-    type Output = i64;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<i64> {
-        let Self(table, column, text) = self;
-        let sql = format!(
-            "SELECT count(*) FROM {table}
-             WHERE typeof({column}) = 'text' AND CAST({column} AS BLOB) = ?1"
-        );
-        tx.one(&sql, [text.as_bytes()], |row| Ok(row.get(0)?))
+async fn said(store: &Store, kinds: &[Kind], question: &str, ask: Value) -> Value {
+    let question = kinds.iter().find(|kind| kind.name == question);
+    match question.expect("a question").send(store, ask).await {
+        Answer::Said(answer) => answer,
+        other => panic!("{other:?}"),
     }
 }
 
-async fn is_kept(store: &Store, kinds: &[Kind], message: &str, pointer: &str, text: &str) -> bool {
-    match read_back(message, pointer) {
-        ReadBack::Column(table, column) => {
-            let rows = store.read(RowsWith(table, column, text.to_owned())).await;
-            rows.expect("a count") == 1
-        }
+async fn is_kept(
+    store: &Store,
+    kinds: &[Kind],
+    kind: &Kind,
+    message: &Value,
+    pointer: &str,
+) -> bool {
+    let text = message.pointer(pointer).expect("the text");
+    match read_back(kind.name, pointer, text.as_str().unwrap_or_default()) {
+        ReadBack::Found(question, ask) => !said(store, kinds, question, ask).await.is_null(),
         ReadBack::Asked(question, ask, key) => {
-            let question = kinds
-                .iter()
-                .find(|kind| kind.name == question)
-                .expect("a question");
-            match question.send(store, ask).await {
-                Answer::Said(answer) => says(&answer, key, &text.into()),
-                other => panic!("{}: {other:?}", question.name),
-            }
+            says(&said(store, kinds, question, ask).await, key, text)
+        }
+        ReadBack::Claimed(expected) => {
+            let update = message.get("ticket").unwrap_or(message);
+            let named = |field: &str| update[field].as_str().expect("a text").to_owned();
+            let claim = ClaimUpdate::new(named("source"), named("update_id"));
+            let claim = json!(store.write(claim).await.expect("an answer"));
+            claim == expected || claim.get(expected).is_some()
         }
     }
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 8] = [
-    "after", "by", "from", "gaps", "since", "to", "until", "which",
+const TYPED: [&str; 9] = [
+    "after",
+    "by",
+    "from",
+    "gaps",
+    "into_ended",
+    "since",
+    "to",
+    "until",
+    "which",
 ];
 
 /// A text in a field of a message: taken and kept as it is, or refused by the name of the field.
@@ -152,7 +168,7 @@ async fn is_only_text(
 ) {
     let shown: String = text.chars().take(40).collect();
     let context = format!("{}{pointer} = {shown:?}", kind.name);
-    match kind.send(store, message).await {
+    match kind.send(store, message.clone()).await {
         Answer::Unsayable => assert!(TYPED.contains(&name(pointer)), "{context}"),
         Answer::Refused(error) => {
             // A text that names a row finds none.
@@ -163,7 +179,7 @@ async fn is_only_text(
         Answer::Said(_) => {}
         Answer::Made => {
             assert!(
-                is_kept(store, kinds, kind.name, pointer, text).await,
+                is_kept(store, kinds, kind, &message, pointer).await,
                 "{context} is lost"
             );
         }

@@ -15,6 +15,7 @@ use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
 use botstore::tokens::*;
 use botstore::tools::*;
+use botstore::updates::*;
 use botstore::users::*;
 use botstore::{Error, Mutation, Query, Read, ReadTx, Result, Store, Write, WriteTx};
 use serde::Serialize;
@@ -207,6 +208,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         "tool_name": "Read", "tool_input": { "input": "a.rs", "line": 5 }, "success": false,
         "error_message": "none",
     });
+    let ticket = json!({ "source": "telegram", "update_id": "finished-#", "number": 7 });
     let filter = json!({
         "event_type": "login", "since": "2026-03-01T00:00:00Z", "until": "2027-03-01T00:00:00Z",
     });
@@ -226,6 +228,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "session_id": "own-#", "user_id": 1, "project_path": "/srv", "total_cost": 0.5,
             "total_turns": 2, "message_count": 1,
         })),
+        change::<EnsureSession>(
+            json!({ "session_id": "ensured-#", "user_id": 1, "project_path": "/srv" }),
+        ),
         change::<EndSession>(json!({ "session_id": "s", "user_id": 1 })),
         change::<ExpireIdle>(json!({ "idle_for": hour })),
         question::<GetSession>(json!({ "session_id": "s", "user_id": 1 })),
@@ -237,14 +242,22 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         question::<SessionSummary>(json!({ "user_id": 1 })),
         question::<SessionHistory>(json!({ "session_id": "s", "user_id": 1, "limit": 5 })),
         change::<SaveInteraction>(json!({
-            "user_id": 1, "session_id": "s", "prompt": "p", "response": "r", "cost": 0.5,
+            "user_id": 1, "session_id": "made-#", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
-            "ip_address": "10.0.0.1", "idempotency_key": "key-#",
+            "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
+            "username": "ada", "into_ended": "refuse",
         })),
+        question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
+        change::<ClaimUpdate>(
+            json!({ "source": "telegram", "update_id": "update-#", "lease": hour }),
+        ),
+        change::<FinishUpdate>(json!({ "ticket": ticket })),
+        change::<ReleaseUpdate>(json!({ "ticket": ticket })),
         change::<SweepKeys>(json!({ "older_than": hour })),
         change::<SaveMessage>(json!({
-            "user_id": 1, "session_id": "s", "prompt": "p", "response": "r", "cost": 0.5,
-            "duration_ms": 5, "error": "e",
+            "user_id": 1, "session_id": "said-#", "prompt": "p", "response": "r", "cost": 0.5,
+            "duration_ms": 5, "error": "e", "creating": "/srv", "username": "ada",
+            "into_ended": "revive",
         })),
         question::<SessionMessages>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         question::<UserMessages>(json!({ "user_id": 1, "page": page })),

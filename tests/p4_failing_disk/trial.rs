@@ -202,7 +202,7 @@ pub(crate) fn holds(path: &Path, told: &Told) {
     }
     let messages = count("SELECT count(*) FROM messages");
     assert_eq!(count("SELECT count(*) FROM tool_usage"), 2 * messages);
-    assert_eq!(count("SELECT count(*) FROM botstore_idempotency"), messages);
+    assert_eq!(count("SELECT count(*) FROM botstore_update"), messages);
     assert_eq!(count("SELECT message_count FROM users"), messages);
     assert_eq!(count("SELECT message_count FROM sessions"), messages);
     assert_eq!(

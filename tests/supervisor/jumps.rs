@@ -39,7 +39,7 @@ async fn is_kept(store: &Store) -> (bool, i64) {
     let session = GetSession::new(1, "s");
     let session = store.read(session).await.unwrap().unwrap();
     let keys = plainly(store.path(), |conn| {
-        let sql = "SELECT count(*) FROM botstore_idempotency";
+        let sql = "SELECT count(*) FROM botstore_update";
         conn.query_row(sql, [], |row| row.get(0)).unwrap()
     });
     (session.is_active, keys)

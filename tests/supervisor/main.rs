@@ -238,20 +238,33 @@ async fn old_keys_are_all_swept_however_many_there_are() {
     store.write(EnsureUser::new(1, None)).await.unwrap();
     let (old, young) = (store.now() - 2 * RETENTION, store.now());
     plainly(store.path(), |conn| {
-        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-                   INSERT INTO botstore_idempotency
-                   SELECT 1, printf('%s-%d', ?2, i), i, ?2 FROM n";
+        let numbers = "WITH RECURSIVE n(i) AS
+                           (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)";
+        let update = format!(
+            "{numbers} INSERT INTO botstore_update (key, message_id, recorded_at)
+             SELECT CAST(printf('%d-%d', ?2, i) AS BLOB), i, ?2 FROM n"
+        );
+        // As they were kept before step 10.
+        let before = format!(
+            "{numbers} INSERT INTO botstore_idempotency
+             SELECT 1, printf('%s-%d', ?2, i), i, ?2 FROM n"
+        );
         for (keys, at) in [(KEYS, old), (7, young)] {
+            conn.execute(&update, (keys, at.timestamp_micros()))
+                .unwrap();
             let at = botstore::time::Timestamp(at).to_string();
-            conn.execute(sql, (keys, at)).unwrap();
+            conn.execute(&before, (keys, at)).unwrap();
         }
     });
     settled(&store).await;
-    let left = plainly(store.path(), |conn| {
-        let sql = "SELECT count(*) FROM botstore_idempotency";
-        conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
-    });
-    assert_eq!(left, 7);
+    for table in ["botstore_update", "botstore_idempotency"] {
+        let left = plainly(store.path(), |conn| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        });
+        assert_eq!(left, 7, "{table}");
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ const GROWING: &[&str] = &[
     "user_tokens",
     "cost_tracking",
     "botstore_idempotency",
+    "botstore_update",
     "botstore_user_total",
     "botstore_user_day",
     "botstore_session_day",
@@ -211,6 +212,7 @@ async fn a_scan_and_a_sort_would_be_noticed() {
             "SELECT message_id FROM messages WHERE user_id = ?1 ORDER BY cost LIMIT 1",
             "UPDATE audit_log SET success = 1 WHERE event_data = ?1",
             "DELETE FROM botstore_idempotency WHERE message_id = ?1",
+            "DELETE FROM botstore_update WHERE recorded_at < ?1",
         ] {
             assert!(!complaints(sql, &plan(conn, sql)).is_empty(), "{sql}");
         }
@@ -235,6 +237,7 @@ fn rows(messages: usize) -> String {
         "CREATE TEMP TABLE IF NOT EXISTS n (i INTEGER PRIMARY KEY, at TEXT);
          DELETE FROM messages; DELETE FROM tool_usage; DELETE FROM audit_log;
          DELETE FROM user_tokens; DELETE FROM cost_tracking; DELETE FROM botstore_idempotency;
+         DELETE FROM botstore_update;
          DELETE FROM sessions; DELETE FROM users; DELETE FROM n;
          INSERT INTO n
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {messages})
@@ -256,6 +259,8 @@ fn rows(messages: usize) -> String {
          INSERT INTO cost_tracking (user_id, date)
              SELECT DISTINCT i % {users}, date(at) FROM n;
          INSERT INTO botstore_idempotency SELECT i % {users}, i, i, at FROM n;
+         INSERT INTO botstore_update (key, content, message_id, recorded_at)
+             SELECT CAST(printf('%016d', i) AS BLOB), zeroblob(16), i, i FROM n;
          ANALYZE;"
     )
 }

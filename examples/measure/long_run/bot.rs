@@ -173,7 +173,9 @@ impl Bot {
             let save = async {
                 let receipt = delivery.deliver().await?;
                 let took = due.elapsed();
-                if delivery.number % ONE_IN == 1 && delivery.again().await? != receipt {
+                if delivery.number % ONE_IN == 1
+                    && delivery.again().await? != receipt.clone().repeated()
+                {
                     let number = delivery.number;
                     let why = format!("interaction {number}, redelivered, was saved again");
                     return Err(Error::new(ErrorKind::Conflict, why));

@@ -173,7 +173,7 @@ async fn what_is_lost_half_or_double_is_found() {
     let event = delete(&format!(
         "audit_log WHERE event_data ->> 'message_id' = {last}"
     ));
-    let key = delete(&format!("botstore_idempotency WHERE message_id = {last}"));
+    let key = delete(&format!("botstore_update WHERE message_id = {last}"));
     let message = delete(&format!("messages WHERE message_id = {last}"));
     let change = |table: &str, column: &str| {
         format!("UPDATE {table} SET {column} WHERE message_id = {last}")

@@ -57,6 +57,31 @@ pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<DateTime
     known.transpose()
 }
 
+/// A time of the store's own tables in microseconds since 1970, or in any other spelling; the epoch in place of
+/// what is none.
+pub(super) fn micros(row: &Row<'_>, column: usize) -> Result<DateTime<Utc>> {
+    Ok(maybe_micros(row, column)?.unwrap_or(DateTime::UNIX_EPOCH))
+}
+
+/// The same, and NULL is none.
+pub(super) fn maybe_micros(row: &Row<'_>, column: usize) -> Result<Option<DateTime<Utc>>> {
+    let value = row.get_ref(column)?;
+    let known = match value {
+        ValueRef::Null => return Ok(None),
+        ValueRef::Integer(micros) => DateTime::from_timestamp_micros(micros),
+        _ => values::time(value),
+    };
+    Ok(Some(known.unwrap_or(DateTime::UNIX_EPOCH)))
+}
+
+/// Bytes of this length; `None` in place of anything else.
+pub(super) fn bytes_of<const N: usize>(row: &Row<'_>, column: usize) -> Result<Option<[u8; N]>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Blob(bytes) => bytes.try_into().ok(),
+        _ => None,
+    })
+}
+
 /// A day; `None` if it is none, which leaves the row out.
 pub(super) fn day(row: &Row<'_>, column: usize) -> Result<Option<NaiveDate>> {
     Ok(values::day(row.get_ref(column)?))

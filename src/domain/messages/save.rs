@@ -1,6 +1,7 @@
 //! Messages on their way into the file.
 
 use crate::domain::columns::flag;
+use crate::domain::sessions::IntoEnded;
 use crate::domain::{MessageId, SessionId, Usd, UserId, costs, sessions, users, validate};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -10,12 +11,13 @@ use serde::{Deserialize, Serialize};
 /// Saves one exchange: the message, and its cost and count on the session, the user and the day.
 /// For what has neither tools nor an audit row; usually
 /// [`SaveInteraction`](crate::interactions::SaveInteraction) is meant. Gives the message's id. A session that
-/// has ended is active again.
+/// has ended is active again, unless [`into_ended`](Self::into_ended()) says otherwise.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a text that is too
-/// large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// session; [`Conflict`](crate::ErrorKind::Conflict) for a session that has ended, if
+/// [`into_ended`](Self::into_ended()) says so; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one,
+/// or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveMessage {
@@ -34,6 +36,15 @@ pub struct SaveMessage {
     pub duration_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What the session is about that is made, with its user, if they are not there; nobody is made without.
+    #[serde(default)]
+    pub creating: Option<String>,
+    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// What becomes of the message if the session has ended.
+    #[serde(default)]
+    pub into_ended: IntoEnded,
 }
 
 impl SaveMessage {
@@ -51,6 +62,9 @@ impl SaveMessage {
             cost: Usd::ZERO,
             duration_ms: None,
             error: None,
+            creating: None,
+            username: None,
+            into_ended: IntoEnded::Revive,
         }
     }
 
@@ -77,6 +91,24 @@ impl SaveMessage {
         self.error = Some(error.into());
         self
     }
+
+    /// Makes the session, about this project, and its user, if they are not there.
+    pub fn creating(mut self, project_path: impl Into<String>) -> Self {
+        self.creating = Some(project_path.into());
+        self
+    }
+
+    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// What becomes of the message if the session has ended. By default the session is active again.
+    pub fn into_ended(mut self, into_ended: IntoEnded) -> Self {
+        self.into_ended = into_ended;
+        self
+    }
 }
 
 impl Mutation for SaveMessage {
@@ -94,6 +126,9 @@ impl Mutation for SaveMessage {
                 duration_ms: self.duration_ms,
                 turns: 0,
                 error: self.error.as_deref(),
+                creating: self.creating.as_deref(),
+                username: self.username.as_deref(),
+                into_ended: self.into_ended,
             },
         )
     }
@@ -103,6 +138,8 @@ impl Mutation for SaveMessage {
         texts.text("prompt", self.prompt.as_str());
         texts.text("response", self.response.as_deref());
         texts.text("error", self.error.as_deref());
+        texts.name("creating", self.creating.as_deref());
+        texts.name("username", self.username.as_deref());
     }
 }
 
@@ -116,6 +153,9 @@ pub(in crate::domain) struct NewMessage<'a> {
     pub(in crate::domain) duration_ms: Option<u64>,
     pub(in crate::domain) turns: u32,
     pub(in crate::domain) error: Option<&'a str>,
+    pub(in crate::domain) creating: Option<&'a str>,
+    pub(in crate::domain) username: Option<&'a str>,
+    pub(in crate::domain) into_ended: IntoEnded,
 }
 
 /// Writes the message and counts it on session, user and day. What may fail comes first, so that a
@@ -123,6 +163,8 @@ pub(in crate::domain) struct NewMessage<'a> {
 pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     validate::not_empty("session_id", new.session_id)?;
     validate::cost("cost", new.cost)?;
+    new.creating
+        .map_or(Ok(()), |path| validate::not_empty("creating", path))?;
     let duration_ms = new
         .duration_ms
         .map(|ms| validate::count("duration_ms", ms))
@@ -132,7 +174,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
          SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
              total_turns = coalesce(total_turns, 0) + ?5,
              message_count = coalesce(message_count, 0) + 1
-         WHERE session_id = ?1 AND user_id = ?2
+         WHERE session_id = ?1 AND user_id = ?2 AND (?6 OR is_active IS 1)
          RETURNING is_active IS 1",
         (
             new.session_id,
@@ -140,12 +182,18 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
             tx.now_text(),
             new.cost.nanos(),
             new.turns,
+            new.into_ended == IntoEnded::Revive,
         ),
         |row| flag(row, 0),
     )?;
     let Some(is_active) = is_active else {
-        users::exists(tx, new.user_id)?;
-        return Err(sessions::unknown(new.session_id));
+        let Some(project_path) = new.creating else {
+            return sessions::refused(tx, new.user_id, new.session_id);
+        };
+        // Asked for only here: where the session is there, nothing is looked for.
+        sessions::ensure(tx, new.user_id, new.session_id, project_path)?;
+        let creating = None;
+        return save(tx, &NewMessage { creating, ..*new });
     };
     if !is_active {
         // A conversation that goes on has not ended. By itself, since the index of active sessions would be
@@ -160,6 +208,9 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
          WHERE user_id = ?1",
         (new.user_id, tx.now_text(), new.cost.nanos()),
     )?;
+    if let Some(username) = new.username {
+        users::rename(tx, new.user_id, username)?;
+    }
     costs::add(tx, new.user_id, new.cost)?;
     let message_id = tx.insert(
         "INSERT INTO messages (session_id, user_id, timestamp, prompt, response, cost,

@@ -50,19 +50,7 @@ impl Mutation for CreateSession {
         validate::not_empty("session_id", &self.session_id)?;
         validate::not_empty("project_path", &self.project_path)?;
         users::exists(tx, self.user_id)?;
-        let inserted = tx.execute(
-            "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
-                                   total_cost, total_turns, message_count, is_active)
-             VALUES (?1, ?2, ?3, ?4, ?4, 0.0, 0, 0, 1)
-             ON CONFLICT (session_id) DO NOTHING",
-            (
-                &self.session_id,
-                self.user_id,
-                &self.project_path,
-                tx.now_text(),
-            ),
-        )?;
-        if inserted == 0 {
+        if !insert(tx, self.user_id, &self.session_id, &self.project_path)? {
             owned(tx, &self.session_id, self.user_id)?;
             let session_id = quote(&self.session_id);
             return Err(Error::conflict(
@@ -70,7 +58,6 @@ impl Mutation for CreateSession {
                 format_args!("session {session_id}"),
             ));
         }
-        count_on_user(tx, self.user_id)?;
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 
@@ -78,6 +65,26 @@ impl Mutation for CreateSession {
         texts.name("session_id", self.session_id.as_str());
         texts.name("project_path", self.project_path.as_str());
     }
+}
+
+/// Begins a session of a user who is there, and counts it. False if there is one of this id, whoever has it.
+pub(super) fn insert(
+    tx: &WriteTx<'_>,
+    user_id: UserId,
+    session_id: &SessionId,
+    project_path: &str,
+) -> Result<bool> {
+    let inserted = tx.execute(
+        "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
+                               total_cost, total_turns, message_count, is_active)
+         VALUES (?1, ?2, ?3, ?4, ?4, 0.0, 0, 0, 1)
+         ON CONFLICT (session_id) DO NOTHING",
+        (session_id, user_id, project_path, tx.now_text()),
+    )?;
+    if inserted == 1 {
+        count_on_user(tx, user_id)?;
+    }
+    Ok(inserted == 1)
 }
 
 fn count_on_user(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {

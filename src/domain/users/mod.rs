@@ -131,6 +131,16 @@ pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
     Ok(())
 }
 
+/// Puts the present name of a user in the place of another. Writes nothing where it is the same.
+pub(super) fn rename(tx: &WriteTx<'_>, user_id: UserId, username: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE users SET telegram_username = ?2
+         WHERE user_id = ?1 AND telegram_username IS NOT ?2",
+        (user_id, username),
+    )?;
+    Ok(())
+}
+
 pub(super) fn exists(tx: &ReadTx<'_>, user_id: UserId) -> Result<()> {
     let sql = "SELECT 1 FROM users WHERE user_id = ?1";
     tx.maybe(sql, [user_id], |_| Ok(()))?

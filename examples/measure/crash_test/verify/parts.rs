@@ -5,6 +5,7 @@ use super::each;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::types::Value;
 use botstore::rusqlite::{Connection, Result, Row};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 pub(super) const MESSAGES: &str = "
@@ -31,7 +32,7 @@ const TABLES: [(&str, &str); 3] = [
     ),
     (
         "idempotency keys",
-        "SELECT message_id, user_id, idempotency_key, recorded_at FROM botstore_idempotency",
+        "SELECT message_id, key, content, ticket, recorded_at, claimed_until FROM botstore_update",
     ),
 ];
 
@@ -128,10 +129,34 @@ fn expected(sent: &SaveInteraction, at: &Value) -> [Vec<Values>; 3] {
         serde_json::json!(names).to_string().into(),
         at.clone(),
     ];
-    let key = vec![
-        sent.user_id.get().into(),
-        sent.idempotency_key.clone().into(),
-        at.clone(),
-    ];
-    [tools.collect(), vec![event], vec![key]]
+    let key = sent.idempotency_key.as_deref().map(|key| {
+        vec![
+            digest(1, sent, &[key]),
+            digest(2, sent, &[&sent.session_id, &sent.prompt]),
+            Value::Null,
+            micros(at),
+            Value::Null,
+        ]
+    });
+    [tools.collect(), vec![event], key.into_iter().collect()]
+}
+
+/// What a text of this user's is known by.
+fn digest(kind: u8, sent: &SaveInteraction, texts: &[&str]) -> Value {
+    let mut bytes = vec![kind];
+    bytes.extend(sent.user_id.get().to_be_bytes());
+    for text in texts {
+        bytes.extend((text.len() as u64).to_be_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    Sha256::digest(bytes)[..16].to_vec().into()
+}
+
+fn micros(at: &Value) -> Value {
+    match at {
+        Value::Text(at) => botstore::time::parse(at)
+            .map(|at| at.timestamp_micros())
+            .into(),
+        _ => Value::Null,
+    }
 }

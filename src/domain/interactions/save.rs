@@ -1,30 +1,34 @@
-//! A whole exchange with everything that belongs to it, in one transaction.
+//! An exchange on its way into the file.
 
-use super::audit::{self, NewEvent};
-use super::messages::{self, NewMessage};
-use super::tools::ToolCall;
-use super::{MessageId, SessionId, Usd, UserId, columns, page, validate};
+use super::{Receipt, keys};
+use crate::domain::audit::{self, NewEvent};
+use crate::domain::messages::{self, NewMessage};
+use crate::domain::sessions::IntoEnded;
+use crate::domain::tools::ToolCall;
+use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
-use crate::operation::{Mutation, Piece, ReadTx, WriteTx};
-use crate::time::Timestamp;
-use chrono::{DateTime, Utc};
+use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
 
 /// Saves one exchange between a user and the bot: the message, its tool uses, the cost of the day,
 /// the counters of user and session, and an audit row. All of it, or nothing.
 ///
-/// Sent again with the same `idempotency_key`, it changes nothing and gives the first receipt: so
-/// a caller that timed out, or whose framework delivers an update twice, just sends it again. A
-/// key belongs to the user; it is forgotten when [`SweepKeys`] says so.
+/// Sent again with the same `idempotency_key`, it changes nothing and gives the first receipt, which is
+/// [`repeated`](field@Receipt::repeated): so a caller that timed out, or whose framework delivers an update twice, just
+/// sends it again. It is the same if user, session and prompt are; whatever the bot answered this time, at
+/// whatever cost, is not kept. A bot that asks [`FindInteraction`](super::FindInteraction) first does not pay the
+/// model twice. A key belongs to the user; it is forgotten when [`SweepKeys`](super::SweepKeys) says so.
 ///
-/// A session that has ended, or has expired, is active again.
+/// A session that has ended, or has expired, is active again, unless [`into_ended`](Self::into_ended()) says
+/// otherwise. Where there is no session, [`creating`](Self::creating()) makes one.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
+/// session; [`Conflict`](crate::ErrorKind::Conflict) for a key under which another prompt, or one in another
+/// session, is saved (field `idempotency_key`), and for a session that has ended, if that is to be refused (field
+/// `session_id`); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
 /// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
 /// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
 /// the names of all tools together; ids, names and keys may have 4 KiB.
@@ -84,6 +88,15 @@ pub struct SaveInteraction {
     /// What makes this exchange the same when it is sent again, such as the messenger's update id.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// What the session is about that is made, with its user, if they are not there; nobody is made without.
+    #[serde(default)]
+    pub creating: Option<String>,
+    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// What becomes of it if the session has ended.
+    #[serde(default)]
+    pub into_ended: IntoEnded,
 }
 
 impl SaveInteraction {
@@ -105,6 +118,9 @@ impl SaveInteraction {
             tools: Vec::new(),
             ip_address: None,
             idempotency_key: None,
+            creating: None,
+            username: None,
+            into_ended: IntoEnded::Revive,
         }
     }
 
@@ -161,25 +177,25 @@ impl SaveInteraction {
         self.idempotency_key = Some(idempotency_key.into());
         self
     }
-}
 
-/// What [`SaveInteraction`] did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The id of the message.
-    pub message_id: MessageId,
-    /// When it was saved.
-    pub recorded_at: DateTime<Utc>,
-}
+    /// Makes the session, about this project, and its user, if they are not there: in the same transaction, as
+    /// [`EnsureUser`](crate::users::EnsureUser) and [`EnsureSession`](crate::sessions::EnsureSession) do. Costs
+    /// nothing where they are.
+    pub fn creating(mut self, project_path: impl Into<String>) -> Self {
+        self.creating = Some(project_path.into());
+        self
+    }
 
-impl Receipt {
-    /// A receipt, for a test of your own.
-    pub fn new(message_id: impl Into<MessageId>, recorded_at: DateTime<Utc>) -> Self {
-        Self {
-            message_id: message_id.into(),
-            recorded_at,
-        }
+    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// What becomes of it if the session has ended. By default the session is active again.
+    pub fn into_ended(mut self, into_ended: IntoEnded) -> Self {
+        self.into_ended = into_ended;
+        self
     }
 }
 
@@ -202,7 +218,7 @@ impl Mutation for SaveInteraction {
         self.tools.iter().try_for_each(ToolCall::check)?;
         if let Some(key) = &self.idempotency_key {
             validate::not_empty("idempotency_key", key)?;
-            if let Some(first) = first_receipt(tx, self.user_id, key)? {
+            if let Some(first) = keys::first(tx, self, key)? {
                 return Ok(first);
             }
         }
@@ -217,6 +233,9 @@ impl Mutation for SaveInteraction {
                 duration_ms: self.duration_ms,
                 turns: self.turns,
                 error: self.error.as_deref(),
+                creating: self.creating.as_deref(),
+                username: self.username.as_deref(),
+                into_ended: self.into_ended,
             },
         )?;
         for tool in &self.tools {
@@ -241,12 +260,9 @@ impl Mutation for SaveInteraction {
                 ip_address: self.ip_address.as_deref(),
             },
         )?;
-        let receipt = Receipt {
-            message_id,
-            recorded_at: tx.now(),
-        };
+        let receipt = Receipt::new(message_id, tx.now());
         if let Some(key) = &self.idempotency_key {
-            keep_receipt(tx, self.user_id, key, &receipt)?;
+            keys::keep(tx, self, key, &receipt)?;
         }
         Ok(receipt)
     }
@@ -258,6 +274,8 @@ impl Mutation for SaveInteraction {
         texts.text("error", self.error.as_deref());
         texts.name("ip_address", self.ip_address.as_deref());
         texts.name("idempotency_key", self.idempotency_key.as_deref());
+        texts.name("creating", self.creating.as_deref());
+        texts.name("username", self.username.as_deref());
         for tool in &self.tools {
             tool.texts(texts);
         }
@@ -272,75 +290,5 @@ impl Mutation for SaveInteraction {
 
     fn size_bytes(&self) -> usize {
         size_of_val(self) + size_of_val(&*self.tools) + limits::weigh(|texts| self.texts(texts))
-    }
-}
-
-fn first_receipt(tx: &ReadTx<'_>, user_id: UserId, key: &str) -> Result<Option<Receipt>> {
-    tx.maybe(
-        "SELECT message_id, recorded_at FROM botstore_idempotency
-         WHERE user_id = ?1 AND idempotency_key = ?2",
-        (user_id, key),
-        |row| {
-            Ok(Receipt {
-                message_id: columns::integer(row, 0)?.into(),
-                recorded_at: columns::time(row, 1)?,
-            })
-        },
-    )
-}
-
-fn keep_receipt(tx: &WriteTx<'_>, user_id: UserId, key: &str, receipt: &Receipt) -> Result<()> {
-    tx.execute(
-        "INSERT INTO botstore_idempotency (user_id, idempotency_key, message_id, recorded_at)
-         VALUES (?1, ?2, ?3, ?4)",
-        (user_id, key, receipt.message_id, tx.now_text()),
-    )?;
-    Ok(())
-}
-
-/// Forgets idempotency keys older than this; gives how many. In pieces of at most 10,000, oldest first, that aim
-/// at 20 ms each: others' changes get in between. When it fails or is given up, those that were forgotten stay
-/// so. As a part of another mutation it is made in one piece.
-///
-/// It goes by the time that it is for sure: while the clock is ahead of the time that has passed, it waits
-/// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
-///
-/// For administrators: it changes what is everybody's.
-///
-/// The store sends it by itself: see
-/// [`Config::idempotency_retention`](crate::Config::idempotency_retention).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SweepKeys {
-    /// How old a key may grow.
-    pub older_than: Duration,
-}
-
-impl SweepKeys {
-    /// Keys older than this.
-    pub const fn new(older_than: Duration) -> Self {
-        Self { older_than }
-    }
-}
-
-impl Mutation for SweepKeys {
-    type Output = usize;
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
-        let Some(before) = page::ago(tx.sure_now()?, self.older_than) else {
-            return Ok(0);
-        };
-        let before = Timestamp(before).to_string();
-        tx.in_pieces(|_, rows| {
-            let changed = tx.execute(
-                "DELETE FROM botstore_idempotency WHERE (user_id, idempotency_key) IN
-                     (SELECT user_id, idempotency_key FROM botstore_idempotency
-                      WHERE recorded_at < ?1 ORDER BY recorded_at LIMIT ?2)",
-                (&before, rows),
-            )?;
-            // Those that are left are the oldest: the next piece begins with them.
-            let next = (changed == rows as usize).then_some(None);
-            Ok(Piece { changed, next })
-        })
     }
 }

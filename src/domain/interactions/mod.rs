@@ -1,0 +1,68 @@
+//! A whole exchange with everything that belongs to it, in one transaction.
+//!
+//! A messenger delivers an update again when it has heard no answer. So that neither the file has it twice nor
+//! the model is paid twice:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let store = botstore::testing::TestStore::open().await?;
+//! use botstore::interactions::{FindInteraction, SaveInteraction};
+//!
+//! async fn on_update(store: &botstore::Store, update_id: &str, said: &str) -> botstore::Result<()> {
+//!     if store.read(FindInteraction::new(42, update_id)).await?.is_some() {
+//!         return Ok(()); // It was answered.
+//!     }
+//!     let answer = format!("You said {said}."); // What costs money.
+//!     let save = SaveInteraction::new(42, "s-1", said).response(answer).creating("/srv/api");
+//!     store.write(save.idempotency_key(update_id)).await?;
+//!     Ok(())
+//! }
+//! on_update(&store, "update-1001", "Hello").await?;
+//! on_update(&store, "update-1001", "Hello").await?;
+//! # let ask = botstore::users::GetUser::new(42);
+//! # assert_eq!(store.read(ask).await?.map(|user| user.message_count), Some(1));
+//! # Ok(()) }
+//! ```
+//!
+//! Where the same update may come again while the bot is still at it, see [`updates`](crate::updates).
+
+mod keys;
+mod save;
+
+pub use keys::{FindInteraction, SweepKeys};
+pub use save::SaveInteraction;
+
+use super::MessageId;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What [`SaveInteraction`] did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The id of the message.
+    pub message_id: MessageId,
+    /// When it was saved.
+    pub recorded_at: DateTime<Utc>,
+    /// Whether its idempotency key had been saved before: nothing was saved this time.
+    #[serde(default)]
+    pub repeated: bool,
+}
+
+impl Receipt {
+    /// The receipt of what was saved for the first time, for a test of your own.
+    pub fn new(message_id: impl Into<MessageId>, recorded_at: DateTime<Utc>) -> Self {
+        Self {
+            message_id: message_id.into(),
+            recorded_at,
+            repeated: false,
+        }
+    }
+
+    /// The same receipt, given again.
+    pub fn repeated(mut self) -> Self {
+        self.repeated = true;
+        self
+    }
+}

@@ -1,0 +1,120 @@
+//! Sessions that are made where there is none.
+
+use super::save::insert;
+use super::{Session, get, owned, unknown};
+use crate::domain::{SessionId, UserId, users, validate};
+use crate::error::{Error, ErrorKind, Result, quote};
+use crate::limits::Texts;
+use crate::operation::{Mutation, ReadTx, WriteTx};
+use serde::{Deserialize, Serialize};
+
+/// Gets a session, beginning it if there is none. One that is begun is counted on the user; one that is there
+/// keeps what it has, its project too, and one that has ended stays so ([`Session::is_active`]): the next
+/// message that is saved into it makes it active again.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has, as with
+/// [`CreateSession`](super::CreateSession); [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is
+/// empty or has more than 4 KiB.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::sessions::EnsureSession;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+///
+/// let begun = store.write(EnsureSession::new(42, "s-1", "/srv/api")).await?;
+/// let again = store.write(EnsureSession::new(42, "s-1", "/srv/api")).await?;
+/// assert_eq!(begun, again);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EnsureSession {
+    /// The id for it, unique in the file.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is about, if it is begun.
+    pub project_path: String,
+}
+
+impl EnsureSession {
+    /// The session of this user with this id; about this project, if it is begun.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        project_path: impl Into<String>,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            project_path: project_path.into(),
+        }
+    }
+}
+
+impl Mutation for EnsureSession {
+    type Output = Session;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
+        validate::not_empty("session_id", &self.session_id)?;
+        validate::not_empty("project_path", &self.project_path)?;
+        if let Some(there) = get(tx, &self.session_id, self.user_id)? {
+            return Ok(there);
+        }
+        users::exists(tx, self.user_id)?;
+        // One that is there by now is another user's.
+        insert(tx, self.user_id, &self.session_id, &self.project_path)?;
+        get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+        texts.name("project_path", self.project_path.as_str());
+    }
+}
+
+/// What becomes of a message for a session that has ended or expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IntoEnded {
+    /// It is saved, and the session is active again.
+    #[default]
+    Revive,
+    /// It is refused with [`Conflict`](crate::ErrorKind::Conflict) and the field `session_id`, and the session
+    /// stays ended.
+    Refuse,
+}
+
+/// Makes a session, and its user, if there is none of this id.
+pub(in crate::domain) fn ensure(
+    tx: &WriteTx<'_>,
+    user_id: UserId,
+    session_id: &SessionId,
+    project_path: &str,
+) -> Result<()> {
+    // Before a user is made, who would have to be undone if the session is another's.
+    let sql = "SELECT 1 FROM sessions WHERE session_id = ?1";
+    if tx.maybe(sql, [session_id], |_| Ok(()))?.is_some() {
+        return owned(tx, session_id, user_id);
+    }
+    users::ensure(tx, user_id)?;
+    insert(tx, user_id, session_id, project_path)?;
+    Ok(())
+}
+
+/// Why a session takes no message: it is not there, not this user's, or it has ended.
+pub(in crate::domain) fn refused<T>(
+    tx: &ReadTx<'_>,
+    user_id: UserId,
+    session_id: &SessionId,
+) -> Result<T> {
+    users::exists(tx, user_id)?;
+    owned(tx, session_id, user_id)?;
+    let session_id = quote(session_id);
+    let why = format!("session {session_id} has ended; nothing was saved");
+    Err(Error::new(ErrorKind::Conflict, why).with_field("session_id"))
+}
