@@ -153,12 +153,15 @@ impl Error {
         self
     }
 
-    fn with_field(mut self, field: &'static str) -> Self {
+    pub(crate) fn with_field(mut self, field: &'static str) -> Self {
         self.edit(|inner| inner.field = Some(field));
         self
     }
 
-    fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_source(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)));
         self
     }

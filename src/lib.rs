@@ -27,10 +27,10 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`Store`], [`Config`], [`Health`] | open, write, read, close; every knob; how it is |
-//! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
-//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
+//! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) [`DeleteUser`](users::DeleteUser) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
+//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) [`DeleteSession`](sessions::DeleteSession) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
 //! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) |
-//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) · [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
+//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) [`EditMessage`](messages::EditMessage) [`DeleteMessage`](messages::DeleteMessage) · [`GetMessage`](messages::GetMessage) [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
 //! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
@@ -44,7 +44,8 @@
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`], [`FileProblem`] | what a store tells without being asked |
 //! | [`schema`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
-//! | [`page`], [`time`], [`Error`] | lists, times, failures |
+//! | [`page`], [`Pages`], [`Items`] | lists by the page, and as streams |
+//! | [`time`], [`Error`] | times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
 //! | [`guide`] | architecture, performance, reliability, operations |
 
@@ -102,4 +103,4 @@ pub use rusqlite;
 pub use snapshot::snapshot;
 pub use sqlite::{Durability, FileProblem, OpenIn};
 pub use status::{FileStatus, status};
-pub use store::Store;
+pub use store::{Items, Pages, Store};

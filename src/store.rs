@@ -2,7 +2,10 @@
 
 mod duties;
 mod open;
+mod pages;
 mod repair;
+
+pub use pages::{Items, Pages};
 
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;

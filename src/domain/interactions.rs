@@ -3,6 +3,7 @@
 use super::audit::{self, NewEvent};
 use super::messages::{self, NewMessage};
 use super::tools::ToolCall;
+use super::when::When;
 use super::{MessageId, SessionId, Usd, UserId, columns, page, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
@@ -27,7 +28,9 @@ use std::time::Duration;
 /// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
 /// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
 /// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
-/// the names of all tools together; ids, names and keys may have 4 KiB.
+/// the names of all tools together; ids, names and keys may have 4 KiB. For history that is brought along, also for
+/// a time that is still to come, and [`Conflict`](crate::ErrorKind::Conflict) for an exchange that comes before
+/// another of its session: see [`at`](Self::at).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -84,6 +87,9 @@ pub struct SaveInteraction {
     /// What makes this exchange the same when it is sent again, such as the messenger's update id.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// When it was, if that is history: see [`at`](Self::at).
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl SaveInteraction {
@@ -105,6 +111,7 @@ impl SaveInteraction {
             tools: Vec::new(),
             ip_address: None,
             idempotency_key: None,
+            at: None,
         }
     }
 
@@ -161,6 +168,14 @@ impl SaveInteraction {
         self.idempotency_key = Some(idempotency_key.into());
         self
     }
+
+    /// When it was, for history that a bot brings along: from 1970 to now, each session from its first exchange on.
+    /// See [`SaveMessage::at`](messages::SaveMessage::at), which says what comes of it; the audit row has this time,
+    /// too.
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
+    }
 }
 
 /// What [`SaveInteraction`] did.
@@ -206,6 +221,7 @@ impl Mutation for SaveInteraction {
                 return Ok(first);
             }
         }
+        let when = When::of(tx, self.at)?;
         let message_id = messages::save(
             tx,
             &NewMessage {
@@ -217,10 +233,11 @@ impl Mutation for SaveInteraction {
                 duration_ms: self.duration_ms,
                 turns: self.turns,
                 error: self.error.as_deref(),
+                when: &when,
             },
         )?;
         for tool in &self.tools {
-            tool.save(tx, &self.session_id, Some(message_id))?;
+            tool.save(tx, &self.session_id, Some(message_id), &when)?;
         }
         let data = AuditData {
             session_id: &self.session_id,
@@ -239,6 +256,7 @@ impl Mutation for SaveInteraction {
                 event_data: Some(audit::to_cell(&data)?),
                 success: self.error.is_none(),
                 ip_address: self.ip_address.as_deref(),
+                when: &when,
             },
         )?;
         let receipt = Receipt {

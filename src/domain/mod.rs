@@ -11,6 +11,7 @@ pub mod interactions;
 pub mod messages;
 mod odd;
 pub mod page;
+mod removal;
 pub mod rollups;
 mod schema;
 mod secret;
@@ -20,6 +21,7 @@ pub mod tools;
 mod usd;
 pub mod users;
 mod validate;
+mod when;
 
 pub use ids::{MessageId, SessionId, TokenId, UserId};
 pub use usd::Usd;

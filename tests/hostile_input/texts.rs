@@ -83,9 +83,15 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
         ("CreateSession" | "SaveSession", "project_path") => {
             asked("ActiveSessions", "project_path")
         }
-        ("SaveInteraction" | "SaveMessage", "prompt") => asked("SessionMessages", "prompt"),
-        ("SaveInteraction" | "SaveMessage", "response") => asked("SessionMessages", "response"),
-        ("SaveInteraction" | "SaveMessage", "error") => asked("SessionMessages", "error"),
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "prompt") => {
+            asked("SessionMessages", "prompt")
+        }
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "response") => {
+            asked("SessionMessages", "response")
+        }
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "error") => {
+            asked("SessionMessages", "error")
+        }
         ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("SessionToolUse", "tool_name"),
         ("SaveInteraction" | "RecordToolUse", "input") => asked("SessionToolUse", "input"),
         ("SaveInteraction" | "RecordToolUse", "error_message") => {
@@ -137,8 +143,8 @@ async fn is_kept(store: &Store, kinds: &[Kind], message: &str, pointer: &str, te
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 8] = [
-    "after", "by", "from", "gaps", "since", "to", "until", "which",
+const TYPED: [&str; 10] = [
+    "after", "at", "by", "from", "gaps", "order", "since", "to", "until", "which",
 ];
 
 /// A text in a field of a message: taken and kept as it is, or refused by the name of the field.

@@ -5,6 +5,7 @@ mod lists;
 pub use lists::{EventFilter, RecentAuditLog, UserAuditLog};
 
 use super::columns::{flag, id, integer, maybe_text, text, time};
+use super::when::When;
 use super::{UserId, columns, users, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -144,6 +145,7 @@ impl Mutation for LogEvent {
                 event_data,
                 success: self.success,
                 ip_address: self.ip_address.as_deref(),
+                when: &When::of(tx, None)?,
             },
         )
     }
@@ -166,6 +168,7 @@ pub(super) struct NewEvent<'a> {
     pub(super) event_data: Option<Cell>,
     pub(super) success: bool,
     pub(super) ip_address: Option<&'a str>,
+    pub(super) when: &'a When<'a>,
 }
 
 pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
@@ -177,7 +180,7 @@ pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
             event.event_type,
             &event.event_data,
             event.success,
-            tx.now_text(),
+            event.when.text(),
             event.ip_address,
         ),
     )
