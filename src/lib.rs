@@ -41,11 +41,11 @@
 //! | [`Config`], [`Durability`], [`BeforeUpgrade`] | every knob |
 //! | [`Health`], [`WriterHealth`], [`ReaderHealth`], [`CheckpointReport`], [`ActorHealth`] | how it is |
 //! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`Usd`] | ids and money |
-//! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
-//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`EnsureSession`](sessions::EnsureSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
+//! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) [`DeleteUser`](users::DeleteUser) · [`GetUser`](users::GetUser) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
+//! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`EnsureSession`](sessions::EnsureSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) [`DeleteSession`](sessions::DeleteSession) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) |
 //! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) · [`FindInteraction`](interactions::FindInteraction) |
 //! | [`updates`] | [`ClaimUpdate`](updates::ClaimUpdate) [`FinishUpdate`](updates::FinishUpdate) [`ReleaseUpdate`](updates::ReleaseUpdate) |
-//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) · [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
+//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) [`EditMessage`](messages::EditMessage) [`DeleteMessage`](messages::DeleteMessage) · [`GetMessage`](messages::GetMessage) [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
 //! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
@@ -59,7 +59,8 @@
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
 //! | [`StoreEvent`], [`FileProblem`], [`WalHolder`], [`Role`], [`LastRun`], [`BackupReport`] | what a store tells without being asked |
 //! | [`schema`], [`SchemaStep`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
-//! | [`page`], [`time`], [`Error`], [`ErrorKind`], [`Result`] | lists, times, failures |
+//! | [`page`], [`Pages`], [`Items`] | lists by the page, and as streams |
+//! | [`time`], [`Error`], [`ErrorKind`], [`Result`] | times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
 //! | [`actix`], [`chrono`], [`rusqlite`], [`serde_json`] | the crates whose types are in signatures |
 //! | [`guide`] | README, architecture, performance, reliability, operations |
@@ -122,7 +123,7 @@ pub use recipients::{Mutations, Queries, Read, Write};
 pub use snapshot::snapshot;
 pub use sqlite::{Durability, FileProblem, OpenIn};
 pub use status::{FileStatus, status};
-pub use store::{Ask, Store, Transact};
+pub use store::{Ask, Items, Pages, Store, Transact};
 
 // What is in signatures here, so that a bot needs none of it in its own Cargo.toml, and always has the
 // version that fits: a program may hold two of each, with types of their own.

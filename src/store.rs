@@ -3,9 +3,11 @@
 mod closures;
 mod duties;
 mod open;
+mod pages;
 mod repair;
 
 pub use closures::{Ask, Transact};
+pub use pages::{Items, Pages};
 
 use crate::archive::{Backup, DrillReport, RunDrill, TakeBackup};
 use crate::config::Config;

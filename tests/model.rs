@@ -1,12 +1,16 @@
 //! Random histories against a plain model in memory: every counter, every list, every refusal.
 
+use botstore::integrity::{CheckFile, CheckReport};
 use botstore::interactions::SaveInteraction;
-use botstore::messages::SessionMessages;
-use botstore::page::PageRequest;
-use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, UserSessions};
+use botstore::messages::{DeleteMessage, EditMessage, GetMessage, SessionMessages};
+use botstore::page::{Order, PageRequest};
+use botstore::rollups::ReconcileRollups;
+use botstore::sessions::{
+    CreateSession, DeleteSession, EndSession, ExpireIdle, GetSession, UserSessions,
+};
 use botstore::testing::TestStore;
 use botstore::tools::ToolCall;
-use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
+use botstore::users::{DeleteUser, EnsureUser, GetUser, IsAllowed, SetAllowed};
 use botstore::{ErrorKind, Usd, analytics, costs};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -23,7 +27,14 @@ enum Step {
         cost: u16,
         tools: u8,
         key: Option<u8>,
+        /// How many seconds ago it was, for one of history.
+        ago: Option<u32>,
     },
+    /// By its number among all that were saved, whether it is still there or not.
+    Edit(u8, i64, u16, bool),
+    DeleteMessage(u8, i64),
+    DeleteSession(u8, i64),
+    DeleteUser(i64),
     End(u8, i64),
     Wait(u32),
     Expire(u32),
@@ -37,8 +48,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => user.clone().prop_map(Step::Ensure),
         1 => (user.clone(), any::<bool>()).prop_map(|(u, a)| Step::Allow(u, a)),
         2 => (session.clone(), user.clone()).prop_map(|(s, u)| Step::Create(s, u)),
-        8 => (session.clone(), user.clone(), any::<u16>(), 0_u8..3, proptest::option::of(0_u8..6))
-            .prop_map(|(session, user, cost, tools, key)| Step::Save { session, user, cost, tools, key }),
+        8 => (
+            (session.clone(), user.clone(), any::<u16>(), 0_u8..3),
+            proptest::option::of(0_u8..6),
+            proptest::option::weighted(0.2, 0_u32..200_000),
+        )
+            .prop_map(|((session, user, cost, tools), key, ago)| {
+                Step::Save { session, user, cost, tools, key, ago }
+            }),
+        2 => (0_u8..20, user.clone(), any::<u16>(), any::<bool>())
+            .prop_map(|(id, u, cost, fails)| Step::Edit(id, u, cost, fails)),
+        3 => (0_u8..20, user.clone()).prop_map(|(id, u)| Step::DeleteMessage(id, u)),
+        1 => (session.clone(), user.clone()).prop_map(|(s, u)| Step::DeleteSession(s, u)),
+        1 => user.clone().prop_map(Step::DeleteUser),
         1 => (session, user.clone()).prop_map(|(s, u)| Step::End(s, u)),
         2 => (0_u32..100_000).prop_map(Step::Wait),
         1 => (0_u32..100_000).prop_map(Step::Expire),
@@ -52,17 +74,25 @@ struct User {
     allowed: bool,
     messages: u64,
     sessions: u64,
-    cost: Usd,
-    requests: u64,
-    spent: Usd,
+    /// What was counted on each day, and how many requests: by what the clock said, in days.
+    days: BTreeMap<u64, (u64, Usd)>,
 }
 
 struct Session {
     user: i64,
     active: bool,
     last_used: u64,
-    prompts: Vec<String>,
+    messages: Vec<i64>,
+}
+
+struct Message {
+    user: i64,
+    session: u8,
+    prompt: String,
+    at: u64,
     cost: Usd,
+    tools: u64,
+    fails: bool,
 }
 
 /// What was saved first under a key.
@@ -78,12 +108,30 @@ struct Model {
     users: BTreeMap<i64, User>,
     sessions: BTreeMap<u8, Session>,
     keys: BTreeMap<(i64, u8), First>,
-    messages: i64,
-    tools: u64,
+    /// Those that are there.
+    messages: BTreeMap<i64, Message>,
+    /// The last id that was given.
+    last_id: i64,
 }
+
+/// When the clock began, in seconds after midnight.
+const BEGAN: u64 = (15 * 60 + 30) * 60;
 
 fn name(session: u8) -> String {
     format!("session-{session}")
+}
+
+/// The day of a moment of the model's.
+fn day(at: u64) -> u64 {
+    (BEGAN + at) / (24 * 3600)
+}
+
+impl User {
+    fn spend(&mut self, day: u64, cost: Usd) {
+        let (requests, spent) = self.days.entry(day).or_default();
+        *requests += 1;
+        *spent += cost;
+    }
 }
 
 /// No part of a power of two, so that sums of doubles would differ.
@@ -137,8 +185,7 @@ impl Model {
                         user: user_id,
                         active: true,
                         last_used: self.now,
-                        prompts: Vec::new(),
-                        cost: Usd::ZERO,
+                        messages: Vec::new(),
                     };
                     self.sessions.insert(session, new);
                 }
@@ -149,8 +196,68 @@ impl Model {
                 cost,
                 tools,
                 key,
+                ago,
             } => {
-                self.save(store, session, user, cost, tools, key).await;
+                self.save(store, session, user, cost, tools, (key, ago))
+                    .await;
+            }
+            Step::Edit(id, user_id, cost, fails) => {
+                let edit = EditMessage::new(user_id, i64::from(id)).cost(dollars(cost));
+                let edit = edit.error(fails.then_some("failed"));
+                let answer = store.write(edit).await.map(|m| m.cost);
+                let found = self.messages.get_mut(&i64::from(id));
+                let Some(message) = found.filter(|m| m.user == user_id) else {
+                    return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
+                };
+                assert_eq!(answer.unwrap(), dollars(cost));
+                let spent = self
+                    .users
+                    .get_mut(&user_id)
+                    .unwrap()
+                    .days
+                    .get_mut(&day(message.at));
+                let (_, spent) = spent.unwrap();
+                *spent = *spent - message.cost + dollars(cost);
+                message.cost = dollars(cost);
+                message.fails = fails;
+            }
+            Step::DeleteMessage(id, user_id) => {
+                let id = i64::from(id);
+                let answer = store.write(DeleteMessage::new(user_id, id)).await;
+                if self.messages.get(&id).is_none_or(|m| m.user != user_id) {
+                    return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
+                }
+                answer.unwrap();
+                self.forget(id);
+            }
+            Step::DeleteSession(session, user_id) => {
+                let delete = DeleteSession::new(user_id, name(session));
+                let answer = store.write(delete).await;
+                if self
+                    .sessions
+                    .get(&session)
+                    .is_none_or(|s| s.user != user_id)
+                {
+                    return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
+                }
+                let messages = self.sessions[&session].messages.clone();
+                assert_eq!(answer.unwrap(), messages.len());
+                messages.into_iter().for_each(|id| self.forget(id));
+                self.sessions.remove(&session);
+                self.users.get_mut(&user_id).unwrap().sessions -= 1;
+            }
+            Step::DeleteUser(user_id) => {
+                let answer = store.write(DeleteUser::new(user_id)).await;
+                if !self.users.contains_key(&user_id) {
+                    return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
+                }
+                let all = self.messages.iter().filter(|(_, m)| m.user == user_id);
+                let all: Vec<_> = all.map(|(&id, _)| id).collect();
+                assert_eq!(answer.unwrap(), all.len());
+                all.into_iter().for_each(|id| self.forget(id));
+                self.sessions.retain(|_, session| session.user != user_id);
+                self.keys.retain(|(user, _), _| *user != user_id);
+                self.users.remove(&user_id);
             }
             Step::End(session, user_id) => {
                 let end = EndSession::new(user_id, name(session));
@@ -189,8 +296,7 @@ impl Model {
                 match self.users.get_mut(&user_id) {
                     Some(user) => {
                         answer.unwrap();
-                        user.requests += 1;
-                        user.spent += cost;
+                        user.spend(day(self.now), cost);
                     }
                     None => assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound),
                 }
@@ -201,28 +307,30 @@ impl Model {
     async fn save(
         &mut self,
         store: &TestStore,
-        session: u8,
+        number: u8,
         user_id: i64,
         cost: u16,
         tools: u8,
-        key: Option<u8>,
+        (key, ago): (Option<u8>, Option<u32>),
     ) {
         // Under a key they say one of two things.
         let prompt = match key {
             Some(key) => format!("{} under key {key}", cost % 2),
-            None => format!("prompt {}", self.messages),
+            None => format!("prompt {}", self.last_id),
         };
         let cost = dollars(cost);
+        let at = self.now - ago.map_or(0, |ago| u64::from(ago).min(self.now));
         let save = {
-            let mut new = SaveInteraction::new(user_id, name(session), prompt.clone())
+            let mut new = SaveInteraction::new(user_id, name(number), prompt.clone())
                 .cost(cost)
                 .tools(vec![ToolCall::new("Read"); tools.into()]);
             new.idempotency_key = key.map(|key| format!("key-{key}"));
+            new.at = ago.map(|_| store.now() - Duration::from_secs(self.now - at));
             new
         };
         let answer = store.write(save).await;
         if let Some(first) = key.and_then(|key| self.keys.get(&(user_id, key))) {
-            if (first.session, &first.prompt) != (session, &prompt) {
+            if (first.session, &first.prompt) != (number, &prompt) {
                 return assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
             }
             let receipt = answer.unwrap();
@@ -231,33 +339,65 @@ impl Model {
                 (first.id, true)
             );
         }
-        let in_session = session;
-        let owned = self
-            .sessions
-            .get_mut(&session)
-            .filter(|s| s.user == user_id);
+        let owned = self.sessions.get_mut(&number).filter(|s| s.user == user_id);
         let (Some(session), Some(user)) = (owned, self.users.get_mut(&user_id)) else {
             return assert_eq!(answer.unwrap_err().kind(), ErrorKind::NotFound);
         };
-        self.messages += 1;
-        assert_eq!(answer.unwrap().message_id, self.messages);
+        let newest = session.messages.last().map(|id| self.messages[id].at);
+        if ago.is_some() && newest > Some(at) {
+            return assert_eq!(answer.unwrap_err().kind(), ErrorKind::Conflict);
+        }
+        self.last_id += 1;
+        let id = self.last_id;
+        assert_eq!(answer.unwrap().message_id, id);
         self.keys.extend(key.map(|key| {
             let first = First {
-                id: self.messages,
-                session: in_session,
+                id,
+                session: number,
                 prompt: prompt.clone(),
             };
             ((user_id, key), first)
         }));
-        self.tools += u64::from(tools);
-        session.prompts.push(prompt);
-        session.cost += cost;
-        session.last_used = self.now;
-        session.active = true;
+        session.messages.push(id);
+        match ago {
+            None => {
+                session.last_used = self.now;
+                session.active = true;
+            }
+            Some(_) => session.last_used = session.last_used.max(at),
+        }
         user.messages += 1;
-        user.requests += 1;
-        user.cost += cost;
-        user.spent += cost;
+        user.spend(day(at), cost);
+        let message = Message {
+            user: user_id,
+            session: number,
+            prompt,
+            at,
+            cost,
+            tools: tools.into(),
+            fails: false,
+        };
+        self.messages.insert(id, message);
+    }
+
+    /// As if the message had never been.
+    fn forget(&mut self, id: i64) {
+        let message = self.messages.remove(&id).unwrap();
+        let session = self.sessions.get_mut(&message.session).unwrap();
+        session.messages.retain(|other| *other != id);
+        let user = self.users.get_mut(&message.user).unwrap();
+        user.messages -= 1;
+        let (requests, spent) = user.days.get_mut(&day(message.at)).unwrap();
+        *requests -= 1;
+        *spent = *spent - message.cost;
+        if *requests == 0 {
+            user.days.remove(&day(message.at));
+        }
+    }
+
+    fn cost(&self, of: impl Fn(&Message) -> bool) -> Usd {
+        let messages = self.messages.values().filter(|message| of(message));
+        messages.map(|message| message.cost).sum()
     }
 
     async fn compare(&self, store: &TestStore) {
@@ -270,23 +410,22 @@ impl Model {
             );
             assert_eq!(user.message_count, expected.messages);
             assert_eq!(user.session_count, expected.sessions);
-            assert_eq!(user.total_cost, expected.cost);
+            let cost = self.cost(|message| message.user == user_id);
+            assert_eq!(user.total_cost, cost);
             let days = costs::UserDailyCosts::new(user_id, 10_000);
             let days = store.read(days).await.unwrap();
-            assert_eq!(
-                days.iter().map(|day| day.request_count).sum::<u64>(),
-                expected.requests
-            );
-            assert_eq!(
-                days.iter().map(|day| day.daily_cost).sum::<Usd>(),
-                expected.spent
-            );
+            let days: Vec<_> = days
+                .iter()
+                .rev()
+                .map(|day| (day.request_count, day.daily_cost))
+                .collect();
+            assert_eq!(days, expected.days.values().copied().collect::<Vec<_>>());
             let stats = store
                 .read(analytics::UserStats::new(user_id))
                 .await
                 .unwrap();
             assert_eq!(stats.total_messages, expected.messages);
-            assert_eq!(stats.total_cost, expected.cost);
+            assert_eq!(stats.total_cost, cost);
             let active = UserSessions::new(user_id).page(PageRequest::first(1_000));
             let active = store.read(active).await.unwrap().items.len();
             let mine = self.sessions.values().filter(|s| s.user == user_id);
@@ -297,25 +436,45 @@ impl Model {
             assert_eq!(store.read(get(expected.user + 1)).await.unwrap(), None);
             let found = store.read(get(expected.user)).await.unwrap().unwrap();
             assert_eq!(found.is_active, expected.active);
-            assert_eq!(found.total_cost, expected.cost);
-            assert_eq!(found.message_count, expected.prompts.len() as u64);
-            let mut prompts = Vec::new();
-            let mut page = PageRequest::first(7);
-            loop {
-                let messages =
-                    SessionMessages::new(expected.user, name(session)).page(page.clone());
-                let messages = store.read(messages).await.unwrap();
-                prompts.extend(messages.items.into_iter().map(|m| m.prompt));
-                let Some(next) = messages.next else { break };
-                page = page.after(next);
+            assert_eq!(
+                found.total_cost,
+                self.cost(|message| message.session == session)
+            );
+            assert_eq!(found.message_count, expected.messages.len() as u64);
+            let said = expected
+                .messages
+                .iter()
+                .map(|id| self.messages[id].prompt.clone());
+            let said: Vec<_> = said.collect();
+            for order in [Order::NewestFirst, Order::OldestFirst] {
+                let list = SessionMessages::new(expected.user, name(session));
+                let list = list.page(PageRequest::first(7)).order(order);
+                let mut messages = store.pages(list).items();
+                let mut prompts = Vec::new();
+                while let Some(message) = messages.next().await {
+                    prompts.push(message.unwrap().prompt);
+                }
+                if order == Order::NewestFirst {
+                    prompts.reverse();
+                }
+                assert_eq!(prompts, said, "{order:?}");
             }
-            prompts.reverse();
-            assert_eq!(prompts, expected.prompts);
         }
+        for id in 1..=self.last_id {
+            let expected = self.messages.get(&id);
+            let user_id = expected.map_or(0, |message| message.user);
+            let found = store.read(GetMessage::new(user_id, id)).await.unwrap();
+            let found = found.map(|m| (m.prompt, m.cost, m.error.is_some()));
+            assert_eq!(found, expected.map(|m| (m.prompt.clone(), m.cost, m.fails)));
+        }
+        let report = store.read(ReconcileRollups::new()).await.unwrap();
+        assert_eq!(report.differences, 0, "{:#?}", report.named);
+        let report = store.read(CheckFile::new()).await.unwrap();
+        assert_eq!(report, CheckReport::default());
         let stats = store.read(analytics::SystemStats::new()).await.unwrap();
-        assert_eq!(stats.total_messages, self.messages as u64);
+        assert_eq!(stats.total_messages, self.messages.len() as u64);
         let used: u64 = stats.tools.iter().map(|tool| tool.usage_count).sum();
-        assert_eq!(used, self.tools);
+        assert_eq!(used, self.messages.values().map(|m| m.tools).sum::<u64>());
     }
 }
 

@@ -44,3 +44,134 @@ CREATE TABLE botstore_timer (
     created_at TEXT NOT NULL
 );
 CREATE INDEX botstore_timer_due ON botstore_timer(due_at, timer_id);
+
+-- To delete a message, or to change what it cost, takes as long in a session of years as in one of a day.
+-- Whether the session has another message of that day is asked of the days around it, and of the few messages
+-- that have a time in another spelling; and of all only where the day is none. Triggers of step 7 asked all.
+-- The triggers below have a day that begins at midnight UTC. Where it begins elsewhere, opening the file writes
+-- them anew and counts again.
+UPDATE botstore_total SET day_offset = 0, filled = 0 WHERE day_offset <> 0;
+DROP TRIGGER IF EXISTS botstore_message_removed;
+DROP TRIGGER IF EXISTS botstore_message_changed;
+CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
+    UPDATE botstore_day SET
+        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
+        timed = timed - (old.duration_ms IS NOT NULL),
+        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
+        cost = cost - coalesce(old.cost, 0.0)
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    UPDATE botstore_user_day SET
+        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
+        timed = timed - (old.duration_ms IS NOT NULL),
+        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
+        cost = cost - coalesce(old.cost, 0.0)
+    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_session_day
+    WHERE session_id = old.session_id AND user_id = old.user_id
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE m.session_id = old.session_id AND m.user_id = old.user_id
+          AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
+          AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE m.timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+          AND +m.session_id = old.session_id AND +m.user_id = old.user_id
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') = ''
+          AND m.session_id = old.session_id AND m.user_id = old.user_id
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = '');
+    DELETE FROM botstore_user_day
+    WHERE user_id = old.user_id AND messages = 0
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
+    UPDATE botstore_user_total
+    SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_day
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
+END;
+
+CREATE TRIGGER botstore_message_changed
+AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON messages BEGIN
+    INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
+    VALUES (coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
+            new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
+            0.0 + coalesce(new.cost, 0.0))
+    ON CONFLICT (day) DO UPDATE SET
+        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
+        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
+    INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
+    VALUES (new.user_id, 0, 1, 0.0 + coalesce(new.cost, 0.0),
+            coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
+    ON CONFLICT (user_id) DO UPDATE SET
+        messages = messages + 1, cost = cost + excluded.cost,
+        last_day = max(last_day, excluded.last_day);
+    INSERT INTO botstore_user_day
+        (user_id, day, sessions, messages, errors, timed, duration_ms, cost)
+    VALUES (new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1,
+            new.error IS NOT NULL, new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
+            0.0 + coalesce(new.cost, 0.0))
+    ON CONFLICT (user_id, day) DO UPDATE SET
+        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
+        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
+    INSERT INTO botstore_session_day (session_id, user_id, day)
+    VALUES (new.session_id, new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
+    ON CONFLICT DO NOTHING;
+    UPDATE botstore_day SET
+        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
+        timed = timed - (old.duration_ms IS NOT NULL),
+        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
+        cost = cost - coalesce(old.cost, 0.0)
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    UPDATE botstore_user_day SET
+        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
+        timed = timed - (old.duration_ms IS NOT NULL),
+        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
+        cost = cost - coalesce(old.cost, 0.0)
+    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_session_day
+    WHERE session_id = old.session_id AND user_id = old.user_id
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE m.session_id = old.session_id AND m.user_id = old.user_id
+          AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
+          AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE m.timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
+          AND +m.session_id = old.session_id AND +m.user_id = old.user_id
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
+      AND NOT EXISTS (
+        SELECT 1 FROM messages m
+        WHERE coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') = ''
+          AND m.session_id = old.session_id AND m.user_id = old.user_id
+          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = '');
+    DELETE FROM botstore_user_day
+    WHERE user_id = old.user_id AND messages = 0
+      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
+    DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
+    UPDATE botstore_user_total
+    SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
+    WHERE user_id = old.user_id;
+    DELETE FROM botstore_day
+    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
+END;
+
+-- A message that goes must have no tool use that refers to it, which SQLite looks for.
+CREATE INDEX botstore_tool_usage_message ON tool_usage(message_id) WHERE message_id IS NOT NULL;
+
+-- A use that goes must tell whether it was the session's last of its tool. In place of the index by time, which
+-- nothing is in the order of any more.
+CREATE INDEX botstore_tool_usage_session_tool ON tool_usage(session_id, tool_name);
+DROP INDEX IF EXISTS botstore_tool_usage_session;

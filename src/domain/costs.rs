@@ -2,11 +2,14 @@
 
 use super::columns::{amount, count, day};
 use super::page;
+use super::when::When;
 use super::{Usd, UserId, rollups, users, validate};
 use crate::error::{ErrorKind, Result};
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use crate::sqlite::Cell;
 use crate::time;
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
 /// Adds a request and its cost to a user's day, for what is not a message: an image, a
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
-/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a time that is still to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AddCost {
@@ -22,6 +25,9 @@ pub struct AddCost {
     pub user_id: UserId,
     /// The cost, in US dollars: from 0.
     pub cost: Usd,
+    /// When it was, if that is history: its day counts it.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl AddCost {
@@ -30,7 +36,14 @@ impl AddCost {
         Self {
             user_id: user_id.into(),
             cost,
+            at: None,
         }
+    }
+
+    /// When it was, for history that is brought along: from 1970 to now.
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
     }
 }
 
@@ -39,14 +52,16 @@ impl Mutation for AddCost {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         validate::cost("cost", self.cost)?;
+        let when = When::of(tx, self.at)?;
         users::exists(tx, self.user_id)?;
-        add(tx, self.user_id, self.cost)
+        if when.is_history() {
+            users::was_there(tx, self.user_id, &when)?;
+        }
+        add(tx, self.user_id, self.cost, &when)
     }
 }
 
-pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd) -> Result<()> {
-    // The first ten characters of a time are its day.
-    let today = &tx.now_text()[..10];
+pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>) -> Result<()> {
     // What is without end, as another program may have left it, would stay so and fail the triggers.
     let add = || {
         tx.execute(
@@ -57,7 +72,7 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd) -> Result<()> {
                      CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
                  request_count = 1
                      + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
-            (user_id, today, cost.dollars(), cost.nanos()),
+            (user_id, when.day(), cost.dollars(), cost.nanos()),
         )
     };
     match add() {
@@ -67,6 +82,35 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd) -> Result<()> {
             add()?;
         }
         added => drop(added?),
+    }
+    Ok(())
+}
+
+/// Counts so many nano-dollars and requests more on a user's day, or less, if it is there. A day on which nothing
+/// is left goes.
+pub(super) fn recount(
+    tx: &WriteTx<'_>,
+    user_id: &dyn ToSql,
+    day: &Cell,
+    (nanos, requests): (i64, i64),
+) -> Result<()> {
+    rollups::subtracting(
+        tx,
+        "UPDATE cost_tracking
+         SET daily_cost = max(0.0, ?3 + round(1e9 *
+                 CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
+             request_count = max(0, ?4 +
+                 CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END)
+         WHERE user_id = ?1 AND date = ?2",
+        &[user_id, day, &nanos, &requests],
+    )?;
+    if requests < 0 {
+        rollups::subtracting(
+            tx,
+            "DELETE FROM cost_tracking
+             WHERE user_id = ?1 AND date = ?2 AND request_count = 0 AND daily_cost = 0",
+            &[user_id, day],
+        )?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub mod interactions;
 pub mod messages;
 mod odd;
 pub mod page;
+mod removal;
 pub mod rollups;
 mod schema;
 mod secret;
@@ -21,6 +22,7 @@ pub mod updates;
 mod usd;
 pub mod users;
 mod validate;
+mod when;
 
 pub use ids::{MessageId, SessionId, TokenId, UserId};
 pub use usd::Usd;

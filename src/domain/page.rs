@@ -1,6 +1,6 @@
 //! Lists, a page at a time.
 //!
-//! Every list has a total order, newest first. Messages, tool uses, events and tokens are in the order in
+//! Every list has a total order, newest first; messages also the other way round, by [`Order`]. Messages, tool uses, events and tokens are in the order in
 //! which they were saved, which is that of their ids, whatever the clock did meanwhile: a clock that is set
 //! back must not put an answer before its question. Sessions and users are in the order of a time, then of
 //! their ids. A page says where it ended, and the next one begins there, so that rows that arrive meanwhile
@@ -11,8 +11,12 @@
 //! first. A row whose time is NULL is in no list that is ordered by it;
 //! [`CheckFile`](super::integrity::CheckFile) names it, and a repair gives it the epoch.
 
+mod order;
+mod paged;
 mod reading;
 
+pub use order::Order;
+pub use paged::Paged;
 pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};
 
 use super::columns;
@@ -54,6 +58,8 @@ const END_OF_TIME: [u8; 64] = [0xff; 64];
 /// }
 /// # Ok(()) }
 /// ```
+///
+/// [`Store::pages`](crate::Store::pages) does that by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -100,14 +106,14 @@ impl PageRequest {
         limit("limit", self.limit)
     }
 
-    /// The largest id that a row may have, in a list that is in the order of its ids. Where the page before
+    /// The first id that a row may have, in a list that is in the order of its ids. Where the page before
     /// ended at the same time does not matter: cursors from before such lists were in this order hold too.
-    pub(super) fn up_to_id(&self) -> Result<i64> {
+    pub(super) fn first_id(&self, order: Order) -> Result<i64> {
         match &self.after {
-            None => Ok(i64::MAX),
+            None => Ok(order.of(i64::MAX, i64::MIN)),
             Some(Cursor {
                 place: Place::Integer(_, id) | Place::Row(id),
-            }) => Ok(id.saturating_sub(1)),
+            }) => Ok(order.of(id.saturating_sub(1), id.saturating_add(1))),
             Some(_) => Err(foreign_cursor()),
         }
     }
@@ -226,7 +232,7 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The rows, newest first.
+    /// The rows, newest first unless the list was asked for in another [`Order`].
     pub items: Vec<T>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<Cursor>,

@@ -4,7 +4,7 @@
 //! random bits, so there is nothing that salting or a slow hash would add.
 
 use super::columns::{id, integer, maybe_time, permission, time};
-use super::page::{self, Found, Page, PageRequest, Room};
+use super::page::{self, Found, Order, Page, PageRequest, Room};
 use super::secret::hex;
 use super::users;
 use super::{TokenId, UserId};
@@ -310,7 +310,7 @@ impl Query for UserTokens {
              FROM user_tokens INDEXED BY botstore_tokens_user
              WHERE user_id = ?3 AND token_id <= ?1 ORDER BY token_id DESC LIMIT ?2",
         );
-        let (room, page) = (&mut Room::of(tx), (&self.page, found));
+        let (room, page) = (&mut Room::of(tx), (&self.page, Order::NewestFirst, found));
         page::read_by_id(tx, room, page, &[&self.user_id], from_row, 2)
     }
 

@@ -91,9 +91,15 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         ("SaveInteraction" | "SaveMessage", "session_id") => asked("ActiveSessions", "session_id"),
         ("SaveInteraction" | "SaveMessage", "creating") => asked("ActiveSessions", "project_path"),
         ("SaveInteraction" | "SaveMessage", "username") => asked("GetUser", "username"),
-        ("SaveInteraction" | "SaveMessage", "prompt") => asked("UserMessages", "prompt"),
-        ("SaveInteraction" | "SaveMessage", "response") => asked("UserMessages", "response"),
-        ("SaveInteraction" | "SaveMessage", "error") => asked("UserMessages", "error"),
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "prompt") => {
+            asked("UserMessages", "prompt")
+        }
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "response") => {
+            asked("UserMessages", "response")
+        }
+        ("SaveInteraction" | "SaveMessage" | "EditMessage", "error") => {
+            asked("UserMessages", "error")
+        }
         ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("UserToolUse", "tool_name"),
         ("SaveInteraction" | "RecordToolUse", "input") => asked("UserToolUse", "input"),
         ("SaveInteraction" | "RecordToolUse", "error_message") => {
@@ -145,12 +151,14 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 9] = [
+const TYPED: [&str; 11] = [
     "after",
+    "at",
     "by",
     "from",
     "gaps",
     "into_ended",
+    "order",
     "since",
     "to",
     "until",

@@ -202,6 +202,8 @@ fn verify() -> Kind {
 /// Of user 1, who has the session `s` with message 1 in it.
 pub(crate) fn vocabulary() -> Vec<Kind> {
     let hour = json!({ "secs": 3_600, "nanos": 1 });
+    // When message 1 was saved, by the clock of a test.
+    let at = "2026-03-10T15:30:00Z";
     let page = json!({ "limit": 5, "after": "1773156600000000.7" });
     let sessions = json!({ "limit": 5, "after": "1773156600000000:s" });
     let tool = json!({
@@ -214,7 +216,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     });
     let span = json!({ "between": { "from": "2026-03-01", "to": "2026-03-10" } });
     vec![
-        change::<EnsureUser>(json!({ "user_id": 1, "username": "ada" })),
+        change::<EnsureUser>(json!({ "user_id": 1, "username": "ada", "at": at })),
         change::<SetAllowed>(json!({ "user_id": 1, "allowed": true })),
         change::<Touch>(json!({ "user_id": 1 })),
         question::<GetUser>(json!({ "user_id": 1 })),
@@ -222,7 +224,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         question::<AllowedUsers>(json!({ "page": page })),
         question::<ListUsers>(json!({ "page": page })),
         change::<CreateSession>(
-            json!({ "session_id": "new-#", "user_id": 1, "project_path": "/srv" }),
+            json!({ "session_id": "new-#", "user_id": 1, "project_path": "/srv", "at": at }),
         ),
         change::<SaveSession>(json!({
             "session_id": "own-#", "user_id": 1, "project_path": "/srv", "total_cost": 0.5,
@@ -245,7 +247,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "user_id": 1, "session_id": "made-#", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
             "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
-            "username": "ada", "into_ended": "refuse",
+            "username": "ada", "into_ended": "refuse", "at": at,
         })),
         question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
         change::<ClaimUpdate>(
@@ -257,11 +259,16 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<SaveMessage>(json!({
             "user_id": 1, "session_id": "said-#", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "error": "e", "creating": "/srv", "username": "ada",
-            "into_ended": "revive",
+            "into_ended": "revive", "at": at,
         })),
-        question::<SessionMessages>(json!({ "session_id": "s", "user_id": 1, "page": page })),
-        question::<UserMessages>(json!({ "user_id": 1, "page": page })),
-        question::<RecentMessages>(json!({ "within": hour, "page": page })),
+        question::<GetMessage>(json!({ "message_id": 1, "user_id": 1 })),
+        question::<SessionMessages>(
+            json!({ "session_id": "s", "user_id": 1, "page": page, "order": "oldest_first" }),
+        ),
+        question::<UserMessages>(json!({ "user_id": 1, "page": page, "order": "oldest_first" })),
+        question::<RecentMessages>(
+            json!({ "within": hour, "page": page, "order": "oldest_first" }),
+        ),
         change::<RecordToolUse>(
             json!({ "session_id": "s", "user_id": 1, "message_id": 1, "call": tool }),
         ),
@@ -279,7 +286,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<RevokeUserTokens>(json!({ "user_id": 1 })),
         verify(),
         question::<UserTokens>(json!({ "user_id": 1, "page": page })),
-        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5 })),
+        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
         question::<UserStats>(json!({ "user_id": 1 })),
@@ -294,6 +301,14 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         question::<AdminDashboard>(json!({ "users": page })),
         reconcile(),
         question::<CheckFile>(Value::Null),
+        // Last, since what they delete is what the others are about.
+        change::<EditMessage>(json!({
+            "message_id": 1, "user_id": 1, "prompt": "p", "response": "r", "cost": 0.5,
+            "duration_ms": 5, "error": "e",
+        })),
+        change::<DeleteMessage>(json!({ "message_id": 1, "user_id": 1 })),
+        change::<DeleteSession>(json!({ "session_id": "s", "user_id": 1 })),
+        change::<DeleteUser>(json!({ "user_id": 1 })),
     ]
 }
 

@@ -4,9 +4,9 @@ use crate::common::{
     HoldReader, HoldWriter, Numbers, Probe, Put, answered, hold, hold_writer, until,
     until_in_flight,
 };
+use crate::hostile;
 use crate::load::Told;
 use crate::trial::trial;
-use crate::hostile;
 use botstore::{Config, ErrorKind, Store};
 use std::pin::{Pin, pin};
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //! histories, under a host's own SQL, in adopted files, across days and offsets.
 
 mod any_sql;
+mod bounded;
 #[path = "../shared/child.rs"]
 mod child;
 mod endless;

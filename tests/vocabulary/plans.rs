@@ -45,12 +45,7 @@ fn program(source: &str) -> String {
 }
 
 /// What else may read all there is, told by a part of the statement.
-const SCANS: &[&str] = &[
-    // The triggers make of this one a statement that writes several rows. So SQLite plans to look,
-    // after it, whether it has cured a tool use of a missing message, and skips that (`FkIfZero`)
-    // when none is missing, as is always so within one statement.
-    "INSERT INTO messages (session_id",
-];
+const SCANS: &[&str] = &[];
 
 /// What may sort, told by a part of the statement: what says so in its doc.
 const SORTS: &[&str] = &[
@@ -145,6 +140,11 @@ fn complaints<'a>(sql: &str, plan: &'a [String]) -> Vec<&'a String> {
 
 const FIVE_ROWS: &str = "with the statistics of five rows";
 
+/// Statements whose foreign keys SQLite would look for by reading a table, by the statistics of five rows: no index
+/// can be named for that. Until they are gathered again, which the store does once a day, the table has the rows of
+/// that day. Told by a part of the statement.
+const KEYS_BY_FIVE_ROWS: &[&str] = &["DELETE FROM sessions WHERE rowid"];
+
 /// The file of a store, with what SQLite knows of it at three ages. By statistics the planner
 /// decides by numbers and not by rules of thumb, and a connection keeps those that it began with:
 /// so a plan must also be good that is made for a handful of rows.
@@ -173,6 +173,9 @@ async fn no_list_and_no_point_query_scans_or_sorts_a_table_that_grows() {
                 continue;
             }
             for sql in statements(source) {
+                if age == FIVE_ROWS && KEYS_BY_FIVE_ROWS.iter().any(|part| sql.contains(part)) {
+                    continue;
+                }
                 let plan = plan(conn, sql);
                 let wrong = complaints(sql, &plan);
                 assert!(wrong.is_empty(), "{age}: {file}: {sql}\n{plan:#?}");

@@ -80,10 +80,7 @@ impl Query for UserDashboard {
             which: SessionFilter::All,
             page: PageRequest::first(10),
         })?;
-        let messages = UserMessages {
-            user_id,
-            page: PageRequest::first(10),
-        };
+        let messages = UserMessages::new(user_id).page(PageRequest::first(10));
         let messages = messages.fetch_within(tx, &mut room)?;
         let audit = UserAuditLog {
             user_id,

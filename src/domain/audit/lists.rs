@@ -1,7 +1,7 @@
 //! Events by the page.
 
 use super::{AuditEvent, INTERACTION, from_row};
-use crate::domain::page::{Found, Page, PageRequest, Room};
+use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{UserId, page};
 use crate::error::Result;
 use crate::limits::{self, Texts};
@@ -79,9 +79,10 @@ impl EventFilter {
         &self,
         tx: &ReadTx<'_>,
         room: &mut Room,
-        page: (&PageRequest, Found),
+        (page, found): (&PageRequest, Found),
         user: Option<UserId>,
     ) -> Result<Page<AuditEvent>> {
+        let page = (page, Order::NewestFirst, found);
         let (since, until) = self.span();
         let mut what: Vec<&dyn ToSql> = vec![&since, &until, &self.event_type];
         what.extend(user.as_ref().map(|user| user as &dyn ToSql));
@@ -223,7 +224,7 @@ impl Query for RecentAuditLog {
         let by_id = everything
             || page::fills(
                 tx,
-                &self.page,
+                (&self.page, Order::NewestFirst),
                 (probe, look_at),
                 &[&since, &until, event_type],
             )?;

@@ -5,6 +5,7 @@ mod lists;
 pub use lists::{EventFilter, RecentAuditLog, UserAuditLog};
 
 use super::columns::{flag, id, integer, maybe_text, text, time};
+use super::when::When;
 use super::{UserId, columns, users, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -134,7 +135,7 @@ impl Mutation for LogEvent {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         validate::not_empty("event_type", &self.event_type)?;
         json::check("event_data", self.event_data.as_ref())?;
-        users::ensure(tx, self.user_id)?;
+        users::ensure(tx, self.user_id, tx.now_text())?;
         let event_data = self.event_data.as_ref().map(columns::json_cell);
         save(
             tx,
@@ -144,6 +145,7 @@ impl Mutation for LogEvent {
                 event_data,
                 success: self.success,
                 ip_address: self.ip_address.as_deref(),
+                when: &When::of(tx, None)?,
             },
         )
     }
@@ -166,6 +168,7 @@ pub(super) struct NewEvent<'a> {
     pub(super) event_data: Option<Cell>,
     pub(super) success: bool,
     pub(super) ip_address: Option<&'a str>,
+    pub(super) when: &'a When<'a>,
 }
 
 pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
@@ -177,7 +180,7 @@ pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
             event.event_type,
             &event.event_data,
             event.success,
-            tx.now_text(),
+            event.when.text(),
             event.ip_address,
         ),
     )

@@ -5,10 +5,12 @@ use crate::domain::audit::{self, NewEvent};
 use crate::domain::messages::{self, NewMessage};
 use crate::domain::sessions::IntoEnded;
 use crate::domain::tools::ToolCall;
+use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, WriteTx};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,7 +33,9 @@ use serde_json::Value;
 /// `session_id`); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
 /// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
 /// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
-/// the names of all tools together; ids, names and keys may have 4 KiB.
+/// the names of all tools together; ids, names and keys may have 4 KiB. For history that is brought along, also for
+/// a time that is still to come, and [`Conflict`](crate::ErrorKind::Conflict) for an exchange that comes before
+/// another of its session: see [`at`](Self::at).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -97,6 +101,9 @@ pub struct SaveInteraction {
     /// What becomes of it if the session has ended.
     #[serde(default)]
     pub into_ended: IntoEnded,
+    /// When it was, if that is history: see [`at`](Self::at).
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl SaveInteraction {
@@ -121,6 +128,7 @@ impl SaveInteraction {
             creating: None,
             username: None,
             into_ended: IntoEnded::Revive,
+            at: None,
         }
     }
 
@@ -178,6 +186,14 @@ impl SaveInteraction {
         self
     }
 
+    /// When it was, for history that a bot brings along: from 1970 to now, each session from its first exchange on.
+    /// See [`SaveMessage::at`](crate::messages::SaveMessage::at), which says what comes of it; the audit row has this
+    /// time, too.
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
+    }
+
     /// Makes the session, about this project, and its user, if they are not there: in the same transaction, as
     /// [`EnsureUser`](crate::users::EnsureUser) and [`EnsureSession`](crate::sessions::EnsureSession) do. Costs
     /// nothing where they are.
@@ -222,6 +238,7 @@ impl Mutation for SaveInteraction {
                 return Ok(first);
             }
         }
+        let when = When::of(tx, self.at)?;
         let message_id = messages::save(
             tx,
             &NewMessage {
@@ -236,10 +253,11 @@ impl Mutation for SaveInteraction {
                 creating: self.creating.as_deref(),
                 username: self.username.as_deref(),
                 into_ended: self.into_ended,
+                when: &when,
             },
         )?;
         for tool in &self.tools {
-            tool.save(tx, &self.session_id, Some(message_id))?;
+            tool.save(tx, &self.session_id, Some(message_id), &when)?;
         }
         let data = AuditData {
             session_id: &self.session_id,
@@ -258,6 +276,7 @@ impl Mutation for SaveInteraction {
                 event_data: Some(audit::to_cell(&data)?),
                 success: self.error.is_none(),
                 ip_address: self.ip_address.as_deref(),
+                when: &when,
             },
         )?;
         let receipt = Receipt::new(message_id, tx.now());

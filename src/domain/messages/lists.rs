@@ -1,8 +1,9 @@
-//! Messages by the page.
+//! Messages by the page. Each list has a statement for each order: the texts are constants, so that SQLite has
+//! them prepared.
 
 use super::{BY_ID, ChatMessage, from_row};
 use crate::domain::columns::count;
-use crate::domain::page::{Found, Page, PageRequest, Room};
+use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{SessionId, UserId, page, sessions};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The messages of a user's session, newest first: in the order in which they were saved, whatever the clock
-/// said. Reads a page.
+/// said; or oldest first, by [`order`](Self::order). Reads a page.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
@@ -26,6 +27,9 @@ pub struct SessionMessages {
     pub user_id: UserId,
     /// Which page.
     pub page: PageRequest,
+    /// Which end comes first.
+    #[serde(default)]
+    pub order: Order,
 }
 
 impl SessionMessages {
@@ -35,12 +39,19 @@ impl SessionMessages {
             user_id: user_id.into(),
             session_id: session_id.into(),
             page: PageRequest::default(),
+            order: Order::default(),
         }
     }
 
     /// Which page.
     pub fn page(mut self, page: PageRequest) -> Self {
         self.page = page;
+        self
+    }
+
+    /// Which end comes first; the default is the newest.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 }
@@ -65,17 +76,24 @@ impl SessionMessages {
         room: &mut Room,
     ) -> Result<Page<ChatMessage>> {
         sessions::owned(tx, &self.session_id, self.user_id)?;
-        let sql = "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
-                          duration_ms, error
-                   FROM messages INDEXED BY idx_messages_session_id
-                   WHERE session_id = ?3 AND message_id <= ?1
-                   ORDER BY message_id DESC LIMIT ?2";
-        list(tx, room, &self.page, Found::Rows(sql), &[&self.session_id])
+        let sql = self.order.of(
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages INDEXED BY idx_messages_session_id
+             WHERE session_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages INDEXED BY idx_messages_session_id
+             WHERE session_id = ?3 AND message_id >= ?1 ORDER BY message_id LIMIT ?2",
+        );
+        let page = (&self.page, self.order, Found::Rows(sql));
+        list(tx, room, page, &[&self.session_id])
     }
 }
 
-/// The messages of a user, newest first: in the order in which they were saved. Reads a page, and to find it
-/// the keys of all the user's messages, unless most of the newest messages of all users are this one's.
+/// The messages of a user, newest first: in the order in which they were saved; or oldest first, by
+/// [`order`](Self::order). Reads a page, and to find it the keys of all the user's messages, unless most of the
+/// next messages of all users are this one's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserMessages {
@@ -83,6 +101,9 @@ pub struct UserMessages {
     pub user_id: UserId,
     /// Which page.
     pub page: PageRequest,
+    /// Which end comes first.
+    #[serde(default)]
+    pub order: Order,
 }
 
 impl UserMessages {
@@ -91,12 +112,19 @@ impl UserMessages {
         Self {
             user_id: user_id.into(),
             page: PageRequest::default(),
+            order: Order::default(),
         }
     }
 
     /// Which page.
     pub fn page(mut self, page: PageRequest) -> Self {
         self.page = page;
+        self
+    }
+
+    /// Which end comes first; the default is the newest.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 }
@@ -120,43 +148,59 @@ impl UserMessages {
         room: &mut Room,
     ) -> Result<Page<ChatMessage>> {
         let what: &[&dyn ToSql] = &[&self.user_id];
-        let found = if self.is_among_the_newest(tx)? {
-            Found::Rows(
+        let found = if self.is_among_the_next(tx)? {
+            Found::Rows(self.order.of(
                 "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                         duration_ms, error
                  FROM messages NOT INDEXED
                  WHERE message_id <= ?1 AND user_id = ?3 ORDER BY message_id DESC LIMIT ?2",
-            )
+                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                        duration_ms, error
+                 FROM messages NOT INDEXED
+                 WHERE message_id >= ?1 AND user_id = ?3 ORDER BY message_id LIMIT ?2",
+            ))
         } else {
             Found::Ids {
-                ids: "SELECT message_id FROM messages INDEXED BY botstore_messages_user
-                 WHERE user_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+                ids: self.order.of(
+                    "SELECT message_id FROM messages INDEXED BY botstore_messages_user
+                     WHERE user_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+                    "SELECT message_id FROM messages INDEXED BY botstore_messages_user
+                     WHERE user_id = ?3 AND message_id >= ?1 ORDER BY message_id LIMIT ?2",
+                ),
                 row: BY_ID,
             }
         };
-        list(tx, room, &self.page, found, what)
+        list(tx, room, (&self.page, self.order, found), what)
     }
 
     /// Whether the page is quicker found by walking down all messages than by sorting the keys of the user's: for
-    /// somebody who has many, and recent ones. An eighth of what sorting reads, at most, is spent to find out.
-    fn is_among_the_newest(&self, tx: &ReadTx<'_>) -> Result<bool> {
+    /// somebody who has many, and next to one another. An eighth of what sorting reads, at most, is spent to find out.
+    fn is_among_the_next(&self, tx: &ReadTx<'_>) -> Result<bool> {
         let rows = self.page.rows()? + 1;
         let sql = "SELECT message_count FROM users WHERE user_id = ?1";
         let has = tx.maybe(sql, [self.user_id], |row| count(row, 0))?;
         let look_at = (has.unwrap_or(0) / 8).min(MOST_LOOKED_AT);
         let look_at = u32::try_from(look_at).unwrap_or(u32::MAX);
-        let probe = "SELECT count(*)
-                     FROM (SELECT 1
-                           FROM (SELECT user_id FROM messages WHERE message_id <= ?1
-                                 ORDER BY message_id DESC LIMIT ?2)
-                           WHERE user_id = ?3 LIMIT ?4)";
+        let probe = self.order.of(
+            "SELECT count(*)
+             FROM (SELECT 1
+                   FROM (SELECT user_id FROM messages WHERE message_id <= ?1
+                         ORDER BY message_id DESC LIMIT ?2)
+                   WHERE user_id = ?3 LIMIT ?4)",
+            "SELECT count(*)
+             FROM (SELECT 1
+                   FROM (SELECT user_id FROM messages WHERE message_id >= ?1
+                         ORDER BY message_id LIMIT ?2)
+                   WHERE user_id = ?3 LIMIT ?4)",
+        );
         let what: &[&dyn ToSql] = &[&self.user_id, &rows];
-        Ok(look_at >= rows && page::fills(tx, &self.page, (probe, look_at), what)?)
+        let page = (&self.page, self.order);
+        Ok(look_at >= rows && page::fills(tx, page, (probe, look_at), what)?)
     }
 }
 
 /// Everybody's messages of less than so much time ago by the clock, newest first: in the order in which they
-/// were saved. Reads a page; at the end of the span, the keys of all messages in it.
+/// were saved; or oldest first, by [`order`](Self::order). Reads a page; at the end of the span, the keys of all messages in it.
 ///
 /// For administrators: it tells of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +210,9 @@ pub struct RecentMessages {
     pub within: Duration,
     /// Which page.
     pub page: PageRequest,
+    /// Which end comes first.
+    #[serde(default)]
+    pub order: Order,
 }
 
 impl RecentMessages {
@@ -174,12 +221,19 @@ impl RecentMessages {
         Self {
             within,
             page: PageRequest::default(),
+            order: Order::default(),
         }
     }
 
     /// Which page.
     pub fn page(mut self, page: PageRequest) -> Self {
         self.page = page;
+        self
+    }
+
+    /// Which end comes first; the default is the newest.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 }
@@ -190,26 +244,43 @@ impl Query for RecentMessages {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ChatMessage>> {
         let since = Timestamp(page::since(tx.now(), self.within));
         let what: &[&dyn ToSql] = &[&since];
-        let probe = "SELECT count(*)
-                     FROM (SELECT timestamp FROM messages WHERE message_id <= ?1
-                           ORDER BY message_id DESC LIMIT ?2)
-                     WHERE timestamp >= ?3";
+        let probe = self.order.of(
+            "SELECT count(*)
+             FROM (SELECT timestamp FROM messages WHERE message_id <= ?1
+                   ORDER BY message_id DESC LIMIT ?2)
+             WHERE timestamp >= ?3",
+            "SELECT count(*)
+             FROM (SELECT timestamp FROM messages WHERE message_id >= ?1
+                   ORDER BY message_id LIMIT ?2)
+             WHERE timestamp >= ?3",
+        );
         let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
-        let found = if page::fills(tx, &self.page, (probe, look_at), what)? {
-            Found::Rows(
+        let page = (&self.page, self.order);
+        let found = if page::fills(tx, page, (probe, look_at), what)? {
+            Found::Rows(self.order.of(
                 "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                         duration_ms, error
                  FROM messages NOT INDEXED
                  WHERE message_id <= ?1 AND timestamp >= ?3 ORDER BY message_id DESC LIMIT ?2",
-            )
+                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                        duration_ms, error
+                 FROM messages NOT INDEXED
+                 WHERE message_id >= ?1 AND timestamp >= ?3 ORDER BY message_id LIMIT ?2",
+            ))
         } else {
             Found::Ids {
-                ids: "SELECT message_id FROM messages INDEXED BY idx_messages_timestamp
-                 WHERE timestamp >= ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+                ids: self.order.of(
+                    "SELECT message_id FROM messages INDEXED BY idx_messages_timestamp
+                     WHERE timestamp >= ?3 AND message_id <= ?1
+                     ORDER BY message_id DESC LIMIT ?2",
+                    "SELECT message_id FROM messages INDEXED BY idx_messages_timestamp
+                     WHERE timestamp >= ?3 AND message_id >= ?1 ORDER BY message_id LIMIT ?2",
+                ),
                 row: BY_ID,
             }
         };
-        list(tx, &mut Room::of(tx), &self.page, found, what)
+        let page = (&self.page, self.order, found);
+        list(tx, &mut Room::of(tx), page, what)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -223,9 +294,8 @@ const MOST_LOOKED_AT: u64 = 4_096;
 fn list(
     tx: &ReadTx<'_>,
     room: &mut Room,
-    page: &PageRequest,
-    found: Found,
+    page: (&PageRequest, Order, Found),
     what: &[&dyn ToSql],
 ) -> Result<Page<ChatMessage>> {
-    page::read_by_id(tx, room, (page, found), what, from_row, 3)
+    page::read_by_id(tx, room, page, what, from_row, 3)
 }

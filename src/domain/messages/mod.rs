@@ -1,15 +1,23 @@
 //! What was said: prompts and responses.
 
+mod edit;
+mod get;
+mod history;
 mod lists;
+mod remove;
 mod save;
 
+pub use edit::{Edit, EditMessage};
+pub use get::GetMessage;
 pub use lists::{RecentMessages, SessionMessages, UserMessages};
+pub use remove::DeleteMessage;
+pub(super) use remove::Doomed;
 pub use save::SaveMessage;
 pub(super) use save::{NewMessage, save};
 
 use super::columns::{amount, canonical_time, id, integer, maybe_count, maybe_text, text, time};
 use super::{MessageId, SessionId, Usd, UserId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operation::ReadTx;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
@@ -77,6 +85,13 @@ fn from_row(row: &Row<'_>) -> Result<Option<ChatMessage>> {
         duration_ms: maybe_count(row, 7)?,
         error: maybe_text(row, 8)?,
     }))
+}
+
+fn unknown(message_id: MessageId) -> Error {
+    Error::not_found(
+        "message_id",
+        format_args!("message {message_id} of this user"),
+    )
 }
 
 /// The time of the latest message, if there is one and it has a time.

@@ -1,11 +1,15 @@
 //! Messages on their way into the file.
 
+use super::history::LastUse;
 use crate::domain::columns::flag;
 use crate::domain::sessions::IntoEnded;
+use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, costs, sessions, users, validate};
 use crate::error::Result;
 use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
+use chrono::{DateTime, Utc};
+use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
 /// Saves one exchange: the message, and its cost and count on the session, the user and the day.
@@ -16,8 +20,9 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
 /// session; [`Conflict`](crate::ErrorKind::Conflict) for a session that has ended, if
-/// [`into_ended`](Self::into_ended()) says so; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one,
-/// or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// [`into_ended`](Self::into_ended()) says so, and for a message of history that comes before another of its
+/// session: see [`at`](Self::at); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, a time that is
+/// still to come, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveMessage {
@@ -45,6 +50,9 @@ pub struct SaveMessage {
     /// What becomes of the message if the session has ended.
     #[serde(default)]
     pub into_ended: IntoEnded,
+    /// When it was, if that is history: see [`at`](Self::at).
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl SaveMessage {
@@ -65,6 +73,7 @@ impl SaveMessage {
             creating: None,
             username: None,
             into_ended: IntoEnded::Revive,
+            at: None,
         }
     }
 
@@ -111,6 +120,43 @@ impl SaveMessage {
     }
 }
 
+impl SaveMessage {
+    /// When it was, for history that a bot brings along: from 1970 to now. Session by session, each from its first
+    /// message on: one that comes before another of its session is a [`Conflict`](crate::ErrorKind::Conflict).
+    ///
+    /// Everything is then as if the store had been there: the message and its tool uses have this time, its cost
+    /// counts on that day, and so do the statistics. The session began then, if it says later, and the user was
+    /// first seen then; both were last used then, if they say earlier. A session that has ended stays so. To have
+    /// a session that was last used long ago, create it with its own time as well:
+    /// [`CreateSession::at`](crate::sessions::CreateSession::at).
+    ///
+    /// Lists are in the order in which messages were saved. So those of several sessions follow one another session
+    /// by session, as they were brought along.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> botstore::Result<()> {
+    /// # let store = botstore::testing::TestStore::open().await?;
+    /// use botstore::messages::SaveMessage;
+    /// use botstore::sessions::{CreateSession, GetSession};
+    /// use botstore::users::EnsureUser;
+    /// use chrono::{TimeZone, Utc};
+    ///
+    /// let began = Utc.with_ymd_and_hms(2024, 5, 1, 9, 0, 0).unwrap();
+    /// let said = Utc.with_ymd_and_hms(2024, 5, 1, 9, 2, 30).unwrap();
+    /// store.write(EnsureUser::new(42, "ada").at(began)).await?;
+    /// store.write(CreateSession::new(42, "s-1", "/srv").at(began)).await?;
+    /// store.write(SaveMessage::new(42, "s-1", "Hello").at(said)).await?;
+    /// let session = store.read(GetSession::new(42, "s-1")).await?.unwrap();
+    /// assert_eq!((session.created_at, session.last_used), (began, said));
+    /// # Ok(()) }
+    /// ```
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
+    }
+}
+
 impl Mutation for SaveMessage {
     type Output = MessageId;
 
@@ -129,6 +175,7 @@ impl Mutation for SaveMessage {
                 creating: self.creating.as_deref(),
                 username: self.username.as_deref(),
                 into_ended: self.into_ended,
+                when: &When::of(tx, self.at)?,
             },
         )
     }
@@ -156,6 +203,7 @@ pub(in crate::domain) struct NewMessage<'a> {
     pub(in crate::domain) creating: Option<&'a str>,
     pub(in crate::domain) username: Option<&'a str>,
     pub(in crate::domain) into_ended: IntoEnded,
+    pub(in crate::domain) when: &'a When<'a>,
 }
 
 /// Writes the message and counts it on session, user and day. What may fail comes first, so that a
@@ -169,6 +217,13 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         .duration_ms
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
+    let history = new.when.is_history();
+    let history = history.then(|| LastUse::of_history(tx, new)).transpose()?;
+    let now = new.when.text();
+    let (session_used, user_used): (&dyn ToSql, &dyn ToSql) = match &history {
+        Some(last_use) => (&last_use.session, &last_use.user),
+        None => (&now, &now),
+    };
     let is_active = tx.maybe(
         "UPDATE sessions
          SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
@@ -179,7 +234,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         (
             new.session_id,
             new.user_id,
-            tx.now_text(),
+            session_used,
             new.cost.nanos(),
             new.turns,
             new.into_ended == IntoEnded::Revive,
@@ -191,11 +246,17 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
             return sessions::refused(tx, new.user_id, new.session_id);
         };
         // Asked for only here: where the session is there, nothing is looked for.
-        sessions::ensure(tx, new.user_id, new.session_id, project_path)?;
+        sessions::ensure(
+            tx,
+            new.user_id,
+            new.session_id,
+            project_path,
+            new.when.text(),
+        )?;
         let creating = None;
         return save(tx, &NewMessage { creating, ..*new });
     };
-    if !is_active {
+    if !is_active && history.is_none() {
         // A conversation that goes on has not ended. By itself, since the index of active sessions would be
         // written with each message if it were part of the change above.
         let sql = "UPDATE sessions SET is_active = 1 WHERE session_id = ?1";
@@ -206,12 +267,12 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
          SET last_active = ?2, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?3) / 1e9,
              message_count = coalesce(message_count, 0) + 1
          WHERE user_id = ?1",
-        (new.user_id, tx.now_text(), new.cost.nanos()),
+        (new.user_id, user_used, new.cost.nanos()),
     )?;
     if let Some(username) = new.username {
         users::rename(tx, new.user_id, username)?;
     }
-    costs::add(tx, new.user_id, new.cost)?;
+    costs::add(tx, new.user_id, new.cost, new.when)?;
     let message_id = tx.insert(
         "INSERT INTO messages (session_id, user_id, timestamp, prompt, response, cost,
                                duration_ms, error)
@@ -219,7 +280,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         (
             new.session_id,
             new.user_id,
-            tx.now_text(),
+            new.when.text(),
             new.prompt,
             new.response,
             new.cost.dollars(),

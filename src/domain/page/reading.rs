@@ -1,6 +1,6 @@
 //! Reads a page: the one place that bounds an answer, in rows and in bytes.
 
-use super::{Cursor, Page, PageRequest};
+use super::{Cursor, Order, Page, PageRequest};
 use crate::domain::columns;
 use crate::error::Result;
 use crate::operation::ReadTx;
@@ -77,44 +77,44 @@ pub(in crate::domain) fn read<T>(
     Ok(Page { items, next })
 }
 
-/// The same of a list that is in the order of its ids: the statement finds those of the id `?1` or less, `?2`
-/// of them, by `what`, which is bound from `?3` on. Its first column is the id, and `time` that of the time.
+/// The same of a list that is in the order of its ids: the statement finds those from the id `?1` on, `?2` of them,
+/// by `what`, which is bound from `?3` on. Its first column is the id, and `time` that of the time.
 pub(in crate::domain) fn read_by_id<T>(
     tx: &ReadTx<'_>,
     room: &mut Room,
-    (page, found): (&PageRequest, Found),
+    (page, order, found): (&PageRequest, Order, Found),
     what: &[&dyn ToSql],
     from_row: impl FnMut(&Row<'_>) -> Result<Option<T>>,
     time: usize,
 ) -> Result<Page<T>> {
-    let (up_to, rows) = (page.up_to_id()?, page.rows()?);
+    let (first, rows) = (page.first_id(order)?, page.rows()?);
     let limit = rows + 1;
-    let bound = with(&up_to, &limit, what);
+    let bound = with(&first, &limit, what);
     let cursor = |row: &Row<'_>| Cursor::by_id(row, time);
     read(tx, room, (rows, found), &bound[..], from_row, cursor)
 }
 
 /// Whether a page by id that leaves some rows out is filled by the next `look_at` rows. `probe` counts how many it
-/// would take of the next `?2` rows, of the id `?1` or less, by what is bound from `?3` on.
+/// would take of the next `?2` rows, from the id `?1` on, by what is bound from `?3` on.
 ///
 /// What is in a span of time has no index by id. So either its page is found by walking down the ids, which is
-/// quick where most of the newest rows are in the span; or the ids of all that is in it are sorted, of which an
+/// quick where most of the next rows are in the span; or the ids of all that is in it are sorted, of which an
 /// index by time has both. This tells which. To sort always was turned down: most asked for is the first page of
 /// a long span.
 pub(in crate::domain) fn fills(
     tx: &ReadTx<'_>,
-    page: &PageRequest,
+    (page, order): (&PageRequest, Order),
     (probe, look_at): (&str, u32),
     what: &[&dyn ToSql],
 ) -> Result<bool> {
-    let (up_to, rows) = (page.up_to_id()?, page.rows()?);
-    let bound = with(&up_to, &look_at, what);
+    let (first, rows) = (page.first_id(order)?, page.rows()?);
+    let bound = with(&first, &look_at, what);
     let found = tx.one(probe, &bound[..], |row| columns::count(row, 0))?;
     Ok(found > u64::from(rows))
 }
 
-fn with<'b>(up_to: &'b i64, limit: &'b u32, what: &[&'b dyn ToSql]) -> Vec<&'b dyn ToSql> {
-    let bound: [&dyn ToSql; 2] = [up_to, limit];
+fn with<'b>(first: &'b i64, limit: &'b u32, what: &[&'b dyn ToSql]) -> Vec<&'b dyn ToSql> {
+    let bound: [&dyn ToSql; 2] = [first, limit];
     bound.iter().chain(what).copied().collect()
 }
 

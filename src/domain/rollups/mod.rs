@@ -15,12 +15,12 @@ pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 
 use super::columns::{count, flag, integer};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql};
 
 /// What migrations know of the rollups.
 pub(crate) const COUNTS: Counts = Counts {
@@ -99,6 +99,18 @@ pub(super) fn make_finite(tx: &WriteTx<'_>) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Runs a change that takes an amount from the sums. A sum without end refuses it: it is taken out, and the change
+/// made again.
+pub(super) fn subtracting(tx: &WriteTx<'_>, sql: &str, bound: &[&dyn ToSql]) -> Result<usize> {
+    match tx.execute(sql, bound) {
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            make_finite(tx)?;
+            tx.execute(sql, bound)
+        }
+        changed => changed,
+    }
 }
 
 /// Whether the rollups are filled, and the day's offset in minutes.

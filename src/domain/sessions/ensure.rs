@@ -66,7 +66,13 @@ impl Mutation for EnsureSession {
         }
         users::exists(tx, self.user_id)?;
         // One that is there by now is another user's.
-        insert(tx, self.user_id, &self.session_id, &self.project_path)?;
+        insert(
+            tx,
+            self.user_id,
+            &self.session_id,
+            &self.project_path,
+            tx.now_text(),
+        )?;
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 
@@ -89,20 +95,21 @@ pub enum IntoEnded {
     Refuse,
 }
 
-/// Makes a session, and its user, if there is none of this id.
+/// Makes a session, and its user, if there is none of this id: at a time as the file spells it.
 pub(in crate::domain) fn ensure(
     tx: &WriteTx<'_>,
     user_id: UserId,
     session_id: &SessionId,
     project_path: &str,
+    at: &str,
 ) -> Result<()> {
     // Before a user is made, who would have to be undone if the session is another's.
     let sql = "SELECT 1 FROM sessions WHERE session_id = ?1";
     if tx.maybe(sql, [session_id], |_| Ok(()))?.is_some() {
         return owned(tx, session_id, user_id);
     }
-    users::ensure(tx, user_id)?;
-    insert(tx, user_id, session_id, project_path)?;
+    users::ensure(tx, user_id, at)?;
+    insert(tx, user_id, session_id, project_path, at)?;
     Ok(())
 }
 

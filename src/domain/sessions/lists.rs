@@ -332,11 +332,8 @@ impl Query for SessionHistory {
             return Ok(None);
         };
         let mut room = Room::of(tx);
-        let messages = messages::SessionMessages {
-            session_id: self.session_id.clone(),
-            user_id: self.user_id,
-            page: page.clone(),
-        };
+        let messages = messages::SessionMessages::new(self.user_id, &self.session_id);
+        let messages = messages.page(page.clone());
         let tools = tools::SessionToolUse {
             session_id: self.session_id.clone(),
             user_id: self.user_id,

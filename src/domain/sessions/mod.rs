@@ -3,11 +3,14 @@
 //! Some statements name their index: by the statistics of a file that had a handful of sessions when
 //! they were gathered, SQLite would rather read the whole table, however many there are by now.
 
+mod delete;
 mod ensure;
 mod idle;
 mod lists;
 mod save;
 
+pub use delete::DeleteSession;
+pub(super) use delete::DoomedSession;
 pub use ensure::{EnsureSession, IntoEnded};
 pub(super) use ensure::{ensure, refused};
 pub use idle::ExpireIdle;

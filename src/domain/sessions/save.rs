@@ -1,10 +1,12 @@
 //! Sessions on their way into the file.
 
 use super::{Session, get, owned, unknown};
+use crate::domain::when::When;
 use crate::domain::{SessionId, Usd, UserId, users, validate};
 use crate::error::{Error, Result, quote};
 use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Begins a session, and counts it on the user.
@@ -16,7 +18,8 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has;
 /// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session of this id;
-/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, or a time that is
+/// still to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreateSession {
@@ -26,6 +29,9 @@ pub struct CreateSession {
     pub user_id: UserId,
     /// What it is about.
     pub project_path: String,
+    /// When it began, if that is history.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl CreateSession {
@@ -39,7 +45,15 @@ impl CreateSession {
             user_id: user_id.into(),
             session_id: session_id.into(),
             project_path: project_path.into(),
+            at: None,
         }
+    }
+
+    /// When it began, for history that a bot brings along: from 1970 to now. Nothing has happened in it since, and
+    /// its user was there then: see [`SaveMessage::at`](crate::messages::SaveMessage::at).
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
     }
 }
 
@@ -49,14 +63,24 @@ impl Mutation for CreateSession {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Session> {
         validate::not_empty("session_id", &self.session_id)?;
         validate::not_empty("project_path", &self.project_path)?;
+        let when = When::of(tx, self.at)?;
         users::exists(tx, self.user_id)?;
-        if !insert(tx, self.user_id, &self.session_id, &self.project_path)? {
+        if !insert(
+            tx,
+            self.user_id,
+            &self.session_id,
+            &self.project_path,
+            when.text(),
+        )? {
             owned(tx, &self.session_id, self.user_id)?;
             let session_id = quote(&self.session_id);
             return Err(Error::conflict(
                 "session_id",
                 format_args!("session {session_id}"),
             ));
+        }
+        if when.is_history() {
+            users::was_there(tx, self.user_id, &when)?;
         }
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
@@ -73,13 +97,14 @@ pub(super) fn insert(
     user_id: UserId,
     session_id: &SessionId,
     project_path: &str,
+    at: &str,
 ) -> Result<bool> {
     let inserted = tx.execute(
         "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used,
                                total_cost, total_turns, message_count, is_active)
          VALUES (?1, ?2, ?3, ?4, ?4, 0.0, 0, 0, 1)
          ON CONFLICT (session_id) DO NOTHING",
-        (session_id, user_id, project_path, tx.now_text()),
+        (session_id, user_id, project_path, at),
     )?;
     if inserted == 1 {
         count_on_user(tx, user_id)?;

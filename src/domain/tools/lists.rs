@@ -2,7 +2,7 @@
 
 use super::{ToolUse, from_row};
 use crate::domain::columns::{count, text};
-use crate::domain::page::{Found, Page, PageRequest, Room};
+use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{SessionId, UserId, page, sessions};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -63,7 +63,7 @@ impl SessionToolUse {
         room: &mut Room,
     ) -> Result<Page<ToolUse>> {
         sessions::owned(tx, &self.session_id, self.user_id)?;
-        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session
+        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
                    WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
         list(tx, room, &self.page, ids, &self.session_id)
     }
@@ -103,7 +103,7 @@ impl Query for UserToolUse {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
         // CROSS JOIN: the sessions of the user first, then the uses in each.
         let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
-                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session
+                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session_tool
                        ON t.session_id = s.session_id
                    WHERE s.user_id = ?3 AND t.id <= ?1 ORDER BY t.id DESC LIMIT ?2";
         list(tx, &mut Room::of(tx), &self.page, ids, &self.user_id)
@@ -126,7 +126,8 @@ fn list(
                       error_message
                FROM tool_usage WHERE id = ?1";
     let found = Found::Ids { ids, row };
-    page::read_by_id(tx, room, (page, found), &[of], from_row, 5)
+    let page = (page, Order::NewestFirst, found);
+    page::read_by_id(tx, room, page, &[of], from_row, 5)
 }
 
 /// How a tool was used, in all sessions.

@@ -5,6 +5,7 @@ mod lists;
 pub use lists::{SessionToolUse, ToolStat, ToolStats, UserToolUse};
 
 use super::columns::{flag, id, integer, maybe_text, text, time};
+use super::when::When;
 use super::{MessageId, SessionId, UserId, columns, sessions, validate};
 use crate::error::{Error, Result};
 use crate::json;
@@ -133,6 +134,7 @@ impl ToolCall {
         tx: &WriteTx<'_>,
         session_id: &str,
         message_id: Option<MessageId>,
+        when: &When<'_>,
     ) -> Result<i64> {
         let input = self.tool_input.as_ref().map(columns::json_cell);
         tx.insert(
@@ -144,7 +146,7 @@ impl ToolCall {
                 message_id,
                 &self.tool_name,
                 input,
-                tx.now_text(),
+                when.text(),
                 self.success,
                 &self.error_message,
             ),
@@ -211,7 +213,8 @@ impl Mutation for RecordToolUse {
                 Error::not_found("message_id", what)
             })?;
         }
-        self.call.save(tx, &self.session_id, self.message_id)
+        let when = When::of(tx, None)?;
+        self.call.save(tx, &self.session_id, self.message_id, &when)
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -1,10 +1,13 @@
 //! Who talks to the bot, and who may.
 
+mod delete;
 mod lists;
 
+pub use delete::DeleteUser;
 pub use lists::{AllowedUsers, ListUsers};
 
 use super::columns::{amount, count, integer, maybe_text, permission, time};
+use super::when::When;
 use super::{Usd, UserId};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
@@ -77,7 +80,7 @@ pub(super) fn unknown(user_id: UserId) -> Error {
 /// differs from the stored one replaces it; no name leaves it as it is.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB, or a time that is still to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnsureUser {
@@ -85,6 +88,9 @@ pub struct EnsureUser {
     pub user_id: UserId,
     /// The user's present name, if the messenger tells one.
     pub username: Option<String>,
+    /// When that was, if it is history: see [`at`](Self::at).
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
 }
 
 impl EnsureUser {
@@ -94,7 +100,15 @@ impl EnsureUser {
         Self {
             user_id: user_id.into(),
             username: username.into().map(str::to_owned),
+            at: None,
         }
+    }
+
+    /// When that was, for history that a bot brings along: from 1970 to now. A new user was first seen and last
+    /// active then; of one who is there, only the first may be earlier than known. A name of then replaces none.
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
     }
 }
 
@@ -102,15 +116,20 @@ impl Mutation for EnsureUser {
     type Output = User;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
+        let when = When::of(tx, self.at)?;
         tx.execute(
             "INSERT INTO users (user_id, telegram_username, first_seen, last_active,
                                 is_allowed, total_cost, message_count, session_count)
              VALUES (?1, ?2, ?3, ?3, 0, 0.0, 0, 0)
              ON CONFLICT (user_id) DO UPDATE SET telegram_username = excluded.telegram_username
              WHERE excluded.telegram_username IS NOT NULL
-               AND telegram_username IS NOT excluded.telegram_username",
-            (self.user_id, &self.username, tx.now_text()),
+               AND telegram_username IS NOT excluded.telegram_username
+               AND (?4 = 0 OR telegram_username IS NULL)",
+            (self.user_id, &self.username, when.text(), when.is_history()),
         )?;
+        if when.is_history() {
+            was_there(tx, self.user_id, &when)?;
+        }
         get(tx, self.user_id)?.ok_or_else(|| unknown(self.user_id))
     }
 
@@ -119,14 +138,14 @@ impl Mutation for EnsureUser {
     }
 }
 
-/// Makes sure that rows can refer to the user.
-pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
+/// Makes sure that rows can refer to the user, who is first seen at this time.
+pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId, at: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO users (user_id, first_seen, last_active,
                             is_allowed, total_cost, message_count, session_count)
          VALUES (?1, ?2, ?2, 0, 0.0, 0, 0)
          ON CONFLICT (user_id) DO NOTHING",
-        (user_id, tx.now_text()),
+        (user_id, at),
     )?;
     Ok(())
 }
@@ -137,6 +156,15 @@ pub(super) fn rename(tx: &WriteTx<'_>, user_id: UserId, username: &str) -> Resul
         "UPDATE users SET telegram_username = ?2
          WHERE user_id = ?1 AND telegram_username IS NOT ?2",
         (user_id, username),
+    )?;
+    Ok(())
+}
+
+/// Notes that the user was there at a time of history.
+pub(super) fn was_there(tx: &WriteTx<'_>, user_id: UserId, when: &When<'_>) -> Result<()> {
+    tx.execute(
+        "UPDATE users SET first_seen = ?2 WHERE user_id = ?1 AND first_seen > ?2",
+        (user_id, when.text()),
     )?;
     Ok(())
 }

@@ -1,0 +1,247 @@
+//! Changes of messages.
+
+use super::get::get;
+use super::{ChatMessage, unknown};
+use crate::domain::columns::{amount, cell};
+use crate::domain::{MessageId, Usd, UserId, costs, rollups, validate};
+use crate::limits::Texts;
+use crate::operation::{Mutation, WriteTx};
+use crate::sqlite::Cell;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What becomes of a value that may be missing. In JSON as a [merge patch](https://www.rfc-editor.org/rfc/rfc7396)
+/// has it: a field that is not there stays, `null` clears.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edit<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is this one.
+    Set(T),
+    /// There is none any more.
+    Clear,
+}
+
+impl<T: Serialize> Serialize for Edit<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.new_value().1.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::of)
+    }
+}
+
+impl<T> Edit<T> {
+    fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    fn of(value: Option<T>) -> Self {
+        value.map_or(Self::Clear, Self::Set)
+    }
+
+    /// Whether it is another one, and the new one.
+    fn new_value(&self) -> (bool, Option<&T>) {
+        match self {
+            Self::Keep => (false, None),
+            Self::Set(value) => (true, Some(value)),
+            Self::Clear => (true, None),
+        }
+    }
+}
+
+/// Changes a message of a user: for an answer that comes in parts, and a prompt that its user has edited. What no
+/// setter names stays. Gives the message as it is then.
+///
+/// Another cost is counted on session, user and day, in place of the one before. What the message's audit row
+/// says stays, and so do the times of last use: an edit is no conversation.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, a duration above 1,000,000,000,000, or a
+/// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # use botstore::{Usd, sessions::CreateSession, users::EnsureUser};
+/// # store.write(EnsureUser::new(42, None)).await?;
+/// # store.write(CreateSession::new(42, "s-1", "/srv")).await?;
+/// use botstore::messages::{EditMessage, SaveMessage};
+///
+/// let question = SaveMessage::new(42, "s-1", "Hello").error("the model is overloaded");
+/// let message_id = store.write(question).await?;
+/// let answered = EditMessage::new(42, message_id)
+///     .response("Hi!")
+///     .cost(Usd::from_dollars(0.002)?)
+///     .error(None);
+/// let message = store.write(answered).await?;
+/// assert_eq!(message.response.as_deref(), Some("Hi!"));
+/// assert_eq!(message.error, None);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EditMessage {
+    /// The message.
+    pub message_id: MessageId,
+    /// Whose it must be: who said it.
+    pub user_id: UserId,
+    /// What was said, if that changes.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// What was answered.
+    #[serde(default, skip_serializing_if = "Edit::is_keep")]
+    pub response: Edit<String>,
+    /// What it cost, in US dollars, if that changes: from 0.
+    #[serde(default)]
+    pub cost: Option<Usd>,
+    /// How long the answer took, in milliseconds: at most 1,000,000,000,000.
+    #[serde(default, skip_serializing_if = "Edit::is_keep")]
+    pub duration_ms: Edit<u64>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Edit::is_keep")]
+    pub error: Edit<String>,
+}
+
+impl EditMessage {
+    /// This message of this user, as it is.
+    pub fn new(user_id: impl Into<UserId>, message_id: impl Into<MessageId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            message_id: message_id.into(),
+            prompt: None,
+            response: Edit::Keep,
+            cost: None,
+            duration_ms: Edit::Keep,
+            error: Edit::Keep,
+        }
+    }
+
+    /// What was said.
+    pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
+        self.prompt = Some(prompt.into());
+        self
+    }
+
+    /// What was answered; `None` for nothing.
+    pub fn response<'a>(mut self, response: impl Into<Option<&'a str>>) -> Self {
+        self.response = Edit::of(response.into().map(str::to_owned));
+        self
+    }
+
+    /// What it cost, in US dollars: from 0.
+    pub fn cost(mut self, cost: Usd) -> Self {
+        self.cost = Some(cost);
+        self
+    }
+
+    /// How long the answer took, in milliseconds: at most 1,000,000,000,000; `None` if that is not known.
+    pub fn duration_ms(mut self, duration_ms: impl Into<Option<u64>>) -> Self {
+        self.duration_ms = Edit::of(duration_ms.into());
+        self
+    }
+
+    /// What went wrong; `None` for nothing.
+    pub fn error<'a>(mut self, error: impl Into<Option<&'a str>>) -> Self {
+        self.error = Edit::of(error.into().map(str::to_owned));
+        self
+    }
+}
+
+impl Mutation for EditMessage {
+    type Output = ChatMessage;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> crate::Result<ChatMessage> {
+        if let Some(cost) = self.cost {
+            validate::cost("cost", cost)?;
+        }
+        if let Edit::Set(duration_ms) = self.duration_ms {
+            validate::count("duration_ms", duration_ms)?;
+        }
+        let before = tx
+            .maybe(
+                "SELECT session_id, substr(timestamp, 1, 10), cost FROM messages
+                 WHERE message_id = ?1 AND user_id = ?2",
+                (self.message_id, self.user_id),
+                |row| Ok((cell(row, 0)?, cell(row, 1)?, amount(row, 2)?)),
+            )?
+            .ok_or_else(|| unknown(self.message_id))?;
+        self.edit_texts(tx)?;
+        self.edit_numbers(tx)?;
+        if let Some(cost) = self.cost {
+            self.count(tx, &before, cost)?;
+        }
+        get(tx, self.message_id)?.ok_or_else(|| unknown(self.message_id))
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.text("prompt", self.prompt.as_deref());
+        texts.text("response", self.response.new_value().1.map(String::as_str));
+        texts.text("error", self.error.new_value().1.map(String::as_str));
+    }
+}
+
+impl EditMessage {
+    /// By itself, since what else changes is counted: a trigger looks at each change that names it.
+    fn edit_texts(&self, tx: &WriteTx<'_>) -> crate::Result<()> {
+        let (changes, response) = self.response.new_value();
+        if self.prompt.is_some() || changes {
+            tx.execute(
+                "UPDATE messages SET prompt = coalesce(?2, prompt),
+                                     response = CASE WHEN ?3 THEN ?4 ELSE response END
+                 WHERE message_id = ?1",
+                (self.message_id, &self.prompt, changes, response),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn edit_numbers(&self, tx: &WriteTx<'_>) -> crate::Result<()> {
+        let (is_timed, duration_ms) = self.duration_ms.new_value();
+        let duration_ms = duration_ms.and_then(|ms| i64::try_from(*ms).ok());
+        let (fails, error) = self.error.new_value();
+        if self.cost.is_some() || is_timed || fails {
+            rollups::subtracting(
+                tx,
+                "UPDATE messages SET cost = coalesce(?2, cost),
+                                     duration_ms = CASE WHEN ?3 THEN ?4 ELSE duration_ms END,
+                                     error = CASE WHEN ?5 THEN ?6 ELSE error END
+                 WHERE message_id = ?1",
+                &[
+                    &self.message_id,
+                    &self.cost.map(Usd::dollars),
+                    &is_timed,
+                    &duration_ms,
+                    &fails,
+                    &error,
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Counts the new cost in place of the old one.
+    fn count(&self, tx: &WriteTx<'_>, before: &(Cell, Cell, Usd), cost: Usd) -> crate::Result<()> {
+        let (session_id, day, old) = before;
+        let more = cost.nanos().saturating_sub(old.nanos());
+        tx.execute(
+            "UPDATE sessions
+             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
+             WHERE session_id = ?1",
+            (session_id, more),
+        )?;
+        tx.execute(
+            "UPDATE users
+             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
+             WHERE user_id = ?1",
+            (self.user_id, more),
+        )?;
+        costs::recount(tx, &self.user_id, day, (more, 0))
+    }
+}

@@ -1,0 +1,66 @@
+//! One message.
+
+use super::{BY_ID, ChatMessage, from_row};
+use crate::domain::{MessageId, UserId, sessions};
+use crate::error::{ErrorKind, Result};
+use crate::operation::{Query, ReadTx};
+use serde::{Deserialize, Serialize};
+
+/// A message of a user, or of a session that the user may read; `None` if unknown, or another user's, which look
+/// alike. A point read.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # use botstore::{sessions::CreateSession, users::EnsureUser};
+/// # store.write(EnsureUser::new(42, None)).await?;
+/// # store.write(CreateSession::new(42, "s-1", "/srv")).await?;
+/// use botstore::messages::{GetMessage, SaveMessage};
+///
+/// let message_id = store.write(SaveMessage::new(42, "s-1", "Hello")).await?;
+/// let message = store.read(GetMessage::new(42, message_id)).await?;
+/// assert_eq!(message.unwrap().prompt, "Hello");
+/// assert!(store.read(GetMessage::new(43, message_id)).await?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GetMessage {
+    /// The message.
+    pub message_id: MessageId,
+    /// Who asks.
+    pub user_id: UserId,
+}
+
+impl GetMessage {
+    /// This message, for this user.
+    pub fn new(user_id: impl Into<UserId>, message_id: impl Into<MessageId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            message_id: message_id.into(),
+        }
+    }
+}
+
+impl Query for GetMessage {
+    type Output = Option<ChatMessage>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<ChatMessage>> {
+        let Some(message) = get(tx, self.message_id)? else {
+            return Ok(None);
+        };
+        if message.user_id == self.user_id {
+            return Ok(Some(message));
+        }
+        match sessions::owned(tx, &message.session_id, self.user_id) {
+            Ok(()) => Ok(Some(message)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+pub(super) fn get(tx: &ReadTx<'_>, message_id: MessageId) -> Result<Option<ChatMessage>> {
+    Ok(tx.maybe(BY_ID, [message_id], from_row)?.flatten())
+}

@@ -1,0 +1,58 @@
+//! Messages of long ago, that a bot brings along: counters and times come out as if the store had been there then.
+
+use super::NewMessage;
+use crate::domain::columns::cell;
+use crate::domain::{sessions, users};
+use crate::error::{Error, ErrorKind, Result, quote};
+use crate::operation::WriteTx;
+use crate::sqlite::Cell;
+
+/// When session and user were last used, with a message of history.
+pub(super) struct LastUse {
+    pub(super) session: Cell,
+    pub(super) user: Cell,
+}
+
+impl LastUse {
+    /// What they say already, if that is later. Refuses a message that comes before another of its session, since a
+    /// session is in the order in which it was saved.
+    pub(super) fn of_history(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<Self> {
+        sessions::owned(tx, new.session_id, new.user_id)?;
+        // What is no time is no later one: words and bytes stand behind all digits.
+        let newer = tx.maybe(
+            "SELECT 1 FROM messages INDEXED BY botstore_messages_session
+             WHERE session_id = ?1 AND timestamp > ?2 AND timestamp < ':' LIMIT 1",
+            (new.session_id, new.when.text()),
+            |_| Ok(()),
+        )?;
+        if newer.is_some() {
+            let session_id = quote(new.session_id);
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!(
+                    "session {session_id} has a newer message already: bring a session's messages along in \
+                     their order, oldest first"
+                ),
+            )
+            .with_field("at"));
+        }
+        let session = tx.one(
+            "SELECT max(coalesce(last_used, ''), ?2) FROM sessions WHERE session_id = ?1",
+            (new.session_id, new.when.text()),
+            |row| cell(row, 0),
+        )?;
+        let user = tx.maybe(
+            "SELECT max(coalesce(last_active, ''), ?2) FROM users WHERE user_id = ?1",
+            (new.user_id, new.when.text()),
+            |row| cell(row, 0),
+        )?;
+        // A user who is not there is refused by the row that refers to it.
+        let user = user.unwrap_or(Cell::Null);
+        tx.execute(
+            "UPDATE sessions SET created_at = ?2 WHERE session_id = ?1 AND created_at > ?2",
+            (new.session_id, new.when.text()),
+        )?;
+        users::was_there(tx, new.user_id, new.when)?;
+        Ok(Self { session, user })
+    }
+}

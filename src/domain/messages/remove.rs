@@ -1,0 +1,173 @@
+//! Messages that go, with all that hangs on them.
+
+use super::unknown;
+use crate::domain::columns::{amount, cell, integer};
+use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::{MessageId, Usd, UserId, costs};
+use crate::error::Result;
+use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::sqlite::Cell;
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+/// Deletes a message of a user, and its tool uses. Counters and statistics are then as if it had never been
+/// there: those of session, user and day, its cost included. The turns of its session stay, since no message says
+/// how many were its own; so do times of last use, and its audit row, which has no text of it.
+///
+/// Its idempotency key stays too: an update that is delivered again is not saved again, and gets the receipt of
+/// the message that is gone.
+///
+/// A message with thousands of tool uses goes in pieces that aim at 20 ms each, and others' changes get in between.
+/// When it fails or is given up, it is still there, without some of its tool uses: send it again. As a part of
+/// another mutation it goes in one piece. What was deleted may stay readable in backups, and in the file's free
+/// pages until they are used again: `docs/operations.md` says more.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
+/// [`Conflict`](crate::ErrorKind::Conflict) if a row of a table of your own refers to it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # use botstore::{sessions::CreateSession, users::EnsureUser};
+/// # store.write(EnsureUser::new(42, None)).await?;
+/// # store.write(CreateSession::new(42, "s-1", "/srv")).await?;
+/// use botstore::messages::{DeleteMessage, GetMessage, SaveMessage};
+///
+/// let message_id = store.write(SaveMessage::new(42, "s-1", "Hello")).await?;
+/// store.write(DeleteMessage::new(42, message_id)).await?;
+/// assert!(store.read(GetMessage::new(42, message_id)).await?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteMessage {
+    /// The message.
+    pub message_id: MessageId,
+    /// Whose it must be: who said it.
+    pub user_id: UserId,
+}
+
+impl DeleteMessage {
+    /// This message of this user.
+    pub fn new(user_id: impl Into<UserId>, message_id: impl Into<MessageId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            message_id: message_id.into(),
+        }
+    }
+}
+
+impl Mutation for DeleteMessage {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        tx.in_pieces(|begun, rows| {
+            let message = tx.maybe(
+                "SELECT message_id, session_id, user_id, substr(timestamp, 1, 10), cost
+                 FROM messages WHERE message_id = ?1 AND user_id = ?2",
+                (self.message_id, self.user_id),
+                Doomed::read,
+            )?;
+            let Some(message) = message else {
+                return removal::gone_meanwhile(begun, || unknown(self.message_id));
+            };
+            let is_gone = message.remove(tx, &mut Allowance::of(rows))?;
+            Ok(removal::piece(usize::from(is_gone), is_gone))
+        })?;
+        Ok(())
+    }
+}
+
+/// The tool uses for a message.
+const TOOLS: Rows = Rows {
+    find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_message
+           WHERE message_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM tool_usage WHERE id = ?1",
+};
+
+/// A message that is to go. The ids as they are: those of an odd file are its own all the same.
+pub(in crate::domain) struct Doomed {
+    message_id: i64,
+    session_id: Cell,
+    user_id: Cell,
+    /// On which it was counted.
+    day: Cell,
+    cost: Usd,
+}
+
+impl Doomed {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            message_id: integer(row, 0)?,
+            session_id: cell(row, 1)?,
+            user_id: cell(row, 2)?,
+            day: cell(row, 3)?,
+            cost: amount(row, 4)?,
+        })
+    }
+
+    /// The oldest messages of a session. Oldest first: to tell whether one was the last of its day is then
+    /// quickest.
+    pub(in crate::domain) fn of_session(
+        tx: &ReadTx<'_>,
+        session_id: &Cell,
+        rows: u32,
+    ) -> Result<Vec<Self>> {
+        tx.all(
+            "SELECT message_id, session_id, user_id, substr(timestamp, 1, 10), cost
+             FROM messages INDEXED BY idx_messages_session_id
+             WHERE session_id = ?1 ORDER BY message_id LIMIT ?2",
+            (session_id, rows),
+            Self::read,
+        )
+    }
+
+    /// The oldest messages of a user.
+    pub(in crate::domain) fn of_user(
+        tx: &ReadTx<'_>,
+        user_id: UserId,
+        rows: u32,
+    ) -> Result<Vec<Self>> {
+        tx.all(
+            "SELECT message_id, session_id, user_id, substr(timestamp, 1, 10), cost
+             FROM messages INDEXED BY botstore_messages_user
+             WHERE user_id = ?1 ORDER BY timestamp LIMIT ?2",
+            (user_id, rows),
+            Self::read,
+        )
+    }
+
+    /// Removes it, and what hangs on it first; gives whether it is gone, which takes more than a piece where that
+    /// is much.
+    pub(in crate::domain) fn remove(
+        &self,
+        tx: &WriteTx<'_>,
+        allowance: &mut Allowance,
+    ) -> Result<bool> {
+        if !allowance.spend_on(tx, &TOOLS, &self.message_id)? {
+            return Ok(false);
+        }
+        tx.execute(
+            "UPDATE sessions
+             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) - ?2) / 1e9,
+                 message_count = max(0, coalesce(message_count, 0) - 1)
+             WHERE session_id = ?1",
+            (&self.session_id, self.cost.nanos()),
+        )?;
+        tx.execute(
+            "UPDATE users
+             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) - ?2) / 1e9,
+                 message_count = max(0, coalesce(message_count, 0) - 1)
+             WHERE user_id = ?1",
+            (&self.user_id, self.cost.nanos()),
+        )?;
+        let less = (self.cost.nanos().saturating_neg(), -1);
+        costs::recount(tx, &self.user_id, &self.day, less)?;
+        let message = "DELETE FROM messages WHERE message_id = ?1";
+        removal::remove_row(tx, message, &self.message_id)?;
+        allowance.spend(1);
+        Ok(true)
+    }
+}

@@ -1,0 +1,72 @@
+//! Queries whose answer is a page.
+
+use super::{Page, PageRequest};
+use crate::domain::audit::{AuditEvent, RecentAuditLog, UserAuditLog};
+use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
+use crate::domain::sessions::{ActiveSessions, ProjectSessions, Session, UserSessions};
+use crate::domain::tokens::{UserToken, UserTokens};
+use crate::domain::tools::{SessionToolUse, ToolUse, UserToolUse};
+use crate::domain::users::{AllowedUsers, ListUsers, User};
+use crate::operation::Query;
+
+/// A query whose answer is a [`Page`], and which knows where the next one begins: what
+/// [`Store::pages`](crate::Store::pages) takes. Every list of this crate is one, and a host's own may be.
+///
+/// ```
+/// use botstore::page::{Page, PageRequest, Paged};
+/// use botstore::users::{ListUsers, User};
+/// use botstore::{Query, ReadTx, Result};
+///
+/// #[derive(Clone)]
+/// struct Names { page: PageRequest }
+///
+/// impl Query for Names {
+///     type Output = botstore::page::Page<String>;
+///     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<String>> {
+///         let users = tx.query(&ListUsers::new().page(self.page.clone()))?;
+///         let names = users.items.into_iter().filter_map(|user| user.username);
+///         Ok(Page::new(names.collect(), users.next))
+///     }
+/// }
+///
+/// impl Paged for Names {
+///     type Item = String;
+///     fn page_mut(&mut self) -> &mut PageRequest { &mut self.page }
+/// }
+/// ```
+pub trait Paged: Query<Output = Page<Self::Item>> + Clone {
+    /// What a page has.
+    type Item: Send + 'static;
+
+    /// Which page is asked for.
+    fn page_mut(&mut self) -> &mut PageRequest;
+}
+
+/// A macro, since no function implements a trait.
+macro_rules! paged {
+    ($($list:ty: $item:ty),* $(,)?) => {
+        $(impl Paged for $list {
+            type Item = $item;
+
+            fn page_mut(&mut self) -> &mut PageRequest {
+                &mut self.page
+            }
+        })*
+    };
+}
+
+paged! {
+    ActiveSessions: Session,
+    AllowedUsers: User,
+    ListUsers: User,
+    ProjectSessions: Session,
+    RecentAuditLog: AuditEvent,
+    RecentMessages: ChatMessage,
+    SessionMessages: ChatMessage,
+    SessionToolUse: ToolUse,
+    UserAuditLog: AuditEvent,
+    UserMessages: ChatMessage,
+    UserSessions: Session,
+    UserTokens: UserToken,
+    UserToolUse: ToolUse,
+}

@@ -1,0 +1,90 @@
+//! Removes what may be much: so many rows in a piece, and the rest in the next.
+
+use super::rollups;
+use crate::error::{Error, ErrorKind, Result};
+use crate::operation::{Piece, Place, WriteTx};
+use crate::sqlite::{Cell, cells};
+use rusqlite::ToSql;
+
+/// How many rows a piece may still remove.
+pub(super) struct Allowance {
+    rows: u32,
+}
+
+impl Allowance {
+    pub(super) fn of(rows: u32) -> Self {
+        Self { rows }
+    }
+
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    pub(super) fn spend(&mut self, rows: usize) {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        self.rows = self.rows.saturating_sub(rows);
+    }
+
+    /// Removes rows that hang on `of`, as many as may be; gives whether all of them are gone, and there is more to
+    /// spend.
+    pub(super) fn spend_on(
+        &mut self,
+        tx: &WriteTx<'_>,
+        rows: &Rows,
+        of: &dyn ToSql,
+    ) -> Result<bool> {
+        let keys = tx.all(rows.find, (of, self.rows), |row| {
+            cells(row, 0..row.as_ref().column_count())
+        })?;
+        for key in keys {
+            let key: Vec<_> = key.iter().map(|cell| cell as &dyn ToSql).collect();
+            unless_referred_to(rollups::subtracting(tx, rows.remove, &key))?;
+            self.spend(1);
+        }
+        Ok(self.rows > 0)
+    }
+}
+
+/// Rows that hang on another. Not removed by one statement, whose plan SQLite may change: by the statistics of a
+/// table that had a handful of rows, it would rather read all of it for each piece.
+pub(super) struct Rows {
+    /// Gives the keys of those that hang on `?1`, `?2` of them at most.
+    pub(super) find: &'static str,
+    /// Removes the row with a key.
+    pub(super) remove: &'static str,
+}
+
+/// Removes one row, on which nothing of the store's hangs any more.
+pub(super) fn remove_row(tx: &WriteTx<'_>, sql: &str, key: &dyn ToSql) -> Result<()> {
+    unless_referred_to(rollups::subtracting(tx, sql, &[key]))?;
+    Ok(())
+}
+
+/// A row that goes can only lack one that refers to it: of a table that is not the store's.
+fn unless_referred_to(removed: Result<usize>) -> Result<usize> {
+    removed.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::new(
+            ErrorKind::Conflict,
+            "a row of a table of the bot's own refers to what is to be deleted: delete that row first, or \
+             declare the reference with ON DELETE CASCADE",
+        )
+        .with_source(error),
+        _ => error,
+    })
+}
+
+/// What a piece has done, that is the last where all is gone.
+pub(super) fn piece(changed: usize, is_done: bool) -> Piece {
+    // What is left is the first that the next piece finds.
+    let begun: Place = Some((Cell::Null, 0));
+    let next = (!is_done).then_some(begun);
+    Piece { changed, next }
+}
+
+/// What a piece makes of a row that is not there: between two pieces, somebody else has removed the rest.
+pub(super) fn gone_meanwhile(begun: &Place, unknown: impl FnOnce() -> Error) -> Result<Piece> {
+    match begun {
+        Some(_) => Ok(piece(0, true)),
+        None => Err(unknown()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Sessions that go, with all that is in them.
+
+use super::unknown;
+use crate::domain::columns::{cell, integer};
+use crate::domain::messages::Doomed;
+use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::{SessionId, UserId};
+use crate::error::Result;
+use crate::limits::Texts;
+use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::sqlite::Cell;
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+/// Deletes a session of a user with all that is in it: messages, whoever said them, tool uses, and who else may
+/// use it. Gives how many messages there were. Counters and statistics are then as if it had never been there:
+/// those of its users and their days, costs included. Audit rows stay, which have no text of it, and idempotency
+/// keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
+///
+/// A session of up to 500 rows goes at once; a larger one in pieces of at most 10,000 that aim at 20 ms each:
+/// others' changes get in between, and see it become smaller. When it fails or is given up, what was deleted stays so: send it
+/// again for the rest. As a part of another mutation it goes in one piece.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's, also one that the user is a
+/// member of; [`Conflict`](crate::ErrorKind::Conflict) if a row of a table of your own refers to it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # use botstore::{messages::SaveMessage, users::{EnsureUser, GetUser}};
+/// # store.write(EnsureUser::new(42, None)).await?;
+/// use botstore::sessions::{CreateSession, DeleteSession};
+///
+/// store.write(CreateSession::new(42, "s-1", "/srv")).await?;
+/// store.write(SaveMessage::new(42, "s-1", "Hello")).await?;
+/// assert_eq!(store.write(DeleteSession::new(42, "s-1")).await?, 1);
+/// let user = store.read(GetUser::new(42)).await?.unwrap();
+/// assert_eq!((user.session_count, user.message_count), (0, 0));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteSession {
+    /// The session.
+    pub session_id: SessionId,
+    /// Whose it must be.
+    pub user_id: UserId,
+}
+
+impl DeleteSession {
+    /// This session of this user.
+    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+        }
+    }
+}
+
+impl Mutation for DeleteSession {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        tx.in_pieces(|begun, rows| {
+            let session = tx.maybe(
+                "SELECT rowid, session_id, user_id FROM sessions
+                 WHERE session_id = ?1 AND user_id = ?2",
+                (&self.session_id, self.user_id),
+                DoomedSession::read,
+            )?;
+            let Some(session) = session else {
+                return removal::gone_meanwhile(begun, || unknown(&self.session_id));
+            };
+            let mut messages = 0;
+            let is_gone = session.remove(tx, &mut Allowance::of(rows), &mut messages)?;
+            Ok(removal::piece(messages, is_gone))
+        })
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+    }
+}
+
+/// The tool uses in a session that were for none of its messages.
+const TOOLS: Rows = Rows {
+    find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
+           WHERE session_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM tool_usage WHERE id = ?1",
+};
+
+const MEMBERS: Rows = Rows {
+    find: "SELECT session_id, user_id FROM botstore_session_member WHERE session_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM botstore_session_member WHERE session_id = ?1 AND user_id = ?2",
+};
+
+/// A session that is to go. By its rowid, and the id as it is: that of an odd file may be none.
+pub(in crate::domain) struct DoomedSession {
+    rowid: i64,
+    session_id: Cell,
+    user_id: Cell,
+}
+
+impl DoomedSession {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            rowid: integer(row, 0)?,
+            session_id: cell(row, 1)?,
+            user_id: cell(row, 2)?,
+        })
+    }
+
+    /// One of a user's sessions, if there is one left.
+    pub(in crate::domain) fn of_user(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<Self>> {
+        tx.maybe(
+            "SELECT rowid, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
+             WHERE user_id = ?1 LIMIT 1",
+            [user_id],
+            Self::read,
+        )
+    }
+
+    /// Removes what is in it, and then itself; gives whether it is gone, which takes more than a piece where there
+    /// is much. Counts the messages that went.
+    pub(in crate::domain) fn remove(
+        &self,
+        tx: &WriteTx<'_>,
+        allowance: &mut Allowance,
+        messages: &mut usize,
+    ) -> Result<bool> {
+        let id = &self.session_id;
+        for message in Doomed::of_session(tx, id, allowance.rows())? {
+            if !message.remove(tx, allowance)? {
+                return Ok(false);
+            }
+            *messages += 1;
+        }
+        // Where nothing is left to spend, there may be more messages.
+        let is_empty = allowance.rows() > 0
+            && allowance.spend_on(tx, &TOOLS, id)?
+            && allowance.spend_on(tx, &MEMBERS, id)?;
+        if !is_empty {
+            return Ok(false);
+        }
+        let session = "DELETE FROM sessions WHERE rowid = ?1";
+        removal::remove_row(tx, session, &self.rowid)?;
+        tx.execute(
+            "UPDATE users SET session_count = max(0, coalesce(session_count, 0) - 1)
+             WHERE user_id = ?1",
+            [&self.user_id],
+        )?;
+        allowance.spend(1);
+        Ok(true)
+    }
+}

@@ -1,0 +1,147 @@
+//! Users who are forgotten.
+
+use super::unknown;
+use crate::domain::UserId;
+use crate::domain::messages::Doomed;
+use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::sessions::DoomedSession;
+use crate::error::Result;
+use crate::operation::{Mutation, WriteTx};
+use serde::{Deserialize, Serialize};
+
+/// Forgets a user: deletes the user's sessions with all that is in them, whoever said it, the user's messages in
+/// others' sessions, tokens, costs, audit rows, idempotency keys of old files, memberships, the id at a messenger,
+/// and last the user. Gives how many messages that were. Statistics are then as if the user had never been there.
+///
+/// First the user may not use the bot any more. Up to 500 rows go at once, more in pieces of at most 10,000 that
+/// aim at 20 ms each: others' changes get in between. When it fails or is given up, what was deleted stays so:
+/// send it again for the rest, and until it is `Ok`. What the user does meanwhile goes too. As a part of another
+/// mutation it goes in one piece.
+///
+/// What stays: updates that were claimed or saved, as a part of a SHA-256 that names nobody, until they are swept
+/// ([`Config::idempotency_retention`](crate::Config::idempotency_retention)); timers, whose messages the bot alone
+/// can read; what rows of others say of the user; rows of tables of your own; backups; and what was in pages of the
+/// file that are free now and not used again yet. `docs/operations.md`, *Forgetting a user*, says what to do.
+///
+/// For administrators: it deletes all that a user has.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user; [`Conflict`](crate::ErrorKind::Conflict) if a row
+/// of a table of your own refers to something of the user's.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::users::{DeleteUser, EnsureUser, GetUser};
+///
+/// store.write(EnsureUser::new(42, "ada")).await?;
+/// store.write(DeleteUser::new(42)).await?;
+/// assert!(store.read(GetUser::new(42)).await?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteUser {
+    /// The user.
+    pub user_id: UserId,
+}
+
+impl DeleteUser {
+    /// This user.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
+}
+
+const TOKENS: Rows = Rows {
+    find: "SELECT token_id FROM user_tokens INDEXED BY botstore_tokens_user
+           WHERE user_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM user_tokens WHERE token_id = ?1",
+};
+
+/// What else of a user's is no message and in no session.
+const REST: [Rows; 5] = [
+    Rows {
+        find: "SELECT id FROM audit_log INDEXED BY idx_audit_log_user_id
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM audit_log WHERE id = ?1",
+    },
+    Rows {
+        find: "SELECT id FROM cost_tracking INDEXED BY idx_cost_tracking_user_date
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM cost_tracking WHERE id = ?1",
+    },
+    Rows {
+        find: "SELECT user_id, idempotency_key FROM botstore_idempotency
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_idempotency WHERE user_id = ?1 AND idempotency_key = ?2",
+    },
+    Rows {
+        find: "SELECT session_id, user_id
+               FROM botstore_session_member INDEXED BY botstore_session_member_user
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_session_member WHERE session_id = ?1 AND user_id = ?2",
+    },
+    Rows {
+        find: "SELECT platform, external_id FROM botstore_external_user
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_external_user WHERE platform = ?1 AND external_id = ?2",
+    },
+];
+
+impl Mutation for DeleteUser {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        tx.in_pieces(|begun, rows| {
+            // So that nobody gets in as this user in between.
+            let locked_out = tx.execute(
+                "UPDATE users SET is_allowed = 0 WHERE user_id = ?1",
+                [self.user_id],
+            )?;
+            if locked_out == 0 {
+                return removal::gone_meanwhile(begun, || unknown(self.user_id));
+            }
+            let mut messages = 0;
+            let is_gone = self.remove(tx, &mut Allowance::of(rows), &mut messages)?;
+            Ok(removal::piece(messages, is_gone))
+        })
+    }
+}
+
+impl DeleteUser {
+    fn remove(
+        &self,
+        tx: &WriteTx<'_>,
+        allowance: &mut Allowance,
+        messages: &mut usize,
+    ) -> Result<bool> {
+        // Tokens first, for the same reason.
+        if !allowance.spend_on(tx, &TOKENS, &self.user_id)? {
+            return Ok(false);
+        }
+        while let Some(session) = DoomedSession::of_user(tx, self.user_id)? {
+            if !session.remove(tx, allowance, messages)? {
+                return Ok(false);
+            }
+        }
+        for message in Doomed::of_user(tx, self.user_id, allowance.rows())? {
+            if !message.remove(tx, allowance)? {
+                return Ok(false);
+            }
+            *messages += 1;
+        }
+        for rows in &REST {
+            // Where nothing is left to spend, there may be more of what came before.
+            if allowance.rows() == 0 || !allowance.spend_on(tx, rows, &self.user_id)? {
+                return Ok(false);
+            }
+        }
+        let user = "DELETE FROM users WHERE user_id = ?1";
+        removal::remove_row(tx, user, &self.user_id)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,72 @@
+//! What it takes to delete a row, or to change one that is counted, does not grow with the history around it.
+//! Measured in the steps of SQLite's virtual machine, triggers and foreign keys included: a clock would tell how
+//! busy the machine is.
+
+use botstore::Store;
+use botstore::rusqlite::{Connection, StatementStatus};
+
+/// A session of so many days, with ten messages and as many tool uses on each; a tool of the first day comes once.
+fn lived(days: i64) -> String {
+    format!(
+        "CREATE TEMP TABLE n AS
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10 * {days})
+             SELECT i, strftime('%Y-%m-%dT%H:%M:%S', '2020-01-01', i / 10 || ' days', i % 10 || ' hours')
+                       || '.000000+00:00' AS at FROM n;
+         INSERT INTO users (user_id) VALUES (1);
+         INSERT INTO sessions (session_id, user_id, project_path) VALUES ('s', 1, '/');
+         INSERT INTO messages (session_id, user_id, timestamp, prompt, cost)
+             SELECT 's', 1, at, 'p', 0.5 FROM n;
+         INSERT INTO tool_usage (session_id, message_id, tool_name, timestamp)
+             SELECT 's', i, CASE i WHEN 5 THEN 'Once' ELSE 'Read' END, at FROM n;"
+    )
+}
+
+const CHANGES: [&str; 8] = [
+    // The last message of its day, at the beginning of the history and at its end.
+    "DELETE FROM messages WHERE message_id = 1001",
+    "DELETE FROM messages WHERE message_id = (SELECT max(message_id) FROM messages)",
+    // One of several.
+    "DELETE FROM messages WHERE message_id = 505",
+    "UPDATE messages SET cost = 1.0 WHERE message_id = 707",
+    "UPDATE messages SET cost = 1.0, error = 'e'
+     WHERE message_id = (SELECT max(message_id) - 12 FROM messages)",
+    // The only use of a tool, and one of many.
+    "DELETE FROM tool_usage WHERE id = 5",
+    "DELETE FROM tool_usage WHERE id = 300",
+    "DELETE FROM tool_usage WHERE id = (SELECT max(id) FROM tool_usage)",
+];
+
+async fn steps(days: i64) -> Vec<i32> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let store = Store::open(&path).await.unwrap();
+    store.close().await.unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(&lived(days)).unwrap();
+    // So that message 1001 is the only one of its day, as the last one is, and nothing refers to them.
+    conn.execute_batch(
+        "DELETE FROM tool_usage WHERE message_id BETWEEN 1000 AND 1009 OR message_id = 505
+             OR message_id = (SELECT max(message_id) FROM messages);
+         DELETE FROM messages WHERE message_id BETWEEN 1000 AND 1009 AND message_id <> 1001;",
+    )
+    .unwrap();
+    conn.pragma_update(None, "foreign_keys", true).unwrap();
+    let steps = CHANGES.map(|sql| {
+        let mut statement = conn.prepare(sql).unwrap();
+        assert_eq!(statement.execute([]).unwrap(), 1, "{sql}");
+        statement.get_status(StatementStatus::VmStep)
+    });
+    steps.to_vec()
+}
+
+#[tokio::test]
+async fn deleting_and_changing_takes_as_long_in_a_history_of_years_as_in_one_of_months() {
+    let (short, long) = (steps(110).await, steps(2_000).await);
+    for ((sql, short), long) in CHANGES.iter().zip(short).zip(long) {
+        println!("{short:6} {long:6} {sql}");
+        assert!(
+            long < 2 * short + 200,
+            "{short} steps, {long} in a long history: {sql}"
+        );
+    }
+}
