@@ -35,7 +35,7 @@ pub use super::secret::Secret;
 /// let hour = Duration::from_secs(3600);
 /// let token = store.write(IssueToken::new(42).expires_in(hour)).await?;
 /// let who = store.read(VerifyToken::new(token.secret)).await?;
-/// assert_eq!(who.map(|token| token.user_id), Some(42));
+/// assert_eq!(who.map(|token| token.user_id), Some(42.into()));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
