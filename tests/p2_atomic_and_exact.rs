@@ -8,6 +8,7 @@ use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::tools::ToolCall;
+use botstore::updates::{Claim, ClaimUpdate, FinishUpdate};
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Error, ErrorKind, Mutation, Result, Store, WriteTx, costs};
 use common::kind;
@@ -145,4 +146,30 @@ async fn an_interaction_with_one_wrong_part_leaves_none_of_it() {
         assert_eq!(kind(store.write(wrong).await), ErrorKind::Invalid);
     }
     assert_eq!(dump(store.path()), before);
+}
+
+#[tokio::test]
+async fn of_many_who_are_delivered_an_update_at_once_one_gets_it() {
+    const UPDATES: i32 = 20;
+    let store = TestStore::open().await.unwrap();
+    user_with_session(&store, 1).await;
+    let mut tasks = JoinSet::new();
+    for (caller, update) in (0..16).flat_map(|caller| (0..UPDATES).map(move |u| (caller, u))) {
+        let store = Store::clone(&store);
+        tasks.spawn(async move {
+            if (caller + update) % 7 == 0 {
+                // Has the batch run again: the ticket that is told is the one that was committed.
+                store.write(SaveThenFail).await.unwrap_err();
+            }
+            let claim = ClaimUpdate::new("telegram", update);
+            let Claim::First { ticket } = store.write(claim).await.unwrap() else {
+                return None;
+            };
+            store.write(FinishUpdate::new(ticket)).await.unwrap();
+            Some(update)
+        });
+    }
+    let mut done = Vec::from_iter(tasks.join_all().await.into_iter().flatten());
+    done.sort_unstable();
+    assert_eq!(done, Vec::from_iter(0..UPDATES));
 }

@@ -210,7 +210,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         "tool_name": "Read", "tool_input": { "input": "a.rs", "line": 5 }, "success": false,
         "error_message": "none",
     });
-    let ticket = json!({ "source": "telegram", "update_id": "finished-#", "number": 7 });
+    let ticket = |of: &str| json!({ "source": "telegram", "update_id": of, "number": 7 });
     let filter = json!({
         "event_type": "login", "since": "2026-03-01T00:00:00Z", "until": "2027-03-01T00:00:00Z",
     });
@@ -253,8 +253,8 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<ClaimUpdate>(
             json!({ "source": "telegram", "update_id": "update-#", "lease": hour }),
         ),
-        change::<FinishUpdate>(json!({ "ticket": ticket })),
-        change::<ReleaseUpdate>(json!({ "ticket": ticket })),
+        change::<FinishUpdate>(json!({ "ticket": ticket("finished-#") })),
+        change::<ReleaseUpdate>(json!({ "ticket": ticket("released-#") })),
         change::<SweepKeys>(json!({ "older_than": hour })),
         change::<SaveMessage>(json!({
             "user_id": 1, "session_id": "said-#", "prompt": "p", "response": "r", "cost": 0.5,

@@ -2,7 +2,7 @@
 
 use super::Ticket;
 use super::table::{self, State};
-use crate::error::{Error, Result, quote};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
@@ -70,10 +70,10 @@ impl Mutation for ReleaseUpdate {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         match claimed(tx, &self.ticket)? {
             Some(State::Claimed(_)) => table::forget(tx, self.ticket.key()).map(|_| ()),
-            Some(State::Finished) => Err(Error::conflict(
-                "ticket",
-                format_args!("finish of {}", named(&self.ticket)),
-            )),
+            Some(State::Finished) => {
+                let why = format!("{} is finished; it was not released", named(&self.ticket));
+                Err(Error::new(ErrorKind::Conflict, why).with_field("ticket"))
+            }
             None => Ok(()),
         }
     }
