@@ -63,7 +63,9 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "by" | "from" | "gaps" | "since" | "to" | "until" | "which" => return None,
+            "at" | "by" | "from" | "gaps" | "order" | "since" | "to" | "until" | "which" => {
+                return None;
+            }
             _ => {}
         }
         Some(place)
