@@ -389,7 +389,7 @@ impl Model {
         user.messages -= 1;
         let (requests, spent) = user.days.get_mut(&day(message.at)).unwrap();
         *requests -= 1;
-        *spent = *spent - message.cost;
+        *spent -= message.cost;
         if *requests == 0 {
             user.days.remove(&day(message.at));
         }

@@ -1,9 +1,9 @@
 //! Removes what may be much: so many rows in a piece, and the rest in the next.
 
-use super::rollups;
+use super::{columns, rollups};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Piece, Place, WriteTx};
-use crate::sqlite::{Cell, cells};
+use crate::sqlite::Cell;
 use rusqlite::ToSql;
 
 /// How many rows a piece may still remove.
@@ -33,9 +33,7 @@ impl Allowance {
         rows: &Rows,
         of: &dyn ToSql,
     ) -> Result<bool> {
-        let keys = tx.all(rows.find, (of, self.rows), |row| {
-            cells(row, 0..row.as_ref().column_count())
-        })?;
+        let keys = tx.all(rows.find, (of, self.rows), columns::cells)?;
         for key in keys {
             let key: Vec<_> = key.iter().map(|cell| cell as &dyn ToSql).collect();
             unless_referred_to(rollups::subtracting(tx, rows.remove, &key))?;

@@ -63,7 +63,8 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "by" | "from" | "gaps" | "into_ended" | "since" | "to" | "until" | "which" => {
+            "at" | "by" | "from" | "gaps" | "into_ended" | "order" | "since" | "to" | "until"
+            | "which" => {
                 return None;
             }
             _ => {}

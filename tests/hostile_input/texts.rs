@@ -185,6 +185,8 @@ async fn is_only_text(
             assert_eq!(error.field(), Some(name(pointer)), "{context}: {error}");
         }
         Answer::Said(_) => {}
+        // A time in another spelling.
+        Answer::Made if TYPED.contains(&name(pointer)) => {}
         Answer::Made => {
             assert!(
                 is_kept(store, kinds, kind, &message, pointer).await,
@@ -208,6 +210,10 @@ async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
                 number += 1;
                 let mut message = numbered(&kind.example, number);
                 *field(&mut message, &pointer) = text.as_str().into();
+                if pointer == "/username" {
+                    // A name of history replaces none.
+                    message["at"] = Value::Null;
+                }
                 is_only_text(&store, &kinds, kind, message, &pointer, text).await;
             }
         }

@@ -149,6 +149,13 @@ pub(super) fn cell(row: &Row<'_>, column: usize) -> Result<Cell> {
     Ok(row.get_ref(column)?.into())
 }
 
+/// All columns as they are, to be bound again.
+pub(super) fn cells(row: &Row<'_>) -> Result<Vec<Cell>> {
+    (0..row.as_ref().column_count())
+        .map(|column| cell(row, column))
+        .collect()
+}
+
 /// The first two columns as they are.
 pub(super) fn key(row: &Row<'_>) -> Result<(Cell, Cell)> {
     Ok((cell(row, 0)?, cell(row, 1)?))
