@@ -4,7 +4,7 @@
 use crate::child::{self, Victim, again, rounds};
 use crate::pieces::{ROWS, at_piece, bots_file, config, counted, forgotten, is_exact, one, other};
 use crate::support::compare;
-use botstore::{ErrorKind, Store, schema};
+use botstore::{ErrorKind, Store, UnknownTriggers, schema};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -232,6 +232,14 @@ fn a_piece_has_as_many_rows_as_it_may_and_its_end_is_told() {
             "{table}: {rows:?}"
         );
     }
+}
+
+/// The triggers that count users and sessions are the program's own then.
+#[test]
+fn a_file_whose_triggers_do_not_run_is_counted_the_same() {
+    let (_folder, path) = forgotten();
+    schema::apply(config(&path).unknown_triggers(UnknownTriggers::Disable)).unwrap();
+    is_exact(&path, "no trigger of the file runs");
 }
 
 /// Whoever drops what watches over the rows is found out.
