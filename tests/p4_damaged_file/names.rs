@@ -2,7 +2,6 @@
 
 use crate::child::{Victim, given, succeed_with_mounts, with_mounts};
 use crate::copy::with;
-use crate::wait::at_once;
 use crate::{interaction, sign_up};
 use botstore::{ErrorKind, Store};
 use std::fs;
@@ -95,8 +94,14 @@ async fn is_one_store_with(link: &'static str) {
     are_one_store(&other, &third).await;
 }
 
-#[tokio::test]
-async fn a_file_is_one_store_by_each_of_its_names() {
+fn alone(case: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(case);
+}
+
+/// On a thread each: who comes by another name waits for the lock on its own thread before it is refused.
+#[test]
+fn a_file_is_one_store_by_each_of_its_names() {
     let names = [
         "data/deep/../x.db",
         "data/./x.db",
@@ -105,10 +110,14 @@ async fn a_file_is_one_store_by_each_of_its_names() {
         "other/link.db",
         RELATIVE,
     ];
-    tokio::join!(
-        at_once(names.map(is_one_store_by)),
-        at_once(["data/y.db", "other/x.db"].map(is_one_store_with)),
-    );
+    std::thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || alone(is_one_store_by(name)));
+        }
+        for link in ["data/y.db", "other/x.db"] {
+            scope.spawn(move || alone(is_one_store_with(link)));
+        }
+    });
 }
 
 #[tokio::test]
