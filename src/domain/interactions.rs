@@ -3,7 +3,7 @@
 use super::audit::{self, NewEvent};
 use super::messages::{self, NewMessage};
 use super::tools::ToolCall;
-use super::{MessageId, SessionId, Usd, UserId, columns, page, validate};
+use super::{MessageId, SessionId, Usd, UserId, columns, page, sessions, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Piece, ReadTx, WriteTx};
@@ -24,7 +24,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
+/// session that is not [shared](crate::sessions::ShareSession) with this one; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
 /// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
 /// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
 /// the names of all tools together; ids, names and keys may have 4 KiB.
@@ -56,7 +56,7 @@ use std::time::Duration;
 pub struct SaveInteraction {
     /// Who talked to the bot.
     pub user_id: UserId,
-    /// In which of the user's sessions.
+    /// In which session: one of the user's own, or one that is shared with the user.
     pub session_id: SessionId,
     /// What the user said.
     pub prompt: String,
@@ -84,6 +84,9 @@ pub struct SaveInteraction {
     /// What makes this exchange the same when it is sent again, such as the messenger's update id.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// Whose session it is, if the user is to become a member of it.
+    #[serde(default)]
+    pub joining: Option<UserId>,
 }
 
 impl SaveInteraction {
@@ -105,6 +108,7 @@ impl SaveInteraction {
             tools: Vec::new(),
             ip_address: None,
             idempotency_key: None,
+            joining: None,
         }
     }
 
@@ -161,6 +165,16 @@ impl SaveInteraction {
         self.idempotency_key = Some(idempotency_key.into());
         self
     }
+
+    /// Makes the user a member of the session, which is this owner's, if they are none: what
+    /// [`ShareSession`](crate::sessions::ShareSession) does, in the same transaction. For a group, whose members join as
+    /// they speak. One whom [`UnshareSession`](crate::sessions::UnshareSession) has removed joins again so.
+    ///
+    /// Not for a session id that a user has typed: whoever can name the session gets in.
+    pub fn joining(mut self, owner: impl Into<UserId>) -> Self {
+        self.joining = Some(owner.into());
+        self
+    }
 }
 
 /// What [`SaveInteraction`] did.
@@ -205,6 +219,9 @@ impl Mutation for SaveInteraction {
             if let Some(first) = first_receipt(tx, self.user_id, key)? {
                 return Ok(first);
             }
+        }
+        if let Some(owner) = self.joining {
+            sessions::join(tx, &self.session_id, owner, self.user_id)?;
         }
         let message_id = messages::save(
             tx,

@@ -63,7 +63,7 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "by" | "from" | "gaps" | "since" | "to" | "until" | "which" => return None,
+            "by" | "from" | "gaps" | "since" | "to" | "until" | "which" | "whose" => return None,
             _ => {}
         }
         Some(place)

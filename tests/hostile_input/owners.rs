@@ -112,7 +112,7 @@ fn listed() -> BTreeSet<String> {
 }
 
 /// How a message says whose it is about.
-const OWNED_BY: [&str; 2] = ["user_id", "secret"];
+const OWNED_BY: [&str; 4] = ["user_id", "who", "external_id", "secret"];
 
 #[test]
 fn what_asks_nobodys_name_is_marked_and_listed_as_for_administrators() {

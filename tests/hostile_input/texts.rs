@@ -70,15 +70,16 @@ enum ReadBack {
 fn read_back(message: &str, pointer: &str) -> ReadBack {
     let asked = |question, key| {
         let message = match question {
-            "GetUser" => json!({ "user_id": 1 }),
-            "ActiveSessions" => json!({ "page": { "limit": 1_000 } }),
+            "ActiveSessions" | "ListUsers" => json!({ "page": { "limit": 1_000 } }),
             "RecentAuditLog" => json!({ "page": { "limit": 3 } }),
             _ => json!({ "session_id": "s", "user_id": 1, "page": { "limit": 3 } }),
         };
         ReadBack::Asked(question, message, key)
     };
     match (message, name(pointer)) {
-        ("EnsureUser", "username") => asked("GetUser", "username"),
+        ("EnsureUser", "username") => asked("ListUsers", "username"),
+        ("EnsureUser", "platform") => ReadBack::Column("botstore_external_user", "platform"),
+        ("EnsureUser", "external_id") => ReadBack::Column("botstore_external_user", "external_id"),
         ("CreateSession" | "SaveSession", "session_id") => asked("ActiveSessions", "session_id"),
         ("CreateSession" | "SaveSession", "project_path") => {
             asked("ActiveSessions", "project_path")
@@ -137,8 +138,8 @@ async fn is_kept(store: &Store, kinds: &[Kind], message: &str, pointer: &str, te
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 8] = [
-    "after", "by", "from", "gaps", "since", "to", "until", "which",
+const TYPED: [&str; 9] = [
+    "after", "by", "from", "gaps", "since", "to", "until", "which", "whose",
 ];
 
 /// A text in a field of a message: taken and kept as it is, or refused by the name of the field.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a text that is too
+/// session that is not [shared](sessions::ShareSession) with this one; [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a text that is too
 /// large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -132,7 +132,9 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
          SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
              total_turns = coalesce(total_turns, 0) + ?5,
              message_count = coalesce(message_count, 0) + 1
-         WHERE session_id = ?1 AND user_id = ?2
+         WHERE session_id = ?1
+           AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
+                                        WHERE m.session_id = ?1 AND m.user_id = ?2))
          RETURNING is_active IS 1",
         (
             new.session_id,

@@ -1,6 +1,6 @@
 //! Sessions on their way into the file.
 
-use super::{Session, get, owned, unknown};
+use super::{Session, get, owns, unknown};
 use crate::domain::{SessionId, Usd, UserId, users, validate};
 use crate::error::{Error, Result, quote};
 use crate::limits::Texts;
@@ -63,7 +63,7 @@ impl Mutation for CreateSession {
             ),
         )?;
         if inserted == 0 {
-            owned(tx, &self.session_id, self.user_id)?;
+            owns(tx, &self.session_id, self.user_id)?;
             let session_id = quote(&self.session_id);
             return Err(Error::conflict(
                 "session_id",
