@@ -47,7 +47,11 @@ const CHANGES: usize = 1 << 16;
 
 /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
 fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
-    let key = parts(kept.key).0.map_or(0, str::len);
+    let (key, asker) = parts(kept.key);
+    if !(kept.hangs_on_the_row)(answer, asker) {
+        return None;
+    }
+    let key = key.map_or(0, str::len);
     let fixed = size_of::<Entry>() + size_of::<T>();
     let bytes = (kept.owns?)(answer).checked_add(key + fixed)?;
     (bytes <= MAX_ANSWER_BYTES).then_some(bytes)

@@ -18,21 +18,25 @@ CREATE TABLE botstore_update (
     claimed_until INTEGER
 ) WITHOUT ROWID;
 
--- Who a user of a messenger is whose ids are no numbers.
+-- Who a user of a messenger is whose ids are no numbers. With AUTOINCREMENT: the id of a user who was deleted is never
+-- given to another.
 CREATE TABLE botstore_external_user (
-    platform    TEXT    NOT NULL,
-    external_id TEXT    NOT NULL,
-    user_id     INTEGER NOT NULL UNIQUE REFERENCES users(user_id) ON DELETE CASCADE,
-    PRIMARY KEY (platform, external_id)
-) WITHOUT ROWID;
+    user_id     INTEGER PRIMARY KEY AUTOINCREMENT REFERENCES users(user_id) ON DELETE CASCADE,
+    platform    TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    UNIQUE (platform, external_id)
+);
 
--- Who may read and write a session beside the user whose it is.
+-- Who may read and write a session beside the user whose it is. With an id, which tells the order in which they
+-- joined.
 CREATE TABLE botstore_session_member (
+    member_id  INTEGER PRIMARY KEY,
     session_id TEXT    NOT NULL REFERENCES sessions(session_id) ON DELETE CASCADE ON UPDATE CASCADE,
     user_id    INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
     joined_at  TEXT    NOT NULL,
-    PRIMARY KEY (session_id, user_id)
-) WITHOUT ROWID;
+    UNIQUE (session_id, user_id)
+);
+CREATE INDEX botstore_session_member_session ON botstore_session_member(session_id);
 CREATE INDEX botstore_session_member_user ON botstore_session_member(user_id);
 
 -- A message that the bot sends itself at a time.

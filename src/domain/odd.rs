@@ -6,7 +6,7 @@ use super::integrity::Findings;
 use super::rollups;
 use crate::error::{Result, quote};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
-use crate::sqlite::Cell;
+use crate::sqlite::{self, Cell};
 use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -73,6 +73,10 @@ fn look_at(
     from: i64,
     mut look: impl FnMut(i64, &str, Kind, ValueRef<'_>) -> Result<()>,
 ) -> Result<Option<i64>> {
+    // Another program may have dropped it, which is told elsewhere.
+    if !sqlite::has_table(tx.conn(), table.name)? {
+        return Ok(None);
+    }
     let names: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
     let sql = format!(
         "SELECT rowid, {} FROM {} WHERE rowid >= ?1 ORDER BY rowid LIMIT ?2",

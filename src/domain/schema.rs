@@ -98,6 +98,9 @@ impl Schema for BotSchema {
                 "rows that another program wrote now have the store's spelling of time"
             );
         }
+        // No session is found without it: that is to be said now, and not with every message.
+        let members = "SELECT 1 FROM botstore_session_member WHERE member_id = 0";
+        tx.maybe(members, [], |_| Ok(()))?;
         rollups::look(tx)
     }
 }

@@ -39,6 +39,8 @@ pub struct Cacheable<'a, T> {
     pub(crate) give: fn(&Answer) -> Option<T>,
     /// How many bytes an answer owns beside its own size; `None` if nobody can say.
     pub(crate) owns: Option<fn(&T) -> usize>,
+    /// Whether the answer for this asker hangs on nothing but the row.
+    pub(crate) hangs_on_the_row: fn(&T, i64) -> bool,
 }
 
 /// What the question asks for.
@@ -72,7 +74,14 @@ impl<'a, T: Clone + Send + Sync + 'static> Cacheable<'a, T> {
             keep: |answer| Arc::new(answer.clone()),
             give: |answer| answer.downcast_ref().cloned(),
             owns: plain.then_some(|_| 0),
+            hangs_on_the_row: |_, _| true,
         }
+    }
+
+    /// Keeps only such answers: those that the row alone has for this asker.
+    pub(crate) fn only_if(mut self, hangs_on_the_row: fn(&T, i64) -> bool) -> Self {
+        self.hangs_on_the_row = hangs_on_the_row;
+        self
     }
 
     /// How many bytes an answer owns beside its own size: the lengths of its texts. Cached answers are

@@ -43,6 +43,37 @@ fn every_row_is_an_object_with_its_table_parents_first() {
 }
 
 #[test]
+fn who_a_user_is_elsewhere_and_who_shares_a_session_is_peoples_data() {
+    let place = Place::filled(1);
+    place.alter(
+        "INSERT INTO users (user_id) VALUES (4503599627370496);
+         INSERT INTO botstore_external_user VALUES (4503599627370496, 'matrix', '@ada:example.org');
+         INSERT INTO botstore_session_member (session_id, user_id, joined_at)
+         SELECT session_id, 4503599627370496, '2026-03-10T12:00:00.000000+00:00' FROM sessions",
+    );
+    let rows = lines(&on("export", &place.file, &[]).came_to(0).out);
+    let at = |table: &str| rows.iter().position(|row| row["table"] == table);
+    let order = [
+        "users",
+        "botstore_external_user",
+        "sessions",
+        "botstore_session_member",
+        "messages",
+    ];
+    let order = order.map(|table| at(table).unwrap_or_else(|| panic!("no row of {table}")));
+    assert!(order.is_sorted(), "{order:?}");
+    let id = &rows[order[1]]["row"];
+    assert_eq!(id["external_id"], "@ada:example.org");
+    assert_eq!(rows[order[3]]["row"]["user_id"], 4_503_599_627_370_496_i64);
+    // What the store keeps for itself is not.
+    let is_other = |row: &Value| {
+        let table = row["table"].as_str().unwrap();
+        table.starts_with("botstore_") && !order.iter().any(|at| rows[*at]["table"] == table)
+    };
+    assert!(!rows.iter().any(is_other));
+}
+
+#[test]
 fn secrets_are_left_out_unless_asked_for() {
     let place = Place::filled(0);
     let token = |more: &[&str]| {

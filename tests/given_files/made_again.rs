@@ -146,6 +146,7 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
         "tool_usage",
         "audit_log",
         "user_tokens",
+        "botstore_session_member",
     ] {
         let given = Given::file().await;
         given.forge(&format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}"));
@@ -162,6 +163,7 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
         "botstore_schedules",
         "botstore_idempotency",
         "botstore_update",
+        "botstore_external_user",
     ] {
         let given = Given::file().await;
         given.forge(&format!("DROP TABLE {table}"));

@@ -64,7 +64,7 @@ impl Place {
                 None => return None,
             },
             "at" | "by" | "from" | "gaps" | "into_ended" | "order" | "since" | "to" | "until"
-            | "which" => {
+            | "which" | "whose" => {
                 return None;
             }
             _ => {}

@@ -113,7 +113,7 @@ fn listed() -> BTreeSet<String> {
 }
 
 /// How a message says whose it is about.
-const OWNED_BY: [&str; 3] = ["user_id", "secret", "ticket"];
+const OWNED_BY: [&str; 5] = ["user_id", "who", "external_id", "secret", "ticket"];
 
 #[test]
 fn what_asks_nobodys_name_is_marked_and_listed_as_for_administrators() {

@@ -6,6 +6,7 @@ use crate::vocabulary::{Answer, Kind, vocabulary};
 use botstore::integrity::CheckFile;
 use botstore::updates::ClaimUpdate;
 use botstore::{ErrorKind, Store};
+use botstore::{Query, ReadTx, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ fn hostile() -> Vec<String> {
 enum ReadBack {
     /// Somewhere in the answer to this question, in the field of this name.
     Asked(&'static str, Value, &'static str),
+    /// In this column: no question tells of it.
+    Column(&'static str, &'static str),
     /// By this question: it finds something.
     Found(&'static str, Value),
     /// By a claim of the same update, which has this answer.
@@ -73,15 +76,16 @@ enum ReadBack {
 fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
     let asked = |question, key| {
         let message = match question {
-            "GetUser" => json!({ "user_id": 1 }),
-            "ActiveSessions" => json!({ "page": { "limit": 1_000 } }),
+            "ActiveSessions" | "ListUsers" => json!({ "page": { "limit": 1_000 } }),
             "RecentAuditLog" => json!({ "page": { "limit": 3 } }),
             _ => json!({ "session_id": "s", "user_id": 1, "page": { "limit": 3 } }),
         };
         ReadBack::Asked(question, message, key)
     };
     match (message, name(pointer)) {
-        ("EnsureUser", "username") => asked("GetUser", "username"),
+        ("EnsureUser", "username") => asked("ListUsers", "username"),
+        ("EnsureUser", "platform") => ReadBack::Column("botstore_external_user", "platform"),
+        ("EnsureUser", "external_id") => ReadBack::Column("botstore_external_user", "external_id"),
         ("CreateSession" | "EnsureSession" | "SaveSession", "session_id") => {
             asked("ActiveSessions", "session_id")
         }
@@ -90,7 +94,7 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         }
         ("SaveInteraction" | "SaveMessage", "session_id") => asked("ActiveSessions", "session_id"),
         ("SaveInteraction" | "SaveMessage", "creating") => asked("ActiveSessions", "project_path"),
-        ("SaveInteraction" | "SaveMessage", "username") => asked("GetUser", "username"),
+        ("SaveInteraction" | "SaveMessage", "username") => asked("ListUsers", "username"),
         ("SaveInteraction" | "SaveMessage" | "EditMessage", "prompt") => {
             asked("UserMessages", "prompt")
         }
@@ -127,6 +131,22 @@ async fn said(store: &Store, kinds: &[Kind], question: &str, ask: Value) -> Valu
     }
 }
 
+/// How many rows have exactly these bytes in a column.
+struct RowsWith(&'static str, &'static str, String);
+
+impl Query for RowsWith {
+    type Output = i64;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<i64> {
+        let Self(table, column, text) = self;
+        let sql = format!(
+            "SELECT count(*) FROM {table}
+             WHERE typeof({column}) = 'text' AND CAST({column} AS BLOB) = ?1"
+        );
+        tx.one(&sql, [text.as_bytes()], |row| Ok(row.get(0)?))
+    }
+}
+
 async fn is_kept(
     store: &Store,
     kinds: &[Kind],
@@ -136,6 +156,10 @@ async fn is_kept(
 ) -> bool {
     let text = message.pointer(pointer).expect("the text");
     match read_back(kind.name, pointer, text.as_str().unwrap_or_default()) {
+        ReadBack::Column(table, column) => {
+            let rows = store.read(RowsWith(table, column, text.to_owned())).await;
+            rows.expect("a count") == 1
+        }
         ReadBack::Found(question, ask) => !said(store, kinds, question, ask).await.is_null(),
         ReadBack::Asked(question, ask, key) => {
             says(&said(store, kinds, question, ask).await, key, text)
@@ -151,7 +175,7 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 11] = [
+const TYPED: [&str; 12] = [
     "after",
     "at",
     "by",
@@ -163,6 +187,7 @@ const TYPED: [&str; 11] = [
     "to",
     "until",
     "which",
+    "whose",
 ];
 
 /// A text in a field of a message: taken and kept as it is, or refused by the name of the field.

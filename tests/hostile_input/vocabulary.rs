@@ -216,7 +216,15 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     });
     let span = json!({ "between": { "from": "2026-03-01", "to": "2026-03-10" } });
     vec![
-        change::<EnsureUser>(json!({ "user_id": 1, "username": "ada", "at": at })),
+        change::<EnsureUser>(json!({ "who": { "user_id": 1 }, "username": "ada", "at": at })),
+        change::<EnsureUser>(json!({
+            "who": { "external": { "platform": "matrix", "external_id": "@ada:example.org" } },
+            "username": "ada",
+        })),
+        question::<GetExternalUser>(
+            json!({ "platform": "matrix", "external_id": "@ada:example.org" }),
+        ),
+        question::<GetExternalId>(json!({ "user_id": 1 })),
         change::<SetAllowed>(json!({ "user_id": 1, "allowed": true })),
         change::<Touch>(json!({ "user_id": 1 })),
         question::<GetUser>(json!({ "user_id": 1 })),
@@ -236,18 +244,23 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<EndSession>(json!({ "session_id": "s", "user_id": 1 })),
         change::<ExpireIdle>(json!({ "idle_for": hour })),
         question::<GetSession>(json!({ "session_id": "s", "user_id": 1 })),
-        question::<UserSessions>(json!({ "user_id": 1, "which": "all", "page": sessions })),
+        question::<UserSessions>(
+            json!({ "user_id": 1, "which": "all", "whose": "both", "page": sessions }),
+        ),
         question::<ProjectSessions>(
             json!({ "project_path": "/srv", "which": "all", "page": sessions }),
         ),
         question::<ActiveSessions>(json!({ "page": sessions })),
         question::<SessionSummary>(json!({ "user_id": 1 })),
         question::<SessionHistory>(json!({ "session_id": "s", "user_id": 1, "limit": 5 })),
+        change::<ShareSession>(json!({ "session_id": "s", "user_id": 1, "with_user": 1 })),
+        change::<UnshareSession>(json!({ "session_id": "s", "user_id": 1, "with_user": 1 })),
+        question::<SessionMembers>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         change::<SaveInteraction>(json!({
             "user_id": 1, "session_id": "made-#", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
             "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
-            "username": "ada", "into_ended": "refuse", "at": at,
+            "username": "ada", "into_ended": "refuse", "at": at, "joining": 1,
         })),
         question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
         change::<ClaimUpdate>(
@@ -312,6 +325,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     ]
 }
 
+/// Messages of which one example cannot have all fields: they are listed twice.
+const TWO_SHAPES: [&str; 1] = ["EnsureUser"];
+
 #[test]
 fn no_message_is_forgotten() {
     let sources: BTreeSet<_> = messages().into_iter().map(|source| source.name).collect();
@@ -320,7 +336,8 @@ fn no_message_is_forgotten() {
         .map(|kind| kind.name.to_owned())
         .collect();
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), sources);
-    assert_eq!(listed.len(), sources.len(), "a message is listed twice");
+    let twice = TWO_SHAPES.len();
+    assert_eq!(listed.len(), sources.len() + twice, "listed too often");
 }
 
 fn has_nothing_empty(value: &Value) -> bool {

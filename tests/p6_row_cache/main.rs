@@ -6,7 +6,9 @@ mod common;
 mod tables;
 
 use botstore::interactions::SaveInteraction;
-use botstore::sessions::{CreateSession, EndSession, GetSession, SaveSession};
+use botstore::sessions::{
+    CreateSession, EndSession, GetSession, SaveSession, ShareSession, UnshareSession,
+};
 use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::users::{EnsureUser, GetUser, IsAllowed, SetAllowed};
@@ -100,6 +102,11 @@ enum Step {
     Rename(i64, u8),
     End(i64),
     Revive(i64),
+    /// The user's session, with another.
+    Share(i64, i64),
+    Unshare(i64, i64),
+    /// Whatever a host's SQL does to memberships.
+    Forget,
     FailAfterChanging,
 }
 
@@ -110,7 +117,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         user.clone().prop_map(Step::Save),
         (user.clone(), any::<u8>()).prop_map(|(u, n)| Step::Rename(u, n)),
         user.clone().prop_map(Step::End),
-        user.prop_map(Step::Revive),
+        user.clone().prop_map(Step::Revive),
+        (user.clone(), user.clone()).prop_map(|(u, with)| Step::Share(u, with)),
+        (user.clone(), user).prop_map(|(u, with)| Step::Unshare(u, with)),
+        Just(Step::Forget),
         Just(Step::FailAfterChanging),
     ];
     proptest::collection::vec(step, 1..40)
@@ -131,6 +141,17 @@ impl Mutation for ChangeAndFail {
 
 /// The same questions, never kept.
 struct Afresh(i64);
+
+/// What a user is told of another's session, never kept.
+struct AskedAfresh(GetSession);
+
+impl Query for AskedAfresh {
+    type Output = Option<botstore::sessions::Session>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output> {
+        tx.query(&self.0)
+    }
+}
 
 impl Query for Afresh {
     type Output = (
@@ -171,6 +192,15 @@ proptest! {
                         let save = SaveSession::new(user_id, session_of(user_id), "/").total_cost(usd(1.0)).total_turns(2).message_count(3);
                         let _ = store.write(save).await;
                     }
+                    Step::Share(user_id, with) => {
+                        let _ = store.write(ShareSession::new(user_id, session_of(user_id), with)).await;
+                    }
+                    Step::Unshare(user_id, with) => {
+                        let _ = store.write(UnshareSession::new(user_id, session_of(user_id), with)).await;
+                    }
+                    Step::Forget => {
+                        store.write(Run("DELETE FROM botstore_session_member WHERE user_id < 2")).await.unwrap();
+                    }
                     Step::FailAfterChanging => {
                         let failed = store.write(ChangeAndFail).await;
                         assert_eq!(kind(failed), ErrorKind::Conflict);
@@ -187,6 +217,11 @@ proptest! {
                         assert_eq!(store.read(get).await.unwrap(), session);
                         let strangers = GetSession::new(77, session_of(user_id));
                         assert_eq!(store.read(strangers).await.unwrap(), None);
+                        for asker in 0..USERS {
+                            let get = GetSession::new(asker, session_of(user_id));
+                            let afresh = store.read(AskedAfresh(get.clone())).await.unwrap();
+                            assert_eq!(store.read(get).await.unwrap(), afresh);
+                        }
                     }
                 }
             }
@@ -326,4 +361,43 @@ async fn a_closed_store_gives_nothing_from_memory() {
     store.read(GetUser::new(1)).await.unwrap();
     store.close().await.unwrap();
     assert_eq!(kind(store.read(GetUser::new(1)).await), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn whoever_joins_or_leaves_a_session_is_told_the_new_answer_at_once() {
+    let store = store_with_users().await;
+    let told = async |asker| {
+        let get = GetSession::new(asker, session_of(0));
+        // Twice: asked for, and perhaps kept.
+        let first = store.read(get.clone()).await.unwrap().is_some();
+        assert_eq!(store.read(get).await.unwrap().is_some(), first);
+        first
+    };
+    assert!(told(0).await && !told(1).await);
+    for turn in 0..20 {
+        let share = ShareSession::new(0, session_of(0), 1);
+        store.write(share).await.unwrap();
+        assert!(told(1).await && !told(2).await, "turn {turn}");
+        match turn % 3 {
+            0 => {
+                let unshare = UnshareSession::new(0, session_of(0), 1);
+                store.write(unshare).await.unwrap();
+            }
+            1 => {
+                let sql = "DELETE FROM botstore_session_member";
+                store.write(Run(sql)).await.unwrap();
+            }
+            _ => {
+                let sql = "UPDATE botstore_session_member SET user_id = 3";
+                store.write(Run(sql)).await.unwrap();
+                assert!(told(3).await);
+                store
+                    .write(UnshareSession::new(3, session_of(0), 3))
+                    .await
+                    .unwrap();
+                assert!(!told(3).await);
+            }
+        }
+        assert!(told(0).await && !told(1).await, "turn {turn}");
+    }
 }

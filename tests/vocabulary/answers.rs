@@ -6,7 +6,7 @@ use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
 use botstore::messages::{RecentMessages, SessionMessages, UserMessages};
 use botstore::page::{MAX_LIMIT, Page, PageRequest};
 use botstore::sessions::{
-    ActiveSessions, ProjectSessions, SessionFilter, SessionHistory, UserSessions,
+    ActiveSessions, ProjectSessions, SessionFilter, SessionHistory, SessionMembers, UserSessions,
 };
 use botstore::testing::TestStore;
 use botstore::tokens::UserTokens;
@@ -57,6 +57,12 @@ impl Mutation for Fill {
                 "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used)
                  VALUES (?1 || ?2, 2, '/shared', ?3, ?3)",
                 (&text, n, at),
+            )?;
+            // A member has no text of its own but a time that is none.
+            tx.execute(
+                "INSERT INTO botstore_session_member (session_id, user_id, joined_at)
+                 VALUES ('ada-1', ?1, ?2)",
+                (id, &text),
             )?;
             let column = ["prompt", "response", "error"][n as usize % 3];
             let (prompt, response, error) = match column {
@@ -195,6 +201,8 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
     let of_project = |page| ProjectSessions::new("/shared").which(which).page(page);
     seen.insert(is_bounded(stores, of_project).await);
     seen.insert(is_bounded(stores, |page| ActiveSessions::new().page(page)).await);
+    let members = |page| SessionMembers::new(user_id, session()).page(page);
+    seen.insert(is_bounded(stores, members).await);
     let said = |page| SessionMessages::new(user_id, session()).page(page);
     seen.insert(is_bounded(stores, said).await);
     seen.insert(is_bounded(stores, |page| UserMessages::new(user_id).page(page)).await);

@@ -52,6 +52,8 @@ const SORTS: &[&str] = &[
     // UserSessions, ProjectSessions, ActiveSessions, SessionSummary: sessions of one user, of one
     // project, and live ones are few. An index by time of last use would change with every message.
     "FROM sessions",
+    // UserSessions of what others share with the user.
+    "CROSS JOIN sessions s",
     // UserToolUse merges the sessions of a user.
     "CROSS JOIN tool_usage t",
     // What is in the order of its ids, and has an index by time: the keys of one user's messages, of one
@@ -79,6 +81,8 @@ const GROWING: &[&str] = &[
     "cost_tracking",
     "botstore_idempotency",
     "botstore_update",
+    "botstore_external_user",
+    "botstore_session_member",
     "botstore_user_total",
     "botstore_user_day",
     "botstore_session_day",
@@ -87,6 +91,7 @@ const GROWING: &[&str] = &[
     // The names by which a join calls them.
     "s",
     "t",
+    "m",
 ];
 
 /// Partial indexes of what is live or out of line: reading one of them whole reads little. And the
@@ -245,6 +250,7 @@ fn rows(messages: usize) -> String {
          DELETE FROM messages; DELETE FROM tool_usage; DELETE FROM audit_log;
          DELETE FROM user_tokens; DELETE FROM cost_tracking; DELETE FROM botstore_idempotency;
          DELETE FROM botstore_update;
+         DELETE FROM botstore_session_member; DELETE FROM botstore_external_user;
          DELETE FROM sessions; DELETE FROM users; DELETE FROM n;
          INSERT INTO n
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {messages})
@@ -268,6 +274,9 @@ fn rows(messages: usize) -> String {
          INSERT INTO botstore_idempotency SELECT i % {users}, i, i, at FROM n;
          INSERT INTO botstore_update (key, content, message_id, recorded_at)
              SELECT CAST(printf('%016d', i) AS BLOB), zeroblob(16), i, i FROM n;
+         INSERT INTO botstore_external_user SELECT user_id, 'matrix', user_id FROM users;
+         INSERT OR IGNORE INTO botstore_session_member (session_id, user_id, joined_at)
+             SELECT i % {sessions}, i % 7 % {users}, at FROM n;
          ANALYZE;"
     )
 }

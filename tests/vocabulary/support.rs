@@ -167,7 +167,8 @@ where
     assert_eq!(&read, value, "{json}");
 }
 
-struct Run(String);
+/// A host's SQL.
+pub(crate) struct Run(pub(crate) String);
 
 impl Mutation for Run {
     type Output = usize;

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 /// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows in
 /// that of their ids. With --json and without --out it is one object of arrays instead. A value that
 /// is neither text nor number is {"hex":"…"}; a JSON document that the store keeps as bytes, which is
-/// a number, is its text.
+/// a number, is its text. Who a user is on a messenger whose ids are no numbers, and with whom a
+/// session is shared, is in botstore_external_user and botstore_session_member.
 ///
 /// It is one snapshot, also beside a bot that has the file open and goes on. The bot's log cannot be
 /// emptied before the export ends, so do not leave it waiting in a pager.
@@ -43,10 +44,12 @@ pub(crate) struct Export {
     with_secrets: bool,
 }
 
-/// Those that others refer to come first; tables of the bot's own come after these, by name.
-const FIRST: [&str; 7] = [
+/// What people's data is in. Those that others refer to come first; tables of the bot's own come after these, by name.
+const FIRST: [&str; 9] = [
     "users",
+    "botstore_external_user",
     "sessions",
+    "botstore_session_member",
     "messages",
     "tool_usage",
     "audit_log",
@@ -213,7 +216,8 @@ impl Table {
 
     /// What the store and the Python bot keep for themselves.
     fn is_the_stores(&self) -> bool {
-        self.name.starts_with("botstore_") || self.name == "schema_version"
+        let is_ours = self.name.starts_with("botstore_") || self.name == "schema_version";
+        is_ours && !FIRST.contains(&self.name.as_str())
     }
 
     fn select(&self, columns: &[Column]) -> String {

@@ -6,7 +6,7 @@ use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog
 use crate::domain::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use crate::domain::messages::{ChatMessage, UserMessages};
 use crate::domain::page::{Page, PageRequest, Room};
-use crate::domain::sessions::{Session, SessionFilter, UserSessions};
+use crate::domain::sessions::{Session, SessionFilter, UserSessions, Whose};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
 use crate::error::Result;
@@ -41,7 +41,7 @@ pub struct UserOverview {
     pub user: User,
     /// The user's statistics.
     pub stats: UserStatistics,
-    /// The ten sessions last used, ended ones included.
+    /// The ten of the user's own sessions that were last used, ended ones included.
     pub recent_sessions: Vec<Session>,
     /// The ten newest messages.
     pub recent_messages: Vec<ChatMessage>,
@@ -78,6 +78,7 @@ impl Query for UserDashboard {
         let sessions = tx.query(&UserSessions {
             user_id,
             which: SessionFilter::All,
+            whose: Whose::Own,
             page: PageRequest::first(10),
         })?;
         let messages = UserMessages::new(user_id).page(PageRequest::first(10));

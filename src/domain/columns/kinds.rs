@@ -1,4 +1,4 @@
-//! What each column of the seed's tables should hold, and what a repair makes of what it holds instead.
+//! What each column of the tables that people's data is in should hold, and what a repair makes of what it holds instead.
 
 use super::values;
 use crate::json;
@@ -12,7 +12,7 @@ use rusqlite::types::ValueRef;
 pub(in crate::domain) enum Kind {
     /// The id of a user: whose the row is.
     Owner,
-    /// What identifies a session or a token, as text.
+    /// What identifies a session, a token or a messenger's user, as text.
     Key,
     /// A day, which is part of a key.
     Day,
@@ -42,7 +42,7 @@ pub(in crate::domain) struct Table {
     pub(in crate::domain) columns: &'static [(&'static str, Kind)],
 }
 
-pub(in crate::domain) const TABLES: [Table; 7] = {
+pub(in crate::domain) const TABLES: [Table; 9] = {
     use Kind::*;
     [
         Table {
@@ -127,6 +127,14 @@ pub(in crate::domain) const TABLES: [Table; 7] = {
                 ("daily_cost", Amount),
                 ("request_count", Count),
             ],
+        },
+        Table {
+            name: "botstore_external_user",
+            columns: &[("platform", Key), ("external_id", Key)],
+        },
+        Table {
+            name: "botstore_session_member",
+            columns: &[("session_id", Key), ("user_id", Owner), ("joined_at", Time)],
         },
     ]
 };

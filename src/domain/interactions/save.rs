@@ -3,10 +3,10 @@
 use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
 use crate::domain::messages::{self, NewMessage};
-use crate::domain::sessions::IntoEnded;
+use crate::domain::sessions::{self, IntoEnded};
 use crate::domain::tools::ToolCall;
 use crate::domain::when::When;
-use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
+use crate::domain::{MessageId, SessionId, Usd, UserId, users, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, WriteTx};
@@ -28,7 +28,8 @@ use serde_json::Value;
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Conflict`](crate::ErrorKind::Conflict) for a key under which another prompt, or one in another
+/// session that is not [shared](crate::sessions::ShareSession) with this one;
+/// [`Conflict`](crate::ErrorKind::Conflict) for a key under which another prompt, or one in another
 /// session, is saved (field `idempotency_key`), and for a session that has ended, if that is to be refused (field
 /// `session_id`); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
 /// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
@@ -64,7 +65,7 @@ use serde_json::Value;
 pub struct SaveInteraction {
     /// Who talked to the bot.
     pub user_id: UserId,
-    /// In which of the user's sessions.
+    /// In which session: one of the user's own, or one that is shared with the user.
     pub session_id: SessionId,
     /// What the user said.
     pub prompt: String,
@@ -104,6 +105,9 @@ pub struct SaveInteraction {
     /// When it was, if that is history: see [`at`](Self::at).
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
+    /// Whose session it is, if the user is to become a member of it.
+    #[serde(default)]
+    pub joining: Option<UserId>,
 }
 
 impl SaveInteraction {
@@ -129,6 +133,7 @@ impl SaveInteraction {
             username: None,
             into_ended: IntoEnded::Revive,
             at: None,
+            joining: None,
         }
     }
 
@@ -186,6 +191,17 @@ impl SaveInteraction {
         self
     }
 
+    /// Makes the user a member of the session, which is this owner's, if they are none: what
+    /// [`ShareSession`](crate::sessions::ShareSession) does, in the same transaction. For a group, whose members join as
+    /// they speak. One whom [`UnshareSession`](crate::sessions::UnshareSession) has removed joins again so. With
+    /// [`creating`](Self::creating), a session that is not there is made for the owner.
+    ///
+    /// Not for a session id that a user has typed: whoever can name the session gets in.
+    pub fn joining(mut self, owner: impl Into<UserId>) -> Self {
+        self.joining = Some(owner.into());
+        self
+    }
+
     /// When it was, for history that a bot brings along: from 1970 to now, each session from its first exchange on.
     /// See [`SaveMessage::at`](crate::messages::SaveMessage::at), which says what comes of it; the audit row has this
     /// time, too.
@@ -239,6 +255,13 @@ impl Mutation for SaveInteraction {
             }
         }
         let when = When::of(tx, self.at)?;
+        if let Some(owner) = self.joining {
+            if let Some(project_path) = &self.creating {
+                sessions::ensure(tx, owner, &self.session_id, project_path, when.text())?;
+                users::ensure(tx, self.user_id, when.text())?;
+            }
+            sessions::join(tx, &self.session_id, owner, self.user_id)?;
+        }
         let message_id = messages::save(
             tx,
             &NewMessage {

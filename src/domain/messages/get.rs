@@ -53,7 +53,7 @@ impl Query for GetMessage {
         if message.user_id == self.user_id {
             return Ok(Some(message));
         }
-        match sessions::owned(tx, &message.session_id, self.user_id) {
+        match sessions::may_use(tx, &message.session_id, self.user_id) {
             Ok(()) => Ok(Some(message)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

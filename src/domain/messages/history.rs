@@ -17,7 +17,7 @@ impl LastUse {
     /// What they say already, if that is later. Refuses a message that comes before another of its session, since a
     /// session is in the order in which it was saved.
     pub(super) fn of_history(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<Self> {
-        sessions::owned(tx, new.session_id, new.user_id)?;
+        sessions::may_use(tx, new.session_id, new.user_id)?;
         // What is no time is no later one: words and bytes stand behind all digits.
         let newer = tx.maybe(
             "SELECT 1 FROM messages INDEXED BY botstore_messages_session

@@ -17,13 +17,14 @@ use std::time::Duration;
 /// said; or oldest first, by [`order`](Self::order). Reads a page.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
+/// [shared](sessions::ShareSession) with this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionMessages {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who asks: its owner or a member.
     pub user_id: UserId,
     /// Which page.
     pub page: PageRequest,
@@ -33,7 +34,7 @@ pub struct SessionMessages {
 }
 
 impl SessionMessages {
-    /// The first page of this session of this user, of 50 messages.
+    /// The first page of this session, for this user, of 50 messages.
     pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -75,7 +76,7 @@ impl SessionMessages {
         tx: &ReadTx<'_>,
         room: &mut Room,
     ) -> Result<Page<ChatMessage>> {
-        sessions::owned(tx, &self.session_id, self.user_id)?;
+        sessions::may_use(tx, &self.session_id, self.user_id)?;
         let sql = self.order.of(
             "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
                     duration_ms, error

@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session; [`Conflict`](crate::ErrorKind::Conflict) for a session that has ended, if
-/// [`into_ended`](Self::into_ended()) says so, and for a message of history that comes before another of its
-/// session: see [`at`](Self::at); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, a time that is
-/// still to come, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// session that is not [shared](sessions::ShareSession) with this one; [`Conflict`](crate::ErrorKind::Conflict) for
+/// a session that has ended, if [`into_ended`](Self::into_ended()) says so, and for a message of history that comes
+/// before another of its session: see [`at`](Self::at); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is
+/// not one, a time that is still to come, or a text that is too large
+/// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveMessage {
@@ -229,7 +230,10 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
          SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
              total_turns = coalesce(total_turns, 0) + ?5,
              message_count = coalesce(message_count, 0) + 1
-         WHERE session_id = ?1 AND user_id = ?2 AND (?6 OR is_active IS 1)
+         WHERE session_id = ?1
+           AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
+                                        WHERE m.session_id = ?1 AND m.user_id = ?2))
+           AND (?6 OR is_active IS 1)
          RETURNING is_active IS 1",
         (
             new.session_id,

@@ -3,7 +3,9 @@
 use super::{Page, PageRequest};
 use crate::domain::audit::{AuditEvent, RecentAuditLog, UserAuditLog};
 use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
-use crate::domain::sessions::{ActiveSessions, ProjectSessions, Session, UserSessions};
+use crate::domain::sessions::{
+    ActiveSessions, Member, ProjectSessions, Session, SessionMembers, UserSessions,
+};
 use crate::domain::tokens::{UserToken, UserTokens};
 use crate::domain::tools::{SessionToolUse, ToolUse, UserToolUse};
 use crate::domain::users::{AllowedUsers, ListUsers, User};
@@ -63,6 +65,7 @@ paged! {
     RecentAuditLog: AuditEvent,
     RecentMessages: ChatMessage,
     SessionMessages: ChatMessage,
+    SessionMembers: Member,
     SessionToolUse: ToolUse,
     UserAuditLog: AuditEvent,
     UserMessages: ChatMessage,

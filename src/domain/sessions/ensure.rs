@@ -1,7 +1,7 @@
 //! Sessions that are made where there is none.
 
 use super::save::insert;
-use super::{Session, get, owned, unknown};
+use super::{Session, get, may_use, unknown};
 use crate::domain::{SessionId, UserId, users, validate};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::limits::Texts;
@@ -106,7 +106,7 @@ pub(in crate::domain) fn ensure(
     // Before a user is made, who would have to be undone if the session is another's.
     let sql = "SELECT 1 FROM sessions WHERE session_id = ?1";
     if tx.maybe(sql, [session_id], |_| Ok(()))?.is_some() {
-        return owned(tx, session_id, user_id);
+        return may_use(tx, session_id, user_id);
     }
     users::ensure(tx, user_id, at)?;
     insert(tx, user_id, session_id, project_path, at)?;
@@ -120,7 +120,7 @@ pub(in crate::domain) fn refused<T>(
     session_id: &SessionId,
 ) -> Result<T> {
     users::exists(tx, user_id)?;
-    owned(tx, session_id, user_id)?;
+    may_use(tx, session_id, user_id)?;
     let session_id = quote(session_id);
     let why = format!("session {session_id} has ended; nothing was saved");
     Err(Error::new(ErrorKind::Conflict, why).with_field("session_id"))

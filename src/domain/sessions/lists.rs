@@ -1,6 +1,6 @@
 //! Sessions by the page, and what a user's come to.
 
-use super::{Session, find, from_row};
+use super::{Session, Whose, find, from_row};
 use crate::domain::columns::{amount, count, text};
 use crate::domain::messages::{self, ChatMessage};
 use crate::domain::page::{self, Found, Ids, List, Page, PageRequest, Room};
@@ -24,7 +24,8 @@ pub enum SessionFilter {
     All,
 }
 
-/// The sessions of a user, last used first. Sorts the user's sessions.
+/// The sessions of a user, last used first: those that are the user's own, unless [`whose`](Self::whose) says otherwise.
+/// Sorts the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserSessions {
@@ -32,16 +33,20 @@ pub struct UserSessions {
     pub user_id: UserId,
     /// Which of them.
     pub which: SessionFilter,
+    /// The user's own, those that others share with the user, or both.
+    #[serde(default)]
+    pub whose: Whose,
     /// Which page.
     pub page: PageRequest,
 }
 
 impl UserSessions {
-    /// The first page of this user's active sessions, of 50.
+    /// The first page of this user's own active sessions, of 50.
     pub fn new(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
             which: SessionFilter::default(),
+            whose: Whose::default(),
             page: PageRequest::default(),
         }
     }
@@ -49,6 +54,12 @@ impl UserSessions {
     /// Which of them.
     pub fn which(mut self, which: SessionFilter) -> Self {
         self.which = which;
+        self
+    }
+
+    /// The user's own, those that others share with the user, or both.
+    pub fn whose(mut self, whose: Whose) -> Self {
+        self.whose = whose;
         self
     }
 
@@ -66,14 +77,8 @@ impl Query for UserSessions {
         let rows = self.page.rows()?;
         let (at, id) = self.page.after_key(tx, &LIST)?;
         let all = self.which == SessionFilter::All;
-        let sql = "SELECT session_id, user_id, project_path, created_at, last_used,
-                          total_cost, total_turns, message_count, is_active, rowid
-                   FROM sessions INDEXED BY botstore_sessions_user
-                   WHERE user_id = ?1 AND (is_active = 1 OR ?2)
-                     AND (last_used, session_id) < (?3, ?4)
-                   ORDER BY last_used DESC, session_id DESC LIMIT ?5";
         let bound = (self.user_id, all, at, id, rows + 1);
-        list(tx, rows, sql, bound)
+        list(tx, rows, self.whose.select(), bound)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -203,7 +208,7 @@ fn list(
     page::read(tx, room, found, bound, from_row, |row| LIST.cursor(row))
 }
 
-/// What a user's sessions come to. Reads the user's sessions.
+/// What a user's own sessions come to. Reads the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionSummary {
@@ -266,7 +271,7 @@ impl Query for SessionSummary {
 }
 
 /// A session of a user with its newest messages and tool uses, each in the order in which they were saved;
-/// `None` if unknown, or another user's. Reads a page of each: fewer, but at least one, where they come to more
+/// `None` if unknown, or another user's that is not [shared](super::ShareSession) with this one. Reads a page of each: fewer, but at least one, where they come to more
 /// than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together. To go on, ask for
 /// [`SessionMessages`](messages::SessionMessages) and [`SessionToolUse`](tools::SessionToolUse).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -274,7 +279,7 @@ impl Query for SessionSummary {
 pub struct SessionHistory {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who asks: its owner or a member.
     pub user_id: UserId,
     /// How many messages, and how many tool uses, at most: from 1, capped at
     /// [`page::MAX_LIMIT`].
@@ -282,7 +287,7 @@ pub struct SessionHistory {
 }
 
 impl SessionHistory {
-    /// This session of this user, with 50 messages and 50 tool uses.
+    /// This session, for this user, with 50 messages and 50 tool uses.
     pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
         Self {
             user_id: user_id.into(),

@@ -1,12 +1,45 @@
 //! Conversations: which project a user works on with the bot, and what it has come to.
 //!
-//! Some statements name their index: by the statistics of a file that had a handful of sessions when
-//! they were gathered, SQLite would rather read the whole table, however many there are by now.
+//! # Groups
+//!
+//! A group chat has one session, which belongs to the group: to a messenger a group has an id like a user's (Telegram's
+//! are below 0; of others see [`EnsureUser::external`](super::users::EnsureUser::external)), so it is a user. Whoever
+//! speaks becomes a member. A member reads all of the session and saves into it; what the member says is counted on the
+//! member and on the session. A tool use counts for the owner. Only the owner ends the session and shares it.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let store = botstore::testing::TestStore::open().await?;
+//! use botstore::sessions::{CreateSession, SessionHistory, SessionMembers, UnshareSession};
+//! use botstore::{interactions::SaveInteraction, users::EnsureUser};
+//!
+//! // When the bot comes into the group.
+//! let (group, session) = (-1001234567890, "telegram:-1001234567890");
+//! store.write(EnsureUser::new(group, "Team")).await?;
+//! store.write(CreateSession::new(group, session, "Team")).await?;
+//! // With each message.
+//! let ada = store.write(EnsureUser::new(42, "ada")).await?.user_id;
+//! let said = SaveInteraction::new(ada, session, "What did we decide?").response("To wait.");
+//! store.write(said.joining(group)).await?;
+//! // What the model is to know: everybody's messages.
+//! let history = store.read(SessionHistory::new(ada, session)).await?.unwrap();
+//! # assert_eq!(history.messages.len(), 1);
+//! # assert_eq!(store.read(SessionMembers::new(group, session)).await?.items.len(), 1);
+//! // When somebody leaves the group.
+//! store.write(UnshareSession::new(group, session, ada)).await?;
+//! # assert_eq!(store.read(SessionHistory::new(ada, session)).await?, None);
+//! # Ok(()) }
+//! ```
+
+// Some statements name their index: by the statistics of a file that had a handful of sessions when they were
+// gathered, SQLite would rather read the whole table, however many there are by now.
 
 mod delete;
 mod ensure;
 mod idle;
 mod lists;
+mod members;
 mod save;
 
 pub use delete::DeleteSession;
@@ -18,6 +51,8 @@ pub use lists::{
     ActiveSessions, History, ProjectSessions, SessionFilter, SessionHistory, SessionSummary,
     SessionTotals, UserSessions,
 };
+pub(super) use members::join;
+pub use members::{Member, SessionMembers, ShareSession, UnshareSession, Whose};
 pub use save::{CreateSession, SaveSession};
 
 use super::columns::{amount, count, flag, id, text, time};
@@ -107,18 +142,33 @@ pub(super) fn unknown(session_id: &str) -> Error {
     )
 }
 
-/// Refuses a session that is not there or not this user's, which must look alike.
-pub(super) fn owned(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
+/// Refuses a session that is not there, and one that is neither this user's own nor shared with this user: all must
+/// look alike. Who are members is looked up only where the user is not the owner.
+pub(super) fn may_use(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
+    let sql = "SELECT 1 FROM sessions
+               WHERE session_id = ?1
+                 AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
+                                              WHERE m.session_id = ?1 AND m.user_id = ?2))";
+    tx.maybe(sql, (session_id, user_id), |_| Ok(()))?
+        .ok_or_else(|| unknown(session_id))
+}
+
+/// Refuses a session that is not there or not this user's own, which must look alike.
+pub(super) fn owns(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
     let sql = "SELECT 1 FROM sessions WHERE session_id = ?1 AND user_id = ?2";
     tx.maybe(sql, (session_id, user_id), |_| Ok(()))?
         .ok_or_else(|| unknown(session_id))
 }
 
+/// A session that the user may use.
 fn get(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Session>> {
     let found = tx.maybe(
         "SELECT session_id, user_id, project_path, created_at, last_used,
                 total_cost, total_turns, message_count, is_active
-         FROM sessions WHERE session_id = ?1 AND user_id = ?2",
+         FROM sessions
+         WHERE session_id = ?1
+           AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
+                                        WHERE m.session_id = ?1 AND m.user_id = ?2))",
         (session_id, user_id),
         from_row,
     )?;
@@ -134,10 +184,11 @@ fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Ses
     Ok(found)
 }
 
-/// Ends a session. Ending it again changes nothing. A message that is saved into it makes it active again.
+/// Ends a session, for its members too. Ending it again changes nothing. A message that is saved into it makes it active
+/// again.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such session.
+/// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such session: a member of one may not end it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndSession {
@@ -175,19 +226,19 @@ impl Mutation for EndSession {
     }
 }
 
-/// A session of a user; `None` if unknown, or another user's. A point read, kept until the session
-/// changes.
+/// A session of a user; `None` if unknown, or another user's that is not [shared](ShareSession) with this one. A point
+/// read; the owner's is kept until the session changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetSession {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who asks: its owner or a member.
     pub user_id: UserId,
 }
 
 impl GetSession {
-    /// This session of this user.
+    /// This session, for this user.
     pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -206,11 +257,12 @@ impl Query for GetSession {
     fn cacheable(&self) -> Option<Cacheable<'_, Option<Session>>> {
         let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
         let kept = Cacheable::text("sessions", &self.session_id, row_of, self.user_id.get());
-        Some(
-            kept.bytes(|session: &Option<Session>| {
-                session.as_ref().map_or(0, Session::owned_bytes)
-            }),
-        )
+        // A member's answer, and a stranger's, hangs on the row of a membership too.
+        let kept = kept.only_if(|session: &Option<Session>, asker| {
+            session.as_ref().is_some_and(|s| s.user_id == asker)
+        });
+        let owned = |session: &Option<Session>| session.as_ref().map_or(0, Session::owned_bytes);
+        Some(kept.bytes(owned))
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -1,6 +1,6 @@
 //! Sessions on their way into the file.
 
-use super::{Session, get, owned, unknown};
+use super::{Session, get, owns, unknown};
 use crate::domain::when::When;
 use crate::domain::{SessionId, Usd, UserId, users, validate};
 use crate::error::{Error, Result, quote};
@@ -72,7 +72,7 @@ impl Mutation for CreateSession {
             &self.project_path,
             when.text(),
         )? {
-            owned(tx, &self.session_id, self.user_id)?;
+            owns(tx, &self.session_id, self.user_id)?;
             let session_id = quote(&self.session_id);
             return Err(Error::conflict(
                 "session_id",

@@ -14,20 +14,21 @@ use serde::{Deserialize, Serialize};
 /// said. Reads a page, and to find it the keys of the session's uses.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
+/// [shared](sessions::ShareSession) with this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionToolUse {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who asks: its owner or a member.
     pub user_id: UserId,
     /// Which page.
     pub page: PageRequest,
 }
 
 impl SessionToolUse {
-    /// The first page of this session of this user, of 50 uses.
+    /// The first page of this session, for this user, of 50 uses.
     pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -62,15 +63,18 @@ impl SessionToolUse {
         tx: &ReadTx<'_>,
         room: &mut Room,
     ) -> Result<Page<ToolUse>> {
-        sessions::owned(tx, &self.session_id, self.user_id)?;
+        sessions::may_use(tx, &self.session_id, self.user_id)?;
         let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
                    WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
         list(tx, room, &self.page, ids, &self.session_id)
     }
 }
 
-/// The tool uses in a user's sessions, newest first: in the order in which they were saved. Reads a page, and
+/// The tool uses in a user's own sessions, newest first: in the order in which they were saved. Reads a page, and
 /// to find it the keys of all of them.
+///
+/// A use belongs to the owner of its session, here and in statistics, whoever of the members asked for it: a row of a
+/// tool use names no user. [`SessionToolUse`] shows a member those of a shared session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserToolUse {

@@ -157,8 +157,8 @@ impl ToolCall {
 /// Records one use of a tool outside an interaction; gives its id.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, another user's, or a message that
-/// is not in this session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, another user's that is not
+/// [shared](sessions::ShareSession) with this one, or a message that is not in this session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input
 /// nested deeper than 127 levels, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,7 +166,7 @@ impl ToolCall {
 pub struct RecordToolUse {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who used it: the session's owner or a member.
     pub user_id: UserId,
     /// The message for which it was used, if it was for one.
     pub message_id: Option<MessageId>,
@@ -175,7 +175,7 @@ pub struct RecordToolUse {
 }
 
 impl RecordToolUse {
-    /// This use of a tool in this session of this user.
+    /// This use of a tool in this session, by this user.
     pub fn new(
         user_id: impl Into<UserId>,
         session_id: impl Into<SessionId>,
@@ -201,7 +201,7 @@ impl Mutation for RecordToolUse {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<i64> {
         self.call.check()?;
-        sessions::owned(tx, &self.session_id, self.user_id)?;
+        sessions::may_use(tx, &self.session_id, self.user_id)?;
         if let Some(message_id) = self.message_id {
             tx.maybe(
                 "SELECT 1 FROM messages WHERE message_id = ?1 AND session_id = ?2",

@@ -1,9 +1,11 @@
 //! Who talks to the bot, and who may.
 
 mod delete;
+mod external;
 mod lists;
 
 pub use delete::DeleteUser;
+pub use external::{ExternalId, GetExternalId, GetExternalUser, Who};
 pub use lists::{AllowedUsers, ListUsers};
 
 use super::columns::{amount, count, integer, maybe_text, permission, time};
@@ -20,7 +22,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
-    /// The messenger's id. Telegram's groups have negative ones.
+    /// The messenger's id. Telegram's groups have negative ones; a user of a messenger whose ids are no numbers has
+    /// one from 2⁵² to 2⁵³−1, which the store gave ([`EnsureUser::external`]).
     pub user_id: UserId,
     /// The name, if one was ever told.
     pub username: Option<String>,
@@ -80,12 +83,27 @@ pub(super) fn unknown(user_id: UserId) -> Error {
 /// differs from the stored one replaces it; no name leaves it as it is.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB, or a time that is still to come.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB, for a platform or an id on it that is
+/// empty or has more, and for a time that is still to come.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::users::EnsureUser;
+///
+/// let bob = store.write(EnsureUser::new(42, "bob")).await?;
+/// assert_eq!(bob.user_id, 42);
+/// let ada = EnsureUser::external("matrix", "@ada:example.org").username("Ada");
+/// let ada = store.write(ada).await?;
+/// assert_eq!(ada.user_id, 1 << 52); // The store's number for her from now on.
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnsureUser {
-    /// The messenger's id.
-    pub user_id: UserId,
+    /// Which user: by the messenger's number, or by an id that is none.
+    pub who: Who,
     /// The user's present name, if the messenger tells one.
     pub username: Option<String>,
     /// When that was, if it is history: see [`at`](Self::at).
@@ -98,7 +116,7 @@ impl EnsureUser {
     /// `EnsureUser::new(42, None)`.
     pub fn new<'a>(user_id: impl Into<UserId>, username: impl Into<Option<&'a str>>) -> Self {
         Self {
-            user_id: user_id.into(),
+            who: Who::UserId(user_id.into()),
             username: username.into().map(str::to_owned),
             at: None,
         }
@@ -110,6 +128,27 @@ impl EnsureUser {
         self.at = Some(at);
         self
     }
+
+    /// The user of a messenger whose ids are no numbers: `EnsureUser::external("matrix", "@ada:example.org")`. The
+    /// first time, the store gives the user an id; from then on it is always the same, and all other messages go by
+    /// it: [`User::user_id`] of the answer.
+    ///
+    /// The ids are counted up from 2⁵². Telegram's have at most 52 significant bits, so one bot may serve
+    /// both; all are below 2⁵³, so JavaScript can show them. One that a row of the users already has is passed over.
+    /// One that was given is never given again, also when its user is deleted.
+    pub fn external(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
+        Self {
+            who: Who::External(ExternalId::new(platform, external_id)),
+            username: None,
+            at: None,
+        }
+    }
+
+    /// The user's present name, if the messenger tells one.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
 }
 
 impl Mutation for EnsureUser {
@@ -117,6 +156,10 @@ impl Mutation for EnsureUser {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<User> {
         let when = When::of(tx, self.at)?;
+        let user_id = match &self.who {
+            Who::UserId(user_id) => *user_id,
+            Who::External(who) => external::ensure(tx, who, when.text())?,
+        };
         tx.execute(
             "INSERT INTO users (user_id, telegram_username, first_seen, last_active,
                                 is_allowed, total_cost, message_count, session_count)
@@ -125,15 +168,18 @@ impl Mutation for EnsureUser {
              WHERE excluded.telegram_username IS NOT NULL
                AND telegram_username IS NOT excluded.telegram_username
                AND (?4 = 0 OR telegram_username IS NULL)",
-            (self.user_id, &self.username, when.text(), when.is_history()),
+            (user_id, &self.username, when.text(), when.is_history()),
         )?;
         if when.is_history() {
-            was_there(tx, self.user_id, &when)?;
+            was_there(tx, user_id, &when)?;
         }
-        get(tx, self.user_id)?.ok_or_else(|| unknown(self.user_id))
+        get(tx, user_id)?.ok_or_else(|| unknown(user_id))
     }
 
     fn texts(&self, texts: &mut Texts) {
+        if let Who::External(who) = &self.who {
+            who.texts(texts);
+        }
         texts.name("username", self.username.as_deref());
     }
 }
@@ -170,9 +216,14 @@ pub(super) fn was_there(tx: &WriteTx<'_>, user_id: UserId, when: &When<'_>) -> R
 }
 
 pub(super) fn exists(tx: &ReadTx<'_>, user_id: UserId) -> Result<()> {
-    let sql = "SELECT 1 FROM users WHERE user_id = ?1";
-    tx.maybe(sql, [user_id], |_| Ok(()))?
+    is_known(tx, user_id)?
+        .then_some(())
         .ok_or_else(|| unknown(user_id))
+}
+
+pub(super) fn is_known(tx: &ReadTx<'_>, user_id: UserId) -> Result<bool> {
+    let sql = "SELECT 1 FROM users WHERE user_id = ?1";
+    Ok(tx.maybe(sql, [user_id], |_| Ok(()))?.is_some())
 }
 
 fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {

@@ -1,0 +1,297 @@
+//! Sessions that several users share: who belongs to one beside the user whose it is.
+
+use super::{may_use, owns};
+use crate::domain::columns::{id, time};
+use crate::domain::page::{self, Found, Order, Page, PageRequest, Room};
+use crate::domain::{SessionId, UserId, users, validate};
+use crate::error::{Error, Result};
+use crate::limits::Texts;
+use crate::operation::{Mutation, Query, ReadTx, WriteTx};
+use chrono::{DateTime, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+/// Makes a user a member of a session, who may from then on read all of it and save into it. Sharing it again, or with
+/// the owner, changes nothing.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session or one that is not the owner's (field
+/// `session_id`), and for an unknown user to share it with (field `with_user`).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::sessions::{CreateSession, GetSession, ShareSession};
+/// # use botstore::users::EnsureUser;
+/// # store.write(EnsureUser::new(1, "ada")).await?;
+/// # store.write(EnsureUser::new(2, "bob")).await?;
+///
+/// store.write(CreateSession::new(1, "s-1", "/srv")).await?;
+/// assert_eq!(store.read(GetSession::new(2, "s-1")).await?, None);
+/// store.write(ShareSession::new(1, "s-1", 2)).await?;
+/// assert!(store.read(GetSession::new(2, "s-1")).await?.is_some());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ShareSession {
+    /// The session.
+    pub session_id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Who becomes a member.
+    pub with_user: UserId,
+}
+
+impl ShareSession {
+    /// This session of this owner, with another user.
+    pub fn new(
+        owner: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        with_user: impl Into<UserId>,
+    ) -> Self {
+        Self {
+            user_id: owner.into(),
+            session_id: session_id.into(),
+            with_user: with_user.into(),
+        }
+    }
+}
+
+impl Mutation for ShareSession {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        owns(tx, &self.session_id, self.user_id)?;
+        if !users::is_known(tx, self.with_user)? {
+            let what = format!("user {}", self.with_user);
+            return Err(Error::not_found("with_user", what));
+        }
+        add(tx, &self.session_id, self.user_id, self.with_user)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+    }
+}
+
+/// Makes a user who is about to save into an owner's session a member of it.
+pub(in crate::domain) fn join(
+    tx: &WriteTx<'_>,
+    session_id: &str,
+    owner: UserId,
+    user_id: UserId,
+) -> Result<()> {
+    validate::not_empty("session_id", session_id)?;
+    owns(tx, session_id, owner)?;
+    users::exists(tx, user_id)?;
+    add(tx, session_id, owner, user_id)
+}
+
+/// Owners are no members: what they may, they may without.
+fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId) -> Result<()> {
+    if user_id != owner {
+        tx.execute(
+            "INSERT INTO botstore_session_member (session_id, user_id, joined_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (session_id, user_id) DO NOTHING",
+            (session_id, user_id, tx.now_text()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Ends a user's membership of a session: on the owner's behalf, or on that of the member who leaves. What the user
+/// has saved stays in it. For a user who is no member it changes nothing.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for one that is neither the user's own, nor
+/// shared with the user who leaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UnshareSession {
+    /// The session.
+    pub session_id: SessionId,
+    /// Who asks: the owner, or the member who leaves.
+    pub user_id: UserId,
+    /// Who is a member no more.
+    pub with_user: UserId,
+}
+
+impl UnshareSession {
+    /// This session, on behalf of this user, with a member: `UnshareSession::new(owner, "s-1", member)`, or
+    /// `UnshareSession::new(member, "s-1", member)` for a member who leaves.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        session_id: impl Into<SessionId>,
+        with_user: impl Into<UserId>,
+    ) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            with_user: with_user.into(),
+        }
+    }
+}
+
+impl Mutation for UnshareSession {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        match self.user_id == self.with_user {
+            true => may_use(tx, &self.session_id, self.user_id)?,
+            false => owns(tx, &self.session_id, self.user_id)?,
+        }
+        tx.execute(
+            "DELETE FROM botstore_session_member WHERE session_id = ?1 AND user_id = ?2",
+            (&self.session_id, self.with_user),
+        )?;
+        Ok(())
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("session_id", self.session_id.as_str());
+    }
+}
+
+/// A user with whom a session is shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Member {
+    /// Who.
+    pub user_id: UserId,
+    /// Since when.
+    pub joined_at: DateTime<Utc>,
+}
+
+impl Member {
+    /// A member since this time, for a test of your own.
+    pub fn new(user_id: impl Into<UserId>, joined_at: DateTime<Utc>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            joined_at,
+        }
+    }
+}
+
+/// With whom a session is shared, those who joined last coming first. The owner is not in the list:
+/// [`Session::user_id`](super::Session::user_id) tells who that is. Owner and members may ask. Reads a page.
+///
+/// # Errors
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not shared with this
+/// one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SessionMembers {
+    /// The session.
+    pub session_id: SessionId,
+    /// Who asks: the owner or a member.
+    pub user_id: UserId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl SessionMembers {
+    /// The first page of the members of this session, of 50, for this user.
+    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            session_id: session_id.into(),
+            page: PageRequest::default(),
+        }
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for SessionMembers {
+    type Output = Page<Member>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<Member>> {
+        may_use(tx, &self.session_id, self.user_id)?;
+        let sql = "SELECT member_id, user_id, joined_at
+                   FROM botstore_session_member INDEXED BY botstore_session_member_session
+                   WHERE session_id = ?3 AND member_id <= ?1 ORDER BY member_id DESC LIMIT ?2";
+        let found = (&self.page, Order::NewestFirst, Found::Rows(sql));
+        page::read_by_id(
+            tx,
+            &mut Room::of(tx),
+            found,
+            &[&self.session_id],
+            from_row,
+            2,
+        )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.looked_for("session_id", self.session_id.as_str());
+        self.page.texts(texts);
+    }
+}
+
+fn from_row(row: &Row<'_>) -> Result<Option<Member>> {
+    let Some(user_id) = id(row, 1)? else {
+        return Ok(None);
+    };
+    Ok(Some(Member {
+        user_id: user_id.into(),
+        joined_at: time(row, 2)?,
+    }))
+}
+
+/// Whose sessions a list of a user's sessions has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Whose {
+    /// The user's own.
+    #[default]
+    Own,
+    /// Others', which they share with the user.
+    Shared,
+    /// All that the user may read.
+    Both,
+}
+
+impl Whose {
+    /// Selects the sessions of the user `?1`, ended ones too if `?2`, that come after `?3` and `?4`; at most `?5`.
+    pub(super) fn select(self) -> &'static str {
+        match self {
+            Self::Own => {
+                "SELECT session_id, user_id, project_path, created_at, last_used,
+                        total_cost, total_turns, message_count, is_active, rowid
+                 FROM sessions INDEXED BY botstore_sessions_user
+                 WHERE user_id = ?1 AND (is_active = 1 OR ?2)
+                   AND (last_used, session_id) < (?3, ?4)
+                 ORDER BY last_used DESC, session_id DESC LIMIT ?5"
+            }
+            Self::Shared => {
+                "SELECT s.session_id, s.user_id, project_path, created_at, last_used,
+                        total_cost, total_turns, message_count, is_active, s.rowid
+                 FROM botstore_session_member m INDEXED BY botstore_session_member_user
+                 CROSS JOIN sessions s ON s.session_id = m.session_id
+                 WHERE m.user_id = ?1 AND s.user_id IS NOT ?1 AND (is_active = 1 OR ?2)
+                   AND (last_used, s.session_id) < (?3, ?4)
+                 ORDER BY last_used DESC, s.session_id DESC LIMIT ?5"
+            }
+            Self::Both => {
+                "SELECT session_id, user_id, project_path, created_at, last_used,
+                        total_cost, total_turns, message_count, is_active, s.rowid
+                 FROM (SELECT rowid AS id FROM sessions INDEXED BY botstore_sessions_user
+                       WHERE user_id = ?1
+                       UNION
+                       SELECT s.rowid
+                       FROM botstore_session_member m INDEXED BY botstore_session_member_user
+                       CROSS JOIN sessions s ON s.session_id = m.session_id
+                       WHERE m.user_id = ?1) ids
+                 CROSS JOIN sessions s ON s.rowid = ids.id
+                 WHERE (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
+                 ORDER BY last_used DESC, session_id DESC LIMIT ?5"
+            }
+        }
+    }
+}

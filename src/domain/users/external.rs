@@ -1,0 +1,199 @@
+//! Users of messengers whose ids are no numbers.
+
+use super::{User, from_row};
+use crate::domain::columns::{integer, text};
+use crate::domain::{UserId, validate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Texts;
+use crate::operation::{Query, ReadTx, WriteTx};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// The ids that the store gives to such users. Telegram's have at most 52 significant bits, so none of its users
+/// has one; JavaScript's numbers have 53, so a dashboard can show them all.
+const GIVEN: RangeInclusive<i64> = 1 << 52..=(1 << 53) - 1;
+
+/// Who a user is on a messenger whose ids are no numbers, such as Matrix or Slack.
+///
+/// Both texts are compared byte by byte: spell them always the same. A person whom two messengers know is two
+/// users; which of them belong together is a table of the bot's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ExternalId {
+    /// The messenger, by a name that the bot chooses, such as `matrix`; of Slack, which has ids for each
+    /// workspace, the workspace too. From 1 byte to 4 KiB.
+    pub platform: String,
+    /// The messenger's id of the user, such as `@ada:example.org`: from 1 byte to 4 KiB.
+    pub external_id: String,
+}
+
+impl ExternalId {
+    /// The user whom this messenger knows by this id.
+    pub fn new(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
+        Self {
+            platform: platform.into(),
+            external_id: external_id.into(),
+        }
+    }
+
+    pub(super) fn texts(&self, texts: &mut Texts) {
+        texts.name("platform", self.platform.as_str());
+        texts.name("external_id", self.external_id.as_str());
+    }
+}
+
+/// Which user is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Who {
+    /// The user with this id.
+    UserId(UserId),
+    /// The user whom a messenger knows by this id.
+    External(ExternalId),
+}
+
+/// The id of the user whom a messenger knows so, with a row for it; a new user gets the next free one.
+pub(super) fn ensure(tx: &WriteTx<'_>, who: &ExternalId, at: &str) -> Result<UserId> {
+    validate::not_empty("platform", &who.platform)?;
+    validate::not_empty("external_id", &who.external_id)?;
+    let known = tx.maybe(
+        "SELECT user_id FROM botstore_external_user WHERE platform = ?1 AND external_id = ?2",
+        (&who.platform, &who.external_id),
+        |row| integer(row, 0),
+    )?;
+    if let Some(known) = known {
+        return Ok(known.into());
+    }
+    let user_id = next_id(tx)?;
+    super::ensure(tx, user_id, at)?;
+    tx.execute(
+        "INSERT INTO botstore_external_user (user_id, platform, external_id) VALUES (?1, ?2, ?3)",
+        (user_id, &who.platform, &who.external_id),
+    )?;
+    Ok(user_id)
+}
+
+/// An id that nobody has, and nobody had. A bot may have given ids of this range by itself, and a file may have
+/// any counter: so the next one is the one after the last that was given, or after the largest, or the first that is
+/// free.
+fn next_id(tx: &ReadTx<'_>) -> Result<UserId> {
+    let (first, last) = (*GIVEN.start(), *GIVEN.end());
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'botstore_external_user'";
+    let given = tx.maybe(sql, [], |row| integer(row, 0))?.unwrap_or(0);
+    let next = given.saturating_add(1);
+    let next = if GIVEN.contains(&next) { next } else { first };
+    if !is_taken(tx, next)? {
+        return Ok(next.into());
+    }
+    let largest = tx.one(
+        "SELECT max(coalesce((SELECT max(user_id) FROM users WHERE user_id <= ?1), ?2),
+                    coalesce((SELECT max(user_id) FROM botstore_external_user WHERE user_id <= ?1), ?2))",
+        (last, first),
+        |row| integer(row, 0),
+    )?;
+    let next = if largest < last { largest + 1 } else { first };
+    for id in next..=last {
+        if !is_taken(tx, id)? {
+            return Ok(id.into());
+        }
+    }
+    let why =
+        "every id from 2^52 to 2^53-1 is taken, so no user of a messenger without numbers can come";
+    Err(Error::new(ErrorKind::NoIdsLeft, why))
+}
+
+/// A row that refers to a user whom another program has deleted still has its id.
+fn is_taken(tx: &ReadTx<'_>, user_id: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1)
+                   OR EXISTS (SELECT 1 FROM botstore_external_user WHERE user_id = ?1)";
+    Ok(tx.one(sql, [user_id], |row| integer(row, 0))? != 0)
+}
+
+/// The user whom a messenger knows by an id that is no number; `None` if
+/// [`EnsureUser::external`](super::EnsureUser::external) has made none. A point read.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a platform or id of more than 4 KiB.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::users::{EnsureUser, GetExternalUser};
+///
+/// let ada = EnsureUser::external("matrix", "@ada:example.org").username("Ada");
+/// let ada = store.write(ada).await?;
+/// let found = store.read(GetExternalUser::new("matrix", "@ada:example.org")).await?;
+/// assert_eq!(found, Some(ada));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GetExternalUser {
+    /// The messenger.
+    pub platform: String,
+    /// The messenger's id of the user.
+    pub external_id: String,
+}
+
+impl GetExternalUser {
+    /// The user whom this messenger knows by this id.
+    pub fn new(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
+        Self {
+            platform: platform.into(),
+            external_id: external_id.into(),
+        }
+    }
+}
+
+impl Query for GetExternalUser {
+    type Output = Option<User>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
+        tx.maybe(
+            "SELECT user_id, telegram_username, first_seen, last_active, is_allowed,
+                    total_cost, message_count, session_count
+             FROM users
+             WHERE user_id = (SELECT user_id FROM botstore_external_user
+                              WHERE platform = ?1 AND external_id = ?2)",
+            (&self.platform, &self.external_id),
+            from_row,
+        )
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("platform", self.platform.as_str());
+        texts.name("external_id", self.external_id.as_str());
+    }
+}
+
+/// Who a user is on a messenger whose ids are no numbers; `None` for a user who came with a number, and for an
+/// unknown one. A point read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GetExternalId {
+    /// The user.
+    pub user_id: UserId,
+}
+
+impl GetExternalId {
+    /// Of this user.
+    pub fn new(user_id: impl Into<UserId>) -> Self {
+        Self {
+            user_id: user_id.into(),
+        }
+    }
+}
+
+impl Query for GetExternalId {
+    type Output = Option<ExternalId>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<ExternalId>> {
+        tx.maybe(
+            "SELECT platform, external_id FROM botstore_external_user WHERE user_id = ?1",
+            [self.user_id],
+            |row| Ok(ExternalId::new(text(row, 0)?, text(row, 1)?)),
+        )
+    }
+}
