@@ -59,7 +59,7 @@ async fn main() -> Result<()> {
     }
     let stats = store.read(SystemStats::new()).await?;
     println!(
-        "{} messages by {} users for ${:.4}",
+        "{} messages by {} users for {}",
         stats.total_messages, stats.total_users, stats.total_cost
     );
 
