@@ -157,7 +157,7 @@ async fn is_kept(
     let text = message.pointer(pointer).expect("the text");
     match read_back(kind.name, pointer, text.as_str().unwrap_or_default()) {
         ReadBack::Column(table, column) => {
-            let rows = store.read(RowsWith(table, column, text.to_owned())).await;
+            let rows = store.read(RowsWith(table, column, text.as_str().expect("a text").to_owned())).await;
             rows.expect("a count") == 1
         }
         ReadBack::Found(question, ask) => !said(store, kinds, question, ask).await.is_null(),
