@@ -15,6 +15,7 @@ pub mod rollups;
 mod schema;
 mod secret;
 pub mod sessions;
+pub mod timers;
 pub mod tokens;
 pub mod tools;
 mod usd;

@@ -97,6 +97,8 @@ fn read_back(message: &str, pointer: &str) -> ReadBack {
         ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
         ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
         ("LogEvent", "input") => asked("RecentAuditLog", "input"),
+        ("At" | "After", "name") => ReadBack::Column("botstore_timer", "name"),
+        ("At" | "After", "input") => asked("Timers", "input"),
         _ => panic!("{message} took a text as {pointer}: say where it is read back"),
     }
 }
