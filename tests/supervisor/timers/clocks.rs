@@ -6,7 +6,7 @@ use super::*;
 async fn a_timer_that_came_due_while_no_store_was_open_runs_once_and_late() {
     let store = note_store().await;
     for number in [1, 2] {
-        after(&store, number as u32 * HOUR, Note::new(number)).await;
+        after(&store, (2 * number - 1) as u32 * HOUR, Note::new(number)).await;
     }
     let clock = store.clock().clone();
     let (folder, path) = store.into_file().await.unwrap();
