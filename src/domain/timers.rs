@@ -218,7 +218,7 @@ fn keep(
 /// Removes a timer, so that it does not run; gives whether it was there. One that has run, or was cancelled, is
 /// not.
 ///
-/// It asks nobody whose timer it is: see to that before, where a user gives the number.
+/// For administrators: it asks nobody whose timer it is. Where a user gives the number, see to that before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CancelTimer {
@@ -300,6 +300,8 @@ fn from_row(row: &Row<'_>) -> Result<Option<PendingTimer>> {
 }
 
 /// The timers that have not run, in the order in which they were scheduled, the newest first. Reads a page.
+///
+/// For administrators: it tells of all timers, with what is in their messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Timers {

@@ -14,18 +14,19 @@ const MAX_TEXT_BYTES: usize = 8192;
 const CHARACTERS: [&str; 4] = ["x", "é", "€", "🤖"];
 
 /// Fields that may be as large as the configuration says; all others are names.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "after",
     "error",
     "error_message",
     "event_data",
+    "message",
     "prompt",
     "response",
     "tool_input",
 ];
 
 /// JSON values, which are bounded as a whole.
-const VALUES: [&str; 2] = ["event_data", "tool_input"];
+const VALUES: [&str; 3] = ["event_data", "message", "tool_input"];
 
 /// A text of a message.
 struct Place {
@@ -63,7 +64,7 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "by" | "from" | "gaps" | "since" | "to" | "until" | "which" => return None,
+            "at" | "by" | "from" | "gaps" | "since" | "to" | "until" | "which" => return None,
             _ => {}
         }
         Some(place)

@@ -111,8 +111,8 @@ fn listed() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// How a message says whose it is about.
-const OWNED_BY: [&str; 2] = ["user_id", "secret"];
+/// How a message says whose it is about. That of a timer is the bot's own, and says so itself.
+const OWNED_BY: [&str; 3] = ["user_id", "secret", "message"];
 
 #[test]
 fn what_asks_nobodys_name_is_marked_and_listed_as_for_administrators() {

@@ -139,8 +139,8 @@ async fn is_kept(store: &Store, kinds: &[Kind], message: &str, pointer: &str, te
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 8] = [
-    "after", "by", "from", "gaps", "since", "to", "until", "which",
+const TYPED: [&str; 9] = [
+    "after", "at", "by", "from", "gaps", "since", "to", "until", "which",
 ];
 
 /// A text in a field of a message: taken and kept as it is, or refused by the name of the field.
