@@ -51,11 +51,12 @@ impl Place {
             prefix: "",
         };
         for json in VALUES {
-            let Some(end) = pointer.find(json) else {
+            // The whole name of a field: others end with it.
+            let Some(begin) = pointer.find(&format!("/{json}/")) else {
                 continue;
             };
             place.field = json.to_owned();
-            let whole = value(&pointer[..end + json.len()]).to_string().len();
+            let whole = value(&pointer[..=begin + json.len()]).to_string().len();
             place.beside = whole - value(pointer).as_str().expect("a text").len();
         }
         match place.field.as_str() {
