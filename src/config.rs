@@ -12,7 +12,7 @@ use crate::migration::{Schema, SchemaDef, UnknownTriggers};
 use crate::operation::Mutation;
 #[cfg(doc)]
 use crate::operation::Query;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, TimerKinds};
 use crate::sqlite::Durability;
 use crate::time::{Clock, SystemClock};
 use chrono::FixedOffset;
@@ -86,6 +86,7 @@ pub struct Config {
     /// The host's. This crate's own is put in front of them when a file is opened.
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
+    pub(crate) timers: TimerKinds,
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -130,6 +131,7 @@ impl Config {
             clock_jump_wait: Duration::from_secs(60 * 60),
             schemas: Vec::new(),
             schedules: Vec::new(),
+            timers: TimerKinds::default(),
         }
     }
 

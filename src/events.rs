@@ -1,5 +1,9 @@
 //! What a store tells without being asked.
 
+mod timers;
+
+pub use timers::{FailedTimer, FiredTimer};
+
 use crate::archive::{DrillReport, NotRemoved, Reason};
 use crate::error::Error;
 use crate::migration::UnknownObjects;
@@ -53,6 +57,29 @@ pub enum StoreEvent {
     SessionsExpired {
         /// How many.
         sessions: usize,
+    },
+    /// Timers have run, and what they changed is committed. Told after the commit, to who listens then and to
+    /// nobody else: a hint to look into the bot's own tables, and not the only reason to.
+    #[non_exhaustive]
+    TimersFired {
+        /// Which, in the order in which they ran.
+        timers: Vec<FiredTimer>,
+    },
+    /// Timers have failed, or panicked. They are kept, and tried again after a minute, two, four, up to an hour;
+    /// after the tenth time when the store is opened again. The others run.
+    #[non_exhaustive]
+    TimersFailed {
+        /// Which, and why.
+        timers: Vec<FailedTimer>,
+    },
+    /// Timers are due whose name nobody has registered ([`Config::timer`](crate::Config::timer)). They are kept, and
+    /// run when the store is opened with it.
+    #[non_exhaustive]
+    TimersUnknown {
+        /// The name.
+        name: String,
+        /// How many have become due since this was last told.
+        timers: usize,
     },
     /// The WAL is over its ceiling and cannot start over, because a query, a backup or
     /// another program still needs an older state, or because the disk does not take what is to be

@@ -49,6 +49,7 @@
 //! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
+//! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], messages at a time |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
@@ -109,16 +110,16 @@ pub mod time;
 pub use config::{BeforeUpgrade, Config};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
-    analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, tokens,
-    tools, updates, users,
+    analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, timers,
+    tokens, tools, updates, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};
-pub use events::{BackupReport, LastRun, Role, StoreEvent, WalHolder};
+pub use events::{BackupReport, FailedTimer, FiredTimer, LastRun, Role, StoreEvent, WalHolder};
 pub use health::{ActorHealth, CheckpointReport, Health, ReaderHealth, WriterHealth};
 pub use limits::{MAX_NAME_BYTES, Texts};
 pub use migration::{SchemaStep, UnknownTriggers};
-pub use operation::{Cacheable, Lane, Mutation, Query, ReadTx, WriteTx};
+pub use operation::{Cacheable, Lane, Mutation, Query, ReadTx, Timer, TimerId, WriteTx};
 pub use recipients::{Mutations, Queries, Read, Write};
 pub use snapshot::snapshot;
 pub use sqlite::{Durability, FileProblem, OpenIn};

@@ -5,20 +5,23 @@
 
 mod cacheable;
 mod closure;
-mod doubt;
+pub(crate) mod doubt;
 mod lane;
+pub(crate) mod number;
 mod pieces;
+pub(crate) mod timer;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
 pub(crate) use closure::Closure;
 pub use lane::Lane;
 pub(crate) use pieces::{Piece, Pieces, Place};
+pub use timer::{Timer, TimerId};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Authorizer};
-use crate::time::{self, Clock, ClockWatch};
+use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
@@ -303,8 +306,8 @@ pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
     /// What watches over the operation, if anything does.
     guard: Option<&'conn Authorizer>,
-    /// What tells whether the clock is right, and the clock.
-    clock: Option<(&'conn ClockWatch, &'conn dyn Clock)>,
+    /// What the store knows beside the file, if one is open.
+    around: Option<doubt::Around<'conn>>,
     /// How far the mutation is that runs.
     pieces: Cell<Pieces>,
 }
@@ -314,7 +317,7 @@ impl<'conn> WriteTx<'conn> {
         Self {
             read: ReadTx::new(conn, now),
             guard: None,
-            clock: None,
+            around: None,
             pieces: Cell::default(),
         }
     }

@@ -1,4 +1,13 @@
-//! Work that comes again: a mutation and how often. When it last ran is kept in the file.
+//! Work that is to be done at a time: mutations that come again, of which the file keeps when each last ran, and
+//! messages that run once.
+
+mod timers;
+mod when;
+
+pub(crate) use timers::{
+    AT_ONCE, DueTimer, Fault, FindDue, PutOff, RunTimer, TimerKinds, TryAgain,
+};
+pub(crate) use when::When;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::json;
@@ -6,24 +15,23 @@ use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
 use crate::sqlite;
 use crate::time::{self, ClockRecord};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 use rusqlite::Row;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A mutation, made anew for each run, and the time between two runs.
+/// A mutation, made anew for each run, and when it runs.
 #[derive(Clone)]
 pub(crate) struct Schedule {
     pub(crate) name: String,
-    pub(crate) every: Duration,
+    pub(crate) when: When,
     make: Arc<dyn Fn() -> Work + Send + Sync>,
 }
 
 impl Schedule {
     pub(crate) fn new<M: Mutation>(
         name: impl Into<String>,
-        every: Duration,
+        when: When,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
         let make = move || {
@@ -39,9 +47,17 @@ impl Schedule {
         };
         Self {
             name: name.into(),
-            every,
+            when,
             make: Arc::new(make),
         }
+    }
+
+    /// The same, where days begin so far from UTC's.
+    pub(crate) fn in_days_of(mut self, day: FixedOffset) -> Self {
+        if let When::DailyAt(_, offset) = &mut self.when {
+            *offset = day;
+        }
+        self
     }
 
     /// The mutation that runs it if it is due.
@@ -56,7 +72,7 @@ impl Schedule {
         let work = Some(work);
         Ok(RunIfDue {
             work,
-            ..RunIfDue::ask(&self.name, self.every)
+            ..RunIfDue::ask(&self.name, self.when)
         })
     }
 }
@@ -101,16 +117,16 @@ pub(crate) enum Turn {
 /// transaction: so that a run counts exactly when it happened.
 pub(crate) struct RunIfDue {
     name: String,
-    every: Duration,
+    when: When,
     work: Option<Work>,
 }
 
 impl RunIfDue {
     /// Of what is no mutation.
-    pub(crate) fn ask(name: &str, every: Duration) -> Self {
+    pub(crate) fn ask(name: &str, when: When) -> Self {
         Self {
             name: name.to_owned(),
-            every,
+            when,
             work: None,
         }
     }
@@ -120,7 +136,7 @@ impl Mutation for RunIfDue {
     type Output = Turn;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Turn> {
-        if let Some(not_before) = not_before(tx, &self.name, self.every)? {
+        if let Some(not_before) = not_before(tx, &self.name, self.when)? {
             return Ok(Turn::NotBefore(not_before));
         }
         let Some(work) = &self.work else {
@@ -154,7 +170,7 @@ impl Mutation for RecordRun {
 
 /// Until when it is not due. The first time that it is heard of, it counts as having run. So it does when
 /// it ran in the future: the clock was set back, and must not put the next run off by as much.
-fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<DateTime<Utc>>> {
+fn not_before(tx: &WriteTx<'_>, name: &str, when: When) -> Result<Option<DateTime<Utc>>> {
     let now = tx.now();
     // What is no time says that it has not run.
     let last = tx.maybe(
@@ -166,7 +182,7 @@ fn not_before(tx: &WriteTx<'_>, name: &str, every: Duration) -> Result<Option<Da
     if last.is_none() {
         write_down(tx, name)?;
     }
-    let due = time::after(last.unwrap_or(now), every);
+    let due = when.next(last.unwrap_or(now));
     Ok(Some(due).filter(|&due| due > now))
 }
 

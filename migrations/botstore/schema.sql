@@ -511,13 +511,20 @@ CREATE INDEX botstore_session_member_user ON botstore_session_member(user_id);
 
 CREATE TABLE botstore_timer (
     timer_id   INTEGER PRIMARY KEY AUTOINCREMENT,
-    name       TEXT NOT NULL,
-    message    TEXT NOT NULL,
-    due_at     TEXT NOT NULL,
-    created_at TEXT NOT NULL
+    name       TEXT    NOT NULL,
+    message    TEXT    NOT NULL,
+    due_at     TEXT    NOT NULL,
+    created_at TEXT    NOT NULL,
+    -- When it is tried next. NULL for one that waits for a bot that knows its name, or can run it.
+    try_at     TEXT,
+    failures   INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX botstore_timer_due ON botstore_timer(due_at, timer_id);
+CREATE INDEX botstore_timer_try ON botstore_timer(try_at);
+
+CREATE INDEX botstore_timer_name ON botstore_timer(name);
+
+CREATE INDEX botstore_timer_waits ON botstore_timer(name) WHERE try_at IS NULL;
 
 CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
     UPDATE botstore_day SET

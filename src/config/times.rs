@@ -2,11 +2,12 @@
 
 use super::Config;
 use crate::error::Result;
-use crate::operation::{Closure, Mutation, WriteTx};
-use crate::schedule::Schedule;
+use crate::operation::{Closure, Mutation, Timer, WriteTx};
+use crate::schedule::{Schedule, When};
 use crate::time::Clock;
 #[cfg(doc)]
 use crate::time::SystemClock;
+use chrono::{NaiveTime, Offset, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Config {
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
         self.schedules
-            .push(Schedule::new(M::name(), interval, make));
+            .push(Schedule::new(M::name(), When::Every(interval), make));
         self
     }
 
@@ -51,7 +52,54 @@ impl Config {
         interval: Duration,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
-        self.schedules.push(Schedule::new(name, interval, make));
+        self.schedules
+            .push(Schedule::new(name, When::Every(interval), make));
+        self
+    }
+
+    /// Sends a mutation once a day, at this time of the store's day: see [`day_offset`](Self::day_offset), which is
+    /// UTC's by default. A run that was missed, because no store had the file open, comes once, late. A run that
+    /// fails is tried again after a minute. As with [`every`](Self::every), it is known in the file by the mutation's
+    /// [`name`](Mutation::name), and runs the first time at the first such time after the file was first opened
+    /// with it. If a clock is set back over that time, it runs once more.
+    ///
+    /// ```no_run
+    /// use botstore::{Config, sessions::ExpireIdle};
+    /// use chrono::{FixedOffset, NaiveTime};
+    /// use std::time::Duration;
+    ///
+    /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    /// let at_three = NaiveTime::from_hms_opt(3, 0, 0).unwrap();
+    /// let config = Config::new("bot.db")
+    ///     .day_offset(FixedOffset::east_opt(2 * 3600).unwrap())
+    ///     .daily_at(at_three, || ExpireIdle::new(30 * DAY));
+    /// ```
+    pub fn daily_at<M: Mutation>(
+        self,
+        time: NaiveTime,
+        make: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Self {
+        self.daily_at_named(M::name(), time, make)
+    }
+
+    /// The same under a name of its own, as [`every_named`](Self::every_named).
+    pub fn daily_at_named<M: Mutation>(
+        mut self,
+        name: impl Into<String>,
+        time: NaiveTime,
+        make: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Self {
+        // Opening knows where the file's day begins.
+        let when = When::DailyAt(time, Utc.fix());
+        self.schedules.push(Schedule::new(name, when, make));
+        self
+    }
+
+    /// Has the store run the timers of this type: see [`Timer`] and [`timers`](crate::timers). Those in the file
+    /// whose type is not registered are kept, and told by [`StoreEvent::TimersUnknown`](crate::StoreEvent) when they
+    /// are due. Two types of one [`NAME`](Timer::NAME) are refused at opening.
+    pub fn timer<T: Timer>(mut self) -> Self {
+        self.timers.add::<T>();
         self
     }
 

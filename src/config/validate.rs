@@ -3,6 +3,7 @@
 use super::{Config, MIB};
 use crate::error::{Error, Result, quote};
 use crate::migration;
+use crate::schedule::When;
 use std::time::Duration;
 
 impl Config {
@@ -122,17 +123,19 @@ impl Config {
         within("max_restarts", restarts, 1, 1_000)?;
         within("max_restarts", time, s(1), s(24 * 3600))?;
         for (at, schedule) in self.schedules.iter().enumerate() {
-            within("interval", schedule.every, s(1), Duration::MAX)?;
+            if let When::Every(interval) = schedule.when {
+                within("interval", interval, s(1), Duration::MAX)?;
+            }
             let before = &self.schedules[..at];
             if before.iter().any(|other| other.name == schedule.name) {
                 let name = quote(&schedule.name);
                 let why = format!(
                     "there are two of the name {name}, by which the file remembers when each last ran; \
-                     give one a name of its own with every_named"
+                     give one a name of its own with every_named or daily_at_named"
                 );
                 return Err(Error::invalid("every", &why));
             }
         }
-        Ok(())
+        self.timers.check()
     }
 }

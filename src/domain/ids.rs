@@ -1,88 +1,12 @@
 //! What rows are known by. A type for each, so that the id of a message is never taken for that of a user.
 
+use crate::operation::number::number;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;
-use std::num::TryFromIntError;
 use std::ops::Deref;
-
-/// An id that is a number. A macro, since a type that is generic over what it identifies would show its
-/// parameter in every message.
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-        )]
-        #[serde(transparent)]
-        pub struct $name(i64);
-
-        impl $name {
-            /// The id with this number.
-            pub const fn new(number: i64) -> Self {
-                Self(number)
-            }
-
-            /// Its number.
-            pub const fn get(self) -> i64 {
-                self.0
-            }
-        }
-
-        impl From<i64> for $name {
-            fn from(number: i64) -> Self {
-                Self(number)
-            }
-        }
-
-        /// Fails for a number above 2⁶³−1.
-        impl TryFrom<u64> for $name {
-            type Error = TryFromIntError;
-
-            fn try_from(number: u64) -> Result<Self, TryFromIntError> {
-                i64::try_from(number).map(Self)
-            }
-        }
-
-        impl From<$name> for i64 {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
-
-        impl PartialEq<i64> for $name {
-            fn eq(&self, number: &i64) -> bool {
-                self.0 == *number
-            }
-        }
-
-        impl PartialEq<$name> for i64 {
-            fn eq(&self, id: &$name) -> bool {
-                *self == id.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                self.0.to_sql()
-            }
-        }
-
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                i64::column_result(value).map(Self)
-            }
-        }
-    };
-}
 
 number! {
     /// Who a user is: the messenger's number. Telegram's groups have negative ones.

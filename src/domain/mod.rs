@@ -16,6 +16,7 @@ pub mod rollups;
 mod schema;
 mod secret;
 pub mod sessions;
+pub mod timers;
 pub mod tokens;
 pub mod tools;
 pub mod updates;

@@ -6,7 +6,7 @@ use super::in_flight::Entry;
 use crate::error::{ErrorKind, Result};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
-use crate::schedule::{Done, RecordRun, RunIfDue, Schedule, Turn};
+use crate::schedule::{Done, RecordRun, RunIfDue, Schedule, Turn, When};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Work that comes again. When it last ran is kept in the file, under its name.
 pub(crate) struct Duty {
     name: String,
+    when: When,
     run: Box<dyn Fn(Arc<Handle>) -> Run + Send + Sync>,
     /// Held by who runs it, so that runs do not pile up while the writer is held up.
     pub(super) due: Arc<Mutex<Due>>,
@@ -29,7 +30,7 @@ type Run = Pin<Box<dyn Future<Output = Result<Turn>> + Send>>;
 impl Duty {
     fn new<F>(
         name: &str,
-        every: Duration,
+        when: When,
         run: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -37,15 +38,16 @@ impl Duty {
     {
         Self {
             name: name.to_owned(),
+            when,
             run: Box::new(move |handle| Box::pin(run(handle))),
-            due: Arc::new(Mutex::new(Due::every(every))),
+            due: Arc::new(Mutex::new(Due::every(when.longest()))),
         }
     }
 
     /// A mutation of the host's. `announce` gives the event that its output is worth.
     pub(crate) fn scheduled(schedule: Schedule, announce: fn(&Done) -> Option<StoreEvent>) -> Self {
-        let (name, every) = (schedule.name.clone(), schedule.every);
-        Self::new(&name, every, move |handle| {
+        let (name, when) = (schedule.name.clone(), schedule.when);
+        Self::new(&name, when, move |handle| {
             let run = schedule.run();
             async move {
                 let turn = handle.write(run?, Entry::Waits).await?;
@@ -68,10 +70,11 @@ impl Duty {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        Self::new(name, every, move |handle| {
+        let when = When::Every(every);
+        Self::new(name, when, move |handle| {
             let work = work(Arc::clone(&handle));
             async move {
-                let ask = RunIfDue::ask(name, every);
+                let ask = RunIfDue::ask(name, when);
                 let turn = handle.write(ask, Entry::Waits).await?;
                 if let Turn::Due(_) = turn {
                     work.await?;
@@ -94,7 +97,7 @@ impl Duty {
         }
         match (self.run)(Arc::clone(&handle)).await {
             Ok(Turn::Due(done)) => {
-                due.ran(shared.now());
+                due.set(self.when.next(shared.now()));
                 // A host's value.
                 quietly(|| drop(done));
                 return 1;

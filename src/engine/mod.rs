@@ -71,6 +71,7 @@ mod start;
 mod supervision;
 mod supervisor;
 mod ticks;
+mod timers;
 mod transaction;
 mod writer;
 

@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(super) cache: Cache,
     /// Whoever looks at the clock for what cannot be undone, and the supervisor.
     pub(crate) clock_watch: ClockWatch,
+    /// The writer, when a timer was set; the supervisor takes it back.
+    pub(crate) timers_changed: AtomicBool,
     /// Whoever has used the disk.
     pub(crate) disk: DiskState,
     /// The writer and the readers.
@@ -89,6 +91,7 @@ impl Shared {
             config: config.clone(),
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
             clock_watch,
+            timers_changed: AtomicBool::new(false),
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),

@@ -8,6 +8,7 @@ use super::disk_watch::DiskWatch;
 use super::duty::Duty;
 use super::file_watch::FileWatch;
 use super::handle::Handle;
+use super::timers::{Timers, Why};
 use super::writer::{LookAtLog, Probe};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
@@ -31,6 +32,7 @@ pub(crate) struct Supervisor {
     handle: Arc<Handle>,
     backups: Addr<BackupActor>,
     duties: Vec<Arc<Duty>>,
+    timers: Arc<Timers>,
     /// Held while they are at it: backups may take an hour, and a disk half a minute to fail.
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
@@ -44,9 +46,11 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     pub(super) fn new(handle: Arc<Handle>, backups: Addr<BackupActor>, duties: Vec<Duty>) -> Self {
+        let timers = Timers::new(handle.shared.config.timers.clone());
         Self {
             handle,
             backups,
+            timers: Arc::new(timers),
             duties: duties.into_iter().map(Arc::new).collect(),
             backing_up: Arc::default(),
             probing: Arc::default(),
@@ -72,6 +76,11 @@ impl Supervisor {
                 let run = Arc::clone(duty).run_if_due(due, Arc::clone(&self.handle));
                 ctx.spawn(run.into_actor(self).map(|_, _, _| ()));
             }
+        }
+        if let Ok(known) = Arc::clone(&self.timers.known).try_lock_owned() {
+            let timers = Arc::clone(&self.timers);
+            let run = timers.run_due(known, Arc::clone(&self.handle), Why::Tick);
+            ctx.spawn(run.into_actor(self).map(|_, _, _| ()));
         }
         if let Ok(busy) = Arc::clone(&self.backing_up).try_lock_owned() {
             let run = self.backups.send(RunDueBackups);
@@ -130,6 +139,7 @@ impl Handler<RunDue> for Supervisor {
 
     fn handle(&mut self, _: RunDue, _ctx: &mut Self::Context) -> Self::Result {
         let (handle, duties) = (Arc::clone(&self.handle), self.duties.clone());
+        let timers = Arc::clone(&self.timers);
         self.clock.look(&handle.shared);
         let backups = self.backups.send(RunDueBackups);
         let run = async move {
@@ -138,6 +148,8 @@ impl Handler<RunDue> for Supervisor {
                 let due = Arc::clone(&duty.due).lock_owned().await;
                 ran += duty.run_if_due(due, Arc::clone(&handle)).await;
             }
+            let known = Arc::clone(&timers.known).lock_owned().await;
+            ran += timers.run_due(known, Arc::clone(&handle), Why::Asked).await;
             ran + backups.await.unwrap_or(0)
         };
         Box::pin(run.into_actor(self))

@@ -7,6 +7,7 @@ use crate::cache::{self, Changes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration;
 use crate::operation::WriteTx;
+use crate::operation::doubt::Around;
 use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use chrono::{DateTime, Utc};
@@ -118,7 +119,11 @@ impl WriteConnection {
         let tx = WriteTx::new(&self.conn, begun.now)
             .within(self.shared.config.limits())
             .guarded_by(&self.guard)
-            .watched_by(&self.shared.clock_watch, &*self.shared.config.clock);
+            .amid(Around {
+                watch: &self.shared.clock_watch,
+                clock: &*self.shared.config.clock,
+                timers_changed: &self.shared.timers_changed,
+            });
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
                 // The store closes, and its deadline has passed: those that have not begun do not.

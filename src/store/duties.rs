@@ -7,16 +7,18 @@ use crate::domain::sessions::ExpireIdle;
 use crate::engine::{Duty, Entry, Handle};
 use crate::events::StoreEvent;
 use crate::schedule::{Done, Ran, RecordClock};
+use chrono::FixedOffset;
 use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn of(config: &Config) -> Vec<Duty> {
+/// `day` is where the store's day begins.
+pub(super) fn of(config: &Config, day: FixedOffset) -> Vec<Duty> {
     let schedules = config.schedules.iter().cloned();
     let mut duties: Vec<_> = schedules
-        .map(|schedule| Duty::scheduled(schedule, announce))
+        .map(|schedule| Duty::scheduled(schedule.in_days_of(day), announce))
         .collect();
     let older_than = config.idempotency_retention;
     duties.push(Duty::upkeep(

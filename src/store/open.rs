@@ -19,6 +19,7 @@ use crate::schedule;
 use crate::sqlite::{self, FileLock, OpenFiles};
 use crate::time::ClockRecord;
 use actix::Actor;
+use chrono::FixedOffset;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ struct Running {
 impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
-        let duties = duties::of(config);
+        let duties = duties::of(config, prepared.day);
         let Prepared { conn, files, .. } = prepared;
         let engine = engine::start(conn, &lock, files, config, duties, prepared.clock)?;
         let subscribers = &engine.handle.shared.subscribers;
@@ -130,6 +131,8 @@ struct Prepared {
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
     clock: ClockRecord,
+    /// Where the file's day begins.
+    day: FixedOffset,
     /// For those who subscribe when the store is open.
     news: Vec<StoreEvent>,
 }
@@ -176,6 +179,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     migration::run_own_triggers(&conn, &config.program())?;
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;
+    let day = rollups::offset_of_day(&tx);
     let mut clock = schedule::recorded_clock(&tx)?;
     if clock.believed.is_none() {
         clock.believed = messages::newest_time(&tx)?;
@@ -195,6 +199,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         unknown_objects,
         network_file_system,
         clock,
+        day,
         news: news.into_iter().collect(),
     })
 }

@@ -14,18 +14,19 @@ const MAX_TEXT_BYTES: usize = 8192;
 const CHARACTERS: [&str; 4] = ["x", "é", "€", "🤖"];
 
 /// Fields that may be as large as the configuration says; all others are names.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "after",
     "error",
     "error_message",
     "event_data",
+    "message",
     "prompt",
     "response",
     "tool_input",
 ];
 
 /// JSON values, which are bounded as a whole.
-const VALUES: [&str; 2] = ["event_data", "tool_input"];
+const VALUES: [&str; 3] = ["event_data", "message", "tool_input"];
 
 /// A text of a message.
 struct Place {
@@ -50,11 +51,12 @@ impl Place {
             prefix: "",
         };
         for json in VALUES {
-            let Some(end) = pointer.find(json) else {
+            // The whole name of a field: others end with it.
+            let Some(begin) = pointer.find(&format!("/{json}/")) else {
                 continue;
             };
             place.field = json.to_owned();
-            let whole = value(&pointer[..end + json.len()]).to_string().len();
+            let whole = value(&pointer[..=begin + json.len()]).to_string().len();
             place.beside = whole - value(pointer).as_str().expect("a text").len();
         }
         match place.field.as_str() {

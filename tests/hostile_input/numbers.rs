@@ -50,6 +50,7 @@ async fn a_number_at_the_end_of_its_type_is_taken_or_refused_by_name() {
                     let expected = match name(&pointer) {
                         // A span of time is one field, whose parts are seconds and nanoseconds.
                         "secs" | "nanos" if pointer.starts_with("/lease") => "lease",
+                        "secs" | "nanos" if kind.name == "After" => "after",
                         "secs" | "nanos" => "expires_in",
                         name => name,
                     };

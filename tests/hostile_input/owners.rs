@@ -112,8 +112,15 @@ fn listed() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// How a message says whose it is about.
-const OWNED_BY: [&str; 5] = ["user_id", "who", "external_id", "secret", "ticket"];
+/// How a message says whose it is about. That of a timer is the bot's own, and says so itself.
+const OWNED_BY: [&str; 6] = [
+    "user_id",
+    "who",
+    "external_id",
+    "secret",
+    "ticket",
+    "message",
+];
 
 #[test]
 fn what_asks_nobodys_name_is_marked_and_listed_as_for_administrators() {

@@ -119,6 +119,8 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
         ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
         ("LogEvent", "input") => asked("RecentAuditLog", "input"),
+        ("At" | "After", "name") => ReadBack::Column("botstore_timer", "name"),
+        ("At" | "After", "input") => asked("Timers", "input"),
         _ => panic!("{message} took a text as {pointer}: say where it is read back"),
     }
 }
@@ -157,7 +159,13 @@ async fn is_kept(
     let text = message.pointer(pointer).expect("the text");
     match read_back(kind.name, pointer, text.as_str().unwrap_or_default()) {
         ReadBack::Column(table, column) => {
-            let rows = store.read(RowsWith(table, column, text.as_str().expect("a text").to_owned())).await;
+            let rows = store
+                .read(RowsWith(
+                    table,
+                    column,
+                    text.as_str().expect("a text").to_owned(),
+                ))
+                .await;
             rows.expect("a count") == 1
         }
         ReadBack::Found(question, ask) => !said(store, kinds, question, ask).await.is_null(),
@@ -210,7 +218,7 @@ async fn is_only_text(
             assert_eq!(error.field(), Some(name(pointer)), "{context}: {error}");
         }
         Answer::Said(_) => {}
-        // A time in another spelling.
+        // It is a time, and kept as one.
         Answer::Made if TYPED.contains(&name(pointer)) => {}
         Answer::Made => {
             assert!(

@@ -13,6 +13,7 @@ use botstore::interactions::*;
 use botstore::messages::*;
 use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
+use botstore::timers::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::updates::*;
@@ -299,6 +300,14 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<RevokeUserTokens>(json!({ "user_id": 1 })),
         verify(),
         question::<UserTokens>(json!({ "user_id": 1, "page": page })),
+        change::<At>(json!({
+            "at": "2026-03-10T16:00:00Z", "name": "name-#", "message": { "input": "x", "port": 22 },
+        })),
+        change::<After>(json!({
+            "after": hour, "name": "name-#", "message": { "input": "x", "port": 22 },
+        })),
+        change::<CancelTimer>(json!({ "timer_id": 1 })),
+        question::<Timers>(json!({ "name": "name-1", "page": page })),
         change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),

@@ -1,8 +1,12 @@
 //! Schedules: they run, they survive a restart, and one that fails is tried again.
 
+#[path = "../shared/child.rs"]
+mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod daily;
 mod jumps;
+mod timers;
 
 use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};

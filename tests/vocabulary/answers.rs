@@ -9,6 +9,7 @@ use botstore::sessions::{
     ActiveSessions, ProjectSessions, SessionFilter, SessionHistory, SessionMembers, UserSessions,
 };
 use botstore::testing::TestStore;
+use botstore::timers::Timers;
 use botstore::tokens::UserTokens;
 use botstore::tools::{SessionToolUse, UserToolUse};
 use botstore::users::{AllowedUsers, ListUsers};
@@ -93,6 +94,14 @@ impl Mutation for Fill {
                 "INSERT INTO audit_log (user_id, event_type, event_data, timestamp)
                  VALUES (1, ?1, ?2, ?3)",
                 (event_type, data, at),
+            )?;
+            let (name, message) = match n % 2 {
+                0 => ("remind", json.as_str()),
+                _ => (text.as_str(), "{}"),
+            };
+            tx.execute(
+                "INSERT INTO botstore_timer (name, message, due_at, created_at) VALUES (?1, ?2, ?3, ?3)",
+                (name, message, at),
             )?;
             for part in 0..8 {
                 tx.execute(
@@ -222,6 +231,7 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
         seen.insert(is_bounded(stores, of_all).await);
     }
     seen.insert(is_bounded(stores, |page| UserTokens::new(user_id).page(page)).await);
+    seen.insert(is_bounded(stores, |page| Timers::new().page(page)).await);
     let seen: BTreeSet<_> = seen.into_iter().map(str::to_owned).collect();
     assert_eq!(seen, lists(), "a list that is not asked here");
 }

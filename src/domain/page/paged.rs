@@ -6,6 +6,7 @@ use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, User
 use crate::domain::sessions::{
     ActiveSessions, Member, ProjectSessions, Session, SessionMembers, UserSessions,
 };
+use crate::domain::timers::{PendingTimer, Timers};
 use crate::domain::tokens::{UserToken, UserTokens};
 use crate::domain::tools::{SessionToolUse, ToolUse, UserToolUse};
 use crate::domain::users::{AllowedUsers, ListUsers, User};
@@ -67,6 +68,7 @@ paged! {
     SessionMessages: ChatMessage,
     SessionMembers: Member,
     SessionToolUse: ToolUse,
+    Timers: PendingTimer,
     UserAuditLog: AuditEvent,
     UserMessages: ChatMessage,
     UserSessions: Session,

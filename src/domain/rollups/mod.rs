@@ -19,7 +19,7 @@ use crate::error::{ErrorKind, Result};
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, Offset, TimeDelta, Utc};
 use rusqlite::{Connection, ToSql};
 
 /// What migrations know of the rollups.
@@ -176,6 +176,17 @@ pub(super) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
     let offset = TimeDelta::try_minutes(day_offset(tx)?).unwrap_or_default();
     let local = tx.now().checked_add_signed(offset).unwrap_or(tx.now());
     Ok(local.date_naive())
+}
+
+/// Where the file's day begins, for what is no statistic. UTC where the file does not say: a table that somebody has
+/// emptied keeps no store from opening.
+pub(crate) fn offset_of_day(tx: &ReadTx<'_>) -> FixedOffset {
+    let minutes = day_offset(tx).unwrap_or(0);
+    let seconds = i32::try_from(minutes)
+        .ok()
+        .and_then(|minutes| minutes.checked_mul(60));
+    let offset = seconds.and_then(FixedOffset::east_opt);
+    offset.unwrap_or_else(|| Utc.fix())
 }
 
 /// The day's offset of the file, in minutes.

@@ -1,0 +1,375 @@
+//! Messages that a bot sends itself at a time, such as a user's reminders. They are kept in the file, so they
+//! outlive the process; what runs them is the store's supervisor.
+//!
+//! A timer's mutation and the removal of the timer are one transaction: it runs exactly once, whatever is killed
+//! and when. What it changes in the file is therefore there once. It cannot send anything by itself, see
+//! `docs/operations.md`, *Timers*.
+
+use super::columns::{count, id, json, maybe_time, text, time};
+use super::page::{self, Found, Order, Page, PageRequest, Room};
+use crate::error::{Error, Result};
+use crate::limits::Texts;
+use crate::operation::{self, Mutation, Query, ReadTx, Timer, TimerId, WriteTx};
+use crate::time::Timestamp;
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+
+/// Runs a message at a time, once; gives the timer's id. In the past, it runs within a second. A second late
+/// is usual; if no store had the file open then, it runs when one is opened.
+///
+/// It is a mutation like any other: inside one of your own, by `tx.apply(&At::new(…))`, the timer is there if
+/// that commits.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a message that cannot be kept: as JSON it is larger than
+/// [`Config::max_text_bytes`](crate::Config::max_text_bytes), deeper than 127 levels, or not what its own type
+/// reads again; for a time past the year 9999.
+///
+/// ```
+/// # use botstore::{Mutation, Result, Timer, WriteTx, users::Touch};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// struct Wake { user_id: i64 }
+///
+/// impl Timer for Wake {
+///     const NAME: &'static str = "wake";
+/// }
+/// # impl Mutation for Wake {
+/// #     type Output = ();
+/// #     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+/// #         tx.apply(&Touch::new(self.user_id))
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # use botstore::testing::TestStore;
+/// use botstore::timers::{After, At, CancelTimer};
+/// use std::time::Duration;
+///
+/// let store = TestStore::open_with(|config| config.timer::<Wake>()).await?;
+/// # store.write(botstore::users::EnsureUser::new(42, None)).await?;
+/// let tomorrow = store.now() + Duration::from_secs(24 * 3600);
+/// let timer_id = store.write(At::new(tomorrow, Wake { user_id: 42 })).await?;
+/// assert!(store.write(CancelTimer::new(timer_id)).await?);
+///
+/// store.write(After::new(Duration::from_secs(600), Wake { user_id: 42 })).await?;
+/// store.clock().advance(Duration::from_secs(600));
+/// assert_eq!(store.run_due().await?, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct At {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The message's [`Timer::NAME`].
+    pub name: String,
+    /// The message, as the file keeps it.
+    pub message: Value,
+    #[serde(skip)]
+    refused: Refused,
+}
+
+impl At {
+    /// This message at this time. One that cannot be kept is refused when it is sent.
+    pub fn new<T: Timer>(at: DateTime<Utc>, timer: T) -> Self {
+        let (message, refused) = Refused::or_kept(timer);
+        Self {
+            at,
+            name: T::NAME.to_owned(),
+            message,
+            refused,
+        }
+    }
+}
+
+/// The same, so long after the moment at which it is kept, by the store's clock.
+///
+/// # Errors
+/// Those of [`At`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct After {
+    /// How long. It is kept in microseconds.
+    pub after: Duration,
+    /// The message's [`Timer::NAME`].
+    pub name: String,
+    /// The message, as the file keeps it.
+    pub message: Value,
+    #[serde(skip)]
+    refused: Refused,
+}
+
+impl After {
+    /// This message so much later. One that cannot be kept is refused when it is sent.
+    pub fn new<T: Timer>(after: Duration, timer: T) -> Self {
+        let (message, refused) = Refused::or_kept(timer);
+        Self {
+            after,
+            name: T::NAME.to_owned(),
+            message,
+            refused,
+        }
+    }
+}
+
+/// Why a message cannot be kept, if it cannot.
+#[derive(Clone, Default)]
+struct Refused(Option<Error>);
+
+impl Refused {
+    fn or_kept<T: Timer>(timer: T) -> (Value, Self) {
+        match operation::timer::kept(timer) {
+            Ok(message) => (message, Self(None)),
+            Err(error) => (Value::Null, Self(Some(error))),
+        }
+    }
+}
+
+/// Two messages that cannot be kept are as good as each other.
+impl PartialEq for Refused {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+/// Without the message, which may be what a user has said.
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("At");
+        shown.field("at", &self.at).field("name", &self.name);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("After");
+        shown.field("after", &self.after).field("name", &self.name);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Mutation for At {
+    type Output = TimerId;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<TimerId> {
+        let at = Some(self.at).filter(|at| *at <= page::latest());
+        keep(tx, &self.refused, ("at", at), &self.name, &self.message)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("name", self.name.as_str());
+        texts.json("message", &self.message);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        taken.push(self.message.take());
+    }
+}
+
+impl Mutation for After {
+    type Output = TimerId;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<TimerId> {
+        let after = TimeDelta::from_std(self.after).ok();
+        let at = after.and_then(|after| tx.now().checked_add_signed(after));
+        let at = at.filter(|at| *at <= page::latest());
+        keep(tx, &self.refused, ("after", at), &self.name, &self.message)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("name", self.name.as_str());
+        texts.json("message", &self.message);
+    }
+
+    fn take_json(&mut self, taken: &mut Vec<Value>) {
+        taken.push(self.message.take());
+    }
+}
+
+fn keep(
+    tx: &WriteTx<'_>,
+    refused: &Refused,
+    (field, at): (&'static str, Option<DateTime<Utc>>),
+    name: &str,
+    message: &Value,
+) -> Result<TimerId> {
+    if let Some(error) = &refused.0 {
+        return Err(error.clone());
+    }
+    if name.is_empty() {
+        return Err(Error::invalid("name", "must not be empty"));
+    }
+    let at = at.ok_or_else(|| Error::invalid(field, "is past the year 9999"))?;
+    let timer_id = tx.insert(
+        "INSERT INTO botstore_timer (name, message, due_at, created_at, try_at)
+         VALUES (?1, ?2, ?3, ?4, ?3)",
+        (name, message.to_string(), Timestamp(at), tx.now_text()),
+    )?;
+    tx.timers_changed();
+    Ok(timer_id.into())
+}
+
+/// Removes a timer, so that it does not run; gives whether it was there. One that has run, or was cancelled, is
+/// not.
+///
+/// For administrators: it asks nobody whose timer it is. Where a user gives the number, see to that before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CancelTimer {
+    /// Which.
+    pub timer_id: TimerId,
+}
+
+impl CancelTimer {
+    /// This timer.
+    pub fn new(timer_id: impl Into<TimerId>) -> Self {
+        Self {
+            timer_id: timer_id.into(),
+        }
+    }
+}
+
+impl Mutation for CancelTimer {
+    type Output = bool;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        let sql = "DELETE FROM botstore_timer WHERE timer_id = ?1";
+        Ok(tx.execute(sql, [self.timer_id])? > 0)
+    }
+}
+
+/// A timer that has not run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PendingTimer {
+    /// Its number.
+    pub timer_id: TimerId,
+    /// Its message's [`Timer::NAME`].
+    pub name: String,
+    /// Its message.
+    pub message: Option<Value>,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+    /// When it was scheduled.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next; `None` while it waits for a store that is opened with its name registered, or
+    /// because it has failed too often.
+    pub try_at: Option<DateTime<Utc>>,
+    /// How often it has failed since the store was opened with its name.
+    pub failures: u64,
+}
+
+impl PendingTimer {
+    /// A timer for a test of your own.
+    pub fn new(
+        timer_id: impl Into<TimerId>,
+        name: impl Into<String>,
+        due_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            timer_id: timer_id.into(),
+            name: name.into(),
+            message: None,
+            due_at,
+            created_at: due_at,
+            try_at: Some(due_at),
+            failures: 0,
+        }
+    }
+}
+
+fn from_row(row: &Row<'_>) -> Result<Option<PendingTimer>> {
+    let Some(timer_id) = id(row, 0)? else {
+        return Ok(None);
+    };
+    Ok(Some(PendingTimer {
+        timer_id: timer_id.into(),
+        name: text(row, 1)?,
+        message: json(row, 2)?,
+        due_at: time(row, 3)?,
+        created_at: time(row, 4)?,
+        try_at: maybe_time(row, 5)?,
+        failures: count(row, 6)?,
+    }))
+}
+
+/// The timers that have not run, in the order in which they were scheduled, the newest first. Reads a page.
+///
+/// For administrators: it tells of all timers, with what is in their messages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Timers {
+    /// Those of this name; `None` for all.
+    pub name: Option<String>,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+impl Timers {
+    /// The first page of all, of 50 timers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Those of this name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Which page.
+    pub fn page(mut self, page: PageRequest) -> Self {
+        self.page = page;
+        self
+    }
+}
+
+impl Query for Timers {
+    type Output = Page<PendingTimer>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<PendingTimer>> {
+        let (room, page) = (&mut Room::of(tx), &self.page);
+        match &self.name {
+            None => {
+                let found = Found::Rows(
+                    "SELECT timer_id, name, message, due_at, created_at, try_at, failures
+                     FROM botstore_timer WHERE timer_id <= ?1 ORDER BY timer_id DESC LIMIT ?2",
+                );
+                page::read_by_id(
+                    tx,
+                    room,
+                    (page, Order::NewestFirst, found),
+                    &[],
+                    from_row,
+                    4,
+                )
+            }
+            Some(name) => {
+                let found = Found::Rows(
+                    "SELECT timer_id, name, message, due_at, created_at, try_at, failures
+                     FROM botstore_timer INDEXED BY botstore_timer_name
+                     WHERE name = ?3 AND timer_id <= ?1 ORDER BY timer_id DESC LIMIT ?2",
+                );
+                page::read_by_id(
+                    tx,
+                    room,
+                    (page, Order::NewestFirst, found),
+                    &[name],
+                    from_row,
+                    4,
+                )
+            }
+        }
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("name", self.name.as_deref());
+        self.page.texts(texts);
+    }
+}

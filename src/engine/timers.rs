@@ -1,0 +1,229 @@
+//! Runs the messages whose time has come: see `schedule::timers` for what there is to be done with them.
+//!
+//! When the first is due is known here, so a tick costs nothing while none is. A mutation that sets one says so
+//! (`Shared::timers_changed`); what others have written into the file is seen within a minute.
+
+use super::due::Due;
+use super::handle::Handle;
+use super::in_flight::Entry;
+use super::shared::Shared;
+use crate::error::{Error, Result};
+use crate::events::{FailedTimer, FiredTimer, StoreEvent};
+use crate::schedule::{AT_ONCE, DueTimer, Fault, FindDue, PutOff, RunTimer, TimerKinds, TryAgain};
+use chrono::{DateTime, Utc};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How often the file is looked at if nobody has said anything.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How many times [`AT_ONCE`] run at one look. What is left comes a second later, behind what else is due.
+const ROUNDS: usize = 4;
+
+/// What is known of timers.
+pub(super) struct Timers {
+    kinds: TimerKinds,
+    /// Held by who runs them.
+    pub(super) known: Arc<Mutex<Known>>,
+}
+
+pub(super) struct Known {
+    /// Whether those that waited for this program have been told that it is here.
+    are_back: bool,
+    /// When the first is due, as far as it is known.
+    next: Option<DateTime<Utc>>,
+    look: Due,
+}
+
+/// Why somebody looks.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Why {
+    /// A second has passed.
+    Tick,
+    Asked,
+}
+
+impl Timers {
+    pub(super) fn new(kinds: TimerKinds) -> Self {
+        let known = Known {
+            are_back: false,
+            next: None,
+            look: Due::every(LOOK),
+        };
+        Self {
+            kinds,
+            known: Arc::new(Mutex::new(known)),
+        }
+    }
+
+    /// Runs what is due; gives how many have run.
+    pub(super) async fn run_due(
+        self: Arc<Self>,
+        mut known: OwnedMutexGuard<Known>,
+        handle: Arc<Handle>,
+        why: Why,
+    ) -> usize {
+        let shared = &handle.shared;
+        // Taken back before the file is looked at: whoever says it from now on is heard at the next tick.
+        let changed = shared.timers_changed.swap(false, Ordering::SeqCst);
+        if shared.is_closing() || !(changed || why == Why::Asked || known.is_due(shared)) {
+            return 0;
+        }
+        let mut ran = 0;
+        match self.run(&mut known, &handle, &mut ran).await {
+            Ok(Left::Nothing) => {
+                known.look.ran(shared.now());
+            }
+            Ok(Left::Perhaps) => known.look.forget(),
+            Err(error) => {
+                known.next = None;
+                known.look.retry(shared.now(), LOOK);
+                if !shared.is_closing() {
+                    tracing::warn!(%error, "timers could not be looked at");
+                }
+            }
+        }
+        ran
+    }
+
+    async fn run(&self, known: &mut Known, handle: &Handle, ran: &mut usize) -> Result<Left> {
+        while !known.are_back {
+            let again = TryAgain(self.kinds.clone());
+            known.are_back = handle.write(again, Entry::Waits).await? < AT_ONCE;
+        }
+        let mut left = Left::Nothing;
+        for _ in 0..ROUNDS {
+            let find = FindDue(self.kinds.clone());
+            let due = handle.write(find, Entry::Waits).await?;
+            known.next = due.next;
+            for (name, timers) in due.unknown {
+                tracing::warn!(
+                    timer = name,
+                    timers,
+                    "nobody has registered timers of this name; they are kept"
+                );
+                let event = StoreEvent::TimersUnknown { name, timers };
+                // The first look may be over before a host has subscribed.
+                handle.shared.subscribers.tell_or_keep(event);
+            }
+            if !due.timers.is_empty() {
+                left = Left::Perhaps;
+                *ran += self.run_all(handle, due.timers).await?;
+            }
+            if !due.is_full {
+                return Ok(left);
+            }
+        }
+        Ok(Left::Perhaps)
+    }
+
+    /// Runs these in their order, each for itself: what one does is no matter of the others, and their commits are
+    /// shared with whatever else is written.
+    async fn run_all(&self, handle: &Handle, due: Vec<DueTimer>) -> Result<usize> {
+        let runs = due.iter().map(|timer| {
+            let (timer_id, kinds) = (timer.timer_id, self.kinds.clone());
+            let run = RunTimer { timer_id, kinds };
+            Box::pin(handle.write(run, Entry::Waits))
+        });
+        let answers = in_order(runs.collect()).await;
+        let (mut fired, mut failed) = (Vec::new(), Vec::new());
+        for (timer, answer) in due.into_iter().zip(answers) {
+            let DueTimer {
+                timer_id,
+                name,
+                due_at,
+            } = timer;
+            match answer {
+                Ok(true) => fired.push(FiredTimer {
+                    timer_id,
+                    name,
+                    due_at,
+                }),
+                // It was cancelled meanwhile, or the clock was set back.
+                Ok(false) => {}
+                Err(error) => failed.push((timer_id, name, error)),
+            }
+        }
+        let ran = fired.len();
+        if ran > 0 {
+            let event = StoreEvent::TimersFired { timers: fired };
+            handle.shared.subscribers.tell(event);
+        }
+        let mut told = Vec::new();
+        for (timer_id, name, error) in failed {
+            if handle.shared.is_closing() {
+                return Err(error);
+            }
+            let fault = fault(&error);
+            let put_off = PutOff { timer_id, fault };
+            if let Some((failures, try_at)) = handle.write(put_off, Entry::Waits).await? {
+                told.push(FailedTimer {
+                    timer_id,
+                    name,
+                    failures,
+                    try_at,
+                    error,
+                });
+            }
+        }
+        if let Some(first) = told.first() {
+            tracing::warn!(
+                timers = told.len(), timer = first.name, failures = first.failures, error = %first.error,
+                "timers failed, and are kept"
+            );
+            let event = StoreEvent::TimersFailed { timers: told };
+            handle.shared.subscribers.tell(event);
+        }
+        Ok(ran)
+    }
+}
+
+/// Whether there may be more that is due.
+enum Left {
+    Nothing,
+    Perhaps,
+}
+
+impl Known {
+    fn is_due(&self, shared: &Shared) -> bool {
+        if self.look.is_due(shared.now()) {
+            return true;
+        }
+        // By the time that it is for sure, which is what they go by.
+        let sure = shared.clock_watch.look(&*shared.config.clock);
+        self.next
+            .zip(sure.ok())
+            .is_some_and(|(next, sure)| next <= sure)
+    }
+}
+
+fn fault(error: &Error) -> Fault {
+    match error.is_of_the_disk() {
+        true => Fault::Disk,
+        false => Fault::Message,
+    }
+}
+
+/// Their answers, where each is begun before the next, and all before the first is over.
+async fn in_order<F: Future>(mut futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+    let mut answers: Vec<_> = futures.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        let waiting = futures.iter_mut().zip(&mut answers);
+        for (future, answer) in waiting.filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = future.as_mut().poll(cx) {
+                *answer = Some(ready);
+            }
+        }
+        match answers.iter().all(Option::is_some) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}

@@ -1,0 +1,250 @@
+//! Messages that are run once, at a time: which there are, and what the supervisor has done with them.
+//!
+//! A timer is in one of two states, by its `try_at`: it is tried then, or it waits (NULL) until a store is opened
+//! that has its name. So those that cannot run are not among those that are due, however many there are, and
+//! stand in front of nobody.
+
+use crate::error::{Error, Result, quote};
+use crate::limits::MAX_NAME_BYTES;
+use crate::operation::{Mutation, Timer, TimerId, WriteTx, timer};
+use crate::time::{self, Timestamp};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many are looked at together.
+pub(crate) const AT_ONCE: usize = 250;
+
+/// How often one is tried before it waits for the next opening.
+const TRIES: i64 = 10;
+
+/// How long after the first failure one is tried again. After each further one twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// Runs one message of a type, which is forgotten here.
+type Run = fn(&str, &WriteTx<'_>) -> Result<()>;
+
+/// The types of messages that a store runs, by their names.
+#[derive(Clone, Default)]
+pub(crate) struct TimerKinds {
+    by_name: BTreeMap<&'static str, Run>,
+    /// The first name that was given twice.
+    twice: Option<&'static str>,
+}
+
+impl TimerKinds {
+    pub(crate) fn add<T: Timer>(&mut self) {
+        let run: Run = |message, tx| {
+            let message = timer::read::<T>(message)?;
+            let done = tx.apply(&message);
+            done.map(drop)
+                .map_err(|error| error.in_operation(T::name()))
+        };
+        if self.by_name.insert(T::NAME, run).is_some() {
+            self.twice.get_or_insert(T::NAME);
+        }
+    }
+
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for names that cannot be told apart or kept.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(name) = self.twice {
+            let why = format!(
+                "was given the name {} twice; two types need two names",
+                quote(name)
+            );
+            return Err(Error::invalid("timer", &why));
+        }
+        let fits = |name: &&str| (1..=MAX_NAME_BYTES).contains(&name.len());
+        match self.by_name.keys().all(fits) {
+            true => Ok(()),
+            false => Err(Error::invalid(
+                "timer",
+                "must have a NAME of 1 to 4096 bytes",
+            )),
+        }
+    }
+
+    fn run(&self, name: &str) -> Option<Run> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// Has those tried again that wait, of the names that there are now: the program may be another one, in which they
+/// are known, or can run. Gives how many, [`AT_ONCE`] at most.
+pub(crate) struct TryAgain(pub(crate) TimerKinds);
+
+impl Mutation for TryAgain {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        let mut again = 0;
+        for name in self.0.by_name.keys() {
+            again += tx.execute(
+                "UPDATE botstore_timer SET try_at = due_at, failures = 0 WHERE timer_id IN
+                 (SELECT timer_id FROM botstore_timer INDEXED BY botstore_timer_waits
+                  WHERE name = ?1 AND try_at IS NULL LIMIT ?2)",
+                (name, (AT_ONCE - again) as i64),
+            )?;
+            if again == AT_ONCE {
+                break;
+            }
+        }
+        Ok(again)
+    }
+}
+
+/// A timer that is due.
+pub(crate) struct DueTimer {
+    pub(crate) timer_id: TimerId,
+    pub(crate) name: String,
+    pub(crate) due_at: DateTime<Utc>,
+}
+
+/// What is due.
+#[derive(Default)]
+pub(crate) struct DueTimers {
+    /// In the order in which they are to run, [`AT_ONCE`] at most.
+    pub(crate) timers: Vec<DueTimer>,
+    /// How many there were of each name that nobody has registered. They wait from now on.
+    pub(crate) unknown: BTreeMap<String, usize>,
+    /// When the first of the others is.
+    pub(crate) next: Option<DateTime<Utc>>,
+    /// Whether there may be more that are due.
+    pub(crate) is_full: bool,
+}
+
+/// Finds what is due, and sets aside what nobody knows. By the time that it is for sure, since what has run cannot be
+/// taken back. By the writer, so that it sees whatever has told of itself before.
+pub(crate) struct FindDue(pub(crate) TimerKinds);
+
+impl Mutation for FindDue {
+    type Output = DueTimers;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<DueTimers> {
+        let now = Timestamp(tx.sure_now()?);
+        let due = tx.all(
+            "SELECT timer_id, name, due_at FROM botstore_timer INDEXED BY botstore_timer_try
+             WHERE try_at <= ?1 ORDER BY try_at, timer_id LIMIT ?2",
+            (now, AT_ONCE as i64),
+            |row| {
+                Ok(DueTimer {
+                    timer_id: row.get(0)?,
+                    name: String::from_utf8_lossy(bytes(row.get_ref(1)?)).into_owned(),
+                    due_at: time::read(row.get_ref(2)?).unwrap_or_default(),
+                })
+            },
+        )?;
+        let mut found = DueTimers {
+            is_full: due.len() == AT_ONCE,
+            ..DueTimers::default()
+        };
+        for timer in due {
+            if self.0.run(&timer.name).is_some() {
+                found.timers.push(timer);
+                continue;
+            }
+            let sql = "UPDATE botstore_timer SET try_at = NULL WHERE timer_id = ?1";
+            tx.execute(sql, [timer.timer_id])?;
+            *found.unknown.entry(timer.name).or_default() += 1;
+        }
+        // What is no time says nothing, and is looked at again now and then.
+        let next = tx.maybe(
+            "SELECT try_at FROM botstore_timer INDEXED BY botstore_timer_try
+             WHERE try_at > ?1 ORDER BY try_at LIMIT 1",
+            [now],
+            |row| Ok(time::read(row.get_ref(0)?)),
+        )?;
+        found.next = next.flatten();
+        Ok(found)
+    }
+}
+
+/// A text, whatever type it has in the file.
+fn bytes(value: rusqlite::types::ValueRef<'_>) -> &[u8] {
+    value.as_bytes().unwrap_or_default()
+}
+
+/// Runs one timer and removes it: both, or neither. Gives whether it was still there, and due.
+pub(crate) struct RunTimer {
+    pub(crate) timer_id: TimerId,
+    pub(crate) kinds: TimerKinds,
+}
+
+impl Mutation for RunTimer {
+    type Output = bool;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        // First, so that the message sees the table without it.
+        let timer = tx.maybe(
+            "DELETE FROM botstore_timer WHERE timer_id = ?1 AND try_at <= ?2 RETURNING name, message",
+            (self.timer_id, Timestamp(tx.sure_now()?)),
+            |row| {
+                let name = String::from_utf8_lossy(bytes(row.get_ref(0)?)).into_owned();
+                let message = String::from_utf8_lossy(bytes(row.get_ref(1)?)).into_owned();
+                Ok((name, message))
+            },
+        )?;
+        let Some((name, message)) = timer else {
+            return Ok(false);
+        };
+        let run = self.kinds.run(&name).ok_or_else(|| {
+            let what = format!("timer of the name {} in this program", quote(&name));
+            Error::not_found("name", what)
+        })?;
+        run(&message, tx)?;
+        Ok(true)
+    }
+}
+
+/// Who has failed, when a timer did.
+pub(crate) enum Fault {
+    /// The message's own code: it gets [`TRIES`].
+    Message,
+    /// The disk: that is no fault of the message's.
+    Disk,
+}
+
+/// Puts off a timer that has failed. Gives how often it has, and when it is tried again; nothing if it is gone.
+pub(crate) struct PutOff {
+    pub(crate) timer_id: TimerId,
+    pub(crate) fault: Fault,
+}
+
+impl Mutation for PutOff {
+    type Output = Option<(u64, Option<DateTime<Utc>>)>;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output> {
+        let before = tx.maybe(
+            "SELECT max(0, CAST(failures AS INTEGER)) FROM botstore_timer WHERE timer_id = ?1",
+            [self.timer_id],
+            |row| Ok(row.get::<_, i64>(0)?),
+        )?;
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        let (failures, pause) = match self.fault {
+            Fault::Message => {
+                let failures = before.saturating_add(1);
+                (failures, pause(failures))
+            }
+            Fault::Disk => (before, Some(FIRST_PAUSE)),
+        };
+        let now = tx.sure_now()?;
+        let try_at = pause.map(|pause| time::after(now, pause));
+        tx.execute(
+            "UPDATE botstore_timer SET failures = ?2, try_at = ?3 WHERE timer_id = ?1",
+            (self.timer_id, failures, try_at.map(Timestamp)),
+        )?;
+        Ok(Some((failures.unsigned_abs(), try_at)))
+    }
+}
+
+/// How long after so many failures one is tried again, if it is.
+fn pause(failures: i64) -> Option<Duration> {
+    let doublings = (failures - 1).clamp(0, TRIES) as u32;
+    (failures < TRIES).then(|| (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE))
+}

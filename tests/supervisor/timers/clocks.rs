@@ -1,0 +1,90 @@
+//! Timers go by the time that it is for sure, and outlive what holds them up.
+
+use super::*;
+
+#[tokio::test]
+async fn a_timer_that_came_due_while_no_store_was_open_runs_once_and_late() {
+    let store = note_store().await;
+    for number in [1, 2] {
+        after(&store, (2 * number - 1) as u32 * HOUR, Note::new(number)).await;
+    }
+    let clock = store.clock().clone();
+    let (folder, path) = store.into_file().await.unwrap();
+    for expected in [&[1][..], &[1], &[1, 2], &[1, 2]] {
+        clock.advance(HOUR);
+        let store = opened(&path, &clock, |config| config.timer::<Note>()).await;
+        settled(&store).await;
+        assert_eq!(numbers(&store).await, expected);
+        store.close().await.unwrap();
+    }
+    drop(folder);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_for_a_moment_runs_nothing_and_one_that_goes_on_so_does() {
+    for jump in [2 * DAY, 3_650 * DAY] {
+        let store = note_store().await;
+        after(&store, DAY, Note::new(1)).await;
+        let right = store.now();
+        for _ in 0..3 {
+            store.clock().set(right + jump);
+            settled(&store).await;
+            assert_eq!(numbers(&store).await, NONE);
+            store.clock().set(right);
+            settled(&store).await;
+        }
+        // The machine slept: it is believed after an hour.
+        store.clock().set(right + jump);
+        settled(&store).await;
+        store.clock().advance(HOUR - MINUTE);
+        settled(&store).await;
+        assert_eq!(numbers(&store).await, NONE);
+        store.clock().advance(2 * MINUTE);
+        until("what is due", async || numbers(&store).await == [1]).await;
+        settled(&store).await;
+        // Set back, it has run all the same.
+        store.clock().set(right);
+        settled(&store).await;
+        store.clock().advance(3_700 * DAY);
+        settled(&store).await;
+        assert_eq!(numbers(&store).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_opened_years_later_runs_what_is_due_when_the_clock_is_believed() {
+    let store = note_store().await;
+    after(&store, DAY, Note::new(1)).await;
+    let path = store.path().to_owned();
+    let (clock, now) = (
+        FixedClock::at(store.now() + TimeDelta::days(3_650)),
+        store.now(),
+    );
+    let (folder, _) = store.into_file().await.unwrap();
+    // It was wrong.
+    let store = opened(&path, &clock, |config| config.timer::<Note>()).await;
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, NONE);
+    store.close().await.unwrap();
+    let right = FixedClock::at(now + TimeDelta::hours(2));
+    let store = opened(&path, &right, |config| config.timer::<Note>()).await;
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, NONE);
+    store.close().await.unwrap();
+    // It was right.
+    let store = opened(&path, &clock, |config| config.timer::<Note>()).await;
+    settled(&store).await;
+    clock.advance(HOUR);
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, [1]);
+    store.close().await.unwrap();
+    // A host that does not want to wait.
+    let believed = |config: Config| config.timer::<Note>().clock_jump_wait(Duration::ZERO);
+    let store = opened(&path, &clock, believed).await;
+    after(&store, DAY, Note::new(2)).await;
+    clock.set(clock.now() + TimeDelta::days(400));
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, [1, 2]);
+    store.close().await.unwrap();
+    drop(folder);
+}
