@@ -1,9 +1,10 @@
 //! What an answer that is kept hangs on: the table that the query names, and the moment of its snapshot.
 
-use crate::Run;
 use crate::common::{Hold, Probe, answered, hold, patient, probe_store, until};
+use crate::{Run, session_of, store_with_users};
 use botstore::rusqlite::Connection;
 use botstore::schema::{Migration, Schema};
+use botstore::sessions::{GetSession, ShareSession, UnshareSession};
 use botstore::testing::TestStore;
 use botstore::{Cacheable, Query, ReadTx, Result, Store};
 use std::sync::Arc;
@@ -146,4 +147,43 @@ async fn an_answer_is_as_old_as_its_snapshot_however_long_its_query_took() {
     released.release();
     let again = answered(store.read(Slow(unheld))).await;
     assert_eq!(again.unwrap(), "after");
+}
+
+#[tokio::test]
+async fn whoever_joins_or_leaves_a_session_is_told_the_new_answer_at_once() {
+    let store = store_with_users().await;
+    let told = async |asker| {
+        let get = GetSession::new(asker, session_of(0));
+        // Twice: asked for, and perhaps kept.
+        let first = store.read(get.clone()).await.unwrap().is_some();
+        assert_eq!(store.read(get).await.unwrap().is_some(), first);
+        first
+    };
+    assert!(told(0).await && !told(1).await);
+    for turn in 0..20 {
+        let share = ShareSession::new(0, session_of(0), 1);
+        store.write(share).await.unwrap();
+        assert!(told(1).await && !told(2).await, "turn {turn}");
+        match turn % 3 {
+            0 => {
+                let unshare = UnshareSession::new(0, session_of(0), 1);
+                store.write(unshare).await.unwrap();
+            }
+            1 => {
+                let sql = "DELETE FROM botstore_session_member";
+                store.write(Run(sql)).await.unwrap();
+            }
+            _ => {
+                let sql = "UPDATE botstore_session_member SET user_id = 3";
+                store.write(Run(sql)).await.unwrap();
+                assert!(told(3).await);
+                store
+                    .write(UnshareSession::new(3, session_of(0), 3))
+                    .await
+                    .unwrap();
+                assert!(!told(3).await);
+            }
+        }
+        assert!(told(0).await && !told(1).await, "turn {turn}");
+    }
 }

@@ -280,16 +280,17 @@ impl Whose {
             }
             Self::Both => {
                 "SELECT session_id, user_id, project_path, created_at, last_used,
+                        total_cost, total_turns, message_count, is_active, rowid
+                 FROM sessions INDEXED BY botstore_sessions_user
+                 WHERE user_id = ?1 AND (is_active = 1 OR ?2)
+                   AND (last_used, session_id) < (?3, ?4)
+                 UNION ALL
+                 SELECT s.session_id, s.user_id, project_path, created_at, last_used,
                         total_cost, total_turns, message_count, is_active, s.rowid
-                 FROM (SELECT rowid AS id FROM sessions INDEXED BY botstore_sessions_user
-                       WHERE user_id = ?1
-                       UNION
-                       SELECT s.rowid
-                       FROM botstore_session_member m INDEXED BY botstore_session_member_user
-                       CROSS JOIN sessions s ON s.session_id = m.session_id
-                       WHERE m.user_id = ?1) ids
-                 CROSS JOIN sessions s ON s.rowid = ids.id
-                 WHERE (is_active = 1 OR ?2) AND (last_used, session_id) < (?3, ?4)
+                 FROM botstore_session_member m INDEXED BY botstore_session_member_user
+                 CROSS JOIN sessions s ON s.session_id = m.session_id
+                 WHERE m.user_id = ?1 AND s.user_id IS NOT ?1 AND (is_active = 1 OR ?2)
+                   AND (last_used, s.session_id) < (?3, ?4)
                  ORDER BY last_used DESC, session_id DESC LIMIT ?5"
             }
         }
