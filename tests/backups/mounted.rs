@@ -122,15 +122,6 @@ async fn a_note_at_a_mounted_file_is_carried_out_by_the_next_opening() {
     }
 }
 
-/// From one call that fails to the next. `BOTSTORE_TEST_EVERY_CALL=1` has all of them fail; otherwise it is
-/// others in each run.
-fn step() -> u32 {
-    match std::env::var_os("BOTSTORE_TEST_EVERY_CALL") {
-        Some(_) => 1,
-        None => fastrand::u32(1..=3),
-    }
-}
-
 #[tokio::test]
 async fn a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did() {
     let test = a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did;
@@ -152,10 +143,7 @@ async fn a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did(
     ];
     for call in calls {
         for fault in ["signal=KILL", "error=ENOSPC"] {
-            let mut times = 1;
-            loop {
-                // A failure shows it.
-                eprintln!("{call} {fault}: {times}");
+            for times in 1.. {
                 let place = Mounted::new(&scene, &["bot.db"]);
                 let words = tampered(call, &format!("{fault}:when={times}"));
                 let child = again(&strs(&words), test, &[&place.path, &scene.backup.path]);
@@ -168,7 +156,6 @@ async fn a_mounted_file_is_whole_whatever_the_last_thing_was_that_a_restore_did(
                     false => old += 1,
                 }
                 assert!(times < 500, "{call} {fault}: {said}");
-                times += step();
             }
         }
     }
