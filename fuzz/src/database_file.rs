@@ -5,11 +5,12 @@
 //! No panic, no hang, and each failure is an error that says what is wrong: never
 //! `ErrorKind::Panicked`.
 
+use botstore::testing::usd;
 use crate::edits::edited;
 use crate::samples::{self, Sample, config, folder, session};
 use arbitrary::{Arbitrary, Unstructured};
 use botstore::analytics::{
-    Activity, AdminDashboard, Fill, Bucket, Span, SystemStats, UserActivity, UserDashboard,
+    Activity, AdminDashboard, Bucket, Fill, Span, SystemStats, UserActivity, UserDashboard,
 };
 use botstore::audit::RecentAuditLog;
 use botstore::integrity::CheckFile;
@@ -159,29 +160,18 @@ fn connection(path: &Path) {
     }
 }
 
-const IDLE: ExpireIdle = ExpireIdle {
-    idle_for: Duration::from_secs(1),
-};
+const IDLE: ExpireIdle = ExpireIdle::new(Duration::from_secs(1));
 
 fn interaction(user_id: i64) -> SaveInteraction {
-    SaveInteraction {
-        user_id,
-        session_id: format!("s{user_id}"),
-        prompt: "p".to_owned(),
-        cost: 0.5,
-        duration_ms: Some(5),
-        tools: vec![ToolCall::new("Read")],
-        idempotency_key: Some("k".to_owned()),
-        ..SaveInteraction::default()
-    }
+    SaveInteraction::new(user_id, format!("s{user_id}"), "p")
+        .cost(usd(0.5))
+        .duration_ms(5)
+        .tool(ToolCall::new("Read"))
+        .idempotency_key("k")
 }
 
 fn month(by: Bucket) -> Activity {
-    Activity {
-        span: Span::LastDays(30),
-        by,
-        gaps: Fill::Fill,
-    }
+    Activity::new(Span::LastDays(30)).by(by).gaps(Fill::Fill)
 }
 
 fn page() -> PageRequest {
@@ -189,35 +179,23 @@ fn page() -> PageRequest {
 }
 
 fn history() -> SessionHistory {
-    SessionHistory {
-        session_id: "s1".to_owned(),
-        user_id: 1,
-        limit: 10,
-    }
+    SessionHistory::new(1, "s1").limit(10)
 }
 
 fn ask(tx: &ReadTx<'_>) {
-    typed(tx.query(&CheckFile));
-    typed(tx.query(&ReconcileRollups));
-    typed(tx.query(&SystemStats));
+    typed(tx.query(&CheckFile::new()));
+    typed(tx.query(&ReconcileRollups::new()));
+    typed(tx.query(&SystemStats::new()));
     typed(tx.query(&AdminDashboard::default()));
-    typed(tx.query(&UserDashboard { user_id: 1 }));
+    typed(tx.query(&UserDashboard::new(1)));
     typed(tx.query(&month(Bucket::Week)));
-    let Activity { span, by, gaps } = month(Bucket::Month);
-    typed(tx.query(&UserActivity {
-        user_id: 1,
-        span,
-        by,
-        gaps,
-    }));
+    let Activity { span, by, gaps, .. } = month(Bucket::Month);
+    typed(tx.query(&UserActivity::new(1, span).by(by).gaps(gaps)));
     typed(tx.query(&history()));
-    typed(tx.query(&ListUsers { page: page() }));
-    typed(tx.query(&ActiveSessions { page: page() }));
+    typed(tx.query(&ListUsers::new().page(page())));
+    typed(tx.query(&ActiveSessions::new().page(page())));
     typed(tx.query(&RecentAuditLog::default()));
-    typed(tx.query(&UserToolUse {
-        user_id: 1,
-        page: page(),
-    }));
+    typed(tx.query(&UserToolUse::new(1).page(page())));
 }
 
 /// The same through the actors.
@@ -229,9 +207,9 @@ fn store(path: &Path) {
         let Some(store) = typed(Store::open(config(path)).await) else {
             return;
         };
-        read(&store, CheckFile).await;
+        read(&store, CheckFile::new()).await;
         read(&store, AdminDashboard::default()).await;
-        read(&store, UserDashboard { user_id: 1 }).await;
+        read(&store, UserDashboard::new(1)).await;
         read(&store, month(Bucket::Week)).await;
         read(&store, history()).await;
         write(&store, EnsureUser::new(9, Some("new"))).await;

@@ -5,10 +5,8 @@ use sha2::{Digest, Sha256};
 
 pub(crate) fn checksum(bytes: &[u8]) -> Checksum {
     let digits = Sha256::digest(bytes);
-    Checksum {
-        bytes: bytes.len() as u64,
-        sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
+    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Checksum::new(bytes.len() as u64, digits)
 }
 
 /// The manifest as its file has it, with a checksum of its own that is right.

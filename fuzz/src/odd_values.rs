@@ -3,13 +3,14 @@
 //! Unlike [`database_file`](super::database_file), which asks only that failures are told, here nothing fails: every
 //! question is answered, the file opens again, the check names what is odd, and saving goes on.
 
+use botstore::testing::usd;
 use crate::samples::{self, Sample, config, folder, session};
 use arbitrary::{Arbitrary, Unstructured};
 use botstore::analytics::{
     Activity, AdminDashboard, Bucket, DailyActivity, Fill, Span, SystemStats, TopUsers,
     UserActivity, UserDashboard, UserStats,
 };
-use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
+use botstore::audit::{RecentAuditLog, UserAuditLog};
 use botstore::costs::{AddCost, TotalCosts, UserDailyCosts};
 use botstore::integrity::CheckFile;
 use botstore::interactions::SaveInteraction;
@@ -60,16 +61,8 @@ pub fn run(data: &[u8]) {
         tx.apply(&session(99))?;
         // Its id may be another by now.
         tx.apply(&EnsureUser::new(1, None))?;
-        tx.apply(&AddCost {
-            user_id: 1,
-            cost: 0.5,
-        })?;
-        tx.apply(&SaveInteraction {
-            user_id: 99,
-            session_id: "s99".to_owned(),
-            cost: 0.5,
-            ..SaveInteraction::default()
-        })
+        tx.apply(&AddCost::new(1, usd(0.5)))?;
+        tx.apply(&SaveInteraction::new(99, "s99", "").cost(usd(0.5)))
     });
     saved.expect("saving goes on");
 }
@@ -162,55 +155,37 @@ fn everything_is_answered(plain: &Plain) {
     let told = plain.read(|tx| {
         let user_id = 1;
         let (by, gaps, span) = (Bucket::Week, Fill::Fill, Span::LastDays(30));
-        answer(tx, &GetUser { user_id });
-        answer(tx, &IsAllowed { user_id });
-        answer(tx, &SessionSummary { user_id });
-        answer(tx, &UserDailyCosts { user_id, days: 30 });
-        answer(tx, &TotalCosts { days: 30 });
-        answer(tx, &UserStats { user_id });
-        answer(tx, &SystemStats);
-        answer(tx, &DailyActivity { days: 30 });
-        answer(tx, &Activity { span, by, gaps });
-        answer(
-            tx,
-            &UserActivity {
-                user_id,
-                span,
-                by,
-                gaps,
-            },
-        );
-        answer(tx, &TopUsers { limit: 10 });
-        answer(tx, &ToolStats { limit: 10 });
-        answer(tx, &UserDashboard { user_id });
+        answer(tx, &GetUser::new(user_id));
+        answer(tx, &IsAllowed::new(user_id));
+        answer(tx, &SessionSummary::new(user_id));
+        answer(tx, &UserDailyCosts::new(user_id, 30));
+        answer(tx, &TotalCosts::new(30));
+        answer(tx, &UserStats::new(user_id));
+        answer(tx, &SystemStats::new());
+        answer(tx, &DailyActivity::new(30));
+        answer(tx, &Activity::new(span).by(by).gaps(gaps));
+        answer(tx, &UserActivity::new(user_id, span).by(by).gaps(gaps));
+        answer(tx, &TopUsers::new(10));
+        answer(tx, &ToolStats::new(10));
+        answer(tx, &UserDashboard::new(user_id));
         answer(tx, &AdminDashboard::default());
-        answer(tx, &ReconcileRollups);
-        let report = answer(tx, &CheckFile);
+        answer(tx, &ReconcileRollups::new());
+        let report = answer(tx, &CheckFile::new());
         assert!(!report.is_damaged(), "{:?}", report.damage);
-        list(tx, |page| ListUsers { page });
-        list(tx, |page| AllowedUsers { page });
-        list(tx, |page| ActiveSessions { page });
-        list(tx, |page| UserSessions {
-            user_id,
-            which: SessionFilter::All,
-            page,
+        list(tx, |page| ListUsers::new().page(page));
+        list(tx, |page| AllowedUsers::new().page(page));
+        list(tx, |page| ActiveSessions::new().page(page));
+        list(tx, |page| {
+            UserSessions::new(user_id)
+                .which(SessionFilter::All)
+                .page(page)
         });
-        list(tx, |page| UserMessages { user_id, page });
-        list(tx, |page| RecentMessages {
-            within: Duration::MAX,
-            page,
-        });
-        list(tx, |page| UserToolUse { user_id, page });
-        list(tx, |page| UserAuditLog {
-            user_id,
-            filter: EventFilter::default(),
-            page,
-        });
-        list(tx, |page| RecentAuditLog {
-            filter: EventFilter::default(),
-            page,
-        });
-        list(tx, |page| UserTokens { user_id, page });
+        list(tx, |page| UserMessages::new(user_id).page(page));
+        list(tx, |page| RecentMessages::new(Duration::MAX).page(page));
+        list(tx, |page| UserToolUse::new(user_id).page(page));
+        list(tx, |page| UserAuditLog::new(user_id).page(page));
+        list(tx, |page| RecentAuditLog::new().page(page));
+        list(tx, |page| UserTokens::new(user_id).page(page));
         Ok(())
     });
     // The second that a machine may be too busy for is no matter here.

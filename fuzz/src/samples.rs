@@ -1,6 +1,7 @@
 //! What is valid before it is damaged: a small file with something of everything in it, its
 //! backups, and a folder to work in.
 
+use botstore::testing::usd;
 use botstore::audit::LogEvent;
 use botstore::backup::{self, AgeIdentity, Backup, BackupKey, Backups, TakeBackup};
 use botstore::costs::AddCost;
@@ -73,12 +74,13 @@ pub(crate) fn database() -> Sample {
         .write(|tx| {
             for user_id in 1..=3 {
                 tx.apply(&EnsureUser::new(user_id, Some("ada")))?;
-                tx.apply(&SetAllowed {
-                    user_id,
-                    allowed: user_id == 1,
+                tx.apply(&if user_id == 1 {
+                    SetAllowed::allow(user_id)
+                } else {
+                    SetAllowed::forbid(user_id)
                 })?;
                 tx.apply(&session(user_id))?;
-                tx.apply(&AddCost { user_id, cost: 0.5 })?;
+                tx.apply(&AddCost::new(user_id, usd(0.5)))?;
             }
             Ok(())
         })
@@ -97,13 +99,12 @@ pub(crate) fn database() -> Sample {
     let file = fs::read(&path).expect("the file");
     plain
         .write(|tx| {
-            tx.apply(&LogEvent {
-                user_id: 4,
-                event_type: "login".to_owned(),
-                event_data: Some(serde_json::json!({ "from": ["the", 1] })),
-                success: false,
-                ip_address: Some("10.0.0.1".to_owned()),
-            })?;
+            tx.apply(
+                &LogEvent::new(4, "login")
+                    .event_data(serde_json::json!({ "from": ["the", 1] }))
+                    .ip_address("10.0.0.1")
+                    .failed(),
+            )?;
             (0..4).try_for_each(|number| tx.apply(&interaction(100 + number)).map(|_| ()))
         })
         .expect("more of it");
@@ -112,27 +113,26 @@ pub(crate) fn database() -> Sample {
 }
 
 pub(crate) fn session(user_id: i64) -> CreateSession {
-    CreateSession {
-        session_id: format!("s{user_id}"),
+    CreateSession::new(
         user_id,
-        project_path: format!("/srv/{}", user_id % 2),
-    }
+        format!("s{user_id}"),
+        format!("/srv/{}", user_id % 2),
+    )
 }
 
 fn interaction(number: i64) -> SaveInteraction {
     let user_id = 1 + number % 3;
-    SaveInteraction {
-        user_id,
-        session_id: format!("s{user_id}"),
-        prompt: format!("What is {number}?"),
-        response: Some("A number. ".repeat(20)),
-        cost: 0.25,
-        duration_ms: Some(1_500),
-        turns: 2,
-        error: (number == 3).then(|| "timeout".to_owned()),
-        tools: vec![ToolCall::new("Read").input(serde_json::json!({ "path": "a.rs" }))],
-        idempotency_key: Some(number.to_string()),
-        ..SaveInteraction::default()
+    {
+        let mut new =
+            SaveInteraction::new(user_id, format!("s{user_id}"), format!("What is {number}?"))
+                .response("A number. ".repeat(20))
+                .cost(usd(0.25))
+                .duration_ms(1_500)
+                .turns(2)
+                .tool(ToolCall::new("Read").input(serde_json::json!({ "path": "a.rs" })))
+                .idempotency_key(number.to_string());
+        new.error = (number == 3).then(|| "timeout".to_owned());
+        new
     }
 }
 

@@ -8,7 +8,9 @@ use crate::samples::{config, folder, session};
 use botstore::audit::{EventFilter, LogEvent, RecentAuditLog, UserAuditLog};
 use botstore::interactions::SaveInteraction;
 use botstore::page::{Cursor, PageRequest};
-use botstore::sessions::{CreateSession, GetSession, ProjectSessions, SessionHistory, SessionFilter};
+use botstore::sessions::{
+    CreateSession, GetSession, ProjectSessions, SessionFilter, SessionHistory,
+};
 use botstore::tokens::{Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, GetUser};
@@ -73,13 +75,9 @@ pub fn run(data: &[u8]) {
 }
 
 fn event(event_type: &str) -> LogEvent {
-    LogEvent {
-        user_id: 1,
-        event_type: event_type.to_owned(),
-        event_data: Some(event_type.into()),
-        success: true,
-        ip_address: Some(event_type.to_owned()),
-    }
+    LogEvent::new(1, event_type.to_owned())
+        .event_data(event_type.into())
+        .ip_address(event_type.to_owned())
 }
 
 async fn ask<Q: Query>(store: &Store, query: Q) -> Q::Output {
@@ -97,34 +95,19 @@ async fn make<M: Mutation>(store: &Store, mutation: M) -> M::Output {
 }
 
 fn about(text: &str) -> ProjectSessions {
-    ProjectSessions {
-        project_path: text.to_owned(),
-        which: SessionFilter::All,
-        page: PageRequest::default(),
-    }
+    ProjectSessions::new(text.to_owned()).which(SessionFilter::All)
 }
 
 fn of_type(text: &str) -> EventFilter {
-    EventFilter {
-        event_type: Some(text.to_owned()),
-        ..EventFilter::default()
-    }
+    EventFilter::new().event_type(text.to_owned())
 }
 
 fn log(text: &str) -> (RecentAuditLog, UserAuditLog) {
     let (filter, page) = (of_type(text), PageRequest::default());
-    let recent = RecentAuditLog {
-        filter: filter.clone(),
-        page: page.clone(),
-    };
-    (
-        recent,
-        UserAuditLog {
-            user_id: 1,
-            filter,
-            page,
-        },
-    )
+    let recent = RecentAuditLog::new()
+        .filter(filter.clone())
+        .page(page.clone());
+    (recent, UserAuditLog::new(1).filter(filter).page(page))
 }
 
 /// What was there is found by what it is called, and by nothing else.
@@ -142,15 +125,12 @@ async fn looked_for(store: &Store, text: &str) {
     );
     assert_eq!(ask(store, of_user).await, events);
     for user_id in 1..=USERS {
-        let get = GetSession {
-            session_id: text.to_owned(),
-            user_id,
-        };
+        let get = GetSession::new(user_id, text.to_owned());
         let is_its_own = session(user_id).session_id == text;
         assert_eq!(ask(store, get).await.is_some(), is_its_own, "{text:?}");
     }
     let secret = Secret::new(text);
-    assert_eq!(ask(store, VerifyToken { secret }).await, None);
+    assert_eq!(ask(store, VerifyToken::new(secret)).await, None);
     if let Ok(cursor) = text.parse::<Cursor>() {
         let again = cursor.to_string().parse::<Cursor>();
         assert_eq!(again.expect("a cursor"), cursor, "{text:?}");
@@ -184,9 +164,10 @@ async fn too_long(store: &Store, text: &str) {
 
 async fn refused(store: &Store) {
     let kind = |result: Result<()>| result.map_err(|error| error.kind());
-    let create = CreateSession {
-        session_id: String::new(),
-        ..session(1)
+    let create = {
+        let mut new = session(1);
+        new.session_id = "".into();
+        new
     };
     let created = store.write(create).await.map(drop);
     assert_eq!(kind(created), Err(ErrorKind::Invalid));
@@ -197,55 +178,35 @@ async fn refused(store: &Store) {
 /// The text in each place that a text can be in.
 async fn saved(store: &Store, text: &str) {
     let (user_id, some) = (100, || Some(text.to_owned()));
-    let named = make(
-        store,
-        EnsureUser {
-            user_id,
-            username: some(),
-        },
-    )
-    .await;
+    let named = make(store, EnsureUser::new(user_id, some().as_deref())).await;
     assert_eq!(named.username.as_deref(), Some(text));
-    assert_eq!(ask(store, GetUser { user_id }).await, Some(named));
+    assert_eq!(ask(store, GetUser::new(user_id)).await, Some(named));
     let session_id = format!("{text}/");
-    let create = CreateSession {
-        session_id: session_id.clone(),
-        user_id,
-        project_path: text.to_owned(),
-    };
+    let create = CreateSession::new(user_id, session_id.clone(), text.to_owned());
     let created = make(store, create).await;
     assert_eq!(
-        (&created.session_id, created.project_path.as_str()),
-        (&session_id, text)
+        (created.session_id.as_str(), created.project_path.as_str()),
+        (session_id.as_str(), text)
     );
-    let get = GetSession {
-        session_id: session_id.clone(),
-        user_id,
-    };
+    let get = GetSession::new(user_id, session_id.clone());
     assert_eq!(ask(store, get).await, Some(created.clone()));
     assert!(
         ask(store, about(text)).await.items.contains(&created),
         "{text:?}"
     );
     let input = serde_json::json!({ text: [text] });
-    let save = SaveInteraction {
-        user_id,
-        session_id: session_id.clone(),
-        prompt: text.to_owned(),
-        response: some(),
-        error: some(),
-        tools: vec![ToolCall::new(text).input(input.clone()).failed(text)],
-        ip_address: some(),
-        idempotency_key: some(),
-        ..SaveInteraction::default()
+    let save = {
+        let mut new = SaveInteraction::new(user_id, session_id.clone(), text.to_owned())
+            .tool(ToolCall::new(text).input(input.clone()).failed(text));
+        new.response = some();
+        new.error = some();
+        new.ip_address = some();
+        new.idempotency_key = some();
+        new
     };
     let receipt = make(store, save.clone()).await;
     assert_eq!(make(store, save).await, receipt, "{text:?} was saved twice");
-    let history = SessionHistory {
-        session_id: session_id.clone(),
-        user_id,
-        limit: 10,
-    };
+    let history = SessionHistory::new(user_id, session_id.clone()).limit(10);
     let history = ask(store, history).await.expect("a session");
     let [message] = &history.messages[..] else {
         panic!("{text:?} is {} messages", history.messages.len());
