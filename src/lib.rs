@@ -40,7 +40,7 @@
 //! | [`Store`] | open, write, read, close |
 //! | [`Config`], [`Durability`], [`BeforeUpgrade`] | every knob |
 //! | [`Health`], [`WriterHealth`], [`ReaderHealth`], [`CheckpointReport`], [`ActorHealth`] | how it is |
-//! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`Usd`] | ids and money |
+//! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`TimerId`], [`Usd`] | ids and money |
 //! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) [`DeleteUser`](users::DeleteUser) · [`GetUser`](users::GetUser) [`GetExternalUser`](users::GetExternalUser) [`GetExternalId`](users::GetExternalId) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
 //! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`EnsureSession`](sessions::EnsureSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) [`DeleteSession`](sessions::DeleteSession) [`ShareSession`](sessions::ShareSession) [`UnshareSession`](sessions::UnshareSession) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) [`SessionMembers`](sessions::SessionMembers) |
 //! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) · [`FindInteraction`](interactions::FindInteraction) |
@@ -58,7 +58,7 @@
 //! | [`Mutation`], [`Query`], [`WriteTx`], [`ReadTx`], [`Transact`], [`Ask`], [`Lane`], [`Cacheable`], [`Texts`], [`MAX_NAME_BYTES`] | operations of your own |
 //! | [`Write`], [`Read`], [`Mutations`], [`Queries`], [`BackupActor`] | operations and backups as actix messages |
 //! | [`backup`] | [`TakeBackup`](backup::TakeBackup) [`RunDrill`](backup::RunDrill) · [`Backups`](backup::Backups), [`list`](backup::list), [`verify`](backup::verify()), [`restore`](backup::restore()), [`prune`](backup::prune) |
-//! | [`StoreEvent`], [`FileProblem`], [`WalHolder`], [`Role`], [`LastRun`], [`BackupReport`] | what a store tells without being asked |
+//! | [`StoreEvent`], [`FiredTimer`], [`FailedTimer`], [`FileProblem`], [`WalHolder`], [`Role`], [`LastRun`], [`BackupReport`] | what a store tells without being asked |
 //! | [`schema`], [`SchemaStep`], [`UnknownTriggers`] | tables of your own, migrations, rollback; what a file has that no step made |
 //! | [`page`], [`Pages`], [`Items`] | lists by the page, and as streams |
 //! | [`time`], [`Error`], [`ErrorKind`], [`Result`] | times, failures |

@@ -30,7 +30,7 @@ impl Bot {
                 "\n{:<24} {:>8} {:>9}  {}{}",
                 shorten(&session.project_path, 24),
                 session.message_count,
-                format!("${:.4}", session.total_cost),
+                format!("{:.4}", session.total_cost),
                 local(session.last_used),
                 if session.is_active { "" } else { ", ended" }
             );
@@ -68,7 +68,7 @@ impl Bot {
         let user_id = self.user_id;
         let stats = self.store.read(UserStats::new(user_id)).await?;
         let mut text = format!(
-            "{} in {}, ${:.4} in all.",
+            "{} in {}, {:.4} in all.",
             plural(stats.total_messages, "message"),
             plural(stats.total_sessions, "conversation"),
             stats.total_cost
@@ -99,7 +99,7 @@ impl Bot {
                 "\n{:<16} {:>8} {:>9}  {}{}",
                 name_of(user),
                 user.message_count,
-                format!("${:.4}", user.total_cost),
+                format!("{:.4}", user.total_cost),
                 local(user.last_active),
                 if user.is_allowed { ", allowed" } else { "" }
             );

@@ -2,6 +2,7 @@
 //! store.
 
 use crate::{Args, Failure, script};
+use botstore::Usd;
 use botstore::interactions::Receipt;
 use botstore::rusqlite::{Connection, OpenFlags};
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ impl Found {
 struct Sums {
     messages: i64,
     turns: i64,
-    cost: f64,
+    cost: Usd,
 }
 
 pub(crate) fn compare(
@@ -87,7 +88,7 @@ pub(crate) fn compare(
         let sums = users.entry(user).or_default();
         sums.messages += 1;
         sums.turns += i64::from(sent.turns);
-        sums.cost += sent.cost.dollars();
+        sums.cost += sent.cost;
     }
     compare_counters(&conn, args, &users, &mut problems)?;
     compare_counts(&conn, args, acknowledged, &mut problems)?;
@@ -124,9 +125,11 @@ fn compare_counters(
                 row.get(6)?,
             ];
             let costs: [f64; 3] = [row.get(1)?, row.get(4)?, row.get(7)?];
+            // The file has dollars, which are exact to the billionth.
+            let costs = costs.map(|cost| Usd::from_dollars(cost).ok());
             Ok(
                 counts == [sums.messages, 1, sums.messages, sums.turns, sums.messages]
-                    && costs == [sums.cost; 3],
+                    && costs == [Some(sums.cost); 3],
             )
         })?;
         if !agrees && problems.len() < 20 {

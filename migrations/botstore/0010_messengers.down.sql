@@ -2,9 +2,7 @@ CREATE INDEX botstore_tool_usage_session ON tool_usage(session_id, timestamp);
 DROP INDEX botstore_tool_usage_session_tool;
 DROP INDEX botstore_tool_usage_message;
 
--- The triggers below have a day that begins at midnight UTC. Where it begins elsewhere, opening the file writes
--- them anew and counts again.
-UPDATE botstore_total SET day_offset = 0, filled = 0 WHERE day_offset <> 0;
+-- Where a file's day does not begin at midnight UTC, its offset stands in these triggers in place of '+0 minutes'.
 DROP TRIGGER botstore_message_removed;
 DROP TRIGGER botstore_message_changed;
 CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN

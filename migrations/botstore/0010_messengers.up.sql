@@ -57,9 +57,7 @@ CREATE INDEX botstore_timer_waits ON botstore_timer(name) WHERE try_at IS NULL;
 -- To delete a message, or to change what it cost, takes as long in a session of years as in one of a day.
 -- Whether the session has another message of that day is asked of the days around it, and of the few messages
 -- that have a time in another spelling; and of all only where the day is none. Triggers of step 7 asked all.
--- The triggers below have a day that begins at midnight UTC. Where it begins elsewhere, opening the file writes
--- them anew and counts again.
-UPDATE botstore_total SET day_offset = 0, filled = 0 WHERE day_offset <> 0;
+-- Where a file's day does not begin at midnight UTC, its offset stands in these triggers in place of '+0 minutes'.
 DROP TRIGGER IF EXISTS botstore_message_removed;
 DROP TRIGGER IF EXISTS botstore_message_changed;
 CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN

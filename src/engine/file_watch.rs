@@ -38,17 +38,21 @@ impl FileWatch {
 /// one to give.
 fn keep_lock(shared: &Shared) -> Option<FileProblem> {
     let lock = shared.lock.upgrade()?;
-    let others =
-        |problem: &FileProblem| problem.stops_writing() && *problem != FileProblem::LockTaken;
-    if shared.files.compare().iter().any(others) {
+    if shared
+        .files
+        .compare()
+        .iter()
+        .any(FileProblem::stops_writing)
+    {
         return None;
     }
-    let name = lock.keep_name(&shared.path);
-    let is_taken = name == LockName::Lost(FileProblem::LockTaken);
-    shared.files.note_lock(is_taken);
-    match name {
-        LockName::Lost(FileProblem::LockRemoved) => Some(FileProblem::LockRemoved),
-        LockName::Lost(_) | LockName::Kept => None,
+    match lock.keep_name(&shared.path) {
+        LockName::Kept => None,
+        LockName::Lost(FileProblem::LockTaken) => {
+            shared.files.note_taken_lock();
+            None
+        }
+        LockName::Lost(problem) => Some(problem),
     }
 }
 

@@ -148,7 +148,8 @@ pub(crate) fn apply(
                 let done = pieces::run(&stepper, schema, migration, ceiling, record);
                 (done, Left::Begun)
             } else {
-                let done = stepper.run(schema.name, rebuild, migration.up, |tx| {
+                let sql = schema.spelled(&look, migration.up)?;
+                let done = stepper.run(schema.name, rebuild, &sql, |tx| {
                     // Later steps have no rows of their own in what they found.
                     let found = match step <= schema.legacy.steps || !found.is_empty() {
                         true => found.after(tx.conn().total_changes() - changes),

@@ -244,6 +244,14 @@ impl SchemaDef {
         self
     }
 
+    /// A step's SQL as this file spells it, so that triggers that a later step makes anew agree with the others.
+    fn spelled(&self, tx: &ReadTx<'_>, sql: &str) -> Result<String> {
+        Ok(match (self.legacy.respelled)(tx)? {
+            Some((from, to)) => sql.replace(&from, &to),
+            None => sql.to_owned(),
+        })
+    }
+
     /// A step that this program knows.
     fn step(&self, step: u32) -> Option<&'static Migration> {
         self.migrations.iter().find(|known| known.step == step)

@@ -121,9 +121,17 @@ impl WayBack {
         for step in self.steps {
             let found = self.found.get(&step.step).cloned().unwrap_or_default();
             stepper.keep(&found, &there_before)?;
+            let known = program
+                .schemas
+                .iter()
+                .find(|known| known.name == step.schema);
+            let sql = match known {
+                Some(schema) => schema.spelled(&stepper.look(), &step.sql)?,
+                None => step.sql.clone(),
+            };
             // Always as a rebuild: what a step back drops may be referred to by what stays.
             stepper
-                .run(&step.schema, Rebuild::Yes, &step.sql, |tx| {
+                .run(&step.schema, Rebuild::Yes, &sql, |tx| {
                     ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
                     ledger::remove(tx, &step.schema, step.step)
                 })

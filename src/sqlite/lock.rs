@@ -143,11 +143,11 @@ impl FileLock {
         }
         // What lies there may be a folder.
         let Ok(new) = files::open_lock(&path, database) else {
-            return LockName::Lost(FileProblem::LockRemoved);
+            return LockName::Lost(FileProblem::LockLost);
         };
-        match new.try_lock() {
+        match claim(&new) {
             Err(TryLockError::WouldBlock) => LockName::Lost(FileProblem::LockTaken),
-            Err(TryLockError::Error(_)) => LockName::Lost(FileProblem::LockRemoved),
+            Err(TryLockError::Error(_)) => LockName::Lost(FileProblem::LockLost),
             Ok(()) => {
                 *self.file.lock() = new;
                 self.write();

@@ -39,8 +39,11 @@ pub enum FileProblem {
     WalCut,
     /// The lock file (`.lock`) was removed, and another store has opened the database since.
     LockTaken,
-    /// The lock file (`.lock`) was removed. A warning: the store makes it again.
+    /// The lock file (`.lock`) was removed. A warning: the store has made it again.
     LockRemoved,
+    /// The lock file (`.lock`) was removed, and cannot be made again. A warning: a second store might open the
+    /// database.
+    LockLost,
     /// The path that the store was opened by led to the database through a link, and leads to another
     /// file now, or to none. A warning.
     PathLeadsElsewhere,
@@ -61,6 +64,7 @@ impl FileProblem {
         !matches!(
             self,
             Self::LockRemoved
+                | Self::LockLost
                 | Self::PathLeadsElsewhere
                 | Self::HardLinked { .. }
                 | Self::MountPoint
@@ -121,6 +125,11 @@ impl fmt::Display for FileProblem {
             Self::LockRemoved => f.write_str(
                 "the database's lock file (.lock) was removed or replaced under an open store, which has \
                  made it again: leave it where it is, since it keeps a second store from the file",
+            ),
+            Self::LockLost => f.write_str(
+                "the database's lock file (.lock) was removed or replaced under an open store, which cannot make \
+                 it again: a second store might open the database. Remove what has its name, and see that this \
+                 account may write to the folder",
             ),
             Self::PathLeadsElsewhere => f.write_str(
                 "the path that the store was opened by leads to another file now, or to none: the store \
@@ -273,9 +282,11 @@ impl OpenFiles {
         self.note(&self.compare());
     }
 
-    /// Takes note of whether another store has the lock's name.
-    pub(crate) fn note_lock(&self, is_taken: bool) {
-        self.lock_is_taken.store(is_taken, Ordering::Release);
+    /// Takes note that another store has the lock's name, for good: when it has closed the file, that may have steps
+    /// that this one does not know.
+    pub(crate) fn note_taken_lock(&self) {
+        self.lock_is_taken.store(true, Ordering::Release);
+        self.note(&self.compare());
     }
 
     /// Takes note of what was found, and lets nobody write if it is bad.

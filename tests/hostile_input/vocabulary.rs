@@ -220,7 +220,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<EnsureUser>(json!({ "who": { "user_id": 1 }, "username": "ada", "at": at })),
         change::<EnsureUser>(json!({
             "who": { "external": { "platform": "matrix", "external_id": "@ada:example.org" } },
-            "username": "ada",
+            "username": "ada", "at": at,
         })),
         question::<GetExternalUser>(
             json!({ "platform": "matrix", "external_id": "@ada:example.org" }),

@@ -218,7 +218,8 @@ impl SaveInteraction {
         self
     }
 
-    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    /// The user's present name, if the messenger tells one: it replaces the stored one. With [`at`](Self::at), it
+    /// replaces none.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
@@ -260,7 +261,7 @@ impl Mutation for SaveInteraction {
                 sessions::ensure(tx, owner, &self.session_id, project_path, when.text())?;
                 users::ensure(tx, self.user_id, when.text())?;
             }
-            sessions::join(tx, &self.session_id, owner, self.user_id)?;
+            sessions::join(tx, &self.session_id, owner, self.user_id, when.text())?;
         }
         let message_id = messages::save(
             tx,

@@ -108,7 +108,8 @@ impl SaveMessage {
         self
     }
 
-    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    /// The user's present name, if the messenger tells one: it replaces the stored one. With [`at`](Self::at), it
+    /// replaces none.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
@@ -219,6 +220,11 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
     let history = new.when.is_history();
+    if let Some(project_path) = new.creating.filter(|_| history) {
+        // Before it is asked what came later in it.
+        let at = new.when.text();
+        sessions::ensure(tx, new.user_id, new.session_id, project_path, at)?;
+    }
     let history = history.then(|| LastUse::of_history(tx, new)).transpose()?;
     let now = new.when.text();
     let (session_used, user_used): (&dyn ToSql, &dyn ToSql) = match &history {
@@ -274,7 +280,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         (new.user_id, user_used, new.cost.nanos()),
     )?;
     if let Some(username) = new.username {
-        users::rename(tx, new.user_id, username)?;
+        users::rename(tx, new.user_id, username, new.when)?;
     }
     costs::add(tx, new.user_id, new.cost, new.when)?;
     let message_id = tx.insert(

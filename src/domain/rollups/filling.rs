@@ -19,7 +19,7 @@
 use super::recount::{Recount, Rows};
 use super::sources::{SOURCES, Source};
 use super::{TOTAL, day_offset};
-use crate::domain::columns::{flag, integer};
+use crate::domain::columns::{flag, integer, text};
 use crate::error::Result;
 use crate::migration::{Counted, Meanwhile, Then};
 use crate::operation::{ReadTx, WriteTx};
@@ -213,7 +213,7 @@ fn begin(tx: &WriteTx<'_>) -> Result<()> {
 pub(super) fn stop(tx: &WriteTx<'_>) -> Result<()> {
     let sql =
         "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'botstore_filling_*'";
-    for name in tx.all(sql, [], |row| Ok(row.get::<_, String>(0)?))? {
+    for name in tx.all(sql, [], |row| text(row, 0))? {
         let name = name.replace('"', "\"\"");
         tx.execute(&format!("DROP TRIGGER main.\"{name}\""), [])?;
     }
@@ -229,7 +229,7 @@ fn sources(tx: &ReadTx<'_>) -> Result<Vec<Filling>> {
         tx.one(sql, [source.table], |row| {
             Ok(Filling {
                 source,
-                phase: row.get(0)?,
+                phase: text(row, 0)?,
                 next_row: integer(row, 1)?,
                 last_row: integer(row, 2)?,
                 restarts: integer(row, 3)?,

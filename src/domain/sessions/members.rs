@@ -68,7 +68,8 @@ impl Mutation for ShareSession {
             let what = format!("user {}", self.with_user);
             return Err(Error::not_found("with_user", what));
         }
-        add(tx, &self.session_id, self.user_id, self.with_user)
+        let (owner, at) = (self.user_id, tx.now_text());
+        add(tx, &self.session_id, owner, self.with_user, at)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -82,20 +83,21 @@ pub(in crate::domain) fn join(
     session_id: &str,
     owner: UserId,
     user_id: UserId,
+    at: &str,
 ) -> Result<()> {
     validate::not_empty("session_id", session_id)?;
     owns(tx, session_id, owner)?;
     users::exists(tx, user_id)?;
-    add(tx, session_id, owner, user_id)
+    add(tx, session_id, owner, user_id, at)
 }
 
 /// Owners are no members: what they may, they may without.
-fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId) -> Result<()> {
+fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId, at: &str) -> Result<()> {
     if user_id != owner {
         tx.execute(
             "INSERT INTO botstore_session_member (session_id, user_id, joined_at) VALUES (?1, ?2, ?3)
              ON CONFLICT (session_id, user_id) DO NOTHING",
-            (session_id, user_id, tx.now_text()),
+            (session_id, user_id, at),
         )?;
     }
     Ok(())

@@ -107,12 +107,16 @@ pub(super) fn insert(
         (session_id, user_id, project_path, at),
     )?;
     if inserted == 1 {
-        count_on_user(tx, user_id)?;
+        begin(tx, user_id, session_id)?;
     }
     Ok(inserted == 1)
 }
 
-fn count_on_user(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
+/// Counts a session that was just made. Members of an earlier one of this id are none of it: another program may
+/// have deleted that one with foreign keys off.
+fn begin(tx: &WriteTx<'_>, user_id: UserId, session_id: &SessionId) -> Result<()> {
+    let sql = "DELETE FROM botstore_session_member WHERE session_id = ?1";
+    tx.execute(sql, [session_id])?;
     tx.execute(
         "UPDATE users SET session_count = coalesce(session_count, 0) + 1 WHERE user_id = ?1",
         [user_id],
@@ -226,7 +230,7 @@ impl Mutation for SaveSession {
             if inserted == 0 {
                 return Err(unknown(&self.session_id));
             }
-            count_on_user(tx, self.user_id)?;
+            begin(tx, self.user_id, &self.session_id)?;
         }
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }

@@ -197,11 +197,18 @@ pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId, at: &str) -> Result<()> 
 }
 
 /// Puts the present name of a user in the place of another. Writes nothing where it is the same.
-pub(super) fn rename(tx: &WriteTx<'_>, user_id: UserId, username: &str) -> Result<()> {
+/// A name of history replaces none: the present one is known already.
+pub(super) fn rename(
+    tx: &WriteTx<'_>,
+    user_id: UserId,
+    username: &str,
+    when: &When<'_>,
+) -> Result<()> {
     tx.execute(
         "UPDATE users SET telegram_username = ?2
-         WHERE user_id = ?1 AND telegram_username IS NOT ?2",
-        (user_id, username),
+         WHERE user_id = ?1 AND telegram_username IS NOT ?2
+           AND (?3 = 0 OR telegram_username IS NULL)",
+        (user_id, username, when.is_history()),
     )?;
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Counters of users, sessions and days against the sums of the messages that are there.
 
 use super::each;
+use botstore::Usd;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::{Connection, Result};
 use std::collections::HashMap;
 
-/// What a user, a session or a user's day must have come to. Costs are parts of a power of two, so
-/// their sums are exact.
+/// What a user, a session or a user's day must have come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sums {
     messages: i64,
-    cost: f64,
+    cost: Usd,
     /// Of sessions only.
     turns: i64,
 }
@@ -18,7 +18,7 @@ struct Sums {
 impl Sums {
     fn add(&mut self, sent: &SaveInteraction, turns: u32) {
         self.messages += 1;
-        self.cost += sent.cost.dollars();
+        self.cost += sent.cost;
         self.turns += i64::from(turns);
     }
 }
@@ -80,7 +80,8 @@ fn compare(
         let of: String = row.get(0)?;
         let says = Sums {
             messages: row.get(1)?,
-            cost: row.get(2)?,
+            // The file has dollars, which are exact to the billionth.
+            cost: Usd::from_dollars(row.get(2)?).unwrap_or(Usd::from_nanos(-1)),
             turns: row.get(3)?,
         };
         let due = due.remove(&of).unwrap_or_default();
