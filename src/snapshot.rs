@@ -19,6 +19,7 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// [`schema::plan`](crate::schema::plan()) refuses a file; and those of the queries. Also
 /// [`Busy`](ErrorKind::Busy), if the file or its folder cannot be written, no store had it open, and a program
 /// changed it before `read` returned: discard what `read` computed.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

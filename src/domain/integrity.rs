@@ -26,6 +26,7 @@ const COST_TOLERANCE: f64 = 1e-6;
 /// [`snapshot`](crate::snapshot), which has none.
 ///
 /// For administrators: the answer is about all users.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

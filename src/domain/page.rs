@@ -41,6 +41,7 @@ pub(super) const DEFAULT_LIMIT: u32 = 50;
 const END_OF_TIME: [u8; 64] = [0xff; 64];
 
 /// Which page of a list. The default is the first, of 50 rows.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {
@@ -223,9 +224,9 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 
 /// One page of a list.
 ///
-/// It has at most as many rows as the request, at most as many bytes as
-/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes), and at least one row. A page that is not full
-/// need not be the last: look at `next`.
+/// It has at most as many rows as requested, and at most as many bytes as
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says; but one row always fits. A page that is
+/// not full need not be the last: look at `next`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
@@ -250,6 +251,7 @@ impl<T> Default for Page<T> {
 
 /// A place in a list. Its text fits into the data of a Telegram button (64 bytes) if a session's id in it is a
 /// UUID.
+///
 /// ```
 /// # use botstore::page::Cursor;
 /// let cursor: Cursor = "1773156600000000.42".parse()?;

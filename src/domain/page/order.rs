@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which end of a list comes first. A [`Cursor`](super::Cursor) is a place in the list, and the next page may
 /// continue from it in either order.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

@@ -14,6 +14,7 @@ use crate::operation::Query;
 
 /// A query whose answer is a [`Page`], and which can ask for the next one: the argument of
 /// [`Store::pages`](crate::Store::pages). Every list of this crate is one, and a list of your own may be.
+///
 /// ```
 /// use botstore::page::{Page, PageRequest, Paged};
 /// use botstore::users::{ListUsers, User};

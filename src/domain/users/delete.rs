@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user; [`Conflict`](crate::ErrorKind::Conflict) if a
 /// row of a table of your own refers to something of the user's.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

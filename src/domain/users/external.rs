@@ -115,6 +115,7 @@ fn is_taken(tx: &ReadTx<'_>, user_id: i64) -> Result<bool> {
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a platform or id of more than 4 KiB.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {
