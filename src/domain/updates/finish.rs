@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`Conflict`](crate::ErrorKind::Conflict), with the field `ticket`, if another claimant has claimed the update
-/// since, who must finish it. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have given.
+/// since, and so has to finish it. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have
+/// given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FinishUpdate {
