@@ -200,9 +200,9 @@ impl UserMessages {
     }
 }
 
-/// Lists all users' messages of this last span of time, by the clock, newest first: in the order in which they
-/// were saved. [`order`](Self::order) reverses it. Reads a page; near the end of the span, also the keys of all
-/// messages in it.
+/// Lists all users' messages that are younger than `within` by the clock, newest first: in the order in which
+/// they were saved. [`order`](Self::order) reverses it. Reads a page; near the end of the span, also the keys of
+/// all messages in it.
 ///
 /// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

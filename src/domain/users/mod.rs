@@ -36,9 +36,9 @@ pub struct User {
     pub is_allowed: bool,
     /// What the user's messages have cost, in US dollars.
     pub total_cost: Usd,
-    /// How many messages the user has sent.
+    /// How many messages the user has.
     pub message_count: u64,
-    /// How many sessions the user has begun.
+    /// How many sessions the user has.
     pub session_count: u64,
 }
 
