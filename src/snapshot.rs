@@ -27,7 +27,7 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// # let path = folder.path().join("bot.db");
 /// use botstore::{Store, analytics, users};
 ///
-/// let store = Store::open(&path).await?; // elsewhere, in a bot that goes on
+/// let store = Store::open(&path).await?; // elsewhere, in a running bot
 /// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
 ///
 /// let (stats, ada) = botstore::snapshot(&path, |tx| {

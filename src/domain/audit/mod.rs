@@ -36,7 +36,7 @@ pub struct AuditEvent {
     pub event_data: Option<Value>,
     /// Whether it succeeded.
     pub success: bool,
-    /// When it was saved; for imported history, when it was.
+    /// When it was saved; for imported history, when it happened.
     pub timestamp: DateTime<Utc>,
     /// The IP address from which it came, if it was known.
     pub ip_address: Option<String>,

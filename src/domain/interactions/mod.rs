@@ -13,7 +13,7 @@
 //!     if store.read(FindInteraction::new(42, update_id)).await?.is_some() {
 //!         return Ok(()); // It was answered.
 //!     }
-//!     let answer = format!("You said {said}."); // What costs money.
+//!     let answer = format!("You said {said}."); // This costs money.
 //!     let save = SaveInteraction::new(42, "s-1", said).response(answer).creating("/srv/api");
 //!     store.write(save.idempotency_key(update_id)).await?;
 //!     Ok(())
@@ -25,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Where the same update may come again while the bot is still at it, see [`updates`](crate::updates).
+//! If an update may come again while the bot still handles it, see [`updates`](crate::updates).
 
 mod keys;
 mod save;

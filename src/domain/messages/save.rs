@@ -127,9 +127,9 @@ impl SaveMessage {
     /// [`Conflict`](crate::ErrorKind::Conflict).
     ///
     /// The file then looks as if the store had been there. The message and its tool uses have this time, and its
-    /// cost and the statistics count on that day. If the file's times say later, the session began and the user
-    /// was first seen at this time. If they say earlier, both were last used at it. A session that has ended
-    /// stays ended. For a session that was last used long ago, import its creation too:
+    /// cost and the statistics count on that day. The session's `created_at` and the user's `first_seen` become
+    /// this time if they are later; `last_used` and `last_active` do if they are earlier. A session that has
+    /// ended stays ended. For a session that was last used long ago, import its creation too:
     /// [`CreateSession::at`](crate::sessions::CreateSession::at).
     ///
     /// Lists are in the order in which messages were saved. So imported messages follow one another session by

@@ -271,8 +271,8 @@ impl Query for SessionSummary {
 }
 
 /// Gets a session of a user with its newest messages and tool uses, newest first; `None` if the session is
-/// unknown, or another user's that is not [shared](super::ShareSession) with this one. Reads a page of each. The
-/// answer is limited to [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) in total: larger lists are
+/// unknown, or another user's that is not [shared](super::ShareSession) with this one. Reads a page of each.
+/// Both together are limited to [`Config::max_answer_bytes`](crate::Config::max_answer_bytes): larger lists are
 /// shortened, but not below one row each. [`SessionMessages`](messages::SessionMessages) and
 /// [`SessionToolUse`](tools::SessionToolUse) have the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,7 +23,7 @@
 //! let ada = store.write(EnsureUser::new(42, "ada")).await?.user_id;
 //! let said = SaveInteraction::new(ada, session, "What did we decide?").response("To wait.");
 //! store.write(said.joining(group)).await?;
-//! // What the model is to know: everybody's messages.
+//! // The context for the model: the messages of all members.
 //! let history = store.read(SessionHistory::new(ada, session)).await?.unwrap();
 //! # assert_eq!(history.messages.len(), 1);
 //! # assert_eq!(store.read(SessionMembers::new(group, session)).await?.items.len(), 1);

@@ -31,7 +31,7 @@ pub struct ToolUse {
     /// The tool's input. JSON that a [`Value`] cannot hold, such as Python's `NaN`, duplicate keys and text that
     /// is no JSON, is one string of the whole text.
     pub tool_input: Option<Value>,
-    /// When it was saved; for imported history, when it was.
+    /// When it was saved; for imported history, when the tool was used.
     pub timestamp: DateTime<Utc>,
     /// Whether it worked.
     pub success: bool,

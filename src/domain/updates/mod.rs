@@ -16,12 +16,12 @@
 //! match store.write(ClaimUpdate::new("telegram", 1001)).await? {
 //!     Claim::First { ticket } => match answer().await {
 //!         Ok(()) => store.write(FinishUpdate::new(ticket)).await?,
-//!         // Another may try at once, and need not wait for the end of the lease.
+//!         // The next claim succeeds at once, before the lease ends.
 //!         Err(_) => store.write(ReleaseUpdate::new(ticket)).await?,
 //!     },
 //!     // The messenger need not deliver it again.
 //!     Claim::Seen => {}
-//!     // It should: whoever is at it may be dead.
+//!     // It should: the claimant may have been killed.
 //!     Claim::Held { until: _ } => {}
 //!     _ => {}
 //! }
