@@ -1,8 +1,8 @@
-//! JSON values that a caller has built: how deep they are, how large, and how they are dropped.
+//! JSON values that a caller has built: how deep and how large they are, and how to drop them.
 //!
-//! A parser stops at 128 levels, but whoever builds a value by hand does not have to. Writing,
-//! cloning and dropping one go down level by level, on a stack that ends: at some 20,000 levels on the
-//! 2 MiB of a usual thread, which then takes the whole process with it.
+//! A parser stops at 128 levels, but a value that is built by hand may be deeper. Writing, cloning and dropping
+//! recurse level by level. On a thread's usual stack of 2 MiB, some 20,000 levels overflow it, which ends the
+//! process.
 
 mod reading;
 
@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 use serde_json::Value;
 use std::io;
 
-/// As deep as can be read again: the reader gives up at 128 levels.
+/// The deepest value that can be read again: the reader refuses 128 levels.
 const MAX_LEVELS: u32 = 127;
 
 pub(crate) fn too_deep(field: &'static str) -> Error {
     Error::invalid(field, "must be nested at most 127 levels deep")
 }
 
-/// Refuses a value that could not be read again.
+/// Refuses a value that is too deep to be read again.
 pub(crate) fn check(field: &'static str, value: Option<&Value>) -> Result<()> {
     match value.is_none_or(|value| memory(value).is_some()) {
         true => Ok(()),
@@ -27,7 +27,7 @@ pub(crate) fn check(field: &'static str, value: Option<&Value>) -> Result<()> {
     }
 }
 
-/// About how many bytes of memory a value holds; `None` if it is too deep, below which nobody looks.
+/// About how many bytes of memory a value holds; `None` if it is deeper than [`MAX_LEVELS`].
 pub(crate) fn memory(value: &Value) -> Option<usize> {
     fn below(value: &Value, levels: u32) -> Option<usize> {
         let mut bytes = size_of::<Value>();
@@ -52,7 +52,7 @@ pub(crate) fn memory(value: &Value) -> Option<usize> {
     below(value, MAX_LEVELS)
 }
 
-/// How many bytes a value has as text. Of one that is not too deep.
+/// The length of a value as text, in bytes. Recurses: only for a value that is not too deep.
 pub(crate) fn written(value: &Value) -> usize {
     struct Count(usize);
     impl io::Write for Count {
@@ -65,13 +65,13 @@ pub(crate) fn written(value: &Value) -> usize {
         }
     }
     let mut count = Count(0);
-    // It fails where the writer does, or a key is no text.
+    // Fails only if the writer does, which counts, or if a key is no text, which is impossible here.
     let _ = serde_json::to_writer(&mut count, value);
     count.0
 }
 
-/// Drops the values that `take` takes out of a message, however deep they are, without going down into
-/// them: a message that is refused for its depth may be on one of the store's threads by then.
+/// Drops the values that `take` takes out of a message without recursing, however deep they are. A message that
+/// is refused for its depth may be dropped on one of the store's threads.
 pub(crate) fn drop_flat(take: impl FnOnce(&mut Vec<Value>)) {
     let mut values = Vec::new();
     take(&mut values);

@@ -1,12 +1,11 @@
-//! How many bytes the texts of a message may have, the one place that decides; and an answer, which
-//! `domain::page` sees to.
+//! How many bytes the texts of a message may have: the one place that decides. `domain::page` bounds an answer.
 //!
 //! A message names its texts once, in [`Mutation::texts`](crate::Mutation::texts) or
-//! [`Query::texts`](crate::Query::texts). From that come its bounds and its weight. They are asked for on
-//! the caller's side, before the message takes room, and again for each message that another one
-//! makes or asks in its transaction, which no caller's side has seen. Checks in each `apply` were
-//! turned down: they would come after the message has waited in the queue with all its bytes, and a
-//! new message could do without.
+//! [`Query::texts`](crate::Query::texts). Its bounds and its weight both follow from that. They are computed on
+//! the caller's side, before the message takes room. A message that another message applies or queries in its
+//! transaction has passed no caller's side, so its bounds are checked there. Checks in each `apply` were turned
+//! down: they would come after the message has waited in the queue with all its bytes, and a new message could
+//! lack them.
 
 use crate::error::{Error, Result};
 use crate::json;
@@ -15,7 +14,7 @@ use serde_json::Value;
 /// The most bytes that a name, an id, a key or a path in a message may have: 4 KiB.
 pub const MAX_NAME_BYTES: usize = 4096;
 
-/// What a store lets its messages, and the answers to them, have.
+/// The largest texts of a store's messages, and the largest answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// [`Config::max_text_bytes`](crate::Config::max_text_bytes).
@@ -30,7 +29,7 @@ impl Limits {
         max_answer_bytes: 16 * 1024 * 1024,
     };
 
-    /// Refuses what `name_them` names if one of the texts is too large.
+    /// Fails if one of the texts that `name_them` names is too large.
     pub(crate) fn check(self, name_them: impl FnOnce(&mut Texts)) -> Result<()> {
         let mut texts = Texts::new(Some(self));
         name_them(&mut texts);
@@ -38,7 +37,7 @@ impl Limits {
     }
 }
 
-/// How many bytes of memory the texts hold that `name_them` names.
+/// The bytes of memory in the texts that `name_them` names.
 pub(crate) fn weigh(name_them: impl FnOnce(&mut Texts)) -> usize {
     let mut texts = Texts::new(None);
     name_them(&mut texts);
@@ -50,7 +49,7 @@ fn too_large(field: &'static str, most: usize, bytes: usize) -> Error {
     Error::invalid(field, &why)
 }
 
-/// Refuses a name that the file does not hold if it is too long for any message to bring it there.
+/// Refuses a name that was not found and is longer than any message may store.
 pub(crate) fn not_held(field: &'static str, name: &str) -> Result<()> {
     match name.len() > MAX_NAME_BYTES {
         true => Err(too_large(field, MAX_NAME_BYTES, name.len())),
@@ -58,10 +57,10 @@ pub(crate) fn not_held(field: &'static str, name: &str) -> Result<()> {
     }
 }
 
-/// Is told the texts of a message, each by the name of its field, in bytes and not in characters.
+/// Collects the texts of a message, each with the name of its field. Lengths are in bytes, not characters.
 ///
-/// A message with a text that is too large is refused with [`Invalid`](crate::ErrorKind::Invalid)
-/// and the name of the field, before it takes room in the store.
+/// A message with a text that is too large fails with [`Invalid`](crate::ErrorKind::Invalid) and the name of the
+/// field, before it takes room in the store.
 ///
 /// ```
 /// use botstore::{Mutation, Result, Texts, WriteTx};
@@ -84,10 +83,10 @@ pub(crate) fn not_held(field: &'static str, name: &str) -> Result<()> {
 /// ```
 #[derive(Debug)]
 pub struct Texts {
-    /// `None` where only the weight is asked for.
+    /// `None` if only the weight is computed.
     limits: Option<Limits>,
     bytes: usize,
-    /// The first that is too large.
+    /// The error of the first text that is too large.
     refused: Option<Error>,
 }
 
@@ -107,22 +106,21 @@ impl Texts {
         self.at_most(MAX_NAME_BYTES, field, bytes);
     }
 
-    /// A name that a question looks for. An old file may hold one that is too long for a message to bring
-    /// into it, and must be read all the same: so this one may be as large as a text, and [`not_held`]
-    /// refuses it when it was looked for in vain.
+    /// A name that a query looks for. An old file may hold a name that is too long for a message to store, and
+    /// that name must be found all the same. So this name may be as large as a text, and [`not_held`] refuses it
+    /// if it was not found.
     pub(crate) fn looked_for<'t>(&mut self, field: &'static str, name: impl Into<Option<&'t str>>) {
         let bytes = name.into().map_or(0, str::len);
         self.bytes = self.bytes.saturating_add(bytes);
         self.together(field, bytes);
     }
 
-    /// What the names of a message come to in one text: at most what a text may have, and at least
-    /// what one name may.
+    /// The length of a message's names in one text. The limit is that of a text, but at least that of one name.
     pub(crate) fn together(&mut self, field: &'static str, bytes: usize) {
         self.at_most(self.max_text_bytes().max(MAX_NAME_BYTES), field, bytes);
     }
 
-    /// What somebody said or a program printed: at most
+    /// A text that somebody wrote or a program printed: at most
     /// [`Config::max_text_bytes`](crate::Config::max_text_bytes).
     pub fn text<'t>(&mut self, field: &'static str, text: impl Into<Option<&'t str>>) {
         let bytes = text.into().map_or(0, str::len);
@@ -130,8 +128,8 @@ impl Texts {
         self.at_most(self.max_text_bytes(), field, bytes);
     }
 
-    /// A JSON value: nested at most 127 levels deep, which is what can be read again, and as text at
-    /// most [`Config::max_text_bytes`](crate::Config::max_text_bytes).
+    /// A JSON value: at most 127 levels deep, which is the most that can be read again, and as text at most
+    /// [`Config::max_text_bytes`](crate::Config::max_text_bytes).
     pub fn json<'t>(&mut self, field: &'static str, value: impl Into<Option<&'t Value>>) {
         let Some(value) = value.into() else { return };
         match json::memory(value) {

@@ -1,9 +1,9 @@
 //! What nearly every bot imports: `use botstore::prelude::*;`
 //!
-//! Opening, failing, ids and money, what operations of your own are made of, and the messages of a
-//! conversation. Messages for statistics, tokens, backups and upkeep are imported by name, as are
-//! statistics' answers: their names are general ones. `Result` is [`botstore::Result`](crate::Result), whose
-//! second parameter may be given, so that `Result<T, E>` still means what it means elsewhere.
+//! It has what opens a store, errors, ids and money, the parts of operations of your own, and the messages of a
+//! conversation. Import messages for statistics, tokens, backups and upkeep by name, and so the answers of
+//! statistics: their names are too general for a prelude. `Result` is [`botstore::Result`](crate::Result). Its
+//! second parameter may be given, so `Result<T, E>` keeps its usual meaning.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Questions to a file, without a store.
+//! Queries of a file, without a store.
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -7,20 +7,18 @@ use crate::opening;
 use crate::operation::ReadTx;
 use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 
-/// Asks a file questions without opening a store: all of them of one snapshot, which lasts until
-/// `read` returns. Nothing is written, migrated or swept, no schedule runs, and nobody is kept from
-/// opening the file.
+/// Runs queries on a file without opening a store. All of them see one snapshot, which lasts until `read`
+/// returns. Writes, migrates and sweeps nothing, runs no schedule, and keeps nobody from opening the file.
 ///
-/// For tools. A store that has the file open, in whatever process, goes on beside it; but its WAL
-/// cannot be emptied before the snapshot ends. There is no deadline, and it blocks.
+/// For tools. A store that has the file open, in whatever process, runs on; but its WAL cannot be emptied before
+/// the snapshot ends. The call blocks, and has no deadline.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
-/// [`OlderSchema`](ErrorKind::OlderSchema) for one that opening would migrate, or whose rows it would count
-/// first; those with which
-/// [`schema::plan`](crate::schema::plan()) refuses a file, and those of the queries. [`Busy`](ErrorKind::Busy), too, if the
-/// file or its folder cannot be written, no store had it open, and a program has changed it before
-/// `read` was done: what `read` made of it is then of no worth.
+/// [`NotFound`](ErrorKind::NotFound) for a file that does not exist; [`OlderSchema`](ErrorKind::OlderSchema) for
+/// a file that opening would migrate, or whose rows it would count first; the errors with which
+/// [`schema::plan`](crate::schema::plan()) refuses a file; and those of the queries. Also
+/// [`Busy`](ErrorKind::Busy), if the file or its folder cannot be written, no store had it open, and a program
+/// changed it before `read` returned: discard what `read` computed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -29,7 +27,7 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// # let path = folder.path().join("bot.db");
 /// use botstore::{Store, analytics, users};
 ///
-/// let store = Store::open(&path).await?; // elsewhere, in a bot that goes on
+/// let store = Store::open(&path).await?; // elsewhere, in a running bot
 /// store.write(users::EnsureUser::new(42, Some("ada"))).await?;
 ///
 /// let (stats, ada) = botstore::snapshot(&path, |tx| {

@@ -1,4 +1,4 @@
-//! What can be told of a file from outside, whoever has it open.
+//! The state of a file, seen from outside, whichever process has it open.
 
 use crate::archive::{self, Backup, DrillReport, Inventory};
 use crate::config::Config;
@@ -11,54 +11,54 @@ use crate::sqlite::{self, FileLock, FileProblem, OpenIn, beside};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The state of a file: what [`Health`](crate::Health) is of an open store, as far as it can be told
-/// from outside.
+/// The state of a file: what [`Health`](crate::Health) is for an open store, as far as it can be seen from
+/// outside.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FileStatus {
-    /// The file, without links and dots in its path.
+    /// The file's path, with links and dots resolved.
     pub path: PathBuf,
-    /// Who has it open.
+    /// Which process has it open.
     pub open_in: OpenIn,
     /// Its size, in bytes.
     pub file_bytes: u64,
     /// The size of the WAL beside it, in bytes.
     pub wal_bytes: u64,
-    /// How much room is left on the disk that it is on, in bytes; `None` if it does not say.
+    /// The free space on its disk, in bytes; `None` if the system does not say.
     pub free_bytes: Option<u64>,
-    /// The kind of network file system that it is on, if it is on one: see
+    /// The kind of network file system that the file is on, if it is on one: see
     /// [`Health::network_file_system`](crate::Health::network_file_system).
     pub network_file_system: Option<String>,
-    /// Which of the database, its WAL and its lock accounts other than their owner's can read or write.
-    /// What this crate makes has mode 0600, and the mode of what was there before is not changed.
+    /// Which of the database, its WAL and its lock file other accounts than their owner's can read or write.
+    /// This crate makes its files with mode 0600, and does not change the mode of files that already exist.
     pub open_to_others: Vec<PathBuf>,
-    /// What is wrong with where its files are, such as other names of it.
+    /// Problems with the place of its files, such as a second name of the file.
     pub file_problems: Vec<FileProblem>,
-    /// What opening it would apply, or why opening would refuse it.
+    /// What opening the file would apply, or why opening would refuse it.
     pub plan: Result<Plan>,
-    /// The store's random number; `None` for a file from before it had one.
+    /// The store's random number; `None` for a file that no store has given one yet.
     pub store_id: Option<String>,
     /// The last applied step of each schema.
     pub schemas: Vec<SchemaStep>,
     /// What is in the file's schema that no applied step made.
     pub unknown_objects: UnknownObjects,
-    /// How many rows each table has; virtual tables and views have none of their own.
+    /// The number of rows in each table; virtual tables and views have no rows of their own, and are left out.
     pub rows: BTreeMap<String, u64>,
     /// The folder of its backups.
     pub backups: PathBuf,
-    /// The newest of its backups that can be used.
+    /// The newest usable backup of this file.
     pub last_backup: Option<Backup>,
-    /// The last drill that went well.
+    /// The last drill that succeeded.
     pub last_drill: Option<DrillReport>,
 }
 
-/// Tells of a file what can be told without opening a store, also while one has it open. Changes
-/// nothing. Counts the rows of each table.
+/// Reads the state of a file without opening a store, also while a store has it open. Changes nothing. Counts
+/// the rows of each table.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for a file that is not there;
-/// [`ForeignFile`](ErrorKind::ForeignFile) and [`Corrupt`](ErrorKind::Corrupt) for one that cannot be
-/// read as a database; [`Busy`](ErrorKind::Busy) as of [`schema::plan`](crate::schema::plan()); [`Io`](ErrorKind::Io).
+/// [`NotFound`](ErrorKind::NotFound) for a file that does not exist; [`ForeignFile`](ErrorKind::ForeignFile) and
+/// [`Corrupt`](ErrorKind::Corrupt) for a file that cannot be read as a database; [`Busy`](ErrorKind::Busy) as
+/// for [`schema::plan`](crate::schema::plan()); [`Io`](ErrorKind::Io).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -78,14 +78,14 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     let config = opening::complete(config)?;
     sqlite::refuse_unsettled(&config.path)?;
     let path = sqlite::existing(&config.path)?;
-    // To look at a file puts a WAL of its mode beside it for a moment.
+    // Before the inspection, which puts a WAL with the file's mode beside it for a moment.
     let open_to_others = sqlite::open_to_others(&path);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let settings = config.sqlite_settings();
     sqlite::refuse_damaged_wal_unlocked(&path, &settings)?;
     let (plan, original, unknown_objects) = sqlite::inspect(&path, &settings, |conn| {
         let plan = match migration::plan_in(conn, &path, &config.program()) {
-            // Of a database that opening refuses there is still something to tell.
+            // A database that opening refuses still has a state to report.
             Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
             plan => plan,
         };
@@ -105,7 +105,7 @@ pub fn status(config: impl Into<Config>) -> Result<FileStatus> {
     } = original;
     rows.retain(|table, _| !table.starts_with("sqlite_"));
     let backups = config.backups.folder_of(&path);
-    // One made before the file had a number was made by its first upgrade.
+    // A backup without a number is this file's, too: its first upgrade made it, before the file had one.
     let last_backup = config
         .backups
         .listing(&path)?

@@ -1,4 +1,4 @@
-//! What users cost, by day. A day is a UTC day.
+//! Users' costs by day. A day is a UTC day.
 
 use super::columns::{amount, count, day};
 use super::page;
@@ -12,12 +12,12 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
-/// Adds a request and its cost to a user's day, for what is not a message: an image, a
-/// transcription. The user's own total counts messages and is not changed.
+/// Adds a request and its cost to a user's day, for a request that is not a message: an image, a transcription.
+/// The user's own total counts only messages, and does not change.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user,
-/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, or a time that is still to come.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, [`Invalid`](crate::ErrorKind::Invalid) for a
+/// cost outside 0 to 1,000,000,000 dollars, or a time in the future or before 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AddCost {
@@ -25,13 +25,13 @@ pub struct AddCost {
     pub user_id: UserId,
     /// The cost, in US dollars: from 0.
     pub cost: Usd,
-    /// When it was, if that is history: its day counts it.
+    /// When the request was, for imported history: it counts on that day.
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
 }
 
 impl AddCost {
-    /// This much for this user.
+    /// This cost for this user.
     pub fn new(user_id: impl Into<UserId>, cost: Usd) -> Self {
         Self {
             user_id: user_id.into(),
@@ -40,7 +40,7 @@ impl AddCost {
         }
     }
 
-    /// When it was, for history that is brought along: from 1970 to now.
+    /// When the request was, for history that a bot imports: from 1970 to now.
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.at = Some(at);
         self
@@ -62,7 +62,7 @@ impl Mutation for AddCost {
 }
 
 pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>) -> Result<()> {
-    // What is without end, as another program may have left it, would stay so and fail the triggers.
+    // Another program may have left an infinite value. It would stay infinite, and fail the triggers.
     let add = || {
         tx.execute(
             "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
@@ -76,7 +76,7 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>)
         )
     };
     match add() {
-        // So it is in the sums, too, until the next opening.
+        // The rollups hold the infinite value too, until the next opening.
         Err(error) if error.kind() == ErrorKind::Invalid => {
             rollups::make_finite(tx)?;
             add()?;
@@ -86,8 +86,8 @@ pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>)
     Ok(())
 }
 
-/// Counts so many nano-dollars and requests more on a user's day, or less, if it is there. A day on which nothing
-/// is left goes.
+/// Adds nano-dollars and requests, which may be negative, to a user's day, if the day has a row. A row that
+/// becomes zero is deleted.
 pub(super) fn recount(
     tx: &WriteTx<'_>,
     user_id: &dyn ToSql,
@@ -123,7 +123,7 @@ pub struct DailyCost {
     pub date: NaiveDate,
     /// What the user's requests cost, in US dollars.
     pub daily_cost: Usd,
-    /// How many there were.
+    /// How many requests the user had.
     pub request_count: u64,
 }
 
@@ -138,8 +138,8 @@ impl DailyCost {
     }
 }
 
-/// A user's costs of today and the `days` days before, newest first; days without a request are
-/// left out. Reads as many rows as there are days, at most [`page::MAX_LIMIT`].
+/// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out.
+/// Reads one row for each day, at most [`page::MAX_LIMIT`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDailyCosts {
@@ -150,7 +150,7 @@ pub struct UserDailyCosts {
 }
 
 impl UserDailyCosts {
-    /// This user's costs of today and so many days before.
+    /// This user's costs of today and this many days before.
     pub fn new(user_id: impl Into<UserId>, days: u32) -> Self {
         Self {
             user_id: user_id.into(),
@@ -182,7 +182,7 @@ impl Query for UserDailyCosts {
     }
 }
 
-/// Everybody's cost on one day.
+/// All users' costs on one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DayTotal {
@@ -190,9 +190,9 @@ pub struct DayTotal {
     pub date: NaiveDate,
     /// What all requests cost, in US dollars.
     pub total_cost: Usd,
-    /// How many there were.
+    /// How many requests there were.
     pub total_requests: u64,
-    /// How many users had one.
+    /// How many users had a request.
     pub active_users: u64,
 }
 
@@ -208,10 +208,10 @@ impl DayTotal {
     }
 }
 
-/// Everybody's costs of today and the `days` days before, newest first; days without a request are
-/// left out. Reads one row a day, at most [`page::MAX_LIMIT`] days.
+/// Lists all users' costs of today and the `days` days before, newest first; days without a request are left
+/// out. Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TotalCosts {
@@ -220,7 +220,7 @@ pub struct TotalCosts {
 }
 
 impl TotalCosts {
-    /// The costs of today and so many days before.
+    /// The costs of today and this many days before.
     pub fn new(days: u32) -> Self {
         Self { days }
     }
@@ -251,7 +251,7 @@ impl Query for TotalCosts {
     }
 }
 
-/// The day so many days before today, as the file spells it.
+/// The day this many days before today, as the file spells it.
 fn first_day(tx: &ReadTx<'_>, days: u32) -> String {
     let first = tx.now().checked_sub_days(Days::new(days.into()));
     let text = time::format(first.unwrap_or(chrono::DateTime::<chrono::Utc>::MIN_UTC));

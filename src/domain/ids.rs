@@ -1,4 +1,4 @@
-//! What rows are known by. A type for each, so that the id of a message is never taken for that of a user.
+//! The ids of rows. Each kind has its own type, so a message's id is never mistaken for a user's.
 
 use crate::operation::number::number;
 use rusqlite::ToSql;
@@ -9,36 +9,36 @@ use std::fmt;
 use std::ops::Deref;
 
 number! {
-    /// Who a user is: the messenger's number. Telegram's groups have negative ones.
+    /// A user's id: the messenger's number. Telegram's groups have negative ones.
     ///
-    /// A message takes any number for it, so `GetUser::new(42)` will do.
+    /// A message takes any number as a user's id, so `GetUser::new(42)` works.
     UserId
 }
 
 number! {
-    /// Which message: a number that the store gives, growing from 1.
+    /// A message's id: a number that the store gives, growing from 1.
     MessageId
 }
 
 number! {
-    /// Which token: a number that the store gives, growing from 1. It is no secret.
+    /// A token's id: a number that the store gives, growing from 1. It is no secret.
     TokenId
 }
 
-/// Which session: a text that the bot chooses, unique in the file, from 1 byte to 4 KiB.
+/// A session's id: a text that the bot chooses, unique in the file, from 1 byte to 4 KiB.
 ///
-/// A message takes any text for it, so `GetSession::new(42, "s-1")` will do.
+/// A message takes any text as a session's id, so `GetSession::new(42, "s-1")` works.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// The session with this text for its id.
+    /// The id with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Its text.
+    /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,9 +1,9 @@
-//! A look at the whole file: is it damaged, and do its counters agree with its rows?
+//! Checks the whole file: is it damaged, and do its counters agree with its rows?
 //!
-//! Damage is what SQLite finds: restore a backup. A counter that differs from the sum of what it
-//! counts is none; statistics here are sums, and no counter goes into them. A file that was taken
-//! over from the Python bot has such counters, since that bot lost updates, and so has one of a bot
-//! that keeps its sessions' totals itself with [`SaveSession`](super::sessions::SaveSession).
+//! Damage is what SQLite's own check reports: restore a backup. A counter that differs from the sum of its rows
+//! is not damage; statistics here are sums of rows, and use no counter. Two kinds of file have such counters:
+//! one taken over from the Python bot, which lost updates; and one whose bot keeps its sessions' totals itself
+//! with [`SaveSession`](super::sessions::SaveSession).
 
 pub use super::odd::{OddValue, RepairedValues, ValueRepair};
 
@@ -15,18 +15,17 @@ use crate::sqlite;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// How many findings of each kind are told one by one.
+/// How many findings of each kind are listed one by one.
 pub const MAX_FINDINGS: usize = 100;
 
 /// Sums of the same costs in another order differ by less, in US dollars.
 const COST_TOLERANCE: f64 = 1e-6;
 
-/// Checks the whole file, its indexes and references, and compares its counters with its rows. Reads
-/// everything, so give it a long
-/// [`analytics_deadline`](crate::Config::analytics_deadline), or ask it with
+/// Checks the whole file, its indexes and references, and compares its counters with its rows. Reads everything,
+/// so set a long [`analytics_deadline`](crate::Config::analytics_deadline), or run it in
 /// [`snapshot`](crate::snapshot), which has none.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -53,16 +52,17 @@ impl CheckFile {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// What SQLite's integrity check says. With damage, nothing else is looked at.
+    /// What SQLite's integrity check reports. If the file is damaged, nothing else is checked.
     pub damage: Findings<String>,
-    /// Rows that refer to one that is not there. No store makes any; the Python bot could.
+    /// Rows that refer to a row that does not exist. No store makes any; the Python bot could.
     pub orphans: Findings<Orphan>,
-    /// Counters that differ from the sum of what they count.
+    /// Counters that differ from the sum of their rows.
     pub differences: Findings<Difference>,
-    /// Counters of ids that no bot has counted up to: tables that give no ids any more, or soon.
+    /// Id counters so large that no bot has counted that far: their tables soon run out of ids, or have none
+    /// left.
     pub ids: Findings<IdCounter>,
-    /// Values that their columns should not hold. Their rows are shown with a replacement, or left out where
-    /// it is the owner or the day that is none.
+    /// Values that their columns should not hold. A row with one is shown with a replacement. It is left out if
+    /// the value is the owner or the day.
     #[serde(default)]
     pub odd_values: Findings<OddValue>,
 }
@@ -73,7 +73,7 @@ impl CheckReport {
         self.damage.total > 0
     }
 
-    /// Whether something in it does not agree, without being damaged.
+    /// Whether a check other than the one for damage found something.
     pub fn differs(&self) -> bool {
         self.orphans.total > 0
             || self.differences.total > 0
@@ -82,11 +82,11 @@ impl CheckReport {
     }
 }
 
-/// How many there are, and the first of them.
+/// The number of findings, and the first of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Findings<T> {
-    /// All; of damage, at most [`MAX_FINDINGS`], where SQLite gives up.
+    /// The number of all findings. SQLite's check stops at [`MAX_FINDINGS`] findings of damage.
     pub total: u64,
     /// The first [`MAX_FINDINGS`].
     pub first: Vec<T>,
@@ -110,15 +110,15 @@ impl<T> Findings<T> {
     }
 }
 
-/// A row that refers to one that is not there.
+/// A row that refers to a row that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Orphan {
-    /// The table that it is in.
+    /// The row's table.
     pub table: String,
-    /// Its rowid; `None` in a table without.
+    /// The row's rowid; `None` in a table without rowids.
     pub rowid: Option<i64>,
-    /// The table that it refers to.
+    /// The table to which it refers.
     pub parent: String,
 }
 
@@ -133,17 +133,17 @@ impl Orphan {
     }
 }
 
-/// A counter that differs from the sum of what it counts.
+/// A counter that differs from the sum of its rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
     /// The table and column of the counter, such as `users.total_cost`.
     pub counter: String,
-    /// Whose it is: the user's or session's id, and the day.
+    /// Whose counter it is: the user's or session's id, and the day.
     pub of: String,
-    /// What it says.
+    /// The counter's value.
     pub stored: f64,
-    /// What the rows come to.
+    /// The sum of the rows.
     pub counted: f64,
 }
 
@@ -164,13 +164,13 @@ impl Difference {
     }
 }
 
-/// A counter of ids that stands where no bot gets to by counting: past 2⁶², half of all there are.
+/// An id counter that has reached 2⁶², half of all ids. No bot gets there by counting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IdCounter {
     /// The table.
     pub table: String,
-    /// The last id that was given, as SQLite's `sqlite_sequence` says. At 2⁶³−1 there is no other.
+    /// The last id that the table gave, by SQLite's `sqlite_sequence`. After 2⁶³−1 it has none left.
     pub last: i64,
     /// The largest id in the table.
     pub largest: i64,
@@ -211,7 +211,7 @@ fn damage(tx: &ReadTx<'_>) -> Result<Findings<String>> {
         Ok(())
     });
     match checked {
-        // So damaged that the check itself does not get through.
+        // The file is so damaged that the check itself fails.
         Err(error) if error.kind() == ErrorKind::Corrupt => damage.add(error.to_string()),
         checked => drop(checked?),
     }
@@ -249,7 +249,7 @@ fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {
     Ok(orphans)
 }
 
-/// What messages come to.
+/// The count and the cost of messages.
 #[derive(Clone, Copy, Default)]
 struct Sums {
     messages: u64,
@@ -266,7 +266,7 @@ impl Sums {
 }
 
 impl Findings<Difference> {
-    /// As numbers with a point, for one list of all differences.
+    /// As floating-point numbers, so that one list has all differences.
     fn compare_counts(&mut self, counter: &str, of: &str, stored: u64, counted: u64) {
         if stored != counted {
             self.differ(counter, of, stored as f64, counted as f64);
@@ -313,8 +313,8 @@ fn users(tx: &ReadTx<'_>, found: &mut Findings<Difference>) -> Result<()> {
     Ok(())
 }
 
-/// A user's days; gives the sum over them. A day may say more than its messages come to, since
-/// [`AddCost`](super::costs::AddCost) is for what is no message; never less.
+/// Compares a user's days; returns the sum over their messages. A day may count more than its messages, since
+/// [`AddCost`](super::costs::AddCost) counts requests that are no messages; but never less.
 fn days(tx: &ReadTx<'_>, user_id: i64, found: &mut Findings<Difference>) -> Result<Sums> {
     let sql = "SELECT m.day, m.messages, m.cost, c.request_count, c.daily_cost
                FROM (SELECT coalesce(substr(timestamp, 1, 10), '') AS day,

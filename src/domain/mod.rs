@@ -1,5 +1,5 @@
-//! The vocabulary: one file a noun, with its model, its messages, their SQL and their unit tests.
-//! Nothing here knows an actor.
+//! The vocabulary: one file for each noun, with its model, its messages, their SQL and their unit tests. Nothing
+//! here knows an actor.
 
 pub mod analytics;
 pub mod audit;

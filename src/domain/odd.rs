@@ -1,5 +1,5 @@
-//! Values that their columns should not hold: which they are, and how they are set right. What is one, and what
-//! is shown in its place, is decided in `columns`.
+//! Odd values: values that their columns should not hold. Finds and repairs them. `columns` decides which values
+//! are odd, and what is shown in their place.
 
 use super::columns::{Judged, Kind, TABLES, Table, integer};
 use super::integrity::Findings;
@@ -11,10 +11,10 @@ use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How many rows are looked at by one statement.
+/// How many rows one statement reads.
 const ROWS: i64 = 1_000;
 
-/// A piece of a repair ends behind so many values, or so many bytes of them.
+/// A piece of a repair ends after this many values, or this many bytes of them.
 const VALUES: usize = 200;
 const BYTES: usize = 4 << 20;
 
@@ -28,16 +28,16 @@ pub struct OddValue {
     pub row: i64,
     /// The column.
     pub column: String,
-    /// What the column holds. Of what people said, and of secrets, only the type and the length.
+    /// What the column holds. For secrets and people's texts, only the type and the length.
     pub holds: String,
-    /// Why it is odd, and what is made of it.
+    /// Why the value is odd, and what is shown in its place.
     pub why: String,
-    /// What a repair writes in its place, as it is shown; `None` if it stays, since it is part of what the row is
-    /// found by.
+    /// What a repair writes in its place, which is also what is shown; `None` if the value stays, since the row
+    /// is found by it.
     pub becomes: Option<String>,
 }
 
-/// A value that a repair sets right, with the one that was there. It has all of both: what people said, too.
+/// An odd value that a repair replaces. It holds the whole old and new values, people's texts too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ValueRepair {
@@ -47,33 +47,33 @@ pub struct ValueRepair {
     pub row: i64,
     /// The column.
     pub column: String,
-    /// What SQLite's `typeof` says of the value that was there.
+    /// The old value's type, by SQLite's `typeof`.
     pub held: String,
-    /// That value. Bytes, and a text that is no UTF-8, are `{"hex": "…"}`; a number that JSON does not know is a
-    /// text.
+    /// The old value. Bytes, and a text that is no UTF-8, are `{"hex": "…"}`; a number that JSON cannot express
+    /// is a text.
     pub old: Value,
-    /// What is there now.
+    /// The new value.
     pub new: Value,
 }
 
-/// What a repair of values came to.
+/// The result of a repair of values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RepairedValues {
-    /// How many values were set right.
+    /// How many values were replaced.
     pub written: u64,
-    /// How many were not: somebody has changed them meanwhile, or the file's own triggers refuse it.
+    /// How many were not: another change came first, or the file's own triggers refuse the new value.
     pub left: u64,
 }
 
-/// Looks at each value of a table's rows from this rowid on, a statement's worth of them; gives where to go on.
+/// Passes each value of up to [`ROWS`] rows from this rowid on to `look`; returns the rowid to continue from.
 fn look_at(
     tx: &ReadTx<'_>,
     table: &Table,
     from: i64,
     mut look: impl FnMut(i64, &str, Kind, ValueRef<'_>) -> Result<()>,
 ) -> Result<Option<i64>> {
-    // Another program may have dropped it, which is told elsewhere.
+    // Another program may have dropped the table, which is reported elsewhere.
     if !sqlite::has_table(tx.conn(), table.name)? {
         return Ok(None);
     }
@@ -137,13 +137,13 @@ fn in_words(kind: Kind, value: ValueRef<'_>) -> String {
     }
 }
 
-/// Finds the next values that a repair sets right.
+/// Finds the next odd values that a repair can replace.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FindOddValues {
     from: Place,
 }
 
-/// A table, by its number, and a rowid.
+/// A table's index in [`TABLES`], and a rowid.
 #[derive(Clone, Copy, Debug)]
 struct Place(usize, i64);
 
@@ -153,11 +153,11 @@ impl Default for Place {
     }
 }
 
-/// Some of them.
+/// Some of the odd values.
 #[derive(Debug)]
 pub(crate) struct FoundOddValues {
     pub(crate) repair: SetRight,
-    /// What asks for the rest.
+    /// The query for the rest.
     pub(crate) rest: Option<FindOddValues>,
 }
 
@@ -170,7 +170,7 @@ impl Query for FindOddValues {
         let mut bytes = 0;
         let Place(mut number, mut from) = self.from;
         while let Some(table) = TABLES.get(number) {
-            // Without its owner, a row is refused by the triggers that count it.
+            // The triggers that count a row refuse to change one without an owner.
             let (mut ownerless, mut enough) = (None, None);
             let next = look_at(tx, table, from, |row, column, kind, value| {
                 if enough.is_some_and(|last| last < row) {
@@ -230,14 +230,14 @@ struct Odd {
     new: Cell,
 }
 
-/// Writes replacements for values, where the values are still there; gives how many it wrote.
+/// Replaces odd values that have not changed since; returns how many.
 #[derive(Clone, Debug)]
 pub(crate) struct SetRight {
     values: Vec<Odd>,
 }
 
 impl SetRight {
-    /// What it would do, for a report.
+    /// The changes it would make, for a report.
     pub(crate) fn report(&self) -> Vec<ValueRepair> {
         let reported = self.values.iter().map(|odd| ValueRepair {
             table: odd.table.to_owned(),
@@ -250,7 +250,8 @@ impl SetRight {
         reported.collect()
     }
 
-    /// The same, one value at a time: what a host's trigger refuses does not hold up the others.
+    /// The same repair, one value at a time, so that a value that a bot's trigger refuses does not hold up the
+    /// others.
     pub(crate) fn one_by_one(self) -> impl Iterator<Item = Self> {
         self.values
             .into_iter()
@@ -264,7 +265,7 @@ impl Mutation for SetRight {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<u64> {
         let mut written = 0;
         for odd in &self.values {
-            // What the triggers subtract from a sum must leave a number.
+            // The triggers subtract the old value from sums, and infinity minus infinity is no number.
             if matches!(odd.old, Cell::Real(number) if number.abs() >= 1e18) {
                 rollups::make_finite(tx)?;
             }

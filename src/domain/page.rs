@@ -1,15 +1,15 @@
-//! Lists, a page at a time.
+//! Lists, one page at a time.
 //!
-//! Every list has a total order, newest first; messages also the other way round, by [`Order`]. Messages, tool uses, events and tokens are in the order in
-//! which they were saved, which is that of their ids, whatever the clock did meanwhile: a clock that is set
-//! back must not put an answer before its question. Sessions and users are in the order of a time, then of
-//! their ids. A page says where it ended, and the next one begins there, so that rows that arrive meanwhile
-//! shift nothing.
+//! Every list has a total order, newest first; messages also oldest first, by [`Order`]. Messages, tool uses,
+//! events and tokens are in the order in which they were saved, which is that of their ids, whatever the clock
+//! did meanwhile: a clock that is set back must not put an answer before its question. Sessions and users are in
+//! the order of a time, then of their ids. A page says where it ended, and the next one begins there. So rows
+//! that are added meanwhile shift nothing.
 //!
-//! Another program may have left a time that is none. In a list by time its row stands where SQLite sorts what
-//! it holds: a number and an empty text behind all times, which is last; a word or bytes before them, which is
-//! first. A row whose time is NULL is in no list that is ordered by it;
-//! [`CheckFile`](super::integrity::CheckFile) names it, and a repair gives it the epoch.
+//! Another program may have left a value that is no time. In a list by time, its row stands where SQLite sorts
+//! the value: a number and an empty text come last, a word or bytes first. A row whose time is NULL is missing
+//! from lists in the order of that time; [`CheckFile`](super::integrity::CheckFile) names it, and a repair sets
+//! the time to the epoch.
 
 mod order;
 mod paged;
@@ -37,10 +37,10 @@ pub const MAX_LIMIT: u32 = 1_000;
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 
-/// Behind every time, and every word or bytes that a file may hold in place of one: SQLite sorts bytes last.
+/// After every time, and after the text or bytes that a file may hold in place of one: SQLite sorts bytes last.
 const END_OF_TIME: [u8; 64] = [0xff; 64];
 
-/// Which page of a list. The default is the first, with 50 rows.
+/// Which page of a list. The default is the first, of 50 rows.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -59,15 +59,14 @@ const END_OF_TIME: [u8; 64] = [0xff; 64];
 /// # Ok(()) }
 /// ```
 ///
-/// [`Store::pages`](crate::Store::pages) does that by itself.
+/// [`Store::pages`](crate::Store::pages) runs this loop by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PageRequest {
-    /// How many rows, from 1. More than [`MAX_LIMIT`] are given as that many. Large rows may be fewer:
-    /// see [`Page`].
+    /// The number of rows, from 1, capped at [`MAX_LIMIT`]. A page of large rows may have fewer: see [`Page`].
     pub limit: u32,
-    /// Where the page before ended.
+    /// Where the previous page ended.
     pub after: Option<Cursor>,
 }
 
@@ -78,12 +77,12 @@ impl Default for PageRequest {
 }
 
 impl PageRequest {
-    /// The first page, of so many rows.
+    /// The first page, of this many rows.
     pub fn first(limit: u32) -> Self {
         Self { limit, after: None }
     }
 
-    /// The page of the same length that begins where another ended.
+    /// The next page, of the same length: it begins after `cursor`.
     pub fn after(&self, cursor: Cursor) -> Self {
         Self {
             limit: self.limit,
@@ -91,7 +90,7 @@ impl PageRequest {
         }
     }
 
-    /// A cursor may hold the id of a session that an old file has.
+    /// A cursor may hold a session's id from an old file, so it may be longer than a name.
     pub(in crate::domain) fn texts(&self, texts: &mut Texts) {
         if let Some(Cursor {
             place: Place::Text(_, id),
@@ -106,8 +105,8 @@ impl PageRequest {
         limit("limit", self.limit)
     }
 
-    /// The first id that a row may have, in a list that is in the order of its ids. Where the page before
-    /// ended at the same time does not matter: cursors from before such lists were in this order hold too.
+    /// The first id that a row may have, in a list in the order of ids. The cursor's time does not matter, so
+    /// cursors of old versions, whose lists were in the order of time, work too.
     pub(super) fn first_id(&self, order: Order) -> Result<i64> {
         match &self.after {
             None => Ok(order.of(i64::MAX, i64::MIN)),
@@ -118,7 +117,7 @@ impl PageRequest {
         }
     }
 
-    /// The key that the rows must come after, in a list by time: that and an id.
+    /// The key after which the rows come, in a list by time: a time and an id.
     pub(super) fn after_key(&self, tx: &ReadTx<'_>, list: &List) -> Result<(Cell, Cell)> {
         let Some(Cursor { place }) = &self.after else {
             let first = match list.ids {
@@ -155,17 +154,17 @@ fn gone() -> Error {
     )
 }
 
-/// A list by time: where its rows have what it is ordered by.
+/// The columns that order a list by time.
 #[derive(Clone, Copy)]
 pub(super) struct List {
     /// The column of the time.
     pub(super) time: usize,
     pub(super) ids: Ids,
-    /// Gives the time and the id of the row whose rowid is `?1`, as they are.
+    /// Selects the time and the id of the row whose rowid is `?1`, unchanged.
     pub(super) key_of_row: &'static str,
 }
 
-/// What the rows of one time are ordered by: the first column that a list selects.
+/// The id that orders rows of one time: the first column that a list selects.
 #[derive(Clone, Copy)]
 pub(super) enum Ids {
     /// The rowid.
@@ -175,8 +174,7 @@ pub(super) enum Ids {
 }
 
 impl List {
-    /// Where a row stands. One whose time or id is spelled otherwise than a cursor would tell it is named by
-    /// its rowid.
+    /// The place of a row. A row whose time or id a cursor cannot spell exactly is named by its rowid.
     pub(super) fn cursor(&self, row: &Row<'_>) -> Result<Cursor> {
         let at = columns::canonical_time(row, self.time)?;
         let rowid = |column| columns::integer(row, column);
@@ -203,20 +201,20 @@ pub(super) fn limit(field: &'static str, limit: u32) -> Result<u32> {
     Ok(limit.min(MAX_LIMIT))
 }
 
-/// The instant this long before `now`; `None` if the calendar does not reach that far.
+/// The instant this long before `now`; `None` if it is before the calendar's beginning.
 pub(super) fn ago(now: DateTime<Utc>, time: Duration) -> Option<DateTime<Utc>> {
     now.checked_sub_signed(TimeDelta::from_std(time).ok()?)
 }
 
-/// The last instant that has a spelling of its own.
+/// The last instant that the file's spelling can express.
 pub(super) fn latest() -> DateTime<Utc> {
     Utc.timestamp_micros(253_402_300_799_999_999)
         .single()
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The first instant of a span that ends now: less than `within` ago, as the seed has it, so what
-/// is exactly that old is out.
+/// The first instant of a span that ends now. An instant in the span is less than `within` ago, as in the Python
+/// bot: one that is exactly `within` ago is not in it.
 pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
     ago(now, within).map_or(DateTime::<Utc>::MIN_UTC, |start| {
         let next = start.checked_add_signed(TimeDelta::microseconds(1));
@@ -226,13 +224,13 @@ pub(super) fn since(now: DateTime<Utc>, within: Duration) -> DateTime<Utc> {
 
 /// One page of a list.
 ///
-/// It has at most as many rows as were asked for, and at most as many bytes as
-/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says, but at least one row. So a page that
-/// is not full need not be the last: go by `next`.
+/// It has at most as many rows as requested, and at most as many bytes as
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) says; but one row always fits. A page that is
+/// not full need not be the last: look at `next`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// The rows, newest first unless the list was asked for in another [`Order`].
+    /// The rows, newest first unless the query has another [`Order`].
     pub items: Vec<T>,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<Cursor>,
@@ -251,8 +249,8 @@ impl<T> Default for Page<T> {
     }
 }
 
-/// A place in a list. Its text is short enough for the data of a Telegram button (64 bytes), as
-/// long as the session id in it is a UUID.
+/// A place in a list. Its text fits into the data of a Telegram button (64 bytes) if a session's id in it is a
+/// UUID.
 ///
 /// ```
 /// # use botstore::page::Cursor;
@@ -271,24 +269,24 @@ pub struct Cursor {
 enum Place {
     Integer(DateTime<Utc>, i64),
     Text(DateTime<Utc>, String),
-    /// The row with this rowid, whose time or id no cursor could tell.
+    /// The row with this rowid, whose time or id a cursor cannot spell exactly.
     Row(i64),
 }
 
 impl Cursor {
-    /// Where a row stands in a list that is in the order of its ids: the first column.
+    /// The place of a row in a list in the order of ids: its first column is the id.
     fn by_id(row: &Row<'_>, time: usize) -> Result<Self> {
         let place = Place::Integer(columns::time(row, time)?, columns::integer(row, 0)?);
         Ok(Self { place })
     }
 }
 
-/// What stands before the rowid of such a row.
+/// The text before the rowid, in a cursor of [`Place::Row`].
 const ROW: &str = "row ";
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Microseconds since the epoch; the separator tells what kind of id follows.
+        // Microseconds since the epoch; the separator says which kind of id follows.
         match &self.place {
             Place::Integer(at, id) => write!(f, "{}.{id}", at.timestamp_micros()),
             Place::Text(at, id) => write!(f, "{}:{id}", at.timestamp_micros()),

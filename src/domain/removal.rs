@@ -1,4 +1,4 @@
-//! Removes what may be much: so many rows in a piece, and the rest in the next.
+//! Removes many rows in pieces: a limited number in each.
 
 use super::{columns, rollups};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,8 +25,8 @@ impl Allowance {
         self.rows = self.rows.saturating_sub(rows);
     }
 
-    /// Removes rows that hang on `of`, as many as may be; gives whether all of them are gone, and there is more to
-    /// spend.
+    /// Removes rows that belong to `of`, as many as the allowance permits. Returns whether all of them are
+    /// removed and some allowance is left.
     pub(super) fn spend_on(
         &mut self,
         tx: &WriteTx<'_>,
@@ -43,22 +43,23 @@ impl Allowance {
     }
 }
 
-/// Rows that hang on another. Not removed by one statement, whose plan SQLite may change: by the statistics of a
-/// table that had a handful of rows, it would rather read all of it for each piece.
+/// Rows that belong to another row. One statement that removes them all was turned down, since SQLite may change
+/// its plan: with statistics from a time when the table had a handful of rows, each piece would read the whole
+/// table.
 pub(super) struct Rows {
-    /// Gives the keys of those that hang on `?1`, `?2` of them at most.
+    /// Selects the keys of the rows that belong to `?1`, at most `?2` of them.
     pub(super) find: &'static str,
-    /// Removes the row with a key.
+    /// Removes the row with this key.
     pub(super) remove: &'static str,
 }
 
-/// Removes one row, on which nothing of the store's hangs any more.
+/// Removes one row, when no other row of the store's tables belongs to it any more.
 pub(super) fn remove_row(tx: &WriteTx<'_>, sql: &str, key: &dyn ToSql) -> Result<()> {
     unless_referred_to(rollups::subtracting(tx, sql, &[key]))?;
     Ok(())
 }
 
-/// A row that goes can only lack one that refers to it: of a table that is not the store's.
+/// Removing a row fails with `NotFound` only if a row refers to it, and that is in a table of the bot's own.
 fn unless_referred_to(removed: Result<usize>) -> Result<usize> {
     removed.map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::new(
@@ -71,15 +72,15 @@ fn unless_referred_to(removed: Result<usize>) -> Result<usize> {
     })
 }
 
-/// What a piece has done, that is the last where all is gone.
+/// The result of a piece; it is the last if `is_done`.
 pub(super) fn piece(changed: usize, is_done: bool) -> Piece {
-    // What is left is the first that the next piece finds.
+    // The next piece finds the rows that are left, so it needs no place to continue from.
     let begun: Place = Some((Cell::Null, 0));
     let next = (!is_done).then_some(begun);
     Piece { changed, next }
 }
 
-/// What a piece makes of a row that is not there: between two pieces, somebody else has removed the rest.
+/// The result of a piece whose row is missing. In a later piece, another change has removed the rest.
 pub(super) fn gone_meanwhile(begun: &Place, unknown: impl FnOnce() -> Error) -> Result<Piece> {
     match begun {
         Some(_) => Ok(piece(0, true)),

@@ -1,4 +1,4 @@
-//! The steps of this crate's tables, and how the file of a Python bot is told from a stranger's.
+//! The steps of this crate's tables, and how a Python bot's file is recognised.
 
 mod recognise;
 mod shape;
@@ -80,13 +80,13 @@ impl Schema for BotSchema {
         ),
     ];
 
-    /// A file without our ledger is a Python bot's if it has the bot's tables, as the bot declares them.
-    /// Those that are missing are made, as those of a file whose making was cut short.
+    /// A file without this crate's ledger is a Python bot's if it has the bot's tables, declared as the bot
+    /// declares them. Missing tables are created, since the file's creation may have been interrupted.
     fn recognise(tx: &ReadTx<'_>) -> Result<()> {
         recognise::recognise(tx, Self::MIGRATIONS[0].up)
     }
 
-    /// Puts right the times that another program has written since the store was last open.
+    /// Corrects the spelling of times that another program has written since the store was last open.
     fn opened(tx: &WriteTx<'_>) -> Result<()> {
         let mut rows = 0;
         for statement in STRAYS {
@@ -98,14 +98,15 @@ impl Schema for BotSchema {
                 "rows that another program wrote now have the store's spelling of time"
             );
         }
-        // No session is found without it: that is to be said now, and not with every message.
+        // Each lookup of a session needs this table. If it is missing, opening should fail, and not every
+        // message.
         let members = "SELECT 1 FROM botstore_session_member WHERE member_id = 0";
         tx.maybe(members, [], |_| Ok(()))?;
         rollups::look(tx)
     }
 }
 
-/// What files of this schema may have that its steps do not make so.
+/// Objects that files of this schema may have although no step makes them so.
 pub(crate) const LEGACY: Legacy = Legacy {
     steps: 2,
     listed: Some(include_str!("../../migrations/botstore/schema.sql")),
@@ -127,10 +128,11 @@ pub(crate) const LEGACY: Legacy = Legacy {
     respelled: rollups::respelled,
 };
 
-/// The first condition of each is, to the letter, that of a partial index of step 3, so that SQLite finds the
-/// rows through it. A text that is no time stays as it is, and its row is not written: what a trigger makes of
-/// the rest of it might be refused, and the file would not open. So do a message whose owner is no number, and
-/// one whose cost has no end, which a trigger cannot take from a sum.
+/// The first condition of each statement is, letter for letter, that of a partial index of step 3, so that
+/// SQLite finds the rows through the index. A text that is no time stays as it is, and its row is not written: a
+/// trigger might refuse the row's other values, and then the file would not open. Two more kinds of message
+/// stay, for the same reason: one whose owner is no number, and one with an infinite cost, which a trigger
+/// cannot subtract from a sum.
 const STRAYS: &[&str] = &[
     "UPDATE users
      SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
@@ -171,7 +173,7 @@ mod tests {
     use rusqlite::Connection;
     use rusqlite::functions::FunctionFlags;
 
-    /// A file with all steps, for its plans only: times stay as they are.
+    /// A file with all steps, to examine plans: its `botstore_utc` changes no time.
     fn migrated() -> Connection {
         let conn = Connection::open_in_memory().unwrap();
         let flags = FunctionFlags::SQLITE_DETERMINISTIC;
@@ -183,7 +185,7 @@ mod tests {
         conn
     }
 
-    /// How SQLite would find the rows of each statement in [`STRAYS`].
+    /// SQLite's plan for each statement in [`STRAYS`].
     fn plans(conn: &Connection) -> Vec<String> {
         let plan = |sql: &&str| {
             let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -1,28 +1,28 @@
-//! A secret in memory: as few copies as there can be, none that outlives its owner, and no answer
-//! about it that takes longer the more of it is right.
+//! A secret in memory: few copies, none of which outlives its owner. A comparison takes the same time however
+//! much of the secret is right.
 
 use crate::error::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hint::black_box;
 
-/// The secret of a token. Neither `Debug` nor serde tells it: call [`expose`](Self::expose).
+/// The secret of a token. Neither `Debug` nor serde shows it: call [`expose`](Self::expose).
 ///
-/// Its memory is overwritten when it is dropped, and two are compared in a time that says nothing of
-/// where they differ. That is best effort, in safe code. It does not reach copies that somebody else
-/// has made: of what [`expose`](Self::expose) gave, of a `String` that grew before it came here, or of what
-/// the system has written to swap or a core dump; nor the registers and the stack on which a secret is
-/// made and hashed.
+/// Its memory is overwritten when it is dropped. A comparison's duration does not depend on where two secrets
+/// differ. That is best effort, in safe code. It does not reach copies made elsewhere: of the text that
+/// [`expose`](Self::expose) returned, of a `String` that grew before it became a secret, or of memory that the
+/// system wrote to swap or a core dump. Nor does it reach the registers and the stack used to make and hash a
+/// secret.
 #[derive(Clone, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret as a user presented it. Takes over the memory of a `String`.
+    /// A secret as a user presented it. Takes over the memory of a `String`, without a copy.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(secret.into())
     }
 
-    /// The text of the secret, to be handed to its user.
+    /// The text of the secret, to hand to its user.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -36,13 +36,13 @@ impl Secret {
         Ok(secret)
     }
 
-    /// What the file knows of it.
+    /// The SHA-256 that the file holds.
     pub(super) fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
 }
 
-/// A number from 0 that nobody can guess.
+/// A random number from 0, which nobody can guess.
 pub(super) fn random_number() -> Result<i64> {
     let number = getrandom::u64().map_err(no_random_bytes)?;
     Ok((number >> 1) as i64)
@@ -53,11 +53,11 @@ fn no_random_bytes(error: getrandom::Error) -> Error {
     Error::new(ErrorKind::Io, why)
 }
 
-/// Compares digests: they are of one length, and whoever tries secrets cannot choose them.
+/// Compares digests: all have one length, and somebody who guesses secrets cannot choose their digests.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         let pairs = self.digest().into_iter().zip(other.digest());
-        // Nothing may conclude from the first difference that the rest need not be looked at.
+        // Keeps the compiler from stopping at the first difference.
         let differences = pairs.fold(0, |found, (a, b)| black_box(found | (a ^ b)));
         differences == 0
     }
@@ -66,7 +66,7 @@ impl PartialEq for Secret {
 impl Drop for Secret {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.0).into_bytes();
-        // What was cut off may still be behind the end.
+        // The capacity may still hold the rest of a longer text.
         bytes.resize(bytes.capacity(), 0);
         wipe(&mut bytes);
     }
@@ -78,15 +78,15 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Overwrites bytes that nobody reads any more. As somebody may, for all the compiler knows, it does
-/// not leave it out.
+/// Overwrites bytes that nobody reads any more. `black_box` makes the compiler assume a reader, so it keeps the
+/// write.
 fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     black_box(bytes);
 }
 
-/// In hexadecimal, written into memory that is large enough from the start: a text that grows leaves
-/// its beginnings behind.
+/// In hexadecimal, in memory that is large enough from the start: a text that grows leaves copies of its
+/// beginning behind.
 pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * bytes.len());

@@ -1,8 +1,8 @@
-//! Messages that a bot sends itself at a time, such as a user's reminders. They are kept in the file, so they
-//! outlive the process; what runs them is the store's supervisor.
+//! Messages that a bot sends itself at a later time, such as a user's reminders. The file holds them, so they
+//! outlive the process. The store's supervisor runs them.
 //!
-//! A timer's mutation and the removal of the timer are one transaction: it runs exactly once, whatever is killed
-//! and when. What it changes in the file is therefore there once. It cannot send anything by itself, see
+//! A timer's mutation and the removal of the timer are one transaction. So it runs exactly once, whatever is
+//! killed and when, and changes the file once. A mutation cannot send anything by itself: see
 //! `docs/operations.md`, *Timers*.
 
 use super::columns::{count, id, json, maybe_time, text, time};
@@ -18,16 +18,16 @@ use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 
-/// Runs a message at a time, once; gives the timer's id. In the past, it runs within a second. A second late
-/// is usual; if no store had the file open then, it runs when one is opened.
+/// Runs a mutation at a time, once; returns the timer's id. A time in the past runs within a second. A delay of
+/// a second is usual; if no store has the file open at that time, the timer runs when one opens it.
 ///
-/// It is a mutation like any other: inside one of your own, by `tx.apply(&At::new(…))`, the timer is there if
-/// that commits.
+/// `At` is itself a mutation: after `tx.apply(&At::new(…))` inside one of your own, the timer exists if that
+/// commits.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a message that cannot be kept: as JSON it is larger than
-/// [`Config::max_text_bytes`](crate::Config::max_text_bytes), deeper than 127 levels, or not what its own type
-/// reads again; for a time past the year 9999.
+/// [`Config::max_text_bytes`](crate::Config::max_text_bytes), or deeper than 127 levels, or its own type cannot
+/// read it back. Also for a time after the year 9999.
 ///
 /// ```
 /// # use botstore::{Mutation, Result, Timer, WriteTx, users::Touch};
@@ -64,18 +64,18 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct At {
-    /// When.
+    /// When it runs.
     pub at: DateTime<Utc>,
     /// The message's [`Timer::NAME`].
     pub name: String,
-    /// The message, as the file keeps it.
+    /// The message, as stored in the file.
     pub message: Value,
     #[serde(skip)]
     refused: Refused,
 }
 
 impl At {
-    /// This message at this time. One that cannot be kept is refused when it is sent.
+    /// Runs this message at this time. A message that cannot be kept is refused when this is sent.
     pub fn new<T: Timer>(at: DateTime<Utc>, timer: T) -> Self {
         let (message, refused) = Refused::or_kept(timer);
         Self {
@@ -87,25 +87,25 @@ impl At {
     }
 }
 
-/// The same, so long after the moment at which it is kept, by the store's clock.
+/// Like [`At`], but the time is relative to the moment at which the timer is saved, by the store's clock.
 ///
 /// # Errors
 /// Those of [`At`].
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct After {
-    /// How long. It is kept in microseconds.
+    /// How long after that moment. It is kept in microseconds.
     pub after: Duration,
     /// The message's [`Timer::NAME`].
     pub name: String,
-    /// The message, as the file keeps it.
+    /// The message, as stored in the file.
     pub message: Value,
     #[serde(skip)]
     refused: Refused,
 }
 
 impl After {
-    /// This message so much later. One that cannot be kept is refused when it is sent.
+    /// Runs this message after this time. A message that cannot be kept is refused when this is sent.
     pub fn new<T: Timer>(after: Duration, timer: T) -> Self {
         let (message, refused) = Refused::or_kept(timer);
         Self {
@@ -117,7 +117,7 @@ impl After {
     }
 }
 
-/// Why a message cannot be kept, if it cannot.
+/// The error of a message that cannot be kept, if it cannot.
 #[derive(Clone, Default)]
 struct Refused(Option<Error>);
 
@@ -130,14 +130,14 @@ impl Refused {
     }
 }
 
-/// Two messages that cannot be kept are as good as each other.
+/// All messages that cannot be kept are equal.
 impl PartialEq for Refused {
     fn eq(&self, other: &Self) -> bool {
         self.0.is_some() == other.0.is_some()
     }
 }
 
-/// Without the message, which may be what a user has said.
+/// Leaves out the message, which may be a user's text.
 impl fmt::Debug for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("At");
@@ -215,14 +215,14 @@ fn keep(
     Ok(timer_id.into())
 }
 
-/// Removes a timer, so that it does not run; gives whether it was there. One that has run, or was cancelled, is
-/// not.
+/// Removes a timer, so that it does not run; returns whether it existed. A timer that has run, or was cancelled,
+/// does not exist any more.
 ///
-/// For administrators: it asks nobody whose timer it is. Where a user gives the number, see to that before.
+/// For administrators: it does not check whose timer it is. If a user gives the number, check that first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CancelTimer {
-    /// Which.
+    /// The timer.
     pub timer_id: TimerId,
 }
 
@@ -244,11 +244,11 @@ impl Mutation for CancelTimer {
     }
 }
 
-/// A timer that has not run.
+/// A timer that has not run yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PendingTimer {
-    /// Its number.
+    /// Its id.
     pub timer_id: TimerId,
     /// Its message's [`Timer::NAME`].
     pub name: String,
@@ -258,10 +258,10 @@ pub struct PendingTimer {
     pub due_at: DateTime<Utc>,
     /// When it was scheduled.
     pub created_at: DateTime<Utc>,
-    /// When it is tried next; `None` while it waits for a store that is opened with its name registered, or
-    /// because it has failed too often.
+    /// When it is tried next. `None` if it waits for a store that is opened with its name registered, or has
+    /// failed too often.
     pub try_at: Option<DateTime<Utc>>,
-    /// How often it has failed since the store was opened with its name.
+    /// How often it has failed since a store was opened with its name registered.
     pub failures: u64,
 }
 
@@ -299,13 +299,13 @@ fn from_row(row: &Row<'_>) -> Result<Option<PendingTimer>> {
     }))
 }
 
-/// The timers that have not run, in the order in which they were scheduled, the newest first. Reads a page.
+/// Lists the timers that have not run, newest first: in the order in which they were scheduled. Reads a page.
 ///
-/// For administrators: it tells of all timers, with what is in their messages.
+/// For administrators: the answer is about all timers, and holds their messages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Timers {
-    /// Those of this name; `None` for all.
+    /// Only timers of this name; `None` for all.
     pub name: Option<String>,
     /// Which page.
     pub page: PageRequest,
@@ -317,7 +317,7 @@ impl Timers {
         Self::default()
     }
 
-    /// Those of this name.
+    /// Only timers of this name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

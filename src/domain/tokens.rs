@@ -1,7 +1,7 @@
-//! Tokens with which a user proves who it is, outside the messenger.
+//! Tokens with which users prove their identity outside the messenger.
 //!
-//! A token's secret is told once, when it is issued. The file holds its SHA-256; a secret has 256
-//! random bits, so there is nothing that salting or a slow hash would add.
+//! A token's secret is shown once, when it is issued. The file holds its SHA-256. A secret has 256 random bits,
+//! so salt or a slow hash would add nothing.
 
 use super::columns::{id, integer, maybe_time, permission, time};
 use super::page::{self, Found, Order, Page, PageRequest, Room};
@@ -19,10 +19,11 @@ use std::time::Duration;
 
 pub use super::secret::Secret;
 
-/// Issues a token. The answer is the only place where its secret is ever told.
+/// Issues a token. Only the answer ever shows its secret.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user; [`Invalid`](crate::ErrorKind::Invalid) for a
+/// token that expires after the year 9999.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -41,14 +42,14 @@ pub use super::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IssueToken {
-    /// For whom.
+    /// The token's user.
     pub user_id: UserId,
-    /// How long it is good for; `None` for as long as it is not revoked.
+    /// How long it is valid; `None` for as long as it is not revoked.
     pub expires_in: Option<Duration>,
 }
 
 impl IssueToken {
-    /// For this user; good for as long as it is not revoked.
+    /// A token of this user, valid for as long as it is not revoked.
     pub fn new(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -56,7 +57,7 @@ impl IssueToken {
         }
     }
 
-    /// How long it is good for; `None` for as long as it is not revoked.
+    /// How long it is valid.
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
         self
@@ -71,12 +72,12 @@ pub struct IssuedToken {
     pub token_id: TokenId,
     /// What the user presents: 64 hexadecimal digits.
     pub secret: Secret,
-    /// Until when it is good.
+    /// When it expires; `None` for never.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 impl IssuedToken {
-    /// A token that is good for ever, for a test of your own.
+    /// A token that never expires, for a test of your own.
     pub fn new(token_id: impl Into<TokenId>, secret: Secret) -> Self {
         Self {
             token_id: token_id.into(),
@@ -129,7 +130,7 @@ impl Mutation for IssueToken {
 pub struct RevokeToken {
     /// The token.
     pub token_id: TokenId,
-    /// Whose it must be.
+    /// Who must own it.
     pub user_id: UserId,
 }
 
@@ -158,7 +159,7 @@ impl Mutation for RevokeToken {
     }
 }
 
-/// Revokes all tokens of a user; gives how many were active.
+/// Revokes all tokens of a user; returns how many were active.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RevokeUserTokens {
@@ -187,26 +188,27 @@ impl Mutation for RevokeUserTokens {
     }
 }
 
-/// A token, as the file has it: without its secret, and without the hash.
+/// A token, as stored in the file: without its secret, and without the hash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserToken {
     /// The store's id for it.
     pub token_id: TokenId,
-    /// Whose it is.
+    /// Its user.
     pub user_id: UserId,
     /// When it was issued.
     pub created_at: DateTime<Utc>,
-    /// Until when it is good; `None` for always. What is no time in the file is the epoch: it has expired.
+    /// When it expires; `None` for never. A value in the file that is no time reads as the epoch: the token has
+    /// expired.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When another program last used it. This store does not note uses: verifying only reads.
+    /// When another program last used it. This store does not record uses: verifying only reads.
     pub last_used: Option<DateTime<Utc>>,
     /// False once it is revoked.
     pub is_active: bool,
 }
 
 impl UserToken {
-    /// A token that is good for ever, for a test of your own.
+    /// A token that never expires, for a test of your own.
     pub fn new(
         token_id: impl Into<TokenId>,
         user_id: impl Into<UserId>,
@@ -237,17 +239,17 @@ fn from_row(row: &Row<'_>) -> Result<Option<UserToken>> {
     }))
 }
 
-/// Whose secret this is: the token, or `None` if it is unknown, expired or revoked, which look
-/// alike. A point read.
+/// Finds the token with this secret. `None` if it is unknown, expired or revoked, which look alike. A point
+/// read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyToken {
-    /// What was presented.
+    /// The secret that was presented.
     pub secret: Secret,
 }
 
 impl VerifyToken {
-    /// What was presented.
+    /// Verifies this secret.
     pub fn new(secret: Secret) -> Self {
         Self { secret }
     }
@@ -257,7 +259,8 @@ impl Query for VerifyToken {
     type Output = Option<UserToken>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<UserToken>> {
-        // What is no time is the epoch, when read; SQL would take any word for a later time than now.
+        // Expiry is checked in Rust, which reads a value that is no time as the epoch: to SQL, any word is later
+        // than now.
         let token = tx.maybe(
             "SELECT token_id, user_id, created_at, expires_at, last_used, is_active
              FROM user_tokens WHERE token_hash = ?1",
@@ -274,8 +277,8 @@ impl Query for VerifyToken {
     }
 }
 
-/// The tokens of a user, expired and revoked ones included, newest first: in the order in
-/// which they were issued. Reads a page.
+/// Lists the tokens of a user, expired and revoked ones included, newest first: in the order in which they were
+/// issued. Reads a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserTokens {

@@ -8,13 +8,13 @@ use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 const NANOS: f64 = 1e9;
 
-/// An amount of US dollars, to the billionth of one: a token of a cheap model costs about a hundred of these.
+/// An amount of US dollars, in billionths: a token of a cheap model costs about a hundred of them.
 ///
-/// Sums are exact, in any order. An amount is from −9,223,372,036 to 9,223,372,036 dollars, and a sum beyond
-/// ends there. A message takes a cost from 0 to 1,000,000,000 dollars.
+/// Sums are exact, in any order. An amount is from −9,223,372,036 to 9,223,372,036 dollars; a sum beyond that
+/// stops at the limit. A message takes a cost from 0 to 1,000,000,000 dollars.
 ///
-/// The bot's tables hold dollars as floating-point numbers, and so does JSON. Both give back each amount below
-/// 4,194,304 dollars as it was, and a larger one to about its sixteenth digit: a double has 53 bits.
+/// The bot's tables and JSON hold dollars as floating-point numbers. Both return each amount below 4,194,304
+/// dollars unchanged, and a larger one to about its sixteenth digit: a double has 53 bits.
 ///
 /// ```
 /// use botstore::Usd;
@@ -31,16 +31,16 @@ impl Usd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// So many billionths of a dollar.
+    /// An amount of this many billionths of a dollar.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    /// So many dollars, rounded to the nearest billionth.
+    /// An amount of this many dollars, rounded to the nearest billionth.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for what is no number, or infinite, or more than 9,223,372,036
-    /// dollars.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for NaN, an infinite number, and more than 9,223,372,036 dollars
+    /// in either direction.
     pub fn from_dollars(dollars: f64) -> Result<Self> {
         let nanos = (dollars * NANOS).round();
         if nanos.abs() < i64::MAX as f64 {
@@ -52,9 +52,9 @@ impl Usd {
         ))
     }
 
-    /// The amount nearest to what a file says.
+    /// The amount nearest to the file's number.
     pub(crate) fn nearest(dollars: f64) -> Self {
-        // A cast ends at the ends of the type, and makes 0 of what is no number.
+        // The cast saturates at the limits of the type, and makes NaN 0.
         Self((dollars * NANOS).round() as i64)
     }
 
@@ -103,8 +103,8 @@ impl Sum for Usd {
     }
 }
 
-/// Dollars with at least two digits behind the point, and no more than it takes: `$12.50`, `$0.0125`. With a
-/// precision, that many: `{:.2}`.
+/// Dollars with at least two digits after the point, and only as many as needed: `$12.50`, `$0.0125`. A
+/// precision, as in `{:.2}`, sets the number of digits.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };

@@ -1,16 +1,16 @@
-//! What messages may hold.
+//! Checks of the values in messages.
 
 use super::Usd;
 use crate::error::{Error, Result};
 
-/// More than one interaction ever cost. Keeps every sum finite.
+/// More than any interaction costs. Keeps every sum finite.
 pub(super) const MAX_COST: Usd = Usd::from_nanos(1_000_000_000 * 1_000_000_000);
 
-/// More turns and messages than any session ever had. What is counted on top, and the sum over all
-/// sessions, must stay integers: SQLite would go on with an inexact number.
+/// More turns and messages than any session has. Counts that are added, and the sum over all sessions, must stay
+/// integers: on overflow, SQLite would continue with a floating-point number.
 const MAX_COUNT: u64 = 1_000_000_000_000;
 
-/// What something cost.
+/// Checks a cost.
 pub(super) fn cost(field: &'static str, cost: Usd) -> Result<()> {
     if (Usd::ZERO..=MAX_COST).contains(&cost) {
         return Ok(());
@@ -21,7 +21,7 @@ pub(super) fn cost(field: &'static str, cost: Usd) -> Result<()> {
     ))
 }
 
-/// An identifier, a name, a path.
+/// Checks an identifier, a name or a path.
 pub(super) fn not_empty(field: &'static str, value: &str) -> Result<()> {
     if value.is_empty() {
         return Err(Error::invalid(field, "must not be empty"));
@@ -35,7 +35,7 @@ pub(super) fn integer(field: &'static str, value: u64) -> Result<i64> {
         .map_err(|_| Error::invalid(field, "must be at most 9,223,372,036,854,775,807"))
 }
 
-/// A number to go on counting from.
+/// Checks a number that counting continues from.
 pub(super) fn count(field: &'static str, value: u64) -> Result<i64> {
     if value > MAX_COUNT {
         return Err(Error::invalid(field, "must be at most 1,000,000,000,000"));

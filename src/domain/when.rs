@@ -1,4 +1,4 @@
-//! When something happened that is saved now: just now, or long ago, where a bot brings its history along.
+//! The time of a row that is saved: now, or in the past, if a bot imports its history.
 
 use crate::error::{Error, Result};
 use crate::operation::ReadTx;
@@ -6,17 +6,17 @@ use crate::time;
 use chrono::{DateTime, Utc};
 use std::borrow::Cow;
 
-/// A time as the file spells it, and whether it is that of history.
+/// A time as the file spells it, and whether it is one of imported history.
 pub(in crate::domain) struct When<'t> {
     text: Cow<'t, str>,
     is_history: bool,
 }
 
 impl<'t> When<'t> {
-    /// The transaction's own time, or the one that the message gives.
+    /// The message's time, or the transaction's if the message has none.
     ///
     /// # Errors
-    /// `Invalid` for a time that is still to come, and for one before 1970, which stands for none in a file.
+    /// `Invalid` for a time in the future, and for one before 1970: the epoch stands for no time in a file.
     pub(in crate::domain) fn of(tx: &'t ReadTx<'_>, at: Option<DateTime<Utc>>) -> Result<Self> {
         let Some(at) = at else {
             let text = tx.now_text().into();

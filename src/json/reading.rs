@@ -1,4 +1,4 @@
-//! JSON that somebody else has written, read without losing anything of it.
+//! JSON that another program has written, read without loss.
 
 use rusqlite::types::ValueRef;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -6,14 +6,14 @@ use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::fmt;
 
-/// The document that a column holds; `None` for NULL. A text that cannot be read as a [`Value`] without
-/// loss is given as one string, whole: what Python writes of NaN and the infinite, halves of a surrogate
-/// pair, keys that come twice, integers of more than 64 bits, more than 127 levels, and what is no JSON at all.
-/// What is no UTF-8 in it is U+FFFD.
+/// The document that a column holds; `None` for NULL. A text that a [`Value`] cannot hold without loss becomes
+/// one string of the whole text: Python's NaN and infinities, halves of a surrogate pair, duplicate keys,
+/// integers of more than 64 bits, more than 127 levels, and text that is no JSON at all. Bytes that are no UTF-8
+/// become U+FFFD.
 pub(crate) fn read(value: ValueRef<'_>) -> Option<Value> {
     Some(match value {
         ValueRef::Null => return None,
-        // The seed declares these columns as JSON, which SQLite takes for a kind of number: a text that is
+        // The seed declares these columns as JSON, which gives them SQLite's numeric affinity: a text that is
         // nothing but a number becomes that number.
         ValueRef::Integer(number) => number.into(),
         ValueRef::Real(number) => match Number::from_f64(number) {
@@ -25,7 +25,7 @@ pub(crate) fn read(value: ValueRef<'_>) -> Option<Value> {
     })
 }
 
-/// Whether a text is JSON, or what Python's `json` writes and reads in its place.
+/// Whether a text is JSON, or the superset of it that Python's `json` writes and reads.
 pub(crate) fn is_json(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return false;
@@ -33,12 +33,12 @@ pub(crate) fn is_json(bytes: &[u8]) -> bool {
     is_read(text) || is_read(&without_words(text))
 }
 
-/// Looks neither at the size of numbers nor at halves of surrogate pairs, as Python does not.
+/// Checks neither the size of numbers nor surrogate pairs: Python does not either.
 fn is_read(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// The document, if a [`Value`] holds all of it.
+/// The document, if a [`Value`] holds it without loss.
 fn exact(bytes: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(bytes).ok()?;
     let large = Cell::new(false);
@@ -48,8 +48,7 @@ fn exact(bytes: &[u8]) -> Option<Value> {
     (!large.get() || !has_large_integer(text)).then_some(value)
 }
 
-/// Reads a value, refuses keys that come twice, and notes whether a number may have been an integer that
-/// became a float.
+/// Reads a value, refuses duplicate keys, and notes whether a number may be an integer that became a float.
 struct Exact<'a>(&'a Cell<bool>);
 
 impl<'de> DeserializeSeed<'de> for Exact<'_> {
@@ -84,7 +83,7 @@ impl<'de> Visitor<'de> for Exact<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        // Smaller ones are integers if they are written so.
+        // An integer that is nearer to zero never becomes a float.
         if value.abs() >= 9_223_372_036_854_775_807.0 {
             self.0.set(true);
         }
@@ -121,11 +120,11 @@ impl<'de> Visitor<'de> for Exact<'_> {
 
 /// A piece of a JSON text.
 enum Piece<'a> {
-    /// A string with its quotes, or the beginning of one that does not end.
+    /// A string with its quotes, or the rest of the text if the string does not end.
     String(&'a str),
     /// A number, or a word such as `true` or `NaN`.
     Word(&'a str),
-    /// A sign or blanks.
+    /// Punctuation or blanks.
     Other(&'a str),
 }
 
@@ -151,7 +150,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Behind the closing quote.
+/// The index after the closing quote.
 fn end_of_string(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(byte) = bytes.get(at) {
@@ -175,7 +174,7 @@ fn has_large_integer(text: &str) -> bool {
     })
 }
 
-/// The text with a number in place of each of Python's words for one.
+/// The text with 0 in place of Python's words `NaN`, `Infinity` and `-Infinity`.
 fn without_words(text: &str) -> String {
     let plain = pieces(text).map(|piece| match piece {
         Piece::Word("NaN" | "Infinity" | "-Infinity") => "0",

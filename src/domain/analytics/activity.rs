@@ -1,4 +1,4 @@
-//! What happened in a span of days, by day, week or month: for plots and tables.
+//! Activity in a span of days, by day, week or month: for plots and tables.
 
 use crate::domain::columns::{amount, count, day, maybe_number};
 use crate::domain::rollups;
@@ -8,7 +8,7 @@ use crate::operation::{Lane, Query, ReadTx};
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-/// The longest span that can be asked for, in days: ten years.
+/// The longest span, in days: ten years.
 pub const MAX_DAYS: u32 = 3_660;
 
 /// A span of days. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
@@ -16,7 +16,7 @@ pub const MAX_DAYS: u32 = 3_660;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Span {
-    /// Today and so many days before it.
+    /// Today and this many days before.
     LastDays(u32),
     /// From one day to another, both included.
     Between {
@@ -27,7 +27,7 @@ pub enum Span {
     },
 }
 
-/// What is taken together.
+/// The length of a period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub enum Bucket {
     Month,
 }
 
-/// What becomes of days, weeks and months without a message.
+/// What happens to periods without a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -49,11 +49,11 @@ pub enum Fill {
     /// They are left out.
     #[default]
     Omit,
-    /// They are there, with zeros, as a plot wants them.
+    /// They are included, with zeros, as a plot needs them.
     Fill,
 }
 
-/// What happened in one day, week or month, as far as it is in the span.
+/// Activity in the part of one day, week or month that is in the span.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PeriodActivity {
@@ -69,7 +69,7 @@ pub struct PeriodActivity {
     pub errors: u64,
     /// What they cost, in US dollars.
     pub cost: Usd,
-    /// How long an answer took on average, in milliseconds, where that is known.
+    /// The average duration of an answer, in milliseconds, over the messages that have one.
     pub avg_duration_ms: Option<f64>,
 }
 
@@ -88,14 +88,13 @@ impl PeriodActivity {
     }
 }
 
-/// What everybody did in a span, oldest first. Reads a row a day; for weeks and months also one for
-/// each user's day in them, to count users once.
+/// All users' activity in a span, oldest first. Reads one row for each day; for weeks and months also one for
+/// each day of each user, to count each user once.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than
-/// [`MAX_DAYS`].
+/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than [`MAX_DAYS`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -114,14 +113,14 @@ impl PeriodActivity {
 pub struct Activity {
     /// Which days.
     pub span: Span,
-    /// What is taken together.
+    /// The length of a period.
     pub by: Bucket,
-    /// What becomes of empty periods.
+    /// What happens to periods without a message.
     pub gaps: Fill,
 }
 
 impl Activity {
-    /// These days, by the day, without the empty ones.
+    /// This span, by the day, without periods that have no message.
     pub fn new(span: Span) -> Self {
         Self {
             span,
@@ -130,35 +129,35 @@ impl Activity {
         }
     }
 
-    /// What is taken together.
+    /// The length of a period.
     pub fn by(mut self, by: Bucket) -> Self {
         self.by = by;
         self
     }
 
-    /// What becomes of empty periods.
+    /// What happens to periods without a message.
     pub fn gaps(mut self, gaps: Fill) -> Self {
         self.gaps = gaps;
         self
     }
 }
 
-/// The same of one user. Reads a row for each day on which the user had a message.
+/// One user's activity in a span, oldest first. Reads one row for each day on which the user had a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserActivity {
-    /// The user. One without messages, or unknown, has none.
+    /// The user. A user without messages, or unknown, has no activity.
     pub user_id: UserId,
     /// Which days.
     pub span: Span,
-    /// What is taken together.
+    /// The length of a period.
     pub by: Bucket,
-    /// What becomes of empty periods.
+    /// What happens to periods without a message.
     pub gaps: Fill,
 }
 
 impl UserActivity {
-    /// These days of this user, by the day, without the empty ones.
+    /// This span of this user, by the day, without periods that have no message.
     pub fn new(user_id: impl Into<UserId>, span: Span) -> Self {
         Self {
             user_id: user_id.into(),
@@ -168,13 +167,13 @@ impl UserActivity {
         }
     }
 
-    /// What is taken together.
+    /// The length of a period.
     pub fn by(mut self, by: Bucket) -> Self {
         self.by = by;
         self
     }
 
-    /// What becomes of empty periods.
+    /// What happens to periods without a message.
     pub fn gaps(mut self, gaps: Fill) -> Self {
         self.gaps = gaps;
         self
@@ -258,7 +257,7 @@ fn read_day(row: &rusqlite::Row<'_>) -> Result<Option<Day>> {
 }
 
 impl Span {
-    /// The first and the last day.
+    /// The span's first and last day.
     pub(super) fn days(self, tx: &ReadTx<'_>) -> Result<(NaiveDate, NaiveDate)> {
         let (from, to) = match self {
             Self::LastDays(days) => {
@@ -279,7 +278,7 @@ impl Span {
 }
 
 impl Bucket {
-    /// The first day of the period after the one that `day` is in.
+    /// The first day of the period after the one that contains `day`.
     fn next(self, day: NaiveDate) -> NaiveDate {
         let next = match self {
             Self::Day => day.succ_opt(),
@@ -295,7 +294,7 @@ impl Bucket {
     }
 }
 
-/// The days taken together. `days` are in order.
+/// Groups days into periods. `days` are in order.
 fn gather(
     from: NaiveDate,
     to: NaiveDate,
@@ -331,7 +330,7 @@ fn gather(
         if period.messages > 0 || gaps == Fill::Fill {
             periods.push(period);
         }
-        // The calendar's last day has none after it.
+        // The calendar's last day has no next day.
         if next > to || next <= begins {
             return periods;
         }

@@ -1,4 +1,4 @@
-//! Everything about a user, or about everybody, in one answer.
+//! Everything about one user, or about all users, in one answer.
 
 use super::{DAY, DAYS, SystemStatistics, SystemStats, UserStatistics, UserStats};
 use crate::domain::UserId;
@@ -14,9 +14,10 @@ use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
 use serde::{Deserialize, Serialize};
 
-/// Everything that a bot shows a user about the user; `None` if unknown. Costs what it shows. Messages and
-/// events are fewer, but at least one of each, where they come to more than
-/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together.
+/// Everything that a bot shows a user about the user; `None` if unknown. Its cost depends on the size of the
+/// answer. The messages and events together are limited to
+/// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes): larger lists are shortened, but not below one
+/// row each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDashboard {
@@ -41,7 +42,7 @@ pub struct UserOverview {
     pub user: User,
     /// The user's statistics.
     pub stats: UserStatistics,
-    /// The ten of the user's own sessions that were last used, ended ones included.
+    /// The ten sessions of the user's own that were last used, ended ones included.
     pub recent_sessions: Vec<Session>,
     /// The ten newest messages.
     pub recent_messages: Vec<ChatMessage>,
@@ -103,9 +104,9 @@ impl Query for UserDashboard {
     }
 }
 
-/// Everything that a bot shows its admin. Costs what it shows.
+/// Everything that a bot shows its administrator. Its cost depends on the size of the answer.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -131,9 +132,9 @@ impl AdminDashboard {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemOverview {
-    /// Statistics of everybody.
+    /// Statistics of all users.
     pub stats: SystemStatistics,
-    /// A page of the users, those first seen last coming first.
+    /// A page of the users, latest first seen first.
     pub users: Page<User>,
     /// The newest events of the last 24 hours, at most 100.
     pub recent_audit: Vec<AuditEvent>,

@@ -1,4 +1,4 @@
-//! What everybody comes to.
+//! Statistics of all users.
 
 use super::{DAYS, TOP, first_day};
 use crate::domain::columns::{amount, count, day, integer, maybe_number, maybe_text};
@@ -9,16 +9,16 @@ use crate::operation::{Lane, Query, ReadTx};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-/// Statistics of everybody. Reads a row for each day of the bot's life, each tool, and each user of
+/// Statistics of all users. Reads one row for each day of the bot's life, for each tool, and for each user of
 /// the last week.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemStats;
 
 impl SystemStats {
-    /// Of everybody.
+    /// Of all users.
     pub fn new() -> Self {
         Self
     }
@@ -36,11 +36,11 @@ pub struct SystemStatistics {
     pub total_messages: u64,
     /// What they cost, in US dollars.
     pub total_cost: Usd,
-    /// How long an answer took on average, in milliseconds, where that is known.
+    /// The average duration of an answer, in milliseconds, over the messages that have one.
     pub avg_duration_ms: Option<f64>,
     /// Users with a message today or in the seven days before.
     pub active_users_7d: u64,
-    /// The ten users who cost most.
+    /// The ten users whose messages cost most.
     pub top_users: Vec<TopUser>,
     /// The ten tools used most.
     pub tools: Vec<ToolStat>,
@@ -86,11 +86,11 @@ impl Query for SystemStats {
     }
 }
 
-/// What everybody did on one day.
+/// All users' activity on one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DayActivity {
-    /// The day, UTC.
+    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
     pub date: NaiveDate,
     /// Users with a message.
     pub active_users: u64,
@@ -112,10 +112,10 @@ impl DayActivity {
     }
 }
 
-/// What everybody did today and in the `days` days before, newest first; days without a message are
-/// left out. Reads a row a day. [`Activity`](super::Activity) asks the same of other spans, by week and month too.
+/// All users' activity today and in the `days` days before, newest first; days without a message are left out.
+/// Reads one row for each day. [`Activity`](super::Activity) covers other spans, and weeks and months too.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DailyActivity {
@@ -124,7 +124,7 @@ pub struct DailyActivity {
 }
 
 impl DailyActivity {
-    /// Today and so many days before.
+    /// Today and this many days before.
     pub fn new(days: u32) -> Self {
         Self { days }
     }
@@ -161,11 +161,11 @@ impl Query for DailyActivity {
 pub struct TopUser {
     /// The user.
     pub user_id: UserId,
-    /// The name, if one was ever told.
+    /// The name, if the store was ever given one.
     pub username: Option<String>,
     /// What the messages cost, in US dollars.
     pub total_cost: Usd,
-    /// How many there were.
+    /// The number of messages.
     pub total_messages: u64,
 }
 
@@ -181,18 +181,18 @@ impl TopUser {
     }
 }
 
-/// The users who cost most, by the sum over their messages. Reads as many rows as it shows.
+/// The users whose messages cost most in total. Reads as many rows as it returns.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TopUsers {
-    /// How many at most: from 1, capped at [`page::MAX_LIMIT`].
+    /// The number of users, at most: from 1, capped at [`page::MAX_LIMIT`].
     pub limit: u32,
 }
 
 impl TopUsers {
-    /// So many users.
+    /// At most this many users.
     pub fn new(limit: u32) -> Self {
         Self { limit }
     }

@@ -1,4 +1,4 @@
-//! What one user comes to.
+//! Statistics of one user.
 
 use super::{DAYS, TOP, first_day};
 use crate::domain::columns::{amount, count, day, maybe_amount, maybe_number, maybe_time, text};
@@ -28,17 +28,17 @@ impl ToolCount {
     }
 }
 
-/// What a user did on one day.
+/// A user's activity on one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDay {
-    /// The day, UTC.
+    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
     pub date: NaiveDate,
     /// Messages.
     pub messages: u64,
     /// What they cost, in US dollars.
     pub cost: Usd,
-    /// In how many sessions.
+    /// Sessions with a message of the user.
     pub sessions: u64,
 }
 
@@ -54,11 +54,11 @@ impl UserDay {
     }
 }
 
-/// Statistics of one user. Reads a row for each day on which the user had a message.
+/// Statistics of one user. Reads one row for each day on which the user had a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserStats {
-    /// The user. One without messages, or unknown, has zeros.
+    /// The user. A user without messages, or unknown, has zeros.
     pub user_id: UserId,
 }
 
@@ -81,11 +81,11 @@ pub struct UserStatistics {
     pub total_messages: u64,
     /// What they cost, in US dollars.
     pub total_cost: Usd,
-    /// What one cost on average, in US dollars; `None` without messages.
+    /// The average cost of a message, in US dollars; `None` without messages.
     pub avg_cost: Option<Usd>,
-    /// When the last one was.
+    /// The time of the last message.
     pub last_activity: Option<DateTime<Utc>>,
-    /// How long an answer took on average, in milliseconds, where that is known.
+    /// The average duration of an answer, in milliseconds, over the messages that have one.
     pub avg_duration_ms: Option<f64>,
     /// The ten tools used most in the user's sessions.
     pub top_tools: Vec<ToolCount>,
@@ -126,7 +126,7 @@ impl Query for UserStats {
                 }))
             },
         )?;
-        // The newest by its index: a day would be too coarse.
+        // From the messages' index: the rollups know only the day.
         let last_activity = tx.maybe(
             "SELECT timestamp FROM messages WHERE user_id = ?1 ORDER BY timestamp DESC LIMIT 1",
             [user_id],

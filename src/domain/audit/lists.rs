@@ -1,4 +1,4 @@
-//! Events by the page.
+//! Lists of events.
 
 use super::{AuditEvent, INTERACTION, from_row};
 use crate::domain::page::{Found, Order, Page, PageRequest, Room};
@@ -12,7 +12,7 @@ use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Which events a list has. The default is all of them.
+/// Which events a list contains. The default is all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ impl EventFilter {
 }
 
 impl EventFilter {
-    /// Events of the last so much time.
+    /// Events of the last span of this length; an event that is exactly this old is not in it.
     pub fn last(within: Duration, now: DateTime<Utc>) -> Self {
         Self {
             since: Some(page::since(now, within)),
@@ -63,17 +63,17 @@ impl EventFilter {
         texts.looked_for("event_type", self.event_type.as_deref());
     }
 
-    /// Whether only a span of time is asked for.
+    /// Whether the filter limits the time.
     fn has_span(&self) -> bool {
         self.since.is_some() || self.until.is_some()
     }
 
-    /// Its first instant, and the one after its last, as the file spells them.
+    /// The span's first instant, and the instant after its last, as the file spells them.
     fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.since.map(Timestamp), self.until.map(Timestamp))
     }
 
-    /// A page of events: from the time `?3` on and before `?4`, of the type `?5`, where these are not `NULL`; and
+    /// A page of events from the time `?3` on, before `?4`, and of the type `?5`, unless these are `NULL`; and
     /// of the user `?6`.
     fn list(
         &self,
@@ -99,8 +99,9 @@ impl EventFilter {
 const BY_ID: &str = "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
                      FROM audit_log WHERE id = ?1";
 
-/// The events of a user, newest first: in the order in which they were saved. Reads a page; with an event
-/// type, whatever it takes to fill one; with a span of time, the keys of the user's events in it.
+/// Lists the events of a user, newest first: in the order in which they were saved. Reads a page. With an event
+/// type, it reads as many events as it takes to fill one; with a span of time, also the keys of the user's
+/// events in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserAuditLog {
@@ -175,10 +176,10 @@ impl UserAuditLog {
     }
 }
 
-/// Everybody's events, newest first: in the order in which they were saved. Reads a page; at the end of a span
-/// of time, or with a rare event type, the keys of all events in it or of it.
+/// Lists all users' events, newest first: in the order in which they were saved. Reads a page. Near the end of a
+/// span of time, or with a rare event type, it also reads the keys of all events in the span or of the type.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -236,7 +237,7 @@ impl Query for RecentAuditLog {
                    AND (?4 IS NULL OR timestamp < ?4) AND (?5 IS NULL OR event_type = ?5)
                  ORDER BY id DESC LIMIT ?2",
             ),
-            // Nearly all events: found by time.
+            // Interactions are nearly all events, so they are found by time.
             None | Some(INTERACTION) => Found::Ids {
                 ids: "SELECT id FROM audit_log INDEXED BY idx_audit_log_timestamp
                       WHERE timestamp >= coalesce(?3, -9e999)
@@ -245,7 +246,7 @@ impl Query for RecentAuditLog {
                       ORDER BY id DESC LIMIT ?2",
                 row: BY_ID,
             },
-            // The rest: found by type, in an index that leaves interactions out.
+            // Other types are found in an index by type that leaves interactions out.
             Some(_) if !filter.has_span() => Found::Ids {
                 ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_type
                       WHERE event_type = ?5 AND event_type <> 'interaction' AND id <= ?1

@@ -1,4 +1,4 @@
-//! Who did what, and whether it worked.
+//! The audit log: which user did what, and whether it succeeded.
 
 mod lists;
 
@@ -21,29 +21,29 @@ use serde_json::Value;
 /// (In files of the Python bot it is `claude_interaction`.)
 pub const INTERACTION: &str = "interaction";
 
-/// One event, as the file has it.
+/// One event, as stored in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
     /// The store's id, growing.
     pub id: i64,
-    /// Who did it, or tried to.
+    /// The user who did it, or tried to.
     pub user_id: UserId,
-    /// What kind of event it was.
+    /// The kind of event.
     pub event_type: String,
-    /// The details. What the file holds and a [`Value`] does not, such as Python's `NaN`, keys that come twice
-    /// and text that is no JSON, is one string of the whole text.
+    /// The details. JSON that a [`Value`] cannot hold, such as Python's `NaN`, duplicate keys and text that is
+    /// no JSON, is one string of the whole text.
     pub event_data: Option<Value>,
-    /// Whether it worked.
+    /// Whether it succeeded.
     pub success: bool,
-    /// When.
+    /// When it was saved; for imported history, when it happened.
     pub timestamp: DateTime<Utc>,
-    /// Where it came from, if that was known.
+    /// The IP address from which it came, if it was known.
     pub ip_address: Option<String>,
 }
 
 impl AuditEvent {
-    /// An event that worked, without details, for a test of your own.
+    /// A successful event without details, for a test of your own.
     pub fn new(
         id: i64,
         user_id: impl Into<UserId>,
@@ -77,29 +77,29 @@ fn from_row(row: &Row<'_>) -> Result<Option<AuditEvent>> {
     }))
 }
 
-/// Records an event; gives its id. A user who was never seen gets a row, and may not use the bot:
-/// a failed login of a stranger must be on record, and the record refers to its user.
+/// Records an event; returns its id. An unknown user gets a row, without permission to use the bot: a stranger's
+/// failed login must be on record, and the record refers to its user.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, details nested deeper than 127
-/// levels, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, details nested deeper than 127 levels, or a
+/// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogEvent {
-    /// Who did it, or tried to.
+    /// The user who did it, or tried to.
     pub user_id: UserId,
-    /// What kind of event it was, such as `"authentication_failure"`.
+    /// The kind of event, such as `"authentication_failure"`.
     pub event_type: String,
-    /// The details. They are kept as they are: leave secrets and texts of users out.
+    /// The details. They are stored unchanged: leave out secrets and users' texts.
     pub event_data: Option<Value>,
-    /// Whether it worked.
+    /// Whether it succeeded.
     pub success: bool,
-    /// Where it came from.
+    /// The IP address from which it came.
     pub ip_address: Option<String>,
 }
 
 impl LogEvent {
-    /// This user did this, and it worked. [`failed`](Self::failed) says that it did not.
+    /// A successful event of this user. [`failed`](Self::failed) makes it a failure.
     pub fn new(user_id: impl Into<UserId>, event_type: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -110,19 +110,19 @@ impl LogEvent {
         }
     }
 
-    /// The details. They are kept as they are: leave secrets and texts of users out.
+    /// The details. They are stored unchanged: leave out secrets and users' texts.
     pub fn event_data(mut self, event_data: Value) -> Self {
         self.event_data = Some(event_data);
         self
     }
 
-    /// It did not work.
+    /// Makes the event a failure.
     pub fn failed(mut self) -> Self {
         self.success = false;
         self
     }
 
-    /// Where it came from.
+    /// The IP address from which it came.
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
@@ -161,7 +161,7 @@ impl Mutation for LogEvent {
     }
 }
 
-/// An event on its way into the file.
+/// An event to save.
 pub(super) struct NewEvent<'a> {
     pub(super) user_id: UserId,
     pub(super) event_type: &'a str,
@@ -186,7 +186,7 @@ pub(super) fn save(tx: &WriteTx<'_>, event: &NewEvent<'_>) -> Result<i64> {
     )
 }
 
-/// Details that have fields.
+/// Details of a type with fields, as a column stores them.
 pub(super) fn to_cell(data: &impl Serialize) -> Result<Cell> {
     let text = serde_json::to_string(data).map_err(|e| {
         let why = format!("cannot be written as JSON: {e}");

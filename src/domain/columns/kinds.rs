@@ -1,4 +1,4 @@
-//! What each column of the tables that people's data is in should hold, and what a repair makes of what it holds instead.
+//! What each column with people's data should hold, and what a repair makes of another value.
 
 use super::values;
 use crate::json;
@@ -10,17 +10,17 @@ use rusqlite::types::ValueRef;
 /// What a column should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Kind {
-    /// The id of a user: whose the row is.
+    /// The id of the user who owns the row.
     Owner,
-    /// What identifies a session, a token or a messenger's user, as text.
+    /// The text that identifies a session, a token or a messenger's user.
     Key,
-    /// A day, which is part of a key.
+    /// A day, as part of a key.
     Day,
-    /// The id of a row that this one is about, or NULL.
+    /// The id of a row to which this one refers, or NULL.
     Link,
     /// A text that somebody wrote, or NULL.
     Text,
-    /// A time that rows are in the order of.
+    /// A time by which rows are sorted.
     Time,
     /// A time, or NULL.
     MaybeTime,
@@ -28,15 +28,15 @@ pub(in crate::domain) enum Kind {
     Amount,
     /// A whole number from 0, or NULL.
     Count,
-    /// Whether something is so: 0, 1 or NULL.
+    /// A yes or no: 0, 1 or NULL.
     Flag,
-    /// Whether somebody may: 0, 1 or NULL.
+    /// A permission: 0, 1 or NULL.
     Permission,
     /// A JSON document, or NULL.
     Json,
 }
 
-/// A table and its columns, but for the id that is a row's own and always a number.
+/// A table and its columns, without the row's own id, which is always a number.
 pub(in crate::domain) struct Table {
     pub(in crate::domain) name: &'static str,
     pub(in crate::domain) columns: &'static [(&'static str, Kind)],
@@ -74,7 +74,7 @@ pub(in crate::domain) const TABLES: [Table; 9] = {
         Table {
             name: "messages",
             columns: &[
-                // First: while a cost has no end, the triggers refuse any other change of its row.
+                // First, since the triggers refuse any other change of a row whose cost is infinite.
                 ("cost", Amount),
                 ("session_id", Key),
                 ("user_id", Owner),
@@ -139,14 +139,14 @@ pub(in crate::domain) const TABLES: [Table; 9] = {
     ]
 };
 
-/// What is to be said of a value.
+/// The verdict on a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::domain) enum Judged {
-    /// Its column should hold such a value, or a NULL.
+    /// The value suits its column.
     Fine,
-    /// This is shown in its place, and a repair writes it.
+    /// This value is shown in its place, and a repair writes it.
     ShownAs(Cell),
-    /// It is part of what the row is found by, which nobody but the owner of the file can know.
+    /// The value stays: the row is found by it, and only the owner of the file can know the right one.
     Kept,
 }
 
@@ -174,7 +174,7 @@ impl Kind {
             Self::MaybeTime if is_null => Judged::Fine,
             Self::Time | Self::MaybeTime => {
                 let known = values::time(value);
-                // Another spelling is put right at the next opening.
+                // A time in another spelling is corrected at the next opening.
                 fine(is_text && known.is_some(), &|| {
                     Cell::text(time::format(known.unwrap_or(DateTime::UNIX_EPOCH)))
                 })
@@ -211,12 +211,12 @@ impl Kind {
         }
     }
 
-    /// Whether what the column holds is nobody's business: what somebody said, or a secret.
+    /// Whether the column is private: people's texts and secrets.
     pub(in crate::domain) fn is_private(self) -> bool {
         matches!(self, Self::Text | Self::Json | Self::Key)
     }
 
-    /// What is shown in place of what it should not hold, in words.
+    /// Says what is shown in place of an odd value.
     pub(in crate::domain) fn in_words(self) -> &'static str {
         match self {
             Self::Owner => {

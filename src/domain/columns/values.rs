@@ -1,15 +1,15 @@
-//! What a value tells, whatever its type is.
+//! Reads values of any type.
 
 use crate::time;
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::types::ValueRef;
 use std::borrow::Cow;
 
-/// No amount of US dollars gets there, and no sum of amounts below it is infinite. `rollups` leaves out what
-/// is larger, too.
+/// Amounts of US dollars are smaller, and no sum of smaller amounts is infinite. `rollups` leaves out larger
+/// ones, too.
 const ENDLESS: f64 = 1e18;
 
-/// A text; the letters of a number; what bytes spell in UTF-8, with U+FFFD where they do not. `None` for NULL.
+/// A text; a number's digits; bytes as UTF-8, with U+FFFD for those that are none. `None` for NULL.
 pub(super) fn text(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
     match value {
         ValueRef::Null => None,
@@ -19,8 +19,8 @@ pub(super) fn text(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-/// An id: a whole number and nothing that looks like one, since whose a row is must not be guessed. (SQLite
-/// makes a number of each text that is one when it comes into a column of numbers.)
+/// An id: only a whole number, since a row's owner must not be guessed. (SQLite converts a text that is a number
+/// when it is stored in a column of numbers.)
 pub(super) fn id(value: ValueRef<'_>) -> Option<i64> {
     match value {
         ValueRef::Integer(number) => Some(number),
@@ -28,8 +28,8 @@ pub(super) fn id(value: ValueRef<'_>) -> Option<i64> {
     }
 }
 
-/// A number, as SQLite adds it up: of a text, or bytes, the number that it begins with, or 0. `None` for NULL,
-/// and for what is infinite.
+/// A number, as SQLite adds it up: for a text or bytes, the number at its beginning, or 0. `None` for NULL and
+/// infinity.
 pub(super) fn number(value: ValueRef<'_>) -> Option<f64> {
     let number = match value {
         ValueRef::Null => return None,
@@ -40,22 +40,22 @@ pub(super) fn number(value: ValueRef<'_>) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// The same, below what an amount of money can be.
+/// The same, if it is small enough to be an amount of money.
 pub(super) fn amount(value: ValueRef<'_>) -> Option<f64> {
     number(value).filter(|amount| amount.abs() < ENDLESS)
 }
 
-/// A whole number from 0; what is less is 0. `None` for NULL.
+/// A whole number from 0; 0 for a negative one. `None` for NULL.
 pub(super) fn count(value: ValueRef<'_>) -> Option<u64> {
     match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(u64::try_from(number).unwrap_or(0)),
-        // A cast of a float ends at the ends of the type.
+        // The cast of a float saturates at the limits of the type.
         _ => Some(number(value).unwrap_or(0.0) as u64),
     }
 }
 
-/// Whether something is so: a number that is not 0, a word that says yes. `None` for NULL.
+/// A yes or no: a number that is not 0, or a word that means yes. `None` for NULL.
 pub(super) fn flag(value: ValueRef<'_>) -> Option<bool> {
     match value {
         ValueRef::Null => None,
@@ -68,8 +68,8 @@ pub(super) fn flag(value: ValueRef<'_>) -> Option<bool> {
     }
 }
 
-/// Whether somebody may: 1 and nothing else. Python takes any text that is not empty for true, 'False' too,
-/// and then somebody is in whom nobody let in; SQL's `= 1`, which lists go by, takes none.
+/// A permission: 1 and nothing else. Python takes any non-empty text for true, even 'False', which would let in
+/// a user whom nobody permitted. Lists use SQL's `= 1`, which accepts no text either.
 pub(super) fn permission(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::Integer(number) => number == 1,
@@ -83,7 +83,7 @@ pub(super) fn time(value: ValueRef<'_>) -> Option<DateTime<Utc>> {
     time::read(value)
 }
 
-/// A day as the seed spells it, `YYYY-MM-DD`; what follows it, if anything, is a time of it.
+/// A day in the seed's spelling, `YYYY-MM-DD`; a time of day may follow it.
 pub(super) fn day(value: ValueRef<'_>) -> Option<NaiveDate> {
     let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = value else {
         return None;
@@ -92,9 +92,9 @@ pub(super) fn day(value: ValueRef<'_>) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()
 }
 
-/// The number that a text begins with, by SQLite's rules for a CAST; 0 if it begins with none.
+/// The number at the beginning of a text, by SQLite's rules for a CAST; 0 if it begins with none.
 fn leading_number(bytes: &[u8]) -> f64 {
-    // SQLite's blanks: a vertical tab, too, which is none to Rust.
+    // SQLite's blanks include the vertical tab, which Rust's do not.
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let blanks = bytes.iter().take_while(|byte| is_blank(byte)).count();
     let bytes = &bytes[blanks..];

@@ -1,8 +1,8 @@
-//! Idempotency keys: what was saved under which, and until when that is known.
+//! Idempotency keys: what was saved under each, and until when the file knows it.
 //!
-//! They are rows of `botstore_update`. Before step 10 they were rows of `botstore_idempotency`, where those are
-//! still looked for until they are old enough to be forgotten; none is written there any more. To copy them at
-//! the step was turned down: an upgrade would wait for it, and they are gone in a week.
+//! They are rows of `botstore_update`. Before step 10 they were rows of `botstore_idempotency`. That table is
+//! still read until its rows are old enough to be forgotten, but never written. To copy its rows in step 10 was
+//! turned down: an upgrade would wait for it, and they are gone in a week.
 
 use super::{Receipt, SaveInteraction};
 use crate::domain::updates::{Digest, table};
@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What was saved under this idempotency key of this user: the first receipt, which is
-/// [`repeated`](field@Receipt::repeated). `None` if the key is unknown, or was forgotten. A point read.
+/// Finds what this user saved under an idempotency key: the first receipt, marked as
+/// [`repeated`](field@Receipt::repeated). `None` if the key is unknown or forgotten. A point read.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an unknown key of more than 4 KiB.
@@ -55,14 +55,14 @@ impl Query for FindInteraction {
     }
 }
 
-/// What a key led to.
+/// What was saved under a key.
 struct Saved {
-    /// What it says, if that is known.
+    /// The digest of the exchange, if it is known.
     content: Option<Digest>,
     receipt: Receipt,
 }
 
-/// In both tables by one statement, so that the old one costs next to nothing when it is empty.
+/// Reads both tables in one statement, so that the old one costs next to nothing when it is empty.
 fn saved(tx: &ReadTx<'_>, user_id: UserId, key: &str) -> Result<Option<Saved>> {
     tx.maybe(
         "SELECT content, message_id, recorded_at FROM botstore_update WHERE key = ?1
@@ -81,7 +81,7 @@ fn saved(tx: &ReadTx<'_>, user_id: UserId, key: &str) -> Result<Option<Saved>> {
     )
 }
 
-/// The receipt of this exchange, if it was saved under its key before.
+/// The receipt of this exchange, if it was saved under this key before.
 pub(super) fn first(
     tx: &ReadTx<'_>,
     again: &SaveInteraction,
@@ -105,8 +105,8 @@ pub(super) fn first(
     Err(Error::conflict("idempotency_key", first).with_advice(advice))
 }
 
-/// Compares with the message itself, where the key does not tell: it is from before step 10, or somebody else
-/// has written it. A message that is gone tells nothing against it.
+/// Compares with the message itself, for a key without a digest: it is older than step 10, or another program
+/// wrote it. A message that is deleted counts as the same.
 fn reads_the_same(tx: &ReadTx<'_>, again: &SaveInteraction, first: &Receipt) -> Result<bool> {
     let same = tx.maybe(
         "SELECT session_id, prompt FROM messages WHERE message_id = ?1",
@@ -119,8 +119,8 @@ fn reads_the_same(tx: &ReadTx<'_>, again: &SaveInteraction, first: &Receipt) -> 
     Ok(same.unwrap_or(true))
 }
 
-/// What makes an exchange the same: who said what, and where. Not what was answered and what it cost: a bot that
-/// is sent an update again may have asked its model again.
+/// Digests what makes two exchanges the same: user, session and prompt. The answer and the cost are left out: a
+/// bot that gets an update again may have asked its model again.
 fn content_of(exchange: &SaveInteraction) -> Digest {
     table::of_content(exchange.user_id, &exchange.session_id, &exchange.prompt)
 }
@@ -143,35 +143,34 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Forgets idempotency keys, and updates that were claimed, older than this; gives how many. An update is kept
-/// while somebody's lease of it runs.
+/// Forgets idempotency keys and claimed updates that are older than this; returns how many. An update stays
+/// while a lease of it runs.
 ///
-/// In pieces of at most 10,000 that aim at 20 ms each: others' changes get in between. It looks at every row. When
-/// it fails or is given up, those that were forgotten stay so. As a part of another mutation it is made in one
-/// piece.
+/// Looks at every row, in pieces of at most 10,000 that aim at 20 ms each; other changes run in between. If it
+/// fails, or its caller gives up, the rows forgotten so far stay forgotten. As part of another mutation it runs
+/// in one piece.
 ///
-/// It goes by the time that it is for sure: while the clock is ahead of the time that has passed, it waits
+/// It uses the time of which the store is sure: while the clock is ahead of the time that has passed, it waits
 /// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
 ///
-/// For administrators: it changes what is everybody's.
+/// For administrators: it changes rows of all users.
 ///
-/// The store sends it by itself: see
-/// [`Config::idempotency_retention`](crate::Config::idempotency_retention).
+/// The store sends it by itself: see [`Config::idempotency_retention`](crate::Config::idempotency_retention).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SweepKeys {
-    /// How old a key may grow.
+    /// The age above which keys and updates are forgotten.
     pub older_than: Duration,
 }
 
 impl SweepKeys {
-    /// Keys older than this.
+    /// Forgets keys older than this.
     pub const fn new(older_than: Duration) -> Self {
         Self { older_than }
     }
 }
 
-/// Where the sweep of the old table begins: no key is NULL.
+/// The place where the sweep of the old table begins. No key is NULL.
 const OLD_TABLE: Cell = Cell::Null;
 
 impl Mutation for SweepKeys {
@@ -204,7 +203,7 @@ fn sweep_old(tx: &WriteTx<'_>, before: &str, rows: u32) -> Result<Piece> {
               WHERE recorded_at < ?1 ORDER BY recorded_at LIMIT ?2)",
         (before, rows),
     )?;
-    // Those that are left are the oldest: the next piece begins with them.
+    // The oldest rows are deleted first, so the next piece needs no other place.
     let next = (changed == rows as usize).then_some(Some((OLD_TABLE, 0)));
     Ok(Piece { changed, next })
 }

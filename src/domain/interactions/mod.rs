@@ -1,7 +1,7 @@
 //! A whole exchange with everything that belongs to it, in one transaction.
 //!
-//! A messenger delivers an update again when it has heard no answer. So that neither the file has it twice nor
-//! the model is paid twice:
+//! A messenger delivers an update again if the bot did not confirm it. This keeps the file from having the
+//! exchange twice, and the bot from paying the model twice:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -13,7 +13,7 @@
 //!     if store.read(FindInteraction::new(42, update_id)).await?.is_some() {
 //!         return Ok(()); // It was answered.
 //!     }
-//!     let answer = format!("You said {said}."); // What costs money.
+//!     let answer = format!("You said {said}."); // This costs money.
 //!     let save = SaveInteraction::new(42, "s-1", said).response(answer).creating("/srv/api");
 //!     store.write(save.idempotency_key(update_id)).await?;
 //!     Ok(())
@@ -25,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Where the same update may come again while the bot is still at it, see [`updates`](crate::updates).
+//! If an update may come again while the bot still handles it, see [`updates`](crate::updates).
 
 mod keys;
 mod save;
@@ -37,7 +37,7 @@ use super::MessageId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// What [`SaveInteraction`] did.
+/// The result of [`SaveInteraction`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -45,13 +45,13 @@ pub struct Receipt {
     pub message_id: MessageId,
     /// When it was saved.
     pub recorded_at: DateTime<Utc>,
-    /// Whether its idempotency key had been saved before: nothing was saved this time.
+    /// Whether the exchange was already saved under its idempotency key, so that nothing was saved this time.
     #[serde(default)]
     pub repeated: bool,
 }
 
 impl Receipt {
-    /// The receipt of what was saved for the first time, for a test of your own.
+    /// The receipt of an exchange that was saved for the first time, for a test of your own.
     pub fn new(message_id: impl Into<MessageId>, recorded_at: DateTime<Utc>) -> Self {
         Self {
             message_id: message_id.into(),
@@ -60,7 +60,7 @@ impl Receipt {
         }
     }
 
-    /// The same receipt, given again.
+    /// The same receipt, marked as repeated.
     pub fn repeated(mut self) -> Self {
         self.repeated = true;
         self

@@ -1,4 +1,4 @@
-//! An exchange on its way into the file.
+//! Saves exchanges.
 
 use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
@@ -14,29 +14,28 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Saves one exchange between a user and the bot: the message, its tool uses, the cost of the day,
-/// the counters of user and session, and an audit row. All of it, or nothing.
+/// Saves one exchange between a user and the bot: the message, its tool uses, the cost of the day, the counters
+/// of user and session, and an audit row. All of it, or nothing.
 ///
-/// Sent again with the same `idempotency_key`, it changes nothing and gives the first receipt, which is
-/// [`repeated`](field@Receipt::repeated): so a caller that timed out, or whose framework delivers an update twice, just
-/// sends it again. It is the same if user, session and prompt are; whatever the bot answered this time, at
-/// whatever cost, is not kept. A bot that asks [`FindInteraction`](super::FindInteraction) first does not pay the
-/// model twice. A key belongs to the user; it is forgotten when [`SweepKeys`](super::SweepKeys) says so.
+/// Sent again with the same `idempotency_key`, it changes nothing and returns the first receipt, marked as
+/// [`repeated`](field@Receipt::repeated). So a caller that timed out, or whose framework delivers an update
+/// twice, just sends it again. Two exchanges are the same if user, session and prompt are; the repeated one's
+/// answer and cost are not saved. A bot that asks [`FindInteraction`](super::FindInteraction) first does not pay
+/// the model twice. A key belongs to the user, and is forgotten by [`SweepKeys`](super::SweepKeys).
 ///
-/// A session that has ended, or has expired, is active again, unless [`into_ended`](Self::into_ended()) says
-/// otherwise. Where there is no session, [`creating`](Self::creating()) makes one.
+/// A session that has ended or expired becomes active again, unless [`into_ended`](Self::into_ended()) says
+/// otherwise. A missing session is created by [`creating`](Self::creating()).
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session that is not [shared](crate::sessions::ShareSession) with this one;
-/// [`Conflict`](crate::ErrorKind::Conflict) for a key under which another prompt, or one in another
-/// session, is saved (field `idempotency_key`), and for a session that has ended, if that is to be refused (field
-/// `session_id`); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, an empty session
-/// id, tool name or idempotency key, a tool input nested deeper than 127 levels, or a text that is too
-/// large: [`Config::max_text_bytes`](crate::Config::max_text_bytes) says how large each text may be, and
-/// the names of all tools together; ids, names and keys may have 4 KiB. For history that is brought along, also for
-/// a time that is still to come, and [`Conflict`](crate::ErrorKind::Conflict) for an exchange that comes before
-/// another of its session: see [`at`](Self::at).
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's session that is
+/// not [shared](crate::sessions::ShareSession) with this one. [`Conflict`](crate::ErrorKind::Conflict) for a key
+/// that already has another prompt or session (field `idempotency_key`); for a session that has ended, if
+/// [`into_ended`](Self::into_ended()) refuses it (field `session_id`); and for imported history that is out of
+/// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000
+/// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input
+/// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
+/// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
+/// together; ids, names and keys may have 4 KiB.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -63,9 +62,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveInteraction {
-    /// Who talked to the bot.
+    /// The user who talked to the bot.
     pub user_id: UserId,
-    /// In which session: one of the user's own, or one that is shared with the user.
+    /// Its session: the user's own, or one that is shared with the user.
     pub session_id: SessionId,
     /// What the user said.
     pub prompt: String,
@@ -75,43 +74,43 @@ pub struct SaveInteraction {
     /// What it cost, in US dollars: from 0.
     #[serde(default)]
     pub cost: Usd,
-    /// How long the answer took, in milliseconds.
+    /// How long the answer took, in milliseconds: at most 1,000,000,000,000.
     #[serde(default)]
     pub duration_ms: Option<u64>,
     /// How many turns the model took.
     #[serde(default)]
     pub turns: u32,
-    /// What went wrong, if something did; then the audit row is one of a failure.
+    /// What went wrong, if something did; the audit row then records a failure.
     #[serde(default)]
     pub error: Option<String>,
     /// The tools that were used, in order.
     #[serde(default)]
     pub tools: Vec<ToolCall>,
-    /// Where the user came from, if that is known, for the audit row.
+    /// The user's IP address for the audit row, if it is known.
     #[serde(default)]
     pub ip_address: Option<String>,
-    /// What makes this exchange the same when it is sent again, such as the messenger's update id.
+    /// Identifies this exchange if it is sent again, such as the messenger's update id.
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// What the session is about that is made, with its user, if they are not there; nobody is made without.
+    /// The project of a session to create, with its user, if the session is missing; `None` creates nothing.
     #[serde(default)]
     pub creating: Option<String>,
-    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    /// The user's current name, if the messenger gives one: it replaces the stored one.
     #[serde(default)]
     pub username: Option<String>,
-    /// What becomes of it if the session has ended.
+    /// What happens to the exchange if the session has ended.
     #[serde(default)]
     pub into_ended: IntoEnded,
-    /// When it was, if that is history: see [`at`](Self::at).
+    /// When the exchange was, for imported history: see [`at`](Self::at).
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
-    /// Whose session it is, if the user is to become a member of it.
+    /// The session's owner, if the user is to become a member: see [`joining`](Self::joining()).
     #[serde(default)]
     pub joining: Option<UserId>,
 }
 
 impl SaveInteraction {
-    /// What this user said in this session. Without an answer, for nothing, with no tools.
+    /// This prompt of this user in this session. It has no answer, no tools, and costs nothing.
     pub fn new(
         user_id: impl Into<UserId>,
         session_id: impl Into<SessionId>,
@@ -149,7 +148,7 @@ impl SaveInteraction {
         self
     }
 
-    /// How long the answer took, in milliseconds.
+    /// How long the answer took, in milliseconds: at most 1,000,000,000,000.
     pub fn duration_ms(mut self, duration_ms: u64) -> Self {
         self.duration_ms = Some(duration_ms);
         self
@@ -161,7 +160,7 @@ impl SaveInteraction {
         self
     }
 
-    /// What went wrong, if something did; then the audit row is one of a failure.
+    /// What went wrong, if something did; the audit row then records a failure.
     pub fn error(mut self, error: impl Into<String>) -> Self {
         self.error = Some(error.into());
         self
@@ -173,66 +172,66 @@ impl SaveInteraction {
         self
     }
 
-    /// One tool more that was used.
+    /// Adds one tool that was used.
     pub fn tool(mut self, tool: ToolCall) -> Self {
         self.tools.push(tool);
         self
     }
 
-    /// Where the user came from, if that is known, for the audit row.
+    /// The user's IP address for the audit row, if it is known.
     pub fn ip_address(mut self, ip_address: impl Into<String>) -> Self {
         self.ip_address = Some(ip_address.into());
         self
     }
 
-    /// What makes this exchange the same when it is sent again, such as the messenger's update id.
+    /// Identifies this exchange if it is sent again, such as the messenger's update id.
     pub fn idempotency_key(mut self, idempotency_key: impl Into<String>) -> Self {
         self.idempotency_key = Some(idempotency_key.into());
         self
     }
 
-    /// Makes the user a member of the session, which is this owner's, if they are none: what
-    /// [`ShareSession`](crate::sessions::ShareSession) does, in the same transaction. For a group, whose members join as
-    /// they speak. One whom [`UnshareSession`](crate::sessions::UnshareSession) has removed joins again so. With
-    /// [`creating`](Self::creating), a session that is not there is made for the owner.
+    /// Makes the user a member of this owner's session, as [`ShareSession`](crate::sessions::ShareSession) does,
+    /// in the same transaction. For a group, whose members join when they first speak. A member whom
+    /// [`UnshareSession`](crate::sessions::UnshareSession) has removed joins again. With
+    /// [`creating`](Self::creating), a missing session is created for the owner.
     ///
-    /// Not for a session id that a user has typed: whoever can name the session gets in.
+    /// Not for a session id that a user has typed: each user who can name the session gets in.
     pub fn joining(mut self, owner: impl Into<UserId>) -> Self {
         self.joining = Some(owner.into());
         self
     }
 
-    /// When it was, for history that a bot brings along: from 1970 to now, each session from its first exchange on.
-    /// See [`SaveMessage::at`](crate::messages::SaveMessage::at), which says what comes of it; the audit row has this
-    /// time, too.
+    /// When the exchange was, for history that a bot imports: from 1970 to now, session by session, each in the
+    /// order of time. [`SaveMessage::at`](crate::messages::SaveMessage::at) describes the effects; the audit row
+    /// has this time, too.
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.at = Some(at);
         self
     }
 
-    /// Makes the session, about this project, and its user, if they are not there: in the same transaction, as
-    /// [`EnsureUser`](crate::users::EnsureUser) and [`EnsureSession`](crate::sessions::EnsureSession) do. Costs
-    /// nothing where they are.
+    /// Creates the session, about this project, and its user, if the session is missing. Does so in the same
+    /// transaction, as [`EnsureUser`](crate::users::EnsureUser) and
+    /// [`EnsureSession`](crate::sessions::EnsureSession) do. Costs nothing if the session exists.
     pub fn creating(mut self, project_path: impl Into<String>) -> Self {
         self.creating = Some(project_path.into());
         self
     }
 
-    /// The user's present name, if the messenger tells one: it replaces the stored one. With [`at`](Self::at), it
-    /// replaces none.
+    /// The user's current name, if the messenger gives one: it replaces the stored one, unless [`at`](Self::at) makes
+    /// it history.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// What becomes of it if the session has ended. By default the session is active again.
+    /// What happens to the exchange if the session has ended. By default the session becomes active again.
     pub fn into_ended(mut self, into_ended: IntoEnded) -> Self {
         self.into_ended = into_ended;
         self
     }
 }
 
-/// What the audit row of an interaction tells. No prompt, no response.
+/// The details in an interaction's audit row. They have no prompt and no answer.
 #[derive(Serialize)]
 struct AuditData<'a> {
     session_id: &'a str,
@@ -322,7 +321,7 @@ impl Mutation for SaveInteraction {
         for tool in &self.tools {
             tool.texts(texts);
         }
-        // The audit row has the names of all of them in one text.
+        // The audit row holds the names of all tools in one text.
         let names = self.tools.iter().map(|tool| tool.tool_name.len()).sum();
         texts.together("tools", names);
     }

@@ -1,4 +1,4 @@
-//! Changes of messages.
+//! Edits messages.
 
 use super::get::get;
 use super::{ChatMessage, unknown};
@@ -9,17 +9,17 @@ use crate::operation::{Mutation, WriteTx};
 use crate::sqlite::Cell;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What becomes of a value that may be missing. In JSON as a [merge patch](https://www.rfc-editor.org/rfc/rfc7396)
-/// has it: a field that is not there stays, `null` clears.
+/// The change of an optional value. In JSON it is a [merge patch](https://www.rfc-editor.org/rfc/rfc7396): a
+/// missing field keeps the value, `null` clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Edit<T> {
-    /// It stays.
+    /// Keeps the value.
     #[default]
     Keep,
-    /// It is this one.
+    /// Replaces the value by this one.
     Set(T),
-    /// There is none any more.
+    /// Removes the value.
     Clear,
 }
 
@@ -44,7 +44,7 @@ impl<T> Edit<T> {
         value.map_or(Self::Clear, Self::Set)
     }
 
-    /// Whether it is another one, and the new one.
+    /// Whether the value changes, and the new value.
     fn new_value(&self) -> (bool, Option<&T>) {
         match self {
             Self::Keep => (false, None),
@@ -54,16 +54,16 @@ impl<T> Edit<T> {
     }
 }
 
-/// Changes a message of a user: for an answer that comes in parts, and a prompt that its user has edited. What no
-/// setter names stays. Gives the message as it is then.
+/// Changes a message of a user: for an answer that comes in parts, or a prompt that its user has edited. What no
+/// setter names stays. Returns the changed message.
 ///
-/// Another cost is counted on session, user and day, in place of the one before. What the message's audit row
-/// says stays, and so do the times of last use: an edit is no conversation.
+/// A new cost replaces the old one in the counters of session, user and day. The message's audit row stays, and
+/// so do the times of last use: an edit is no conversation.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
-/// [`Invalid`](crate::ErrorKind::Invalid) for a cost that is not one, a duration above 1,000,000,000,000, or a
-/// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a duration above
+/// 1,000,000,000,000, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -90,15 +90,15 @@ impl<T> Edit<T> {
 pub struct EditMessage {
     /// The message.
     pub message_id: MessageId,
-    /// Whose it must be: who said it.
+    /// Who must have sent it.
     pub user_id: UserId,
-    /// What was said, if that changes.
+    /// The new prompt, if it changes.
     #[serde(default)]
     pub prompt: Option<String>,
-    /// What was answered.
+    /// The answer.
     #[serde(default, skip_serializing_if = "Edit::is_keep")]
     pub response: Edit<String>,
-    /// What it cost, in US dollars, if that changes: from 0.
+    /// The new cost, in US dollars, if it changes: from 0.
     #[serde(default)]
     pub cost: Option<Usd>,
     /// How long the answer took, in milliseconds: at most 1,000,000,000,000.
@@ -110,7 +110,7 @@ pub struct EditMessage {
 }
 
 impl EditMessage {
-    /// This message of this user, as it is.
+    /// This message of this user, unchanged until a setter is called.
     pub fn new(user_id: impl Into<UserId>, message_id: impl Into<MessageId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -123,31 +123,31 @@ impl EditMessage {
         }
     }
 
-    /// What was said.
+    /// The new prompt.
     pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
         self.prompt = Some(prompt.into());
         self
     }
 
-    /// What was answered; `None` for nothing.
+    /// The new answer; `None` removes it.
     pub fn response<'a>(mut self, response: impl Into<Option<&'a str>>) -> Self {
         self.response = Edit::of(response.into().map(str::to_owned));
         self
     }
 
-    /// What it cost, in US dollars: from 0.
+    /// The new cost, in US dollars: from 0.
     pub fn cost(mut self, cost: Usd) -> Self {
         self.cost = Some(cost);
         self
     }
 
-    /// How long the answer took, in milliseconds: at most 1,000,000,000,000; `None` if that is not known.
+    /// The new duration of the answer, in milliseconds: at most 1,000,000,000,000; `None` removes it.
     pub fn duration_ms(mut self, duration_ms: impl Into<Option<u64>>) -> Self {
         self.duration_ms = Edit::of(duration_ms.into());
         self
     }
 
-    /// What went wrong; `None` for nothing.
+    /// The new error; `None` removes it.
     pub fn error<'a>(mut self, error: impl Into<Option<&'a str>>) -> Self {
         self.error = Edit::of(error.into().map(str::to_owned));
         self
@@ -188,7 +188,7 @@ impl Mutation for EditMessage {
 }
 
 impl EditMessage {
-    /// By itself, since what else changes is counted: a trigger looks at each change that names it.
+    /// A statement of its own: one that also names a counted column runs that column's triggers.
     fn edit_texts(&self, tx: &WriteTx<'_>) -> crate::Result<()> {
         let (changes, response) = self.response.new_value();
         if self.prompt.is_some() || changes {

@@ -6,8 +6,8 @@ use crate::error::{ErrorKind, Result};
 use crate::operation::{Query, ReadTx};
 use serde::{Deserialize, Serialize};
 
-/// A message of a user, or of a session that the user may read; `None` if unknown, or another user's, which look
-/// alike. A point read.
+/// Gets a message of a user, or of a session that the user may read; `None` if it is unknown, or another user's
+/// in another session, which look alike. A point read.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Messages of long ago, that a bot brings along: counters and times come out as if the store had been there then.
+//! Imported messages of the past: counters and times become what they would be if the store had been there then.
 
 use super::NewMessage;
 use crate::domain::columns::cell;
@@ -7,18 +7,18 @@ use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::WriteTx;
 use crate::sqlite::Cell;
 
-/// When session and user were last used, with a message of history.
+/// When session and user were last used, after a message of imported history.
 pub(super) struct LastUse {
     pub(super) session: Cell,
     pub(super) user: Cell,
 }
 
 impl LastUse {
-    /// What they say already, if that is later. Refuses a message that comes before another of its session, since a
-    /// session is in the order in which it was saved.
+    /// The file's times, or the message's if it is later. Refuses a message that is older than another of its
+    /// session, since a session's messages are in the order in which they were saved.
     pub(super) fn of_history(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<Self> {
         sessions::may_use(tx, new.session_id, new.user_id)?;
-        // What is no time is no later one: words and bytes stand behind all digits.
+        // A value that is no time must not count as a later one: words and bytes sort after all digits.
         let newer = tx.maybe(
             "SELECT 1 FROM messages INDEXED BY botstore_messages_session
              WHERE session_id = ?1 AND timestamp > ?2 AND timestamp < ':' LIMIT 1",
@@ -46,7 +46,7 @@ impl LastUse {
             (new.user_id, new.when.text()),
             |row| cell(row, 0),
         )?;
-        // A user who is not there is refused by the row that refers to it.
+        // An unknown user makes the message's INSERT fail, by its reference.
         let user = user.unwrap_or(Cell::Null);
         tx.execute(
             "UPDATE sessions SET created_at = ?2 WHERE session_id = ?1 AND created_at > ?2",

@@ -1,4 +1,4 @@
-//! Messages by the page. Each list has a statement for each order: the texts are constants, so that SQLite has
+//! Lists of messages. Each list has a statement for each order. The statements are constants, so SQLite keeps
 //! them prepared.
 
 use super::{BY_ID, ChatMessage, from_row};
@@ -13,8 +13,8 @@ use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The messages of a user's session, newest first: in the order in which they were saved, whatever the clock
-/// said; or oldest first, by [`order`](Self::order). Reads a page.
+/// Lists the messages of a session, newest first: in the order in which they were saved, whatever the clock
+/// said. [`order`](Self::order) reverses it. Reads a page.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
@@ -50,7 +50,7 @@ impl SessionMessages {
         self
     }
 
-    /// Which end comes first; the default is the newest.
+    /// Which end comes first; by default the newest.
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
@@ -92,9 +92,9 @@ impl SessionMessages {
     }
 }
 
-/// The messages of a user, newest first: in the order in which they were saved; or oldest first, by
-/// [`order`](Self::order). Reads a page, and to find it the keys of all the user's messages, unless most of the
-/// next messages of all users are this one's.
+/// Lists the messages of a user, newest first: in the order in which they were saved. [`order`](Self::order)
+/// reverses it. Reads a page. To find it, reads the keys of all the user's messages, unless most of the next
+/// messages of all users are this user's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserMessages {
@@ -123,7 +123,7 @@ impl UserMessages {
         self
     }
 
-    /// Which end comes first; the default is the newest.
+    /// Which end comes first; by default the newest.
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
@@ -174,8 +174,8 @@ impl UserMessages {
         list(tx, room, (&self.page, self.order, found), what)
     }
 
-    /// Whether the page is quicker found by walking down all messages than by sorting the keys of the user's: for
-    /// somebody who has many, and next to one another. An eighth of what sorting reads, at most, is spent to find out.
+    /// Whether a walk along all messages finds the page faster than sorting the keys of the user's: it does for
+    /// a user with many messages next to each other. Finding out costs at most an eighth of what sorting reads.
     fn is_among_the_next(&self, tx: &ReadTx<'_>) -> Result<bool> {
         let rows = self.page.rows()? + 1;
         let sql = "SELECT message_count FROM users WHERE user_id = ?1";
@@ -200,14 +200,15 @@ impl UserMessages {
     }
 }
 
-/// Everybody's messages of less than so much time ago by the clock, newest first: in the order in which they
-/// were saved; or oldest first, by [`order`](Self::order). Reads a page; at the end of the span, the keys of all messages in it.
+/// Lists all users' messages that are younger than `within` by the clock, newest first: in the order in which
+/// they were saved. [`order`](Self::order) reverses it. Reads a page; near the end of the span, also the keys of
+/// all messages in it.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecentMessages {
-    /// How far back from now.
+    /// How far back from now; a message that is exactly this old is not in the list.
     pub within: Duration,
     /// Which page.
     pub page: PageRequest,
@@ -217,7 +218,7 @@ pub struct RecentMessages {
 }
 
 impl RecentMessages {
-    /// The first page of messages of less than so much time ago, of 50.
+    /// The first page of messages younger than this, of 50.
     pub fn new(within: Duration) -> Self {
         Self {
             within,
@@ -232,7 +233,7 @@ impl RecentMessages {
         self
     }
 
-    /// Which end comes first; the default is the newest.
+    /// Which end comes first; by default the newest.
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
@@ -289,7 +290,7 @@ impl Query for RecentMessages {
     }
 }
 
-/// How many messages of all users are looked at for those of one, at most.
+/// How many messages of all users may be counted to find one user's, at most.
 const MOST_LOOKED_AT: u64 = 4_096;
 
 fn list(

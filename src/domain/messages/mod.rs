@@ -1,4 +1,4 @@
-//! What was said: prompts and responses.
+//! Messages: prompts and responses.
 
 mod edit;
 mod get;
@@ -31,9 +31,9 @@ pub struct ChatMessage {
     pub message_id: MessageId,
     /// The session that it belongs to.
     pub session_id: SessionId,
-    /// Who said it.
+    /// The user who sent it.
     pub user_id: UserId,
-    /// When it was saved.
+    /// When it was saved; for imported history, when it was sent.
     pub timestamp: DateTime<Utc>,
     /// What the user said.
     pub prompt: String,

@@ -1,4 +1,4 @@
-//! Messages that go, with all that hangs on them.
+//! Deletes messages, with all that belongs to them.
 
 use super::unknown;
 use crate::domain::columns::{amount, cell, integer};
@@ -10,17 +10,17 @@ use crate::sqlite::Cell;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Deletes a message of a user, and its tool uses. Counters and statistics are then as if it had never been
-/// there: those of session, user and day, its cost included. The turns of its session stay, since no message says
-/// how many were its own; so do times of last use, and its audit row, which has no text of it.
+/// Deletes a message of a user, and its tool uses. Counters and statistics are then as if it had never existed:
+/// those of session, user and day, its cost included. The session's turns stay, since no message says how many
+/// were its own. So do times of last use, and the message's audit row, which holds no text of it.
 ///
 /// Its idempotency key stays too: an update that is delivered again is not saved again, and gets the receipt of
-/// the message that is gone.
+/// the deleted message.
 ///
-/// A message with thousands of tool uses goes in pieces that aim at 20 ms each, and others' changes get in between.
-/// When it fails or is given up, it is still there, without some of its tool uses: send it again. As a part of
-/// another mutation it goes in one piece. What was deleted may stay readable in backups, and in the file's free
-/// pages until they are used again: `docs/operations.md` says more.
+/// A message with thousands of tool uses is deleted in pieces that aim at 20 ms each, and other changes run in
+/// between. If it fails, or its caller gives up, the message still exists, without some of its tool uses: send
+/// it again. As part of another mutation it runs in one piece. What was deleted may stay readable in backups,
+/// and in free pages of the file until they are used again: see `docs/operations.md`.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 pub struct DeleteMessage {
     /// The message.
     pub message_id: MessageId,
-    /// Whose it must be: who said it.
+    /// Who must have sent it.
     pub user_id: UserId,
 }
 
@@ -80,19 +80,19 @@ impl Mutation for DeleteMessage {
     }
 }
 
-/// The tool uses for a message.
+/// The tool uses of a message.
 const TOOLS: Rows = Rows {
     find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_message
            WHERE message_id = ?1 LIMIT ?2",
     remove: "DELETE FROM tool_usage WHERE id = ?1",
 };
 
-/// A message that is to go. The ids as they are: those of an odd file are its own all the same.
+/// A message to delete. Its ids are raw values, since those in an odd file may have any type.
 pub(in crate::domain) struct Doomed {
     message_id: i64,
     session_id: Cell,
     user_id: Cell,
-    /// On which it was counted.
+    /// The day on which it was counted.
     day: Cell,
     cost: Usd,
 }
@@ -108,8 +108,8 @@ impl Doomed {
         })
     }
 
-    /// The oldest messages of a session. Oldest first: to tell whether one was the last of its day is then
-    /// quickest.
+    /// The oldest messages of a session. Oldest first, since it is then quickest to find whether a message was
+    /// the last of its day.
     pub(in crate::domain) fn of_session(
         tx: &ReadTx<'_>,
         session_id: &Cell,
@@ -139,8 +139,8 @@ impl Doomed {
         )
     }
 
-    /// Removes it, and what hangs on it first; gives whether it is gone, which takes more than a piece where that
-    /// is much.
+    /// Removes what belongs to the message, then the message. Returns whether it is gone; one with many tool
+    /// uses takes more than one piece.
     pub(in crate::domain) fn remove(
         &self,
         tx: &WriteTx<'_>,

@@ -1,4 +1,4 @@
-//! Messages on their way into the file.
+//! Saves messages.
 
 use super::history::LastUse;
 use crate::domain::columns::flag;
@@ -12,28 +12,28 @@ use chrono::{DateTime, Utc};
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
-/// Saves one exchange: the message, and its cost and count on the session, the user and the day.
-/// For what has neither tools nor an audit row; usually
-/// [`SaveInteraction`](crate::interactions::SaveInteraction) is meant. Gives the message's id. A session that
-/// has ended is active again, unless [`into_ended`](Self::into_ended()) says otherwise.
+/// Saves one exchange: the message, and its cost and count on the session, the user and the day. Returns the
+/// message's id. For an exchange with neither tools nor an audit row; most bots need
+/// [`SaveInteraction`](crate::interactions::SaveInteraction) instead. Makes a session that has ended active
+/// again, unless [`into_ended`](Self::into_ended()) says otherwise.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's
-/// session that is not [shared](sessions::ShareSession) with this one; [`Conflict`](crate::ErrorKind::Conflict) for
-/// a session that has ended, if [`into_ended`](Self::into_ended()) says so, and for a message of history that comes
-/// before another of its session: see [`at`](Self::at); [`Invalid`](crate::ErrorKind::Invalid) for a cost that is
-/// not one, a time that is still to come, or a text that is too large
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's session that is
+/// not [shared](sessions::ShareSession) with this one. [`Conflict`](crate::ErrorKind::Conflict) for a session
+/// that has ended, if [`into_ended`](Self::into_ended()) says so, and for imported history that is out of order:
+/// see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a
+/// duration above 1,000,000,000,000, a time in the future or before 1970, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveMessage {
-    /// Who said it.
+    /// The user who sent it.
     pub user_id: UserId,
-    /// In which session.
+    /// Its session.
     pub session_id: SessionId,
-    /// What was said.
+    /// The prompt.
     pub prompt: String,
-    /// What was answered.
+    /// The answer.
     pub response: Option<String>,
     /// What it cost, in US dollars: from 0.
     #[serde(default)]
@@ -42,22 +42,22 @@ pub struct SaveMessage {
     pub duration_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
-    /// What the session is about that is made, with its user, if they are not there; nobody is made without.
+    /// The project of a session to create, with its user, if the session is missing; `None` creates nothing.
     #[serde(default)]
     pub creating: Option<String>,
-    /// The user's present name, if the messenger tells one: it replaces the stored one.
+    /// The user's current name, if the messenger gives one: it replaces the stored one.
     #[serde(default)]
     pub username: Option<String>,
-    /// What becomes of the message if the session has ended.
+    /// What happens to the message if the session has ended.
     #[serde(default)]
     pub into_ended: IntoEnded,
-    /// When it was, if that is history: see [`at`](Self::at).
+    /// When it was sent, for imported history: see [`at`](Self::at).
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
 }
 
 impl SaveMessage {
-    /// What this user said in this session. Without an answer, for nothing.
+    /// This prompt of this user in this session. It has no answer, and costs nothing.
     pub fn new(
         user_id: impl Into<UserId>,
         session_id: impl Into<SessionId>,
@@ -78,7 +78,7 @@ impl SaveMessage {
         }
     }
 
-    /// What was answered.
+    /// The answer.
     pub fn response(mut self, response: impl Into<String>) -> Self {
         self.response = Some(response.into());
         self
@@ -102,20 +102,20 @@ impl SaveMessage {
         self
     }
 
-    /// Makes the session, about this project, and its user, if they are not there.
+    /// Creates the session, about this project, and its user, if the session is missing.
     pub fn creating(mut self, project_path: impl Into<String>) -> Self {
         self.creating = Some(project_path.into());
         self
     }
 
-    /// The user's present name, if the messenger tells one: it replaces the stored one. With [`at`](Self::at), it
-    /// replaces none.
+    /// The user's current name, if the messenger gives one: it replaces the stored one, unless [`at`](Self::at) makes
+    /// it history.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// What becomes of the message if the session has ended. By default the session is active again.
+    /// What happens to the message if the session has ended. By default the session becomes active again.
     pub fn into_ended(mut self, into_ended: IntoEnded) -> Self {
         self.into_ended = into_ended;
         self
@@ -123,17 +123,18 @@ impl SaveMessage {
 }
 
 impl SaveMessage {
-    /// When it was, for history that a bot brings along: from 1970 to now. Session by session, each from its first
-    /// message on: one that comes before another of its session is a [`Conflict`](crate::ErrorKind::Conflict).
+    /// When the message was sent, for history that a bot imports: from 1970 to now. Import session by session,
+    /// each in the order of time: a message that is older than another of its session is a
+    /// [`Conflict`](crate::ErrorKind::Conflict).
     ///
-    /// Everything is then as if the store had been there: the message and its tool uses have this time, its cost
-    /// counts on that day, and so do the statistics. The session began then, if it says later, and the user was
-    /// first seen then; both were last used then, if they say earlier. A session that has ended stays so. To have
-    /// a session that was last used long ago, create it with its own time as well:
+    /// The file then looks as if the store had been there. The message and its tool uses have this time, and its
+    /// cost and the statistics count on that day. The session's `created_at` and the user's `first_seen` become
+    /// this time if they are later; `last_used` and `last_active` do if they are earlier. A session that has
+    /// ended stays ended. For a session that was last used long ago, import its creation too:
     /// [`CreateSession::at`](crate::sessions::CreateSession::at).
     ///
-    /// Lists are in the order in which messages were saved. So those of several sessions follow one another session
-    /// by session, as they were brought along.
+    /// Lists are in the order in which messages were saved. So imported messages follow one another session by
+    /// session, in the order of the import.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -192,7 +193,7 @@ impl Mutation for SaveMessage {
     }
 }
 
-/// A message on its way into the file.
+/// A message to save.
 pub(in crate::domain) struct NewMessage<'a> {
     pub(in crate::domain) user_id: UserId,
     pub(in crate::domain) session_id: &'a SessionId,
@@ -208,8 +209,8 @@ pub(in crate::domain) struct NewMessage<'a> {
     pub(in crate::domain) when: &'a When<'a>,
 }
 
-/// Writes the message and counts it on session, user and day. What may fail comes first, so that a
-/// failure has nothing to undo.
+/// Writes the message and counts it on session, user and day. Whatever may fail comes first, so that a failure
+/// leaves nothing to undo.
 pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     validate::not_empty("session_id", new.session_id)?;
     validate::cost("cost", new.cost)?;
@@ -255,7 +256,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         let Some(project_path) = new.creating else {
             return sessions::refused(tx, new.user_id, new.session_id);
         };
-        // Asked for only here: where the session is there, nothing is looked for.
+        // Only if the UPDATE found no session: a message for an existing one needs no lookup.
         sessions::ensure(
             tx,
             new.user_id,
@@ -267,8 +268,8 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         return save(tx, &NewMessage { creating, ..*new });
     };
     if !is_active && history.is_none() {
-        // A conversation that goes on has not ended. By itself, since the index of active sessions would be
-        // written with each message if it were part of the change above.
+        // A conversation that continues has not ended. This is a statement of its own: as part of the UPDATE
+        // above, it would write the index of active sessions with each message.
         let sql = "UPDATE sessions SET is_active = 1 WHERE session_id = ?1";
         tx.execute(sql, [new.session_id])?;
     }

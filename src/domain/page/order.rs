@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which end of a list comes first. Pages go on from there: a [`Cursor`](super::Cursor) is a place in the list, and
-/// may be gone on from in either order.
+/// Which end of a list comes first. A [`Cursor`](super::Cursor) is a place in the list, and the next page may
+/// continue from it in either order.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -25,15 +25,15 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Order {
-    /// As a chat window shows what was said last.
+    /// The newest first: for a chat window.
     #[default]
     NewestFirst,
-    /// As it happened: for an export, and for a model's context from the beginning.
+    /// The oldest first: for an export, and for a model's context from the beginning.
     OldestFirst,
 }
 
 impl Order {
-    /// The one of two that is for this order.
+    /// The argument for this order.
     pub(in crate::domain) fn of<T>(self, newest_first: T, oldest_first: T) -> T {
         match self {
             Self::NewestFirst => newest_first,

@@ -12,8 +12,8 @@ use crate::domain::tools::{SessionToolUse, ToolUse, UserToolUse};
 use crate::domain::users::{AllowedUsers, ListUsers, User};
 use crate::operation::Query;
 
-/// A query whose answer is a [`Page`], and which knows where the next one begins: what
-/// [`Store::pages`](crate::Store::pages) takes. Every list of this crate is one, and a host's own may be.
+/// A query whose answer is a [`Page`], and which can ask for the next one: the argument of
+/// [`Store::pages`](crate::Store::pages). Every list of this crate is one, and a list of your own may be.
 ///
 /// ```
 /// use botstore::page::{Page, PageRequest, Paged};
@@ -38,10 +38,10 @@ use crate::operation::Query;
 /// }
 /// ```
 pub trait Paged: Query<Output = Page<Self::Item>> + Clone {
-    /// What a page has.
+    /// What a page is a list of.
     type Item: Send + 'static;
 
-    /// Which page is asked for.
+    /// The request for the page, to change.
     fn page_mut(&mut self) -> &mut PageRequest;
 }
 

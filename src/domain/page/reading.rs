@@ -1,4 +1,4 @@
-//! Reads a page: the one place that bounds an answer, in rows and in bytes.
+//! Reads a page: the one place that bounds an answer, in rows and bytes.
 
 use super::{Cursor, Order, Page, PageRequest};
 use crate::domain::columns;
@@ -6,37 +6,37 @@ use crate::error::Result;
 use crate::operation::ReadTx;
 use rusqlite::{Params, Row, ToSql};
 
-/// How many rows a walk down the ids may look at for each row of its page.
+/// How many rows a walk along the ids may visit for each row of its page.
 pub(in crate::domain) const LOOKED_AT: u32 = 4;
 
-/// How many bytes an answer may still take. An answer of several lists has one for all of them.
+/// How many bytes an answer may still take. The lists of one answer share one `Room`.
 pub(in crate::domain) struct Room {
     bytes: usize,
 }
 
 impl Room {
-    /// That of an answer of which nothing has been read.
+    /// The room of an answer of which nothing has been read.
     pub(in crate::domain) fn of(tx: &ReadTx<'_>) -> Self {
         let bytes = tx.limits().max_answer_bytes;
         Self { bytes }
     }
 }
 
-/// How the rows of a page are found: one more than it has at most, which tells whether there is another page.
+/// How to find the rows of a page, and one more, which shows that another page follows.
 #[derive(Clone, Copy)]
 pub(in crate::domain) enum Found {
-    /// By a statement that gives them.
+    /// A statement that selects them.
     Rows(&'static str),
-    /// By one that gives their ids, and one that gives the row of the id `?1`. For rows that have to be sorted:
-    /// one statement would sort them with their texts, all that there are.
+    /// A statement that selects their ids, and one that selects the row of the id `?1`. For rows that need
+    /// sorting: one statement for both would sort all rows with their texts.
     Ids {
         ids: &'static str,
         row: &'static str,
     },
 }
 
-/// Reads a page of at most so many rows. `from_row` leaves a row out by giving `None`; `cursor` says where a row
-/// stands.
+/// Reads a page of at most `rows` rows. `from_row` leaves a row out by returning `None`; `cursor` returns a
+/// row's place.
 pub(in crate::domain) fn read<T>(
     tx: &ReadTx<'_>,
     room: &mut Room,
@@ -77,8 +77,8 @@ pub(in crate::domain) fn read<T>(
     Ok(Page { items, next })
 }
 
-/// The same of a list that is in the order of its ids: the statement finds those from the id `?1` on, `?2` of them,
-/// by `what`, which is bound from `?3` on. Its first column is the id, and `time` that of the time.
+/// Reads a page of a list in the order of ids. The statement selects rows from the id `?1` on, at most `?2` of
+/// them; `what` is bound from `?3` on. Its first column is the id, and column `time` has the time.
 pub(in crate::domain) fn read_by_id<T>(
     tx: &ReadTx<'_>,
     room: &mut Room,
@@ -94,13 +94,13 @@ pub(in crate::domain) fn read_by_id<T>(
     read(tx, room, (rows, found), &bound[..], from_row, cursor)
 }
 
-/// Whether a page by id that leaves some rows out is filled by the next `look_at` rows. `probe` counts how many it
-/// would take of the next `?2` rows, from the id `?1` on, by what is bound from `?3` on.
+/// Whether the next `look_at` rows fill a page of a list by id that leaves rows out. `probe` counts the rows
+/// that the page would take, of the next `?2` rows from the id `?1` on; `what` is bound from `?3` on.
 ///
-/// What is in a span of time has no index by id. So either its page is found by walking down the ids, which is
-/// quick where most of the next rows are in the span; or the ids of all that is in it are sorted, of which an
-/// index by time has both. This tells which. To sort always was turned down: most asked for is the first page of
-/// a long span.
+/// No index has the rows of a span of time by id. So there are two ways to find the page. A walk along the ids
+/// is quick if most of the next rows are in the span. Otherwise the ids of all rows in the span are sorted,
+/// which an index by time holds. This decides. To sort always was turned down: most requests are for the first
+/// page of a long span.
 pub(in crate::domain) fn fills(
     tx: &ReadTx<'_>,
     (page, order): (&PageRequest, Order),
@@ -122,17 +122,17 @@ fn with<'b>(first: &'b i64, limit: &'b u32, what: &[&'b dyn ToSql]) -> Vec<&'b d
 struct Filling<'r, T> {
     items: Vec<T>,
     rows: u32,
-    /// How many rows it has, with those that are left out.
+    /// How many rows have been taken, including those that `from_row` left out.
     seen: u32,
-    /// Where the last of them stands.
+    /// The place of the last row taken.
     last: Option<Cursor>,
     room: &'r mut Room,
-    /// Whether there is a row that it has no room for.
+    /// Whether a row had no room in the page.
     is_over: bool,
 }
 
 impl<T> Filling<'_, T> {
-    /// Takes the room that a row needs, if there is so much.
+    /// Takes the room for a row; false if the room is too small.
     fn has_room(&mut self, row: &Row<'_>) -> bool {
         let bytes = columns::bytes(row);
         let too_large = self.seen > 0 && bytes > self.room.bytes;

@@ -1,20 +1,21 @@
-//! Counts all rows into the rollups, in pieces that are transactions of their own. Who is killed goes on at the
-//! next opening, however much other programs have written meanwhile.
+//! Counts all rows into the rollups, in pieces that are transactions of their own. If the process is killed,
+//! counting continues at the next opening, however much other programs have written meanwhile.
 //!
-//! **A range of ids is counted, and the triggers count the rest.** When counting begins, the rollups of a table
-//! are empty, and the last id that there is then is written down (`last_row`). Each piece adds what the next rows
-//! up to that one come to, as the triggers would have, had they seen them come. A row that comes later has an id
-//! after it, and is counted by the triggers at once, whoever writes it.
+//! **Counting covers a range of ids, and the triggers count the rest.** When counting begins, the rollups of a
+//! table are empty, and the table's last id is written down (`last_row`). Each piece takes the next rows up to
+//! that id, and adds to the rollups what the triggers would have added if they had seen the rows inserted. A row
+//! that is inserted later has a higher id, and the triggers count it at once, whichever program writes it.
 //!
-//! **What would be counted wrongly begins that table anew**: a change of a row whose turn has not come, which the
-//! triggers take from sums that do not have it; and what makes them look at all rows of a table of which a
-//! part is counted. Triggers of their own tell (`botstore_filling_*`), which are in the file while it is counted. A
-//! bot that goes on saving does neither. Another program's `REPLACE` removes rows and fires no trigger; so in the
-//! end as many rows have to be counted as there are.
+//! **Changes that would be counted wrongly make counting of that table begin again.** One kind is a change of a
+//! row that is not counted yet: the triggers subtract it from sums that do not contain it. The other kind makes
+//! the triggers read all rows of a table of which a part is counted. Further triggers detect both
+//! (`botstore_filling_*`); they are in the file while it is counted. A bot that only saves causes neither.
+//! Another program's `REPLACE` removes rows without firing a trigger; so at the end the number of counted rows
+//! is compared with the number of rows.
 //!
-//! Turned down: to write down what others change, and to count that at the end. It is all that the triggers do once
-//! more. Also turned down: to count into tables beside the rollups. What another program changes of the rows that
-//! are counted is in neither then.
+//! Turned down: to record other programs' changes and count them at the end, which repeats all that the triggers
+//! do. Also turned down: to count into tables beside the rollups, since another program's change of a counted
+//! row would then be in neither.
 
 use super::recount::{Recount, Rows};
 use super::sources::{SOURCES, Source};
@@ -25,7 +26,7 @@ use crate::migration::{Counted, Meanwhile, Then};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
 
-/// `next_row` is the first row that is not counted, and `restarts` how often counting began anew.
+/// `next_row` is the first row that is not counted yet, and `restarts` how often counting began again.
 const CREATE: &str = "CREATE TABLE botstore_filling (
     source   TEXT    NOT NULL PRIMARY KEY,
     phase    TEXT    NOT NULL CHECK (phase IN ('clearing', 'counting', 'counted')),
@@ -34,10 +35,10 @@ const CREATE: &str = "CREATE TABLE botstore_filling (
     restarts INTEGER NOT NULL
 ) WITHOUT ROWID";
 
-/// So often others may have a table counted anew. Then it is counted in one transaction.
+/// After this many restarts, the table is counted in one transaction.
 const MOST_RESTARTS: i64 = 3;
 
-/// A trigger that has a source counted anew.
+/// A trigger that makes counting of a source begin again.
 struct Guard {
     name: &'static str,
     after: &'static str,
@@ -46,8 +47,8 @@ struct Guard {
     when: &'static str,
 }
 
-/// An id that changes leaves the range, or comes into it. Days are not compared by the bot's offset: to have the
-/// times in another spelling changes none of them.
+/// A row whose id changes leaves the range or enters it, so that counts as a change. Times are compared to the
+/// second, instead of days by the bot's offset: a time that is only spelled otherwise is no change.
 const GUARDS: [Guard; 9] = [
     Guard {
         name: "message_changed",
@@ -81,7 +82,7 @@ const GUARDS: [Guard; 9] = [
         source: "tool_usage",
         when: "phase = 'counting'",
     },
-    // A REPLACE of a session is one as well.
+    // A `REPLACE` of a session is an INSERT, too.
     Guard {
         name: "session_added",
         after: "INSERT",
@@ -142,12 +143,12 @@ END"
     }
 }
 
-/// The triggers that are there while rows are counted.
+/// The triggers that exist while rows are counted.
 pub(super) fn guards() -> Vec<Meanwhile> {
     GUARDS.iter().map(Guard::to_trigger).collect()
 }
 
-/// How far a source is.
+/// The progress of counting a source.
 struct Filling {
     source: &'static Source,
     phase: String,
@@ -156,7 +157,7 @@ struct Filling {
     restarts: i64,
 }
 
-/// Counts the next piece; or removes so many of the rows that were there before.
+/// Counts the next piece, or first removes up to `rows` old rows of the rollups.
 pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
     begin(tx)?;
     let sources = sources(tx)?;
@@ -183,8 +184,8 @@ pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
     Ok(Counted::UpTo(filling.source.table, last_id, then))
 }
 
-/// Makes the triggers, and begins, unless all that is there; without one of them nobody knows what others have
-/// changed.
+/// Creates the table and the triggers, and begins counting, unless all of them exist. If a trigger is missing,
+/// the changes of other programs are unknown.
 fn begin(tx: &WriteTx<'_>) -> Result<()> {
     let guards = guards();
     let sql =
@@ -209,7 +210,7 @@ fn begin(tx: &WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes all that away with which rows are counted, but for the counts.
+/// Removes the table and the triggers of counting, but not the counts.
 pub(super) fn stop(tx: &WriteTx<'_>) -> Result<()> {
     let sql =
         "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'botstore_filling_*'";
@@ -239,9 +240,9 @@ fn sources(tx: &ReadTx<'_>) -> Result<Vec<Filling>> {
     sources.collect()
 }
 
-/// Removes so many rows of the rollups of a source; if that is all of them, counting begins.
+/// Removes up to `rows` rows of a source's rollups; when none is left, counting begins.
 fn clear(tx: &WriteTx<'_>, source: &Source, rows: i64) -> Result<Then> {
-    // The triggers that keep distinct counts must not count what is removed here.
+    // The triggers that keep distinct counts must not count these removals.
     tx.execute("UPDATE botstore_total SET repairing = 1", [])?;
     let mut left = rows;
     for rollup in source.rollups.iter().filter(|rollup| rollup.name != TOTAL) {
@@ -266,7 +267,7 @@ fn clear(tx: &WriteTx<'_>, source: &Source, rows: i64) -> Result<Then> {
     Ok(if left > 0 { Then::Others } else { Then::More })
 }
 
-/// Counts so many rows; gives the id up to which they are counted.
+/// Counts up to `rows` rows; returns the last id that is counted.
 fn count_rows(tx: &WriteTx<'_>, filling: &Filling, rows: i64) -> Result<(i64, Then)> {
     let range = Rows {
         from: filling.next_row,
@@ -286,8 +287,8 @@ fn count_rows(tx: &WriteTx<'_>, filling: &Filling, rows: i64) -> Result<(i64, Th
     Ok((up_to, then))
 }
 
-/// A source of which other rows are counted than there are. One that was counted in this transaction, with
-/// nobody else, is as right as it comes.
+/// A source whose counted rows do not match its rows. A source that was counted in this transaction is skipped:
+/// no other program could interfere.
 fn one_that_differs<'a>(tx: &ReadTx<'_>, sources: &'a [Filling]) -> Result<Option<&'a Filling>> {
     for filling in sources
         .iter()
@@ -300,9 +301,9 @@ fn one_that_differs<'a>(tx: &ReadTx<'_>, sources: &'a [Filling]) -> Result<Optio
     Ok(None)
 }
 
-/// All is counted.
+/// Ends counting: all rows are counted.
 fn end(tx: &WriteTx<'_>) -> Result<Counted> {
-    // Sums of pieces may have become larger than whole numbers are.
+    // A sum of several pieces may have become too large for an integer.
     let sql = "UPDATE botstore_cost_day SET requests = CAST(requests AS INTEGER)
                WHERE typeof(requests) <> 'integer'";
     tx.execute(sql, [])?;

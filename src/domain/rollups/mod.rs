@@ -1,9 +1,9 @@
-//! Rollups: what statistics are made of, kept by triggers (`migrations/botstore/0007_rollups.up.sql`)
-//! in the transaction that changes what they count, so that an answer costs what it shows and not
-//! what the bot has lived through.
+//! Rollups: the counts and sums behind statistics. Triggers keep them
+//! (`migrations/botstore/0007_rollups.up.sql`), in the transaction that changes the counted rows. So the cost of
+//! an answer depends on its size, and not on the bot's age.
 //!
-//! Opening fills them once for a file from before they were there, in pieces (`filling`). [`ReconcileRollups`] compares
-//! them with a full count, and [`Store::repair_rollups`](crate::Store::repair_rollups) mends them.
+//! Opening fills them once, in pieces (`filling`), for a file without them. [`ReconcileRollups`] compares them
+//! with a full count, and [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 
 mod filling;
 mod reconcile;
@@ -22,7 +22,7 @@ use crate::sqlite;
 use chrono::{DateTime, FixedOffset, NaiveDate, Offset, TimeDelta, Utc};
 use rusqlite::{Connection, ToSql};
 
-/// What migrations know of the rollups.
+/// What migrations need to know about the rollups.
 pub(crate) const COUNTS: Counts = Counts {
     tables: &[
         TOTAL,
@@ -48,7 +48,7 @@ pub(crate) const COUNTS: Counts = Counts {
         if !exist(tx)? {
             return Ok(());
         }
-        // The row goes with the table.
+        // The table's only row may be missing.
         let sql = "INSERT OR IGNORE INTO botstore_total VALUES (1, 0, 0, 0, 0, 0, 0)";
         tx.execute(sql, [])?;
         tx.execute("UPDATE botstore_total SET filled = 0", [])?;
@@ -58,10 +58,10 @@ pub(crate) const COUNTS: Counts = Counts {
     meanwhile: filling::guards,
 };
 
-/// The one row that says more than counts is in it.
+/// The table of one row, which also holds whether the rollups are filled, and the day's offset.
 const TOTAL: &str = "botstore_total";
 
-/// Looks at the rollups at each opening, before those that are missing are counted.
+/// Checks the rollups at each opening, before missing ones are counted.
 pub(super) fn look(tx: &WriteTx<'_>) -> Result<()> {
     let (filled, _) = state(tx)?;
     if !filled {
@@ -69,21 +69,21 @@ pub(super) fn look(tx: &WriteTx<'_>) -> Result<()> {
     }
     tx.as_the_store(|tx| match is_endless(tx)? {
         true => (COUNTS.forget)(tx),
-        // Of a file that a program from before there were pieces has filled in the midst of one.
+        // An old version, which fills in one piece, may have finished a filling that was under way.
         false => filling::stop(tx),
     })
 }
 
-/// Whether a sum is past what costs come to: another program has written a cost without end. The triggers
-/// added it up, and no other cost shows beside it. A full count leaves it out. Reads a row a day.
+/// Whether a sum is too large for costs, because another program has written an infinite cost. The triggers
+/// added it, and it hides all other costs. A full count leaves it out. Reads one row for each day.
 fn is_endless(tx: &ReadTx<'_>) -> Result<bool> {
     let sql = "SELECT count(*) FROM (SELECT cost FROM botstore_day UNION ALL SELECT cost FROM botstore_cost_day)
                WHERE NOT abs(0.0 + cost) < 1e18";
     Ok(tx.one(sql, [], |row| count(row, 0))? > 0)
 }
 
-/// Takes sums without end out of the rollups, so that what is subtracted from them leaves a number: NaN is
-/// NULL to SQLite, and a row with it refused. They are wrong then, and to be mended.
+/// Sets infinite sums in the rollups to 0, so that a subtraction leaves a number: infinity minus infinity is
+/// NaN, which SQLite stores as NULL, and the row refuses NULL. The sums are then wrong, and need a repair.
 pub(super) fn make_finite(tx: &WriteTx<'_>) -> Result<()> {
     tx.as_the_store(|tx| {
         for (table, column) in [
@@ -101,8 +101,8 @@ pub(super) fn make_finite(tx: &WriteTx<'_>) -> Result<()> {
     })
 }
 
-/// Runs a change that takes an amount from the sums. A sum without end refuses it: it is taken out, and the change
-/// made again.
+/// Runs a change that subtracts an amount from the sums. An infinite sum makes it fail; then the sum is set to
+/// 0, and the change runs again.
 pub(super) fn subtracting(tx: &WriteTx<'_>, sql: &str, bound: &[&dyn ToSql]) -> Result<usize> {
     match tx.execute(sql, bound) {
         Err(error) if error.kind() == ErrorKind::Invalid => {
@@ -120,9 +120,9 @@ fn state(tx: &ReadTx<'_>) -> Result<(bool, i64)> {
     })
 }
 
-/// Moves the days of the rollups to another offset from UTC: writes the triggers anew with it, and has
-/// everything counted again. Does nothing if the file has that offset; gives whether it has not. `triggers` finds
-/// out those of the schema's steps, by name, which takes a run of them all: what the file has is not run.
+/// Changes the offset of the rollups' days from UTC: rewrites the triggers with the new offset, and has all rows
+/// counted again. Returns whether the offset was another; if it was not, does nothing. `triggers` returns those
+/// of the schema's steps, by name. It runs all steps to find them, since the file's own SQL is never run.
 pub(crate) fn set_day_offset(
     conn: &mut Connection,
     triggers: impl FnOnce(&ReadTx<'_>) -> Result<Vec<(String, String)>>,
@@ -156,7 +156,7 @@ fn exist(tx: &ReadTx<'_>) -> Result<bool> {
     sqlite::has_table(tx.conn(), "botstore_total")
 }
 
-/// What stands in the file's triggers in place of what stands in the step's.
+/// The spelling of the offset in the steps' triggers, and the one in the file's.
 pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
     if !exist(tx)? {
         return Ok(None);
@@ -166,20 +166,20 @@ pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
     Ok(offset.map(|offset| (quoted(0), quoted(offset))))
 }
 
-/// The offset as it stands in the triggers, and where rows are counted as they count them.
+/// The offset as the triggers and the counting statements spell it.
 fn quoted(day_offset: i64) -> String {
     format!("'{day_offset:+} minutes'")
 }
 
-/// Today, where the bot's day is.
+/// Today, by the bot's offset.
 pub(super) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
     let offset = TimeDelta::try_minutes(day_offset(tx)?).unwrap_or_default();
     let local = tx.now().checked_add_signed(offset).unwrap_or(tx.now());
     Ok(local.date_naive())
 }
 
-/// Where the file's day begins, for what is no statistic. UTC where the file does not say: a table that somebody has
-/// emptied keeps no store from opening.
+/// The offset of the file's day, for other purposes than statistics. UTC if the file does not say: an emptied
+/// table must not keep a store from opening.
 pub(crate) fn offset_of_day(tx: &ReadTx<'_>) -> FixedOffset {
     let minutes = day_offset(tx).unwrap_or(0);
     let seconds = i32::try_from(minutes)
@@ -189,7 +189,7 @@ pub(crate) fn offset_of_day(tx: &ReadTx<'_>) -> FixedOffset {
     offset.unwrap_or_else(|| Utc.fix())
 }
 
-/// The day's offset of the file, in minutes.
+/// The offset of the file's day, in minutes.
 pub(super) fn day_offset(tx: &ReadTx<'_>) -> Result<i64> {
     state(tx).map(|(_, day_offset)| day_offset)
 }

@@ -13,18 +13,18 @@ use std::sync::Arc;
 /// How many differences a report names.
 const NAMED: usize = 100;
 
-/// Sums may differ by this much: US dollars.
+/// The tolerance of sums, in US dollars.
 const TOLERANCE: f64 = 1e-9;
 
-/// Compares the rollups with a full count of what they count, on one snapshot. Changes nothing.
+/// Compares the rollups with a full count of the rows behind them, on one snapshot. Changes nothing.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 ///
-/// Reads all messages, tool uses and daily costs: some seconds for each million. Meanwhile it takes some 90
-/// bytes of memory for each day of each session, or 70 for each tool that each session used, whichever are
-/// more; and a part of that once more where a table has rows that it should not have. For tools, a drill now
-/// and then, and for whoever has written to the rollups by hand, or with `REPLACE` by another program, which fires no
-/// trigger there; the triggers keep them right.
+/// Reads all messages, tool uses and daily costs: some seconds for each million. It needs some 90 bytes of
+/// memory for each day of each session, or 70 for each tool of each session, whichever is more; and part of that
+/// again if a table has surplus rows. For tools, for an occasional drill, and after somebody has changed the
+/// rollups by hand, or another program has used `REPLACE`, which fires no trigger for the rows that it removes.
+/// Otherwise the triggers keep the rollups right.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -52,13 +52,13 @@ impl ReconcileRollups {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RollupReport {
-    /// How many rows of rollups are not what was counted.
+    /// How many rows of the rollups differ from the count.
     pub differences: usize,
     /// The first hundred of them.
     pub named: Vec<RollupDifference>,
 }
 
-/// A row of rollups that is not what was counted. Of long texts it has the first 64 characters.
+/// A row of the rollups that differs from the count. Long texts are cut to their first 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RollupDifference {
@@ -66,9 +66,9 @@ pub struct RollupDifference {
     pub table: String,
     /// Which row, such as `user_id 42, day "2026-03-10"`.
     pub row: String,
-    /// What it says; `None` if it is missing.
+    /// The row's values; `None` if the row is missing.
     pub says: Option<String>,
-    /// What was counted; `None` if there should be no such row.
+    /// The counted values; `None` if the row should not exist.
     pub counted: Option<String>,
 }
 
@@ -92,14 +92,14 @@ impl RollupReport {
     }
 }
 
-/// A row of rollups that is not what was counted.
+/// A row of the rollups that differs from the count.
 #[derive(Clone, Debug)]
 pub(super) struct Difference {
     pub(super) rollup: Arc<Rollup>,
     pub(super) key: Vec<Cell>,
-    /// What the row says beside its key, if it is there.
+    /// The row's values without its key, if the row exists.
     pub(super) says: Option<Vec<Cell>>,
-    /// What it should say, if it should be there.
+    /// The counted values, if the row should exist.
     pub(super) counted: Option<Vec<Cell>>,
 }
 
@@ -125,7 +125,7 @@ impl Difference {
     }
 }
 
-/// Tells of each row of rollups that is not what a full count says.
+/// Passes each row of the rollups that differs from a full count to `tell`.
 pub(super) fn compare(tx: &ReadTx<'_>, mut tell: impl FnMut(Difference)) -> Result<()> {
     let day_offset = super::day_offset(tx)?;
     for source in &SOURCES {
@@ -137,8 +137,8 @@ pub(super) fn compare(tx: &ReadTx<'_>, mut tell: impl FnMut(Difference)) -> Resu
     Ok(())
 }
 
-/// Looks each row up in the file that there should be, and then for others if the file has more. A merge of
-/// two ordered statements was turned down: a file in UTF-16 has another order of texts.
+/// Looks up each counted row in the file; then searches for surplus rows, if the file has more rows. A merge of
+/// two ordered statements was turned down: a file in UTF-16 orders texts differently.
 fn compare_one(
     tx: &ReadTx<'_>,
     recount: &Recount,
@@ -186,7 +186,7 @@ fn compare_one(
     })
 }
 
-/// Whether a value is what was counted.
+/// Whether a stored value equals the counted one.
 fn same((says, counted): (&Cell, &Cell)) -> bool {
     let (a, b) = match (says, counted) {
         (&Cell::Real(a), &Cell::Real(b)) => (a, b),
@@ -194,6 +194,6 @@ fn same((says, counted): (&Cell, &Cell)) -> bool {
         (&Cell::Integer(a), &Cell::Real(b)) => (a as f64, b),
         _ => return says == counted,
     };
-    // Sums of many messages have fewer digits to spare behind the point.
+    // A large sum has fewer exact digits after the point.
     a == b || (a - b).abs() <= TOLERANCE.max(b.abs() * 1e-12)
 }

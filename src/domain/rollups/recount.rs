@@ -1,4 +1,4 @@
-//! Counts everything anew, in memory.
+//! Counts all rows again, in memory.
 
 use super::sources::Source;
 use crate::domain::columns::integer;
@@ -10,11 +10,11 @@ use rusqlite::{Connection, Params, Row, params_from_iter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often the WAL tells how far counting is.
+/// How often the log reports the progress of counting.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// How many rows are grouped at once. SQLite sorts them in memory, in some 150 bytes each; what the
-/// processor's cache holds is sorted fastest.
+/// How many rows are grouped at once. SQLite sorts them in memory, in some 150 bytes each; sorting is fastest in
+/// the processor's cache.
 const PIECE: i64 = 4_000;
 
 /// A table of rollups.
@@ -25,7 +25,7 @@ pub(super) struct Rollup {
     pub(super) key: Vec<String>,
     /// Its other columns, if it has any.
     pub(super) counts: Vec<String>,
-    /// The one of those that triggers on other rollups count.
+    /// The one of `counts` that triggers on other rollups keep.
     distinct: Option<&'static str>,
 }
 
@@ -35,7 +35,7 @@ impl Rollup {
         [&self.key[..], &self.counts[..]].concat().join(", ")
     }
 
-    /// The condition that is true of one row; its key is bound from the first parameter on.
+    /// A condition for one row, whose key is bound from the first parameter on.
     pub(super) fn is_row(&self) -> String {
         let parts = self.key.iter().zip(1..);
         let parts: Vec<_> = parts
@@ -48,10 +48,10 @@ impl Rollup {
 /// Which rows of a table are counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows {
-    /// The ids of the first and the last.
+    /// The first and the last id.
     pub(super) from: i64,
     pub(super) to: i64,
-    /// So many of them at most, from the first.
+    /// How many rows to count, at most.
     pub(super) most: i64,
 }
 
@@ -63,16 +63,16 @@ impl Rows {
     };
 }
 
-/// The rollups of a [`Source`] as they should be, in a database in memory. It takes some 90 bytes for each
-/// session's day, or 70 for each tool that a session used.
+/// The rollups of a [`Source`] as they should be, in a database in memory. It takes some 90 bytes for each day
+/// of a session, or 70 for each tool of a session.
 ///
-/// The connection that reads the file cannot count there: it cannot write, not even to a temporary table.
-/// One `GROUP BY` over all rows was turned down: SQLite sorts them in memory, 150 bytes each. So was a
-/// second implementation of the triggers in Rust, with maps: it was twice as fast and not quite the same.
+/// The connection that reads the file cannot count: it may not write, even to a temporary table. One `GROUP BY`
+/// over all rows was turned down: SQLite sorts them in memory, 150 bytes each. So was a second implementation of
+/// the triggers in Rust, with maps: it was twice as fast and not quite the same.
 pub(super) struct Recount {
     conn: Connection,
     pub(super) rollups: Vec<Arc<Rollup>>,
-    /// The id of the first row that was not counted, if there may be one.
+    /// The first id that was not counted, if rows may be left.
     pub(super) next: Option<i64>,
 }
 
@@ -108,7 +108,7 @@ impl Recount {
         })
     }
 
-    /// Looks at each row that there should be, in the order of the key.
+    /// Passes each counted row to `look`, in the order of the key.
     pub(super) fn for_each(
         &self,
         rollup: &Rollup,
@@ -119,8 +119,8 @@ impl Recount {
         for_each(&self.conn, &sql, look)
     }
 
-    /// Looks at the key of each row that the file has and should not have. Takes the memory of all keys of
-    /// the file's table, so ask only if there is such a row.
+    /// Passes the key of each surplus row in the file to `look`. Holds all keys of the file's table in memory,
+    /// so call it only if there is a surplus row.
     pub(super) fn for_each_surplus(
         &self,
         rollup: &Rollup,
@@ -140,8 +140,8 @@ impl Recount {
         Ok(self.conn.execute_batch("DROP TABLE kept")?)
     }
 
-    /// Adds to the file's rows what was counted here, as the triggers would have. How many different users or
-    /// sessions there are is left to the triggers on the rollups.
+    /// Adds these counts to the file's rows, as the triggers would have. The numbers of different users and
+    /// sessions are left to the triggers on the rollups.
     pub(super) fn add(&self, rollup: &Rollup, tx: &WriteTx<'_>) -> Result<()> {
         let (name, columns, key) = (rollup.name, rollup.columns(), rollup.key.join(", "));
         let counts = rollup.counts.iter();
@@ -169,7 +169,7 @@ impl Recount {
     }
 }
 
-/// How a column comes to its sum. A day is none.
+/// How two values of a column are combined: days by their maximum, counts by their sum.
 fn sum(column: &str) -> String {
     match column {
         "last_day" => "last_day = max(last_day, excluded.last_day)".to_owned(),
@@ -177,8 +177,8 @@ fn sum(column: &str) -> String {
     }
 }
 
-/// Counts rows of a source into its table in memory, a piece at a time. Gives the first that was not counted,
-/// if there may be one.
+/// Counts rows of a source into its table in memory, one piece at a time. Returns the first id that was not
+/// counted, if rows may be left.
 fn count(
     source: &Source,
     tx: &ReadTx<'_>,
@@ -206,12 +206,12 @@ fn count(
     Ok(next.filter(|&next| next <= rows.to))
 }
 
-/// Places for so many parameters.
+/// This many placeholders.
 pub(super) fn places(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 
-/// Looks at each row that a statement gives.
+/// Passes each row of a statement to `look`.
 fn for_each(
     conn: &Connection,
     sql: &str,
@@ -225,7 +225,8 @@ fn for_each(
     Ok(())
 }
 
-/// Has `insert` take in each row that `select` finds in the file, but for what it selects besides.
+/// Inserts each row that `select` finds in the file. Columns beyond the parameters of `insert` are only for
+/// `look`.
 fn insert_each(
     tx: &ReadTx<'_>,
     select: &str,

@@ -1,4 +1,4 @@
-//! Mends rollups that differ from a full count, while others save.
+//! Repairs rollups that differ from a full count, while the bot goes on saving.
 
 use super::reconcile::{Difference, RollupReport, compare};
 use super::recount::places;
@@ -8,18 +8,18 @@ use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use crate::sqlite::Cell;
 use rusqlite::params_from_iter;
 
-/// How many rows one mutation mends.
+/// How many rows one mutation repairs.
 const CHUNK: usize = 500;
 
-/// How many rows are kept in memory to be mended, some 400 bytes each. The next comparison finds the others.
+/// How many rows to repair are kept in memory, some 400 bytes each. The next comparison finds the others.
 const MOST: usize = 200_000;
 
-/// Compares the rollups with a full count, as [`ReconcileRollups`](super::ReconcileRollups) does, and gives
-/// what mends them.
+/// Compares the rollups with a full count, as [`ReconcileRollups`](super::ReconcileRollups) does, and returns
+/// the repairs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FindRepairs;
 
-/// What differs, and the repair in pieces that each hold the writer for a moment.
+/// The differences, and the repair in pieces, each of which occupies the writer for a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
     pub(crate) report: RollupReport,
@@ -49,21 +49,21 @@ impl Query for FindRepairs {
     }
 }
 
-/// How many pieces of repairs there have been.
+/// How many pieces of repairs the file has had.
 fn repairs(tx: &ReadTx<'_>) -> Result<i64> {
     let sql = "SELECT repairs FROM botstore_total";
     tx.one(sql, [], |row| integer(row, 0))
 }
 
-/// Adds what is missing to some rows of rollups. Adds, and does not write over: what is saved between the
-/// comparison and the repair stays counted. To count the rows anew here was turned down: a user's row may
-/// take a million messages, and the writer waits.
+/// Corrects some rows of the rollups by adding the difference. It does not overwrite, so what is saved between
+/// the comparison and the repair stays counted. To count the rows again here was turned down: one user's row may
+/// need a million messages, and the writer would wait.
 ///
 /// # Errors
-/// [`Conflict`](ErrorKind::Conflict) when another repair came in between.
+/// [`Conflict`](ErrorKind::Conflict) if another repair ran in between.
 #[derive(Debug)]
 pub(crate) struct MendRollups {
-    /// How many pieces there have been before this one.
+    /// How many pieces the file had had before this one.
     expected: i64,
     rows: Vec<Difference>,
 }
@@ -77,7 +77,7 @@ impl Mutation for MendRollups {
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         tx.as_the_store(|tx| {
-            // The triggers that keep distinct counts must not count what is mended here.
+            // The triggers that keep distinct counts must not count these changes.
             let sql = "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1";
             tx.execute(sql, [])?;
             self.rows.iter().try_for_each(|row| mend(row, tx))?;
@@ -87,8 +87,8 @@ impl Mutation for MendRollups {
     }
 }
 
-/// Adds to a row's counts what it says too little; makes the row if it is missing, and removes it if it
-/// should not be there and nothing is left of its counts.
+/// Adds the difference to a row's counts. Creates the row if it is missing. Removes a surplus row whose counts
+/// are all zero afterwards.
 fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
     let (rollup, key) = (&row.rollup, &row.key);
     let (name, is_row) = (rollup.name, rollup.is_row());
@@ -119,15 +119,17 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How a column is mended, by the numbers of the parameters that say what was counted and what the row said.
+/// How a column is corrected. `counted` and `said` are the numbers of the parameters with the counted and the
+/// stored value.
 fn sum(column: &str, counted: usize, said: usize) -> String {
     match column {
-        // A day is no sum. Whoever has saved since may have brought a later one.
+        // A day is no sum, and a later save may have written a later day.
         "last_day" => format!(
             "last_day = CASE last_day WHEN ?{said} THEN ?{counted}
                         ELSE max(last_day, ?{counted}) END"
         ),
-        // An infinite cost cannot be mended by adding.
+        // Adding cannot correct an infinite cost: infinity minus infinity is NULL, so the counted value replaces
+        // it.
         _ => format!("{column} = coalesce({column} + (?{counted} - ?{said}), ?{counted})"),
     }
 }

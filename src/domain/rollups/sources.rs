@@ -1,34 +1,35 @@
-//! What the rollups should say, as SQL: the triggers' counts, defined over all rows and not over a change.
+//! The right contents of the rollups, as SQL: the triggers' counts, defined over all rows instead of one change.
 
 use super::TOTAL;
 
-/// A table that rollups count, and how.
+/// A table that rollups count, and how to count it.
 ///
-/// Its rows are first counted into a table in memory, by what all rollups of them have in common, such as a
-/// session's day; the rollups are views of that. So each row is read once, in the order in which the file
-/// has it.
+/// Its rows are first grouped into a table in memory, by what all its rollups have in common, such as a
+/// session's day. The rollups are views of that table. So each row is read once, in the order of the file.
 pub(super) struct Source {
-    /// The table of the file.
+    /// The table in the file.
     pub(super) table: &'static str,
-    /// The table in memory, and a view for each table of rollups, with its name and columns.
+    /// SQL that creates the table in memory, and a view for each table of rollups, with the same name and
+    /// columns.
     pub(super) schema: &'static str,
-    /// Selects groups of the next `?2` rows whose id is from `?1` to `?3`: what `insert` takes, and the `last`
-    /// id. `'+0 minutes'` in it stands for the day's offset, as it does in the triggers.
+    /// Selects groups of the next `?2` rows whose ids are from `?1` to `?3`: the parameters of `insert`, and the
+    /// `last` id. `'+0 minutes'` in it stands for the day's offset, as in the triggers.
     pub(super) select: &'static str,
     /// Adds a group to the table in memory.
     pub(super) insert: &'static str,
-    /// The tables of rollups. One whose triggers count in another comes after that.
+    /// The tables of rollups. A table with triggers that count into another comes after the other.
     pub(super) rollups: &'static [RollupOf],
-    /// Whether the file counts as many rows as there are, as SQL.
+    /// Whether the rollups in the file count as many rows as the table has, as SQL.
     pub(super) adds_up: &'static str,
 }
 
-/// A table of rollups of a source.
+/// One of a source's tables of rollups.
 pub(super) struct RollupOf {
     pub(super) name: &'static str,
-    /// The columns of its key, which are its first.
+    /// The columns of its key, which come first.
     pub(super) key: &'static [&'static str],
-    /// The column that triggers on other rollups count, if there is one: how many different users or sessions.
+    /// The column that triggers on other rollups keep, if there is one: the number of different users or
+    /// sessions.
     pub(super) distinct: Option<&'static str>,
 }
 
@@ -49,11 +50,11 @@ impl RollupOf {
 
 pub(super) const SOURCES: [Source; 3] = [MESSAGES, TOOL_USES, COSTS];
 
-/// A message whose owner is no number is nobody's, and counted nowhere: the triggers refuse it. A cost without
-/// end is left out, so that the others have a sum.
+/// A message whose owner is no number is counted nowhere: the triggers refuse it. An infinite cost is left out,
+/// so that the other costs have a sum.
 ///
-/// Durations are added up in two halves of 32 bits, since `sum()` refuses what 64 bits do not hold. The
-/// triggers' `+` goes on in floating point, and so does the `+` of the halves.
+/// Durations are added up in two halves of 32 bits, since `sum()` fails if the result exceeds 64 bits. The
+/// triggers' `+` continues in floating point, and so does the `+` of the halves.
 const MESSAGES: Source = Source {
     table: "messages",
     schema: "
@@ -119,7 +120,7 @@ const MESSAGES: Source = Source {
              = (SELECT count(*) FROM messages WHERE typeof(user_id) = 'integer')",
 };
 
-/// The owner is a session's, whoever used the tool.
+/// A tool use counts for the session's owner, whoever used the tool.
 const TOOL_USES: Source = Source {
     table: "tool_usage",
     schema: "
@@ -163,8 +164,7 @@ const TOOL_USES: Source = Source {
         SELECT (SELECT coalesce(sum(uses), 0) FROM botstore_tool) = (SELECT count(*) FROM tool_usage)",
 };
 
-/// Days here are those that the rows name. Requests are whole numbers, at most the largest: answers read
-/// them as such.
+/// The days are those in the rows. Requests are integers, at most the largest: answers read them as such.
 const COSTS: Source = Source {
     table: "cost_tracking",
     schema: "

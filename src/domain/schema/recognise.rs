@@ -1,11 +1,11 @@
-//! Whether a file without a ledger is the Python bot's: whether everything that this crate goes by is in
-//! it. What the bot's tables are is read from the step that makes them, which is run on an empty database
-//! in memory, so that there is one description of them.
+//! Decides whether a file without a ledger is the Python bot's: whether it has everything that this crate relies
+//! on. The step that creates the bot's tables runs on an empty database in memory, and the file is compared with
+//! the result. So the tables are described in one place only.
 //!
-//! A table may have more columns after the bot's own, as later versions of the bot add them, as long as
-//! this crate can leave them out when it adds a row. The rest that is declared has to be the same, but
-//! for what makes no difference to a row. To take over the rest all the same and build the tables anew
-//! was turned down: which of two rows with one key is the right one, nobody can tell.
+//! A table may have further columns after the bot's own, as later versions of the bot add them, as long as this
+//! crate can leave them out when it inserts a row. Every other declaration must be the same, unless the
+//! difference affects no row. To take over other files and rebuild their tables was turned down: if two rows
+//! have one key, nobody can tell which is right.
 
 use super::shape::{Affinity, Column, Primary, Reference, Table};
 use crate::domain::columns::text;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite;
 
-/// The seven tables that keep their columns for ever, those that others refer to first.
+/// The seven tables whose columns never change. A table comes after those to which it refers.
 const TABLES: [&str; 7] = [
     "users",
     "sessions",
@@ -24,14 +24,14 @@ const TABLES: [&str; 7] = [
     "cost_tracking",
 ];
 
-/// By which the bot knows how far a file is.
+/// The table in which the bot records a file's version.
 const VERSIONS: &str = "schema_version";
 
-/// Later versions of the bot have taken this away again: an event may be about somebody who is no user.
-/// This crate makes sure of the user itself.
+/// Later versions of the bot have dropped this reference: an event may be about somebody who is no user. This
+/// crate creates the user's row itself.
 const NO_LONGER: (&str, &str) = ("audit_log", "user_id");
 
-/// Refuses what is not the bot's. `seed` is the SQL that makes its tables.
+/// Refuses a file that is not the bot's. `seed` is the SQL that creates the bot's tables.
 pub(super) fn recognise(tx: &ReadTx<'_>, seed: &str) -> Result<()> {
     match stranger(tx, seed)? {
         None => Ok(()),
@@ -39,7 +39,7 @@ pub(super) fn recognise(tx: &ReadTx<'_>, seed: &str) -> Result<()> {
     }
 }
 
-/// Why it is not.
+/// Why the file is not the bot's; `None` if it is.
 fn stranger(tx: &ReadTx<'_>, seed: &str) -> Result<Option<String>> {
     if let Some(name) = part_of_a_store(tx)? {
         let name = quote(&name);
@@ -95,13 +95,13 @@ fn stranger(tx: &ReadTx<'_>, seed: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Something with a name of the store's own, where a ledger would have to be.
+/// An object with a name of the store's own, which a file without a ledger should not have.
 fn part_of_a_store(tx: &ReadTx<'_>) -> Result<Option<String>> {
     let sql = "SELECT name FROM sqlite_schema WHERE lower(name) GLOB 'botstore_*' ORDER BY rowid";
     tx.maybe(sql, [], |row| text(row, 0))
 }
 
-/// The name of one of the bot's tables that something else has.
+/// A view or a virtual table with the name of one of the bot's tables.
 fn stand_in(tx: &ReadTx<'_>) -> Result<Option<String>> {
     let sql = "SELECT name FROM sqlite_schema
                WHERE lower(name) = ?1 AND type IN ('table', 'view') AND coalesce(rootpage, 0) <= 0";
@@ -127,10 +127,10 @@ fn without_versions(found: &[(&str, Option<Table>, Option<Table>)]) -> String {
     }
 }
 
-/// What keeps the table from being taken for the bot's.
+/// The difference from the bot's table that rules this one out.
 fn difference(name: &str, table: &Table, bots: &Table) -> Option<String> {
     columns(table, bots)
-        // It is all that tells the bot's file from one with tables like these.
+        // Only this distinguishes the bot's file from another with tables like these.
         .or_else(|| {
             (name == VERSIONS && table.columns.len() > 1).then(|| "has further columns".to_owned())
         })
@@ -174,7 +174,7 @@ fn columns(table: &Table, bots: &Table) -> Option<String> {
         if expected.not_null && !column.not_null && !column.in_key {
             return Some(format!("lacks the NOT NULL of its column {name}"));
         }
-        // What has a default is never NULL in a row of this crate.
+        // A column with a default is never NULL in a row that this crate inserts.
         let takes_null = !expected.not_null && !expected.has_default && !expected.in_key;
         if column.not_null && takes_null {
             return Some(format!(
@@ -193,7 +193,7 @@ fn columns(table: &Table, bots: &Table) -> Option<String> {
     })
 }
 
-/// Whether values that this crate writes come out of the column as they went in.
+/// Whether the column returns the values that this crate writes unchanged.
 fn holds(column: &Column, expected: &Column) -> bool {
     use Affinity::{Blob, Integer, Numeric, Real, Text};
     let kind = Affinity::of(&column.kind);
@@ -238,7 +238,7 @@ fn keys(table: &Table, bots: &Table) -> Option<String> {
     if let Some(lacks) = lacks {
         return Some(format!("has no UNIQUE ({})", lacks.columns.join(", ")));
     }
-    // An index that an operator has added is told of with the other things that no step made.
+    // An operator's index is reported with the other objects that no step made.
     let mut constraints = table.unique.iter().filter(|unique| unique.is_constraint);
     let more = constraints.find(|unique| !has(bots, &unique.columns))?;
     let columns = more.columns.join(", ");

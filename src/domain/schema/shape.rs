@@ -1,26 +1,26 @@
-//! What SQLite says of a table: its columns, its keys, what it refers to.
+//! A table as SQLite describes it: its columns, its keys and its references.
 
 use crate::domain::columns::{flag, integer, maybe_text, text};
 use crate::error::Result;
 use crate::operation::ReadTx;
 use std::collections::BTreeMap;
 
-/// A table. Names are as they are written; compare them without regard to capitals, as SQLite does.
+/// A table. Names are spelled as declared; compare them without regard to case, as SQLite does.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     pub(super) primary: Primary,
-    /// What has to be unique, the primary key included if SQLite keeps an index for it.
+    /// Its unique keys. They include the primary key if SQLite keeps an index for it.
     pub(super) unique: Vec<Unique>,
     pub(super) references: Vec<Reference>,
-    /// `WITHOUT ROWID`, `STRICT`, `CHECK`, `COLLATE` and `ON CONFLICT`, where it has them.
+    /// Those of `WITHOUT ROWID`, `STRICT`, `CHECK`, `COLLATE` and `ON CONFLICT` that it has.
     pub(super) clauses: Vec<&'static str>,
 }
 
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// As it is declared.
+    /// The declared type.
     pub(super) kind: String,
     pub(super) not_null: bool,
     pub(super) has_default: bool,
@@ -31,16 +31,16 @@ pub(super) struct Column {
 #[derive(Debug, PartialEq)]
 pub(super) enum Primary {
     None,
-    /// `INTEGER PRIMARY KEY`: the column is the row's id, and SQLite gives the next one.
+    /// `INTEGER PRIMARY KEY`: the column is the rowid, and SQLite assigns the next one.
     RowId(String),
     Columns(Vec<String>),
 }
 
 #[derive(Debug)]
 pub(super) struct Unique {
-    /// In the order of their names; with the collation, where that is not the usual one.
+    /// Sorted by name, each with its collation if that is not the default.
     pub(super) columns: Vec<String>,
-    /// Of the table itself, and not an index that somebody has added.
+    /// Whether it is a constraint of the table, and not an index that was added.
     pub(super) is_constraint: bool,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct Unique {
 pub(super) struct Reference {
     pub(super) from: Vec<String>,
     pub(super) table: String,
-    /// None for the primary key of the other table.
+    /// `None` stands for the primary key of the other table.
     pub(super) to: Vec<Option<String>>,
 }
 
-/// How SQLite treats what is put into a column: <https://sqlite.org/datatype3.html>, 3.1.
+/// How SQLite converts a value for a column: <https://sqlite.org/datatype3.html>, 3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Affinity {
     Integer,
@@ -81,8 +81,7 @@ impl Affinity {
 }
 
 impl Table {
-    /// The table of this name; none if there is none. What is a view or a virtual table has to be
-    /// refused before.
+    /// The table with this name; `None` if there is none. The caller refuses a view or a virtual table before.
     pub(super) fn read(tx: &ReadTx<'_>, name: &str) -> Result<Option<Self>> {
         let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1)";
         let Some(declared) = tx.maybe(sql, [name], |row| text(row, 0))? else {
@@ -126,7 +125,7 @@ fn primary(
 ) -> Result<Primary> {
     let key = columns.iter().filter(|column| column.in_key);
     let mut key: Vec<_> = key.map(|column| column.name.clone()).collect();
-    // `INT PRIMARY KEY` and `INTEGER PRIMARY KEY DESC` have an index and are no row id.
+    // `INT PRIMARY KEY` and `INTEGER PRIMARY KEY DESC` have an index, and are not the rowid.
     let sql = "SELECT count(*) FROM pragma_index_list(?1) WHERE origin = 'pk'";
     let has_index = without_rowid || tx.one(sql, [table], |row| integer(row, 0))? > 0;
     Ok(match key.pop() {
@@ -141,7 +140,7 @@ fn primary(
 }
 
 fn unique(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Unique>> {
-    // One that leaves rows out says nothing of those, and none of an expression is a key.
+    // A partial index is unique only for some rows, and an index of an expression is no key.
     let sql = "SELECT name, origin <> 'c' FROM pragma_index_list(?1) AS of_table
                WHERE \"unique\" = 1 AND partial = 0
                  AND NOT EXISTS (SELECT 1 FROM pragma_index_xinfo(of_table.name) WHERE cid = -2)";
@@ -183,7 +182,7 @@ fn references(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Reference>> {
     Ok(references.into_values().collect())
 }
 
-/// What no PRAGMA tells of is in the text.
+/// Finds in the SQL text the clauses that no PRAGMA reports.
 fn clauses(sql: &str, without_rowid: bool, strict: bool) -> Vec<&'static str> {
     let words = bare_words(sql);
     let says = |word: &str| words.iter().any(|found| found == word);
@@ -202,7 +201,7 @@ fn clauses(sql: &str, without_rowid: bool, strict: bool) -> Vec<&'static str> {
     .collect()
 }
 
-/// The words of an SQL text that are neither in quotes nor in a comment, in small letters.
+/// The words of an SQL text outside quotes and comments, in lower case.
 fn bare_words(sql: &str) -> Vec<String> {
     let mut bare = String::with_capacity(sql.len());
     let mut rest = sql;

@@ -1,4 +1,4 @@
-//! Sessions that go, with all that is in them.
+//! Deletes sessions, with all that is in them.
 
 use super::unknown;
 use crate::domain::columns::{cell, integer};
@@ -12,18 +12,19 @@ use crate::sqlite::Cell;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Deletes a session of a user with all that is in it: messages, whoever said them, tool uses, and who else may
-/// use it. Gives how many messages there were. Counters and statistics are then as if it had never been there:
-/// those of its users and their days, costs included. Audit rows stay, which have no text of it, and idempotency
-/// keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
+/// Deletes a session of a user with all that is in it: its messages, other users' too, its tool uses and its
+/// memberships. Returns the number of deleted messages. Counters and statistics are then as if the session had
+/// never existed: those of its users and their days, costs included. Audit rows stay, which hold no text of the
+/// session, and so do idempotency keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
 ///
-/// A session of up to 500 rows goes at once; a larger one in pieces of at most 10,000 that aim at 20 ms each:
-/// others' changes get in between, and see it become smaller. When it fails or is given up, what was deleted stays so: send it
-/// again for the rest. As a part of another mutation it goes in one piece.
+/// A session of up to 500 rows is deleted at once. A larger one is deleted in pieces of at most 10,000 rows that
+/// aim at 20 ms each; other changes run in between, and see it become smaller. If it fails, or its caller gives
+/// up, the rows deleted so far stay deleted: send it again for the rest. As part of another mutation it runs in
+/// one piece.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's, also one that the user is a
-/// member of; [`Conflict`](crate::ErrorKind::Conflict) if a row of a table of your own refers to it.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for another user's, even if the user is
+/// a member of it; [`Conflict`](crate::ErrorKind::Conflict) if a row of a table of your own refers to it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,7 +46,7 @@ use serde::{Deserialize, Serialize};
 pub struct DeleteSession {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it must be.
+    /// Who must own it.
     pub user_id: UserId,
 }
 
@@ -84,7 +85,7 @@ impl Mutation for DeleteSession {
     }
 }
 
-/// The tool uses in a session that were for none of its messages.
+/// The session's tool uses that belong to none of its messages.
 const TOOLS: Rows = Rows {
     find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
            WHERE session_id = ?1 LIMIT ?2",
@@ -96,7 +97,7 @@ const MEMBERS: Rows = Rows {
     remove: "DELETE FROM botstore_session_member WHERE session_id = ?1 AND user_id = ?2",
 };
 
-/// A session that is to go. By its rowid, and the id as it is: that of an odd file may be none.
+/// A session to delete: its rowid, and its id as a raw value, since the id in an odd file may be no text.
 pub(in crate::domain) struct DoomedSession {
     rowid: i64,
     session_id: Cell,
@@ -112,7 +113,7 @@ impl DoomedSession {
         })
     }
 
-    /// One of a user's sessions, if there is one left.
+    /// One of a user's sessions, if one is left.
     pub(in crate::domain) fn of_user(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<Self>> {
         tx.maybe(
             "SELECT rowid, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
@@ -122,8 +123,8 @@ impl DoomedSession {
         )
     }
 
-    /// Removes what is in it, and then itself; gives whether it is gone, which takes more than a piece where there
-    /// is much. Counts the messages that went.
+    /// Removes the contents of the session, then the session. Returns whether it is gone; a large one takes more
+    /// than one piece. Adds the removed messages to `messages`.
     pub(in crate::domain) fn remove(
         &self,
         tx: &WriteTx<'_>,
@@ -137,7 +138,7 @@ impl DoomedSession {
             }
             *messages += 1;
         }
-        // Where nothing is left to spend, there may be more messages.
+        // When the allowance is spent, messages may be left.
         let is_empty = allowance.rows() > 0
             && allowance.spend_on(tx, &TOOLS, id)?
             && allowance.spend_on(tx, &MEMBERS, id)?;

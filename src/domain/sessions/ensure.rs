@@ -1,4 +1,4 @@
-//! Sessions that are made where there is none.
+//! Creates sessions that are missing.
 
 use super::save::insert;
 use super::{Session, get, may_use, unknown};
@@ -8,14 +8,14 @@ use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 
-/// Gets a session, beginning it if there is none. One that is begun is counted on the user; one that is there
-/// keeps what it has, its project too, and one that has ended stays so ([`Session::is_active`]): the next
-/// message that is saved into it makes it active again.
+/// Gets a session, and begins it if it is missing. A new session is counted on the user. An existing one keeps
+/// what it has, its project too, and one that has ended stays ended ([`Session::is_active`]): the next message
+/// that is saved into it makes it active again.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has, as with
 /// [`CreateSession`](super::CreateSession); [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is
-/// empty or has more than 4 KiB.
+/// empty or longer than 4 KiB.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -32,16 +32,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnsureSession {
-    /// The id for it, unique in the file.
+    /// Its id, unique in the file.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
-    /// What it is about, if it is begun.
+    /// The project of a new session.
     pub project_path: String,
 }
 
 impl EnsureSession {
-    /// The session of this user with this id; about this project, if it is begun.
+    /// The session of this user with this id; a new one is about this project.
     pub fn new(
         user_id: impl Into<UserId>,
         session_id: impl Into<SessionId>,
@@ -65,7 +65,7 @@ impl Mutation for EnsureSession {
             return Ok(there);
         }
         users::exists(tx, self.user_id)?;
-        // One that is there by now is another user's.
+        // A session that still has this id is another user's.
         insert(
             tx,
             self.user_id,
@@ -82,20 +82,20 @@ impl Mutation for EnsureSession {
     }
 }
 
-/// What becomes of a message for a session that has ended or expired.
+/// What happens to a message for a session that has ended or expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IntoEnded {
-    /// It is saved, and the session is active again.
+    /// The message is saved, and the session is active again.
     #[default]
     Revive,
-    /// It is refused with [`Conflict`](crate::ErrorKind::Conflict) and the field `session_id`, and the session
-    /// stays ended.
+    /// The message is refused with [`Conflict`](crate::ErrorKind::Conflict) and the field `session_id`, and the
+    /// session stays ended.
     Refuse,
 }
 
-/// Makes a session, and its user, if there is none of this id: at a time as the file spells it.
+/// Creates the session and its user, if no session has this id. `at` is a time as the file spells it.
 pub(in crate::domain) fn ensure(
     tx: &WriteTx<'_>,
     user_id: UserId,
@@ -103,7 +103,7 @@ pub(in crate::domain) fn ensure(
     project_path: &str,
     at: &str,
 ) -> Result<()> {
-    // Before a user is made, who would have to be undone if the session is another's.
+    // Checked before the user is created, which would have to be undone if the session is another user's.
     let sql = "SELECT 1 FROM sessions WHERE session_id = ?1";
     if tx.maybe(sql, [session_id], |_| Ok(()))?.is_some() {
         return may_use(tx, session_id, user_id);
@@ -113,7 +113,7 @@ pub(in crate::domain) fn ensure(
     Ok(())
 }
 
-/// Why a session takes no message: it is not there, not this user's, or it has ended.
+/// The error of a session that takes no message: it is unknown, not this user's, or ended.
 pub(in crate::domain) fn refused<T>(
     tx: &ReadTx<'_>,
     user_id: UserId,

@@ -1,4 +1,4 @@
-//! Sessions that nobody uses any more.
+//! Sessions that have become idle.
 
 use crate::domain::columns::{cell, integer, time};
 use crate::domain::page;
@@ -10,17 +10,17 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Ends the active sessions in which nothing happened for longer than this; gives how many. A message that is
-/// saved into one makes it active again. To be sent by a schedule: see [`Config::every`](crate::Config::every).
+/// Ends the active sessions in which nothing has happened for longer than this; returns how many. A message that
+/// is saved into one makes it active again. Send it by a schedule: see [`Config::every`](crate::Config::every).
 ///
-/// Looks at every active session, in pieces of at most 10,000 that aim at 20 ms each: others' changes get in
-/// between. When it fails or is given up, the sessions that were ended stay so. As a part of another mutation
-/// it is made in one piece.
+/// Looks at every active session, in pieces of at most 10,000 that aim at 20 ms each; other changes run in
+/// between. If it fails, or its caller gives up, the sessions ended so far stay ended. As part of another
+/// mutation it runs in one piece.
 ///
-/// It goes by the time that it is for sure: while the clock is ahead of the time that has passed, it waits
+/// It uses the time of which the store is sure: while the clock is ahead of the time that has passed, it waits
 /// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
 ///
-/// For administrators: it changes what is everybody's.
+/// For administrators: it changes sessions of all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExpireIdle {
@@ -29,7 +29,7 @@ pub struct ExpireIdle {
 }
 
 impl ExpireIdle {
-    /// Sessions that were idle for longer than this.
+    /// Ends sessions that are idle for longer than this.
     pub const fn new(idle_for: Duration) -> Self {
         Self { idle_for }
     }
@@ -57,15 +57,15 @@ impl Mutation for ExpireIdle {
     }
 }
 
-/// An active session that is looked at.
+/// An active session, and whether it is idle.
 struct Looked {
     user_id: Cell,
     rowid: i64,
     is_idle: bool,
 }
 
-/// The next active sessions in the order of their users. By two statements: SQLite finds its place in an index
-/// by both columns of the key only where the first is given, and a user may have all the sessions there are.
+/// The next active sessions, in the order of their users. This takes two statements: SQLite seeks in an index by
+/// both columns of the key only if the first is given, and one user may have all the sessions.
 fn active_after(
     tx: &ReadTx<'_>,
     after: &Place,

@@ -1,4 +1,4 @@
-//! Sessions by the page, and what a user's come to.
+//! Lists of sessions, and the totals of a user's sessions.
 
 use super::{Session, Whose, find, from_row};
 use crate::domain::columns::{amount, count, text};
@@ -12,26 +12,26 @@ use crate::operation::{Query, ReadTx};
 use rusqlite::Params;
 use serde::{Deserialize, Serialize};
 
-/// Which sessions a list has.
+/// Which sessions a list contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SessionFilter {
-    /// Those that go on.
+    /// Active sessions only.
     #[default]
     Active,
-    /// Those that ended, too.
+    /// Ended sessions too.
     All,
 }
 
-/// The sessions of a user, last used first: those that are the user's own, unless [`whose`](Self::whose) says otherwise.
+/// Lists the sessions of a user, last used first: the user's own, unless [`whose`](Self::whose) says otherwise.
 /// Sorts the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserSessions {
     /// The user.
     pub user_id: UserId,
-    /// Which of them.
+    /// Active ones only, or ended ones too.
     pub which: SessionFilter,
     /// The user's own, those that others share with the user, or both.
     #[serde(default)]
@@ -51,7 +51,7 @@ impl UserSessions {
         }
     }
 
-    /// Which of them.
+    /// Active ones only, or ended ones too.
     pub fn which(mut self, which: SessionFilter) -> Self {
         self.which = which;
         self
@@ -86,15 +86,15 @@ impl Query for UserSessions {
     }
 }
 
-/// The sessions about a project, of all users, last used first. Sorts the project's sessions.
+/// Lists the sessions about a project, of all users, last used first. Sorts the project's sessions.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProjectSessions {
     /// The project, spelled as when the sessions were created.
     pub project_path: String,
-    /// Which of them.
+    /// Active ones only, or ended ones too.
     pub which: SessionFilter,
     /// Which page.
     pub page: PageRequest,
@@ -110,7 +110,7 @@ impl ProjectSessions {
         }
     }
 
-    /// Which of them.
+    /// Active ones only, or ended ones too.
     pub fn which(mut self, which: SessionFilter) -> Self {
         self.which = which;
         self
@@ -150,9 +150,9 @@ impl Query for ProjectSessions {
     }
 }
 
-/// The active sessions of all users, last used first. Sorts the active sessions.
+/// Lists the active sessions of all users, last used first. Sorts the active sessions.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActiveSessions {
@@ -208,7 +208,7 @@ fn list(
     page::read(tx, room, found, bound, from_row, |row| LIST.cursor(row))
 }
 
-/// What a user's own sessions come to. Reads the user's sessions.
+/// Totals of a user's own sessions. Reads the user's sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionSummary {
@@ -231,13 +231,13 @@ impl SessionSummary {
 pub struct SessionTotals {
     /// Sessions, ended ones included.
     pub total_sessions: u64,
-    /// Those that go on.
+    /// Active sessions.
     pub active_sessions: u64,
     /// The sum of their costs, in US dollars.
     pub total_cost: Usd,
     /// The sum of their message counts.
     pub total_messages: u64,
-    /// What they are about, in alphabetical order; at most [`page::MAX_LIMIT`].
+    /// Their projects, in alphabetical order; at most [`page::MAX_LIMIT`].
     pub projects: Vec<String>,
 }
 
@@ -270,10 +270,11 @@ impl Query for SessionSummary {
     }
 }
 
-/// A session of a user with its newest messages and tool uses, each in the order in which they were saved;
-/// `None` if unknown, or another user's that is not [shared](super::ShareSession) with this one. Reads a page of each: fewer, but at least one, where they come to more
-/// than [`Config::max_answer_bytes`](crate::Config::max_answer_bytes) together. To go on, ask for
-/// [`SessionMessages`](messages::SessionMessages) and [`SessionToolUse`](tools::SessionToolUse).
+/// Gets a session of a user with its newest messages and tool uses, newest first; `None` if the session is
+/// unknown, or another user's that is not [shared](super::ShareSession) with this one. Reads a page of each.
+/// Both together are limited to [`Config::max_answer_bytes`](crate::Config::max_answer_bytes): larger lists are
+/// shortened, but not below one row each. [`SessionMessages`](messages::SessionMessages) and
+/// [`SessionToolUse`](tools::SessionToolUse) have the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionHistory {

@@ -1,4 +1,4 @@
-//! Sessions that several users share: who belongs to one beside the user whose it is.
+//! Sessions that several users share: their members besides the owner.
 
 use super::{may_use, owns};
 use crate::domain::columns::{id, time};
@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Makes a user a member of a session, who may from then on read all of it and save into it. Sharing it again, or with
-/// the owner, changes nothing.
+/// Makes a user a member of a session. A member may read all of it and save into it. Sharing again, or with the
+/// owner, changes nothing.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session or one that is not the owner's (field
+/// [`NotFound`](crate::ErrorKind::NotFound) for a session that is unknown or has another owner (field
 /// `session_id`), and for an unknown user to share it with (field `with_user`).
 ///
 /// ```
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub struct ShareSession {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
     /// Who becomes a member.
     pub with_user: UserId,
@@ -91,7 +91,7 @@ pub(in crate::domain) fn join(
     add(tx, session_id, owner, user_id, at)
 }
 
-/// Owners are no members: what they may, they may without.
+/// An owner is no member, and needs no membership.
 fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId, at: &str) -> Result<()> {
     if user_id != owner {
         tx.execute(
@@ -103,12 +103,12 @@ fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId, at: &
     Ok(())
 }
 
-/// Ends a user's membership of a session: on the owner's behalf, or on that of the member who leaves. What the user
-/// has saved stays in it. For a user who is no member it changes nothing.
+/// Ends a user's membership of a session, for the owner or for the member who leaves. What the user has saved
+/// stays in it. Changes nothing if the user is no member.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for one that is neither the user's own, nor
-/// shared with the user who leaves.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for one that is neither the user's own
+/// nor shared with the user who leaves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnshareSession {
@@ -116,13 +116,13 @@ pub struct UnshareSession {
     pub session_id: SessionId,
     /// Who asks: the owner, or the member who leaves.
     pub user_id: UserId,
-    /// Who is a member no more.
+    /// Whose membership ends.
     pub with_user: UserId,
 }
 
 impl UnshareSession {
-    /// This session, on behalf of this user, with a member: `UnshareSession::new(owner, "s-1", member)`, or
-    /// `UnshareSession::new(member, "s-1", member)` for a member who leaves.
+    /// Ends a member's membership of this session, for its owner: `UnshareSession::new(owner, "s-1", member)`;
+    /// or for the member who leaves: `UnshareSession::new(member, "s-1", member)`.
     pub fn new(
         user_id: impl Into<UserId>,
         session_id: impl Into<SessionId>,
@@ -160,9 +160,9 @@ impl Mutation for UnshareSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Member {
-    /// Who.
+    /// The member.
     pub user_id: UserId,
-    /// Since when.
+    /// Since when the user is a member.
     pub joined_at: DateTime<Utc>,
 }
 
@@ -176,12 +176,12 @@ impl Member {
     }
 }
 
-/// With whom a session is shared, those who joined last coming first. The owner is not in the list:
-/// [`Session::user_id`](super::Session::user_id) tells who that is. Owner and members may ask. Reads a page.
+/// Lists the members of a session, latest joined first. The owner is not in the list: see
+/// [`Session::user_id`](super::Session::user_id). The owner and the members may ask. Reads a page.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not shared with this
-/// one.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not shared with
+/// this one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionMembers {
@@ -194,7 +194,7 @@ pub struct SessionMembers {
 }
 
 impl SessionMembers {
-    /// The first page of the members of this session, of 50, for this user.
+    /// The first page of this session's members, of 50, for this user.
     pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -245,7 +245,7 @@ fn from_row(row: &Row<'_>) -> Result<Option<Member>> {
     }))
 }
 
-/// Whose sessions a list of a user's sessions has.
+/// Which sessions a list of a user's sessions contains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -253,14 +253,15 @@ pub enum Whose {
     /// The user's own.
     #[default]
     Own,
-    /// Others', which they share with the user.
+    /// Other users' sessions that are shared with the user.
     Shared,
-    /// All that the user may read.
+    /// All sessions that the user may read.
     Both,
 }
 
 impl Whose {
-    /// Selects the sessions of the user `?1`, ended ones too if `?2`, that come after `?3` and `?4`; at most `?5`.
+    /// Selects the sessions of the user `?1`, ended ones too if `?2`, that come after `?3` and `?4`; at most
+    /// `?5`.
     pub(super) fn select(self) -> &'static str {
         match self {
             Self::Own => {

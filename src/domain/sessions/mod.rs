@@ -1,11 +1,12 @@
-//! Conversations: which project a user works on with the bot, and what it has come to.
+//! Conversations: the project that a user works on with the bot, and the conversation's totals.
 //!
 //! # Groups
 //!
-//! A group chat has one session, which belongs to the group: to a messenger a group has an id like a user's (Telegram's
-//! are below 0; of others see [`EnsureUser::external`](super::users::EnsureUser::external)), so it is a user. Whoever
-//! speaks becomes a member. A member reads all of the session and saves into it; what the member says is counted on the
-//! member and on the session. A tool use counts for the owner. Only the owner ends the session and shares it.
+//! A group chat has one session, which belongs to the group. A messenger gives a group an id like a user's, so
+//! the group is a user. (Telegram's groups have ids below 0; for other messengers see
+//! [`EnsureUser::external`](super::users::EnsureUser::external).) Each user who speaks becomes a member. A
+//! member reads all of the session and saves into it. A member's messages are counted on the member and on the
+//! session. A tool use is counted on the owner. Only the owner ends the session and shares it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -22,7 +23,7 @@
 //! let ada = store.write(EnsureUser::new(42, "ada")).await?.user_id;
 //! let said = SaveInteraction::new(ada, session, "What did we decide?").response("To wait.");
 //! store.write(said.joining(group)).await?;
-//! // What the model is to know: everybody's messages.
+//! // The context for the model: the messages of all members.
 //! let history = store.read(SessionHistory::new(ada, session)).await?.unwrap();
 //! # assert_eq!(history.messages.len(), 1);
 //! # assert_eq!(store.read(SessionMembers::new(group, session)).await?.items.len(), 1);
@@ -32,8 +33,8 @@
 //! # Ok(()) }
 //! ```
 
-// Some statements name their index: by the statistics of a file that had a handful of sessions when they were
-// gathered, SQLite would rather read the whole table, however many there are by now.
+// Some statements name their index: with statistics from a time when the file had a handful of sessions, SQLite
+// would read the whole table, however large it has become.
 
 mod delete;
 mod ensure;
@@ -64,27 +65,27 @@ use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// A session, as the file has it.
+/// A session, as stored in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Session {
     /// The bot's id for it.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
     /// What it is about: a folder, a channel, a topic.
     pub project_path: String,
     /// When it began.
     pub created_at: DateTime<Utc>,
-    /// When something last happened in it.
+    /// When it was last used.
     pub last_used: DateTime<Utc>,
     /// What its messages have cost, in US dollars.
     pub total_cost: Usd,
     /// How many turns the model took.
     pub total_turns: u64,
-    /// How many messages there were.
+    /// How many messages it has.
     pub message_count: u64,
-    /// Whether it goes on: neither ended nor expired.
+    /// Whether it is active: neither ended nor expired.
     pub is_active: bool,
 }
 
@@ -142,8 +143,8 @@ pub(super) fn unknown(session_id: &str) -> Error {
     )
 }
 
-/// Refuses a session that is not there, and one that is neither this user's own nor shared with this user: all must
-/// look alike. Who are members is looked up only where the user is not the owner.
+/// Refuses a session that is unknown, and one that is neither this user's own nor shared with this user. Both
+/// errors look alike. The members are looked up only if the user is not the owner.
 pub(super) fn may_use(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
     let sql = "SELECT 1 FROM sessions
                WHERE session_id = ?1
@@ -153,7 +154,7 @@ pub(super) fn may_use(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Res
         .ok_or_else(|| unknown(session_id))
 }
 
-/// Refuses a session that is not there or not this user's own, which must look alike.
+/// Refuses a session that is unknown or has another owner. Both errors look alike.
 pub(super) fn owns(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
     let sql = "SELECT 1 FROM sessions WHERE session_id = ?1 AND user_id = ?2";
     tx.maybe(sql, (session_id, user_id), |_| Ok(()))?
@@ -175,7 +176,7 @@ fn get(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Sess
     Ok(found.flatten())
 }
 
-/// The same for a question, which may look for an id that is too long.
+/// The same for a query, whose id may be too long for any session.
 fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Session>> {
     let found = get(tx, session_id, user_id)?;
     if found.is_none() {
@@ -184,17 +185,17 @@ fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Ses
     Ok(found)
 }
 
-/// Ends a session, for its members too. Ending it again changes nothing. A message that is saved into it makes it active
-/// again.
+/// Ends a session, for its members too. Ending it again changes nothing. A message that is saved into it makes
+/// it active again.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such session: a member of one may not end it.
+/// [`NotFound`](crate::ErrorKind::NotFound) if the user owns no such session: a member may not end it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndSession {
     /// The session.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
 }
 
@@ -226,8 +227,8 @@ impl Mutation for EndSession {
     }
 }
 
-/// A session of a user; `None` if unknown, or another user's that is not [shared](ShareSession) with this one. A point
-/// read; the owner's is kept until the session changes.
+/// Gets a session; `None` if it is unknown, or another user's that is not [shared](ShareSession) with this one.
+/// A point read; the owner's answer is cached until the session changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetSession {
@@ -257,7 +258,7 @@ impl Query for GetSession {
     fn cacheable(&self) -> Option<Cacheable<'_, Option<Session>>> {
         let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
         let kept = Cacheable::text("sessions", &self.session_id, row_of, self.user_id.get());
-        // A member's answer, and a stranger's, hangs on the row of a membership too.
+        // The answer for another user depends on a membership's row too, so it is not cached.
         let kept = kept.only_if(|session: &Option<Session>, asker| {
             session.as_ref().is_some_and(|s| s.user_id == asker)
         });

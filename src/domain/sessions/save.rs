@@ -1,4 +1,4 @@
-//! Sessions on their way into the file.
+//! Saves sessions.
 
 use super::{Session, get, owns, unknown};
 use crate::domain::when::When;
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 
 /// Begins a session, and counts it on the user.
 ///
-/// An id is unique in the file, whoever has it. One that another user has is answered as all that
-/// is about another user's session: `NotFound`, with the field `session_id`. So make ids that nobody
-/// can guess, such as UUIDs: whoever asks for one that is taken can tell that it is.
+/// An id is unique in the file, for all users. If another user has the id, the answer is the same as for any
+/// request about another user's session: `NotFound`, with the field `session_id`. A user who asks for a taken id
+/// can tell that it is taken, so use ids that nobody can guess, such as UUIDs.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has;
-/// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session of this id;
-/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, or a time that is
-/// still to come.
+/// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session with this id;
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or longer than 4 KiB, or a time in the
+/// future or before 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreateSession {
-    /// The id for it, unique in the file.
+    /// Its id, unique in the file.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
     /// What it is about.
     pub project_path: String,
-    /// When it began, if that is history.
+    /// When it began, for imported history.
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
 }
@@ -49,8 +49,8 @@ impl CreateSession {
         }
     }
 
-    /// When it began, for history that a bot brings along: from 1970 to now. Nothing has happened in it since, and
-    /// its user was there then: see [`SaveMessage::at`](crate::messages::SaveMessage::at).
+    /// When the session began, for history that a bot imports: from 1970 to now. Its last use is the same time,
+    /// and its user was there then: see [`SaveMessage::at`](crate::messages::SaveMessage::at).
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.at = Some(at);
         self
@@ -91,7 +91,7 @@ impl Mutation for CreateSession {
     }
 }
 
-/// Begins a session of a user who is there, and counts it. False if there is one of this id, whoever has it.
+/// Begins a session of an existing user, and counts it. False if any user has a session with this id.
 pub(super) fn insert(
     tx: &WriteTx<'_>,
     user_id: UserId,
@@ -124,25 +124,25 @@ fn begin(tx: &WriteTx<'_>, user_id: UserId, session_id: &SessionId) -> Result<()
     Ok(())
 }
 
-/// Saves the state of a live session as the bot has it in memory: its totals replace those in the
-/// file. Creates the session, counted on the user, if it is new; makes it active again if it had
-/// ended.
+/// Saves the state of a live session as the bot has it in memory: its totals replace those in the file. Creates
+/// a session that is missing, and counts it on the user. Makes a session that has ended active again.
 ///
-/// For a bot that keeps its own totals. One that saves each exchange with
-/// [`SaveInteraction`](crate::interactions::SaveInteraction) has them kept, and should not do both.
+/// For a bot that keeps its own totals. A bot that saves each exchange with
+/// [`SaveInteraction`](crate::interactions::SaveInteraction) need not, since that keeps the totals: use only one
+/// of the two.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
-/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or has more than 4 KiB, a
-/// cost that is not one, or a count above 1,000,000,000,000.
+/// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or longer than 4 KiB, a cost outside 0
+/// to 1,000,000,000 dollars, or a count above 1,000,000,000,000.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveSession {
     /// The id.
     pub session_id: SessionId,
-    /// Whose it is.
+    /// Its owner.
     pub user_id: UserId,
-    /// What it is about. A session that is already there keeps what it has.
+    /// The project of a new session. An existing session keeps the one it has.
     pub project_path: String,
     /// What it has cost so far, in US dollars.
     pub total_cost: Usd,

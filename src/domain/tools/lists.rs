@@ -1,4 +1,4 @@
-//! Uses by the page, and what they come to.
+//! Lists of tool uses, and their totals.
 
 use super::{ToolUse, from_row};
 use crate::domain::columns::{count, text};
@@ -10,7 +10,7 @@ use crate::operation::{Lane, Query, ReadTx};
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
-/// The tool uses of a user's session, newest first: in the order in which they were saved, whatever the clock
+/// Lists the tool uses of a session, newest first: in the order in which they were saved, whatever the clock
 /// said. Reads a page, and to find it the keys of the session's uses.
 ///
 /// # Errors
@@ -70,11 +70,11 @@ impl SessionToolUse {
     }
 }
 
-/// The tool uses in a user's own sessions, newest first: in the order in which they were saved. Reads a page, and
-/// to find it the keys of all of them.
+/// Lists the tool uses in a user's own sessions, newest first: in the order in which they were saved. Reads a
+/// page, and to find it the keys of all these uses.
 ///
-/// A use belongs to the owner of its session, here and in statistics, whoever of the members asked for it: a row of a
-/// tool use names no user. [`SessionToolUse`] shows a member those of a shared session.
+/// A use belongs to the owner of its session, here and in statistics, whichever member asked for it: the row of
+/// a tool use names no user. [`SessionToolUse`] shows a member the uses in a shared session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserToolUse {
@@ -105,7 +105,7 @@ impl Query for UserToolUse {
     type Output = Page<ToolUse>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
-        // CROSS JOIN: the sessions of the user first, then the uses in each.
+        // CROSS JOIN fixes the order: first the user's sessions, then the uses in each.
         let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
                    CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session_tool
                        ON t.session_id = s.session_id
@@ -118,7 +118,7 @@ impl Query for UserToolUse {
     }
 }
 
-/// A page of the uses whose ids a statement gives.
+/// A page of the uses whose ids the statement selects.
 fn list(
     tx: &ReadTx<'_>,
     room: &mut Room,
@@ -142,16 +142,16 @@ pub struct ToolStat {
     pub tool_name: String,
     /// How often it was used.
     pub usage_count: u64,
-    /// In how many sessions.
+    /// The number of sessions that used it.
     pub sessions_used: u64,
-    /// How often it worked.
+    /// How often it succeeded.
     pub success_count: u64,
-    /// How often it did not.
+    /// How often it failed.
     pub error_count: u64,
 }
 
 impl ToolStat {
-    /// A tool that was used so often and always worked, for a test of your own.
+    /// A tool with this many uses, all successful, for a test of your own.
     pub fn new(tool_name: impl Into<String>, usage_count: u64) -> Self {
         Self {
             tool_name: tool_name.into(),
@@ -163,18 +163,18 @@ impl ToolStat {
     }
 }
 
-/// How each tool was used, most used first. Reads a row a tool.
+/// How each tool was used, most used first. Reads one row for each tool.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolStats {
-    /// How many tools at most: from 1, capped at [`page::MAX_LIMIT`].
+    /// The number of tools, at most: from 1, capped at [`page::MAX_LIMIT`].
     pub limit: u32,
 }
 
 impl ToolStats {
-    /// So many tools.
+    /// At most this many tools.
     pub fn new(limit: u32) -> Self {
         Self { limit }
     }

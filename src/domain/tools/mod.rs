@@ -1,4 +1,4 @@
-//! Which tools the model used.
+//! The tools that the model used.
 
 mod lists;
 
@@ -16,22 +16,22 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One use of a tool, as the file has it.
+/// One use of a tool, as stored in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolUse {
     /// The store's id, growing.
     pub id: i64,
-    /// The session in which it was used.
+    /// Its session.
     pub session_id: SessionId,
-    /// The message for which it was used, if it was for one.
+    /// The message that it belongs to, if any.
     pub message_id: Option<MessageId>,
     /// The tool.
     pub tool_name: String,
-    /// What it was given. What the file holds and a [`Value`] does not, such as Python's `NaN`, keys that come
-    /// twice and text that is no JSON, is one string of the whole text.
+    /// The tool's input. JSON that a [`Value`] cannot hold, such as Python's `NaN`, duplicate keys and text that
+    /// is no JSON, is one string of the whole text.
     pub tool_input: Option<Value>,
-    /// When it was saved.
+    /// When it was saved; for imported history, when the tool was used.
     pub timestamp: DateTime<Utc>,
     /// Whether it worked.
     pub success: bool,
@@ -40,7 +40,7 @@ pub struct ToolUse {
 }
 
 impl ToolUse {
-    /// A use that worked, without input, for a test of your own.
+    /// A successful use without input, for a test of your own.
     pub fn new(
         id: i64,
         session_id: impl Into<SessionId>,
@@ -86,7 +86,7 @@ fn from_row(row: &Row<'_>) -> Result<Option<ToolUse>> {
 pub struct ToolCall {
     /// The tool.
     pub tool_name: String,
-    /// What it was given.
+    /// The tool's input.
     pub tool_input: Option<Value>,
     /// Whether it worked.
     pub success: bool,
@@ -95,7 +95,7 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// A use that worked, without input.
+    /// A successful use, without input.
     pub fn new(tool_name: impl Into<String>) -> Self {
         Self {
             tool_name: tool_name.into(),
@@ -111,7 +111,7 @@ impl ToolCall {
         self
     }
 
-    /// The same use, failed for this reason.
+    /// The same use, but failed for this reason.
     pub fn failed(mut self, why: impl Into<String>) -> Self {
         self.success = false;
         self.error_message = Some(why.into());
@@ -154,23 +154,23 @@ impl ToolCall {
     }
 }
 
-/// Records one use of a tool outside an interaction; gives its id.
+/// Records one use of a tool outside an interaction; returns its id.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, another user's that is not
-/// [shared](sessions::ShareSession) with this one, or a message that is not in this session; [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input
-/// nested deeper than 127 levels, or a text that is too large
-/// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+/// [shared](sessions::ShareSession) with this one, or a message that is not in this session;
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input nested deeper than 127 levels, or a
+/// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecordToolUse {
     /// The session.
     pub session_id: SessionId,
-    /// Who used it: the session's owner or a member.
+    /// The user: the session's owner or a member.
     pub user_id: UserId,
-    /// The message for which it was used, if it was for one.
+    /// The message that it belongs to, if any.
     pub message_id: Option<MessageId>,
-    /// What was used.
+    /// The use.
     pub call: ToolCall,
 }
 
@@ -189,7 +189,7 @@ impl RecordToolUse {
         }
     }
 
-    /// The message for which it was used, if it was for one.
+    /// The message that it belongs to.
     pub fn message_id(mut self, message_id: impl Into<MessageId>) -> Self {
         self.message_id = Some(message_id.into());
         self

@@ -1,4 +1,4 @@
-//! Claims, and tickets.
+//! Claims and their tickets.
 
 use super::table::{self, Digest, Lease, State};
 use super::{MAX_LEASE, MIN_LEASE, UpdateId};
@@ -11,26 +11,26 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Claims an update, before a bot begins with it: see [`updates`](super).
+/// Claims an update before the bot handles it: see [`updates`](super).
 ///
-/// For administrators: it is the bot's own. Whoever claims an update keeps the bot from answering it.
+/// For administrators: only the bot may send it. A claim keeps the bot from answering the update.
 ///
-/// A claim whose answer was lost ([`InDoubt`](crate::ErrorKind::InDoubt), a caller that gave up) may hold to the end
-/// of its lease; nobody has its ticket.
+/// If the answer to a claim is lost ([`InDoubt`](crate::ErrorKind::InDoubt), or its caller gave up), the claim
+/// may hold until its lease ends, and nobody has its ticket.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a source or an id that is empty or has more than 4 KiB, or a lease that
-/// is not from [`MIN_LEASE`] (1 second) to [`MAX_LEASE`] (24 hours).
+/// [`Invalid`](crate::ErrorKind::Invalid) for a source or an id that is empty or longer than 4 KiB, or a lease
+/// that is not from [`MIN_LEASE`] (1 second) to [`MAX_LEASE`] (24 hours).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClaimUpdate {
-    /// Where it comes from, such as `telegram`: ids are unique within that. A bot with several accounts has a source
-    /// for each.
+    /// The update's source, such as `telegram`: its ids are unique within the source. A bot with several
+    /// accounts has a source for each.
     pub source: String,
-    /// The source's id of it.
+    /// The source's id for it.
     pub update_id: UpdateId,
-    /// For how long it is this claimant's, unless it is finished before: longer than the bot ever takes. 5 minutes
-    /// by default.
+    /// How long the claim lasts unless the update is finished before. Choose it longer than the bot ever takes.
+    /// 5 minutes by default.
     #[serde(default = "default_lease")]
     pub lease: Duration,
 }
@@ -49,42 +49,42 @@ impl ClaimUpdate {
         }
     }
 
-    /// For how long it is this claimant's, unless it is finished before: longer than the bot ever takes.
+    /// How long the claim lasts unless the update is finished before. Choose it longer than the bot ever takes.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Claim {
-    /// The update is the claimant's: nobody has seen it, or who had claimed it has let the lease run out.
+    /// The claimant has the update: it is new, or the lease of an earlier claim has run out, or it was released.
     First {
-        /// To finish it with, or to release it.
+        /// Finishes or releases the update.
         ticket: Ticket,
     },
     /// The update is finished.
     Seen,
-    /// Somebody is at it.
+    /// Another claimant has the update.
     Held {
         /// When the lease runs out, by the store's clock.
         until: DateTime<Utc>,
     },
 }
 
-/// What tells a claim of an update from any other claim of it.
+/// Identifies one claim of an update.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Ticket {
-    /// Where the update comes from.
+    /// The update's source.
     pub source: String,
-    /// The source's id of it.
+    /// The source's id for it.
     pub update_id: UpdateId,
-    /// Which claim it is: a random number from 0. Not a count: one that begins again when an update is forgotten
-    /// would let a claimant of old finish a new claim.
+    /// The claim's number: random, from 0. A count was turned down: it begins again when an update is forgotten,
+    /// and then an old claimant could finish a new claim.
     pub number: i64,
 }
 
@@ -152,8 +152,8 @@ impl Mutation for ClaimUpdate {
     }
 }
 
-/// Until when somebody has it. A lease that has not begun yet is from before the clock was set back: it begins
-/// now, so that the clock need not come to where it was.
+/// Until when another claimant has the update. A lease that begins in the future is from before the clock was
+/// set back. It begins again now, so that nobody waits until the clock is where it was.
 fn hold(
     tx: &WriteTx<'_>,
     key: &Digest,

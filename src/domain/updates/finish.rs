@@ -1,4 +1,4 @@
-//! The end of a claim.
+//! Ends claims.
 
 use super::Ticket;
 use super::table::{self, State};
@@ -7,22 +7,23 @@ use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
 
-/// Says that an update is done: whoever claims it from now on is told that it was seen. Sent again, it changes
-/// nothing. It may come after the end of the lease, or when the claim was forgotten or released, as long as nobody
+/// Finishes an update: later claims of it are answered with [`Seen`](super::Claim::Seen). Sent again, it changes
+/// nothing. It also works after the lease has ended, or the claim was forgotten or released, as long as nobody
 /// else has claimed the update since.
 ///
 /// # Errors
-/// [`Conflict`](crate::ErrorKind::Conflict), with the field `ticket`, if somebody else has claimed the update since:
-/// it is theirs to finish. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have given.
+/// [`Conflict`](crate::ErrorKind::Conflict), with the field `ticket`, if another claimant has claimed the update
+/// since, and so has to finish it. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have
+/// given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FinishUpdate {
-    /// What the claim gave.
+    /// The ticket that the claim gave.
     pub ticket: Ticket,
 }
 
 impl FinishUpdate {
-    /// The update that was claimed with this ticket.
+    /// Finishes the update that was claimed with this ticket.
     pub fn new(ticket: Ticket) -> Self {
         Self { ticket }
     }
@@ -35,7 +36,8 @@ impl Mutation for FinishUpdate {
         if let Some(State::Finished) = claimed(tx, &self.ticket)? {
             return Ok(());
         }
-        // Also of a claim that is forgotten, or that a backup from before it does not have: it is done.
+        // Also records a claim that is forgotten, or newer than the backup that was restored: the update is
+        // done.
         table::finish(tx, &self.ticket.key(), self.ticket.number, tx.sure_now()?)
     }
 
@@ -44,21 +46,22 @@ impl Mutation for FinishUpdate {
     }
 }
 
-/// Gives an update back that was not done: the next who claims it gets it, without waiting for the end of the
-/// lease. Sent again, or of an update that is forgotten, it changes nothing.
+/// Releases an update that was not done: the next claim of it succeeds without waiting for the end of the lease.
+/// Sent again, or for a forgotten update, it changes nothing.
 ///
 /// # Errors
-/// [`Conflict`](crate::ErrorKind::Conflict), with the field `ticket`, if somebody else has claimed the update since,
-/// or if it is finished. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have given.
+/// [`Conflict`](crate::ErrorKind::Conflict), with the field `ticket`, if another claimant has claimed the update
+/// since, or if it is finished. [`Invalid`](crate::ErrorKind::Invalid) for a ticket that no claim can have
+/// given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReleaseUpdate {
-    /// What the claim gave.
+    /// The ticket that the claim gave.
     pub ticket: Ticket,
 }
 
 impl ReleaseUpdate {
-    /// The update that was claimed with this ticket.
+    /// Releases the update that was claimed with this ticket.
     pub fn new(ticket: Ticket) -> Self {
         Self { ticket }
     }
@@ -83,7 +86,7 @@ impl Mutation for ReleaseUpdate {
     }
 }
 
-/// What became of the claim with this ticket, if it is known.
+/// The state of the claim with this ticket; `None` if the file does not know the update.
 fn claimed(tx: &WriteTx<'_>, ticket: &Ticket) -> Result<Option<State>> {
     ticket.check()?;
     let Some((state, latest)) = table::find(tx, &ticket.key())? else {

@@ -1,11 +1,11 @@
-//! What a messenger calls an update.
+//! A messenger's id for an update.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which update of a source: the messenger's own id of it, from 1 byte to 4 KiB.
+/// The id of an update within its source: the messenger's own, from 1 byte to 4 KiB.
 ///
-/// A message takes any text or whole number for it. A number is the same as its decimal digits: 7 is "7".
+/// A message takes any text or whole number as an update's id. A number equals its decimal digits: 7 is "7".
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UpdateId(String);
@@ -16,7 +16,7 @@ impl UpdateId {
         id.into()
     }
 
-    /// Its text.
+    /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,7 +46,7 @@ impl From<&str> for UpdateId {
     }
 }
 
-/// A macro, since an implementation for everything that has digits would take a fraction, too.
+/// A macro, since an implementation for every type with `to_string` would also take fractions.
 macro_rules! from_numbers {
     ($($number:ty)*) => {
         $(impl From<$number> for UpdateId {

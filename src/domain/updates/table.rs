@@ -1,9 +1,9 @@
-//! The table of updates. A row is known by a digest, so that it has the same length whatever an update is called,
-//! and the table is as small as it can be. It is never an order: whether an update was seen does not hang on any
-//! other. To keep the highest id alone was turned down: messengers deliver out of order, and what came late would
-//! be lost.
+//! The table of updates. Its key is a digest, so that each row has the same length whatever the update's id is,
+//! and the table is as small as possible. Ids have no order here: whether an update was seen does not depend on
+//! any other. To keep only the highest id was turned down: messengers deliver out of order, and a late update
+//! would be lost.
 //!
-//! There is no index by age, which each save would write: a sweep reads the table once.
+//! No index is by age, since each save would write it: a sweep reads the whole table.
 
 use super::MAX_LEASE;
 use crate::domain::{UserId, columns};
@@ -14,36 +14,36 @@ use crate::time;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-/// The first half of a SHA-256: two are never the same by chance.
+/// The first half of a SHA-256: two are never equal by chance.
 pub(in crate::domain) type Digest = [u8; 16];
 
-/// What a digest is of. So digests of two kinds are never the same.
+/// The kind of thing that is digested, so that digests of two kinds are never equal.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// An idempotency key of a user's.
+    /// A user's idempotency key.
     Interaction = 1,
-    /// What an interaction says.
+    /// An interaction's user, session and prompt.
     Content = 2,
     /// An update of a source.
     Claim = 3,
 }
 
-/// What an idempotency key of this user is known by.
+/// The digest of this user's idempotency key.
 pub(in crate::domain) fn of_interaction(user_id: UserId, key: &str) -> Digest {
     digest(Kind::Interaction, user_id.get(), [key])
 }
 
-/// What tells an interaction from another one under its key.
+/// The digest that distinguishes interactions under one key.
 pub(in crate::domain) fn of_content(user_id: UserId, session_id: &str, prompt: &str) -> Digest {
     digest(Kind::Content, user_id.get(), [session_id, prompt])
 }
 
-/// What an update that is claimed is known by.
+/// The digest of an update.
 pub(super) fn of_update(source: &str, update_id: &str) -> Digest {
     digest(Kind::Claim, 0, [source, update_id])
 }
 
-/// With the length before each text, so that no two lists of texts run into the same bytes.
+/// Puts its length before each text, so that two lists of texts never give the same bytes.
 fn digest<const N: usize>(kind: Kind, number: i64, texts: [&str; N]) -> Digest {
     let mut hash = Sha256::new();
     hash.update([kind as u8]);
@@ -58,15 +58,15 @@ fn digest<const N: usize>(kind: Kind, number: i64, texts: [&str; N]) -> Digest {
     half
 }
 
-/// What is known of an update that somebody has claimed.
+/// The state of an update that was claimed.
 pub(super) enum State {
     /// It is finished.
     Finished,
-    /// Somebody has it, or had, from the one time to the other.
+    /// A claimant has it for this lease, which may have run out.
     Claimed(Lease),
 }
 
-/// From when until when somebody has an update.
+/// The time for which a claimant has an update.
 #[derive(Clone, Copy)]
 pub(super) struct Lease {
     pub(super) from: DateTime<Utc>,
@@ -74,13 +74,13 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// As a row has it. None is longer than it could have been asked for, whoever has written it.
+    /// The lease in a row, cut to the longest that a claim may ask for: another program may have written it.
     fn read(from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         let until = until.min(time::after(from, MAX_LEASE));
         Self { from, until }
     }
 
-    /// As long a one that begins now.
+    /// A lease of the same length that begins now.
     pub(super) fn anew(self, now: DateTime<Utc>) -> Self {
         let length = self.until.signed_duration_since(self.from);
         let until = time::after(now, length.to_std().unwrap_or_default());
@@ -92,7 +92,7 @@ impl Lease {
     }
 }
 
-/// Finds an update; and which claim of it is the latest.
+/// Finds the state of an update, and the ticket of its latest claim.
 pub(super) fn find(tx: &ReadTx<'_>, key: &Digest) -> Result<Option<(State, i64)>> {
     let sql = "SELECT recorded_at, claimed_until, ticket FROM botstore_update WHERE key = ?1";
     tx.maybe(sql, [key], |row| {
@@ -105,7 +105,7 @@ pub(super) fn find(tx: &ReadTx<'_>, key: &Digest) -> Result<Option<(State, i64)>
     })
 }
 
-/// Writes a claim, in the place of one whose lease has run out, or of the same.
+/// Writes a claim. It replaces one whose lease has run out, or an earlier row of the same claim.
 pub(super) fn claim(tx: &WriteTx<'_>, key: &Digest, lease: Lease, ticket: i64) -> Result<()> {
     tx.execute(
         "INSERT INTO botstore_update (key, ticket, recorded_at, claimed_until) VALUES (?1, ?2, ?3, ?4)
@@ -122,7 +122,7 @@ pub(super) fn claim(tx: &WriteTx<'_>, key: &Digest, lease: Lease, ticket: i64) -
     Ok(())
 }
 
-/// Writes that an update is done, by the claim of this ticket.
+/// Writes that an update is finished, by the claim with this ticket.
 pub(super) fn finish(
     tx: &WriteTx<'_>,
     key: &Digest,
@@ -142,8 +142,8 @@ pub(super) fn forget(tx: &WriteTx<'_>, key: impl rusqlite::ToSql) -> Result<usiz
     tx.execute("DELETE FROM botstore_update WHERE key = ?1", [key])
 }
 
-/// Looks at the next rows in the order of their keys, and forgets those that were written before a time and of
-/// which no lease runs.
+/// Reads the next rows in the order of their keys, and forgets those that were written before `before` and have
+/// no running lease.
 pub(in crate::domain) fn sweep(
     tx: &WriteTx<'_>,
     after: &Place,
@@ -151,7 +151,7 @@ pub(in crate::domain) fn sweep(
     before: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Piece> {
-    // Before every key, of whatever type: somebody else may have written one.
+    // Sorts before keys of every type: another program may have written any.
     let first = Cell::Real(f64::NEG_INFINITY);
     let after = after.as_ref().map_or(&first, |(key, _)| key);
     let looked_at = tx.all(

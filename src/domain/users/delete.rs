@@ -1,4 +1,4 @@
-//! Users who are forgotten.
+//! Deletes users.
 
 use super::unknown;
 use crate::domain::UserId;
@@ -9,25 +9,27 @@ use crate::error::Result;
 use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
 
-/// Forgets a user: deletes the user's sessions with all that is in them, whoever said it, the user's messages in
-/// others' sessions, tokens, costs, audit rows, idempotency keys of old files, memberships, the id at a messenger,
-/// and last the user. Gives how many messages that were. Statistics are then as if the user had never been there.
+/// Forgets a user. Deletes the user's sessions with all that is in them, other users' messages too; the user's
+/// messages in other users' sessions; tokens, costs, audit rows, memberships, idempotency keys of old files and
+/// the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
+/// the user had never existed.
 ///
-/// First the user may not use the bot any more. Up to 500 rows go at once, more in pieces of at most 10,000 that
-/// aim at 20 ms each: others' changes get in between. When it fails or is given up, what was deleted stays so:
-/// send it again for the rest, and until it is `Ok`. What the user does meanwhile goes too. As a part of another
-/// mutation it goes in one piece.
+/// First the user loses the permission to use the bot. Up to 500 rows are deleted at once. More are deleted in
+/// pieces of at most 10,000 rows that aim at 20 ms each, and other changes run in between. If it fails, or its
+/// caller gives up, the rows deleted so far stay deleted: send it again until it is `Ok`. It also deletes what
+/// the user does meanwhile. As part of another mutation it runs in one piece.
 ///
-/// What stays: updates that were claimed or saved, as a part of a SHA-256 that names nobody, until they are swept
-/// ([`Config::idempotency_retention`](crate::Config::idempotency_retention)); timers, whose messages the bot alone
-/// can read; what rows of others say of the user; rows of tables of your own; backups; and what was in pages of the
-/// file that are free now and not used again yet. `docs/operations.md`, *Forgetting a user*, says what to do.
+/// These stay: updates that were claimed or saved, as a part of a SHA-256 that names nobody, until they are
+/// swept ([`Config::idempotency_retention`](crate::Config::idempotency_retention)); timers, whose messages only
+/// the bot can interpret; what other users' rows say about the user; rows of your own tables; backups; and old
+/// content of free pages in the file, until the pages are used again. `docs/operations.md`, *Forgetting a user*,
+/// says what to do about them.
 ///
-/// For administrators: it deletes all that a user has.
+/// For administrators: it deletes everything that a user has.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user; [`Conflict`](crate::ErrorKind::Conflict) if a row
-/// of a table of your own refers to something of the user's.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user; [`Conflict`](crate::ErrorKind::Conflict) if a
+/// row of a table of your own refers to something of the user's.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +64,7 @@ const TOKENS: Rows = Rows {
     remove: "DELETE FROM user_tokens WHERE token_id = ?1",
 };
 
-/// What else of a user's is no message and in no session.
+/// The user's other rows, which are neither messages nor in a session.
 const REST: [Rows; 5] = [
     Rows {
         find: "SELECT id FROM audit_log INDEXED BY idx_audit_log_user_id
@@ -97,7 +99,7 @@ impl Mutation for DeleteUser {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
         tx.in_pieces(|begun, rows| {
-            // So that nobody gets in as this user in between.
+            // So that nobody uses the bot as this user between two pieces.
             let locked_out = tx.execute(
                 "UPDATE users SET is_allowed = 0 WHERE user_id = ?1",
                 [self.user_id],
@@ -135,7 +137,7 @@ impl DeleteUser {
             *messages += 1;
         }
         for rows in &REST {
-            // Where nothing is left to spend, there may be more of what came before.
+            // When the allowance is spent, the steps above may have left rows.
             if allowance.rows() == 0 || !allowance.spend_on(tx, rows, &self.user_id)? {
                 return Ok(false);
             }

@@ -1,4 +1,4 @@
-//! Users of messengers whose ids are no numbers.
+//! Users of messengers whose ids are not numbers.
 
 use super::{User, from_row};
 use crate::domain::columns::{integer, text};
@@ -9,26 +9,26 @@ use crate::operation::{Query, ReadTx, WriteTx};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// The ids that the store gives to such users. Telegram's have at most 52 significant bits, so none of its users
-/// has one; JavaScript's numbers have 53, so a dashboard can show them all.
+/// The ids that the store gives to these users. Telegram's ids have at most 52 significant bits, so they never
+/// collide with these. JavaScript's numbers have 53 bits, so a dashboard can show them all.
 const GIVEN: RangeInclusive<i64> = 1 << 52..=(1 << 53) - 1;
 
-/// Who a user is on a messenger whose ids are no numbers, such as Matrix or Slack.
+/// A user's identity on a messenger whose ids are not numbers, such as Matrix or Slack.
 ///
-/// Both texts are compared byte by byte: spell them always the same. A person whom two messengers know is two
-/// users; which of them belong together is a table of the bot's own.
+/// Both texts are compared byte by byte: always spell them the same. A person on two messengers is two users; a
+/// table of the bot's own may link them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExternalId {
-    /// The messenger, by a name that the bot chooses, such as `matrix`; of Slack, which has ids for each
-    /// workspace, the workspace too. From 1 byte to 4 KiB.
+    /// The messenger, by a name that the bot chooses, such as `matrix`. Slack's ids are unique only within a
+    /// workspace, so there the name includes the workspace. From 1 byte to 4 KiB.
     pub platform: String,
-    /// The messenger's id of the user, such as `@ada:example.org`: from 1 byte to 4 KiB.
+    /// The messenger's id for the user, such as `@ada:example.org`: from 1 byte to 4 KiB.
     pub external_id: String,
 }
 
 impl ExternalId {
-    /// The user whom this messenger knows by this id.
+    /// The user with this id on this messenger.
     pub fn new(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
         Self {
             platform: platform.into(),
@@ -49,11 +49,11 @@ impl ExternalId {
 pub enum Who {
     /// The user with this id.
     UserId(UserId),
-    /// The user whom a messenger knows by this id.
+    /// The user with this id on a messenger.
     External(ExternalId),
 }
 
-/// The id of the user whom a messenger knows so, with a row for it; a new user gets the next free one.
+/// Returns the id of this messenger's user, who has a row afterwards; a new user gets the next free id.
 pub(super) fn ensure(tx: &WriteTx<'_>, who: &ExternalId, at: &str) -> Result<UserId> {
     validate::not_empty("platform", &who.platform)?;
     validate::not_empty("external_id", &who.external_id)?;
@@ -74,8 +74,8 @@ pub(super) fn ensure(tx: &WriteTx<'_>, who: &ExternalId, at: &str) -> Result<Use
     Ok(user_id)
 }
 
-/// An id that nobody has, and nobody had. A bot may have given ids of this range by itself, and a file may have
-/// any counter: so the next one is the one after the last that was given, or after the largest, or the first that is
+/// An id that no user has or had. The bot may have given ids of this range itself, and a file may have any
+/// counter. So it is the id after the last that was given; or the one after the largest; or the first that is
 /// free.
 fn next_id(tx: &ReadTx<'_>) -> Result<UserId> {
     let (first, last) = (*GIVEN.start(), *GIVEN.end());
@@ -103,14 +103,14 @@ fn next_id(tx: &ReadTx<'_>) -> Result<UserId> {
     Err(Error::new(ErrorKind::NoIdsLeft, why))
 }
 
-/// A row that refers to a user whom another program has deleted still has its id.
+/// A row that refers to a user whom another program deleted still occupies the id.
 fn is_taken(tx: &ReadTx<'_>, user_id: i64) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1)
                    OR EXISTS (SELECT 1 FROM botstore_external_user WHERE user_id = ?1)";
     Ok(tx.one(sql, [user_id], |row| integer(row, 0))? != 0)
 }
 
-/// The user whom a messenger knows by an id that is no number; `None` if
+/// Finds the user with this id on a messenger whose ids are not numbers; `None` if
 /// [`EnsureUser::external`](super::EnsureUser::external) has made none. A point read.
 ///
 /// # Errors
@@ -133,12 +133,12 @@ fn is_taken(tx: &ReadTx<'_>, user_id: i64) -> Result<bool> {
 pub struct GetExternalUser {
     /// The messenger.
     pub platform: String,
-    /// The messenger's id of the user.
+    /// The messenger's id for the user.
     pub external_id: String,
 }
 
 impl GetExternalUser {
-    /// The user whom this messenger knows by this id.
+    /// The user with this id on this messenger.
     pub fn new(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
         Self {
             platform: platform.into(),
@@ -168,8 +168,8 @@ impl Query for GetExternalUser {
     }
 }
 
-/// Who a user is on a messenger whose ids are no numbers; `None` for a user who came with a number, and for an
-/// unknown one. A point read.
+/// Finds a user's identity on a messenger whose ids are not numbers; `None` for a user with a number of a
+/// messenger, and for an unknown user. A point read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetExternalId {

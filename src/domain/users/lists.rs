@@ -1,4 +1,4 @@
-//! Users by the page.
+//! Lists of users.
 
 use super::{User, from_row};
 use crate::domain::page;
@@ -9,9 +9,9 @@ use crate::operation::{Query, ReadTx};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// The users who may use the bot, those first seen last coming first. Reads a page.
+/// Lists the users who may use the bot, latest first seen first. Reads a page.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllowedUsers {
@@ -52,9 +52,9 @@ impl Query for AllowedUsers {
     }
 }
 
-/// All users, those first seen last coming first. Reads a page.
+/// Lists all users, latest first seen first. Reads a page.
 ///
-/// For administrators: it tells of all users.
+/// For administrators: the answer is about all users.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ListUsers {

@@ -1,4 +1,4 @@
-//! Who talks to the bot, and who may.
+//! Users of the bot, and who may use it.
 
 mod delete;
 mod external;
@@ -22,28 +22,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
-    /// The messenger's id. Telegram's groups have negative ones; a user of a messenger whose ids are no numbers has
-    /// one from 2⁵² to 2⁵³−1, which the store gave ([`EnsureUser::external`]).
+    /// The messenger's number for the user. Telegram's groups have negative ones. A user of a messenger whose
+    /// ids are not numbers has one from 2⁵² to 2⁵³−1, which the store gave ([`EnsureUser::external`]).
     pub user_id: UserId,
-    /// The name, if one was ever told.
+    /// The name, if the store was ever given one.
     pub username: Option<String>,
-    /// When the user was first heard of.
+    /// When the user first appeared.
     pub first_seen: DateTime<Utc>,
     /// When the user last did something.
     pub last_active: DateTime<Utc>,
-    /// Whether the user may use the bot. Only the number 1 in the file says so: a word such as `True`, which
-    /// another program may have left, lets nobody in.
+    /// Whether the user may use the bot. True only if the file holds the number 1: a word such as `True`, which
+    /// another program may have left, permits nobody.
     pub is_allowed: bool,
     /// What the user's messages have cost, in US dollars.
     pub total_cost: Usd,
-    /// How many messages there were.
+    /// How many messages the user has.
     pub message_count: u64,
-    /// How many sessions were begun.
+    /// How many sessions the user has.
     pub session_count: u64,
 }
 
 impl User {
-    /// A user who was first heard of at this time and has done nothing yet, for a test of your own.
+    /// A user who first appeared at this time and has done nothing yet, for a test of your own.
     pub fn new(user_id: impl Into<UserId>, first_seen: DateTime<Utc>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -79,12 +79,12 @@ pub(super) fn unknown(user_id: UserId) -> Error {
     Error::not_found("user_id", format_args!("user {user_id}"))
 }
 
-/// Gets a user, creating the row if there is none. A new user may not use the bot yet. A name that
-/// differs from the stored one replaces it; no name leaves it as it is.
+/// Gets a user, and creates the row if it is missing. A new user may not use the bot yet. A name replaces a
+/// different one in the file; without a name, the file's name stays.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a name of more than 4 KiB, for a platform or an id on it that is
-/// empty or has more, and for a time that is still to come.
+/// empty or longer than 4 KiB, and for a time in the future or before 1970.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -102,17 +102,17 @@ pub(super) fn unknown(user_id: UserId) -> Error {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnsureUser {
-    /// Which user: by the messenger's number, or by an id that is none.
+    /// Which user: by the messenger's number, or by an id that is not a number.
     pub who: Who,
-    /// The user's present name, if the messenger tells one.
+    /// The user's current name, if the messenger gives one.
     pub username: Option<String>,
-    /// When that was, if it is history: see [`at`](Self::at).
+    /// When the user was there, for imported history: see [`at`](Self::at).
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
 }
 
 impl EnsureUser {
-    /// This user, with a name: `EnsureUser::new(42, "ada")`; or without, where the messenger tells none:
+    /// This user, with a name: `EnsureUser::new(42, "ada")`; or without one, if the messenger gives none:
     /// `EnsureUser::new(42, None)`.
     pub fn new<'a>(user_id: impl Into<UserId>, username: impl Into<Option<&'a str>>) -> Self {
         Self {
@@ -122,20 +122,21 @@ impl EnsureUser {
         }
     }
 
-    /// When that was, for history that a bot brings along: from 1970 to now. A new user was first seen and last
-    /// active then; of one who is there, only the first may be earlier than known. A name of then replaces none.
+    /// When the user was there, for history that a bot imports: from 1970 to now. A new user gets it as both
+    /// times, first seen and last active. For a known user, only an earlier `first_seen` is changed, and the
+    /// name is used only if the file has none.
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.at = Some(at);
         self
     }
 
-    /// The user of a messenger whose ids are no numbers: `EnsureUser::external("matrix", "@ada:example.org")`. The
-    /// first time, the store gives the user an id; from then on it is always the same, and all other messages go by
-    /// it: [`User::user_id`] of the answer.
+    /// The user of a messenger whose ids are not numbers: `EnsureUser::external("matrix", "@ada:example.org")`.
+    /// The first time, the store gives the user an id, which stays the same from then on. All other messages use
+    /// that id: [`User::user_id`] of the answer.
     ///
-    /// The ids are counted up from 2⁵². Telegram's have at most 52 significant bits, so one bot may serve
-    /// both; all are below 2⁵³, so JavaScript can show them. One that a row of the users already has is passed over.
-    /// One that was given is never given again, also when its user is deleted.
+    /// Ids are counted up from 2⁵². Telegram's have at most 52 significant bits, so one bot may serve both; all
+    /// are below 2⁵³, so JavaScript can show them. An id that a row of the users already has is skipped. The
+    /// store never gives an id twice, even when its user is deleted.
     pub fn external(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
         Self {
             who: Who::External(ExternalId::new(platform, external_id)),
@@ -144,7 +145,7 @@ impl EnsureUser {
         }
     }
 
-    /// The user's present name, if the messenger tells one.
+    /// The user's current name, if the messenger gives one.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
@@ -184,7 +185,7 @@ impl Mutation for EnsureUser {
     }
 }
 
-/// Makes sure that rows can refer to the user, who is first seen at this time.
+/// Creates the user's row if it is missing, first seen at this time, so that rows can refer to it.
 pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId, at: &str) -> Result<()> {
     tx.execute(
         "INSERT INTO users (user_id, first_seen, last_active,
@@ -196,8 +197,7 @@ pub(super) fn ensure(tx: &WriteTx<'_>, user_id: UserId, at: &str) -> Result<()> 
     Ok(())
 }
 
-/// Puts the present name of a user in the place of another. Writes nothing where it is the same.
-/// A name of history replaces none: the present one is known already.
+/// Replaces a user's name. Writes nothing if it is the same. A name from history fills only an empty one.
 pub(super) fn rename(
     tx: &WriteTx<'_>,
     user_id: UserId,
@@ -213,7 +213,7 @@ pub(super) fn rename(
     Ok(())
 }
 
-/// Notes that the user was there at a time of history.
+/// Notes that the user was there at a time of imported history.
 pub(super) fn was_there(tx: &WriteTx<'_>, user_id: UserId, when: &When<'_>) -> Result<()> {
     tx.execute(
         "UPDATE users SET first_seen = ?2 WHERE user_id = ?1 AND first_seen > ?2",
@@ -243,7 +243,7 @@ fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {
     )
 }
 
-/// Says whether a user may use the bot.
+/// Permits or forbids a user to use the bot.
 ///
 /// For administrators: it decides who may use the bot.
 ///
@@ -254,12 +254,12 @@ fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {
 pub struct SetAllowed {
     /// The user.
     pub user_id: UserId,
-    /// Whether the user may.
+    /// Whether the user may use the bot.
     pub allowed: bool,
 }
 
 impl SetAllowed {
-    /// This user may.
+    /// This user may use the bot.
     pub fn allow(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -267,7 +267,7 @@ impl SetAllowed {
         }
     }
 
-    /// This user may not, or not any more.
+    /// This user may not use the bot.
     pub fn forbid(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -324,7 +324,7 @@ impl Mutation for Touch {
     }
 }
 
-/// A user by id; `None` if unknown. A point read, kept until the user changes.
+/// Gets a user by id; `None` if unknown. A point read, cached until the user changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetUser {
@@ -354,8 +354,7 @@ impl Query for GetUser {
     }
 }
 
-/// Whether a user may use the bot; false for an unknown one. A point read, kept until the user
-/// changes.
+/// Whether a user may use the bot; false for an unknown one. A point read, cached until the user changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IsAllowed {
@@ -364,7 +363,7 @@ pub struct IsAllowed {
 }
 
 impl IsAllowed {
-    /// Whether this user may.
+    /// Whether this user may use the bot.
     pub fn new(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
