@@ -280,7 +280,7 @@ impl Config {
         self
     }
 
-    /// How long closing waits before it interrupts the queries that still run and refuses the mutations that still
+    /// How long closing waits before it interrupts the operations that still run and refuses those that still
     /// wait. Range 0–10 min; default 10 s.
     pub fn close_deadline(mut self, time: Duration) -> Self {
         self.close_deadline = time;

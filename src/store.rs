@@ -152,8 +152,8 @@ impl Store {
     /// first comparison's report.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) if five comparisons in a row find no fewer differences, as when two
-    /// repairs run at once; those of [`read`](Self::read) and [`write`](Self::write).
+    /// [`Conflict`](ErrorKind::Conflict) if another repair runs at the same time, or if five comparisons in a row
+    /// find no fewer differences; those of [`read`](Self::read) and [`write`](Self::write).
     pub async fn repair_rollups(&self) -> Result<RollupReport> {
         let mut first = None;
         let (mut fewest, mut in_vain) = (usize::MAX, 0);

@@ -15,7 +15,6 @@ impl Store {
     /// keep the old values. An error of `keep` ends the repair; the values of earlier calls are repaired by then.
     ///
     /// Take a backup first. To correct the statistics afterwards, call [`repair_rollups`](Self::repair_rollups).
-    /// been asked for.
     ///
     /// # Errors
     /// Those of `keep`, [`read`](Self::read) and [`write`](Self::write).
