@@ -296,18 +296,18 @@ impl Config {
         self
     }
 
-    /// The size of the WAL at which it is copied into the file in the background. A page that was written several
-    /// times is copied once, so a larger size means less work, but more to read when opening finds a WAL. If the
-    /// last copy was at least 0.3 s ago, a sixth of this size is enough: where there is time for many short
-    /// copies, they delay requests less. Range 64 KiB–64 GiB, reduced to the ceiling; default 24 MiB.
+    /// By how much the WAL grows before it is copied into the file in the background. A page that was written
+    /// several times is copied once, so a larger size means less work, but more to read when opening finds a WAL.
+    /// If the last copy began at least 0.3 s ago, a sixth of this size is enough: where there is time for many
+    /// short copies, they delay requests less. Range 64 KiB–64 GiB, reduced to the ceiling; default 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self
     }
 
-    /// The size of the WAL at which the writer stops until it is emptied. The WAL may exceed it by one batch of
-    /// mutations, and by more while an older query keeps its snapshot. Sets `PRAGMA journal_size_limit`.
-    /// Range 256 KiB–64 GiB; default 64 MiB.
+    /// The size of the WAL at which commits wait while the writer copies the rest of it into the file. The WAL may
+    /// exceed it by one batch of mutations, and by more while an older query keeps its snapshot. Sets
+    /// `PRAGMA journal_size_limit`. Range 256 KiB–64 GiB; default 64 MiB.
     pub fn wal_ceiling_bytes(mut self, bytes: u64) -> Self {
         self.wal_ceiling_bytes = bytes;
         self

@@ -86,7 +86,7 @@ pub enum ErrorKind {
     WrongKey,
     /// An unencrypted backup was to go among encrypted ones of the same store. Nothing was written.
     NeedsRecipient,
-    /// The call was asked to stop, and did. It left nothing behind.
+    /// The call was asked to stop, and did. It left nothing behind but the finished steps of a migration.
     Cancelled,
     /// The operation's own code panicked. Nothing was changed.
     Panicked,

@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_size_of_a_piece_comes_to_the_time_that_it_should_take_and_stays_in_its_bounds() {
-        // A machine on which a row takes so long.
+        // A machine on which a row takes this long.
         for (micros, expected) in [
             (0, MOST..=MOST),
             (4, 4_500..=5_500),
