@@ -122,7 +122,8 @@ impl Store {
     ///
     /// # Errors
     /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the
-    /// disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
+    /// disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made; one that is made in
+    /// pieces, such as [`DeleteUser`](crate::users::DeleteUser), keeps the pieces that it has committed.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         self.inner.handle.write(mutation, Entry::Waits).await
     }
@@ -303,10 +304,10 @@ impl Store {
     }
 
     /// Closes the store: answers the requests that were accepted, refuses new ones with
-    /// [`Closed`](ErrorKind::Closed), copies the WAL into the file, removes it and releases the lock. Waits for
-    /// all of that: [`Config::close_deadline`] for requests and a running backup; up to ten seconds more for what
-    /// cannot be interrupted, such as an operation in Rust code, which is then left behind; and up to ten seconds
-    /// for the file. Closing again returns the same answer.
+    /// [`Closed`](ErrorKind::Closed), copies the WAL into the file and removes it, and releases the lock. Waits
+    /// for all of that: [`Config::close_deadline`] for requests and a running backup; up to ten seconds more for
+    /// what cannot be interrupted, such as an operation in Rust code, which is then left behind; and up to ten
+    /// seconds for the file. Closing again returns the same answer.
     ///
     /// # Errors
     /// [`Replaced`](ErrorKind::Replaced) if the database was replaced, moved or removed while it was open: all
@@ -314,8 +315,8 @@ impl Store {
     /// that. Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) if a mutation that is left behind
     /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) if the writer was given up;
     /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's, where nothing happens;
-    /// [`Busy`](ErrorKind::Busy) if another program, or a backup that was left behind, still reads an older state.
-    /// None of these loses an acknowledged change: the WAL stays, and the next opening reads it.
+    /// [`Busy`](ErrorKind::Busy) if another program, or a backup or query that was left behind, still uses the
+    /// file. None of these loses an acknowledged change: the WAL stays, and the next opening reads it.
     pub async fn close(&self) -> Result<()> {
         self.inner.handle.shared.check_process()?;
         let _ = self.inner.handle.shared.close_requested.set(());
