@@ -72,7 +72,7 @@ pub enum StoreEvent {
         timers: Vec<FailedTimer>,
     },
     /// Timers are due whose name is not registered ([`Config::timer`](crate::Config::timer)). They are kept, and
-    /// run when the store is opened with it.
+    /// run once the store is opened with that type registered.
     #[non_exhaustive]
     TimersUnknown {
         /// The name.
@@ -81,7 +81,7 @@ pub enum StoreEvent {
         timers: usize,
     },
     /// The WAL is over its ceiling and cannot start over, because a query, a backup or another program still needs
-    /// an older state, or because the disk does not take the pages to be copied. Sent once until the WAL has
+    /// an older state, or because the disk does not take the pages to be copied. Not sent again until the WAL has
     /// started over.
     WalOverCeiling {
         /// Its size.
@@ -94,8 +94,8 @@ pub enum StoreEvent {
     /// The disk, or another program's lock, keeps the store from reading or writing:
     /// [`DiskFull`](crate::ErrorKind::DiskFull), [`Io`](crate::ErrorKind::Io),
     /// [`InDoubt`](crate::ErrorKind::InDoubt), [`Busy`](crate::ErrorKind::Busy) or
-    /// [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get the same error. Sent within a second, and once until
-    /// the store has recovered.
+    /// [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get the same error. Sent within a second, and not again
+    /// until the store has recovered.
     Failing(Error),
     /// The store has written again after a failure. Sent within a second or two.
     Recovered,
@@ -156,7 +156,7 @@ pub enum StoreEvent {
         /// The lead.
         by: Duration,
     },
-    /// Little space is left on the database's disk. Sent once until there is more again.
+    /// Little space is left on the database's disk. Not sent again until there was more.
     DiskNearlyFull {
         /// The free space, in bytes.
         free_bytes: u64,

@@ -24,8 +24,8 @@ pub enum ErrorKind {
     LimitReached,
     /// The limit of requests in flight is reached, and the caller asked not to wait.
     Overloaded,
-    /// The operation ran past its deadline, or the store was closing, and it was interrupted. Also of a backup
-    /// that has stalled.
+    /// The operation ran past its deadline, or the store was closing, and it was interrupted. Also for a stalled
+    /// backup.
     Deadline,
     /// The store is closing or closed. The request was not carried out.
     Closed,

@@ -11,8 +11,8 @@ use std::pin::Pin;
 
 impl Store {
     /// Makes the change that a closure describes, with every promise of [`write`](Self::write): all of it or
-    /// nothing is done, it shares a commit with other mutations, has a deadline and counts for the limits. Errors,
-    /// events and logs show `name`, as they show a [`Mutation`]'s name.
+    /// nothing is done, it shares a commit with other mutations, has a deadline and counts towards the limits.
+    /// Errors, events and logs show `name`, as they show a [`Mutation`]'s name.
     ///
     /// Nothing happens until it is awaited. **The closure may run more than once** before its commit, because a
     /// batch in which another mutation fails is run again. So it takes its captures by reference and does nothing

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 impl Store {
     /// Repairs what [`CheckFile`](crate::integrity::CheckFile) names as odd: replaces a value that its column
     /// should not hold by the value that is shown for it. Leaves a value alone if its row is found by it (its
-    /// owner, its session, its day), because only the owner of the file can know what it should be. Leaves alone
-    /// too the other values of a row without an owner, and what has changed meanwhile.
+    /// owner, its session, its day), because only the owner of the file can know what it should be. Also leaves
+    /// alone the other values of a row without an owner, and values that have changed meanwhile.
     ///
     /// Calls `keep` with a few values at a time, before they are changed. Save them there: the repair does not
     /// keep the old values. An error of `keep` ends the repair; the values of earlier calls are repaired by then.
