@@ -1,8 +1,8 @@
 //! Backups that are proven to restore.
 //!
-//! A backup is taken from a running store, on one snapshot; it is compressed, read back, opened and
-//! checked, and only then it gets its name. It is a folder with two files: the database, compressed
-//! with zstd (and encrypted with `age`, if asked), and a manifest in JSON.
+//! A backup is taken from a running store, on one snapshot. It is compressed, read back, opened and checked, and
+//! only then gets its name. It is a folder with two files: the database, compressed with zstd (and encrypted with
+//! `age`, if asked), and a manifest in JSON.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -21,11 +21,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! How to make them on a schedule, which are kept and how to encrypt them is in [`Backups`]; what to
-//! do on a bad day is in [`guide::operations`](crate::guide::operations).
+//! [`Backups`] describes how to make them on a schedule, which ones are kept, and how to encrypt them;
+//! [`guide::operations`](crate::guide::operations) describes what to do in an emergency.
 //!
-//! The functions here work on files and block; the database that they are about is not open in any
-//! store, unless they say otherwise. A [`Store`](crate::Store) takes [`TakeBackup`] and [`RunDrill`].
+//! The functions here work on files and block. Unless they say otherwise, no store may have the database open. A
+//! [`Store`](crate::Store) takes [`TakeBackup`] and [`RunDrill`].
 
 #[cfg(feature = "encryption")]
 pub use crate::archive::{AgeIdentity, AgeRecipient, BackupKey, Unproven, list_signed};
@@ -41,39 +41,37 @@ use crate::error::Result;
 use crate::opening;
 use std::path::Path;
 
-/// Makes a backup of a file as it is, without migrating it: of one moment, whoever writes to it meanwhile.
-/// A store that has it open goes on, in whatever process; then the pace is that of the settings, and its WAL
-/// cannot start over while the file is copied. Where no store has it open, none can open it before this is
-/// done.
+/// Makes a backup of a file as it is, without migrating it. The backup shows one moment, even if other programs
+/// write meanwhile. A store that has the file open goes on, in any process; the backup then keeps to the pace of
+/// the settings, and the WAL cannot start over while the file is copied. If no store has it open, none can open it
+/// until this is done.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there,
-/// [`ForeignFile`](crate::ErrorKind::ForeignFile) and the others with which opening refuses a file,
-/// [`ReadOnly`](crate::ErrorKind::ReadOnly) where this process may not lock it,
-/// [`Busy`](crate::ErrorKind::Busy) while another program keeps it locked, and those of [`TakeBackup`].
+/// [`NotFound`](crate::ErrorKind::NotFound) for a missing file, [`ForeignFile`](crate::ErrorKind::ForeignFile) and
+/// the other errors with which opening refuses a file, [`ReadOnly`](crate::ErrorKind::ReadOnly) if this process
+/// may not lock it, [`Busy`](crate::ErrorKind::Busy) while another program keeps it locked, and those of
+/// [`TakeBackup`].
 pub fn take(config: impl Into<Config>, request: TakeBackup) -> Result<Backup> {
     let config = opening::complete(config)?;
     let taken = archive::take(&config.backup_source(&config.path), request);
     config.sqlite_settings().explain(taken)
 }
 
-/// Puts a backup in the place of the file that `config` names, which no store may have open.
+/// Replaces the file that `config` names by a backup. No store may have the file open.
 ///
-/// Everything that [`verify`](verify()) checks is checked first, and that this program can open
-/// what comes out. Until then nothing at the destination has changed. If the new file cannot be put in its
-/// place, because the system does not let the old one be moved, the old one is as it was. A place that
-/// something is mounted on, such as a single file in a container, is written into instead; that takes room
-/// for a copy of the old file beside it.
+/// First checks everything that [`verify`](verify()) checks, and that this program can open the result. Until then
+/// nothing at the destination has changed. If the system does not let the old file be moved, the old file stays as
+/// it was. If something is mounted on the path, such as a single file in a container, the restore writes into that
+/// file instead; this takes room for a copy of the old file beside it.
 ///
 /// # Errors
-/// [`ReadOnly`](crate::ErrorKind::ReadOnly) for a file that cannot be replaced: immutable, of another
-/// account in a sticky folder, or in a folder that cannot be written;
-/// [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen) for a store that is open;
-/// [`Conflict`](crate::ErrorKind::Conflict) when a file is there and `existing` refuses;
-/// [`Untrusted`](crate::ErrorKind::Untrusted) when something in it is refused by
-/// [`Config::unknown_triggers`]; [`ForeignFile`](crate::ErrorKind::ForeignFile), [`NewerSchema`](crate::ErrorKind::NewerSchema) and
-/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) when this program could not open what is in the
-/// backup; those of [`verify`](verify()).
+/// [`ReadOnly`](crate::ErrorKind::ReadOnly) for a file that cannot be replaced: immutable, of another account in a
+/// sticky folder, or in a folder that cannot be written; [`AlreadyOpen`](crate::ErrorKind::AlreadyOpen) if a store
+/// has it open; [`Conflict`](crate::ErrorKind::Conflict) if a file is there and `existing` refuses to replace it;
+/// [`Untrusted`](crate::ErrorKind::Untrusted) if [`Config::unknown_triggers`] refuses something in the backup;
+/// [`ForeignFile`](crate::ErrorKind::ForeignFile), [`NewerSchema`](crate::ErrorKind::NewerSchema) and
+/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) if this program could not open the result; those of
+/// [`verify`](verify()).
 ///
 /// ```no_run
 /// use botstore::backup::{self, IfExists, VerifyOptions};

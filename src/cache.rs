@@ -1,24 +1,22 @@
-//! Answers kept on the callers' side, and how a commit makes them void before it is acknowledged.
+//! The row cache: answers kept on the callers' side, which a commit voids before it is acknowledged.
 //!
-//! Two arrays of fixed size. `answers` is a set-associative cache: an answer is in one of eight
-//! places, by the hash of its question, and the oldest there goes first. One place for each lost
-//! every sixth answer at a fifth of the capacity; an LRU list over all would cost one lock for
-//! every hit. `changes` has, for the hash of a table and a row, the number of the last commit that
-//! changed such a row.
+//! It has two arrays of fixed size. `answers` is a set-associative cache: the hash of a query selects a set of
+//! eight places, and the oldest answer in the set is removed first. One place per hash lost every sixth answer at
+//! a fifth of the capacity; one LRU list over all would take one lock for every hit. `changes` holds, for the hash
+//! of a table and a row, the number of the last commit that changed such a row.
 //!
-//! The trap of such caches is a reader that fills in an answer from a snapshot older than the
-//! change that made it void. Here an answer carries the number of the last commit that was
-//! finished *before its snapshot began*, and holds as long as no later commit changed its row. So
-//! it does not matter when it is filled in: a commit that the snapshot did not see has a larger
-//! number. The writer marks the rows after its COMMIT and before it answers, so whoever has heard
-//! of a change does not get the answer from before it.
+//! The danger of such caches is a reader that stores an answer from a snapshot older than the change that voided
+//! it. Here an answer carries the number of the last commit that was finished *before its snapshot began*, and
+//! holds as long as no later commit changed its row. So it does not matter when it is stored: a commit that the
+//! snapshot did not see has a larger number. The writer marks the rows after its COMMIT and before it answers, so
+//! a caller that knows of a change does not get an older answer.
 //!
-//! Answers have any size, so they are counted in bytes: each set has its part of the bound, and the
-//! oldest there go until the next fits. One counter for all sets was turned down: sets that nobody asks
-//! any more would hold bytes that those in use cannot have.
+//! Answers have any size, so their bytes are counted: each set has its share of the limit, and its oldest answers
+//! are removed until the next fits. One counter for all sets was turned down: unused sets would hold bytes that
+//! the used ones need.
 //!
-//! Two rows that share a place in `changes` make each other void now and then, which costs a
-//! re-read. Rows that another program changes are seen after [`MAX_AGE`].
+//! Two rows that share a place in `changes` void each other's answers now and then, which costs a read. Rows that
+//! another program changes are seen after [`MAX_AGE`].
 
 use crate::error::Result;
 use crate::operation::{Answer, Cacheable, Key, ReadTx};
@@ -33,16 +31,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How old an answer may grow, since changes by other programs are not told to us.
+/// How old an answer may become, since changes by other programs are not reported to this one.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Answers in one set.
 const WAYS: usize = 8;
 
-/// The largest answer that is kept, with what belongs to it: about twelve usual ones.
+/// The largest answer that is kept, with its entry and key: about twelve usual ones.
 const MAX_ANSWER_BYTES: usize = 4096;
 
-/// Places for the numbers of commits: half a mebibyte.
+/// The places in `changes`: half a mebibyte.
 const CHANGES: usize = 1 << 16;
 
 /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
@@ -57,24 +55,24 @@ fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
     (bytes <= MAX_ANSWER_BYTES).then_some(bytes)
 }
 
-/// An answer in its place.
+/// A kept answer.
 struct Entry {
     question: TypeId,
     text_key: Option<Box<str>>,
-    /// The row, or who asks for the row with that key.
+    /// The row, or the asker if there is a text key.
     number: i64,
-    /// Where in `changes` its row is.
+    /// The place of its row in `changes`.
     row_at: usize,
-    /// Where in `changes` new rows of its table are, if its key is not the row's id: a row may be
-    /// replaced by one with another id.
+    /// The place in `changes` of its table's new rows, if its key is not the row's id: another row, with another
+    /// id, may take that key.
     table_at: Option<usize>,
     snapshot: Snapshot,
     bytes: usize,
-    /// Goes with its entry.
+    /// `None` only while it is dropped.
     answer: Option<Answer>,
 }
 
-/// The answer is a host's, and whoever drops it has nothing to do with it.
+/// The answer is the host's, and its drop may panic; that must not harm the thread that drops it.
 impl Drop for Entry {
     fn drop(&mut self) {
         let answer = self.answer.take();
@@ -88,7 +86,7 @@ impl Entry {
     }
 }
 
-/// What tells one key from another.
+/// What distinguishes one key from another.
 fn parts(key: Key<'_>) -> (Option<&str>, i64) {
     match key {
         Key::Row(row) => (None, row),
@@ -111,17 +109,17 @@ pub(crate) struct Cache {
     changes: Box<[AtomicU64]>,
     commits: AtomicU64,
     hasher: RandomState,
-    /// By the names that queries give, whether rows of such a table are reported. Tables only change while
-    /// no store is open.
+    /// For each table, by the name that queries give, whether SQLite reports its rows. Tables only change while no
+    /// store is open.
     watched: RwLock<HashMap<&'static str, bool>>,
 }
 
-/// Where in the array of changes something is.
+/// A place in `changes`.
 type Place = usize;
 
 impl Cache {
-    /// Room for so many answers, which hold so many bytes together. Each set can hold the largest
-    /// answer that is kept, so few bytes make few sets.
+    /// A cache of this many answers and bytes. Each set can hold the largest answer that is kept, so few bytes
+    /// make few sets.
     pub(crate) fn new(answers: usize, bytes: usize) -> Self {
         let sets = answers.div_ceil(WAYS).min(bytes / MAX_ANSWER_BYTES);
         Self {
@@ -134,9 +132,9 @@ impl Cache {
         }
     }
 
-    /// Whether SQLite reports the rows of this table when they change. If not, no answer that hangs on
-    /// one would ever be made void: SQLite reports none of a view, of a virtual table, of a table
-    /// `WITHOUT ROWID`, and of one that is not there, such as a name with a typing error in it.
+    /// Whether SQLite reports the rows of this table when they change. If not, an answer about one would never be
+    /// voided: SQLite reports no rows of a view, of a virtual table, of a table `WITHOUT ROWID`, and of a missing
+    /// table, such as a misspelt name.
     fn is_watched(&self, table: &'static str, tx: &ReadTx<'_>) -> Result<bool> {
         if let Some(&known) = self.watched.read().get(table) {
             return Ok(known);
@@ -152,8 +150,8 @@ impl Cache {
         Ok(watched)
     }
 
-    /// The place of a row. Not a random hash: it is computed for every row that is written. Names of tables
-    /// know no capitals.
+    /// The place of a row. Not a random hash: it is computed for every row that is written. The case of a table's
+    /// name does not matter.
     fn place(table: &str, row: i64) -> Place {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in table.bytes() {
@@ -168,7 +166,7 @@ impl Cache {
         Self::place(table, i64::MIN + 1)
     }
 
-    /// To be asked before a snapshot begins.
+    /// Must be called before the snapshot begins.
     pub(crate) fn before_snapshot(&self) -> Snapshot {
         Snapshot {
             commits: self.commits.load(Ordering::SeqCst),
@@ -176,8 +174,7 @@ impl Cache {
         }
     }
 
-    /// Makes void what hangs on these places. After the COMMIT, before anybody hears of it, and by
-    /// the writer only.
+    /// Voids the answers at these places. Only the writer calls this, after the COMMIT and before it answers.
     fn changed(&self, places: impl Iterator<Item = Place>) {
         let commit = self.commits.load(Ordering::Relaxed) + 1;
         for place in places {
@@ -192,7 +189,7 @@ impl Cache {
         Some(self.answers[set as usize].lock())
     }
 
-    /// The answer that is kept for this question, if it still holds `now`.
+    /// The answer that is kept for this query, if it still holds at `now`.
     pub(crate) fn get<T>(
         &self,
         question: TypeId,
@@ -244,7 +241,7 @@ impl Cache {
         let Some(mut set) = self.set(question, kept.key) else {
             return Ok(());
         };
-        // The same question's answer from before goes; and then the oldest, until there is room.
+        // The query's older answer is removed, then the oldest ones until there is room.
         set.retain(|entry| !entry.is_for(question, kept.key));
         let is_full = |set: &[Entry]| {
             let held: usize = set.iter().map(|entry| entry.bytes).sum();
@@ -265,21 +262,21 @@ impl Cache {
 pub(crate) struct Changes(Arc<Mutex<Vec<Place>>>);
 
 impl Changes {
-    /// Forgets what was noted: of a transaction that was rolled back, or that is told.
+    /// Forgets the noted rows of a transaction that was rolled back or whose cache entries are voided.
     pub(crate) fn forget(&self) {
         self.0.lock().clear();
     }
 
-    /// Tells the cache of a transaction that was committed.
+    /// Voids the answers about the rows of a committed transaction.
     pub(crate) fn tell(&self, cache: &Cache) {
         let mut places = self.0.lock();
         cache.changed(places.drain(..));
     }
 }
 
-/// Notes the rows that statements change. SQLite does not report every one of them to this hook
-/// (<https://sqlite.org/c3ref/update_hook.html>): for a `DELETE` without `WHERE` see the guard, and
-/// a row that is replaced in a conflict is told by the new one.
+/// Notes the rows that statements change. SQLite does not report all of them to this hook
+/// (<https://sqlite.org/c3ref/update_hook.html>): the guard handles a `DELETE` without `WHERE`, and the new row
+/// stands for one that is replaced in a conflict.
 pub(crate) fn watch_rows(conn: &mut Connection, changes: Changes) -> Result<()> {
     conn.update_hook(Some(move |action, _: &str, table: &str, row| {
         let mut places = changes.0.lock();

@@ -1,4 +1,4 @@
-//! Every knob of a store, with its unit, default and range, and what it sets.
+//! Every setting of a store, with its unit, default and range, and what it sets.
 
 mod inspecting;
 mod parts;
@@ -24,15 +24,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BeforeUpgrade {
-    /// A verified backup is made: see [`backup`](crate::backup). Takes the time to copy the file, to
-    /// compress it and to check it, and up to twice its size for as long.
+    /// Makes a verified backup: see [`backup`](crate::backup). Takes the time to copy, compress and check the
+    /// file, and meanwhile up to twice its size on the disk.
     #[default]
     Backup,
-    /// Nothing: for a host that has just made its own.
+    /// Does nothing: for a host that has just made its own backup.
     Skip,
 }
 
-/// Where the file is and how the store runs. Every setting has a default that suits a bot.
+/// The path of the file and the settings of the store. Every setting has a default that suits a bot.
 ///
 /// ```no_run
 /// # async fn demo() -> botstore::Result<()> {
@@ -83,7 +83,7 @@ pub struct Config {
     pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_jump_wait: Duration,
-    /// The host's. This crate's own is put in front of them when a file is opened.
+    /// The host's schemas. This crate's own schema is put in front of them when a file is opened.
     pub(crate) schemas: Vec<SchemaDef>,
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) timers: TimerKinds,
@@ -92,7 +92,8 @@ pub struct Config {
 const MIB: u64 = 1024 * 1024;
 
 impl Config {
-    /// The defaults, for the file at `path`, or `sqlite:///path`. It and its folder are created if missing.
+    /// The default settings for the file at `path`, which may also be written `sqlite:///path`. Opening creates
+    /// the file and its folder if they are missing.
     pub fn new(path: impl AsRef<Path>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
@@ -149,214 +150,208 @@ impl Config {
         self
     }
 
-    /// Where backups go, when they are made and how. Default: [`Backups::default`], which makes one
-    /// before an upgrade and when somebody asks.
+    /// Where backups go, when they are made and how. Default: [`Backups::default`], which makes one before an
+    /// upgrade and on request.
     pub fn backups(mut self, backups: Backups) -> Self {
         self.backups = backups;
         self
     }
 
-    /// What is done about triggers, views, virtual tables and generated columns that the file has and
-    /// that no step of these schemas made: at opening, and with a backup that is restored. Default:
-    /// [`UnknownTriggers::Allow`], and [`StoreEvent::UnknownObjects`](crate::StoreEvent) tells of them.
+    /// What the store does about triggers, views, virtual tables and generated columns in the file that no step of
+    /// these schemas made. Applies at opening and to a backup that is restored. Default:
+    /// [`UnknownTriggers::Allow`]; [`StoreEvent::UnknownObjects`](crate::StoreEvent) then reports them.
     pub fn unknown_triggers(mut self, what: UnknownTriggers) -> Self {
         self.unknown_triggers = what;
         self
     }
 
-    /// How little room on the file's disk is worth a
+    /// Below how much free space on the file's disk the store sends
     /// [`StoreEvent::DiskNearlyFull`](crate::StoreEvent). 0 for never; default 512 MiB.
     pub fn disk_low_bytes(mut self, bytes: u64) -> Self {
         self.disk_low_bytes = bytes;
         self
     }
 
-    /// Where the bot's day is: how far ahead of UTC the days of statistics begin. Whole minutes, less
-    /// than a day. Opening a file with another one than it has counts everything again, at some
-    /// 300,000 messages a second. Default: that of the file, which is UTC in a new one.
+    /// How far ahead of UTC the days of the statistics begin. Whole minutes, less than a day. Opening a file that
+    /// has another offset counts all statistics again, about 300,000 messages a second. Default: the offset that
+    /// the file has, which is UTC in a new one.
     pub fn day_offset(mut self, offset: FixedOffset) -> Self {
         self.day_offset = Some(offset);
         self
     }
 
-    /// Compares the rollups with a full count this often, and tells of a difference with
-    /// [`StoreEvent::RollupsDiffer`](crate::StoreEvent). It reads all messages on an analytics
-    /// reader, and so has to end within [`analytics_deadline`](Self::analytics_deadline): some
-    /// seconds for each million. The first time is one interval after the file was first opened with it; when
-    /// it last ran is kept in the file. At least 1 s; default: never.
+    /// Compares the rollups with a full count at this interval, and reports a difference as
+    /// [`StoreEvent::RollupsDiffer`](crate::StoreEvent). The count reads all messages on an analytics reader, some
+    /// seconds for each million, and has to end within [`analytics_deadline`](Self::analytics_deadline). The first
+    /// comparison is one interval after the file was first opened with this setting; the file keeps the time of
+    /// the last one. At least 1 s; default: never.
     pub fn reconcile_every(mut self, interval: Duration) -> Self {
         self.reconcile_every = Some(interval);
         self
     }
 
-    /// Reader actors for [`Lane::Interactive`](crate::Lane), each with a thread and a connection.
+    /// How many reader actors serve [`Lane::Interactive`](crate::Lane), each with a thread and a connection.
     /// Range 1–32; default: the number of cores, at most 4.
     pub fn readers(mut self, count: usize) -> Self {
         self.readers = count;
         self
     }
 
-    /// Reader actors for [`Lane::Analytics`](crate::Lane), beside the interactive ones.
+    /// How many reader actors serve [`Lane::Analytics`](crate::Lane), in addition to the interactive ones.
     /// Range 1–32; default 1.
     pub fn analytics_readers(mut self, count: usize) -> Self {
         self.analytics_readers = count;
         self
     }
 
-    /// How many requests may be waiting or running at once, for mutations and for each lane of
-    /// queries. At the bound a caller waits; with a `try_` call it gets
-    /// [`Overloaded`](crate::ErrorKind::Overloaded). Range 1–1,000,000; default 4,096.
+    /// How many requests may wait or run at once: counted for mutations, and for each lane of queries. At the
+    /// limit a caller waits; a `try_` call gets [`Overloaded`](crate::ErrorKind::Overloaded) instead.
+    /// Range 1–1,000,000; default 4,096.
     pub fn max_in_flight(mut self, requests: usize) -> Self {
         self.max_in_flight = requests;
         self
     }
 
-    /// How many bytes the mutations in flight may hold ([`Mutation::size_bytes`]), and the queries in
-    /// flight on each lane ([`Query::size_bytes`]). One that is larger than this goes alone. Range
-    /// 1 KiB–2 GiB; default 64 MiB.
+    /// How many bytes the mutations in flight may hold ([`Mutation::size_bytes`]), and the queries in flight on
+    /// each lane ([`Query::size_bytes`]). A larger request than this runs alone. Range 1 KiB–2 GiB; default
+    /// 64 MiB.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.max_in_flight_bytes = bytes;
         self
     }
 
-    /// How many bytes each text of a message may have: a prompt, a response, an error, a JSON value as
-    /// text. A larger one is refused with [`Invalid`](crate::ErrorKind::Invalid) and the name of its
-    /// field. Names, ids, keys and paths may have
-    /// [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES), whatever this is. A file may hold larger texts; they
-    /// are read as they are. Range 1 KiB–256 MiB; default 16 MiB.
+    /// How many bytes each text of a message may have: a prompt, a response, an error, a JSON value as text. A
+    /// larger one is refused with [`Invalid`](crate::ErrorKind::Invalid) and the name of its field. Names, ids,
+    /// keys and paths may have [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES), whatever this setting is. Larger texts
+    /// that a file already holds are read unchanged. Range 1 KiB–256 MiB; default 16 MiB.
     pub fn max_text_bytes(mut self, bytes: usize) -> Self {
         self.max_text_bytes = bytes;
         self
     }
 
-    /// How many bytes one page of a list may have, as the file has them: prompts with pictures are
-    /// megabytes each. A page ends before the row with which it would have more, and its cursor goes on there;
-    /// but it has at least one row. A JSON value may take some times its text in memory. What a host's own
-    /// query gives is its own to bound, by a `LIMIT`. Range 1 KiB–2 GiB; default 16 MiB.
+    /// How many bytes one page of a list may have, as stored in the file: prompts with pictures take megabytes
+    /// each. A page ends before the row that would exceed this, and its cursor continues there; but it has at
+    /// least one row. A JSON value may take several times its text in memory. A host's own query has to bound its
+    /// answer itself, by a `LIMIT`. Range 1 KiB–2 GiB; default 16 MiB.
     pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
         self.max_answer_bytes = bytes;
         self
     }
 
-    /// How many mutations share one commit at most. Range 1–10,000; default 256.
+    /// How many mutations may share one commit. Range 1–10,000; default 256.
     pub fn max_batch(mut self, mutations: usize) -> Self {
         self.max_batch = mutations;
         self
     }
 
-    /// How long the writer goes on adding waiting mutations to one transaction before it commits.
-    /// Range 0–1 s; default 10 ms.
+    /// For how long the writer adds waiting mutations to one transaction before it commits. Range 0–1 s; default
+    /// 10 ms.
     pub fn max_batch_time(mut self, time: Duration) -> Self {
         self.max_batch_time = time;
         self
     }
 
     /// How long a mutation may run, once begun, before it is interrupted with
-    /// [`Deadline`](crate::ErrorKind::Deadline) and undone. Its SQL is interrupted; Rust code of
-    /// its own that does not come to an end is not, and holds the writer.
-    /// Range 1 ms–1 h; default 30 s.
+    /// [`Deadline`](crate::ErrorKind::Deadline) and undone. Only its SQL is interrupted: Rust code in it that does
+    /// not end keeps the writer occupied. Range 1 ms–1 h; default 30 s.
     pub fn mutation_deadline(mut self, time: Duration) -> Self {
         self.mutation_deadline = time;
         self
     }
 
-    /// How long a query may take on the interactive lane, waiting included, before it is
+    /// How long a query may take on the interactive lane, including the time in the queue, before it is
     /// interrupted with [`Deadline`](crate::ErrorKind::Deadline). Range 1 ms–1 h; default 5 s.
     pub fn interactive_deadline(mut self, time: Duration) -> Self {
         self.interactive_deadline = time;
         self
     }
 
-    /// The same for the analytics lane. Range 1 ms–1 h; default 60 s.
+    /// As [`interactive_deadline`](Self::interactive_deadline), for the analytics lane. Range 1 ms–1 h; default
+    /// 60 s.
     pub fn analytics_deadline(mut self, time: Duration) -> Self {
         self.analytics_deadline = time;
         self
     }
 
-    /// How long to wait for a program outside this store that holds SQLite's write lock.
-    /// Sets `PRAGMA busy_timeout`. Range 0–60 s; default 5 s.
+    /// How long to wait for another program that holds SQLite's write lock. Sets `PRAGMA busy_timeout`.
+    /// Range 0–60 s; default 5 s.
     pub fn busy_timeout(mut self, time: Duration) -> Self {
         self.busy_timeout = time;
         self
     }
 
-    /// How long closing may take before queries that still run are interrupted and mutations that
-    /// still wait are refused. Range 0–10 min; default 10 s.
+    /// How long closing waits before it interrupts the operations that still run and refuses those that still
+    /// wait. Range 0–10 min; default 10 s.
     pub fn close_deadline(mut self, time: Duration) -> Self {
         self.close_deadline = time;
         self
     }
 
-    /// How often one actor of the store may panic within a time and be started again. Where it panics for
-    /// the last of these times, it is given up, and requests get
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) until the store is opened again. Only code of the
-    /// host's that runs outside an operation makes an actor panic, such as a subscriber to the log.
-    /// Range 1–1,000 within 1 s–1 day; default 5 within 60 s.
+    /// How many times an actor of the store may panic within a period: it is restarted after each but the last of
+    /// these panics. Then it is given up, and requests get [`Unavailable`](crate::ErrorKind::Unavailable) until
+    /// the store is opened again. Only the host's code that runs outside an operation makes an actor panic, such
+    /// as a log subscriber. Range 1–1,000 within 1 s–1 day; default 5 within 60 s.
     pub fn max_restarts(mut self, restarts: u32, within: Duration) -> Self {
         self.max_restarts = (restarts, within);
         self
     }
 
-    /// How much the WAL grows before it is copied into the file in the background. A
-    /// page that was written several times is copied once, so more is less work; and more to read
-    /// when a WAL is found at opening. A sixth of this is enough when the last time was 0.3 s ago: where
-    /// there is time for many, short ones are felt less. Range 64 KiB–64 GiB, drawn to the ceiling;
-    /// default 24 MiB.
+    /// By how much the WAL grows before it is copied into the file in the background. A page that was written
+    /// several times is copied once, so a larger size means less work, but more to read when opening finds a WAL.
+    /// If the last copy began at least 0.3 s ago, a sixth of this size is enough: where there is time for many
+    /// short copies, they delay requests less. Range 64 KiB–64 GiB, reduced to the ceiling; default 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self
     }
 
-    /// The size of the WAL at which the writer stops to have it emptied. It may go
-    /// over by one batch of mutations, and by more while a query that began before keeps its
-    /// snapshot. Sets `PRAGMA journal_size_limit`. Range 256 KiB–64 GiB; default 64 MiB.
+    /// The size of the WAL at which commits wait while the writer copies the rest of it into the file. The WAL may
+    /// exceed it by one batch of mutations, and by more while an older query keeps its snapshot. Sets
+    /// `PRAGMA journal_size_limit`. Range 256 KiB–64 GiB; default 64 MiB.
     pub fn wal_ceiling_bytes(mut self, bytes: u64) -> Self {
         self.wal_ceiling_bytes = bytes;
         self
     }
 
-    /// The page cache of each connection. Sets `PRAGMA cache_size`. There is one connection for
-    /// the writer, one for the checkpointer and one for each reader.
-    /// Range 64 KiB–16 GiB; default 8 MiB.
+    /// The size of each connection's page cache. Sets `PRAGMA cache_size`. The writer, the checkpointer and each
+    /// reader have one connection each. Range 64 KiB–16 GiB; default 8 MiB.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
         self
     }
 
-    /// How much of the file each reader maps into memory. Sets `PRAGMA mmap_size`. An I/O error
-    /// under a mapping ends the process, where a read gives an error; hence off by default.
-    /// Default 0.
+    /// How many bytes of the file each reader maps into memory. Sets `PRAGMA mmap_size`. Default 0, which maps
+    /// nothing: an I/O error under a mapping ends the process, where a read returns an error.
     pub fn mmap_bytes(mut self, bytes: u64) -> Self {
         self.mmap_bytes = bytes;
         self
     }
 
-    /// How many answers of point reads are kept on the callers' side ([`Query::cacheable`]): users,
-    /// permissions, sessions, and a host's own. About 300 bytes each. Range 0–10,000,000, where 0
-    /// keeps none; default 16,384. How many there is room for is also a matter of
-    /// [`row_cache_bytes`](Self::row_cache_bytes).
+    /// How many answers of point reads the row cache keeps on the callers' side ([`Query::cacheable`]): users,
+    /// permissions, sessions, and a host's own. About 300 bytes each. Range 0–10,000,000, where 0 keeps none;
+    /// default 16,384. [`row_cache_bytes`](Self::row_cache_bytes) limits them too.
     pub fn row_cache_answers(mut self, answers: usize) -> Self {
         self.row_cache_answers = answers;
         self
     }
 
-    /// How many bytes the kept answers may hold, all together. An answer of more than 4 KiB is not
-    /// kept. Range 0–16 GiB, where less than 4 KiB keeps none; default 8 MiB.
+    /// How many bytes the row cache's answers may hold together. An answer of more than 4 KiB is not kept.
+    /// Range 0–16 GiB, where less than 4 KiB keeps none; default 8 MiB.
     pub fn row_cache_bytes(mut self, bytes: usize) -> Self {
         self.row_cache_bytes = bytes;
         self
     }
 
-    /// How long an idempotency key, and an update that was claimed, is known; sent again later, it counts as a new
-    /// one. Old ones are swept each eighth of that time, but at least daily and at most once a minute; so they are
-    /// known for up to an eighth longer. Range 1 min–10 years; default 7 days.
+    /// How long an idempotency key and a claimed update are remembered; sent again later, they count as new. Old
+    /// ones are deleted at intervals of an eighth of this time, but at least daily and at most once a minute; so
+    /// they are remembered for up to an eighth longer. Range 1 min–10 years; default 7 days.
     pub fn idempotency_retention(mut self, time: Duration) -> Self {
         self.idempotency_retention = time;
         self
     }
 
-    /// Adds the host's own tables: see [`Schema`]. They are migrated after this crate's, in the
-    /// order in which they are added.
+    /// Adds the host's own tables: see [`Schema`]. They are migrated after this crate's, in the order in which
+    /// they were added.
     pub fn schema<S: Schema>(mut self) -> Self {
         self.schemas.push(SchemaDef::of::<S>());
         self

@@ -1,5 +1,4 @@
-//! The one error type: which operation failed, what kind of failure it was, and a sentence that a
-//! person can act on.
+//! The one error type: the operation that failed, the kind of failure, and a sentence that a person can act on.
 
 mod kind;
 mod quote;
@@ -20,12 +19,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure: the operation, the [`ErrorKind`], and a sentence.
 ///
-/// It never holds a prompt, a response or a secret. Of a text that came from a caller or a file, such
-/// as a session's id, it quotes 64 characters; a path is shown whole, and a changed migration up to 300
-/// bytes. A sentence of more than 1,000 bytes is cut, since errors are logged.
+/// It never holds a prompt, a response or a secret. Of a text that came from a caller or a file, such as a
+/// session's id, it quotes 64 characters; it shows a path whole, and up to 300 bytes of a changed migration. A
+/// sentence of more than 1,000 bytes is cut, since errors are logged.
 ///
-/// It is shown with its [advice](Error::advice), if it has some, and without that by `{:#}`. `{:?}` gives the
-/// same sentence, because that is what a program prints whose `main` returns it; `{:#?}` gives the parts.
+/// `{}` shows the sentence with its [advice](Error::advice), if it has some; `{:#}` leaves the advice out. `{:?}`
+/// shows the sentence too, because a program prints that when `main` returns an error; `{:#?}` shows the parts.
 ///
 /// Cloning is cheap: when a transaction fails as a whole, every caller in it gets the same error.
 ///
@@ -38,7 +37,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.to_string(), "cost must be a finite number of US dollars, at least 0 (invalid)");
 /// ```
 ///
-/// A host's operations return errors of their own making, with whatever lies beneath:
+/// A host's operations return errors of their own, with the error beneath as their source:
 ///
 /// ```
 /// use botstore::{Error, ErrorKind, Result};
@@ -66,16 +65,16 @@ struct Inner {
     field: Option<&'static str>,
     message: Cow<'static, str>,
     advice: Cow<'static, str>,
-    /// Whether SQLite or the system said so of the file, and not an operation of itself.
+    /// Whether SQLite or the system reports it of the file, as opposed to an operation's own error.
     of_the_disk: bool,
-    /// Whether the connection that met it must not be used again.
+    /// Whether the connection that got it must not be used again.
     leaves_in_doubt: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// An error of this kind with this sentence, which says what is wrong, without a full stop and
-    /// without the kind. For a host's operations as for ours.
+    /// Makes an error of this kind. `message` says what is wrong, without a full stop and without the kind. Hosts'
+    /// operations use this too.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -91,15 +90,15 @@ impl Error {
         }
     }
 
-    /// An error with the whole of a text that a person has to read before they decide; whoever makes
-    /// the sentence bounds it.
+    /// Makes an error whose sentence is not cut, because a person has to read all of it before they decide; the
+    /// caller bounds its length.
     pub(crate) fn to_be_read(kind: ErrorKind, sentence: String) -> Self {
         let mut error = Self::new(kind, "");
         Arc::make_mut(&mut error.inner).message = sentence.into();
         error
     }
 
-    /// A value that is not acceptable: `field` is its name, `why` completes the sentence.
+    /// A value is not acceptable: `field` is its name, `why` completes the sentence.
     pub fn invalid(field: &'static str, why: &str) -> Self {
         Self::new(
             ErrorKind::Invalid,
@@ -108,31 +107,30 @@ impl Error {
         .with_field(field)
     }
 
-    /// A row that is not there: `field` names the value that led to it, `what` the row.
+    /// A row does not exist: `field` names the value that referred to it, `what` the row.
     pub fn not_found(field: &'static str, what: impl fmt::Display) -> Self {
         let message = quote::bounded(format_args!("there is no {what}"));
         Self::new(ErrorKind::NotFound, message).with_field(field)
     }
 
-    /// A row that is already there: `field` names the key, `what` the row.
+    /// A row exists already: `field` names the key, `what` the row.
     pub fn conflict(field: &'static str, what: impl fmt::Display) -> Self {
         let message = quote::bounded(format_args!("there is already a {what}"));
         Self::new(ErrorKind::Conflict, message).with_field(field)
     }
 
-    /// Somebody asks for what they may not: `why` is the sentence. For a host's own rules; this crate has
-    /// none.
+    /// The caller lacks the permission: `why` is the sentence. For a host's own rules; this crate has none.
     pub fn forbidden(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Forbidden, why)
     }
 
-    /// Somebody has had as much as they may have, of money or of anything else: `why` is the sentence. For
-    /// a host's own budgets; this crate has none.
+    /// The caller has used up a limit, of money or of anything else: `why` is the sentence. For a host's own
+    /// budgets; this crate has none.
     pub fn limit_reached(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::LimitReached, why)
     }
 
-    /// `tables` are those that have given their last id.
+    /// `tables` are those that have used up their ids.
     pub(crate) fn no_ids_left(tables: &[String]) -> Self {
         const NAMED: usize = 10;
         let named = &tables[..tables.len().min(NAMED)];
@@ -153,8 +151,9 @@ impl Error {
         )
     }
 
-    /// What the operating system said when this was done, such as `"cannot write out.json"`: with the
-    /// kind that it has and what to do about it, as this crate's own calls give it.
+    /// Makes an error of the operating system's. `doing` says what was attempted, such as
+    /// `"cannot write out.json"`. The kind and the advice follow from the system's error, as for this crate's own
+    /// calls.
     ///
     /// [`DiskFull`](ErrorKind::DiskFull) for ENOSPC, EDQUOT and EFBIG, [`ReadOnly`](ErrorKind::ReadOnly)
     /// for EACCES, EPERM and EROFS, [`TooManyFiles`](ErrorKind::TooManyFiles) for EMFILE and ENFILE, and
@@ -175,8 +174,8 @@ impl Error {
             .with_source(source)
     }
 
-    /// The same error, with what to do about it: see [`advice`](Self::advice). A sentence without a full
-    /// stop, of 400 bytes at most; what is more is cut.
+    /// Returns the same error with [`advice`](Self::advice) on what to do: a sentence without a full stop, cut
+    /// after 400 bytes.
     #[must_use]
     pub fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
         let advice = quote::cut_to(quote::ADVICE_BYTES, advice);
@@ -184,22 +183,22 @@ impl Error {
         self
     }
 
-    /// The same error, with the name of the value that was refused or led nowhere.
+    /// Returns the same error with the name of the value that was refused or that referred to nothing.
     #[must_use]
     pub fn with_field(mut self, field: &'static str) -> Self {
         self.edit(|inner| inner.field = Some(field));
         self
     }
 
-    /// The same error, with what lies beneath it. Its words are not added to the sentence: a report of
-    /// the chain has them after it. Where the sentence has them already, they are not said again.
+    /// Returns the same error with the error beneath it. The sentence stays as it is: a report of the whole chain
+    /// shows the source after it, unless the sentence already contains the source's words.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)));
         self
     }
 
-    /// The same error, attributed to `operation` unless it already names one.
+    /// Returns the same error, attributed to `operation` unless it already names one.
     pub(crate) fn in_operation(mut self, operation: &'static str) -> Self {
         if self.inner.operation.is_none() {
             self.edit(|inner| inner.operation = Some(operation));
@@ -207,8 +206,8 @@ impl Error {
         self
     }
 
-    /// The same failure seen from a higher step: another kind, and words before the sentence. What to do
-    /// about it may be something else then, so with another kind the advice goes.
+    /// Returns the same failure as a higher step sees it: with another kind, and words before the sentence. If the
+    /// kind changes, the advice is removed, because it may no longer fit.
     pub(crate) fn because(mut self, kind: ErrorKind, doing: impl fmt::Display) -> Self {
         self.edit(|inner| {
             if inner.kind != kind {
@@ -224,7 +223,7 @@ impl Error {
         change(Arc::make_mut(&mut self.inner));
     }
 
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
@@ -235,13 +234,13 @@ impl Error {
         self.inner.operation
     }
 
-    /// The name of the value that was refused or led nowhere, such as `"cost"` or `"session_id"`.
+    /// The name of the value that was refused or that referred to nothing, such as `"cost"` or `"session_id"`.
     pub fn field(&self) -> Option<&'static str> {
         self.inner.field
     }
 
-    /// What to do about it, where that follows from what has happened and not from the
-    /// [kind](Self::kind) alone: for people, in one sentence. A bot should show it to its admin.
+    /// What to do about it, if that follows from the circumstances and not from the [kind](Self::kind) alone: one
+    /// sentence for people. A bot should show it to its admin.
     ///
     /// ```
     /// use botstore::{Error, ErrorKind};
@@ -255,9 +254,9 @@ impl Error {
         Some(&*self.inner.advice).filter(|advice| !advice.is_empty())
     }
 
-    /// What lies beneath it, such as the [`rusqlite::Error`], for a program to look into:
-    /// [`downcast_ref`](<dyn std::error::Error>::downcast_ref). Also where
-    /// [`source`](std::error::Error::source) leaves it out because the sentence has its words.
+    /// The error beneath it, such as a [`rusqlite::Error`], for a program to inspect with
+    /// [`downcast_ref`](<dyn std::error::Error>::downcast_ref). It is here even if
+    /// [`source`](std::error::Error::source) omits it because the sentence has its words.
     ///
     /// ```
     /// use botstore::{Error, rusqlite};
@@ -270,19 +269,18 @@ impl Error {
         self.inner.source.as_deref()
     }
 
-    /// Whether the file or the disk under it is the reason.
+    /// Whether the cause is the file or the disk under it.
     pub(crate) fn is_of_the_disk(&self) -> bool {
         self.inner.of_the_disk
     }
 
-    /// Whether the connection that met it must not be used again: what it holds in memory may
-    /// differ from what is in the file.
+    /// Whether the connection that got it must not be used again: its memory may differ from the file.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
         self.inner.leaves_in_doubt
     }
 
-    /// Whether the same request may succeed later without anybody changing it: the store was
-    /// overloaded, busy, out of disk, out of files to open, or the query ran out of time.
+    /// Whether the same request may succeed later without anybody changing it: the store was overloaded, busy, out
+    /// of disk or out of files to open, or the operation ran out of time.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind(),
@@ -295,8 +293,8 @@ impl Error {
     }
 }
 
-/// An actor that is gone belongs to a store that is closed. One that does not answer in time may do what
-/// it was asked all the same.
+/// An actor that is gone belongs to a closed store. An actor that does not answer in time may still carry the
+/// message out.
 impl From<actix::MailboxError> for Error {
     fn from(error: actix::MailboxError) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! What a store tells without being asked.
+//! The events that a store sends on its own.
 
 mod timers;
 
@@ -18,94 +18,93 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// How many events a receiver may lag behind, or are kept for the first, before it misses the oldest.
+/// How many events a receiver may lag behind, or are kept for the first subscriber, before the oldest is lost.
 const BACKLOG: usize = 64;
 
-/// Something that happened in a store and that somebody may want to be told of: see
-/// [`Store::subscribe`](crate::Store::subscribe) and [`Store::events`](crate::Store::events).
+/// Something that happened in a store: see [`Store::subscribe`](crate::Store::subscribe) and
+/// [`Store::events`](crate::Store::events).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 #[non_exhaustive]
 pub enum StoreEvent {
     /// A backup was made and read back.
     BackupDone(BackupReport),
-    /// A backup was not made. The others are as they were. With
-    /// [`Deadline`](crate::ErrorKind::Deadline): it gets no further, and the schedule goes on when the
-    /// call returns that it waits in.
+    /// A backup was not made. The others are unchanged. With [`Deadline`](crate::ErrorKind::Deadline) the backup
+    /// has stalled; the schedule continues when the system call that it waits for returns.
     BackupFailed(Error),
-    /// Old backups, or what was left of one that was cut short, were to be removed and are still there: the
-    /// disk of the backups fills until somebody looks. Told after each backup for which it is so.
+    /// Old backups, or remains of an interrupted one, should have been removed and are still there: the disk of
+    /// the backups fills until somebody intervenes. Sent after each backup for which this is so.
     #[non_exhaustive]
     BackupsNotRemoved {
-        /// Which, and why.
+        /// Which ones, and why.
         backups: Vec<NotRemoved>,
     },
-    /// The newest backup was tried out and is good.
+    /// A drill restored the newest backup, and it is good.
     DrillDone(DrillReport),
-    /// The newest backup was tried out and could not be restored: do not rely on it.
+    /// A drill could not restore the newest backup: do not rely on it.
     DrillFailed(Error),
-    /// The file was upgraded at opening, and the backup from before is in the clear, beside the
-    /// database and not where the others go, which are encrypted: the settings name no
-    /// [`recipient`](crate::backup::Backups). Move it to where it may lie. Told to who subscribes
-    /// first, since nobody can before the store is open.
+    /// Opening upgraded the file, and the backup made before that is not encrypted and lies beside the database
+    /// instead of among the other backups, which are encrypted: the settings name no
+    /// [`recipient`](crate::backup::Backups). Move it to a safe place. Sent to the first subscriber, since nobody
+    /// can subscribe before the store is open.
     #[non_exhaustive]
     ClearCopyBeside {
         /// The backup.
         path: PathBuf,
     },
-    /// Sessions were ended because they had not been used for long.
+    /// Sessions were ended because they had been idle for too long.
     SessionsExpired {
         /// How many.
         sessions: usize,
     },
-    /// Timers have run, and what they changed is committed. Told after the commit, to who listens then and to
-    /// nobody else: a hint to look into the bot's own tables, and not the only reason to.
+    /// Timers have run, and their changes are committed. Sent after the commit, and only to those who are
+    /// subscribed then: a hint to look into the bot's own tables; do not rely on it alone.
     #[non_exhaustive]
     TimersFired {
-        /// Which, in the order in which they ran.
+        /// Which ones, in the order in which they ran.
         timers: Vec<FiredTimer>,
     },
-    /// Timers have failed, or panicked. They are kept, and tried again after a minute, two, four, up to an hour;
-    /// after the tenth time when the store is opened again. The others run.
+    /// Timers have failed or panicked. They are kept and tried again after a minute, two, four, up to an hour;
+    /// after the tenth failure only when the store is opened again. Other timers still run.
     #[non_exhaustive]
     TimersFailed {
-        /// Which, and why.
+        /// Which ones, and why.
         timers: Vec<FailedTimer>,
     },
-    /// Timers are due whose name nobody has registered ([`Config::timer`](crate::Config::timer)). They are kept, and
-    /// run when the store is opened with it.
+    /// Timers are due whose name is not registered ([`Config::timer`](crate::Config::timer)). They are kept, and
+    /// run once the store is opened with that type registered.
     #[non_exhaustive]
     TimersUnknown {
         /// The name.
         name: String,
-        /// How many have become due since this was last told.
+        /// How many have become due since the last such event.
         timers: usize,
     },
-    /// The WAL is over its ceiling and cannot start over, because a query, a backup or
-    /// another program still needs an older state, or because the disk does not take what is to be
-    /// copied. Told once until it has started over.
+    /// The WAL is over its ceiling and cannot start over, because a query, a backup or another program still needs
+    /// an older state, or because the disk does not take the pages to be copied. Not sent again until the WAL has
+    /// started over.
     WalOverCeiling {
         /// Its size.
         bytes: u64,
         /// [`Config::wal_ceiling_bytes`](crate::Config::wal_ceiling_bytes).
         ceiling_bytes: u64,
-        /// Who reads an older state, as far as it can be told: first those in this process, the
-        /// longest at it first.
+        /// Who reads an older state, as far as is known: first those in this process, the longest-running first.
         held_by: Vec<WalHolder>,
     },
     /// The disk, or another program's lock, keeps the store from reading or writing:
     /// [`DiskFull`](crate::ErrorKind::DiskFull), [`Io`](crate::ErrorKind::Io),
-    /// [`InDoubt`](crate::ErrorKind::InDoubt), [`Busy`](crate::ErrorKind::Busy) or [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get
-    /// the same error. Told within a second, and once until it has recovered.
+    /// [`InDoubt`](crate::ErrorKind::InDoubt), [`Busy`](crate::ErrorKind::Busy) or
+    /// [`ReadOnly`](crate::ErrorKind::ReadOnly). Requests get the same error. Sent within a second, and not again
+    /// until the store has recovered.
     Failing(Error),
-    /// The store has written again since it failed. Told within a second or two.
+    /// The store has written again after a failure. Sent within a second or two.
     Recovered,
-    /// SQLite has found the file damaged: restore a backup. Told once; what is not damaged goes on.
+    /// SQLite has found the file damaged: restore a backup. Sent once; undamaged pages stay usable.
     Damaged(Error),
-    /// Something is wrong with where the database's files are: one was replaced, moved or removed under
-    /// the open store, or it has more than one name. The [`FileProblem`] says what to do, also in a
-    /// sentence. Told within a second, and once for as long as it lasts; what is so when nobody has
-    /// subscribed yet is told to who subscribes first.
+    /// Something is wrong with the place of the database's files: one was replaced, moved or removed under the
+    /// open store, or it has more than one name. The [`FileProblem`] says what to do, also in a sentence. Sent
+    /// within a second, and once for as long as the problem lasts. If nobody has subscribed yet, the first
+    /// subscriber gets it.
     #[non_exhaustive]
     FileProblem {
         /// What is wrong.
@@ -113,32 +112,31 @@ pub enum StoreEvent {
         /// The database's path.
         path: PathBuf,
     },
-    /// The store was closed after its database was replaced or removed, and all that it had is in this
-    /// new file, which only its owner can read. [`close`](crate::Store::close) says the same.
+    /// The store was closed after its database was replaced or removed, and has saved all that it had in this new
+    /// file, which only its owner can read. [`close`](crate::Store::close) reports the same.
     #[non_exhaustive]
     CopySaved {
         /// The copy: a database like any other.
         path: PathBuf,
     },
-    /// The rollups are not what a full count says: see
-    /// [`Store::repair_rollups`](crate::Store::repair_rollups). What is found before anybody has subscribed is
-    /// told to who subscribes first.
+    /// The rollups differ from a full count: see [`Store::repair_rollups`](crate::Store::repair_rollups). If
+    /// nobody has subscribed yet, the first subscriber gets it.
     RollupsDiffer {
-        /// In how many rows.
+        /// The number of rows that differ.
         rows: usize,
     },
-    /// The file has triggers, views, virtual tables or generated columns that no step made, and they are
-    /// in force but for what [`Config::unknown_triggers`](crate::Config::unknown_triggers) says of
-    /// triggers. Told to everybody who subscribes (a task may hear it again when another one does), since
-    /// nobody can have subscribed before the file was opened.
+    /// The file has triggers, views, virtual tables or generated columns that no step made. They are in force,
+    /// except for triggers if [`Config::unknown_triggers`](crate::Config::unknown_triggers) disables them. Sent to
+    /// every subscriber, since nobody can subscribe before the file is opened; a task may get it again when
+    /// another one subscribes.
     UnknownObjects(UnknownObjects),
-    /// An actor of the store panicked, in code of the host's such as a subscriber to the log, and was
-    /// started again. What it was at got an error. Told within a second or two.
+    /// An actor of the store panicked, in the host's code such as a log subscriber, and was started again. The
+    /// request that it was working on got an error. Sent within a second or two.
     #[non_exhaustive]
     ActorRestarted {
         /// What the actor does.
         role: Role,
-        /// How often it was started again since opening.
+        /// How many times it was restarted since opening.
         restarts: u64,
     },
     /// An actor panicked too often and is not started again: requests get
@@ -149,39 +147,39 @@ pub enum StoreEvent {
         /// What the actor did.
         role: Role,
     },
-    /// The clock has jumped ahead of the time that has passed: it was set, or the machine slept. What cannot be
-    /// undone waits until it has gone on so for
-    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait): look whether it is right. Told within a
-    /// second, once for each jump; [`Health::clock_ahead`](crate::Health) says when it is over.
+    /// The clock has jumped ahead of the time that has passed: it was set, or the machine slept. Check whether it
+    /// is right: what cannot be undone waits until the lead has lasted for
+    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). Sent within a second, once for each jump;
+    /// [`Health::clock_ahead`](crate::Health) shows when the wait is over.
     #[non_exhaustive]
     ClockAhead {
-        /// By how much.
+        /// The lead.
         by: Duration,
     },
-    /// Little room is left on the disk of the database. Told once until there is more again.
+    /// Little space is left on the database's disk. Not sent again until there was more.
     DiskNearlyFull {
-        /// How much.
+        /// The free space, in bytes.
         free_bytes: u64,
     },
 }
 
-/// Who keeps the WAL from starting over.
+/// What keeps the WAL from starting over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WalHolder {
-    /// A query of the store's own.
+    /// One of the store's own queries.
     Query {
         /// The name of the operation.
         operation: &'static str,
         /// For how long it has been running.
         running: Duration,
     },
-    /// A backup of the store's own.
+    /// One of the store's own backups.
     Backup {
         /// For how long it has been running.
         running: Duration,
     },
-    /// The process with this number, which has the file open too. Told on Linux.
+    /// Another process that has the file open, by its process id. Known on Linux only.
     Process(u32),
 }
 
@@ -200,7 +198,7 @@ pub enum Role {
     Checkpointer,
     /// Makes backups and drills: an actor that takes the requests, and a thread that does the work.
     Backups,
-    /// Runs schedules and upkeep, and looks at the disk.
+    /// Runs schedules and upkeep, and watches the disk.
     Supervisor,
 }
 
@@ -221,7 +219,7 @@ impl fmt::Display for Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BackupReport {
-    /// Its name, which is that of its folder.
+    /// Its name, which is also its folder's name.
     pub name: String,
     /// Why it was made.
     pub reason: Reason,
@@ -231,7 +229,7 @@ pub struct BackupReport {
     pub bytes: u64,
 }
 
-/// The last time that something was done: what came of it.
+/// The outcome of the last run of something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -247,13 +245,13 @@ pub enum LastRun<T> {
     },
 }
 
-/// Those who want to be told.
+/// The subscribers, and the events that are kept for them.
 pub(crate) struct Subscribers {
     actors: Mutex<Vec<Recipient<StoreEvent>>>,
     tasks: broadcast::Sender<StoreEvent>,
-    /// What happened before anybody could listen.
+    /// Events from before the first subscription.
     kept: Mutex<Vec<StoreEvent>>,
-    /// What each who subscribes is told.
+    /// The event that each new subscriber gets.
     standing: Mutex<Option<StoreEvent>>,
 }
 
@@ -286,7 +284,7 @@ impl Subscribers {
         receiver
     }
 
-    /// Tells it to who subscribes first: the latest, if nobody ever does.
+    /// Keeps an event for the first subscriber; if nobody subscribes, only the latest 64 are kept.
     pub(crate) fn keep(&self, event: StoreEvent) {
         let mut kept = self.cacheable();
         if kept.len() == BACKLOG {
@@ -295,7 +293,7 @@ impl Subscribers {
         kept.push(event);
     }
 
-    /// Tells everybody; or, where nobody has subscribed yet, who does so first.
+    /// Sends an event to all subscribers, or keeps it for the first one.
     pub(crate) fn tell_or_keep(&self, event: StoreEvent) {
         let nobody = self.tasks.receiver_count() == 0 && self.actors().is_empty();
         match nobody {
@@ -311,7 +309,7 @@ impl Subscribers {
         }
     }
 
-    /// Tells everybody who subscribes from now on.
+    /// Sends an event to everybody who subscribes from now on.
     pub(crate) fn tell_each(&self, event: StoreEvent) {
         *self.standing.lock() = Some(event);
     }
@@ -320,16 +318,16 @@ impl Subscribers {
         self.standing.lock().clone()
     }
 
-    /// Tells everybody. Waits for nobody.
+    /// Sends an event to all subscribers, without waiting.
     pub(crate) fn tell(&self, event: StoreEvent) {
         let mut actors = self.actors();
         actors.retain(Recipient::connected);
         for actor in actors.iter() {
-            // To a mailbox that is full too: there are few events, and this one may matter.
+            // Also to a full mailbox: events are few, and this one may matter.
             quietly(|| actor.do_send(event.clone()));
         }
-        // Wakers of other executors, each: the actor that tells must not end with one. An error says
-        // that nobody listens.
+        // This may panic in another executor's waker, which must not end the actor that sends. An error means that
+        // nobody listens.
         quietly(|| drop(self.tasks.send(event)));
     }
 

@@ -1,8 +1,8 @@
-//! What everybody does who opens a file to write to it: the store, `schema::apply`, and tests without a
-//! store. A configuration gets this crate's own tables; an upgrade is plan, backup, migrate.
+//! The common part of opening a file for writing: for the store, `schema::apply`, and tests without a store. Adds
+//! this crate's own tables to a configuration; an upgrade is plan, backup, migrate.
 //!
-//! This is where the bot's tables, migrations and backups meet: migrations know neither of the others, and
-//! tables and backups do not know each other.
+//! This is where the bot's tables, migrations and backups meet: migrations know neither of the others, and tables
+//! and backups do not know each other.
 
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
@@ -14,9 +14,9 @@ use crate::sqlite;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
-/// The configuration with this crate's own tables in front of the host's, with settings that are in
-/// their ranges, and with paths that mean the same wherever the program goes. Once for each way in: a second
-/// time would be a second schema of the same name.
+/// Returns the configuration with this crate's own tables in front of the host's, with checked settings, and with
+/// paths that stay valid when the working directory changes. Call it once per entry point: a second call would add
+/// a second schema of the same name.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
     config.path = config.path()?;
@@ -30,7 +30,7 @@ pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     Ok(config)
 }
 
-/// The connection that writes to a file whose lock is held, and that is ours or can become so.
+/// Opens the connection that writes to a file whose lock is held, and that is ours or can become so.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
     archive::settle(path)?;
     migration::connect(path, &config.program())
@@ -39,13 +39,13 @@ pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
 /// What an upgrade did.
 pub(crate) struct Upgraded {
     pub(crate) plan: Plan,
-    /// Where the backup from before is, if it is in the clear and its folder's are not.
+    /// The backup made before, if it is not encrypted and those in its folder are.
     pub(crate) clear_copy: Option<PathBuf>,
-    /// How the file's schema differs from what the applied steps made, as it is now.
+    /// How the file's schema differs now from what the applied steps made.
     pub(crate) unknown_objects: UnknownObjects,
 }
 
-/// Applies what is missing, and lets the schemas look at the file; gives what it did.
+/// Applies what is missing, and lets the schemas check the file; returns what it did.
 pub(crate) fn upgrade(
     conn: &mut Connection,
     path: &Path,
@@ -66,8 +66,8 @@ pub(crate) fn upgrade(
     Ok(done)
 }
 
-/// Makes again what somebody has dropped of the applied steps, and applies what is missing of these schemas,
-/// after a backup if the file holds anything; gives what it did.
+/// Makes again what somebody has dropped of the applied steps. Then applies the missing steps of these schemas,
+/// after a backup if the file holds anything. Returns what it did.
 pub(crate) fn migrate(
     schemas: &[SchemaDef],
     conn: &mut Connection,
@@ -80,7 +80,7 @@ pub(crate) fn migrate(
     let plan = migration::missing(schemas, conn, &program)?.with_missing(&unknown_objects);
     let mut clear_copy = None;
     if !plan.steps.is_empty() {
-        // Whoever was killed in the midst of a step has made the backup from before it.
+        // A process that was killed in the middle of a step has already made the backup from before it.
         if migration::has_tables(conn)? && !migration::has_begun(schemas, conn, &program)? {
             clear_copy = back_up(conn, path, config, upgrading)?;
         }
@@ -97,8 +97,8 @@ pub(crate) fn migrate(
     })
 }
 
-/// Makes the backup from before, if the configuration asks for one. Tells where it is if it is in the
-/// clear and its folder's are not.
+/// Makes the backup before an upgrade, if the configuration asks for one. Returns its path if it is not encrypted
+/// and those in its folder are.
 pub(crate) fn back_up(
     conn: &mut Connection,
     path: &Path,

@@ -1,7 +1,7 @@
-//! The core vocabulary: what a change is, what a question is, and the transaction that each gets.
+//! The core vocabulary: a change, a query, and the transaction that each gets.
 //!
-//! A host declares its own operations in the same way as this crate does; nothing lists the operations
-//! that there are. As actix messages they travel in [`Write`](crate::Write) and [`Read`](crate::Read).
+//! A host declares its own operations in the same way as this crate does; there is no list of operations.
+//! [`Write`](crate::Write) and [`Read`](crate::Read) carry them as actix messages.
 
 mod cacheable;
 mod closure;
@@ -28,11 +28,11 @@ use serde_json::Value;
 use std::cell::Cell;
 use std::ops::Deref;
 
-/// A change. Runs on the writer, inside a transaction that it may share with other callers' changes.
+/// A change. The writer runs it inside a transaction that it may share with other callers' changes.
 ///
-/// `apply` takes `&self` and may be called more than once: when a neighbour in the same transaction
-/// fails, the transaction is rolled back and run again. So it must not have effects outside the
-/// transaction. Returning an error, or panicking, undoes all of this operation and nothing else.
+/// `apply` takes `&self` and may be called more than once: when another mutation in the same transaction fails,
+/// the transaction is rolled back and run again. So `apply` must have no effects outside the transaction. If it
+/// returns an error or panics, all of this operation is undone and nothing else.
 ///
 /// ```
 /// use botstore::{Mutation, Result, WriteTx};
@@ -47,41 +47,42 @@ use std::ops::Deref;
 /// }
 /// ```
 pub trait Mutation: Send + 'static {
-    /// What the caller gets once the change is committed. Say it here only: `apply` gives
+    /// What the caller gets once the change is committed. Name the type here only: `apply` returns
     /// `Result<Self::Output>`.
     type Output: Send + 'static;
 
-    /// Makes the change. Inside another mutation, call it by [`WriteTx::apply`], which keeps the
-    /// bounds of [`texts`](Self::texts).
+    /// Makes the change. Inside another mutation, call it by [`WriteTx::apply`], which checks the limits of
+    /// [`texts`](Self::texts).
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Self::Output>;
 
-    /// Names the texts in this message, each with its bound: see [`Texts`]. The default is none.
+    /// Names the texts in this message, each with its limit: see [`Texts`]. The default is none.
     ///
-    /// Name JSON values too: one that is nested too deeply is then refused before it is sent. On one
-    /// of the store's threads it would overflow the stack, and end the process.
+    /// Name JSON values too: one that is nested too deeply is then refused before it is sent. On one of the
+    /// store's threads it would overflow the stack and end the process.
     fn texts(&self, texts: &mut Texts) {
         let _ = texts;
     }
 
-    /// Takes the JSON values out of a message that is refused, to be dropped: they may be nested so
-    /// deeply that dropping them in the usual way would overflow the stack. The default is none.
+    /// Takes the JSON values out of a refused message, so that the store can drop them: they may be nested so
+    /// deeply that the usual drop would overflow the stack. The default takes none.
     fn take_json(&mut self, taken: &mut Vec<Value>) {
         let _ = taken;
     }
 
-    /// How many bytes this message holds while it waits, for the store's bound on memory. The
-    /// default counts the struct itself and its [`texts`](Self::texts).
+    /// How many bytes this message holds while it waits: counted against
+    /// [`Config::max_in_flight_bytes`](crate::Config::max_in_flight_bytes). The default counts the struct itself
+    /// and its [`texts`](Self::texts).
     fn size_bytes(&self) -> usize {
         size_of_val(self) + limits::weigh(|texts| self.texts(texts))
     }
 
-    /// The name in errors, events and schedules. The default is the type's own, without its path.
+    /// The name in errors, events and schedules. The default is the type's name without its path.
     fn name() -> &'static str {
         short_name::<Self>()
     }
 }
 
-/// A question. Runs on any reader, read-only, inside one snapshot of the file.
+/// A query. Any reader runs it, read-only, inside one snapshot of the file.
 ///
 /// ```
 /// use botstore::{Query, ReadTx, Result};
@@ -100,15 +101,15 @@ pub trait Mutation: Send + 'static {
 /// }
 /// ```
 pub trait Query: Send + 'static {
-    /// Which readers answer it. [`Lane::Analytics`] for whatever may read many rows, so that it
-    /// never stands in front of a point read.
+    /// Which readers answer it. Use [`Lane::Analytics`] for a query that may read many rows, so that it never
+    /// delays a point read.
     const LANE: Lane = Lane::Interactive;
 
     /// What the caller gets.
     type Output: Send + 'static;
 
-    /// Answers the question. Inside another operation, call it by [`ReadTx::query`], which keeps the
-    /// bounds of [`texts`](Self::texts).
+    /// Answers the query. Inside another operation, call it by [`ReadTx::query`], which checks the limits of
+    /// [`texts`](Self::texts).
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output>;
 
     /// Names the texts in this message, as [`Mutation::texts`] does. The default is none.
@@ -116,7 +117,7 @@ pub trait Query: Send + 'static {
         let _ = texts;
     }
 
-    /// Takes the JSON values out of a message that is refused, as [`Mutation::take_json`].
+    /// Takes the JSON values out of a refused message, as [`Mutation::take_json`].
     fn take_json(&mut self, taken: &mut Vec<Value>) {
         let _ = taken;
     }
@@ -126,13 +127,13 @@ pub trait Query: Send + 'static {
         size_of_val(self) + limits::weigh(|texts| self.texts(texts))
     }
 
-    /// Says that the answer hangs on one row, and so may be kept on the callers' side until that
-    /// row changes. The default is that it is asked for each time.
+    /// Says that the answer depends on one row, so that the row cache may keep it on the callers' side until that
+    /// row changes. The default keeps no answer.
     fn cacheable(&self) -> Option<Cacheable<'_, Self::Output>> {
         None
     }
 
-    /// The name in errors. The default is the type's own, without its path.
+    /// The name in errors. The default is the type's name without its path.
     fn name() -> &'static str {
         short_name::<Self>()
     }
@@ -147,14 +148,14 @@ fn short_name<T: ?Sized>() -> &'static str {
 
 /// A read transaction: one snapshot of the file, and the time at which it began.
 ///
-/// Every statement goes through the connection's cache of prepared statements, so write the SQL as
-/// one constant text and bind every value.
+/// Statements come from the connection's cache of prepared statements, so write the SQL as one constant text and
+/// bind every value.
 pub struct ReadTx<'conn> {
     conn: &'conn Connection,
     now: DateTime<Utc>,
     now_text: String,
     limits: Limits,
-    /// Whether a transaction was open when this was made, and so has to be.
+    /// Whether a transaction was open when this was made; then it must still be open.
     in_transaction: bool,
 }
 
@@ -170,15 +171,15 @@ impl<'conn> ReadTx<'conn> {
         }
     }
 
-    /// The same transaction, with the bounds that the store was configured with.
+    /// The same transaction with the store's configured limits.
     pub(crate) fn within(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// A statement from the cache. Refused when SQLite has ended the transaction (a full disk,
-    /// `ON CONFLICT ROLLBACK`) and the operation goes on all the same: what it changes from here on
-    /// would be committed statement by statement.
+    /// A statement from the cache. Refuses one if SQLite has ended the transaction (a full disk,
+    /// `ON CONFLICT ROLLBACK`) and the operation has ignored the error: each further change would be committed by
+    /// itself.
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>> {
         if self.in_transaction && self.conn.is_autocommit() {
             return Err(Error::new(
@@ -190,17 +191,17 @@ impl<'conn> ReadTx<'conn> {
         Ok(self.conn.prepare_cached(sql)?)
     }
 
-    /// The bounds that the store was configured with.
+    /// The store's configured limits.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The connection itself, for the store's own look at its file.
+    /// The connection itself, for the store's own inspection of its file.
     pub(crate) fn conn(&self) -> &'conn Connection {
         self.conn
     }
 
-    /// What a failing statement means. SQLite says "full" of a disk and of a table without ids alike.
+    /// The error of a failed statement. SQLite reports "full" both for a disk and for a table without ids.
     fn told(&self, error: rusqlite::Error) -> Error {
         let error = Error::from(error);
         if !error.is_full() {
@@ -213,21 +214,20 @@ impl<'conn> ReadTx<'conn> {
         }
     }
 
-    /// The time of this transaction, from the store's clock: the same for all of it, in whole
-    /// microseconds.
+    /// The time of this transaction by the store's clock, in whole microseconds. It is the same throughout.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// [`now`](Self::now) as the file spells it, ready to be bound.
+    /// [`now`](Self::now) as the file stores it, ready to be bound.
     pub fn now_text(&self) -> &str {
         &self.now_text
     }
 
-    /// The one row that the statement gives.
+    /// Returns the first row of the statement.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) if it gives none; whatever `read` says.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it has none; those of `read`.
     pub fn one<T>(
         &self,
         sql: &str,
@@ -238,7 +238,7 @@ impl<'conn> ReadTx<'conn> {
             .ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
     }
 
-    /// The first row that the statement gives, if it gives any.
+    /// Returns the first row of the statement, if it has one.
     pub fn maybe<T>(
         &self,
         sql: &str,
@@ -250,7 +250,7 @@ impl<'conn> ReadTx<'conn> {
         rows.next().map_err(|e| self.told(e))?.map(read).transpose()
     }
 
-    /// Every row that the statement gives, in its order. Put a `LIMIT` into the statement.
+    /// Returns every row of the statement, in its order. Put a `LIMIT` into the statement.
     pub fn all<T>(
         &self,
         sql: &str,
@@ -265,7 +265,7 @@ impl<'conn> ReadTx<'conn> {
         Ok(found)
     }
 
-    /// Looks at each row that the statement gives, until `look` says that it has enough.
+    /// Calls `look` with each row of the statement until it returns false.
     pub(crate) fn each_while(
         &self,
         sql: &str,
@@ -282,7 +282,7 @@ impl<'conn> ReadTx<'conn> {
         Ok(())
     }
 
-    /// Asks another query inside this transaction, so that both see the same snapshot.
+    /// Runs another query inside this transaction, so that both see the same snapshot.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Query::texts`]); those
@@ -293,22 +293,22 @@ impl<'conn> ReadTx<'conn> {
     }
 }
 
-/// A write transaction: everything that a [`ReadTx`] can, and changes.
+/// A write transaction: a [`ReadTx`] that can also change rows.
 ///
-/// It gives no way to end the transaction, to change the schema or to attach another file: those
-/// are refused with [`Sql`](crate::ErrorKind::Sql), since they would break the promise made to the
-/// other operations in it. Tables come from a [`Schema`](crate::schema::Schema)'s migrations.
+/// SQL that ends the transaction, changes the schema or attaches another file is refused with
+/// [`Sql`](crate::ErrorKind::Sql), since it would break the promise made to the other operations in the
+/// transaction. Tables come from a [`Schema`](crate::schema::Schema)'s migrations.
 ///
-/// Statistics stay exact under any SQL on the crate's tables. Rows that a `REPLACE` removes fire triggers as those
-/// of a `DELETE` do: the connection has `PRAGMA recursive_triggers=ON`, and OFF where a trigger in the file, other
-/// than the store's, writes the table that it is on, since that would fire itself until SQLite refuses the write.
+/// Statistics stay exact under any SQL on the crate's tables. Rows that a `REPLACE` removes fire triggers as rows
+/// of a `DELETE` do: the connection has `PRAGMA recursive_triggers=ON`. It has OFF if a trigger in the file, other
+/// than the store's, writes its own table, since that trigger would fire itself until SQLite refuses the write.
 pub struct WriteTx<'conn> {
     read: ReadTx<'conn>,
-    /// What watches over the operation, if anything does.
+    /// The guard of the operation, if there is one.
     guard: Option<&'conn Authorizer>,
-    /// What the store knows beside the file, if one is open.
+    /// What the store knows besides the file, if a store is open.
     around: Option<doubt::Around<'conn>>,
-    /// How far the mutation is that runs.
+    /// The progress of the mutation that runs.
     pieces: Cell<Pieces>,
 }
 
@@ -322,7 +322,7 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
-    /// The same transaction, with the bounds that the store was configured with.
+    /// The same transaction with the store's configured limits.
     pub(crate) fn within(self, limits: Limits) -> Self {
         Self {
             read: self.read.within(limits),
@@ -330,7 +330,7 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
-    /// The same transaction, while this guard is up.
+    /// The same transaction under this guard.
     pub(crate) fn guarded_by(&self, guard: &'conn Authorizer) -> Self {
         Self {
             guard: Some(guard),
@@ -338,28 +338,28 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
-    /// Does what only the store itself may do.
+    /// Runs `work` without the guard: for what only the store itself may do.
     pub(crate) fn as_the_store<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         let Some(guard) = self.guard else {
             return work(self);
         };
         let done = guard.aside(|| work(self));
-        // A statement that is prepared is not asked about again, whoever uses its text next.
+        // A prepared statement is not checked again, and the next user of its text may be an operation.
         self.read.conn.flush_prepared_statement_cache();
         done
     }
 
-    /// Runs an `INSERT`, `UPDATE` or `DELETE`; gives the number of rows that it changed.
+    /// Runs an `INSERT`, `UPDATE` or `DELETE`; returns the number of rows that it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
         let done = self.prepare(sql)?.execute(params);
         done.map_err(|e| self.told(e))
     }
 
-    /// Runs an `INSERT`; gives the new row's id.
+    /// Runs an `INSERT`; returns the new row's id.
     ///
     /// # Errors
-    /// [`Conflict`](crate::ErrorKind::Conflict) if a row with its key is there,
-    /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to is not.
+    /// [`Conflict`](crate::ErrorKind::Conflict) if a row with its key exists,
+    /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to does not.
     pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
         let done = self.prepare(sql)?.insert(params);
         done.map_err(|e| self.told(e))
@@ -372,7 +372,7 @@ impl<'conn> WriteTx<'conn> {
     /// those of the change.
     pub fn apply<M: Mutation>(&self, change: &M) -> Result<M::Output> {
         self.limits.check(|texts| change.texts(texts))?;
-        // Only all of a mutation can be run again, so that a part is never left half done.
+        // Only a whole mutation can be run again; so a part of one is never left half done.
         let pieces = self.pieces.take();
         let done = change.apply(self);
         self.pieces.set(pieces);

@@ -1,4 +1,4 @@
-//! Where a panic of somebody else's code ends: an operation, a clock, a waker, a `Drop`.
+//! Contains panics of foreign code: an operation, a clock, a waker, a `Drop`.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,22 +6,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
-/// Runs `work`; `None` if it panicked. Whatever it may leave half-changed is the caller's to throw away.
+/// Runs `work`; returns `None` if it panicked. The caller must discard what may be half-changed.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // The payload may quote user data, and the panic hook has had it. It is not dropped, since that may
-    // panic as well.
+    // The payload may quote user data, and the panic hook has had it. It is not dropped, since that may panic as
+    // well.
     catch_unwind(AssertUnwindSafe(work))
         .map_err(mem::forget)
         .ok()
 }
 
-/// Runs `work`, whose panic changes nothing here.
+/// Runs `work` and ignores its panic.
 pub(crate) fn quietly(work: impl FnOnce()) {
     let _ = caught(work);
 }
 
-/// Runs the future with a waker that does not panic where it is woken, which is on a thread of the
-/// store's, in the middle of what wakes others too. Costs an allocation a poll.
+/// Runs the future with a waker that does not panic. The waker runs on a thread of the store's, between the wakers
+/// of other callers. Costs an allocation per poll.
 pub(crate) async fn shielded<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
@@ -32,7 +32,7 @@ pub(crate) async fn shielded<F: Future>(future: F) -> F::Output {
     .await
 }
 
-/// The waker of somebody's executor.
+/// The waker of a caller's executor.
 struct Shield(Option<Waker>);
 
 impl Wake for Shield {

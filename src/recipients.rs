@@ -1,9 +1,9 @@
-//! Operations as actix messages, for who holds a `Recipient`: a bot's actor that should not know the store,
-//! whose test puts a mock behind it.
+//! Operations as actix messages, for a holder of a `Recipient`: an actor of the bot that should not know the
+//! store, whose test puts a mock in the store's place.
 //!
-//! The actors here only pass on, on the store's own thread, which never blocks. A mailbox cannot make its
-//! senders wait, so each holds as many operations, and bytes, as may be in flight again, and tells the
-//! rest `Overloaded`. What is sent and waited for has the same guarantees as a call of the
+//! The actors here only pass messages on, on the store's own thread, which never blocks. A mailbox cannot make its
+//! senders wait. So each actor holds as many further operations, and bytes, as may be in flight, and answers
+//! `Overloaded` to the rest. A message whose answer is awaited has the same guarantees as a call of the
 //! [`Store`](crate::Store).
 
 use crate::engine::{Entry, Handle, InFlightLimit};
@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long closing waits for answers that are to be passed on.
+/// How long closing waits for answers to be passed on.
 const PASSING_ON: Duration = Duration::from_secs(1);
 
 /// A [`Mutation`] as an actix message.
@@ -42,15 +42,16 @@ impl<Q: Query> Message for Read<Q> {
     type Result = Result<Q::Output>;
 }
 
-/// Takes [`Write`] with any [`Mutation`] and answers after its commit, or
-/// [`Overloaded`](crate::ErrorKind::Overloaded) when as many as may be in flight wait here.
-/// See [`Store::mutations`](crate::Store::mutations).
+/// Takes [`Write`] with any [`Mutation`]. Answers after its commit, or with
+/// [`Overloaded`](crate::ErrorKind::Overloaded) if too many already wait here. See
+/// [`Store::mutations`](crate::Store::mutations).
 pub struct Mutations(pub(crate) Arc<Door>);
 
-/// Takes [`Read`] with any [`Query`], likewise. See [`Store::queries`](crate::Store::queries).
+/// Takes [`Read`] with any [`Query`]. Answers with its result, or with
+/// [`Overloaded`](crate::ErrorKind::Overloaded). See [`Store::queries`](crate::Store::queries).
 pub struct Queries(pub(crate) Arc<Door>);
 
-/// What both have, and whether it is in use.
+/// What both actors hold: the way into the engine, and the limit of messages here.
 pub(crate) struct Door {
     handle: Arc<Handle>,
     limit: InFlightLimit,
@@ -58,13 +59,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(handle: &Arc<Handle>) -> Arc<Self> {
-        // What is in flight has come through here too, and keeps its place until it is answered.
+        // Twice: what is in flight came through here too, and keeps its place until it is answered.
         let limit = handle.in_flight_limit(2);
         let handle = Arc::clone(handle);
         Arc::new(Self { handle, limit })
     }
 
-    /// Waits until every answer that is there has been passed on. At most a second.
+    /// Waits until every answer has been passed on, at most a second.
     pub(crate) async fn passes_on(&self) {
         let idle = async {
             while self.limit.in_flight() > 0 {
@@ -92,7 +93,7 @@ impl<M: Mutation> Handler<Write<M>> for Mutations {
 
     fn handle(&mut self, Write(mutation): Write<M>, _ctx: &mut Self::Context) -> Self::Result {
         let door = Arc::clone(&self.0);
-        // A task, because a host's code that panics in it ends the task and not the actor.
+        // A task, so that a panic of the host's code in it ends the task and not the actor.
         Box::pin(async move {
             door.handle
                 .write(mutation, Entry::Behind(&door.limit))

@@ -1,5 +1,4 @@
-//! Work that is to be done at a time: mutations that come again, of which the file keeps when each last ran, and
-//! messages that run once.
+//! Work at a time: mutations on a schedule, whose last run the file keeps, and timers, which run once.
 
 mod timers;
 mod when;
@@ -20,7 +19,7 @@ use rusqlite::Row;
 use std::any::Any;
 use std::sync::Arc;
 
-/// A mutation, made anew for each run, and when it runs.
+/// When a mutation runs, and how to make it for each run.
 #[derive(Clone)]
 pub(crate) struct Schedule {
     pub(crate) name: String,
@@ -52,7 +51,7 @@ impl Schedule {
         }
     }
 
-    /// The same, where days begin so far from UTC's.
+    /// The same schedule in days of this offset from UTC.
     pub(crate) fn in_days_of(mut self, day: FixedOffset) -> Self {
         if let When::DailyAt(_, offset) = &mut self.when {
             *offset = day;
@@ -60,10 +59,10 @@ impl Schedule {
         self
     }
 
-    /// The mutation that runs it if it is due.
+    /// Returns the mutation that runs it if it is due.
     ///
     /// # Errors
-    /// [`Panicked`](ErrorKind::Panicked) when making it panics, which is a host's code.
+    /// [`Panicked`](ErrorKind::Panicked) if the host's code that makes the mutation panics.
     pub(crate) fn run(&self) -> Result<RunIfDue> {
         let work = caught(|| (self.make)()).ok_or_else(|| {
             let why = format!("making the scheduled mutation {} panicked", self.name);
@@ -85,8 +84,8 @@ struct Work {
 
 type Apply = dyn Fn(&WriteTx<'_>) -> Result<Done> + Send;
 
-/// A mutation that no caller has checked. What it has in JSON may be nested so deeply that it has to be
-/// taken apart.
+/// A mutation that was not checked on a caller's side. Its JSON may be nested so deeply that it has to be taken
+/// apart before it is dropped.
 struct Scheduled<M: Mutation>(M);
 
 impl<M: Mutation> Drop for Scheduled<M> {
@@ -95,26 +94,26 @@ impl<M: Mutation> Drop for Scheduled<M> {
     }
 }
 
-/// Not by [`WriteTx::apply`], as a part of another: it may be made in pieces.
+/// Not by [`WriteTx::apply`], which would make it a part of another mutation: this one may run in pieces.
 fn apply_whole<M: Mutation>(mutation: &M, tx: &WriteTx<'_>) -> Result<M::Output> {
     tx.limits().check(|texts| mutation.texts(texts))?;
     mutation.apply(tx)
 }
 
-/// What a scheduled mutation gave: a [`Ran`] of its type.
+/// The output of a scheduled mutation: a [`Ran`] of its type.
 pub(crate) type Done = Box<dyn Any + Send>;
 
 pub(crate) struct Ran<M: Mutation>(pub(crate) M::Output);
 
-/// What came of asking whether something is due.
+/// The answer to whether something is due.
 pub(crate) enum Turn {
     NotBefore(DateTime<Utc>),
-    /// It is due and, if it is a mutation, it has run.
+    /// It is due. If it is a mutation, it has run, and this is its output.
     Due(Option<Done>),
 }
 
-/// Asks whether something is due. If it is, and is a mutation, runs it and writes down that it ran, in one
-/// transaction: so that a run counts exactly when it happened.
+/// Asks whether something is due. If it is, and is a mutation, runs it and records the run in the same
+/// transaction: so a run is recorded exactly when it happened.
 pub(crate) struct RunIfDue {
     name: String,
     when: When,
@@ -122,7 +121,7 @@ pub(crate) struct RunIfDue {
 }
 
 impl RunIfDue {
-    /// Of what is no mutation.
+    /// Asks about something that is not a mutation.
     pub(crate) fn ask(name: &str, when: When) -> Self {
         Self {
             name: name.to_owned(),
@@ -143,7 +142,7 @@ impl Mutation for RunIfDue {
             return Ok(Turn::Due(None));
         };
         let done = (work.apply)(tx)?;
-        // It counts when it is done.
+        // The run counts when all its pieces are done.
         if !tx.is_unfinished() {
             write_down(tx, &self.name)?;
         }
@@ -155,7 +154,7 @@ impl Mutation for RunIfDue {
     }
 }
 
-/// Writes down that something ran.
+/// Records that something ran.
 pub(crate) struct RecordRun {
     pub(crate) name: &'static str,
 }
@@ -168,11 +167,11 @@ impl Mutation for RecordRun {
     }
 }
 
-/// Until when it is not due. The first time that it is heard of, it counts as having run. So it does when
-/// it ran in the future: the clock was set back, and must not put the next run off by as much.
+/// The time before which it is not due, if it is not. A name that is new counts as having just run. So does one
+/// that ran in the future: the clock was set back, which must not delay the next run by as much.
 fn not_before(tx: &WriteTx<'_>, name: &str, when: When) -> Result<Option<DateTime<Utc>>> {
     let now = tx.now();
-    // What is no time says that it has not run.
+    // A value that is not a time counts as no run.
     let last = tx.maybe(
         "SELECT last_run_at FROM botstore_schedules WHERE name = ?1",
         [name],
@@ -199,16 +198,16 @@ fn write_at(tx: &WriteTx<'_>, name: &str, at: &str) -> Result<()> {
     Ok(())
 }
 
-/// The names under which the file has what it knows of the clock: no schedule of its own, but a time that the
-/// store remembers, as those are. A table for it was turned down: it would be a step for two rows.
+/// The names under which the file keeps what it knows about the clock. They are not schedules, but times that the
+/// store remembers in the schedules' table. A table of their own was turned down: a migration step for two rows.
 const BELIEVED: &str = "botstore: the clock was last believed";
 const DOUBTED: &str = "botstore: the clock has been doubted since";
 
-/// What the file knows of the clock. One from before it was written down knows when something last ran.
+/// What the file knows about the clock. An older file without that knows only when something last ran.
 pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
-    // What cannot be read as a time is none: it must not keep the store from opening.
+    // A value that is not a time counts as none: it must not keep the store from opening.
     let read = |row: &Row<'_>| Ok(time::read(row.get_ref(0)?));
-    // Nor must it if somebody has dropped the table.
+    // Nor must a missing table, if somebody has dropped it.
     if !sqlite::has_table(tx.conn(), "botstore_schedules")? {
         return Ok(ClockRecord::default());
     }
@@ -226,7 +225,7 @@ pub(crate) fn recorded_clock(tx: &ReadTx<'_>) -> Result<ClockRecord> {
     })
 }
 
-/// Writes down what is known of the clock.
+/// Records what is known about the clock.
 pub(crate) struct RecordClock(pub(crate) ClockRecord);
 
 impl Mutation for RecordClock {

@@ -1,17 +1,16 @@
-//! Tables and how they change: numbered steps of SQL, kept in the file's own ledger.
+//! Tables and their changes: numbered steps of SQL, recorded in the file's own ledger.
 //!
-//! This crate's tables and a host's go through the same machinery. A [`Schema`] is a name and a
-//! list of [`Migration`]s; opening a store applies what the file does not have yet. Each step is
-//! one transaction together with its row in the ledger, so that a step is either applied and
-//! written down, or neither. (Steps of this crate that touch every row are many transactions, and go
-//! on where they were cut short.) The ledger keeps the SQL of each step, so that a step that reads
-//! differently later is refused with both texts.
+//! This crate's tables and a host's use the same mechanism. A [`Schema`] is a name and a list of [`Migration`]s;
+//! opening a store applies those that the file lacks. Each step is one transaction together with its row in the
+//! ledger, so that a step is either applied and recorded, or neither. (Steps of this crate that touch every row
+//! take many transactions, and continue where they were interrupted.) The ledger keeps the SQL of each step; if
+//! the program's text of a step differs later, the file is refused and the error shows both texts.
 //!
-//! What a file brings along is data. A step is taken back with the program's own text; with the
-//! file's only if the program does not know the step and somebody says so ([`UnknownSteps`]). And
-//! whoever wrote it, a step changes the tables of its own schema and nothing else: it may read and
-//! refer to the tables of others, and put a trigger on them that writes its own, as a full-text index
-//! does. It cannot attach a file, vacuum, load, set a PRAGMA, or make anything temporary.
+//! A file's contents are not trusted. A step is taken back with the program's own text. The file's text is used
+//! only if the program does not know the step and the caller permits it ([`UnknownSteps`]). In any case a step
+//! changes the tables of its own schema and nothing else. It may read and refer to other tables, and put a trigger
+//! on them that writes its own tables, as a full-text index does. It cannot attach a file, vacuum, load an
+//! extension, set a PRAGMA, or create anything temporary.
 
 pub use crate::migration::{
     Migration, MissingObject, ObjectKind, Plan, PlannedStep, Schema, UnknownObject, UnknownObjects,
@@ -26,13 +25,11 @@ use crate::opening;
 use crate::sqlite::{self, FileLock, OpenFiles};
 use std::path::Path;
 
-/// What opening a store with this configuration would apply. Changes nothing, not even when the
-/// file is missing.
+/// Returns what opening a store with this configuration would apply. Changes nothing, and creates no file.
 ///
 /// # Errors
-/// Those with which [`Store::open`](crate::Store::open) would refuse the file;
-/// [`Busy`](crate::ErrorKind::Busy) while it is restored, or changed all the time by another program
-/// where it or its folder cannot be written.
+/// Those with which [`Store::open`](crate::Store::open) would refuse the file; [`Busy`](crate::ErrorKind::Busy)
+/// while the file is restored, or while another program keeps changing it if it or its folder cannot be written.
 ///
 /// ```
 /// # fn main() -> botstore::Result<()> {
@@ -45,19 +42,19 @@ pub fn plan(config: impl Into<Config>) -> Result<Plan> {
     migration::plan(&config.path, &config.program())
 }
 
-/// What is in the file's schema that no applied step of the schemas in `config` made. Changes nothing.
-/// What the Python bot leaves in its files counts as known.
+/// Returns what is in the file's schema that no applied step of the schemas in `config` made. Changes nothing.
+/// Objects that the Python bot leaves in its files count as known.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there;
-/// [`ForeignFile`](crate::ErrorKind::ForeignFile) and [`Corrupt`](crate::ErrorKind::Corrupt) for one that cannot be
-/// read as a database; [`Busy`](crate::ErrorKind::Busy) as of [`plan`]; [`Io`](crate::ErrorKind::Io).
+/// [`NotFound`](crate::ErrorKind::NotFound) for a missing file; [`ForeignFile`](crate::ErrorKind::ForeignFile) and
+/// [`Corrupt`](crate::ErrorKind::Corrupt) for a file that cannot be read as a database;
+/// [`Busy`](crate::ErrorKind::Busy) as for [`plan`]; [`Io`](crate::ErrorKind::Io).
 pub fn unknown_objects(config: impl Into<Config>) -> Result<UnknownObjects> {
     let config = opening::complete(config)?;
     migration::unknown_objects(&config.path, &config.program())
 }
 
-/// Applies what is missing to a file that no store has open, as opening would; gives what it did.
+/// Applies the missing steps to a file that no store has open, as opening would; returns what it did.
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::resolve(&config.path)?;
@@ -73,14 +70,13 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
-/// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no
-/// store has open; gives what it did. For an upgrade in parts, with a look at the file in between:
-/// no store opens it without applying the rest.
+/// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no store has open;
+/// returns what it did. Use it to upgrade in parts and to inspect the file in between: opening a store applies the
+/// rest.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there and for a schema that `config`
-/// does not have; [`Invalid`](crate::ErrorKind::Invalid) for a step that the schema does not have, or that
-/// the file has gone past.
+/// [`NotFound`](crate::ErrorKind::NotFound) for a missing file and for a schema that `config` does not have;
+/// [`Invalid`](crate::ErrorKind::Invalid) for a step that the schema does not have or that the file has passed.
 ///
 /// ```
 /// # fn main() -> botstore::Result<()> {
@@ -113,8 +109,8 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
         let schemas = [only];
         let done = opening::migrate(&schemas, &mut conn, &path, &config, Upgrading::ByHand)?;
         if only.last() == known.last() {
-            // What it counts is counted with its last step: until then the rows are many and the counts
-            // zero.
+            // The schema's counts are filled with its last step: until then there are many rows, and the counts
+            // are zero.
             let program = Program {
                 schemas: &schemas,
                 ..config.program()
@@ -129,25 +125,25 @@ pub fn apply_to(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan
     Ok(config.sqlite_settings().explain(done)?.plan)
 }
 
-/// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has
-/// open; gives what it did. Rows in tables that a step made go with the table: a backup is taken
-/// first, as before an upgrade. What was there before a step, as in a file of the Python bot that was taken
-/// over, stays as it is. [`plan_rollback`] tells beforehand which is which.
+/// Takes back the steps of `schema` after step `to`, newest first, in a file that no store has open; returns what
+/// it did. Tables that a step made are dropped with their rows, so a backup is taken first, as before an upgrade.
+/// Tables that were there before a step, as in a file taken over from the Python bot, stay. [`plan_rollback`] says
+/// beforehand which is which.
 ///
-/// What is run is this program's own text of the steps, so `config` must have the schema. The same as
-/// [`rollback_with`] and [`UnknownSteps::Refuse`].
+/// It runs this program's own text of the steps, so `config` must have the schema. The same as [`rollback_with`]
+/// and [`UnknownSteps::Refuse`].
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for a file that is not there or that has no step of the schema;
-/// [`Untrusted`](crate::ErrorKind::Untrusted) when a step is unknown here;
-/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) when the file says another text of one than this
-/// program, up or down; [`Migration`](crate::ErrorKind::Migration) when one failed.
+/// [`NotFound`](crate::ErrorKind::NotFound) for a missing file, or one that has no step of the schema;
+/// [`Untrusted`](crate::ErrorKind::Untrusted) if this program does not know a step;
+/// [`ChangedMigration`](crate::ErrorKind::ChangedMigration) if the file has another text of a step than this
+/// program, up or down; [`Migration`](crate::ErrorKind::Migration) if a step failed.
 pub fn rollback(config: impl Into<Config>, schema: &str, to: u32) -> Result<Plan> {
     rollback_with(config, schema, to, UnknownSteps::Refuse)
 }
 
-/// [`rollback`], with a word on steps that this program does not know: those of a newer program, and
-/// those of schemas that `config` does not have.
+/// As [`rollback`]; `unknown` says what to do about steps that this program does not know: those of a newer
+/// program, and those of schemas that `config` does not have.
 pub fn rollback_with(
     config: impl Into<Config>,
     schema: &str,
@@ -182,16 +178,16 @@ fn take_back(
     lock.note_opened(&OpenFiles::of(path, &config.path));
     if !back.is_empty() {
         opening::back_up(&mut conn, path, config, Upgrading::ByHand)?;
-        // The way back drops what the way up made, and fails where that is missing.
+        // A step's way back drops what the step made, and fails if that is missing.
         migration::make_again(&mut conn, &program)?;
     }
     back.take(&mut conn, &program)
 }
 
-/// What [`rollback_with`] would do. Changes nothing.
+/// Returns what [`rollback_with`] would do. Changes nothing.
 ///
 /// # Errors
-/// Those of [`rollback`]; [`Busy`](crate::ErrorKind::Busy) as of [`plan`].
+/// Those of [`rollback`]; [`Busy`](crate::ErrorKind::Busy) as for [`plan`].
 ///
 /// ```
 /// # fn main() -> botstore::Result<()> {

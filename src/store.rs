@@ -30,17 +30,16 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, ThreadId};
 use tokio::sync::{oneshot, watch};
 
-/// A repair gives up when as many comparisons in a row have found no fewer differences.
+/// A repair gives up after this many comparisons in a row that found no fewer differences.
 const REPAIRS_IN_VAIN: usize = 5;
 
-/// An open store: cheap to clone, and to be shared with every task and actor of a bot.
+/// An open store: cheap to clone, and meant to be shared by all tasks and actors of a bot.
 ///
-/// It works the same inside an actix System and on plain tokio: its actors have a System and
-/// threads of their own. (Sharing the host's System was turned down: `System::stop` would end the
-/// writer in the middle of its queue.)
+/// It works the same inside an actix System and on plain tokio: its actors have a System and threads of their own.
+/// (Sharing the host's System was turned down: `System::stop` would end the writer in the middle of its queue.)
 ///
-/// When the last clone is dropped the store closes as with [`close`](Self::close), and the
-/// dropping thread waits for it, for as long as that.
+/// Dropping the last clone closes the store as [`close`](Self::close) does; the dropping thread waits for as long
+/// as that takes.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -67,7 +66,7 @@ struct Inner {
     schemas: Vec<SchemaStep>,
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
-    /// Reader actors of the interactive lane and of the analytics lane.
+    /// How many readers the interactive lane and the analytics lane have.
     readers: (usize, usize),
     mutations: Addr<Mutations>,
     queries: Addr<Queries>,
@@ -75,31 +74,30 @@ struct Inner {
     backups: Addr<BackupActor>,
     closed: watch::Receiver<Option<Result<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// The threads of the actors, which must not wait for themselves.
+    /// The threads of the store's own actors, which must not wait for themselves.
     own_threads: Vec<ThreadId>,
 }
 
 impl Store {
     /// Opens the file, creates or upgrades its tables, and starts the actors.
     ///
-    /// A file left by the Python bot whose schema this is is taken over: see
-    /// `docs/operations.md`. Before an existing file is changed by a migration, a verified copy is
-    /// put beside it.
+    /// Takes over a file of the Python bot if its schema is the expected one: see `docs/operations.md`. Makes a
+    /// verified backup before a migration changes an existing file, unless [`Config::before_upgrade`] says
+    /// otherwise.
     ///
-    /// An `open` whose future is dropped goes on in the background and then closes what it opened;
-    /// until then the file counts as open.
+    /// If the future is dropped, opening continues in the background and then closes what it opened; until then
+    /// the file counts as open.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a setting out of its range;
-    /// [`AlreadyOpen`](ErrorKind::AlreadyOpen) when another store has the file open;
-    /// [`ForeignFile`](ErrorKind::ForeignFile), [`NewerSchema`](ErrorKind::NewerSchema) and
-    /// [`ChangedMigration`](ErrorKind::ChangedMigration) for a file that this program must not
-    /// touch, which stays as it is; [`Corrupt`](ErrorKind::Corrupt) for one that is damaged, or is empty or
-    /// gone while something beside it says that there was more; [`Replaced`](ErrorKind::Replaced) for one
-    /// beside which another's WAL lies; [`Untrusted`](ErrorKind::Untrusted) for one with unknown triggers
-    /// where [`Config::unknown_triggers`] refuses those; [`Migration`](ErrorKind::Migration) when a step failed;
-    /// [`ReadOnly`](ErrorKind::ReadOnly), [`DiskFull`](ErrorKind::DiskFull) and
-    /// [`Io`](ErrorKind::Io) from the operating system.
+    /// [`Invalid`](ErrorKind::Invalid) for a setting out of its range; [`AlreadyOpen`](ErrorKind::AlreadyOpen) if
+    /// another store has the file open; [`ForeignFile`](ErrorKind::ForeignFile),
+    /// [`NewerSchema`](ErrorKind::NewerSchema) and [`ChangedMigration`](ErrorKind::ChangedMigration) for a file
+    /// that this program must not touch and leaves unchanged; [`Corrupt`](ErrorKind::Corrupt) for a damaged file,
+    /// or for an empty or missing one if a file beside it shows that there was more;
+    /// [`Replaced`](ErrorKind::Replaced) if the WAL beside it belongs to another file;
+    /// [`Untrusted`](ErrorKind::Untrusted) for unknown triggers that [`Config::unknown_triggers`] refuses;
+    /// [`Migration`](ErrorKind::Migration) if a step failed; [`ReadOnly`](ErrorKind::ReadOnly),
+    /// [`DiskFull`](ErrorKind::DiskFull) and [`Io`](ErrorKind::Io) from the operating system.
     pub async fn open(config: impl Into<Config>) -> Result<Self> {
         let config = config.into();
         let config = opening::complete(config)?;
@@ -116,47 +114,47 @@ impl Store {
         Ok(store)
     }
 
-    /// Makes a change and gives its answer after its commit. Waits while as many requests are in
-    /// flight as the store may hold.
+    /// Makes a change and returns its answer after the commit. Waits while the limit of requests in flight is
+    /// reached.
     ///
-    /// Nothing happens until the future is first polled. One that is dropped before the writer has
-    /// begun with it does not run; one that is dropped later may have run.
+    /// Nothing happens until the future is first polled. If it is dropped before the writer has begun with the
+    /// mutation, the mutation does not run; if it is dropped later, the mutation may have run.
     ///
     /// # Errors
-    /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and
-    /// those of the disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made.
+    /// Those of the mutation; [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the
+    /// disk. After any error but [`InDoubt`](ErrorKind::InDoubt) the change was not made; one that is made in
+    /// pieces, such as [`DeleteUser`](crate::users::DeleteUser), keeps the pieces that it has committed.
     pub async fn write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         self.inner.handle.write(mutation, Entry::Waits).await
     }
 
-    /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
-    /// [`write`](Self::write) would wait for room.
+    /// As [`write`](Self::write), but returns [`Overloaded`](ErrorKind::Overloaded) at once instead of waiting.
     pub async fn try_write<M: Mutation>(&self, mutation: M) -> Result<M::Output> {
         self.inner.handle.write(mutation, Entry::AtOnce).await
     }
 
-    /// Asks a question. It sees every change whose `Ok` came before it was asked.
+    /// Answers a query. The answer includes every change whose `Ok` came before this call.
     ///
     /// # Errors
-    /// Those of the query; [`Deadline`](ErrorKind::Deadline) when it took too long,
-    /// [`Closed`](ErrorKind::Closed), [`Panicked`](ErrorKind::Panicked), and those of the disk.
+    /// Those of the query; [`Deadline`](ErrorKind::Deadline) if it took too long, [`Closed`](ErrorKind::Closed),
+    /// [`Panicked`](ErrorKind::Panicked), and those of the disk.
     pub async fn read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         self.inner.handle.read(query, Entry::Waits).await
     }
 
-    /// The same, but answers [`Overloaded`](ErrorKind::Overloaded) at once where
-    /// [`read`](Self::read) would wait for room.
+    /// As [`read`](Self::read), but returns [`Overloaded`](ErrorKind::Overloaded) at once instead of waiting.
     pub async fn try_read<Q: Query>(&self, query: Q) -> Result<Q::Output> {
         self.inner.handle.read(query, Entry::AtOnce).await
     }
 
-    /// Compares the rollups with a full count, as [`ReconcileRollups`](crate::rollups::ReconcileRollups) does, and mends what differs:
-    /// in pieces that each hold the writer for a moment. Compares again until nothing does, because
-    /// what is saved beside a damaged row may be counted wrongly. Gives what differed at first.
+    /// Compares the rollups with a full count, as [`ReconcileRollups`](crate::rollups::ReconcileRollups) does, and
+    /// repairs the differences in pieces that each occupy the writer for a moment. Compares again until there is
+    /// no difference, because a message that is saved beside a damaged row may be counted wrongly. Returns the
+    /// first comparison's report.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) when two repairs run at once, or when it does not come to
-    /// an end; those of [`read`](Self::read) and [`write`](Self::write).
+    /// [`Conflict`](ErrorKind::Conflict) if another repair runs at the same time, or if five comparisons in a row
+    /// find no fewer differences; those of [`read`](Self::read) and [`write`](Self::write).
     pub async fn repair_rollups(&self) -> Result<RollupReport> {
         let mut first = None;
         let (mut fewest, mut in_vain) = (usize::MAX, 0);
@@ -167,7 +165,7 @@ impl Store {
             if differences == 0 {
                 return Ok(std::mem::take(first));
             }
-            // What is saved beside a damaged row may be counted wrongly once; not again and again.
+            // A message saved beside a damaged row may be counted wrongly once, but not again and again.
             in_vain = if differences < fewest { 0 } else { in_vain + 1 };
             fewest = fewest.min(differences);
             if in_vain == REPAIRS_IN_VAIN {
@@ -180,8 +178,8 @@ impl Store {
         }
     }
 
-    /// The actor that takes every [`Mutation`] as a message. A bot's actor that should not know the
-    /// store holds `store.mutations().recipient::<Write<SaveInteraction>>()`, and its test a mock.
+    /// The actor that takes every [`Mutation`] as a message. An actor of the bot that should not depend on the
+    /// store holds `store.mutations().recipient::<Write<SaveInteraction>>()`; its test gives it a mock.
     pub fn mutations(&self) -> Addr<Mutations> {
         self.inner.mutations.clone()
     }
@@ -191,14 +189,14 @@ impl Store {
         self.inner.queries.clone()
     }
 
-    /// Makes a backup while everybody goes on: a snapshot of the moment at which it begins, read
-    /// back and checked before it counts. One is made at a time; the next waits.
+    /// Makes a backup while other requests go on: a snapshot of the moment at which it begins, which is read back
+    /// and checked before it counts. Only one is made at a time; the next waits.
     ///
-    /// A dropped future does not stop it; see [`TakeBackup::on_progress`].
+    /// Dropping the future does not stop the backup; [`TakeBackup::on_progress`] can.
     ///
     /// # Errors
-    /// Those of [`TakeBackup`]; [`Deadline`](ErrorKind::Deadline) when it, or one before it, gets no
-    /// further: see [`Backups::stall_deadline`](crate::backup::Backups::stall_deadline);
+    /// Those of [`TakeBackup`]; [`Deadline`](ErrorKind::Deadline) if this backup, or the one before it, stalls:
+    /// see [`Backups::stall_deadline`](crate::backup::Backups::stall_deadline);
     /// [`Closed`](ErrorKind::Closed).
     pub async fn back_up(&self, request: TakeBackup) -> Result<Backup> {
         self.inner.handle.shared.check_process()?;
@@ -206,7 +204,7 @@ impl Store {
         answer.unwrap_or_else(|_| Err(self.inner.handle.shared.why_dropped()))
     }
 
-    /// Tries the newest backup out, as [`Backups::drill_every`](crate::backup::Backups::drill_every) does
+    /// Restores the newest backup as a test, as [`Backups::drill_every`](crate::backup::Backups::drill_every) does
     /// on a schedule.
     ///
     /// # Errors
@@ -223,8 +221,7 @@ impl Store {
         self.inner.backups.clone()
     }
 
-    /// Has an actor told of what happens in the store, for as long as it lives. In a forked child nothing
-    /// happens.
+    /// Subscribes an actor to the store's events until it stops. Does nothing in a forked child.
     pub fn subscribe(&self, actor: Recipient<StoreEvent>) {
         if self.inner.handle.shared.is_forked() {
             return;
@@ -232,34 +229,35 @@ impl Store {
         self.inner.handle.shared.subscribers.add(actor);
     }
 
-    /// The same for a task. One that lags more than 64 events behind misses the oldest.
+    /// Returns a receiver of the store's events, for a task. A receiver that lags more than 64 events behind
+    /// misses the oldest.
     pub fn events(&self) -> tokio::sync::broadcast::Receiver<StoreEvent> {
         self.inner.handle.shared.subscribers.receiver()
     }
 
-    /// The file, without links and dots in its path.
+    /// The path of the file, with links and dots resolved.
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
-    /// The time by the store's clock.
+    /// The time of the store's clock.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         crate::time::to_micros(self.inner.handle.shared.clock_now())
     }
 
-    /// Runs what is scheduled and due now instead of within a second; gives how many runs there
-    /// were. For tests that set the clock.
+    /// Runs at once what is scheduled and due, instead of within a second; returns the number of runs. For tests
+    /// that set the clock.
     pub async fn run_due(&self) -> Result<usize> {
         self.inner.handle.shared.check_process()?;
         let ran = self.inner.supervisor.send(RunDue).await;
         ran.map_err(|_| self.inner.handle.shared.why_dropped())
     }
 
-    /// How the store is: counters, queues, sizes, schema steps, the last checkpoint. Asks no actor,
-    /// so it answers when everything else does not, and after closing too.
+    /// Returns the state of the store: counters, queues, sizes, schema steps, the last checkpoint. Asks no actor,
+    /// so it works when the actors do not answer, and after closing too.
     ///
     /// # Errors
-    /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's.
+    /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's process.
     pub async fn health(&self) -> Result<Health> {
         let handle = &self.inner.handle;
         let shared = &handle.shared;
@@ -274,11 +272,11 @@ impl Store {
         };
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
         let (interactive, analytics) = self.inner.readers;
-        // First, so that no damage that is found meanwhile is told beside `ok`.
+        // Read first, so that damage found meanwhile does not appear beside `ok: true`.
         let damage = shared.disk.damage();
         let file_problems = shared.file_problems();
         let in_place = !file_problems.iter().any(FileProblem::stops_writing);
-        // Each lock is let go of at once: the clock below is a host's.
+        // Each lock is released at once: the clock below is the host's code.
         let last_checkpoint = *shared.last_checkpoint.lock();
         let last_backup = shared.last_runs.backup.lock().clone();
         let last_drill = shared.last_runs.drill.lock().clone();
@@ -305,21 +303,20 @@ impl Store {
         })
     }
 
-    /// Closes the store: requests that were taken in are answered, new ones get
-    /// [`Closed`](ErrorKind::Closed), the WAL is emptied into the file and removed, the lock
-    /// released. Waits for all of that: [`Config::close_deadline`] for requests and for a backup at work, and
-    /// ten seconds more for what nothing interrupts, such as an operation in code of its own, which is then left
-    /// behind; and at most ten seconds for the file. Closing again gives the same answer.
+    /// Closes the store: answers the requests that were accepted, refuses new ones with
+    /// [`Closed`](ErrorKind::Closed), copies the WAL into the file and removes it, and releases the lock. Waits
+    /// for all of that: [`Config::close_deadline`] for requests and a running backup; up to ten seconds more for
+    /// what cannot be interrupted, such as an operation in Rust code, which is then left behind; and up to ten
+    /// seconds for the file. Closing again returns the same answer.
     ///
     /// # Errors
-    /// [`Replaced`](ErrorKind::Replaced) when the database was replaced, moved or removed while it was open:
-    /// all that the store had is saved in a new file beside it, which the error names, and closing takes as
-    /// long as that. Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) when a mutation that is left behind
-    /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) when the writer was given up;
+    /// [`Replaced`](ErrorKind::Replaced) if the database was replaced, moved or removed while it was open: all
+    /// that the store had is saved in a new file beside it, which the error names, and closing takes as long as
+    /// that. Those of the last checkpoint; [`Deadline`](ErrorKind::Deadline) if a mutation that is left behind
+    /// keeps the file open until it ends; [`Unavailable`](ErrorKind::Unavailable) if the writer was given up;
     /// [`Closed`](ErrorKind::Closed) in a process that was forked from the store's, where nothing happens;
-    /// [`Busy`](ErrorKind::Busy) when another program, or a backup
-    /// that was left behind, still reads an older state. Nothing acknowledged is lost with them: the WAL stays, and
-    /// the next opening reads it.
+    /// [`Busy`](ErrorKind::Busy) if another program, or a backup or query that was left behind, still uses the
+    /// file. None of these loses an acknowledged change: the WAL stays, and the next opening reads it.
     pub async fn close(&self) -> Result<()> {
         self.inner.handle.shared.check_process()?;
         let _ = self.inner.handle.shared.close_requested.set(());
@@ -364,8 +361,8 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// In a forked child the store's threads are not there to be waited for, and what they held is held for
-/// ever: so nothing of it is dropped, and no file is touched.
+/// In a forked child the store's threads do not exist and their locks are held for ever. So a forked child drops
+/// nothing of the store and touches no file.
 impl Drop for Store {
     fn drop(&mut self) {
         if self.inner.handle.shared.is_forked() {
@@ -374,7 +371,7 @@ impl Drop for Store {
     }
 }
 
-/// Also closes a store whose `open` was given up just before it gave its answer.
+/// Also closes a store whose `open` was dropped just before it returned.
 impl Drop for Inner {
     fn drop(&mut self) {
         let _ = self.handle.shared.close_requested.set(());

@@ -1,5 +1,5 @@
-//! For tests, of this crate and of its hosts: a store in a temporary folder, and a clock to set.
-//! Behind the feature `testing`.
+//! For tests of this crate and of its hosts: a store in a temporary folder, and a clock that the test sets.
+//! Requires the feature `testing`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A clock that stands until it is set or put forward. Clones are the same clock.
+/// A clock that stands still until it is set or advanced. Clones share one clock.
 #[derive(Clone, Debug)]
 pub struct FixedClock {
     state: Arc<Mutex<Stands>>,
@@ -42,12 +42,12 @@ pub struct FixedClock {
 #[derive(Clone, Copy, Debug)]
 struct Stands {
     at: DateTime<Utc>,
-    /// How much time has passed since it was made, as far as it was said.
+    /// The time that was let pass by `advance` since the clock was made.
     passed: Duration,
 }
 
 impl FixedClock {
-    /// A clock that stands at this time.
+    /// A clock that shows this time.
     pub fn at(now: DateTime<Utc>) -> Self {
         let at = time::to_micros(now);
         let passed = Duration::ZERO;
@@ -57,13 +57,13 @@ impl FixedClock {
         }
     }
 
-    /// Sets it, forwards or backwards, as somebody sets a clock: no time passes. What cannot be undone does not
-    /// go by a jump forwards at once: see [`Config::clock_jump_wait`].
+    /// Sets the clock, forwards or backwards, as somebody sets a real clock: no time passes. After a jump
+    /// forwards, what cannot be undone waits: see [`Config::clock_jump_wait`].
     pub fn set(&self, now: DateTime<Utc>) {
         self.state.lock().at = time::to_micros(now);
     }
 
-    /// Has this much time pass.
+    /// Lets this much time pass.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state.lock();
         let delta = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
@@ -72,7 +72,7 @@ impl FixedClock {
         state.passed = state.passed.saturating_add(by);
     }
 
-    /// Has time pass until then: the jump is meant. To an earlier time, it is set back.
+    /// Lets time pass until `then`, so that the clock is trusted. An earlier time sets the clock back.
     pub fn advance_to(&self, then: DateTime<Utc>) {
         let by = then.signed_duration_since(self.now());
         match by.to_std() {
@@ -100,30 +100,30 @@ impl Clock for FixedClock {
     }
 }
 
-/// A store in a temporary folder that goes with it, on a [`FixedClock`]. Use it as a [`Store`].
+/// A store on a [`FixedClock`] in a temporary folder, which is removed with it. Use it as a [`Store`].
 #[derive(Debug)]
 pub struct TestStore {
-    // Dropped in this order: the file is closed before its folder goes.
+    // Dropped in this order: the file is closed before its folder is removed.
     store: Store,
     clock: FixedClock,
     folder: TempDir,
 }
 
 impl TestStore {
-    /// A new store with the default settings. Takes a few milliseconds.
+    /// Opens a new store with the default settings. Takes a few milliseconds.
     pub async fn open() -> Result<Self> {
         Self::open_with(|config| config).await
     }
 
-    /// A new store with other settings: the host's schema, small bounds, schedules.
+    /// Opens a new store with other settings: the host's schema, small limits, schedules.
     pub async fn open_with(configure: impl FnOnce(Config) -> Config) -> Result<Self> {
         let folder =
             tempfile::tempdir().map_err(|e| Error::io("cannot make a temporary folder", e))?;
         let clock = FixedClock::default();
         let config = Config::new(folder.path().join("test.db")).clock(clock.clone());
         let store = Store::open(configure(config)).await?;
-        // The supervisor's first look at its schedules is over, so that from here on nothing
-        // happens in the file but what the test does.
+        // Completes the supervisor's first look at its schedules, so that from here on only the test changes the
+        // file.
         store.run_due().await?;
         Ok(Self {
             store,
@@ -132,17 +132,17 @@ impl TestStore {
         })
     }
 
-    /// The clock that the store goes by.
+    /// The clock of the store.
     pub fn clock(&self) -> &FixedClock {
         &self.clock
     }
 
-    /// The folder that the file is in.
+    /// The folder of the file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Closes the store and gives the folder and the file in it, to be looked at.
+    /// Closes the store and returns the folder and the file in it, for inspection.
     pub async fn into_file(self) -> Result<(TempDir, PathBuf)> {
         self.store.close().await?;
         let path = self.store.path().to_owned();
@@ -158,8 +158,8 @@ impl Deref for TestStore {
     }
 }
 
-/// The same operations on one plain connection, without actors, batches or queues: for the unit
-/// test of a host's own operation, and as the ceiling that benchmarks compare with.
+/// Runs operations on one plain connection, without actors, batches or queues: for the unit test of a host's own
+/// operation, and as the upper bound that benchmarks compare with.
 ///
 /// ```
 /// # fn main() -> botstore::Result<()> {
@@ -204,7 +204,7 @@ impl Plain {
         done
     }
 
-    /// Runs `work` without a transaction of its own, so each statement sees its own snapshot.
+    /// Runs `work` without a transaction, so each statement sees its own snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         work(&ReadTx::new(&self.conn, self.clock.now()).within(self.limits))
     }
@@ -215,8 +215,8 @@ impl Plain {
     }
 }
 
-/// So many US dollars, rounded to the nearest billionth. What [`Usd::from_dollars`] refuses becomes the nearest
-/// amount.
+/// This many US dollars, rounded to the nearest billionth. An amount that [`Usd::from_dollars`] refuses becomes
+/// the nearest possible one.
 ///
 /// ```
 /// use botstore::testing::usd;

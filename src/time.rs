@@ -1,9 +1,8 @@
-//! The one spelling of a time in the file, and the clock that tells the store what time it is.
+//! The one text format of a time in the file, and the clock that the store uses.
 //!
-//! Every time is stored as UTC text, `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`, always 32 characters, so
-//! that the order of the text is the order of the times and SQLite's date functions read it.
-//! An integer would be smaller; text is what the seed schema has, and what a person can read in
-//! the `sqlite3` shell.
+//! Every time is stored as UTC text, `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`, always 32 characters. So the texts sort
+//! as the times do, and SQLite's date functions read them. An integer would be smaller; text is what the seed
+//! schema has, and what a person can read in the `sqlite3` shell.
 
 pub(crate) mod seconds;
 mod watch;
@@ -17,16 +16,16 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Tells the store what time it is. Tests set it; everything that the store writes or compares
-/// uses it, never SQLite's `datetime('now')`.
+/// The source of the store's time. Tests set it. Everything that the store writes or compares uses it, never
+/// SQLite's `datetime('now')`.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now. Anything finer than a microsecond is cut off by the store.
+    /// Returns the time now. The store cuts off anything finer than a microsecond.
     fn now(&self) -> DateTime<Utc>;
 
-    /// The time by a clock that nobody sets and that only goes forwards, by which the store sees that
-    /// [`now`](Self::now) was set: what cannot be undone waits until the clock has said the same for
-    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). The default is the machine's. A clock of
-    /// another pace, as in a simulation, gives what has passed by itself.
+    /// Returns the time of a clock that is never set and only goes forwards. By it the store notices that
+    /// [`now`](Self::now) was set: what cannot be undone then waits until the clock has kept its lead for
+    /// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). The default is the machine's monotonic clock.
+    /// A clock of another pace, as in a simulation, has to return the time that has passed at its pace.
     fn instant(&self) -> Instant {
         Instant::now()
     }
@@ -42,11 +41,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// A time as the file spells it: binds and reads a [`DateTime<Utc>`] in a statement.
+/// A time in the file's format: binds and reads a [`DateTime<Utc>`] in a statement.
 ///
-/// Hosts use it in their own tables, so that their times sort and compare with ours. Reading accepts every
-/// spelling that older files hold (see [`parse`]), and a number as a Unix time: in seconds below 10¹¹, in
-/// milliseconds below 10¹⁴, in microseconds below 10¹⁷, else in nanoseconds.
+/// Hosts use it in their own tables, so that their times sort and compare with this crate's. Reading accepts every
+/// format of older files (see [`parse`]), and a number as a Unix time: in seconds below 10¹¹, in milliseconds
+/// below 10¹⁴, in microseconds below 10¹⁷, else in nanoseconds.
 ///
 /// ```
 /// use botstore::time::Timestamp;
@@ -73,12 +72,12 @@ impl ToSql for Timestamp {
 impl FromSql for Timestamp {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
-            // The seed's columns may be NULL; a time that the file does not have is the epoch,
-            // because one such row must not make a whole list unreadable.
+            // The seed's columns may be NULL. A missing time reads as the epoch, because one such row must not
+            // make a whole list unreadable.
             ValueRef::Null => Ok(Self(DateTime::UNIX_EPOCH)),
             ValueRef::Text(bytes) => {
-                // A leap second in the file's own spelling comes after the time that it reads as, so
-                // that a list would never get past it. Nobody writes one.
+                // A leap second in the file's own format sorts after the time that it reads as, so that a list
+                // would never get past it. No program writes one.
                 let leaps = bytes.len() == 32 && bytes.get(17..19) == Some(b"60");
                 read(value).filter(|_| !leaps).map(Self).ok_or_else(|| {
                     let text = String::from_utf8_lossy(bytes);
@@ -90,7 +89,7 @@ impl FromSql for Timestamp {
     }
 }
 
-/// An interval too long for the calendar never ends.
+/// The time after an interval; the calendar's last one if the interval is too long.
 pub(crate) fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(interval)
         .ok()
@@ -98,23 +97,24 @@ pub(crate) fn after(time: DateTime<Utc>, interval: Duration) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The time that a value tells: a text, also one that is kept as bytes, as [`parse`] reads it; a number as
-/// the Unix time that it is. `None` if it tells none, or one outside the years 0–9999.
+/// The time that a value means: a text, also one stored as bytes, as [`parse`] reads it; a number as a Unix time.
+/// `None` if it means no time, or one outside the years 0–9999.
 pub(crate) fn read(value: ValueRef<'_>) -> Option<DateTime<Utc>> {
     match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) => from_unix(number),
-        // No more digits than a microsecond of today has.
+        // Seconds. A float of today's time is about as precise as a microsecond.
         ValueRef::Real(number) if number.abs() < 1e11 => in_reach((number * 1e6).round() as i64),
-        // A cast ends at the largest integer, which is nanoseconds of a year to come.
+        // Larger numbers are refused: the cast would end at the largest integer, which reads as nanoseconds of a
+        // future year.
         ValueRef::Real(number) if number.abs() < 9e18 => from_unix(number as i64),
         ValueRef::Real(_) => None,
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => parse(std::str::from_utf8(bytes).ok()?),
     }
 }
 
-/// The time so many seconds after the epoch. Larger numbers than seconds reach are milliseconds, as
-/// JavaScript counts, microseconds, or nanoseconds, as data frames do.
+/// The time this many seconds after the epoch. Larger numbers are milliseconds, as in JavaScript, microseconds, or
+/// nanoseconds, as in data frames.
 fn from_unix(number: i64) -> Option<DateTime<Utc>> {
     in_reach(match number.unsigned_abs() {
         0..100_000_000_000 => number.checked_mul(1_000_000)?,
@@ -130,7 +130,7 @@ fn in_reach(micros: i64) -> Option<DateTime<Utc>> {
     (0..=9999).contains(&time.year()).then_some(time)
 }
 
-/// The time by a host's clock, which may panic.
+/// The time of a host's clock, which may panic.
 pub(crate) fn ask(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     caught(|| clock.now()).ok_or_else(|| {
         let why = "the clock that the store was given panicked; nothing was changed";
@@ -138,18 +138,18 @@ pub(crate) fn ask(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     })
 }
 
-/// Cuts a time to what the file keeps: microseconds.
+/// Cuts a time to microseconds, which the file keeps.
 pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    // `duration_trunc` counts nanoseconds, and so only knows the years 1678 to 2261.
+    // `duration_trunc` counts nanoseconds, and so covers only the years 1678 to 2261.
     let nanos = time.timestamp_subsec_nanos();
-    // Text has no room for a leap second, of which these are 1,000,000,000 and more.
+    // The text format has no leap second, whose nanoseconds are 1,000,000,000 and more.
     let rest = nanos - nanos.min(999_999_999) / 1_000 * 1_000;
     time.checked_sub_signed(TimeDelta::nanoseconds(rest.into()))
         .unwrap_or(time)
 }
 
-/// The text of a time, as the file spells it. Years outside 0–9999 are drawn to the nearest end,
-/// since five digits would break the order of the text.
+/// Returns a time in the file's text format. Years outside 0–9999 become the nearest end of that range, since five
+/// digits would break the order of the texts.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc};
@@ -158,7 +158,7 @@ pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 /// ```
 pub fn format(time: DateTime<Utc>) -> String {
     use chrono::{Datelike, Timelike};
-    // A leap second reads as nanosecond 1,000,000,000 and more; text has no room for it.
+    // A leap second's nanoseconds are 1,000,000,000 and more; the text format has none.
     let micros = (time.nanosecond() / 1_000).min(999_999);
     let mut text = Vec::with_capacity(32);
     if !(0..=9999).contains(&time.year()) {
@@ -185,9 +185,9 @@ pub fn format(time: DateTime<Utc>) -> String {
     text.into_iter().map(char::from).collect()
 }
 
-/// Reads a time in any spelling that a file may hold: date and time with a blank or a `T` between
-/// them, with or without seconds and a fraction of them, with an offset, `Z`, or neither (which
-/// means UTC); or a date alone. `None` if the text is not a time.
+/// Reads a time in any format that a file may hold: date and time with a blank or a `T` between them, with or
+/// without seconds and a fraction, with an offset, `Z`, or neither (which means UTC); or a date alone. `None` if
+/// the text is not a time.
 ///
 /// ```
 /// use botstore::time::{format, parse};
@@ -202,7 +202,7 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     if !text.is_ascii() {
         return None;
     }
-    // A day, or a minute of one, begins at its first second.
+    // A date alone means its first second, and so does a minute.
     let padded = match text.len() {
         10 => format!("{text} 00:00:00"),
         16 => format!("{text}:00"),
@@ -210,7 +210,7 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         _ => return None,
     };
     let text = padded.as_str();
-    // The fraction is at most digits and a dot, so an offset can only start at a later sign.
+    // The fraction is only a dot and digits, so an offset can only start at a later sign.
     let (clock, offset) = match text[19..].find(['+', '-', 'Z', 'z']) {
         Some(at) => text.split_at(19 + at),
         None => (text, ""),

@@ -1,5 +1,5 @@
-//! What the rooms below take of a configuration. They have types of their own for it, so that none of them
-//! knows where their settings come from.
+//! What the modules below take from a configuration. They have types of their own for it, so that none of them
+//! depends on where its settings come from.
 
 use super::Config;
 use crate::archive;
@@ -10,17 +10,17 @@ use crate::sqlite::{self, FileTriggers};
 use std::path::{Path, PathBuf};
 
 impl Config {
-    /// The path of the file that this is for, as [`Store::open`](crate::Store::open) and all else that takes
-    /// a configuration understand what was given. Looks at no file.
+    /// The path of the file: what [`Store::open`](crate::Store::open), and everything else that takes a
+    /// configuration, makes of the path that was given. Reads no file.
     ///
-    /// `sqlite:///bot.db` and `sqlite:bot.db` are `bot.db`, `sqlite:////srv/bot.db` is `/srv/bot.db`, as in the
-    /// Python bot, whatever driver stands after a `+`; `~/bot.db` is in the home folder. Everything else is
-    /// the path that it is; `./sqlite:bot.db` is a file of that name.
+    /// `sqlite:///bot.db` and `sqlite:bot.db` mean `bot.db`, and `sqlite:////srv/bot.db` means `/srv/bot.db`, as
+    /// in the Python bot, whatever driver stands after a `+`. `~/bot.db` is in the home folder. Everything else is
+    /// taken as it is; `./sqlite:bot.db` is a file of that name.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for what is no path and would be made a folder of: `file:` URIs,
-    /// parameters after a `?`, URLs of other databases, the home of another account (`~other/bot.db`), and
-    /// `~` where the home folder is not known.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for what is not a path but would otherwise name a new file or
+    /// folder: `file:` URIs, parameters after a `?`, URLs of other databases, the home of another account
+    /// (`~other/bot.db`), and `~` if the home folder is not known.
     ///
     /// ```
     /// # fn main() -> botstore::Result<()> {
@@ -34,7 +34,7 @@ impl Config {
         sqlite::path_of(&self.path)
     }
 
-    /// What messages, and the answers to them, may have.
+    /// The limits of messages and of their answers.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_text_bytes: self.max_text_bytes,
@@ -42,11 +42,11 @@ impl Config {
         }
     }
 
-    /// What connections are set to.
+    /// The settings of connections.
     pub(crate) fn sqlite_settings(&self) -> sqlite::Settings {
         sqlite::Settings {
             durability: self.durability,
-            // Which of a file's triggers no step made cannot be told where connections are opened.
+            // Opening a connection cannot tell which of a file's triggers no step made.
             file_triggers: match self.unknown_triggers {
                 UnknownTriggers::Disable => FileTriggers::Ignore,
                 UnknownTriggers::Allow | UnknownTriggers::Refuse => FileTriggers::Run,
@@ -60,7 +60,7 @@ impl Config {
         }
     }
 
-    /// What files are held against.
+    /// The schemas and settings that files are compared with.
     pub(crate) fn program(&self) -> Program<'_> {
         Program {
             schemas: &self.schemas,
@@ -70,7 +70,7 @@ impl Config {
         }
     }
 
-    /// The file at `path`, as what backups are of.
+    /// The file at `path`, as a source of backups.
     pub(crate) fn backup_source<'a>(&'a self, path: &'a Path) -> archive::Source<'a> {
         archive::Source {
             path,

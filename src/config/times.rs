@@ -1,4 +1,4 @@
-//! The clock, and what comes again by it.
+//! The clock, schedules and timers.
 
 use super::Config;
 use crate::error::Result;
@@ -12,28 +12,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Config {
-    /// The clock that the store goes by. Default: [`SystemClock`].
+    /// The clock that the store uses. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// How long a clock that has jumped ahead has to go on before it is believed for what cannot be undone:
-    /// sessions that expire, idempotency keys that are forgotten, and what a host does by
-    /// [`WriteTx::sure_now`](crate::WriteTx::sure_now). A jump is more than 5 minutes beyond what has passed by a
-    /// clock that nobody sets; at opening, more than a day beyond when the file was last used. Told by
-    /// [`StoreEvent::ClockAhead`](crate::StoreEvent). Range 0–7 days, where 0 believes every clock at once;
-    /// default 1 h.
+    /// How long a clock that has jumped ahead must keep that lead before the store trusts it for what cannot be
+    /// undone: ending idle sessions, deleting idempotency keys, and what a host does by
+    /// [`WriteTx::sure_now`](crate::WriteTx::sure_now). A jump is a lead of more than 5 minutes over a monotonic
+    /// clock; at opening, of more than a day over the time at which the file was last used.
+    /// [`StoreEvent::ClockAhead`](crate::StoreEvent) reports it. Range 0–7 days, where 0 trusts every clock at
+    /// once; default 1 h.
     pub fn clock_jump_wait(mut self, time: Duration) -> Self {
         self.clock_jump_wait = time;
         self
     }
 
-    /// Sends a mutation again and again, first one interval after the file was first opened with
-    /// it. When it last ran is kept in the file, under the mutation's
-    /// [`name`](Mutation::name), so that a daily job of a bot that restarts hourly still runs
-    /// daily. A run that fails is tried again after a minute, or an interval if that is shorter.
-    /// Interval: at least 1 s.
+    /// Sends a mutation at this interval, the first time one interval after the file was first opened with this
+    /// schedule. The file keeps the time of the last run, under the mutation's [`name`](Mutation::name), so that a
+    /// daily job still runs daily in a bot that restarts hourly. A run that fails is tried again after a minute,
+    /// or after one interval if that is shorter. Interval: at least 1 s.
     pub fn every<M: Mutation>(
         mut self,
         interval: Duration,
@@ -44,8 +43,8 @@ impl Config {
         self
     }
 
-    /// The same under a name of its own: for a mutation that is sent on two schedules, or whose type may be
-    /// renamed. Two schedules of one name are refused at opening.
+    /// As [`every`](Self::every), under a name of its own: for a mutation that is on two schedules, or whose type
+    /// may be renamed. Opening refuses two schedules of one name.
     pub fn every_named<M: Mutation>(
         mut self,
         name: impl Into<String>,
@@ -57,11 +56,11 @@ impl Config {
         self
     }
 
-    /// Sends a mutation once a day, at this time of the store's day: see [`day_offset`](Self::day_offset), which is
-    /// UTC's by default. A run that was missed, because no store had the file open, comes once, late. A run that
-    /// fails is tried again after a minute. As with [`every`](Self::every), it is known in the file by the mutation's
-    /// [`name`](Mutation::name), and runs the first time at the first such time after the file was first opened
-    /// with it. If a clock is set back over that time, it runs once more.
+    /// Sends a mutation once a day, at this time of the store's day: see [`day_offset`](Self::day_offset), which
+    /// is UTC by default. A run that was missed because no store had the file open happens once, late. A run that
+    /// fails is tried again after a minute. As with [`every`](Self::every), the file keeps the time of the last
+    /// run under the mutation's [`name`](Mutation::name). The first run is at the first such time after the file
+    /// was first opened with this schedule. If the clock is set back over that time, the mutation runs once more.
     ///
     /// ```no_run
     /// use botstore::{Config, sessions::ExpireIdle};
@@ -82,29 +81,29 @@ impl Config {
         self.daily_at_named(M::name(), time, make)
     }
 
-    /// The same under a name of its own, as [`every_named`](Self::every_named).
+    /// As [`daily_at`](Self::daily_at), under a name of its own: see [`every_named`](Self::every_named).
     pub fn daily_at_named<M: Mutation>(
         mut self,
         name: impl Into<String>,
         time: NaiveTime,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
-        // Opening knows where the file's day begins.
+        // Opening replaces UTC by the file's own day offset.
         let when = When::DailyAt(time, Utc.fix());
         self.schedules.push(Schedule::new(name, when, make));
         self
     }
 
-    /// Has the store run the timers of this type: see [`Timer`] and [`timers`](crate::timers). Those in the file
-    /// whose type is not registered are kept, and told by [`StoreEvent::TimersUnknown`](crate::StoreEvent) when they
-    /// are due. Two types of one [`NAME`](Timer::NAME) are refused at opening.
+    /// Registers a type of timers for the store to run: see [`Timer`] and [`timers`](crate::timers). Timers in the
+    /// file whose type is not registered stay, and [`StoreEvent::TimersUnknown`](crate::StoreEvent) reports them
+    /// when they are due. Opening refuses two types of one [`NAME`](Timer::NAME).
     pub fn timer<T: Timer>(mut self) -> Self {
         self.timers.add::<T>();
         self
     }
 
-    /// The same with a change that is a closure, as [`Store::transact`](crate::Store::transact) takes one;
-    /// its name is that of the schedule, too.
+    /// As [`every_named`](Self::every_named), with a closure such as [`Store::transact`](crate::Store::transact)
+    /// takes; `name` is the schedule's name too.
     ///
     /// ```no_run
     /// # use std::time::Duration;

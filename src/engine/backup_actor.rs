@@ -1,6 +1,6 @@
-//! The actor that takes requests for backups and drills. The work is a thread's, see [`BackupWorker`]; the
-//! actor hands it out, and answers when the thread does, or when the thread has made no progress for too
-//! long. So it always answers.
+//! The actor that takes requests for backups and drills. A thread does the work, see [`BackupWorker`]. The actor
+//! hands the work to it, and answers when the thread does, or when the thread has made no progress for too long.
+//! So the actor always answers.
 
 use super::backup_worker::{BackupWorker, Work};
 use super::shared::Shared;
@@ -13,26 +13,26 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How often closing looks whether the worker is done.
+/// How often closing checks whether the worker has ended.
 const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 
-/// "Make a backup, or a drill, if it is due"; answers how many of both it made.
+/// "Make a backup, or a drill, if it is due"; answers how many of both were made.
 #[derive(Message)]
 #[rtype(result = "usize")]
 pub(super) struct RunDueBackups;
 
-/// "Stop, and let go of the file." Answers when that is done; or after `by`, when the worker is in the
-/// middle of something then, and is left behind.
+/// "Stop, and close the file." Answers when that is done; or after `by` if the worker is busy then, which is left
+/// behind.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StopBackups {
     pub(super) by: Instant,
 }
 
-/// Makes backups of an open store, and tries them out: takes [`TakeBackup`] and [`RunDrill`].
-/// See [`Store::backup_actor`](crate::Store::backup_actor).
+/// Makes backups and drills of an open store: takes [`TakeBackup`] and [`RunDrill`]. See
+/// [`Store::backup_actor`](crate::Store::backup_actor).
 pub struct BackupActor {
-    /// `None` when the store closes.
+    /// `None` once the store closes.
     work: Option<mpsc::Sender<Work>>,
     /// The worker's thread.
     worker: Arc<Supervisee>,
@@ -58,8 +58,8 @@ impl BackupActor {
         }
     }
 
-    /// Has the worker do something when it has done what came before; the answer comes when it has, or
-    /// when it makes no progress any more.
+    /// Queues work for the worker. The answer comes when the work is done, or when the worker makes no more
+    /// progress.
     fn ask<T, F>(&self, work: F) -> impl Future<Output = Result<T>> + use<T, F>
     where
         T: Send + 'static,
@@ -68,7 +68,7 @@ impl BackupActor {
         let shared = Arc::clone(&self.shared);
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move |worker| {
-            // Whoever was told that it will not be done must not have it done.
+            // A caller that was told that it will not be done must not have it done.
             if !reply.is_closed() {
                 let _ = reply.send(work(worker));
             }
@@ -121,7 +121,7 @@ impl Handler<StopBackups> for BackupActor {
         StopBackups { by }: StopBackups,
         _ctx: &mut Self::Context,
     ) -> Self::Result {
-        // What was sent last is the last: the worker ends when it has refused what waits.
+        // Closes the queue: the worker ends once it has refused what waits.
         self.work = None;
         let (worker, shared) = (Arc::clone(&self.worker), Arc::clone(&self.shared));
         Box::pin(async move {

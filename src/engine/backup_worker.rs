@@ -1,7 +1,7 @@
-//! Makes backups and tries them out, one at a time, on a thread and a connection of its own.
+//! Makes backups and drills, one at a time, on a thread and a connection of its own.
 //!
-//! A plain thread, and no actor's: whatever it waits for may never answer, and then it is left behind
-//! where an actor's thread would be waited for.
+//! A plain thread and not an actor's: a system call in it may never return. Then this thread is left behind, while
+//! closing would wait for an actor's thread.
 
 use super::due::Due;
 use super::last_runs::Doing;
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// The longest wait before a scheduled backup or drill that failed is tried again.
 const RETRY: Duration = Duration::from_secs(15 * 60);
 
-/// How long a store without any backup is not looked at for one to try out.
+/// How long to wait before looking again for a backup to try, in a store without any.
 const NOTHING_TO_DRILL: Duration = Duration::from_secs(60);
 
 /// Something for the worker to do.
@@ -36,7 +36,7 @@ pub(super) struct BackupWorker {
     conn: Option<Connection>,
     backup_due: Due,
     drill_due: Due,
-    /// Whether the drill waits until there is something to try out.
+    /// Whether the drill waits until there is a backup to try.
     waits_for_a_backup: bool,
 }
 
@@ -53,13 +53,13 @@ impl BackupWorker {
         }
     }
 
-    /// Does what comes until nothing can come any more.
+    /// Does the work in the queue until the queue is closed.
     pub(super) fn run(mut self, queue: mpsc::Receiver<Work>, supervisee: &Supervisee) {
-        // What a process that was killed has left there stays no longer than until the next opening.
+        // The remains of a process that was killed stay only until the next opening.
         let tidy: Work = Box::new(|worker| archive::clear_unfinished(&worker.source()));
         for work in std::iter::once(tidy).chain(queue) {
             self.shared.heartbeat.begin(self.shared.now());
-            // What panics in a backup has a boundary of its own; this one is for a subscriber to the log.
+            // A backup catches its own panics; this is for a log subscriber's.
             let done = caught(|| work(&mut self));
             self.shared.heartbeat.end();
             if done.is_none() {
@@ -71,12 +71,12 @@ impl BackupWorker {
         }
     }
 
-    /// The store's file, as what backups are of.
+    /// The store's file, as a source of backups.
     fn source(&self) -> archive::Source<'_> {
         self.shared.config.backup_source(&self.shared.path)
     }
 
-    /// Does what is due; gives how much that was.
+    /// Does what is due; returns how many backups and drills that was.
     pub(super) fn run_due(&mut self) -> usize {
         let (every, drill_every) = {
             let backups = &self.shared.config.backups;
@@ -87,8 +87,8 @@ impl BackupWorker {
         usize::from(backed_up) + usize::from(drilled)
     }
 
-    /// Runs `work` on the connection. What panics in it, such as a host's progress hook, must not
-    /// end the actor.
+    /// Runs `work` on the connection. A panic in it, such as one of a host's progress hook, must not end the
+    /// worker.
     fn work<T>(&mut self, work: impl FnOnce(&mut Connection, &Self) -> Result<T>) -> Result<T> {
         if self.shared.is_closing() {
             return Err(Error::closed());
@@ -113,7 +113,7 @@ impl BackupWorker {
         result
     }
 
-    /// Whether the work is to end, asked again and again while it goes on: which shows that it does.
+    /// Whether the work is to stop. The work calls this all the time, which also shows that it makes progress.
     fn closing(&self) -> impl Fn() -> bool + Send + Sync + std::panic::RefUnwindSafe + 'static {
         let shared = AssertUnwindSafe(Arc::clone(&self.shared));
         move || shared.heartbeat.beat() || shared.is_closing()
@@ -155,8 +155,8 @@ impl BackupWorker {
         Ok(report)
     }
 
-    /// Does one thing of which a failure is news. That somebody stopped it is nobody else's; and of a job
-    /// that was given up they have been told.
+    /// Does one backup or drill and reports its failure. Does not report that it was stopped by its caller or by
+    /// closing, nor the failure of one that was given up, which was reported then.
     fn job<T>(
         &mut self,
         doing: Doing,
@@ -175,8 +175,7 @@ impl BackupWorker {
         done
     }
 
-    /// When the next scheduled backup is due: a period after the newest in the folder, and now if
-    /// there is none.
+    /// When the next scheduled backup is due: a period after the newest in the folder, or now if there is none.
     fn first_backup_due(&mut self, every: Duration) -> Result<DateTime<Utc>> {
         let now = self.shared.now();
         let last =
@@ -196,7 +195,7 @@ impl BackupWorker {
         if let Some(error) = trouble {
             tracing::warn!(%error, "the folder of backups cannot be looked at");
         }
-        // Looking into the folder takes time, and what is due at its end is due.
+        // Reading the folder takes time, and a backup that has become due meanwhile counts as due.
         let now = self.shared.now();
         if due > now {
             return false;
@@ -226,7 +225,7 @@ impl BackupWorker {
         if due > now {
             return false;
         }
-        // A store that has no backup yet has nothing to try out, which is no failure.
+        // A store that has no backup yet has none to try, which is not a failure.
         let has_any = self.work(|conn, worker| archive::has_any(conn, &worker.source()));
         self.waits_for_a_backup = matches!(has_any, Ok(false));
         if self.waits_for_a_backup {

@@ -1,21 +1,18 @@
-//! Group commit: several callers' mutations in one transaction, each with a fate of its own.
+//! Group commit: several callers' mutations in one transaction, each with an outcome of its own.
 //!
-//! A batch is first run without savepoints. When an operation fails after it has changed
-//! something, the transaction is rolled back and run again with a savepoint for each operation,
-//! and so are the next few batches, because failures come in streams. An operation that fails
-//! before it has changed anything costs nothing: there is nothing to undo.
+//! A batch is first run without savepoints. If an operation fails after it has changed something, the transaction
+//! is rolled back and run again with a savepoint for each operation; so are the next few batches, because failures
+//! come in series. An operation that fails before it has changed anything costs nothing: there is nothing to undo.
 //!
-//! Running the batch again *without* the one that failed was turned down: what made it fail may
-//! be a neighbour that the second run decides differently about, and then its answer would be
-//! about a state that never was. Here every outcome is the one that the operation had at its place
-//! in the transaction that committed.
+//! Running the batch again *without* the failed operation was turned down. It may have failed because of another
+//! operation that behaves differently in the second run; then its answer would be about a state that never was.
+//! Here every outcome is the one that the operation had at its place in the transaction that committed.
 //!
-//! When SQLite itself ends the transaction (a full disk), each mutation is tried alone, so that a
-//! large one does not take the small ones with it. See <https://sqlite.org/lang_transaction.html>
-//! for which errors do that.
+//! If SQLite itself ends the transaction (a full disk), each mutation is tried alone, so that a large one does not
+//! make the small ones fail. See <https://sqlite.org/lang_transaction.html> for which errors do that.
 //!
-//! Every job that is not answered is in a field of the [`Batcher`], never only on the stack: so the one
-//! that a panic leaves behind can answer them all, and knows what became of each.
+//! Every unanswered job is in a field of the [`Batcher`], never only on the stack. So after a panic the batcher
+//! can answer them all, and knows the outcome of each.
 
 mod settle;
 
@@ -30,53 +27,53 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After a batch that had to be run again, this many are run with savepoints at once.
+/// After a batch that was run again, this many are run with savepoints from the start.
 const CAREFUL_BATCHES: u32 = 16;
 
-/// How long a batch waits for another program's lock when the one before waited in vain.
+/// How long a batch waits for another program's lock if the batch before waited in vain.
 const IMPATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) struct Batcher {
     shared: Arc<Shared>,
     connection: Option<WriteConnection>,
-    /// The connection before, kept open until its replacement works. If none were open, SQLite would
-    /// recover the WAL from disk and resurrect the failed commit.
+    /// The previous connection, kept open until its replacement works. If none were open, SQLite would recover the
+    /// WAL from disk and resurrect the failed commit.
     suspect: Option<WriteConnection>,
     busy_timeout: Duration,
     /// Jobs that wait for a batch.
     waiting: VecDeque<Box<dyn WriteJob>>,
-    /// Jobs of a batch that SQLite ended: each is a batch of its own.
+    /// Jobs of a batch that SQLite ended: each gets a batch of its own.
     alone: VecDeque<Box<dyn WriteJob>>,
     batch: Batch,
-    /// Jobs whose commit failed and may be in the WAL all the same. They are answered when the WAL has
-    /// been written on.
+    /// Jobs whose commit failed and which may be in the WAL all the same. They are answered when that part of the
+    /// WAL has been overwritten.
     indeterminate: Vec<(Box<dyn WriteJob>, Error)>,
     strategy: Strategy,
 }
 
-/// The batch that is under way.
+/// The current batch.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) jobs: Vec<Box<dyn WriteJob>>,
     pub(super) progress: Progress,
     pub(super) isolation: Isolation,
-    /// Its transaction, when that has begun.
+    /// Its transaction, once begun.
     begun: Option<Begun>,
-    /// Whether it takes in what comes while it runs.
+    /// Whether it takes jobs that arrive while it runs.
     gathers: bool,
 }
 
-/// What a step came to.
+/// The result of a step.
 pub(super) enum Step {
     /// Nothing waits.
     Idle,
-    /// The batch is open for more.
+    /// The batch is open for more jobs.
     Open,
     /// A batch is over.
     Settled,
 }
 
-/// How far a batch is.
+/// The progress of a batch.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Progress {
     /// Its COMMIT has not begun.
@@ -86,18 +83,18 @@ pub(super) enum Progress {
     Committed,
 }
 
-/// What one batch leaves for the next to know.
+/// What one batch passes on to the next.
 #[derive(Default)]
 struct Strategy {
     /// How many of the next batches use savepoints from the start.
     careful: u32,
-    /// Whether the last batch found another program's lock. Then the next waits less for it, so
-    /// that those in the queue are not refused one busy timeout after the other.
+    /// Whether the last batch met another program's lock. Then the next one waits less for it, so that the jobs in
+    /// the queue are not refused one busy timeout after the other.
     impatient: bool,
 }
 
 impl Batcher {
-    /// `conn` is the connection that writes, migrated.
+    /// `conn` is the connection that writes; its schema is up to date.
     pub(super) fn new(conn: Connection, shared: Arc<Shared>) -> Result<Self> {
         let connection = WriteConnection::new(conn, &shared)?;
         Ok(Self {
@@ -121,8 +118,8 @@ impl Batcher {
         self.waiting.push_back(job);
     }
 
-    /// Goes one step on: begins a batch and runs what waits, or runs what has come since, or commits when
-    /// nothing has. Between two steps the writer reads its mailbox.
+    /// Takes one step: begins a batch and runs what waits, or runs what has come since, or commits if nothing has.
+    /// Between two steps the writer reads its mailbox.
     pub(super) fn step(&mut self) -> Step {
         let ran = self.batch.jobs.len();
         let is_open = self.batch.begun.is_some();
@@ -142,7 +139,7 @@ impl Batcher {
         Step::Settled
     }
 
-    /// Commits the batch that is open, if one is.
+    /// Commits the open batch, if there is one.
     pub(super) fn finish(&mut self) {
         if let (Some(begun), Some(open)) = (self.batch.begun, &self.connection) {
             let attempt = open.commit(begun, &mut self.batch);
@@ -154,14 +151,14 @@ impl Batcher {
         self.batch.progress = Progress::Running;
         self.batch.gathers = self.alone.is_empty();
         self.batch.isolation = match self.strategy.careful {
-            // On its own it may fail and leave nothing to ask again.
+            // Alone in its batch, it may fail and leave nothing that would have to be run again.
             _ if !self.alone.is_empty() => Isolation::Savepoint,
             0 => Isolation::None,
             _ => Isolation::Savepoint,
         };
     }
 
-    /// Takes in those whose callers still wait.
+    /// Takes waiting jobs whose callers still wait.
     fn take_waiting(&mut self) {
         let (from, most) = match self.batch.gathers {
             true => (&mut self.waiting, self.shared.config.max_batch),
@@ -186,8 +183,8 @@ impl Batcher {
             || begun.is_some_and(|begun| begun.at.elapsed() >= config.max_batch_time)
     }
 
-    /// Runs the jobs of the batch from this one on, in its transaction, which begins if it has not. Says so
-    /// if the batch is over with that.
+    /// Runs the jobs of the batch from this one on, in its transaction, which it begins if necessary. Returns how
+    /// the transaction ended, if it did.
     fn run(&mut self, from: usize) -> Option<Attempt> {
         if self.batch.begun.is_none()
             && let Err(error) = self.begin()
@@ -214,8 +211,8 @@ impl Batcher {
         let begun = match self.connect() {
             Ok(open) => open.begin(),
             Err(error) => {
-                // All who wait by now are refused: where a disk takes its time to fail, one after the other
-                // would wait for long.
+                // All jobs that wait by now are refused: if the disk takes long to fail, they would wait for one
+                // failure after the other.
                 self.batch.jobs.extend(self.waiting.drain(..));
                 return Err(error);
             }
@@ -239,7 +236,7 @@ impl Batcher {
         }
     }
 
-    /// Waits no longer than this for another program's lock, on this connection or the next.
+    /// Limits how long this connection, and the next, wait for another program's lock.
     pub(super) fn limit_patience(&mut self, most: Duration) {
         self.busy_timeout = self.busy_timeout.min(most);
         if let Some(open) = &self.connection {
@@ -247,28 +244,28 @@ impl Batcher {
         }
     }
 
-    /// Tells everybody who waits that the store is closed.
+    /// Refuses all waiting jobs because the store is closed.
     pub(super) fn refuse_waiting(&mut self) {
         for job in self.alone.drain(..).chain(self.waiting.drain(..)) {
             job.refuse(Error::closed());
         }
     }
 
-    /// The next connection is opened when it is needed.
+    /// Gives the connection up. The next one is opened when it is needed.
     fn give_up_connection(&mut self) {
         if let Some(open) = self.connection.take() {
-            // One whose transaction does not end would keep the next from writing.
+            // If its transaction does not end, it would keep the next connection from writing.
             self.suspect = Some(open).filter(|open| open.conn.is_autocommit());
         }
     }
 
-    /// The connection, opened anew if it was given up.
+    /// Returns the connection, and opens a new one if it was given up.
     pub(super) fn connect(&mut self) -> Result<&WriteConnection> {
         let open = self.take_connection()?;
         Ok(self.connection.insert(open))
     }
 
-    /// Takes it out, to close the file.
+    /// Takes the connection out, in order to close the file.
     pub(super) fn take_connection(&mut self) -> Result<WriteConnection> {
         if let Some(open) = self.connection.take() {
             return Ok(open);
@@ -280,7 +277,7 @@ impl Batcher {
         Ok(open)
     }
 
-    /// Takes note of a failure of the store's own work.
+    /// Records a failure of the store's own work.
     pub(super) fn note_failure(&mut self, error: &Error) {
         self.shared.disk.note(error);
         if error.leaves_in_doubt() {
@@ -288,13 +285,13 @@ impl Batcher {
         }
     }
 
-    /// Sees whether the file can be written.
+    /// Checks whether the file can be written.
     pub(super) fn probe(&mut self) -> Result<()> {
         self.finish();
         sqlite::write_probe(&self.connect()?.conn)
     }
 
-    /// Takes out whatever connection is open, to save what it has: a new one would be to another file.
+    /// Takes out whichever connection is open, to save its contents: a new one would open another file.
     pub(super) fn take_open_connection(&mut self) -> Option<WriteConnection> {
         self.connection.take().or_else(|| self.suspect.take())
     }

@@ -1,9 +1,9 @@
 //! The checkpoint policy: keeps the WAL short without making commits wait for it.
 //!
-//! A WAL starts over when it is copied completely and no reader is in the middle of it. The checkpointer
-//! copies nearly all of it, on its own thread; but while it works, commits go on. So when it is done and
-//! little has come since, the writer copies that little itself once the point reads that have begun are
-//! through, and the next commit starts the WAL over. At the ceiling it does so however much there is.
+//! A WAL starts over when it is copied completely and no reader still uses it. The checkpointer copies nearly all
+//! of it, on its own thread; but meanwhile commits go on. So when the checkpointer is done and few frames have
+//! come since, the writer waits for the point reads that have begun and copies these frames itself; the next
+//! commit then starts the WAL over. At the ceiling the writer does so however many frames there are.
 
 use super::checkpointer::{self, Checkpoint, Checkpointer};
 use super::shared::Shared;
@@ -17,27 +17,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long it leaves a WAL alone that would not start over.
+/// How long the policy leaves a WAL alone that would not start over.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The same while the checkpointer copies a WAL that was held up.
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(20);
 
-/// How much of a WAL the writer copies in one go, in bytes: commits wait for a tenth of a second or two.
-/// Leaves the ceiling out, where that is lower: what comes while the checkpointer copies would be more
-/// than that each time, and the WAL would never start over under steady writes.
+/// How much of a WAL the writer copies at once, in bytes: commits wait for a tenth of a second or two. The ceiling
+/// is not used instead, even if it is lower: under steady writes more than that would arrive during each of the
+/// checkpointer's copies, and the WAL would never start over.
 const ONE_GO: u64 = 64 << 20;
 
-/// How much of a WAL that has grown is given back at a time, in bytes: under a tenth of a second.
+/// By how much the file of a grown WAL is cut at a time, in bytes: under a tenth of a second.
 const CUT: u64 = 256 << 20;
 
-/// When the WAL has not been copied for so long, a part of what it may grow by is enough: a checkpoint
-/// is felt by the commits beside it for as long as its sync takes, and where there is time for many,
-/// short ones are felt less.
+/// If the last copy was this long ago, a part of the usual growth is enough: a checkpoint slows the commits beside
+/// it for as long as its sync takes, and where there is time for many short ones, they are noticed less.
 const AT_LEISURE: Duration = Duration::from_millis(300);
 const PART: u64 = 6;
 
-/// What the writer copies itself without being at the ceiling, in frames: about a millisecond.
+/// How much the writer copies itself below the ceiling, in frames: about a millisecond.
 const LITTLE: i64 = 256;
 
 pub(super) struct CheckpointPolicy {
@@ -46,17 +45,17 @@ pub(super) struct CheckpointPolicy {
     checkpoint_at_bytes: u64,
     ceiling_bytes: u64,
     watch: WalWatch,
-    /// When the connection was opened that the last look was on.
+    /// When the connection of the last look was opened.
     connection: Option<Instant>,
-    /// The length at the last order.
+    /// The WAL's size at the last order.
     ordered_at: u64,
     ordered_when: Instant,
-    /// Whether what the checkpointer left is still to be looked at.
+    /// Whether the writer has yet to look at what the checkpointer left.
     unfinished: bool,
     not_before: Option<Instant>,
-    /// Whether the subscribers know that the WAL is over its ceiling.
+    /// Whether the subscribers were told that the WAL is over its ceiling.
     ceiling_reported: bool,
-    /// Whether scans are kept from beginning, and the writer has not tried since the last one ended.
+    /// Whether scans are held back, and the writer has not tried since the last one ended.
     holds_scans: bool,
 }
 
@@ -105,7 +104,7 @@ impl CheckpointPolicy {
                 self.start_over(conn, bytes);
             }
         } else if self.shared.checkpoints.ordered.load(Ordering::Acquire) {
-            // The checkpointer is at it.
+            // The checkpointer is at work.
         } else if self.unfinished {
             self.unfinished = false;
             if wal.frames - wal.copied <= LITTLE {
@@ -120,8 +119,8 @@ impl CheckpointPolicy {
         Ok(())
     }
 
-    /// Sees whether frames are gone that SQLite believes to be in the WAL. From then on none is copied: what
-    /// is in their place may be read, and is not what was there.
+    /// Checks whether frames are gone that SQLite believes to be in the WAL. If so, nothing is copied from then
+    /// on: what is in their place can be read, but is not what was written.
     pub(super) fn look_for_a_cut(&self, open: &WriteConnection) -> Result<()> {
         let files = &self.shared.files;
         let (mut before, tries) = (None, 3);
@@ -134,7 +133,7 @@ impl CheckpointPolicy {
             if !files.log_may_be_cut() {
                 return Ok(());
             }
-            // It has not started over in between.
+            // The WAL has not started over in between.
             if before.replace(frames) == Some(frames) {
                 self.shared.disk.forbid_checkpoints();
                 files.note_cut_log();
@@ -144,7 +143,7 @@ impl CheckpointPolicy {
         Ok(())
     }
 
-    /// Whether the WAL has grown by enough to be copied.
+    /// Whether the WAL has grown enough to be copied.
     fn is_due(&self, bytes: u64) -> bool {
         let grown = bytes.saturating_sub(self.ordered_at);
         let at_leisure = || self.ordered_when.elapsed() >= AT_LEISURE;
@@ -160,8 +159,8 @@ impl CheckpointPolicy {
         self.checkpointer.do_send(Checkpoint);
     }
 
-    /// A WAL that somebody held up for long, such as a backup, is more than the writer should copy
-    /// in one go: commits would wait for a second. The checkpointer comes closer each time.
+    /// Orders another copy of a WAL that was held up for long, as by a backup. The writer should not copy so much
+    /// at once, since commits would wait for a second; the checkpointer comes closer each time.
     fn catch_up(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then)
@@ -179,7 +178,7 @@ impl CheckpointPolicy {
         self.order();
     }
 
-    /// Lets no scan begin before the WAL has started over, if that is for scans alone to decide.
+    /// Keeps scans from beginning until the WAL has started over, if only queries hold it up.
     fn hold_scans(&mut self) {
         if self.shared.snapshots.only_queries() {
             self.shared.gates.hold_scans();
@@ -187,14 +186,14 @@ impl CheckpointPolicy {
         }
     }
 
-    /// Whether the last of the scans has just ended while no other may begin.
+    /// Whether the last running scan has just ended while others are held back.
     fn scans_are_over(&mut self) -> bool {
         self.holds_scans
             && self.shared.gates.no_scan_runs()
             && std::mem::take(&mut self.holds_scans)
     }
 
-    /// Tells the subscribers, once until the WAL has started over, that somebody holds it up.
+    /// Reports to the subscribers, once until the WAL has started over, that it is held up.
     fn report_ceiling(&mut self, bytes: u64) {
         if std::mem::replace(&mut self.ceiling_reported, true) {
             return;
@@ -215,8 +214,9 @@ impl CheckpointPolicy {
         self.shared.subscribers.tell(event);
     }
 
-    /// The commit that starts the WAL over cuts its file down to the ceiling, and after a backup under
-    /// full load that may be gigabytes, which takes the file system a second. So it is cut in pieces.
+    /// Limits by how much the next commit that starts the WAL over cuts its file. That commit cuts it down to
+    /// `journal_size_limit`; after a backup under full load that may be gigabytes, which takes the file system a
+    /// second. So the file is cut in pieces.
     fn limit_shrinking(&self, conn: &Connection) {
         let log = sqlite::beside(&self.shared.path, "-wal");
         let size = std::fs::metadata(log).map_or(0, |data| data.len());
@@ -243,8 +243,8 @@ impl CheckpointPolicy {
         self.shared.gates.let_scans_in();
     }
 
-    /// Copies the rest of the WAL, so that the next commit starts it over. If that does not, because a
-    /// query that takes long, or another program, still needs the WAL, it is left alone for a while.
+    /// Copies the rest of the WAL, so that the next commit starts it over. If it cannot, because a long query or
+    /// another program still needs the WAL, the WAL is left alone for a while.
     fn start_over(&mut self, conn: &Connection, bytes: u64) {
         let now = Instant::now();
         if self.not_before.is_some_and(|then| now < then) && !self.scans_are_over() {
@@ -253,7 +253,7 @@ impl CheckpointPolicy {
         self.not_before = Some(now + PAUSE);
         if self.copy_the_rest(conn, now) {
             self.limit_shrinking(conn);
-            // Those who begin now read the file alone, too.
+            // Scans that begin now also read the file alone.
             self.let_scans_in();
         } else if bytes >= self.ceiling_bytes {
             self.report_ceiling(bytes);
@@ -261,25 +261,25 @@ impl CheckpointPolicy {
         }
     }
 
-    /// Whether all of the WAL is in the file afterwards.
+    /// Copies the rest of the WAL; returns whether all of it is in the file afterwards.
     fn copy_the_rest(&self, conn: &Connection, now: Instant) -> bool {
-        // When the checkpointer is at work, what it leaves will be less.
+        // If the checkpointer is at work, it will leave less.
         let _running = self.shared.checkpoints.running.lock();
         if !self.shared.disk.allows_checkpoints() {
             return false;
         }
-        // Those with an older state of the WAL would keep the rest of it from being copied. Those who
-        // begin now have the newest, since nobody commits meanwhile; to keep them out would have them
-        // wait for the file's sync.
+        // Point reads of an older state would keep the rest of the WAL from being copied. Those that begin now see
+        // the newest state, since nothing is committed meanwhile; keeping them out would make them wait for the
+        // file's sync.
         self.shared.gates.drain_points();
         match sqlite::checkpoint(conn, "PASSIVE") {
-            // Another program is at it.
+            // Another program runs a checkpoint.
             Ok((true, ..)) => false,
             Ok((false, frames, copied)) => {
                 checkpointer::note(&self.shared, frames, copied, now);
                 let all = frames == copied;
                 if all {
-                    // Whoever begins from now on reads the file alone, and holds nothing up.
+                    // Point reads that begin from now on read the file alone, and hold nothing up.
                     self.shared.gates.drain_points();
                 }
                 all

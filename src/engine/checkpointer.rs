@@ -16,17 +16,17 @@ use std::time::Instant;
 #[rtype(result = "()")]
 pub(super) struct Checkpoint;
 
-/// "Let go of the file."
+/// "Close the file."
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Stop;
 
-/// What the checkpointer and the writer know of each other.
+/// The state that the checkpointer and the writer share.
 #[derive(Default)]
 pub(super) struct CheckpointLock {
     /// True from an order to the end of the work, so that there is one order at a time.
     pub(super) ordered: AtomicBool,
-    /// Held by whoever runs a checkpoint: SQLite lets one at a time, and turns the other away.
+    /// Held during a checkpoint: SQLite runs one at a time, and refuses a second.
     pub(super) running: Mutex<()>,
 }
 
@@ -62,7 +62,7 @@ impl Checkpointer {
         }
         let done = self.copy();
         if let Err(error) = &done {
-            // Before it is the writer's turn, who would start the WAL over after a sync that failed.
+            // Before the writer's turn: it would start the WAL over after a failed sync.
             shared.disk.note_failed_checkpoint(error.clone());
             self.conn = None;
         }
@@ -76,12 +76,12 @@ impl Checkpointer {
         };
         let started = Instant::now();
         let (busy, frames, copied) = sqlite::checkpoint(conn, "PASSIVE")?;
-        // Otherwise another program is at it.
+        // If busy, another program runs a checkpoint.
         Ok((!busy).then(|| note(&self.shared, frames, copied, started)))
     }
 }
 
-/// Keeps what a checkpoint did for `health`.
+/// Records a checkpoint for `health`.
 pub(super) fn note(
     shared: &Shared,
     frames: i64,

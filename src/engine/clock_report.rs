@@ -1,4 +1,4 @@
-//! Looks at the clock, and tells when it has jumped ahead.
+//! Watches the clock, and reports a jump ahead.
 
 use super::shared::Shared;
 use crate::events::StoreEvent;
@@ -9,7 +9,7 @@ pub(super) struct ClockReport {
 }
 
 impl ClockReport {
-    /// Reports a jump once, and the next one again. A clock that panics is not looked at.
+    /// Reports each jump once. Ignores a clock that panics.
     pub(super) fn look(&mut self, shared: &Shared) {
         if shared.clock_watch.look(&*shared.config.clock).is_err() {
             return;

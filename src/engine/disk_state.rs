@@ -1,37 +1,37 @@
-//! What the disk under the file lets the store do. Decides; what only counts is in `metrics`.
+//! What the disk under the file allows the store to do. This decides; mere counters are in `metrics`.
 
 use crate::error::{Error, ErrorKind};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// How the disk was when it was last used.
+/// The state of the disk when it was last used.
 #[derive(Default)]
 pub(crate) struct DiskState {
-    /// Whether the last transaction was lost to the disk.
+    /// Whether the disk made the last transaction fail.
     failing: AtomicBool,
     /// Whether a checkpoint could not sync the file.
     no_checkpoint: AtomicBool,
     said: Mutex<Said>,
 }
 
-/// What the disk, or SQLite of the file, has said.
+/// The errors that the disk, or SQLite about the file, has reported.
 #[derive(Default)]
 struct Said {
     last_error: Option<Error>,
-    /// Whether the last error has come since somebody looked.
+    /// Whether the last error came since the last call of `take_news`.
     is_news: bool,
     damage: Option<Error>,
 }
 
 impl DiskState {
-    /// Takes note of an error, if it is one of the disk.
+    /// Records an error, if it is one of the disk.
     pub(super) fn note(&self, error: &Error) {
         if !error.is_of_the_disk() {
             return;
         }
         let mut said = self.said.lock();
         said.last_error = Some(error.clone());
-        // A damaged page is no reason not to write the others.
+        // The other pages can still be written.
         if error.kind() == ErrorKind::Corrupt {
             said.damage = Some(error.clone());
         } else {
@@ -40,7 +40,7 @@ impl DiskState {
         }
     }
 
-    /// Takes note of a checkpoint that failed.
+    /// Records a failed checkpoint.
     ///
     /// After a failed fsync the kernel may have dropped the dirty pages, and SQLite will not copy them
     /// again until the WAL index is rebuilt. So no checkpoint runs from then on, and the WAL, which has
@@ -55,12 +55,12 @@ impl DiskState {
         self.note(&error.because(ErrorKind::Io, kept));
     }
 
-    /// What is in the WAL is not what was written into it.
+    /// Forbids checkpoints, because the WAL does not contain what was written into it.
     pub(super) fn forbid_checkpoints(&self) {
         self.no_checkpoint.store(true, Relaxed);
     }
 
-    /// Something was written and synced.
+    /// Records that something was written and synced.
     pub(super) fn note_written(&self) {
         self.failing.store(false, Relaxed);
     }
@@ -74,7 +74,7 @@ impl DiskState {
         !self.no_checkpoint.load(Relaxed)
     }
 
-    /// What was found damaged.
+    /// The damage that was found.
     pub(crate) fn damage(&self) -> Option<Error> {
         self.said.lock().damage.clone()
     }
@@ -83,14 +83,14 @@ impl DiskState {
         self.said.lock().last_error.clone()
     }
 
-    /// The last failure, if there was one since this was last asked.
+    /// The last failure, if it came since the last call.
     pub(super) fn take_news(&self) -> Option<Error> {
         let mut said = self.said.lock();
         let is_news = std::mem::take(&mut said.is_news);
         said.last_error.clone().filter(|_| is_news)
     }
 
-    /// Whether nothing is wrong with it.
+    /// Whether the disk works, checkpoints may run, and no damage was found.
     pub(super) fn is_healthy(&self) -> bool {
         !self.is_failing() && self.allows_checkpoints() && self.damage().is_none()
     }

@@ -1,4 +1,4 @@
-//! What the supervisor looks at: the space on the disk, and whether the disk does what it is asked.
+//! The supervisor's watch on the disk: its free space, and whether it works.
 
 use super::due::Due;
 use super::shared::Shared;
@@ -6,7 +6,7 @@ use crate::events::StoreEvent;
 use crate::files;
 use std::time::Duration;
 
-/// How often to look for space.
+/// How often to check the free space.
 const SPACE_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct DiskWatch {
@@ -26,7 +26,7 @@ impl DiskWatch {
         }
     }
 
-    /// Reports once when there is little space, and again only after there was more.
+    /// Reports once that little space is left, and again only after there was more.
     pub(super) fn look_for_space(&mut self, shared: &Shared) {
         let low_bytes = shared.config.disk_low_bytes;
         let now = shared.now();
@@ -45,8 +45,8 @@ impl DiskWatch {
         }
     }
 
-    /// Reports what the disk did wrong. To report it at the failure itself was turned down: where small
-    /// changes fit on a disk and large ones do not, there would be an event for each.
+    /// Reports what the disk did wrong. Reporting each failure when it happens was turned down: if small changes
+    /// fit on a disk and large ones do not, there would be an event for each.
     pub(super) fn look_at_state(&mut self, shared: &Shared) {
         let damage = shared.disk.damage();
         if let Some(damage) = damage.filter(|_| !self.damage_reported) {

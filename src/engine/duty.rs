@@ -1,4 +1,4 @@
-//! A duty: work that comes again. What the supervisor runs when it is due.
+//! A duty: recurring work that the supervisor runs when it is due.
 
 use super::due::Due;
 use super::handle::Handle;
@@ -15,16 +15,16 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// The longest wait before a run that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// Work that comes again. When it last ran is kept in the file, under its name.
+/// Recurring work. The file keeps the time of the last run, under this name.
 pub(crate) struct Duty {
     name: String,
     when: When,
     run: Box<dyn Fn(Arc<Handle>) -> Run + Send + Sync>,
-    /// Held by who runs it, so that runs do not pile up while the writer is held up.
+    /// Held during a run, so that runs do not pile up while the writer is delayed.
     pub(super) due: Arc<Mutex<Due>>,
 }
 
-/// Asks the file whether it is due, and runs it if so.
+/// Asks the file whether the duty is due, and runs it if so.
 type Run = Pin<Box<dyn Future<Output = Result<Turn>> + Send>>;
 
 impl Duty {
@@ -44,7 +44,7 @@ impl Duty {
         }
     }
 
-    /// A mutation of the host's. `announce` gives the event that its output is worth.
+    /// A host's mutation. `announce` returns the event that reports its output, if any.
     pub(crate) fn scheduled(schedule: Schedule, announce: fn(&Done) -> Option<StoreEvent>) -> Self {
         let (name, when) = (schedule.name.clone(), schedule.when);
         Self::new(&name, when, move |handle| {
@@ -61,7 +61,7 @@ impl Duty {
         })
     }
 
-    /// Work of the store's own that is no single mutation. That it ran is written down when it is done.
+    /// The store's own work that is not a single mutation. Its run is recorded when it is done.
     pub(crate) fn upkeep<F>(
         name: &'static str,
         every: Duration,
@@ -85,7 +85,7 @@ impl Duty {
         })
     }
 
-    /// Runs it if it is due; gives how often it ran.
+    /// Runs the duty if it is due; returns the number of runs.
     pub(super) async fn run_if_due(
         self: Arc<Self>,
         mut due: OwnedMutexGuard<Due>,
@@ -98,7 +98,7 @@ impl Duty {
         match (self.run)(Arc::clone(&handle)).await {
             Ok(Turn::Due(done)) => {
                 due.set(self.when.next(shared.now()));
-                // A host's value.
+                // This value is the host's, and its drop may panic.
                 quietly(|| drop(done));
                 return 1;
             }

@@ -1,5 +1,4 @@
-//! Whether the files that are open still have their names: told when something is wrong, and acted upon
-//! when the store closes.
+//! Whether the open files still have their names: reports a problem, and acts on it when the store closes.
 
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
@@ -7,14 +6,14 @@ use crate::events::StoreEvent;
 use crate::sqlite::{self, FileLock, FileProblem, LockName};
 use rusqlite::Connection;
 
-/// What the supervisor has told of them.
+/// The problems that the supervisor has reported.
 #[derive(Default)]
 pub(super) struct FileWatch {
     reported: Vec<FileProblem>,
 }
 
 impl FileWatch {
-    /// Tells of each problem once for as long as it lasts. From this look on nobody writes if one is bad.
+    /// Reports each problem once for as long as it lasts. If one is bad, nothing is written from this look on.
     pub(super) fn look(&mut self, shared: &Shared) {
         let lock = keep_lock(shared);
         let mut found = shared.file_problems();
@@ -34,8 +33,8 @@ impl FileWatch {
     }
 }
 
-/// Keeps the name of the lock, as long as what lies beside it is this store's. Gives a warning, if there is
-/// one to give.
+/// Restores the lock's name if it is missing, as long as the files beside it are this store's. Returns a warning,
+/// if there is one.
 fn keep_lock(shared: &Shared) -> Option<FileProblem> {
     let lock = shared.lock.upgrade()?;
     if shared
@@ -56,8 +55,8 @@ fn keep_lock(shared: &Shared) -> Option<FileProblem> {
     }
 }
 
-/// Whether closing has to save what the connection has in a file of its own: in the files with the old
-/// names it would be lost, or mixed up with what is there.
+/// Whether closing has to save the connection's contents in a new file: in the files with the old names they would
+/// be lost, or mixed up with what is there.
 pub(super) fn must_be_saved(shared: &Shared) -> bool {
     use FileProblem::{DatabaseEmptied, DatabaseRemoved, DatabaseReplaced, WalCut, WalReplaced};
     let bad = [
@@ -74,9 +73,9 @@ pub(super) fn must_be_saved(shared: &Shared) -> bool {
         .any(|found| bad.contains(found))
 }
 
-/// Whether the WAL that is open is to be emptied into the database that is open: the next to open the file
-/// that has the name now would have that WAL laid over it. It is emptied and not removed, as another program
-/// may have opened it since.
+/// Whether the open WAL is to be emptied into the open database: otherwise the next program that opens the file
+/// that has the name now would apply that WAL to it. The WAL is emptied and not removed, as another program may
+/// have opened it since.
 fn may_empty_the_wal(shared: &Shared) -> bool {
     use FileProblem::{DatabaseEmptied, WalCut, WalRemoved, WalReplaced};
     let not_ours = [DatabaseEmptied, WalReplaced, WalRemoved, WalCut];
@@ -84,7 +83,7 @@ fn may_empty_the_wal(shared: &Shared) -> bool {
     shared.disk.allows_checkpoints() && !found.iter().any(|found| not_ours.contains(found))
 }
 
-/// Saves all that the connection has, and closes it. Always an error, which says where.
+/// Saves all that the connection has, and closes it. Always returns an error, which names the new file.
 pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock) -> Result<()> {
     let path = shared.path.display();
     let saved = sqlite::save_copy(&conn, &shared.path, shared.now(), &shared.saving);
@@ -96,7 +95,7 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
         );
         error.because(kind, why)
     })?;
-    // If it cannot be emptied, the lock's note keeps stores from the other file.
+    // If the WAL cannot be emptied, the lock's note keeps stores from opening the other file.
     let emptied = may_empty_the_wal(shared)
         && matches!(sqlite::checkpoint(&conn, "TRUNCATE"), Ok((false, ..)));
     if emptied {

@@ -1,17 +1,17 @@
-//! Gates for readers, so that the WAL can start over: it only does when nobody is in the middle of it.
+//! Gates for readers, so that the WAL can start over: it only does when no reader uses it.
 //!
-//! Under steady point reads there is always one, so the writer holds new ones back for as long as the
-//! running ones take, or [`PATIENCE`]. That is a lock that the writer takes for a moment.
+//! Under steady point reads some reader always does. So the writer holds new ones back until the running ones have
+//! ended, or for [`PATIENCE`]. That is a lock that the writer takes for a moment.
 //!
-//! The writer never waits for scans. Their gate is shut only while the WAL is over its ceiling and nothing
-//! but queries keeps it there: where one scan follows another without a pause, there would always be
-//! one. The next one waits until the WAL has started over, or until no scan has run for so long that the
-//! writer has had its chance.
+//! The writer never waits for scans. Their gate is shut only while the WAL is over its ceiling and nothing but
+//! queries keeps it there: if one scan follows another without a pause, the WAL would never be free. The next scan
+//! waits until the WAL has started over, or until no scan has run for long enough that the writer has had its
+//! chance.
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-/// How long the writer lets point reads end when the WAL is to start over.
+/// How long the writer waits for point reads to end when the WAL is to start over.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Scans {
     shut: bool,
 }
 
-/// A query that is under way. The writer sees by it that it has ended.
+/// A query that is running; dropping this shows the writer that it has ended.
 pub(super) enum Inside<'a> {
     Point(#[expect(dead_code, reason = "it is held")] RwLockReadGuard<'a, ()>),
     Scan(&'a ReadGates),
@@ -38,8 +38,8 @@ impl ReadGates {
         Inside::Point(self.points.read())
     }
 
-    /// Lets the point reads that run come to their end before it lets others begin. Gives up after a
-    /// while.
+    /// Waits until the running point reads have ended, and holds others back meanwhile. Gives up after
+    /// [`PATIENCE`].
     pub(super) fn drain_points(&self) {
         drop(self.points.try_write_for(PATIENCE));
     }
@@ -64,7 +64,7 @@ impl ReadGates {
         Inside::Scan(self)
     }
 
-    /// Lets no scan begin.
+    /// Keeps scans from beginning.
     pub(super) fn hold_scans(&self) {
         self.scans.lock().shut = true;
     }

@@ -1,4 +1,4 @@
-//! The way in: takes an operation, waits for room, hands it to an actor, and waits for the answer.
+//! The way in: takes an operation, waits for a permit, hands the operation to an actor, and waits for the answer.
 
 use super::in_flight::{Entry, InFlightLimit};
 use super::job::{Pending, Reply};
@@ -15,7 +15,7 @@ use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What callers have of the engine.
+/// The callers' side of the engine.
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     pub(super) writer: Addr<Writer>,
@@ -33,7 +33,7 @@ impl Handle {
         self.write_as(M::name(), mutation, entry)
     }
 
-    /// The same of a mutation whose name is not that of its type.
+    /// As `write`, under another name than the type's.
     pub(crate) async fn write_as<M: Mutation>(
         &self,
         name: &'static str,
@@ -62,7 +62,7 @@ impl Handle {
         self.read_as(Q::name(), Q::LANE, query, entry)
     }
 
-    /// The same of a query whose name and lane are not those of its type.
+    /// As `read`, with another name and lane than the type's.
     pub(crate) async fn read_as<Q: Query>(
         &self,
         name: &'static str,
@@ -70,7 +70,7 @@ impl Handle {
         query: Q,
         entry: Entry<'_>,
     ) -> Result<Q::Output> {
-        // What is cached was checked before.
+        // A cached answer's query was checked before.
         if let Some(answer) = self.cached(&query) {
             return Ok(answer);
         }
@@ -90,7 +90,7 @@ impl Handle {
         answer.map_err(|error| error.in_operation(name))
     }
 
-    /// Refuses a message in a forked child, and one that is too large, before it takes room.
+    /// Refuses a message in a forked child, and one that is too large, before it takes a permit.
     fn check<O>(
         &self,
         mut operation: O,
@@ -111,7 +111,7 @@ impl Handle {
         answer.unwrap_or_else(|_| Err(self.shared.why_dropped()))
     }
 
-    /// The answer in the row cache, if there is one that holds.
+    /// The answer in the row cache, if there is one that still holds.
     fn cached<Q: Query>(&self, query: &Q) -> Option<Q::Output> {
         self.shared.check_open().ok()?;
         let kept = query.cacheable()?;
@@ -129,7 +129,7 @@ impl Handle {
         }
     }
 
-    /// A limit of so many times as many requests, and bytes, as may be in flight.
+    /// A limit of `times` the configured number of requests and bytes in flight.
     pub(crate) fn in_flight_limit(&self, times: usize) -> InFlightLimit {
         InFlightLimit::new(&self.shared.config, times)
     }
@@ -140,7 +140,7 @@ impl Handle {
         done.unwrap_or_else(|_| Err(self.shared.why_dropped()))
     }
 
-    /// From here on nothing new is let in; those who wait for room get `Closed`.
+    /// From here on no request is accepted; those that wait for a permit get `Closed`.
     pub(super) fn begin_closing(&self) {
         self.shared.begin_closing();
         self.write_limit.close();

@@ -1,5 +1,5 @@
-//! Whether the backup worker gets on with its work. It may be in a call to the system that does not
-//! return, on a share that does not answer, and nobody can end such a call; but it can be said so.
+//! Whether the backup worker makes progress. It may be in a system call that does not return, on a share that does
+//! not answer. Nothing can end such a call; but the problem can be reported.
 
 use super::last_runs::Doing;
 use super::shared::Shared;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The job that the worker is at, and when it was last heard of.
+/// The worker's current job, and its last sign of progress.
 struct Job {
     doing: Doing,
     /// By the store's clock.
@@ -30,7 +30,7 @@ impl Heartbeat {
         Self { deadline, job }
     }
 
-    /// The worker begins with a job, and is at it until it [`ends`](Self::end).
+    /// The worker begins a job, which lasts until [`end`](Self::end).
     pub(super) fn begin(&self, now: DateTime<Utc>) {
         *self.job.lock() = Some(Job {
             doing: Doing::Backup,
@@ -44,8 +44,8 @@ impl Heartbeat {
         *self.job.lock() = None;
     }
 
-    /// The worker turns to this. It counts from here, so that a job that was given up has another
-    /// chance with its next part.
+    /// The worker turns to another part of its job. The deadline starts anew, so that a job that was given up has
+    /// another chance with its next part.
     pub(super) fn turn_to(&self, doing: Doing) {
         if let Some(job) = &mut *self.job.lock() {
             job.doing = doing;
@@ -54,7 +54,7 @@ impl Heartbeat {
         }
     }
 
-    /// The worker is heard of; true if it is to stop, because it was given up before.
+    /// Records progress of the worker; returns true if it is to stop, because it was given up before.
     pub(super) fn beat(&self) -> bool {
         self.job.lock().as_mut().is_some_and(|job| {
             job.heard = Instant::now();
@@ -71,7 +71,7 @@ impl Heartbeat {
         job.as_ref().is_some_and(|job| job.given_up.is_some())
     }
 
-    /// Waits for the worker's answer for as long as it makes progress.
+    /// Waits for the worker's answer as long as it makes progress.
     pub(super) async fn wait<T>(
         &self,
         shared: &Shared,
@@ -87,8 +87,8 @@ impl Heartbeat {
     }
 
     /// # Errors
-    /// [`Deadline`](ErrorKind::Deadline) while the worker makes no progress. The first to see that tells
-    /// of it.
+    /// [`Deadline`](ErrorKind::Deadline) while the worker makes no progress. The first call that notices this
+    /// reports it.
     pub(super) fn check(&self, shared: &Shared) -> Result<()> {
         let (doing, began, error) = {
             let mut job = self.job.lock();

@@ -1,4 +1,4 @@
-//! The in-flight limit: how many requests there may be, and how many bytes they may hold.
+//! The in-flight limit: how many requests may be in flight, and how many bytes they may hold.
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -6,7 +6,7 @@ use crate::panics::shielded;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// A request's part of the limit. Given back when it is dropped.
+/// A request's share of the limit. Dropping it gives it back.
 pub(crate) struct Permit {
     _count: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
@@ -20,19 +20,19 @@ pub(crate) struct InFlightLimit {
     max_bytes: u32,
 }
 
-/// How a request meets a limit that is full.
+/// What a request does if the limit is reached.
 #[derive(Clone, Copy)]
 pub(crate) enum Entry<'a> {
     /// It waits for room.
     Waits,
     /// It is refused.
     AtOnce,
-    /// It waits in a place of this limit, and is refused when those are taken.
+    /// It waits in a place of this other limit, and is refused if all places are taken.
     Behind(&'a InFlightLimit),
 }
 
 impl Entry<'_> {
-    /// The place that the request waits in, if it needs one; held until it has its answer.
+    /// The place in which the request waits, if it needs one; held until it has its answer.
     pub(super) fn place(self, bytes: usize) -> Result<Option<Permit>> {
         match self {
             Self::Behind(places) => places.try_enter(bytes).map(Some),
@@ -42,7 +42,7 @@ impl Entry<'_> {
 }
 
 impl InFlightLimit {
-    /// So many times as many requests, and bytes, as may be in flight.
+    /// A limit of `times` the configured number of requests and bytes.
     pub(super) fn new(config: &Config, times: usize) -> Self {
         let max_count = config.max_in_flight.saturating_mul(times);
         let max_bytes = config.max_in_flight_bytes.saturating_mul(times);
@@ -55,15 +55,15 @@ impl InFlightLimit {
         }
     }
 
-    /// A request that is larger than the whole limit goes alone rather than never.
+    /// A request that is larger than the whole limit runs alone, rather than never.
     fn weight(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).map_or(self.max_bytes, |bytes| bytes.min(self.max_bytes))
     }
 
-    /// A request's part, once there is room.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// [`Overloaded`](ErrorKind::Overloaded) when there is none and the request does not wait.
+    /// [`Overloaded`](ErrorKind::Overloaded) if there is none and the request does not wait.
     pub(super) async fn enter(&self, bytes: usize, entry: Entry<'_>) -> Result<Permit> {
         if let Entry::AtOnce = entry {
             return self.try_enter(bytes);
@@ -90,7 +90,7 @@ impl InFlightLimit {
         })
     }
 
-    /// From here on nothing is let in, and those who wait get [`Closed`](ErrorKind::Closed).
+    /// From here on nothing is admitted, and waiting requests get [`Closed`](ErrorKind::Closed).
     pub(super) fn close(&self) {
         self.count.close();
         self.bytes.close();
@@ -107,7 +107,8 @@ impl InFlightLimit {
     }
 }
 
-/// Whoever waits is woken by whoever gives back a permit, and must not be the end of him.
+/// Waits for permits. The waker of a waiting caller runs where another's permit is dropped, and its panic must not
+/// end that thread.
 async fn wait_for(semaphore: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit> {
     if let Ok(permit) = Arc::clone(semaphore).try_acquire_many_owned(permits) {
         return Ok(permit);

@@ -1,7 +1,7 @@
-//! A job: an operation on its way to the writer or a reader, without its type, and who waits for it.
+//! A job: an operation on its way to the writer or a reader, without its type, and the caller that waits for it.
 //!
-//! This is the boundary at which a panic of an operation ends: whoever runs it, drops it, or is woken by
-//! its answer, is not harmed.
+//! An operation's panic ends here: it harms neither the thread that runs or drops the operation, nor the one that
+//! wakes the caller.
 
 use super::in_flight::Permit;
 use crate::cache::{Cache, Snapshot};
@@ -12,7 +12,7 @@ use std::any::TypeId;
 use std::mem;
 use tokio::sync::oneshot;
 
-/// What every job can do, whatever it asks for.
+/// What every job can do, whatever its operation.
 pub(super) trait Job: Send {
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
@@ -20,19 +20,20 @@ pub(super) trait Job: Send {
     /// The error of the last run, if it failed.
     fn error(&self) -> Option<&Error>;
 
-    /// Gives the caller the outcome of the last run.
+    /// Sends the outcome of the last run to the caller.
     fn answer(self: Box<Self>);
 
-    /// Gives the caller this error, whatever the last run gave.
+    /// Sends this error to the caller, whatever the outcome of the last run.
     fn refuse(self: Box<Self>, error: Error);
 }
 
-/// A mutation that waits for its commit. Its outcome is kept until the fate of its transaction is known.
+/// A mutation that waits for its commit. Its outcome is kept until that of its transaction is known.
 pub(super) trait WriteJob: Job {
-    /// Runs the mutation. It may be run again: then the transaction before was rolled back, or it goes on.
+    /// Runs the mutation. It may be run again: because the transaction was rolled back, or because there are more
+    /// pieces.
     fn run(&mut self, tx: &WriteTx<'_>);
 
-    /// Whether it is to be run again, now that its run was committed, because it is made in pieces.
+    /// Whether it has to be run again after its commit, because it has more pieces.
     fn goes_on(&mut self) -> bool;
 }
 
@@ -45,10 +46,10 @@ pub(super) trait ReadJob: Job {
     fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot);
 }
 
-/// An operation, what its last run gave, and who waits for it.
+/// An operation, the outcome of its last run, and the caller that waits for it.
 pub(super) struct Pending<O, T> {
     name: &'static str,
-    /// Goes with its answer.
+    /// Dropped when the job is answered.
     operation: Option<O>,
     outcome: Option<Result<T>>,
     pieces: Pieces,
@@ -56,7 +57,7 @@ pub(super) struct Pending<O, T> {
     reply: Option<oneshot::Sender<Result<T>>>,
 }
 
-/// Where the caller waits.
+/// The caller's end, on which it waits.
 pub(super) type Reply<T> = oneshot::Receiver<Result<T>>;
 
 impl<O, T> Pending<O, T> {
@@ -77,7 +78,7 @@ impl<O, T> Pending<O, T> {
         let Some(operation) = &self.operation else {
             return;
         };
-        // Whatever this leaves half-changed is inside the transaction, which is then rolled back.
+        // Whatever a panic leaves half-changed is inside the transaction, which is then rolled back.
         let outcome = caught(|| work(operation)).unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Panicked,
@@ -91,13 +92,13 @@ impl<O, T> Pending<O, T> {
     }
 
     fn finish(&mut self, answer: Option<Result<T>>) {
-        // The operation and its permit are given up first: so who has the answer of the last request in
-        // flight finds room for the next.
+        // The operation and its permit are dropped first: so a caller that has the answer of the last request in
+        // flight finds a permit for the next one.
         let operation = self.operation.take();
         quietly(|| drop(operation));
         drop(self.permit.take());
         let reply = self.reply.take();
-        // The waker is of the host's executor, and an answer that nobody takes is dropped here.
+        // The waker belongs to the host's executor, and an answer that nobody takes is dropped here.
         quietly(|| {
             if let (Some(reply), Some(answer)) = (reply, answer) {
                 drop(reply.send(answer));
@@ -108,8 +109,8 @@ impl<O, T> Pending<O, T> {
     }
 }
 
-/// Also of a job that is never answered, since the actor that had it is given up: what is left of it is
-/// a host's, and there may be others to be dropped after it.
+/// This also covers a job that is never answered because its actor was given up: its parts are the host's, their
+/// drop may panic, and other jobs may have to be dropped after it.
 impl<O, T> Drop for Pending<O, T> {
     fn drop(&mut self) {
         self.finish(None);

@@ -1,4 +1,4 @@
-//! What came of the last backup and the last drill.
+//! The outcomes of the last backup and the last drill.
 
 use super::shared::Shared;
 use crate::archive::DrillReport;
@@ -7,14 +7,14 @@ use crate::events::{BackupReport, LastRun, StoreEvent};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
-/// What the backup worker does.
+/// The kind of work of the backup worker.
 #[derive(Clone, Copy)]
 pub(super) enum Doing {
     Backup,
     Drill,
 }
 
-/// What came of the last backup and the last drill, and when the next backup is due.
+/// The outcomes of the last backup and the last drill, and when the next backup is due.
 #[derive(Default)]
 pub(crate) struct LastRuns {
     pub(crate) backup: Mutex<Option<LastRun<BackupReport>>>,
@@ -30,7 +30,7 @@ impl Doing {
         }
     }
 
-    /// Keeps for `health` that it failed, and tells the subscribers.
+    /// Records the failure for `health`, and sends the event.
     pub(super) fn note_failed(self, shared: &Shared, error: &Error) {
         let (at, why) = (shared.now(), error.to_string());
         let event = match self {
@@ -53,13 +53,13 @@ impl LastRuns {
         self.backup_due.lock().filter(|&due| due <= now)
     }
 
-    /// One is due from then on; and if one is due already, since then.
+    /// Records that a backup is due from `due` on, or since earlier if one was due already.
     pub(super) fn backup_is_due_from(&self, due: DateTime<Utc>) {
         let mut since = self.backup_due.lock();
         *since = Some(since.map_or(due, |since| since.min(due)));
     }
 
-    /// One was made, so the next is due then.
+    /// Records that a backup was made, and when the next is due.
     pub(super) fn backup_is_next_due(&self, due: DateTime<Utc>) {
         *self.backup_due.lock() = Some(due);
     }

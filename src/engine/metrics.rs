@@ -3,10 +3,10 @@
 use crate::error::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How many classes of batch sizes are told apart: 1, 2, 3–4, 5–8 … 8,193 and more.
+/// How many classes of batch sizes are counted: 1, 2, 3–4, 5–8 … 8,193 and more.
 const SIZE_CLASSES: usize = 15;
 
-/// Counts what happens. Read by `health`.
+/// Counts events for `health`.
 #[derive(Default)]
 pub(crate) struct Metrics {
     pub(crate) committed: Counter,
@@ -18,7 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) batch_sizes: [Counter; SIZE_CLASSES],
     pub(crate) wal_restarts: Counter,
     pub(crate) reconnects: Counter,
-    /// Mutations in the batch that is under way.
+    /// Mutations in the current batch.
     pub(crate) in_batch: Counter,
 }
 

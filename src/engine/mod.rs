@@ -1,5 +1,4 @@
-//! The engine: which actor runs an operation, when, and on which connection. It knows no table and no
-//! operation.
+//! The engine: which actor runs an operation, when, and on which connection. It knows no table and no operation.
 //!
 //! ```text
 //!   caller ── Handle ──▶ mailbox ──▶ Writer           one connection that writes
@@ -10,9 +9,9 @@
 //!                                    BackupActor ──▶ BackupWorker
 //! ```
 //!
-//! Writer, checkpointer and each reader have a thread of their own, and so has the backup worker. The
-//! supervisor and the backup actor share the store's own thread, which also opens and closes the store.
-//! Nothing blocks there.
+//! The writer, the checkpointer, each reader and the backup worker have a thread of their own. The supervisor and
+//! the backup actor share the store's own thread, which also opens and closes the store. Nothing blocks there
+//! while the store is open.
 //!
 //! # One commit
 //!
@@ -28,20 +27,20 @@
 //!
 //! # Glossary
 //!
-//! * **job**: an operation on its way, without its type, and who waits for it.
-//! * **in-flight limit**, **permit**: how many requests there may be, and one request's part of that.
+//! * **job**: an operation on its way, without its type, and the caller that waits for it.
+//! * **in-flight limit**, **permit**: how many requests may be in flight, and one request's share of that.
 //! * **batch**: the mutations of one transaction.
-//! * **indeterminate**: of a mutation whose COMMIT failed, and which may be in the WAL all the same.
-//! * **suspect**: of a connection that is not used again, because its state is in doubt.
-//! * **WAL**, **frame**: SQLite's WAL, and one page in it.
+//! * **indeterminate**: a mutation whose COMMIT failed, and which may be in the WAL all the same.
+//! * **suspect**: a connection that is not used again, because its state is in doubt.
+//! * **WAL**, **frame**: SQLite's write-ahead log, and one page in it.
 //! * **checkpoint**: copies frames into the file. A WAL that is copied completely *starts over*.
-//! * **ceiling**: the size at which the writer helps with that.
-//! * **lane**: which readers answer a query, and their queue.
-//! * **row cache**: answers that hang on one row, kept on the callers' side.
+//! * **ceiling**: the size of the WAL at which the writer copies frames too.
+//! * **lane**: the readers that answer a kind of queries, and their queue.
+//! * **row cache**: answers that depend on one row, kept on the callers' side.
 //! * **gate**: keeps readers out for a moment, so that the WAL can start over.
-//! * **supervision**, **restart**: an actor that panics is put right and runs on.
-//! * **duty**: work that comes again: a schedule's mutation, or *upkeep* of the store's own.
-//! * **due**: of a duty, a backup or a drill, that its time has come.
+//! * **supervision**, **restart**: an actor that panics is repaired and continues.
+//! * **duty**: recurring work: a schedule's mutation, or the store's own *upkeep*.
+//! * **due**: a duty, a backup or a drill is due when its time has come.
 
 mod backup_actor;
 mod backup_worker;

@@ -1,20 +1,19 @@
-//! Whether this is the process that opened the store. In one that was forked from it there is no actor that
-//! would answer, SQLite's locks are not held, and whatever lock of ours another thread held at that moment is
-//! never released.
+//! Whether this is the process that opened the store. A process that was forked from it has no actors to answer,
+//! does not hold SQLite's locks, and never sees a lock released that another thread held at the fork.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an answer of the system's is good for where it costs as much as what it guards. No process is
-/// forked and running in as short a time.
+/// How long a result is reused where asking the system costs as much as what it guards. A fork takes longer than
+/// this.
 const FRESH: Duration = Duration::from_micros(10);
 
 /// The process that opened the store.
 pub(super) struct OwnProcess {
     number: u32,
     since: Instant,
-    /// When it was last found to be this one, in nanoseconds.
+    /// When this was last found to be the same process, in nanoseconds since `since`; 0 for never.
     found: AtomicU64,
 }
 
@@ -27,13 +26,13 @@ impl OwnProcess {
         }
     }
 
-    /// Asks the system for its number, which takes it 0.1 to 0.3 µs: nothing beside a query or a commit. A
-    /// flag that `pthread_atfork` sets was turned down, since it takes unsafe code and is global.
+    /// Asks the system for the process id, which takes 0.1 to 0.3 µs: little compared with a query or a commit. A
+    /// flag set by `pthread_atfork` was turned down, since it takes unsafe code and is global.
     pub(super) fn is_forked(&self) -> bool {
         self.number != std::process::id()
     }
 
-    /// The same for answers from the row cache, of which there are millions a second.
+    /// The same for answers from the row cache, which gives millions a second.
     pub(super) fn is_forked_at(&self, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.since).as_nanos() as u64;
         let found = self.found.load(Ordering::Relaxed);

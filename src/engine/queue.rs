@@ -1,11 +1,11 @@
-//! The work queue that the readers of a lane share, and the time that its callers wait.
+//! The work queue that the readers of a lane share, and the time limit of its callers.
 //!
-//! One queue for all of them: a pool of mailboxes would put a request behind a busy reader. The in-flight
-//! limit bounds it.
+//! There is one queue for all readers: with a mailbox for each, a request could wait behind a busy reader. The
+//! in-flight limit bounds the queue.
 //!
-//! Readers that block in crossbeam's `recv` were turned down: it parks after a few microseconds, and each
-//! sender wakes one. A point read of a single caller took 18 µs more than plain SQLite then, and takes
-//! 9 to 16 µs more so.
+//! Blocking in crossbeam's `recv` was turned down: it parks after a few microseconds, and each sender then wakes a
+//! reader. That way a point read of a single caller took 18 µs more than plain SQLite; this way it takes 9 to
+//! 16 µs more.
 
 use super::in_flight::InFlightLimit;
 use super::job::ReadJob;
@@ -17,16 +17,15 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// How much longer than its deadline a caller waits, so that a reader that has found the deadline passed
-/// can say where.
+/// How much longer than its deadline a caller waits, so that a reader that finds the deadline passed can say
+/// where.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// How long a reader looks for the next query before it parks: about as long as it takes to wake a
-/// caller, and the caller to ask again. Costs an idle store nothing, and saves a wake-up a query:
-/// 13 µs instead of 62 µs.
+/// How long a reader spins before it parks: about as long as it takes to wake a caller, and the caller to send its
+/// next query. Costs an idle store nothing, and saves a wake-up per query: 13 µs instead of 62 µs.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// A query, and until when it may run.
+/// A query and its deadline.
 pub(super) type Queued = (Box<dyn ReadJob>, Instant);
 
 pub(super) struct WorkQueue {
@@ -34,7 +33,7 @@ pub(super) struct WorkQueue {
     receiver: Receiver<Queued>,
     pub(super) limit: InFlightLimit,
     timeout: Duration,
-    /// The callers, who are to look at the time.
+    /// Wakes the callers to check their deadline.
     ticks: Ticks,
     readers: Mutex<Readers>,
     unpark: Condvar,
@@ -42,11 +41,11 @@ pub(super) struct WorkQueue {
 
 #[derive(Default)]
 struct Readers {
-    /// How many are parked.
+    /// How many readers are parked.
     parked: usize,
-    /// Whether they end when nothing waits.
+    /// Whether the readers end once the queue is empty.
     stop: bool,
-    /// Why nothing is taken from the queue any more, if so.
+    /// Why no reader takes from the queue any more, if so.
     ended: Option<Error>,
 }
 
@@ -69,7 +68,7 @@ impl WorkQueue {
     }
 
     pub(super) fn push(&self, job: Box<dyn ReadJob>, deadline: Instant) {
-        // This queue has a receiver itself.
+        // Cannot fail: the queue has a receiver itself.
         let _ = self.sender.send((job, deadline));
         let readers = self.readers.lock();
         let (parked, ended) = (readers.parked, readers.ended.clone());
@@ -77,19 +76,19 @@ impl WorkQueue {
         if parked > 0 {
             self.unpark.notify_one();
         }
-        // Either `end` finds the job, or this finds that nobody else will.
+        // Either `end` finds the job, or this finds that no reader will.
         if let Some(why) = ended {
             self.refuse_waiting(&why);
         }
     }
 
-    /// Ends the readers, after what waits.
+    /// Ends the readers once the queue is empty.
     pub(super) fn stop(&self) {
         self.readers.lock().stop = true;
         self.unpark.notify_all();
     }
 
-    /// No reader takes from the queue any more, or none is to.
+    /// Refuses all queries from now on: no reader takes from the queue any more, or none is to.
     pub(super) fn end(&self, why: Error) {
         let why = self.readers.lock().ended.get_or_insert(why).clone();
         self.refuse_waiting(&why);
@@ -102,14 +101,14 @@ impl WorkQueue {
         }
     }
 
-    /// The next query. Parks the thread until there is one; `None` when the reader is to end.
+    /// Returns the next query. Parks the thread until there is one; returns `None` when the reader is to end.
     pub(super) fn next(&self) -> Option<Queued> {
         loop {
             if let Some(queued) = self.spin() {
                 return Some(queued);
             }
             let mut readers = self.readers.lock();
-            // One that came after the last look has woken nobody.
+            // A query that came after the last look has woken nobody.
             if !self.receiver.is_empty() {
                 continue;
             }
@@ -122,7 +121,7 @@ impl WorkQueue {
         }
     }
 
-    /// Looks for a query for a while.
+    /// Looks for a query for up to [`SPIN`].
     fn spin(&self) -> Option<Queued> {
         let until = Instant::now() + SPIN;
         loop {
@@ -138,16 +137,16 @@ impl WorkQueue {
         self.receiver.len()
     }
 
-    /// Has the callers look at the time.
+    /// Wakes the callers to check their deadline.
     pub(super) fn tick(&self) {
         self.ticks.tick();
     }
 
-    /// Waits for an answer, but not longer than to its deadline and the next tick: also while every
-    /// reader is in code that nothing interrupts.
+    /// Waits for an answer, at most until the first tick after the deadline: also while every reader is in code
+    /// that nothing interrupts.
     ///
-    /// A timer a query was turned down: the caller may be on any executor, and a timer of tokio's panics
-    /// when its runtime has ended.
+    /// A timer per query was turned down: the caller may be on any executor, and tokio's timers panic when their
+    /// runtime has ended.
     pub(super) async fn wait<T>(
         &self,
         deadline: Instant,

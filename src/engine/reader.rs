@@ -1,6 +1,7 @@
 //! The actors that answer queries, each on a read-only connection of its own.
 //!
-//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes from it until that is to end.
+//! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes queries from it until it
+//! ends.
 
 use super::handle::Handle;
 use super::job::ReadJob;
@@ -17,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long a scan is held back when none runs: a little more than between two looks that the writer
-/// takes at a WAL that is held up.
+/// How long a scan is held back if none runs: a little more than the time between two attempts of the writer at a
+/// WAL that is held up.
 const HELD: Duration = Duration::from_millis(500);
 
-/// "Take from the queue until it ends."
+/// "Take queries from the queue until it ends."
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Serve;
@@ -31,13 +32,13 @@ pub(super) struct Reader {
     lane: Lane,
     slot: SnapshotSlot,
     connection: Option<ReadConnection>,
-    /// The query that is under way. Here and not on the stack, so that it is answered after a panic.
+    /// The current query. Here and not on the stack, so that it is answered after a panic.
     job: Option<Box<dyn ReadJob>>,
 }
 
 struct ReadConnection {
     conn: Connection,
-    /// Prepared once, as texts that no operation can bring.
+    /// Prepared once, with texts that no operation can use.
     begin: String,
     end: String,
     guard: Authorizer,
@@ -88,8 +89,7 @@ impl Handler<Serve> for Reader {
         let handle = Arc::clone(&self.handle);
         while let Some((job, deadline)) = handle.queue(self.lane).next() {
             self.serve(job, deadline);
-            // The writer sleeps in fsync and, on a busy machine, wakes to find every core taken by
-            // readers.
+            // The writer sleeps in fsync; on a busy machine it would wake to find readers on every core.
             if handle.write_limit.in_flight() > 0 {
                 std::thread::yield_now();
             }
@@ -120,7 +120,7 @@ impl Reader {
         self.settle(outcome);
     }
 
-    /// Runs the query that is under way in a transaction: SQLite takes the snapshot at its first read.
+    /// Runs the current query in a transaction: SQLite takes the snapshot at its first read.
     fn run(&mut self, deadline: Instant) -> Result<()> {
         if Instant::now() >= deadline {
             return Err(queue::too_late());
@@ -150,12 +150,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Answers the query that is under way.
+    /// Answers the current query.
     fn settle(&mut self, outcome: Result<()>) {
         let Some(job) = self.job.take() else { return };
         let error = outcome.as_ref().err().or(job.error());
-        // A connection whose transaction cannot be ended is in doubt, and after an I/O error what
-        // it holds may differ from the file. To open a new one costs a millisecond.
+        // A connection whose transaction cannot be ended is in doubt, and after an I/O error its memory may differ
+        // from the file. Opening a new one costs a millisecond.
         let open = self.connection.as_ref();
         let in_doubt = open.is_some_and(|open| !open.conn.is_autocommit())
             || error.is_some_and(Error::leaves_in_doubt);

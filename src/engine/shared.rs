@@ -1,4 +1,4 @@
-//! What the actors and the callers of a store share. Every field says who writes it.
+//! What the actors and the callers of a store share. The comment on each field says who writes or uses it.
 
 use super::checkpointer::CheckpointLock;
 use super::disk_state::DiskState;
@@ -25,47 +25,47 @@ use tokio::sync::SetOnce;
 
 pub(crate) struct Shared {
     pub(super) path: PathBuf,
-    /// Which file that is. The supervisor, `health` and closing look.
+    /// The open files. Read by the supervisor, `health` and closing.
     pub(super) files: OpenFiles,
-    /// The writer holds it; the supervisor sees that it keeps its name.
+    /// Held by the writer; the supervisor checks that it keeps its name.
     pub(super) lock: Weak<FileLock>,
     /// The process that opened the store.
     pub(super) process: OwnProcess,
-    /// The writer, while it saves what it has under another name: the pages so far, in steps.
+    /// Written by the writer while it saves its contents in a new file: the pages so far, in steps.
     pub(super) saving: Arc<AtomicU64>,
     pub(super) config: Config,
-    /// The writer makes rows void, readers put them in, callers take them out.
+    /// The writer voids rows, readers add answers, callers read them.
     pub(super) cache: Cache,
-    /// Whoever looks at the clock for what cannot be undone, and the supervisor.
+    /// Used by the supervisor, and by everything that needs the time for what cannot be undone.
     pub(crate) clock_watch: ClockWatch,
-    /// The writer, when a timer was set; the supervisor takes it back.
+    /// Set by the writer when a timer was set; cleared by the supervisor.
     pub(crate) timers_changed: AtomicBool,
-    /// Whoever has used the disk.
+    /// Written by everything that uses the disk.
     pub(crate) disk: DiskState,
-    /// The writer and the readers.
+    /// Written by the writer and the readers.
     pub(crate) metrics: Metrics,
-    /// What runs the actors.
+    /// Written by the code that runs the actors.
     pub(crate) supervision: Arc<Supervision>,
-    /// Whoever has news.
+    /// Used by everything that sends events.
     pub(crate) subscribers: Subscribers,
-    /// Whoever has run a checkpoint: the checkpointer or the writer.
+    /// Written by the checkpointer or the writer after a checkpoint.
     pub(crate) last_checkpoint: Mutex<Option<CheckpointReport>>,
-    /// Whoever reads the file, the backup worker too.
+    /// Written by all readers of the file, including the backup worker.
     pub(super) snapshots: Snapshots,
-    /// The readers go in, the writer shuts them. Apart, since each read writes to it: what lies beside it
-    /// would be fetched anew by whoever reads that.
+    /// Readers enter, the writer shuts. In a box, since each read writes to it: fields in the same cache line
+    /// would be fetched anew by each thread that reads them.
     pub(super) gates: Box<ReadGates>,
-    /// The checkpointer and the writer.
+    /// Used by the checkpointer and the writer.
     pub(super) checkpoints: CheckpointLock,
-    /// The backup worker, and who waits for it.
+    /// Written by the backup worker and by those that wait for it.
     pub(super) heartbeat: Heartbeat,
-    /// The same.
+    /// Written by the same.
     pub(crate) last_runs: LastRuns,
-    /// Callers ask for it, the store's thread waits for it.
+    /// Set by callers; the store's thread waits for it.
     pub(crate) close_requested: SetOnce<()>,
-    /// The store's thread: from then on nothing new is let in.
+    /// Set by the store's thread: from then on no request is accepted.
     closing: AtomicBool,
-    /// The store's thread, when closing has waited for long enough: interrupts what runs in SQLite.
+    /// Set by the store's thread when closing has waited for long enough: interrupts what runs in SQLite.
     pub(super) interrupt: Arc<AtomicBool>,
 }
 
@@ -78,7 +78,7 @@ impl Shared {
     ) -> Self {
         let (most_restarts, within) = config.max_restarts;
         let clock_watch = ClockWatch::new(config.clock_jump_wait, clock);
-        // Once now, so that whatever the clock does from here on is seen. One that panics is looked at later.
+        // Once now, so that all that the clock does from here on is noticed. If it panics, it is read later.
         let _ = clock_watch.look(&*config.clock);
         let path = files.path().to_owned();
         Self {
@@ -116,8 +116,8 @@ impl Shared {
     }
 
     /// # Errors
-    /// [`Closed`](crate::ErrorKind::Closed) and [`Unavailable`](crate::ErrorKind::Unavailable), when
-    /// requests are not let in any more.
+    /// [`Closed`](crate::ErrorKind::Closed) or [`Unavailable`](crate::ErrorKind::Unavailable) if requests are no
+    /// longer accepted.
     pub(super) fn check_open(&self) -> Result<()> {
         if self.is_closing() {
             return Err(Error::closed());
@@ -136,7 +136,7 @@ impl Shared {
         self.process.is_forked()
     }
 
-    /// What is wrong with where the files are, now; after closing, what was at the last look.
+    /// What is wrong with the place of the files now; after closing, what was wrong at the last look.
     pub(crate) fn file_problems(&self) -> Vec<FileProblem> {
         let found = self.files.compare();
         // Closing removes the WAL.
@@ -147,7 +147,7 @@ impl Shared {
         found
     }
 
-    /// Why somebody's request was dropped without an answer.
+    /// Why a request was dropped without an answer.
     pub(crate) fn why_dropped(&self) -> Error {
         if let Err(given_up) = self.supervision.check() {
             return given_up;
@@ -160,17 +160,17 @@ impl Shared {
         Error::new(ErrorKind::Panicked, why)
     }
 
-    /// The time by the store's clock, which is a host's code.
+    /// The time of the store's clock, which may be the host's code.
     pub(crate) fn clock_now(&self) -> DateTime<Utc> {
         self.config.clock.now()
     }
 
-    /// The time for the store's own work, which must not end with a clock that panics.
+    /// The time for the store's own work, which must not fail because the clock panics.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         time::ask(&*self.config.clock).unwrap_or_else(|_| Utc::now())
     }
 
-    /// Whether the store takes requests, every actor is at work, and the disk was well when last used.
+    /// Whether the store takes requests, every actor runs, and the disk worked when it was last used.
     pub(crate) fn is_healthy(&self) -> bool {
         !self.is_closing() && self.disk.is_healthy() && self.supervision.all_run()
     }

@@ -1,7 +1,7 @@
-//! Closing: everything that was let in is answered, then everybody lets go of the file, the writer last.
+//! Closing: every accepted request is answered, then all actors close the file, the writer last.
 //!
-//! This runs on the store's own thread and not in an actor, so that no actor's end can keep a store from
-//! closing. Nothing of a host's runs here.
+//! This runs on the store's own thread and not in an actor, so that no actor's end can keep a store from closing.
+//! No host's code runs here.
 
 use super::backup_actor::StopBackups;
 use super::checkpointer::Stop;
@@ -13,19 +13,19 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// How long closing waits, after its deadline, for what nothing interrupts: a commit, a checkpoint, an
-/// operation in code of its own.
+/// How long closing waits, after its deadline, for what cannot be interrupted: a commit, a checkpoint, an
+/// operation in Rust code.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`], and for as
-    /// long as a copy is being saved and gets on.
+    /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`], and longer while
+    /// a copy is being saved and makes progress.
     pub(crate) async fn shut_down(&self) -> Result<()> {
         let shared = &self.handle.shared;
         let deadline = shared.config.close_deadline;
         let by = Instant::now() + deadline;
         self.handle.begin_closing();
-        // All orders are out before the first answer is waited for.
+        // All orders are sent before the first answer is awaited.
         let drained = self.handle.writer.send(Drain { by });
         self.handle.interactive.stop();
         self.handle.analytics.stop();
@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    /// Ends the threads. Waits for those whose actor has ended; the others end with what they are at.
+    /// Ends the threads. Waits for those whose actor has ended; the others end when their current work does.
     pub(crate) fn end_threads(self) {
         for (thread, _) in &self.threads {
             thread.stop();

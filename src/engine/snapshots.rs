@@ -1,5 +1,5 @@
-//! Who of the store's own reads a snapshot, and since when: so that it can be said who keeps the WAL from
-//! starting over.
+//! Which of the store's own readers use a snapshot, and since when: so that an event can say what keeps the WAL
+//! from starting over.
 
 use crate::archive::SnapshotObserver;
 use crate::events::WalHolder;
@@ -10,22 +10,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who has read for less than this holds nobody up.
+/// A reader that has read for less than this holds nothing up.
 const BRIEF: Duration = Duration::from_millis(20);
 
-/// What a snapshot is read for.
+/// The purpose of a snapshot.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
     Query(&'static str),
     Backup,
 }
 
-/// Where one reader notes what it reads.
+/// The slot in which one reader records its snapshot.
 #[derive(Clone, Default)]
 pub(super) struct SnapshotSlot(Arc<Mutex<Option<(Purpose, Instant)>>>);
 
 impl SnapshotSlot {
-    /// Notes that a snapshot is read until the answer is dropped.
+    /// Records that a snapshot is in use until the returned mark is dropped.
     pub(super) fn mark(&self, reading: Purpose) -> Mark<'_> {
         *self.0.lock() = Some((reading, Instant::now()));
         Mark(self)
@@ -47,7 +47,7 @@ impl Drop for Mark<'_> {
     }
 }
 
-/// Everybody who reads the file, and may keep its WAL from starting over.
+/// The slots of all readers of the file, which may keep its WAL from starting over.
 pub(super) struct Snapshots {
     path: PathBuf,
     slots: Mutex<Vec<SnapshotSlot>>,
@@ -66,13 +66,13 @@ impl Snapshots {
         slot
     }
 
-    /// What is read, and since when.
+    /// The snapshots in use, and since when.
     fn marks(&self) -> Vec<(Purpose, Instant)> {
         let slots = self.slots.lock();
         slots.iter().filter_map(|slot| *slot.0.lock()).collect()
     }
 
-    /// Whether queries of the store's own are all that may keep the WAL from starting over.
+    /// Whether only the store's own queries may keep the WAL from starting over.
     pub(super) fn only_queries(&self) -> bool {
         let marks = self.marks();
         let is_query = |(reading, _): &(Purpose, Instant)| matches!(reading, Purpose::Query(_));
@@ -81,7 +81,7 @@ impl Snapshots {
             && sqlite::other_readers(&self.path).is_empty()
     }
 
-    /// Those who may keep the WAL from starting over, the longest at it first.
+    /// What may keep the WAL from starting over, the longest-running first.
     pub(super) fn holders(&self) -> Vec<WalHolder> {
         let marks = self.marks().into_iter();
         let mut own: Vec<_> = marks

@@ -1,4 +1,4 @@
-//! Starts the actors: who gets which connection, queue and thread.
+//! Starts the actors: which of them gets which connection, queue and thread.
 
 use super::backup_actor::BackupActor;
 use super::backup_worker::BackupWorker;
@@ -25,23 +25,23 @@ use std::sync::{Arc, mpsc};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-/// How often callers of queries look at the time.
+/// How often callers of queries check their deadline.
 const DEADLINE_TICK: Duration = Duration::from_millis(100);
 
-/// A store's actors at work.
+/// A store's running actors.
 pub(crate) struct Engine {
     pub(crate) handle: Arc<Handle>,
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) backups: Addr<BackupActor>,
     pub(super) checkpointer: Addr<Checkpointer>,
-    /// Each with the actor that is on it.
+    /// Each thread with its actor.
     pub(super) threads: Vec<(Arbiter, Arc<Supervisee>)>,
     pub(super) writer: Arc<Supervisee>,
-    /// The engine's own, so that none of them ever waits for itself.
+    /// The engine's own threads, so that none of them ever waits for itself.
     pub(crate) thread_ids: Vec<ThreadId>,
 }
 
-/// Threads that end when starting fails half-way.
+/// Threads that end if starting fails half-way.
 struct Threads {
     supervision: Arc<Supervision>,
     arbiters: Vec<(Arbiter, Arc<Supervisee>)>,
@@ -49,7 +49,7 @@ struct Threads {
 }
 
 impl Threads {
-    /// A place on a thread of its own.
+    /// A post on a new thread.
     fn post(&mut self, role: Role) -> Result<Post> {
         let arbiter = Arbiter::try_new().map_err(|e| Error::io("cannot start a thread", e))?;
         let post = self.post_on(arbiter.handle(), role);
@@ -73,7 +73,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Waits for them, so that they have let go of the file and its lock when opening has failed.
+        // Waits for them, so that they have closed the file and released its lock when opening has failed.
         for (arbiter, _) in self.arbiters.drain(..) {
             arbiter.stop();
             let _ = arbiter.join();
@@ -81,8 +81,8 @@ impl Drop for Threads {
     }
 }
 
-/// Starts all actors in the current System. `conn` is the connection that writes, migrated, to `files`; the
-/// writer holds `lock` for as long as it has the file open. `clock` is what the file knows of the clock.
+/// Starts all actors in the current System. `conn` is the connection that writes to `files`; its schema is up to
+/// date. The writer holds `lock` as long as it has the file open. `clock` is what the file knows about the clock.
 pub(crate) fn start(
     conn: Connection,
     lock: &Arc<FileLock>,
@@ -115,7 +115,7 @@ pub(crate) fn start(
         analytics: queue(config.analytics_deadline),
     });
 
-    // All that may fail comes before the first reader is at work: one that waits for a query holds its
+    // Everything that may fail comes before the first reader starts: a reader that waits for a query occupies its
     // thread, which would never end.
     let interactive = vec![(Lane::Interactive, Role::Reader); config.readers];
     let analytics = vec![(Lane::Analytics, Role::AnalyticsReader); config.analytics_readers];
@@ -144,7 +144,7 @@ pub(crate) fn start(
     })
 }
 
-/// Has the callers of queries look at the time, for as long as the store's thread is there.
+/// Wakes the callers of queries to check their deadline, as long as the store's thread runs.
 async fn keep_time(handle: Arc<Handle>) {
     loop {
         tokio::time::sleep(DEADLINE_TICK).await;
@@ -153,7 +153,7 @@ async fn keep_time(handle: Arc<Handle>) {
     }
 }
 
-/// Tells of an actor that is given up, and has nobody wait for readers that may be no more.
+/// Reports an actor that was given up, and ends the waiting for readers that may no longer run.
 async fn tell_of_the_end(handle: Arc<Handle>) {
     let shared = &handle.shared;
     let &role = shared.supervision.given_up.wait().await;
@@ -173,12 +173,12 @@ fn start_backups(shared: &Arc<Shared>, threads: &mut Threads) -> Result<Addr<Bac
     let thread = std::thread::Builder::new()
         .name("botstore-backup".to_owned())
         .spawn(move || {
-            // What a host has asked for is dropped with the queue.
+            // The host's requests are dropped with the queue.
             quietly(|| worker.run(work, &role));
             let _ = role.ended.set(());
         })
         .map_err(|e| Error::io("cannot start a thread", e))?;
-    // A host's code runs there too.
+    // The host's code runs there too.
     threads.ids.push(thread.thread().id());
     let post = threads.post_on(Arbiter::current(), Role::Backups);
     Ok(post.start(actor))

@@ -1,19 +1,17 @@
-//! Starts an actor again when it panics: the same actor, with the same mailbox, so that an address or a
-//! recipient outlives it.
+//! Restarts an actor when it panics: the same actor, with the same mailbox, so that an address or a recipient
+//! stays valid.
 //!
-//! An actor runs as one future. A panic in it, wherever (a handler, a log line in a host's subscriber, a
-//! timer), ends in [`supervise`], which has the actor put itself right
-//! ([`Supervised::restarting`]: it answers who waits for it, and drops its connection) and runs
-//! it on. actix's own supervisor was turned down: it catches no panic, which ends the actor's task and
-//! drops its mailbox.
+//! An actor runs as one future. [`supervise`] catches a panic anywhere in it (a handler, a log line in a host's
+//! subscriber, a timer), has the actor repair itself ([`Supervised::restarting`]: it answers its callers and drops
+//! its connection), and continues the future. actix's own supervisor was turned down: it catches no panic, which
+//! ends the actor's task and drops its mailbox.
 //!
-//! Nothing of a host's runs here, so that to start an actor again cannot panic. The supervisor actor tells
-//! of it on its next look. It is an actor like the others, and is started again by the same means, on the
-//! store's own thread. That one is given up is told by a task on that thread (`start`), since it may be the
-//! supervisor.
+//! No host's code runs here, so that a restart cannot panic. The supervisor actor reports restarts on its next
+//! look. It is an actor like the others, and is restarted by the same means, on the store's own thread. A task on
+//! that thread (`start`) reports that an actor was given up, since that may be the supervisor.
 //!
 //! An actor that panics again and again is given up, and the store with it: requests get
-//! [`Unavailable`](ErrorKind::Unavailable) until it is opened again. This follows the restart intensity of
+//! [`Unavailable`](ErrorKind::Unavailable) until the store is opened again. This follows the restart intensity of
 //! Erlang's supervisors: <https://www.erlang.org/doc/system/sup_princ.html#maximum-restart-intensity>.
 
 use crate::error::{Error, ErrorKind};
@@ -32,12 +30,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::SetOnce;
 
-/// Who works for a store, and how often each was started again.
+/// The actors of a store, and how many times each was restarted.
 pub(crate) struct Supervision {
     most_restarts: u32,
     within: Duration,
     actors: Mutex<Vec<Arc<Supervisee>>>,
-    /// The first that is: with it the store has ended.
+    /// The first actor that was given up: with it the store has ended.
     pub(super) given_up: SetOnce<Role>,
 }
 
@@ -50,7 +48,7 @@ pub(super) struct Supervisee {
 }
 
 impl Supervision {
-    /// An actor is given up with its restart number `most_restarts` within this time.
+    /// An actor is given up at its panic number `most_restarts` within this time.
     pub(super) fn new(most_restarts: u32, within: Duration) -> Self {
         Self {
             most_restarts,
@@ -71,7 +69,7 @@ impl Supervision {
         actor
     }
 
-    /// Counts a panic; whether the actor is to be started again.
+    /// Counts a panic; returns whether the actor is to be restarted.
     pub(super) fn restarts(&self, actor: &Supervisee) -> bool {
         actor.restarts.fetch_add(1, Relaxed);
         let now = Instant::now();
@@ -111,14 +109,14 @@ impl Supervision {
         health.collect()
     }
 
-    /// Whether every actor is at work.
+    /// Whether every actor runs.
     pub(super) fn all_run(&self) -> bool {
         let actors = self.actors.lock();
         !self.given_up.initialized() && actors.iter().all(|actor| !actor.ended.initialized())
     }
 }
 
-/// Where an actor is to work.
+/// The place of an actor that is to be started.
 pub(super) struct Post {
     pub(super) arbiter: ArbiterHandle,
     pub(super) supervision: Arc<Supervision>,
@@ -141,7 +139,7 @@ impl Post {
     }
 }
 
-/// An actor is at work. Its end is told also when the store's System ends first.
+/// Records an actor's end when it is dropped, also if the store's System ends first.
 struct AtWork(Arc<Supervisee>);
 
 impl Drop for AtWork {
@@ -150,7 +148,7 @@ impl Drop for AtWork {
     }
 }
 
-/// Runs an actor to its end, and starts it again when it panics.
+/// Runs an actor to its end, and restarts it when it panics.
 async fn supervise<A>(
     actor: AtWork,
     mut future: ContextFut<A, Context<A>>,
@@ -165,11 +163,11 @@ async fn supervise<A>(
                 return polled;
             }
             let again = supervision.restarts(&actor.0);
-            // Also of one that is given up: it answers who waits for it.
+            // Also for one that is given up: it answers its callers.
             let restarted = caught(|| future.restart());
             polled = match (again, restarted) {
                 (true, Some(true)) => caught(|| Pin::new(&mut future).poll(cx)),
-                // It has panicked while it put itself right.
+                // It panicked while it repaired itself.
                 (true, None) => None,
                 _ => Some(Poll::Ready(())),
             };

@@ -1,6 +1,6 @@
-//! The actor that runs what is due, looks at the disk, and tells of actors that were started again.
+//! The actor that runs what is due, watches the disk, and reports restarted actors.
 //!
-//! What starts an actor again, this one too, is in `supervision`.
+//! The restarts themselves, also of this actor, are in `supervision`.
 
 use super::backup_actor::{BackupActor, RunDueBackups};
 use super::clock_report::ClockReport;
@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How often the supervisor looks whether something is due: the grain of every schedule.
+/// How often the supervisor checks whether something is due: the resolution of every schedule.
 const TICK: Duration = Duration::from_secs(1);
 
-/// "Run what is due now"; answers how many runs there were.
+/// "Run what is due now"; answers the number of runs.
 #[derive(Message)]
 #[rtype(result = "usize")]
 pub(crate) struct RunDue;
@@ -33,7 +33,7 @@ pub(crate) struct Supervisor {
     backups: Addr<BackupActor>,
     duties: Vec<Arc<Duty>>,
     timers: Arc<Timers>,
-    /// Held while they are at it: backups may take an hour, and a disk half a minute to fail.
+    /// Held during that work: a backup may take an hour, and a disk half a minute to fail.
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
     looking_at_log: Arc<Mutex<()>>,
@@ -68,7 +68,7 @@ impl Supervisor {
             return;
         }
         self.report_restarts();
-        // First, so that what is due then, and may write, goes by what was seen.
+        // First, so that due work, which may write, knows of the problems.
         self.files.look(&shared);
         self.clock.look(&shared);
         for duty in &self.duties {
@@ -86,7 +86,7 @@ impl Supervisor {
             let run = self.backups.send(RunDueBackups);
             ctx.spawn(run.into_actor(self).map(|_, _, _| drop(busy)));
         }
-        // Whoever has nothing to write would not find out that the disk works again.
+        // Without this, a store with nothing to write would not notice that the disk works again.
         if shared.disk.is_failing()
             && let Ok(busy) = Arc::clone(&self.probing).try_lock_owned()
         {
@@ -103,8 +103,8 @@ impl Supervisor {
         self.disk.look_for_space(&shared);
     }
 
-    /// Tells of actors that were started again. A subscriber to the log that panics at this line as well
-    /// must not be the reason for the next restart.
+    /// Reports restarted actors. A log subscriber that panics at this line as well must not cause the next
+    /// restart.
     fn report_restarts(&mut self) {
         let supervision = &self.handle.shared.supervision;
         let actors = supervision.health();
@@ -126,8 +126,8 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(TICK, Self::look);
-        // The first look at once, so that a bot that never runs for long has its schedules too. Not from
-        // here: an actor that panics in `started` never gets to its mailbox.
+        // The first look at once, so that schedules also work in a bot that never runs for long. Not from here: an
+        // actor that panics in `started` never gets to its mailbox.
         ctx.run_later(Duration::ZERO, Self::look);
     }
 }

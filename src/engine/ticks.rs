@@ -1,4 +1,4 @@
-//! Wakes those who wait, to look at the time.
+//! Wakes waiting callers to check their deadline.
 
 use crate::panics::quietly;
 use parking_lot::Mutex;
@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
-/// Those who wait for the next tick. tokio's `Notify` was turned down: where one waker panics, which is
-/// of somebody's executor, it wakes none of the others.
+/// The callers that wait for the next tick. tokio's `Notify` was turned down: if one waker, which belongs to any
+/// executor, panics, it wakes none of the others.
 #[derive(Default)]
 pub(super) struct Ticks {
     places: AtomicU64,
@@ -30,14 +30,14 @@ impl Ticks {
     }
 }
 
-/// Somebody's place among those who wait.
+/// One caller's place.
 pub(super) struct Place<'a> {
     ticks: &'a Ticks,
     at: u64,
 }
 
 impl Place<'_> {
-    /// Has this waker woken with the next tick.
+    /// Registers this waker for the next tick.
     pub(super) fn wait(&self, waker: &Waker) {
         let waker = waker.clone();
         let before = self.ticks.wakers.lock().insert(self.at, waker);

@@ -1,7 +1,7 @@
-//! Runs the messages whose time has come: see `schedule::timers` for what there is to be done with them.
+//! Runs due timers: see `schedule::timers` for what is done with them.
 //!
-//! When the first is due is known here, so a tick costs nothing while none is. A mutation that sets one says so
-//! (`Shared::timers_changed`); what others have written into the file is seen within a minute.
+//! This caches when the first one is due, so a tick costs nothing while none is. A mutation that sets a timer says
+//! so (`Shared::timers_changed`); what other programs write into the file is seen within a minute.
 
 use super::due::Due;
 use super::handle::Handle;
@@ -19,28 +19,28 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// How often the file is looked at if nobody has said anything.
+/// How often the file is looked at if no mutation has set a timer.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How many times [`AT_ONCE`] run at one look. What is left comes a second later, behind what else is due.
+/// How many rounds of [`AT_ONCE`] timers run at one look. The rest follows a second later, behind other due work.
 const ROUNDS: usize = 4;
 
-/// What is known of timers.
+/// What is known about timers.
 pub(super) struct Timers {
     kinds: TimerKinds,
-    /// Held by who runs them.
+    /// Held while timers run.
     pub(super) known: Arc<Mutex<Known>>,
 }
 
 pub(super) struct Known {
-    /// Whether those that waited for this program have been told that it is here.
+    /// Whether the timers that waited for this program have been made due.
     are_back: bool,
-    /// When the first is due, as far as it is known.
+    /// When the first timer is due, as far as is known.
     next: Option<DateTime<Utc>>,
     look: Due,
 }
 
-/// Why somebody looks.
+/// The reason for a look.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Why {
     /// A second has passed.
@@ -61,7 +61,7 @@ impl Timers {
         }
     }
 
-    /// Runs what is due; gives how many have run.
+    /// Runs due timers; returns how many have run.
     pub(super) async fn run_due(
         self: Arc<Self>,
         mut known: OwnedMutexGuard<Known>,
@@ -69,7 +69,7 @@ impl Timers {
         why: Why,
     ) -> usize {
         let shared = &handle.shared;
-        // Taken back before the file is looked at: whoever says it from now on is heard at the next tick.
+        // Cleared before the file is looked at: a change from now on is seen at the next tick.
         let changed = shared.timers_changed.swap(false, Ordering::SeqCst);
         if shared.is_closing() || !(changed || why == Why::Asked || known.is_due(shared)) {
             return 0;
@@ -108,7 +108,7 @@ impl Timers {
                     "nobody has registered timers of this name; they are kept"
                 );
                 let event = StoreEvent::TimersUnknown { name, timers };
-                // The first look may be over before a host has subscribed.
+                // The first look may end before a host has subscribed.
                 handle.shared.subscribers.tell_or_keep(event);
             }
             if !due.timers.is_empty() {
@@ -122,8 +122,8 @@ impl Timers {
         Ok(Left::Perhaps)
     }
 
-    /// Runs these in their order, each for itself: what one does is no matter of the others, and their commits are
-    /// shared with whatever else is written.
+    /// Runs these timers in their order, each as a mutation of its own: one does not affect the others, and they
+    /// share commits with other mutations.
     async fn run_all(&self, handle: &Handle, due: Vec<DueTimer>) -> Result<usize> {
         let runs = due.iter().map(|timer| {
             let (timer_id, kinds) = (timer.timer_id, self.kinds.clone());
@@ -183,7 +183,7 @@ impl Timers {
     }
 }
 
-/// Whether there may be more that is due.
+/// Whether more may be due.
 enum Left {
     Nothing,
     Perhaps,
@@ -194,7 +194,7 @@ impl Known {
         if self.look.is_due(shared.now()) {
             return true;
         }
-        // By the time that it is for sure, which is what they go by.
+        // By the time that is certain, which timers use.
         let sure = shared.clock_watch.look(&*shared.config.clock);
         self.next
             .zip(sure.ok())
@@ -209,7 +209,7 @@ fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Their answers, where each is begun before the next, and all before the first is over.
+/// The futures' answers. Each future is begun before the next, and all of them before the first has ended.
 async fn in_order<F: Future>(mut futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut answers: Vec<_> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {

@@ -16,21 +16,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// The connection that writes, and what is watched on it.
+/// The connection that writes, with its guard, watchdog and cache hook.
 pub(super) struct WriteConnection {
     pub(super) conn: Connection,
     shared: Arc<Shared>,
     guard: Authorizer,
     watchdog: Watchdog,
     changes: Changes,
-    /// A page in the WAL, in bytes.
+    /// The size of a WAL frame, in bytes.
     pub(super) frame_bytes: u64,
     pub(super) opened: Instant,
 }
 
 impl WriteConnection {
     pub(super) fn new(mut conn: Connection, shared: &Arc<Shared>) -> Result<Self> {
-        // Only closing empties the WAL, and knows whether it could.
+        // Only closing empties the WAL, because it has to know whether that worked.
         sqlite::disable_checkpoint_on_close(&conn)?;
         sqlite::unbound_values(&conn)?;
         sqlite::fire_triggers_on_replace(&mut conn)?;
@@ -51,7 +51,7 @@ impl WriteConnection {
         })
     }
 
-    /// Opens another one, and sees that it can write.
+    /// Opens another connection, and checks that it can write.
     pub(super) fn open(shared: &Arc<Shared>, busy_timeout: Duration) -> Result<Self> {
         let (path, config) = (&shared.path, &shared.config);
         let settings = config.sqlite_settings();
@@ -59,7 +59,7 @@ impl WriteConnection {
         let conn = files.connect(|path| sqlite::connect_again(path, &settings))?;
         conn.busy_timeout(busy_timeout)?;
         sqlite::make_writer(&conn, path, &settings)?;
-        // Should it be the only one and be given up, it must not take the WAL away with it.
+        // If it is the only connection and is given up, it must not remove the WAL.
         sqlite::disable_checkpoint_on_close(&conn)?;
         migration::run_own_triggers(&conn, &config.program())?;
         let open = Self::new(conn, shared)?;
@@ -68,16 +68,16 @@ impl WriteConnection {
     }
 }
 
-/// How operations in one transaction are kept apart.
+/// How the operations in one transaction are isolated.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Isolation {
-    /// Not at all: the first that has to be undone ends the attempt.
+    /// Not at all: the first operation that has to be undone ends the attempt.
     #[default]
     None,
     Savepoint,
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 pub(super) enum Attempt {
     Committed {
         /// Whether there was anything to write.
@@ -87,9 +87,9 @@ pub(super) enum Attempt {
     Undo,
     /// The transaction could not begin.
     NotBegun(Error),
-    /// It was lost as a whole.
+    /// It failed as a whole.
     Lost(Error),
-    /// It was lost, and all of it may be in the WAL.
+    /// It failed, and all of it may be in the WAL.
     Indeterminate(Error),
 }
 
@@ -101,7 +101,7 @@ pub(super) struct Begun {
     changes: u64,
 }
 
-/// A transaction on it, from its beginning to its end.
+/// A transaction on this connection, from its beginning to its end.
 impl WriteConnection {
     pub(super) fn begin(&self) -> Result<Begun> {
         let now = time::ask(&*self.shared.config.clock)?;
@@ -114,7 +114,7 @@ impl WriteConnection {
         })
     }
 
-    /// Runs the jobs of the batch from this one on; says so if the transaction ended with that.
+    /// Runs the jobs of the batch from this one on; returns how the transaction ended, if it did.
     pub(super) fn run(&self, begun: Begun, from: usize, batch: &mut Batch) -> Option<Attempt> {
         let tx = WriteTx::new(&self.conn, begun.now)
             .within(self.shared.config.limits())
@@ -126,7 +126,7 @@ impl WriteConnection {
             });
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
-                // The store closes, and its deadline has passed: those that have not begun do not.
+                // The store closes, and its deadline has passed: jobs that have not begun are refused.
                 for late in batch.jobs.drain(next..) {
                     late.refuse(Error::closed());
                 }
@@ -144,10 +144,10 @@ impl WriteConnection {
         let conn = &self.conn;
         batch.progress = Progress::Committing;
         let committed = conn.execute_batch("COMMIT");
-        // As it is, before anything else is asked of the system: see `error::system`.
+        // Converted first, before any other system call: see `error::system`.
         let Err(error) = committed.map_err(Error::from) else {
             batch.progress = Progress::Committed;
-            // Before anybody hears of it: who has heard must not be given a cached answer from before.
+            // Before any answer: a caller that knows of the change must not get an older answer from the cache.
             self.changes.tell(&self.shared.cache);
             let wrote = conn.total_changes() > begun.changes;
             return Attempt::Committed { wrote };
@@ -159,7 +159,7 @@ impl WriteConnection {
         }
     }
 
-    /// Runs one operation; says so if the transaction ended with it.
+    /// Runs one operation; returns how the transaction ended, if it did.
     fn run_one(
         &self,
         job: &mut dyn WriteJob,
@@ -185,8 +185,8 @@ impl WriteConnection {
         }
         let left = match job.error() {
             None => savepoint("RELEASE operation"),
-            // Statements that fail undo themselves, and operations cannot change tables, so the
-            // count of changed rows tells whether there is anything to undo.
+            // Failed statements undo themselves, and operations cannot change tables, so the count of changed rows
+            // says whether there is anything to undo.
             Some(_) if conn.total_changes() == changes_before => savepoint("RELEASE operation"),
             Some(_) if isolation == Isolation::None => return Some(self.undo()),
             Some(_) => savepoint("ROLLBACK TO operation; RELEASE operation"),
@@ -208,7 +208,7 @@ impl WriteConnection {
 
     pub(super) fn roll_back(&self) {
         if !self.conn.is_autocommit() {
-            // If this fails too, whoever settles sees that a transaction is still open.
+            // If this fails too, settling sees that a transaction is still open.
             let _ = self.conn.execute_batch("ROLLBACK");
         }
     }

@@ -1,8 +1,8 @@
 //! The actor that owns the only connection that writes.
 //!
-//! Its mailbox takes every mutation as a typed message, bounded by the in-flight limit in front. The
-//! first that comes queues a [`Commit`] behind it, and the mailbox is emptied before that is handled. It
-//! runs what has come, and queues itself again; when nothing has come meanwhile, it commits.
+//! Its mailbox takes every mutation as a typed message; the in-flight limit bounds it. The first mutation queues a
+//! [`Commit`] behind the others in the mailbox. The commit runs the mutations that have come, and queues itself
+//! again; if none has come meanwhile, it commits.
 
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
@@ -18,20 +18,20 @@ use rusqlite::Connection;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the writer looks for the next mutation before it parks: see `queue`.
+/// How long the writer spins before it parks: see `queue`.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// How long closing waits for another program to let the WAL be emptied.
+/// How long closing waits for another program that keeps the WAL from being emptied.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A mutation that has been let in. In a box of the caller's, so that the writer moves no more than a pointer.
+/// An accepted mutation. The caller boxes it, so that the writer moves no more than a pointer.
 pub(super) struct Admitted<M: Mutation>(pub(super) Box<Pending<M, M::Output>>);
 
 impl<M: Mutation> Message for Admitted<M> {
     type Result = ();
 }
 
-/// "Commit what has come in."
+/// "Run and commit what has come."
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Commit;
@@ -53,32 +53,32 @@ pub(super) struct CloseFile;
 #[rtype(result = "Result<()>")]
 pub(super) struct Optimize;
 
-/// "See whether the disk does what it is asked again."
+/// "Check whether the disk works again."
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Probe;
 
-/// "See whether all of the WAL is there."
+/// "Check whether the whole WAL is there."
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct LookAtLog;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    /// Held for as long as this may write, also when closing leaves it behind.
+    /// Held as long as this may write, also if closing leaves it behind.
     lock: Arc<FileLock>,
     batcher: Batcher,
     checkpoints: CheckpointPolicy,
     /// Whether a [`Commit`] is on its way.
     commit_queued: bool,
-    /// Until when to look for the next mutation.
+    /// Until when to spin for the next mutation.
     spin_until: Instant,
-    /// Whether the store closes, and what comes now is refused.
+    /// Whether the store closes, so that new mutations are refused.
     drained: bool,
 }
 
 impl Writer {
-    /// `conn` is the connection that writes, migrated.
+    /// `conn` is the connection that writes; its schema is up to date.
     pub(super) fn new(
         conn: Connection,
         lock: Arc<FileLock>,
@@ -102,7 +102,7 @@ impl Writer {
         }
     }
 
-    /// Goes one step on with the batch.
+    /// Takes one step with the batch.
     fn step(&mut self) -> Step {
         let step = self.batcher.step();
         if matches!(step, Step::Settled) {
@@ -165,7 +165,7 @@ impl Handler<Commit> for Writer {
     fn handle(&mut self, _: Commit, ctx: &mut Self::Context) {
         self.commit_queued = false;
         if self.shared.is_closing() {
-            // `Drain` is on its way, and knows by when.
+            // `Drain` is on its way, and has the deadline.
             return;
         }
         match self.step() {
@@ -174,7 +174,7 @@ impl Handler<Commit> for Writer {
             Step::Idle if Instant::now() >= self.spin_until => return,
             Step::Idle => std::thread::yield_now(),
         }
-        // Comes after what is in the mailbox by then.
+        // Handled after what is in the mailbox by then.
         self.queue_commit(ctx);
     }
 }
@@ -184,7 +184,7 @@ impl Handler<Drain> for Writer {
 
     fn handle(&mut self, order: Drain, _ctx: &mut Self::Context) {
         self.drained = true;
-        // Another program's lock is not waited for past the deadline, on this connection or the next.
+        // Neither this connection nor the next waits past the deadline for another program's lock.
         self.batcher
             .limit_patience(order.by.saturating_duration_since(Instant::now()));
         while Instant::now() < order.by && !matches!(self.step(), Step::Idle) {}
@@ -249,7 +249,7 @@ impl Handler<CloseFile> for Writer {
             return save_and_close(open.conn, &self.shared, &self.lock);
         }
         let conn = match self.batcher.take_connection() {
-            // What was given up is all that still has the files.
+            // Only the suspect connection still has the files.
             Err(error) if error.kind() == ErrorKind::Replaced => {
                 let Some(open) = self.batcher.take_open_connection() else {
                     return Err(error);
@@ -275,7 +275,7 @@ impl Handler<CloseFile> for Writer {
             ));
         }
         sqlite::enable_checkpoint_on_close(&conn)?;
-        // Statements in the cache hold the connection, so they go first.
+        // Statements in the cache hold the connection, so they are dropped first.
         conn.flush_prepared_statement_cache();
         conn.close().map_err(|(_, error)| error)?;
         self.lock.note_closed();

@@ -1,91 +1,92 @@
-//! What kinds of failures there are.
+//! The kinds of failures.
 
 use std::fmt;
 
 /// Why an operation failed, in a form that a program can act on.
 ///
-/// More kinds may come, so a `match` needs a `_` arm. [`http_status`](Self::http_status) is the arm that
-/// services need.
+/// More kinds may be added, so a `match` needs a `_` arm. Services can use [`http_status`](Self::http_status)
+/// instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A value of the message is not acceptable; [`Error::field`](crate::Error::field) names it. Nothing was changed.
+    /// A value of the message is not acceptable; [`Error::field`](crate::Error::field) names it. Nothing was
+    /// changed.
     Invalid,
-    /// The row that the message refers to is not there; [`Error::field`](crate::Error::field) names which.
+    /// The row that the message refers to does not exist; [`Error::field`](crate::Error::field) names the value
+    /// that refers to it.
     NotFound,
-    /// A row with this key is already there.
+    /// A row with this key exists already.
     Conflict,
-    /// The caller may not do that. This crate has no such rule; it is for a host's own.
+    /// The caller lacks the permission. This crate has no such rule; the kind is for a host's own.
     Forbidden,
-    /// The caller has used up what they may have: a budget, a quota. This crate has none; it is for a
-    /// host's own, and no [`Overloaded`](Self::Overloaded), which passes by itself.
+    /// The caller has used up a budget or a quota. This crate has none; the kind is for a host's own. Unlike
+    /// [`Overloaded`](Self::Overloaded) it does not pass by itself.
     LimitReached,
-    /// The bound on requests in flight is reached and the caller asked not to wait.
+    /// The limit of requests in flight is reached, and the caller asked not to wait.
     Overloaded,
-    /// The query ran past its deadline and was interrupted.
+    /// The operation ran past its deadline, or the store was closing, and it was interrupted. Also for a stalled
+    /// backup.
     Deadline,
-    /// The store is closing or closed. A request with this answer was not carried out.
+    /// The store is closing or closed. The request was not carried out.
     Closed,
     /// An actor of the store has panicked too often and is not started again. The request was not carried
     /// out. Open the store again; see [`Config::max_restarts`](crate::Config::max_restarts).
     Unavailable,
-    /// Another program holds SQLite's write lock for longer than the busy timeout; or it changes a file
-    /// all the time that this one only reads and cannot lock, or the file is being restored.
+    /// Another program holds SQLite's write lock for longer than the busy timeout; or keeps changing a file that
+    /// this one only reads and cannot lock; or the file is being restored.
     Busy,
-    /// There is no room left for what was to be written: on the disk, within a quota, or below the
-    /// largest size that a file may have. [`Error::advice`](crate::Error::advice) says which. Nothing was changed.
+    /// There is no room for what was to be written: on the disk, within a quota, or below the largest size of a
+    /// file. [`Error::advice`](crate::Error::advice) says which. Nothing was changed.
     DiskFull,
-    /// The table has no id left to give: its counter of ids stands at the largest number, where no bot
-    /// gets to by counting. Somebody has written to it. Nothing was changed.
+    /// The table has no id left: its counter of ids is at the largest number, which no bot reaches by counting;
+    /// somebody has set it. Nothing was changed.
     NoIdsLeft,
     /// The operating system refused to read, write, sync or open a file.
     Io,
-    /// The process, or the whole system, has as many files open as it may, so that no other can be
-    /// opened. Nothing was changed.
+    /// The process, or the whole system, has reached its limit of open files. Nothing was changed.
     TooManyFiles,
-    /// Whether the change was made is not known. With a message to an actor: its sender has waited for no
-    /// longer, and it may still be carried out. Otherwise the disk failed in the middle of a commit and has
-    /// not let the store make sure of it since: the change is not there now; should the process end before the store has written again, the
-    /// next opening may find it there. To send it again safely, send it with an idempotency key.
+    /// It is not known whether the change was made. For a message to an actor: its sender stopped waiting, and the
+    /// message may still be carried out. Otherwise the disk failed in the middle of a commit, and has not let the
+    /// store make sure of it since: the change is not visible now, but if the process ends before the store has
+    /// written again, the next opening may find it. To send the change again safely, use an idempotency key.
     InDoubt,
-    /// The file is damaged, or holds a value that cannot be what the schema says. Restore a backup.
+    /// The file is damaged, or holds a value that its schema does not allow. Restore a backup.
     Corrupt,
-    /// The file, or the folder that it is in, cannot be written, or not even be read: its owner and mode
-    /// do not let this account, or the disk is mounted to be read only. [`Error::advice`](crate::Error::advice) says which.
+    /// The file or its folder cannot be written, or not even be read: its owner and mode do not let this account,
+    /// or the disk is mounted read-only. [`Error::advice`](crate::Error::advice) says which.
     ReadOnly,
-    /// Another file has the name of the one that the store has open, or none has: it was moved, removed
-    /// or replaced, or its WAL was. Nothing more is written; reads go on. See
-    /// [`FileProblem`](crate::FileProblem). Also of a file beside which another's WAL lies, and of
-    /// closing such a store, which says where it has saved all that it had.
+    /// The file that the store has open, or its WAL, no longer has its name: it was moved, removed or replaced.
+    /// Nothing more is written; reads go on. See [`FileProblem`](crate::FileProblem). Opening returns it for a
+    /// file beside which another file's WAL lies. Closing such a store returns it too, and names the file in which
+    /// all that the store had is saved.
     Replaced,
-    /// Another store, in this process or another, has the file open, by this name or another.
+    /// Another store, in this process or another, has the file open, under this name or another.
     AlreadyOpen,
-    /// The file is not an SQLite database, or one that this crate's tables do not belong in; or what
-    /// has the name of one of this crate's files is no plain file.
+    /// The file is not an SQLite database, or a database of another program; or something that is not a plain file
+    /// has the name of one of this crate's files.
     ForeignFile,
     /// The file was written by a newer version of this program.
     NewerSchema,
-    /// The file does not have all steps of this program's schemas, and what only reads applies none.
+    /// The file lacks steps of this program's schemas, and a call that only reads does not apply them.
     OlderSchema,
-    /// A migration step that the file has applied reads differently in this program.
+    /// A migration step that the file has applied has another text in this program.
     ChangedMigration,
     /// A migration step failed. The file is as it was before that step.
     Migration,
-    /// The file brings something along that would be run, and nobody has said that it may: the SQL of a
-    /// step that this program does not know, or a trigger where
-    /// [`Config::unknown_triggers`](crate::Config::unknown_triggers) refuses those. Nothing was
-    /// changed. Also when what its schema computes is larger than the file itself.
+    /// The file contains something that would run and that is not permitted: the SQL of a step that this program
+    /// does not know, or a trigger if [`Config::unknown_triggers`](crate::Config::unknown_triggers) refuses those.
+    /// Or what its schema computes is larger than the file. Nothing was changed.
     Untrusted,
     /// A backup is damaged, incomplete, or not what its manifest says. Use another one.
     BadBackup,
-    /// A backup does not prove that it is what it says: it was forged or relabelled, or it carries no
-    /// proof where one was asked for. Use another one.
+    /// A backup does not prove its origin: it was forged or relabelled, or it has no proof and one was required.
+    /// Use another one.
     NotAuthentic,
-    /// A backup is encrypted, and the secret that was given, if any, does not open it.
+    /// A backup is encrypted, and no secret was given, or one that does not open it.
     WrongKey,
-    /// A backup in the clear was to go among encrypted ones of the same store. Nothing was written.
+    /// An unencrypted backup was to go among encrypted ones of the same store. Nothing was written.
     NeedsRecipient,
-    /// It was asked to stop, and did. It left nothing behind.
+    /// The call was asked to stop, and did. It left nothing behind but the finished steps of a migration.
     Cancelled,
     /// The operation's own code panicked. Nothing was changed.
     Panicked,
@@ -96,7 +97,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind there is, for tests that must not miss one. In the order of this page.
+    /// Every kind, in the order of this page: for tests that must not miss one.
     pub const ALL: &'static [Self] = &[
         Self::Invalid,
         Self::NotFound,
@@ -133,7 +134,7 @@ impl ErrorKind {
         Self::Sql,
     ];
 
-    /// The status with which a web service tells its client of it.
+    /// The HTTP status by which a web service reports it.
     ///
     /// | status | kinds | what a client does |
     /// |---|---|---|

@@ -1,13 +1,12 @@
 //! What an error may hold of a text that is not this program's own.
 //!
-//! A caller's id and a file's name may have any length, and whoever logs errors logs them. So
-//! [`quote`] shows the beginning of such a text, and every error's sentence is cut, whatever it was
-//! made of: an error that somebody writes without [`quote`] is bounded all the same.
+//! A caller's id and a file's name may have any length, and errors are logged. So [`quote`] shows the beginning of
+//! such a text, and every error's sentence is cut, so that an error written without [`quote`] is bounded too.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// The most characters of a text that came from a caller or a file.
+/// The most characters of a text from a caller or a file.
 const QUOTED_CHARS: usize = 64;
 
 /// The most bytes of a migration's text. Two of them fit into a sentence.
@@ -16,11 +15,11 @@ const EXCERPT_BYTES: usize = 300;
 /// The most bytes of a sentence.
 const SENTENCE_BYTES: usize = 1_000;
 
-/// The most bytes of what to do about an error.
+/// The most bytes of an error's advice.
 pub(super) const ADVICE_BYTES: usize = 400;
 
-/// The beginning of a text that came from a caller or a file, in quotes and escaped, since it may
-/// hold anything. An ellipsis after the quotes says that there is more.
+/// The beginning of a text from a caller or a file, in quotes and escaped, since it may hold anything. An ellipsis
+/// after the quotes means that the text is longer.
 pub(crate) fn quote(text: &str) -> impl fmt::Display {
     struct Quoted<'a>(&'a str);
     impl fmt::Display for Quoted<'_> {
@@ -34,8 +33,8 @@ pub(crate) fn quote(text: &str) -> impl fmt::Display {
     Quoted(text)
 }
 
-/// The beginning of a migration's text. It is what a person must see to mend it, so there is more of
-/// it than of other texts, and as it is.
+/// The beginning of a migration's text, unescaped and longer than of other texts, because a person must see it to
+/// repair it.
 pub(crate) fn excerpt(sql: &str) -> String {
     bounded_by(EXCERPT_BYTES, sql)
 }
@@ -45,7 +44,7 @@ pub(super) fn cut(sentence: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
     cut_to(SENTENCE_BYTES, sentence)
 }
 
-/// The same with another bound.
+/// As [`cut`], with another limit.
 pub(super) fn cut_to(most: usize, text: impl Into<Cow<'static, str>>) -> Cow<'static, str> {
     let text = text.into();
     match text.len() > most {
@@ -54,12 +53,12 @@ pub(super) fn cut_to(most: usize, text: impl Into<Cow<'static, str>>) -> Cow<'st
     }
 }
 
-/// A sentence on its way into an error: what is too much of it is never written out.
+/// Formats a sentence, and stops at the limit instead of writing out the rest.
 pub(super) fn bounded(sentence: impl fmt::Display) -> String {
     bounded_by(SENTENCE_BYTES, sentence)
 }
 
-/// The first so many bytes of a text, and an ellipsis if that is not all.
+/// The first `most` bytes of a text, and an ellipsis if there are more.
 pub(super) fn bounded_by(most: usize, text: impl fmt::Display) -> String {
     struct Bounded {
         text: String,
@@ -84,7 +83,7 @@ pub(super) fn bounded_by(most: usize, text: impl fmt::Display) -> String {
     };
     match write!(bounded, "{text}") {
         Ok(()) => bounded.text,
-        // Or a host's `Display` has failed, and what it wrote by then is told.
+        // Or a host's `Display` has failed: shows what it wrote by then.
         Err(fmt::Error) => bounded.text + "…",
     }
 }

@@ -3,7 +3,7 @@
 use super::Error;
 use std::fmt::{self, Write};
 
-/// The sentence: `OPERATION: MESSAGE; ADVICE (KIND)`, by `{:#}` without the advice.
+/// The sentence: `OPERATION: MESSAGE; ADVICE (KIND)`; `{:#}` leaves the advice out.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(operation) = self.inner.operation {
@@ -17,10 +17,10 @@ impl fmt::Display for Error {
     }
 }
 
-/// The sentence again, on one line, with what its sources add; by `{:#?}` the parts.
+/// The sentence on one line, with what its sources add; `{:#?}` shows the parts.
 ///
-/// `main` shows the error that it returns, and `unwrap` the one that it meets, by `{:?}`: to people, who
-/// want the sentence and not a struct. `dbg!` asks for `{:#?}`.
+/// `main` prints the error that it returns by `{:?}`, and so does `unwrap`: for people, who want the sentence and
+/// not a struct. `dbg!` uses `{:#?}`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -45,8 +45,8 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Escapes what `{:?}` of a text does, quotes apart: a path must neither steer a terminal nor pose as
-/// another line.
+/// Escapes as `{:?}` of a text does, except quotes: a path must neither control a terminal nor look like another
+/// line.
 struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for OneLine<'_, '_> {
@@ -61,8 +61,8 @@ impl Write for OneLine<'_, '_> {
 }
 
 impl std::error::Error for Error {
-    /// What is beneath it and not in the sentence already, so that a report of the whole chain
-    /// (`{:#}` of anyhow, `{:?}` of this) says each text once. [`Error::cause`] gives it in any case.
+    /// The error beneath, unless the sentence has its words, so that a report of the whole chain (`{:#}` of
+    /// anyhow, `{:?}` of this) shows each text once. [`Error::cause`] gives it in any case.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.untold().map(|source| source as _)
     }

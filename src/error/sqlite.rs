@@ -5,12 +5,12 @@ use super::{Error, ErrorKind, quote};
 use rusqlite::ffi::{self, ErrorCode as Code};
 use std::io;
 
-/// The most bytes of what SQLite says, which may hold names of the file's. Room is left for advice.
+/// The most bytes of SQLite's text, which may hold names from the file. Leaves room for advice.
 const SAID_BYTES: usize = 600;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        // First of all: whatever is called may change it. See `system`.
+        // First of all, since any call may change it. See `system`.
         let system = io::Error::last_os_error();
         let error = match error {
             rusqlite::Error::SqliteFailure(code, Some(said)) if said.len() > SAID_BYTES => {
@@ -42,7 +42,7 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// What an SQLite failure means, and more words on what it is.
+/// What an SQLite failure means, and an explanation.
 struct Verdict {
     meaning: Meaning,
     why: &'static str,
@@ -102,12 +102,12 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
             "a value is larger than SQLite takes, or than may be here",
         ),
         (Code::DiskFull, _) => Verdict::advised(ErrorKind::DiskFull, "make room and try again"),
-        // The index of the WAL could not grow, and it is a file like another.
+        // The index of the WAL could not grow; it is a file like the others.
         (_, ffi::SQLITE_IOERR_SHMSIZE) => match system::meaning(system) {
             meaning if meaning.kind == ErrorKind::DiskFull => Verdict { meaning, why: "" },
             _ => Verdict::advised(ErrorKind::DiskFull, "make room and try again"),
         },
-        // A file that ends before its last page.
+        // The file ends before its last page.
         (Code::DatabaseCorrupt, _) | (_, ffi::SQLITE_IOERR_SHORT_READ) => {
             Verdict::explained(ErrorKind::Corrupt, "restore a backup")
         }
@@ -118,7 +118,7 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
         (Code::DatabaseBusy | Code::DatabaseLocked, _) => {
             Verdict::explained(ErrorKind::Busy, "another program is writing to the file")
         }
-        // Others were quicker each time, for ten seconds or fifty times.
+        // SQLite gives up after ten seconds, or fifty attempts, in which others were faster each time.
         (Code::FileLockingProtocolFailed | Code::SchemaChanged, _) => Verdict::explained(
             ErrorKind::Busy,
             "other programs open and change the file all the time",
@@ -151,7 +151,7 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
     }
 }
 
-/// Whether the system's error number says more about it than SQLite does.
+/// Whether the system's error number says more than SQLite's code.
 fn is_the_systems(code: ffi::Error) -> bool {
     matches!(code.code, Code::SystemIoFailure | Code::CannotOpen)
         && !matches!(
@@ -164,7 +164,7 @@ fn tells(system: &io::Error) -> bool {
     system.raw_os_error().is_some_and(|errno| errno != 0)
 }
 
-/// Whether SQLite says so of the file or the disk, and not of a statement.
+/// Whether SQLite reports the file or the disk, and not a statement.
 fn is_of_the_disk(code: ffi::Error) -> bool {
     leaves_in_doubt(code)
         || matches!(
@@ -180,7 +180,7 @@ fn is_of_the_disk(code: ffi::Error) -> bool {
         || code.extended_code == ffi::SQLITE_IOERR_SHMSIZE
 }
 
-/// Whether what a connection holds in memory may differ from what is in the file when it has met this.
+/// Whether, after this error, a connection's memory may differ from the file.
 fn leaves_in_doubt(code: ffi::Error) -> bool {
     code.extended_code != ffi::SQLITE_IOERR_SHMSIZE
         && matches!(
@@ -204,40 +204,39 @@ impl Error {
         sqlite.is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_FSYNC)
     }
 
-    /// Whether SQLite says that the file is no database: it never was one, or its first page is
-    /// damaged.
+    /// Whether SQLite says that the file is no database: it never was one, or its first page is damaged.
     pub(crate) fn is_no_database(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::NotADatabase)
     }
 
-    /// Whether SQLite could not open a file, or one that it needs beside it.
+    /// Whether SQLite could not open the file, or one that it needs beside it.
     pub(crate) fn is_cannot_open(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::CannotOpen)
     }
 
-    /// Whether a value was larger than the connection takes.
+    /// Whether a value was larger than the connection accepts.
     pub(crate) fn is_too_big(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::TooBig)
     }
 
-    /// Whether SQLite says that there is no room, which it also says of a table that has given its last id.
+    /// Whether SQLite reports that there is no room, which it also does for a table that has used up its ids.
     pub(crate) fn is_full(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::DiskFull)
     }
 
-    /// Whether SQLite was at work on it and was interrupted.
+    /// Whether SQLite was interrupted while it worked.
     pub(crate) fn is_interrupted(&self) -> bool {
         let code = self.sqlite().and_then(rusqlite::Error::sqlite_error_code);
         code == Some(Code::OperationInterrupted)
     }
 
-    /// Whether a COMMIT that failed so may have left all of its transaction in the WAL, where the next
-    /// to read the WAL from its beginning would find it: it was written, and then something else failed,
-    /// such as the sync. A full disk, a quota and the largest size of a file end the writing before.
+    /// Whether a COMMIT that failed with this error may have left its whole transaction in the WAL, where the next
+    /// connection that reads the WAL from its beginning would find it: it was written, and then something else
+    /// failed, such as the sync. A full disk, a quota and the largest size of a file end the writing earlier.
     pub(crate) fn may_be_logged(&self) -> bool {
         let failed = self.sqlite().and_then(rusqlite::Error::sqlite_error);
         failed.is_some_and(|error| {

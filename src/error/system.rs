@@ -1,22 +1,21 @@
-//! What the operating system's errors mean to a caller: the one table, for the files that this crate
-//! opens and for those that SQLite opens.
+//! What the operating system's errors mean to a caller. This one table serves the files that this crate opens and
+//! those that SQLite opens.
 //!
-//! SQLite tells a full disk (ENOSPC) from other failures and calls nearly all of those an I/O error, so
-//! the error number is asked for as well. It is the C library's, of this thread, and `sqlite3_system_errno`
-//! is the same number, kept when the call returned. That function takes a raw connection, which is
-//! `unsafe`; [`io::Error::last_os_error`] is not, and whoever turns SQLite's error into ours does so
-//! before anything else is called. Turned down: SQLite's error log, which is one for the whole process
-//! and does not hear of a failed write; and to write beside the file and see what that comes to, since
-//! a quota may let a small file pass.
+//! SQLite distinguishes a full disk (ENOSPC) from other failures and calls nearly all others an I/O error, so the
+//! error number is read as well. It is this thread's `errno`; `sqlite3_system_errno` is the same number, saved
+//! when the call returned. That function takes a raw connection, which is `unsafe`; [`io::Error::last_os_error`]
+//! is safe, and the conversion of SQLite's error calls it before anything else. Turned down: SQLite's error log,
+//! which is one for the whole process and does not report a failed write; and writing a test file beside the
+//! database, since a quota may let a small file pass.
 
 use super::ErrorKind;
 use std::io;
 
-/// What a failure comes to.
+/// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Meaning {
     pub(super) kind: ErrorKind,
-    /// What to do about it; empty if there is nothing to say.
+    /// What to do about it; empty if there is no advice.
     pub(super) advice: &'static str,
 }
 
@@ -87,7 +86,7 @@ pub(super) fn meaning(error: &io::Error) -> Meaning {
 
 pub(super) const OUT_OF_MEMORY: &str = "the system has no memory left for it";
 
-/// Those that the standard library has no name for.
+/// The meaning of errors that the standard library does not name.
 #[cfg(unix)]
 fn unnamed(error: &io::Error) -> (ErrorKind, &'static str) {
     use rustix::io::Errno;

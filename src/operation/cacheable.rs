@@ -1,17 +1,17 @@
-//! What a query says of an answer that may be kept. Who keeps it is no matter of the operation's.
+//! What a query says about an answer that may be kept. The operation does not know who keeps it.
 
 use std::any::Any;
 use std::sync::Arc;
 
-/// An answer whose type is forgotten.
+/// An answer without its type.
 pub(crate) type Answer = Arc<dyn Any + Send + Sync>;
 
-/// Says that an answer hangs on one row of one table, and so may be kept until the row changes.
+/// Says that an answer depends on one row of one table, so that it may be kept until the row changes.
 ///
-/// An answer about a table whose rows SQLite does not report when they change is not kept: one that is
-/// `WITHOUT ROWID`, a view, a virtual table, or a name that no table of the file has. Capitals in the name
-/// do not matter. The answer may depend on nothing but the row: neither on other rows nor on the time. An
-/// answer that owns memory says how much by [`bytes`](Self::bytes), or is not kept.
+/// No answer is kept about a table whose changed rows SQLite does not report: a table that is `WITHOUT ROWID`, a
+/// view, a virtual table, or a name that is no table of the file. The case of the name does not matter. The answer
+/// must depend on nothing but the row: neither on other rows nor on the time. An answer that owns memory is kept
+/// only if [`bytes`](Self::bytes) says how much.
 ///
 /// ```
 /// use botstore::{Cacheable, Query, ReadTx, Result};
@@ -37,36 +37,35 @@ pub struct Cacheable<'a, T> {
     pub(crate) key: Key<'a>,
     pub(crate) keep: fn(&T) -> Answer,
     pub(crate) give: fn(&Answer) -> Option<T>,
-    /// How many bytes an answer owns beside its own size; `None` if nobody can say.
+    /// How many bytes an answer owns beyond its own size; `None` if that is not known.
     pub(crate) owns: Option<fn(&T) -> usize>,
-    /// Whether the answer for this asker hangs on nothing but the row.
+    /// Whether the answer for this asker depends on nothing but the row.
     pub(crate) hangs_on_the_row: fn(&T, i64) -> bool,
 }
 
-/// What the question asks for.
+/// What the query asks for.
 #[derive(Clone, Copy)]
 pub(crate) enum Key<'a> {
     /// The row's own id.
     Row(i64),
-    /// Another key of the row, the statement that tells its id, and what else the answer is for.
+    /// Another key of the row, the statement that finds its id, and the asker.
     Text(&'a str, &'static str, i64),
 }
 
 impl<'a, T: Clone + Send + Sync + 'static> Cacheable<'a, T> {
-    /// An answer about the row with this id (its `INTEGER PRIMARY KEY`).
+    /// Makes an answer about the row with this id (its `INTEGER PRIMARY KEY`) cacheable.
     pub fn row(table: &'static str, id: i64) -> Self {
         Self::new(table, Key::Row(id))
     }
 
-    /// An answer about the row with this textual key, for this asker. `row_of` is a statement that
-    /// gives the row's `rowid` for the key as `?1`. An answer about a row that is not there is not
-    /// kept.
+    /// Makes an answer about the row with this text key, for this asker, cacheable. `row_of` is a statement that
+    /// returns the row's `rowid` for the key as `?1`. An answer about a missing row is not kept.
     pub fn text(table: &'static str, key: &'a str, row_of: &'static str, asker: i64) -> Self {
         Self::new(table, Key::Text(key, row_of, asker))
     }
 
     fn new(table: &'static str, key: Key<'a>) -> Self {
-        // What has nothing to give back when it is dropped owns nothing.
+        // A type that needs no drop owns no memory.
         let plain = !std::mem::needs_drop::<T>();
         Self {
             table,
@@ -78,15 +77,14 @@ impl<'a, T: Clone + Send + Sync + 'static> Cacheable<'a, T> {
         }
     }
 
-    /// Keeps only such answers: those that the row alone has for this asker.
+    /// Keeps only answers that depend on nothing but the row for this asker.
     pub(crate) fn only_if(mut self, hangs_on_the_row: fn(&T, i64) -> bool) -> Self {
         self.hangs_on_the_row = hangs_on_the_row;
         self
     }
 
-    /// How many bytes an answer owns beside its own size: the lengths of its texts. Cached answers are
-    /// bounded by it, so one that owns memory and does not say how much is not kept; nor is one of
-    /// more than 4 KiB.
+    /// Sets how many bytes an answer owns beyond its own size: the lengths of its texts. The row cache's limit
+    /// counts them, so an answer that owns memory is not kept without this; nor is one of more than 4 KiB.
     pub fn bytes(mut self, owns: fn(&T) -> usize) -> Self {
         self.owns = Some(owns);
         self

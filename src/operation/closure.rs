@@ -1,15 +1,15 @@
-//! An operation that is a closure. Its name comes with it, where other operations have that of their type.
+//! An operation that is a closure. Its name comes with the value, where other operations use their type's name.
 
 use super::{Mutation, Query, ReadTx, WriteTx};
 use crate::error::Result;
 
 /// A closure as an operation.
 ///
-/// Its name is also handed to whoever runs it, for what fails outside the closure. A name of the value
-/// in [`Mutation`], `fn name(&self)`, was turned down: a schedule has to know it before it makes one.
+/// The name is also given to the code that runs it, for failures outside the closure. A method `fn name(&self)` in
+/// [`Mutation`] was turned down: a schedule must know the name before it makes the value.
 pub(crate) struct Closure<F> {
     pub(crate) name: &'static str,
-    /// How many bytes what it has captured owns, beside its own size.
+    /// How many bytes its captures own beyond their own size.
     pub(crate) owns: usize,
     pub(crate) run: F,
 }

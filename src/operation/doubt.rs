@@ -1,5 +1,5 @@
-//! What a store knows beside its file, as far as a mutation may: the time for what cannot be undone, and who is to
-//! hear of timers.
+//! What a mutation may learn from the store besides its file: the time for what cannot be undone, and how to
+//! report a changed timer.
 
 use super::WriteTx;
 use crate::error::Result;
@@ -7,13 +7,13 @@ use crate::time::{Clock, ClockWatch};
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What an open store has around its transactions.
+/// What an open store provides to its transactions.
 #[derive(Clone, Copy)]
 pub(crate) struct Around<'conn> {
-    /// Tells whether the clock is right.
+    /// Checks whether the clock is right.
     pub(crate) watch: &'conn ClockWatch,
     pub(crate) clock: &'conn dyn Clock,
-    /// Set when timers may be due earlier than was known.
+    /// Set when a timer may be due earlier than was known.
     pub(crate) timers_changed: &'conn AtomicBool,
 }
 
@@ -26,12 +26,12 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
-    /// The latest time that it is for sure: [`now`](super::ReadTx::now), or earlier while the clock is ahead of the time
-    /// that has passed and not believed: see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). For
-    /// what cannot be undone, such as deleting what is old.
+    /// The latest time that is certain: [`now`](super::ReadTx::now), or earlier while the clock is ahead of the
+    /// time that has passed and is not trusted: see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait).
+    /// Use it for what cannot be undone, such as deleting what is old.
     ///
     /// # Errors
-    /// [`Panicked`](crate::ErrorKind::Panicked) when the clock panics, which is a host's.
+    /// [`Panicked`](crate::ErrorKind::Panicked) if the clock, which may be the host's code, panics.
     pub fn sure_now(&self) -> Result<DateTime<Utc>> {
         match self.around {
             None => Ok(self.now()),
@@ -39,8 +39,8 @@ impl<'conn> WriteTx<'conn> {
         }
     }
 
-    /// Has the timers looked at. Before the commit: whoever looks has it done by the writer, behind this. A
-    /// transaction that comes to nothing costs a look.
+    /// Asks the supervisor to look at the timers. This may be called before the commit, because the look is a
+    /// mutation too and so comes after this one. For a transaction that is rolled back it is a look in vain.
     pub(crate) fn timers_changed(&self) {
         if let Some(around) = self.around {
             around.timers_changed.store(true, Ordering::SeqCst);

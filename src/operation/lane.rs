@@ -1,4 +1,4 @@
-//! Which readers answer what.
+//! The lanes of queries.
 
 /// Which readers answer a [`Query`](super::Query).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -6,6 +6,6 @@
 pub enum Lane {
     /// Point reads and pages: what a user waits for.
     Interactive,
-    /// Scans and statistics, on connections of their own.
+    /// Scans and statistics; its readers have connections of their own.
     Analytics,
 }

@@ -1,6 +1,6 @@
-//! What rows are known by, where that is a number.
+//! Ids that are numbers.
 
-/// An id that is a number. A macro, since a type that is generic over what it identifies would show its
+/// An id that is a number. A macro, because a type that is generic over what it identifies would show its
 /// parameter in every message.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {

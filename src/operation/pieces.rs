@@ -1,9 +1,9 @@
-//! A mutation whose work grows with the history is made in pieces: each is a transaction of its own, in which
-//! it holds the writer for a moment, and others' mutations get in between.
+//! Mutations in pieces. A mutation whose work grows with the history is run in pieces: each is a transaction of
+//! its own that occupies the writer for a moment, and other mutations run in between.
 //!
-//! The caller sees one mutation, whose answer comes with the last piece. What has been done stays done when the
-//! caller gives up, the store closes, or a later piece fails. To bound such a mutation by a number of rows, and
-//! to have each caller send it again, was turned down: who sent it once would believe that it was done.
+//! The caller sees one mutation, whose answer comes with the last piece. What has been done stays done if the
+//! caller gives up, the store closes, or a later piece fails. Turned down: a limit of rows per mutation, and each
+//! caller sends it again; a caller that sent it once would believe that it was done.
 
 use super::WriteTx;
 use crate::error::Result;
@@ -13,29 +13,29 @@ use std::time::{Duration, Instant};
 /// How long a piece should take.
 const AIM: Duration = Duration::from_millis(20);
 
-/// How many rows the first piece looks at, and how few and how many another may.
+/// How many rows the first piece reads, and the least and most that another may.
 const FIRST: u32 = 500;
 const LEAST: u32 = 50;
 const MOST: u32 = 10_000;
 
-/// The key of the row that was looked at last.
+/// The key of the row that was read last.
 pub(crate) type Place = Option<(Cell, i64)>;
 
 /// What a piece has done.
 pub(crate) struct Piece {
     /// How many rows it changed.
     pub(crate) changed: usize,
-    /// Where the next begins, if there may be more to do.
+    /// Where the next piece begins, if there may be more to do.
     pub(crate) next: Option<Place>,
 }
 
-/// How far a mutation is.
+/// The progress of a mutation in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     place: Place,
     /// How many rows it has changed.
     changed: usize,
-    /// How many the next piece looks at.
+    /// How many rows the next piece reads.
     rows: u32,
 }
 
@@ -46,7 +46,7 @@ impl Progress {
         rows: FIRST,
     };
 
-    /// After a piece that took so long.
+    /// The progress after a piece, and whether there is more to do.
     fn after(self, piece: Piece, took: Duration) -> (Self, bool) {
         let goes_on = piece.next.is_some();
         let progress = Self {
@@ -58,23 +58,23 @@ impl Progress {
     }
 }
 
-/// How many rows to look at, when so many took so long. A piece that was held up says little: it halves, and a
-/// quick one doubles.
+/// How many rows to read next, if `rows` took this long. It changes by a factor of two at most, because a piece
+/// that was delayed says little.
 fn adapted(rows: u32, took: Duration) -> u32 {
     let share = AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
     let rows = f64::from(rows) * share.clamp(0.5, 2.0);
     (rows as u32).clamp(LEAST, MOST)
 }
 
-/// How far the mutation is that runs in a transaction, and whether it may end before it is done.
+/// The progress of the mutation that runs in a transaction, and whether it may end before it is done.
 #[derive(Debug, Default)]
 pub(crate) enum Pieces {
-    /// It may not: it is a part of another, or nobody runs it again.
+    /// It may not: it is a part of another mutation, or nothing runs it again.
     #[default]
     Whole,
-    /// It may, and has done nothing yet that was committed.
+    /// It may, and has not committed a piece yet.
     Fresh,
-    /// It has committed this, and after that, when it has run, it may have got so far.
+    /// The progress that is committed, and the progress after the current run, if there is more to do.
     Under(Box<(Progress, Option<Progress>)>),
 }
 
@@ -86,7 +86,7 @@ impl Pieces {
         }
     }
 
-    /// Whether it has more to do, after its run was committed. The next run goes on from there.
+    /// Whether there is more to do, after the run was committed. The next run continues from there.
     pub(crate) fn go_on(&mut self) -> bool {
         let Self::Under(under) = self else {
             return false;
@@ -101,9 +101,9 @@ impl Pieces {
 }
 
 impl WriteTx<'_> {
-    /// Has the mutation that runs next made in pieces: its own, from before.
+    /// Lets the next mutation run in pieces, with its progress so far.
     pub(crate) fn lend(&self, mut pieces: Pieces) {
-        // What it has done since was rolled back.
+        // What it did after the last commit was rolled back.
         if let Pieces::Under(under) = &mut pieces {
             under.1 = None;
         }
@@ -114,7 +114,7 @@ impl WriteTx<'_> {
         self.pieces.take()
     }
 
-    /// Whether the mutation that runs here is to be run again, since it has more to do.
+    /// Whether the mutation that runs here has more to do and must be run again.
     pub(crate) fn is_unfinished(&self) -> bool {
         let pieces = self.pieces.take();
         let unfinished = matches!(&pieces, Pieces::Under(under) if under.1.is_some());
@@ -122,15 +122,15 @@ impl WriteTx<'_> {
         unfinished
     }
 
-    /// Does the next piece of `work`, which is given where it begins and how many rows it may look at; or, as a
-    /// part of another mutation, all of it. Gives how many rows have been changed so far.
+    /// Does the next piece of `work`, which gets its place and how many rows it may read; as a part of another
+    /// mutation, does all pieces. Returns how many rows were changed so far.
     pub(crate) fn in_pieces(&self, work: impl Fn(&Place, u32) -> Result<Piece>) -> Result<usize> {
         let pieces = self.pieces.take();
         let may_end = !matches!(pieces, Pieces::Whole);
         let committed = pieces.committed();
         let mut progress = committed.clone();
         if may_end {
-            // For who runs it again, should this piece fail.
+            // For the next run, if this piece fails.
             let under = Box::new((committed.clone(), None));
             self.pieces.set(Pieces::Under(under));
         }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_size_of_a_piece_comes_to_the_time_that_it_should_take_and_stays_in_its_bounds() {
-        // A machine on which a row takes so long.
+        // A machine on which a row takes this long.
         for (micros, expected) in [
             (0, MOST..=MOST),
             (4, 4_500..=5_500),

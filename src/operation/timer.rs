@@ -1,4 +1,4 @@
-//! What a bot sends itself at a time: a mutation that is kept in the file until then.
+//! Timers: mutations that are kept in the file until their time.
 
 use super::Mutation;
 use super::number::number;
@@ -10,16 +10,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 number! {
-    /// Which timer: a number that the store gives, growing from 1 and never given twice.
+    /// The id of a timer: a number that the store assigns, increasing from 1 and never reused.
     TimerId
 }
 
-/// A mutation that can be kept in the file and run at a time: a user's reminder.
+/// A mutation that can be kept in the file and run at a set time: a user's reminder.
 ///
-/// Register it with [`Config::timer`](crate::Config::timer), and schedule it with
-/// [`At`](crate::timers::At) or [`After`](crate::timers::After). It is kept as JSON under its
-/// [`NAME`](Self::NAME). So give new fields a `#[serde(default)]`: the file may hold messages that an earlier
-/// version of the bot has written.
+/// Register it with [`Config::timer`](crate::Config::timer), and schedule it with [`At`](crate::timers::At) or
+/// [`After`](crate::timers::After). The file keeps it as JSON under its [`NAME`](Self::NAME). So give new fields a
+/// `#[serde(default)]`: the file may hold messages that an earlier version of the bot has written.
 ///
 /// ```
 /// use botstore::{Mutation, Result, Timer, WriteTx};
@@ -42,41 +41,42 @@ number! {
 /// }
 /// ```
 pub trait Timer: Mutation + Serialize + DeserializeOwned {
-    /// The name under which the file keeps it, from 1 byte to 4 KiB. Two types need two names. Keep the name
-    /// when the type is renamed.
+    /// The name under which the file keeps it, from 1 byte to 4 KiB. Each type needs its own. Keep the name when
+    /// the type is renamed.
     const NAME: &'static str;
 }
 
-/// How deep and how long may be whatever nobody has a setting for.
+/// The limits that no setting can change: of depth and of names.
 const NO_LIMITS: Limits = Limits {
     max_text_bytes: usize::MAX,
     max_answer_bytes: usize::MAX,
 };
 
-/// The message as the file keeps it. On the caller's side, so that no code of a host's runs on the writer for it.
+/// Returns the message as the file keeps it. Runs on the caller's side, so that no host's code runs on the writer
+/// for it.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a message that could not be run later: one of its texts is too
-/// large, it is nested too deeply, or what is written of it cannot be read again. The sentence has nothing of
-/// the message, which may be what a user has said.
+/// large, it is nested too deeply, or its own type cannot read its JSON. The sentence contains nothing of the
+/// message, which may be what a user has said.
 pub(crate) fn kept<T: Timer>(mut timer: T) -> Result<Value> {
-    // Before it is written, which goes down into it level by level.
+    // Before serialising, which recurses level by level.
     if let Err(refused) = NO_LIMITS.check(|texts| timer.texts(texts)) {
         json::drop_flat(|values| timer.take_json(values));
         return Err(refused);
     }
     let unreadable = |_| Error::invalid("message", "must be JSON that its own type reads again");
     let value = serde_json::to_value(&timer).map_err(unreadable)?;
-    // From the text, as it will be: the reader of texts knows a bound on depth.
+    // From the text, as it will be read: that reader limits the depth.
     serde_json::from_str::<T>(&value.to_string()).map_err(unreadable)?;
     Ok(value)
 }
 
-/// The message that was kept so.
+/// Reads a message that was kept by [`kept`].
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) if it is none of this type. What serde says of it is left out: it quotes
-/// what it has read.
+/// [`Invalid`](crate::ErrorKind::Invalid) if it does not have this type. serde's own text is left out because it
+/// quotes the message.
 pub(crate) fn read<T: Timer>(message: &str) -> Result<T> {
     serde_json::from_str(message).map_err(|error| {
         let why = format!(

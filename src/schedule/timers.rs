@@ -1,8 +1,8 @@
-//! Messages that are run once, at a time: which there are, and what the supervisor has done with them.
+//! The timers in the file, and what the supervisor does with them.
 //!
-//! A timer is in one of two states, by its `try_at`: it is tried then, or it waits (NULL) until a store is opened
-//! that has its name. So those that cannot run are not among those that are due, however many there are, and
-//! stand in front of nobody.
+//! Its `try_at` says in which of two states a timer is: it is tried at that time, or it waits (NULL) until a store
+//! is opened in which its name is registered. So timers that cannot run are not among those that are due, however
+//! many there are, and delay none.
 
 use crate::error::{Error, Result, quote};
 use crate::limits::MAX_NAME_BYTES;
@@ -12,26 +12,26 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many are looked at together.
+/// How many timers are handled together.
 pub(crate) const AT_ONCE: usize = 250;
 
-/// How often one is tried before it waits for the next opening.
+/// How many times a timer is tried before it waits for the next opening.
 const TRIES: i64 = 10;
 
-/// How long after the first failure one is tried again. After each further one twice as long.
+/// How long after the first failure a timer is tried again. The pause doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Runs one message of a type, which is forgotten here.
+/// Runs one message of a type that is forgotten here.
 type Run = fn(&str, &WriteTx<'_>) -> Result<()>;
 
-/// The types of messages that a store runs, by their names.
+/// The registered types of timers, by name.
 #[derive(Clone, Default)]
 pub(crate) struct TimerKinds {
     by_name: BTreeMap<&'static str, Run>,
-    /// The first name that was given twice.
+    /// The first name that was registered twice.
     twice: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ impl TimerKinds {
     }
 
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for names that cannot be told apart or kept.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that is registered twice, or too long or empty.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(name) = self.twice {
             let why = format!(
@@ -73,8 +73,8 @@ impl TimerKinds {
     }
 }
 
-/// Has those tried again that wait, of the names that there are now: the program may be another one, in which they
-/// are known, or can run. Gives how many, [`AT_ONCE`] at most.
+/// Makes waiting timers with a registered name due again: this program may be another one, which knows them or can
+/// run them. Returns how many, [`AT_ONCE`] at most.
 pub(crate) struct TryAgain(pub(crate) TimerKinds);
 
 impl Mutation for TryAgain {
@@ -104,21 +104,21 @@ pub(crate) struct DueTimer {
     pub(crate) due_at: DateTime<Utc>,
 }
 
-/// What is due.
+/// The result of [`FindDue`].
 #[derive(Default)]
 pub(crate) struct DueTimers {
     /// In the order in which they are to run, [`AT_ONCE`] at most.
     pub(crate) timers: Vec<DueTimer>,
-    /// How many there were of each name that nobody has registered. They wait from now on.
+    /// How many timers there were of each unregistered name. They wait from now on.
     pub(crate) unknown: BTreeMap<String, usize>,
-    /// When the first of the others is.
+    /// When the first of the other timers is due.
     pub(crate) next: Option<DateTime<Utc>>,
-    /// Whether there may be more that are due.
+    /// Whether more may be due.
     pub(crate) is_full: bool,
 }
 
-/// Finds what is due, and sets aside what nobody knows. By the time that it is for sure, since what has run cannot be
-/// taken back. By the writer, so that it sees whatever has told of itself before.
+/// Finds due timers, and makes those with an unregistered name wait. Uses the time that is certain, since a run
+/// cannot be undone. It is a mutation, so that it sees all timers that were reported before.
 pub(crate) struct FindDue(pub(crate) TimerKinds);
 
 impl Mutation for FindDue {
@@ -151,7 +151,7 @@ impl Mutation for FindDue {
             tx.execute(sql, [timer.timer_id])?;
             *found.unknown.entry(timer.name).or_default() += 1;
         }
-        // What is no time says nothing, and is looked at again now and then.
+        // A value that is not a time is ignored; the file is looked at again every minute.
         let next = tx.maybe(
             "SELECT try_at FROM botstore_timer INDEXED BY botstore_timer_try
              WHERE try_at > ?1 ORDER BY try_at LIMIT 1",
@@ -168,7 +168,7 @@ fn bytes(value: rusqlite::types::ValueRef<'_>) -> &[u8] {
     value.as_bytes().unwrap_or_default()
 }
 
-/// Runs one timer and removes it: both, or neither. Gives whether it was still there, and due.
+/// Runs one timer and removes it: both, or neither. Returns whether it was still there and due.
 pub(crate) struct RunTimer {
     pub(crate) timer_id: TimerId,
     pub(crate) kinds: TimerKinds,
@@ -200,15 +200,15 @@ impl Mutation for RunTimer {
     }
 }
 
-/// Who has failed, when a timer did.
+/// What was at fault when a timer failed.
 pub(crate) enum Fault {
-    /// The message's own code: it gets [`TRIES`].
+    /// The message's own code: it gets [`TRIES`] tries.
     Message,
-    /// The disk: that is no fault of the message's.
+    /// The disk: this does not count as a try.
     Disk,
 }
 
-/// Puts off a timer that has failed. Gives how often it has, and when it is tried again; nothing if it is gone.
+/// Postpones a timer that has failed. Returns its failures and when it is tried again; `None` if it is gone.
 pub(crate) struct PutOff {
     pub(crate) timer_id: TimerId,
     pub(crate) fault: Fault,
@@ -243,7 +243,7 @@ impl Mutation for PutOff {
     }
 }
 
-/// How long after so many failures one is tried again, if it is.
+/// How long after this many failures a timer is tried again, if it is.
 fn pause(failures: i64) -> Option<Duration> {
     let doublings = (failures - 1).clamp(0, TRIES) as u32;
     (failures < TRIES).then(|| (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE))

@@ -1,4 +1,4 @@
-//! When something comes again.
+//! When scheduled work is due.
 
 use crate::time;
 use chrono::{DateTime, Days, FixedOffset, NaiveTime, Utc};
@@ -9,16 +9,16 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
-    /// So long after it last ran.
+    /// This long after the last run.
     Every(Duration),
-    /// At this time of each day that begins so far from UTC's. As an interval of a day it would drift: a run that was
-    /// late would have all that follow late.
+    /// At this time of each day with this offset from UTC. An interval of a day would drift: after one late run
+    /// all others would be late.
     DailyAt(NaiveTime, FixedOffset),
 }
 
 impl When {
-    /// When it is next due, if it last ran then: the one place that decides. A time that the calendar does not reach
-    /// never comes.
+    /// The next time it is due after `last`; nothing else decides this. A time beyond the calendar is never
+    /// reached.
     pub(crate) fn next(self, last: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Every(interval) => time::after(last, interval),
@@ -26,7 +26,7 @@ impl When {
         }
     }
 
-    /// The longest that it takes from one run to the next.
+    /// The longest time from one run to the next.
     pub(crate) fn longest(self) -> Duration {
         match self {
             Self::Every(interval) => interval,
@@ -35,7 +35,7 @@ impl When {
     }
 }
 
-/// The first time that a clock there shows this, after then.
+/// The first time after `last` at which a clock with this offset shows `at`.
 fn next_at(last: DateTime<Utc>, at: NaiveTime, day: FixedOffset) -> Option<DateTime<Utc>> {
     let last = last.naive_utc().checked_add_offset(day)?;
     let today = last.date();

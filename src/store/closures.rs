@@ -1,4 +1,4 @@
-//! Changes and questions that are closures: for what is asked at one place only and needs no type.
+//! Changes and queries as closures: for what is needed at one place only and takes no type of its own.
 
 use super::Store;
 use crate::engine::Entry;
@@ -10,18 +10,18 @@ use std::fmt;
 use std::pin::Pin;
 
 impl Store {
-    /// Makes the change that a closure describes, with every promise of [`write`](Self::write): it is all
-    /// made or not at all, shares a commit with its neighbours, has a deadline and counts for the limits.
-    /// `name` is in errors, events and logs, as a type's name is of a [`Mutation`].
+    /// Makes the change that a closure describes, with every promise of [`write`](Self::write): all of it or
+    /// nothing is done, it shares a commit with other mutations, has a deadline and counts towards the limits.
+    /// Errors, events and logs show `name`, as they show a [`Mutation`]'s name.
     ///
-    /// Nothing happens until it is awaited. **The closure may run more than once** before its commit, since
-    /// a batch in which a neighbour fails is run again. So it takes what it has captured by reference and
-    /// does nothing outside the transaction: whatever is to be sent is what it returns.
+    /// Nothing happens until it is awaited. **The closure may run more than once** before its commit, because a
+    /// batch in which another mutation fails is run again. So it takes its captures by reference and does nothing
+    /// outside the transaction: it returns what the bot is to send.
     ///
-    /// What the closure captures counts by its own size against [`Config::max_in_flight_bytes`]; say by
-    /// [`bytes`](Transact::bytes) how much it owns beside that. A message of a type of its own
-    /// ([`Mutation`]) is for a change that is bounded by [`texts`](Mutation::texts), sent by an actor that
-    /// does not know the store, or put on a schedule by its type.
+    /// The closure's own size counts against [`Config::max_in_flight_bytes`]; add what it owns beyond that with
+    /// [`bytes`](Transact::bytes). Use a type of your own ([`Mutation`]) for a change that is bounded by
+    /// [`texts`](Mutation::texts), sent by an actor that does not know the store, or put on a schedule by its
+    /// type.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -41,8 +41,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// The closure's own, and those of [`write`](Self::write), with this name
-    /// ([`Error::operation`]).
+    /// The closure's own, and those of [`write`](Self::write), with this name ([`Error::operation`]).
     pub fn transact<F, T>(&self, name: &'static str, change: F) -> Transact<'_, F>
     where
         F: Fn(&WriteTx<'_>) -> Result<T> + Send + 'static,
@@ -55,13 +54,13 @@ impl Store {
         }
     }
 
-    /// Asks the question that a closure describes, with every promise of [`read`](Self::read): one
-    /// snapshot, read only, which has every change whose `Ok` came before; a deadline; the limits.
-    /// `name` is in errors, events and logs.
+    /// Answers the query that a closure describes, with every promise of [`read`](Self::read): one read-only
+    /// snapshot that includes every change whose `Ok` came before; a deadline; the limits. Errors, events and logs
+    /// show `name`.
     ///
-    /// Nothing happens until it is awaited. Readers of the interactive [lane](Ask::lane) answer it; put
-    /// what may read many rows on the other. Its answer is never kept in the row cache: that takes a
-    /// [`Query`] of its own.
+    /// Nothing happens until it is awaited. Readers of the interactive [lane](Ask::lane) answer it; use the
+    /// analytics lane for a query that may read many rows. The row cache never keeps the answer: that takes a type
+    /// of its own ([`Query`]).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -80,8 +79,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// The closure's own, and those of [`read`](Self::read), with this name
-    /// ([`Error::operation`]).
+    /// The closure's own, and those of [`read`](Self::read), with this name ([`Error::operation`]).
     pub fn ask<F, T>(&self, name: &'static str, question: F) -> Ask<'_, F>
     where
         F: Fn(&ReadTx<'_>) -> Result<T> + Send + 'static,
@@ -98,8 +96,7 @@ impl Store {
 
 /// A change that has not been made yet: await it. See [`Store::transact`].
 ///
-/// Where a [`Future`] is asked for and this does not do, such as in a list of them, call
-/// [`into_future`](IntoFuture::into_future).
+/// Where a [`Future`] is required, such as in a list of futures, call [`into_future`](IntoFuture::into_future).
 #[must_use = "nothing is changed until it is awaited"]
 pub struct Transact<'s, F> {
     store: &'s Store,
@@ -108,25 +105,23 @@ pub struct Transact<'s, F> {
 }
 
 impl<F> Transact<'_, F> {
-    /// How many bytes what the closure has captured owns beside its own size: the lengths of its texts
-    /// and lists. Counts against [`Config::max_in_flight_bytes`]. Default: 0.
+    /// Sets how many bytes the closure's captures own beyond its own size: the lengths of its texts and lists.
+    /// Counts against [`Config::max_in_flight_bytes`]. Default: 0.
     pub fn bytes(mut self, owned: usize) -> Self {
         self.closure.owns = owned;
         self
     }
 
-    /// Answers [`Overloaded`](ErrorKind::Overloaded) at once where it would wait for room, as
-    /// [`Store::try_write`] does.
+    /// Returns [`Overloaded`](ErrorKind::Overloaded) at once instead of waiting, as [`Store::try_write`] does.
     pub fn at_once(mut self) -> Self {
         self.entry = Entry::AtOnce;
         self
     }
 }
 
-/// A question that has not been asked yet: await it. See [`Store::ask`].
+/// A query that has not been sent yet: await it. See [`Store::ask`].
 ///
-/// Where a [`Future`] is asked for and this does not do, such as in a list of them, call
-/// [`into_future`](IntoFuture::into_future).
+/// Where a [`Future`] is required, such as in a list of futures, call [`into_future`](IntoFuture::into_future).
 #[must_use = "nothing is asked until it is awaited"]
 pub struct Ask<'s, F> {
     store: &'s Store,
@@ -136,29 +131,27 @@ pub struct Ask<'s, F> {
 }
 
 impl<F> Ask<'_, F> {
-    /// How many bytes what the closure has captured owns beside its own size, as
-    /// [`Transact::bytes`]. Default: 0.
+    /// Sets how many bytes the closure's captures own beyond its own size, as [`Transact::bytes`]. Default: 0.
     pub fn bytes(mut self, owned: usize) -> Self {
         self.closure.owns = owned;
         self
     }
 
-    /// Which readers answer it, and so which deadline it has, as [`Query::LANE`]. Default:
+    /// Sets which readers answer, and so which deadline applies, as [`Query::LANE`]. Default:
     /// [`Lane::Interactive`].
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = lane;
         self
     }
 
-    /// Answers [`Overloaded`](ErrorKind::Overloaded) at once where it would wait for room, as
-    /// [`Store::try_read`] does.
+    /// Returns [`Overloaded`](ErrorKind::Overloaded) at once instead of waiting, as [`Store::try_read`] does.
     pub fn at_once(mut self) -> Self {
         self.entry = Entry::AtOnce;
         self
     }
 }
 
-/// On its way. One allocation more than [`Store::write`] has, so that the type can be named.
+/// A boxed future: one allocation more than [`Store::write`], so that the type can be named.
 type Answer<'s, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 's>>;
 
 impl<'s, F, T> IntoFuture for Transact<'s, F>

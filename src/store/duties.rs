@@ -1,4 +1,4 @@
-//! What the store has its engine do: the engine knows no table and no operation.
+//! The duties that the store gives its engine, which knows no table and no operation.
 
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `day` is where the store's day begins.
+/// `day` is the offset of the store's day.
 pub(super) fn of(config: &Config, day: FixedOffset) -> Vec<Duty> {
     let schedules = config.schedules.iter().cloned();
     let mut duties: Vec<_> = schedules
@@ -26,7 +26,7 @@ pub(super) fn of(config: &Config, day: FixedOffset) -> Vec<Duty> {
         between_sweeps(older_than),
         move |handle| sweep_keys(handle, older_than),
     ));
-    // What is doubted is remembered over a restart.
+    // So that a clock in doubt is still in doubt after a restart.
     duties.push(Duty::upkeep("remember the clock", MINUTE, remember_clock));
     let optimize = async |handle: Arc<Handle>| handle.optimize().await;
     duties.push(Duty::upkeep("PRAGMA optimize", DAY, optimize));
@@ -36,8 +36,8 @@ pub(super) fn of(config: &Config, day: FixedOffset) -> Vec<Duty> {
     duties
 }
 
-/// A sweep reads the whole table of keys. An eighth of the retention apart, it has read each key eight times when
-/// it forgets it, however many there are.
+/// A sweep reads the whole table of keys. At an eighth of the retention, each key is read eight times before it is
+/// deleted, however many there are.
 fn between_sweeps(retention: Duration) -> Duration {
     (retention / 8).clamp(MINUTE, DAY)
 }
@@ -59,14 +59,14 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
         .differences;
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
-        // The first look may be over before a host has subscribed.
+        // The first comparison may end before a host has subscribed.
         handle.shared.subscribers.tell_or_keep(event);
         tracing::warn!(rows, "the rollups are not what a full count says");
     }
     Ok(())
 }
 
-/// The event that a scheduled mutation is worth.
+/// The event that reports a scheduled mutation, if any.
 fn announce(done: &Done) -> Option<StoreEvent> {
     let &Ran(sessions) = done.downcast_ref::<Ran<ExpireIdle>>()?;
     (sessions > 0).then_some(StoreEvent::SessionsExpired { sessions })

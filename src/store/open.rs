@@ -1,5 +1,5 @@
-//! Opening, and the thread that a store has of its own: it starts the engine, waits until the store is to
-//! close, and closes it.
+//! Opening a store, and the store's own thread, which starts the engine, waits until the store is to close, and
+//! closes it.
 
 use super::duties;
 use super::{Inner, Store};
@@ -41,13 +41,14 @@ pub(super) fn run(config: &Config, opened: oneshot::Sender<Result<Store>>) {
     };
     let path = store.path().to_owned();
     quietly(|| tracing::info!(path = %path.display(), "the store is open"));
-    // When nobody waits for it any more it is dropped here, which closes it. Who waits is woken here.
+    // If the `open` future is gone, the store is dropped here, which closes it. The waker of the caller runs here
+    // too.
     quietly(|| drop(opened.send(Ok(store))));
     let result = running.stay(&system);
     quietly(|| tracing::info!(path = %path.display(), ok = result.is_ok(), "the store is closed"));
 }
 
-/// What the thread has of a store that is open.
+/// What the store's thread keeps while the store is open.
 struct Running {
     engine: Engine,
     lock: Arc<FileLock>,
@@ -105,7 +106,7 @@ impl Running {
             system.block_on(async {
                 shared.close_requested.wait().await;
                 let closed = self.engine.shut_down().await;
-                // Whoever sent a message has the answer, which one of these passes on.
+                // Every message has its answer by now, but one of these doors may still have to pass it on.
                 for door in &self.recipients {
                     door.passes_on().await;
                 }
@@ -133,11 +134,11 @@ struct Prepared {
     clock: ClockRecord,
     /// Where the file's day begins.
     day: FixedOffset,
-    /// For those who subscribe when the store is open.
+    /// Events for the first subscribers.
     news: Vec<StoreEvent>,
 }
 
-/// Everything about opening that can go wrong, before there is an actor.
+/// Does everything about opening that can fail, before any actor starts.
 fn prepare(config: &Config) -> Result<Prepared> {
     let path = sqlite::resolve(&config.path)?;
     let network_file_system = files::network_file_system(&path);
@@ -155,9 +156,9 @@ fn prepare(config: &Config) -> Result<Prepared> {
         );
     }
     let mut conn = opening::connect(&path, config)?;
-    // At once: what takes the file's name from now on is another file.
+    // At once: a file that takes this name later is another one.
     let files = OpenFiles::of(&path, &config.path);
-    // Before the steps, which leave a WAL if they are killed.
+    // Before the steps, which leave a WAL if the process is killed.
     lock.note_opened(&files);
     let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
@@ -170,12 +171,12 @@ fn prepare(config: &Config) -> Result<Prepared> {
         let triggers = |tx: &ReadTx<'_>| migration::own_triggers(tx, &config.schemas);
         if rollups::set_day_offset(&mut conn, triggers, minutes, now)? {
             migration::count(&conn, &config.program())?;
-            // Triggers that somebody has altered were made anew with the others.
+            // Triggers that somebody altered were made anew with the others.
             unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
         }
     }
     sqlite::use_memory(&conn)?;
-    // With the place of what is temporary, SQLite changes all of it; and these may be new.
+    // Changing the place of temporary tables resets all that is temporary; and these triggers may be new.
     migration::run_own_triggers(&conn, &config.program())?;
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;

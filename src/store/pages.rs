@@ -10,14 +10,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 impl Store {
-    /// All pages of a list, one after the other, from the one that the query asks for. The next is asked for when it
-    /// is wanted, and no earlier: who is slow reads slowly, and who stops has read no more.
+    /// Returns all pages of a list, one after the other, beginning with the one that the query asks for. A page is
+    /// read when it is asked for, and no earlier: a slow consumer reads slowly, and one that stops reads no more.
     ///
-    /// [`Pages::items`] gives their rows one by one. Both are a [`Stream`], for whoever has the `futures` crate, and
-    /// have a `next` of their own for whoever has not.
+    /// [`Pages::items`] gives the rows one by one. Both types are a [`Stream`] for users of the `futures` crate,
+    /// and have a `next` method for others.
     ///
-    /// Each page is a snapshot of its own, in which the list goes on where the page before ended: so rows that arrive
-    /// in between shift nothing, and those that go leave no gap.
+    /// Each page is a snapshot of its own and continues where the page before it ended: rows that arrive meanwhile
+    /// shift nothing, and removed ones leave no gap.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -55,19 +55,20 @@ impl Store {
 
 type Reading<T> = Pin<Box<dyn Future<Output = Result<Page<T>>> + Send>>;
 
-/// The pages of a list: see [`Store::pages`]. An error is the last thing that it gives; whoever wants to go on begins
-/// anew where the last page ended. Dropped, it asks for nothing any more.
+/// The pages of a list: see [`Store::pages`]. It ends after an error; to continue, begin anew where the last page
+/// ended. Once dropped, it asks for no more pages.
 #[must_use = "nothing is read until it is asked for a page"]
 pub struct Pages<Q: Paged> {
     store: Store,
-    /// What asks for the next page, if there may be one.
+    /// The query for the next page, if there may be one.
     query: Option<Q>,
-    /// The page that has been asked for.
+    /// The page that is being read.
     reading: Option<Reading<Q::Item>>,
 }
 
 impl<Q: Paged> Pages<Q> {
-    /// The next page; `None` after the last one. Dropping the future loses nothing: the page is the next call's.
+    /// Returns the next page, or `None` after the last one. Dropping the future loses nothing: the next call
+    /// returns that page.
     ///
     /// # Errors
     /// Those of [`Store::read`].
@@ -75,7 +76,7 @@ impl<Q: Paged> Pages<Q> {
         poll_fn(|context| self.poll_page(context)).await
     }
 
-    /// The rows of these pages, one by one. A page is kept until its last row was given.
+    /// Returns the rows of these pages, one by one. A page is kept until its last row was given.
     pub fn items(self) -> Items<Q> {
         Items {
             pages: self,
@@ -103,7 +104,7 @@ impl<Q: Paged> Pages<Q> {
     }
 }
 
-/// Nothing of it is pinned but the future, by its box.
+/// Only the future is pinned, by its box.
 impl<Q: Paged> Unpin for Pages<Q> {}
 
 impl<Q: Paged> Stream for Pages<Q> {
@@ -114,16 +115,17 @@ impl<Q: Paged> Stream for Pages<Q> {
     }
 }
 
-/// The rows of a list: see [`Pages::items`]. An error is the last thing that it gives.
+/// The rows of a list: see [`Pages::items`]. It ends after an error.
 #[must_use = "nothing is read until it is asked for a row"]
 pub struct Items<Q: Paged> {
     pages: Pages<Q>,
-    /// Those of the last page that are still to be given.
+    /// The rows of the current page that are still to be given.
     rows: VecDeque<Q::Item>,
 }
 
 impl<Q: Paged> Items<Q> {
-    /// The next row; `None` after the last one. Dropping the future loses nothing: the row is the next call's.
+    /// Returns the next row, or `None` after the last one. Dropping the future loses nothing: the next call
+    /// returns that row.
     ///
     /// # Errors
     /// Those of [`Store::read`].
@@ -136,7 +138,7 @@ impl<Q: Paged> Items<Q> {
             if let Some(row) = self.rows.pop_front() {
                 return Poll::Ready(Some(Ok(row)));
             }
-            // A page may have none: each of its rows was left out.
+            // A page may be empty: each of its rows was left out.
             match ready!(self.pages.poll_page(context)) {
                 Some(Ok(page)) => self.rows = page.items.into(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),

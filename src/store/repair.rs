@@ -1,4 +1,4 @@
-//! Setting odd values right, a piece at a time, beside everybody who saves.
+//! Repairs odd values a few at a time, while other writes go on.
 
 use super::Store;
 use crate::domain::integrity::{RepairedValues, ValueRepair};
@@ -6,16 +6,15 @@ use crate::domain::{FindOddValues, SetRight};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Store {
-    /// Sets right what [`CheckFile`](crate::integrity::CheckFile) names as odd: writes what is shown in the place
-    /// of a value that its column should not hold. What a row is found by stays as it is: its owner, its session,
-    /// its day; nobody but the owner of the file can know what it should be. So do the other values of a row
-    /// that has no owner, and what has changed meanwhile.
+    /// Repairs what [`CheckFile`](crate::integrity::CheckFile) names as odd: replaces a value that its column
+    /// should not hold by the value that is shown for it. Leaves a value alone if its row is found by it (its
+    /// owner, its session, its day), because only the owner of the file can know what it should be. Also leaves
+    /// alone the other values of a row without an owner, and values that have changed meanwhile.
     ///
-    /// `keep` is given some at a time, each before it is changed, with the value that is then gone: write it down,
-    /// or nothing is left of it. With an error of `keep` the repair ends; what it was given before is set right.
+    /// Calls `keep` with a few values at a time, before they are changed. Save them there: the repair does not
+    /// keep the old values. An error of `keep` ends the repair; the values of earlier calls are repaired by then.
     ///
-    /// Take a backup first. The statistics are right afterwards when [`repair_rollups`](Self::repair_rollups) has
-    /// been asked for.
+    /// Take a backup first. To correct the statistics afterwards, call [`repair_rollups`](Self::repair_rollups).
     ///
     /// # Errors
     /// Those of `keep`, [`read`](Self::read) and [`write`](Self::write).
@@ -72,7 +71,7 @@ impl Store {
     }
 }
 
-/// Whether it is about a row, such as the refusal of a trigger, and not about the file.
+/// Whether the error is about a row, such as a trigger's refusal, and not about the file.
 fn refuses_a_row(error: &Error) -> bool {
     matches!(
         error.kind(),

@@ -1,5 +1,5 @@
-//! How long something took, in JSON: a number of seconds. serde's own form, `{"secs", "nanos"}`, has to be
-//! put together before anybody can compare or chart it; it is still read, since older files have it.
+//! A duration in JSON: a number of seconds. serde's own form, `{"secs", "nanos"}`, has to be put together before
+//! it can be compared or charted; it is still read, since older files have it.
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration
     Told::deserialize(from)?.duration()
 }
 
-/// The same where there may be none.
+/// The same for an optional duration.
 pub(crate) mod maybe {
     use super::{Deserialize, Deserializer, Duration, Serializer, Told};
 

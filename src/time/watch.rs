@@ -1,10 +1,10 @@
-//! Whether the clock is believed, for what cannot be undone.
+//! Whether the clock can be trusted for what cannot be undone.
 //!
-//! A board without a battery, a virtual machine that goes on, a wrong NTP server: for a moment the clock says
-//! that it is years later. What is done then by its time and cannot be taken back (sessions expire, keys are
-//! forgotten) would be wrong for ever. So the clock is held against one that nobody sets
-//! ([`Clock::instant`]). One that runs ahead is waited for; when it has said the same for long enough, it is
-//! right: the machine slept, or was off for a year. Until then, time goes on from where it was believed.
+//! A board without a battery, a resumed virtual machine, a wrong NTP server: for a moment the clock shows a time
+//! years later. What is done at that time and cannot be undone (ended sessions, deleted keys) would stay wrong. So
+//! the clock is compared with one that is never set ([`Clock::instant`]). If it runs ahead, the store waits. Once
+//! it has kept its lead for long enough, it is right: the machine slept, or was off for a year. Until then, time
+//! continues from the last trusted time.
 
 use super::{Clock, to_micros};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,24 +13,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
-/// How far the clock may be from what has passed since it was last looked at.
+/// How far the clock may deviate from the time that has passed since the last look.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
-/// The same at opening, where nobody knows how long the store was closed: a night is nothing to doubt.
+/// The same at opening, when it is not known how long the store was closed: a night raises no doubt.
 const CLOSED_FOR: TimeDelta = TimeDelta::days(1);
 
-/// How long ago a doubt may have begun that goes on at opening, for programs that never run for long.
+/// How old a doubt may be that continues at opening, for programs that never run for long.
 const GOES_ON: TimeDelta = TimeDelta::days(60);
 
-/// How long two readings may be apart that count as one.
+/// Two readings within this time count as one.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// What a file knows of the clock.
+/// What a file knows about the clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClockRecord {
-    /// What the time was when the clock was last believed.
+    /// The time when the clock was last trusted.
     pub(crate) believed: Option<DateTime<Utc>>,
-    /// What the clock said when it was first doubted, if it still is.
+    /// What the clock showed when it was first doubted, if it still is.
     pub(crate) doubted_since: Option<DateTime<Utc>>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct ClockWatch {
 
 #[derive(Clone, Copy)]
 struct State {
-    /// What the time was, as far as it was believed, at this instant.
+    /// The trusted time at the instant `at`.
     believed: DateTime<Utc>,
     at: Instant,
     /// How far ahead of that the clock may be.
@@ -50,20 +50,20 @@ struct State {
     doubt: Option<Doubt>,
 }
 
-/// The clock says something else than what has passed.
+/// The clock shows another time than the time that has passed.
 #[derive(Clone, Copy)]
 struct Doubt {
-    /// How far ahead it is; less than nothing if it was set back.
+    /// How far ahead it is; negative if it was set back.
     ahead: TimeDelta,
     since: Instant,
-    /// How long it had been so before that.
+    /// How long the doubt had lasted before `since`, in an earlier opening.
     before: Duration,
-    /// What the clock said then.
+    /// What the clock showed when the doubt began.
     began: DateTime<Utc>,
 }
 
 impl ClockWatch {
-    /// `wait` is how long the clock has to say the same before it is believed.
+    /// `wait` is how long the clock has to keep its lead before it is trusted.
     pub(crate) fn new(wait: Duration, record: ClockRecord) -> Self {
         let state = Mutex::new(None);
         Self {
@@ -73,10 +73,10 @@ impl ClockWatch {
         }
     }
 
-    /// Looks at the clock; gives the latest time that it is for sure.
+    /// Reads the clock; returns the latest time that is certain.
     ///
     /// # Errors
-    /// [`Panicked`](ErrorKind::Panicked): the clock is a host's code.
+    /// [`Panicked`](ErrorKind::Panicked) if the clock, which may be the host's code, panics.
     pub(crate) fn look(&self, clock: &dyn Clock) -> Result<DateTime<Utc>> {
         let (now, at) = reading(clock)?;
         let mut state = self.state.lock();
@@ -84,13 +84,13 @@ impl ClockWatch {
         Ok(state.look(now, at, self.wait))
     }
 
-    /// How far the clock is ahead of what has passed, while that is doubted.
+    /// How far the clock is ahead of the time that has passed, while it is in doubt.
     pub(crate) fn ahead(&self) -> Option<Duration> {
         let doubt = (*self.state.lock())?.doubt?;
         doubt.ahead.to_std().ok()
     }
 
-    /// For the file.
+    /// What the file is to know about the clock.
     pub(crate) fn record(&self) -> ClockRecord {
         let Some(state) = *self.state.lock() else {
             return self.record;
@@ -166,8 +166,8 @@ impl State {
     }
 }
 
-/// What the clock says, and when it was asked. Once more if long was between the two: the machine was busy,
-/// slept, or a test has just put the clock forward.
+/// What the clock shows, and at which instant. Reads again if long passed between the two: the machine was busy or
+/// slept, or a test has just advanced the clock.
 fn reading(clock: &dyn Clock) -> Result<(DateTime<Utc>, Instant)> {
     let asked = caught(|| {
         let mut before = clock.instant();

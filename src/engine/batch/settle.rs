@@ -1,4 +1,4 @@
-//! What becomes of a batch: who is answered, who is refused, who is tried again.
+//! The end of a batch: which jobs are answered, refused or tried again.
 
 use super::{Batch, Batcher, Progress};
 use crate::engine::job::WriteJob;
@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind};
 use std::mem;
 
 impl Batcher {
-    /// Answers those who ran past their deadline, and leaves the others: what takes too long once
-    /// is not run again.
+    /// Answers the jobs that ran past their deadline, and keeps the others: a job that once took too long is not
+    /// run again.
     pub(super) fn answer_overdue(&mut self) {
         let is_overdue = |job: &mut Box<dyn WriteJob>| {
             let error = job.error();
@@ -61,21 +61,21 @@ impl Batcher {
                 self.resolve_indeterminate();
                 tracing::warn!(%error, mutations, "a commit failed");
             }
-            // Only an attempt without savepoints asks for another.
+            // Only an attempt without savepoints has to be undone, and `run` has repeated it.
             Attempt::Undo => {}
         }
     }
 
     fn answer_batch(&mut self) {
         self.batch.jobs.reverse();
-        // One after the other, so that those whom a panic kept from their answer are still there.
+        // One after the other, so that the rest are still there if one panics.
         while let Some(job) = self.batch.jobs.pop() {
             self.committed(job);
         }
     }
 
-    /// Answers the job, or has it go on behind those that wait: it is made in pieces. It goes on like one
-    /// that is new, and so not in files that were replaced meanwhile.
+    /// Answers the job; or, if it has more pieces, queues it behind the waiting ones. Like a new job, it does not
+    /// continue if the files were replaced meanwhile.
     fn committed(&mut self, mut job: Box<dyn WriteJob>) {
         match job.goes_on().then(|| self.shared.files.check()) {
             None => self.answer(job),
@@ -102,8 +102,8 @@ impl Batcher {
         self.shared.disk.note(error);
     }
 
-    /// Answers those whose commit failed: first the next connection has to write over what they may
-    /// have left in the WAL.
+    /// Answers the jobs whose commit failed. Before that, the next connection has to overwrite what they may have
+    /// left in the WAL.
     fn resolve_indeterminate(&mut self) {
         if self.indeterminate.is_empty() {
             return;
@@ -122,7 +122,7 @@ impl Batcher {
         }
     }
 
-    /// After a panic: answers the batch that it came into the middle of, and opens a new connection.
+    /// After a panic: answers the jobs of the current batch, and opens a new connection.
     pub(in crate::engine) fn recover(&mut self) {
         let Batch { jobs, progress, .. } = mem::take(&mut self.batch);
         if let Some(open) = &self.connection {
