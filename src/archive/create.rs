@@ -30,7 +30,7 @@ pub(crate) trait SnapshotObserver {
     fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T;
 }
 
-/// No observer: for a file that this process has not opened as a store.
+/// No observer: for a backup outside of an open store.
 pub(super) struct Unobserved;
 
 impl SnapshotObserver for Unobserved {
@@ -41,7 +41,7 @@ impl SnapshotObserver for Unobserved {
 
 /// What is backed up, and how.
 pub(super) struct Job<'a, O> {
-    /// Outside a transaction; `create` begins one. The pacer is attached to it.
+    /// Outside a transaction: the copy begins one. The pacer is attached to it.
     pub(super) source: &'a Connection,
     /// The file on which `source` is open.
     pub(super) database: &'a Path,

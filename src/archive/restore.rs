@@ -42,7 +42,7 @@ pub struct Restored {
     pub unknown_objects: UnknownObjects,
     /// Where the old file is, if there was one.
     pub replaced: Option<PathBuf>,
-    /// How many valid tokens of the backup were revoked; `None` if that was not asked for
+    /// How many active tokens of the backup were revoked; `None` if that was not asked for
     /// ([`VerifyOptions::revoke_tokens`]). In that the file differs from the backup.
     pub revoked_tokens: Option<u64>,
 }
@@ -138,7 +138,7 @@ fn can_be_opened(path: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     })
 }
 
-/// Revokes all tokens in a file that has not taken its place yet; returns how many were valid.
+/// Revokes all tokens in a file that has not taken its place yet; returns how many were active.
 fn revoke_tokens(path: &Path, program: &Program<'_>) -> Result<u64> {
     let conn = sqlite::connect_again(path, &program.sqlite)?;
     // A journal beside the file would not move with it. If this is cut short, there is no note yet and

@@ -157,8 +157,8 @@ impl Backups {
 
     /// Signs backups, so that forged and relabelled ones can be told apart. Drills refuse backups that
     /// this key has not signed. Such backups do not put off the next scheduled backup, and
-    /// [`retention`](Self::retention) neither counts nor removes them. So remove those from before the
-    /// key by hand, or with `botstore prune`. Default: none.
+    /// [`retention`](Self::retention) neither counts nor removes them. So remove backups that
+    /// were made without the key by hand, or with `botstore prune`. Default: none.
     #[cfg(feature = "encryption")]
     pub fn key(mut self, key: BackupKey) -> Self {
         self.key = Some(key);

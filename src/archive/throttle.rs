@@ -67,7 +67,7 @@ struct Rest {
     stopped: AtomicBool,
     /// Answers true once the store closes.
     closing: Box<dyn Fn() -> bool + Send + Sync + RefUnwindSafe>,
-    /// Asked in programs without a store, such as the command line.
+    /// Asked while no store is open: during an opening, and by the command line.
     stop: Option<fn() -> bool>,
     started: Instant,
     /// When the work began, in nanoseconds after `started`.

@@ -13,8 +13,8 @@ use std::time::Duration;
 ///
 /// The last connection to close copies the WAL into the file and removes the WAL, unless there was a
 /// WAL when this connection was opened: then a file that may be refused stays as it is, and so does the
-/// WAL of its program. But an empty WAL is removed: its program has closed, and could not remove it
-/// because of us.
+/// WAL of its program. But a WAL that is empty by now is removed: it is nobody's, or its program has
+/// closed, and could not remove it because of us.
 pub(crate) struct Tidy {
     // Dropped in this order: the connection is closed first.
     conn: Connection,
