@@ -171,8 +171,8 @@ impl NotRemoved {
 
 impl RetentionPlan {
     /// Plans what would be removed, without removing anything. Only backups of the same store as the
-    /// newest one count; everything else in the folder is left alone. Reads the newest backup, and
-    /// older ones until it finds an undamaged one.
+    /// newest one count, and backups without a store's id; everything else in the folder is left alone.
+    /// Reads the newest backup, and older ones until it finds an undamaged one.
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) when the folder cannot be read.

@@ -12,8 +12,7 @@ use crate::sqlite;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where backups go, when they are made, and how. Set with
-/// [`Config::backups`](crate::Config::backups).
+/// Where backups go, when they are made, and how. Set with [`Config::backups`](crate::Config::backups).
 ///
 /// ```
 /// use botstore::Config;
@@ -157,8 +156,8 @@ impl Backups {
 
     /// Signs backups, so that forged and relabelled ones can be told apart. Drills refuse backups that
     /// this key has not signed. Such backups do not put off the next scheduled backup, and
-    /// [`retention`](Self::retention) neither counts nor removes them. So remove backups that
-    /// were made without the key by hand, or with `botstore prune`. Default: none.
+    /// [`retention`](Self::retention) neither counts nor removes them. So remove backups that were
+    /// made without the key by hand, or with `botstore prune`. Default: none.
     #[cfg(feature = "encryption")]
     pub fn key(mut self, key: BackupKey) -> Self {
         self.key = Some(key);

@@ -1,9 +1,9 @@
 //! Puts a restored file in the old one's place, or the old one back.
 //!
 //! A note first records what is to be done, and each step can be repeated. So the next process that
-//! finds the note finishes the restore. If the system does not let a file be moved, the steps are undone, and then the
-//! note is removed. Either way a database is never left beside another one's WAL, and no database stays
-//! unusable because of a note.
+//! finds the note finishes the restore. If the system does not let a file be moved, the steps are
+//! undone, and then the note is removed. Either way a database is never left beside another one's WAL,
+//! and no database stays unusable because of a note.
 //!
 //! A mount point, such as a single file that a container mounts, cannot be renamed. The old file is
 //! copied aside, and the new one is written into it.
