@@ -43,7 +43,7 @@ pub struct Restored {
     /// Where the old file is, if there was one.
     pub replaced: Option<PathBuf>,
     /// How many active tokens of the backup were revoked; `None` if that was not asked for
-    /// ([`VerifyOptions::revoke_tokens`]). In that the file differs from the backup.
+    /// ([`VerifyOptions::revoke_tokens`]). In this the file differs from the backup.
     pub revoked_tokens: Option<u64>,
 }
 

@@ -63,8 +63,8 @@ pub(super) fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> Stri
         .unwrap_or_else(|| REPLACED.to_owned())
 }
 
-/// Whether [`free_name`] gives such a suffix: `.replaced-20261123T071844Z`, perhaps with a number
-/// behind it. The note never holds another, such as one that leads out of the folder.
+/// Whether it is a suffix of [`free_name`]: `.replaced-20261123T071844Z`, perhaps with a number behind
+/// it. No restore has written any other, such as one that leads out of the folder.
 fn is_name(text: &str) -> bool {
     let known = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | '-');
     text.len() < 64

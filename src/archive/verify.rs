@@ -20,8 +20,8 @@ use std::path::Path;
 /// # Errors
 /// [`BadBackup`](ErrorKind::BadBackup) when anything differs from the manifest;
 /// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or lacks a proof that
-/// [`VerifyOptions`] requires; [`WrongKey`](ErrorKind::WrongKey) when it is encrypted for other
-/// identities; [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull),
+/// [`VerifyOptions`] requires; [`WrongKey`](ErrorKind::WrongKey) when it is encrypted and no
+/// identity fits; [`Deadline`](ErrorKind::Deadline), see [`VerifyOptions::deadline`]; [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull),
 /// [`Io`](ErrorKind::Io).
 pub fn verify(backup: impl AsRef<Path>, reading: VerifyOptions) -> Result<Backup> {
     let opened = open(backup.as_ref(), &reading)?;

@@ -26,8 +26,8 @@ use serde_json::json;
 /// in a column that should not hold them, such as an empty text for a number. The rows of odd values
 /// are shown with a replacement, or left out if the owner or the day is odd.
 ///
-/// --repair mends rollups and odd values, while no bot has the file open. Before it writes replacements
-/// it makes a backup. The old values go into a report beside the backup (beside the database if the
+/// With --repair it mends rollups and odd values, while no bot has the file open. Before it writes
+/// replacements it makes a backup. The old values go into a report beside the backup (beside the database if the
 /// backup is encrypted, since the report is not).
 ///
 /// Triggers, views, virtual tables and generated columns that no step of this program made are listed.
