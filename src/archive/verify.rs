@@ -20,9 +20,9 @@ use std::path::Path;
 /// # Errors
 /// [`BadBackup`](ErrorKind::BadBackup) when anything differs from the manifest;
 /// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or lacks a proof that
-/// [`VerifyOptions`] requires; [`WrongKey`](ErrorKind::WrongKey) when it is encrypted and no
-/// identity fits; [`Deadline`](ErrorKind::Deadline), see [`VerifyOptions::deadline`]; [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull),
-/// [`Io`](ErrorKind::Io).
+/// [`VerifyOptions`] requires; [`WrongKey`](ErrorKind::WrongKey) when it is encrypted and no identity
+/// fits; [`Deadline`](ErrorKind::Deadline), see [`VerifyOptions::deadline`];
+/// [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull), [`Io`](ErrorKind::Io).
 pub fn verify(backup: impl AsRef<Path>, reading: VerifyOptions) -> Result<Backup> {
     let opened = open(backup.as_ref(), &reading)?;
     let folder = reading.scratch.clone().unwrap_or_else(std::env::temp_dir);

@@ -27,8 +27,8 @@ use serde_json::json;
 /// are shown with a replacement, or left out if the owner or the day is odd.
 ///
 /// With --repair it mends rollups and odd values, while no bot has the file open. Before it writes
-/// replacements it makes a backup. The old values go into a report beside the backup (beside the database if the
-/// backup is encrypted, since the report is not).
+/// replacements it makes a backup. The old values go into a report beside the backup (beside the
+/// database if the backup is encrypted, since the report is not).
 ///
 /// Triggers, views, virtual tables and generated columns that no step of this program made are listed.
 /// They may be the bot's own or an operator's (code 0), or replace what a step made (code 4). Missing
