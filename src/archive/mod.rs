@@ -68,9 +68,10 @@ use throttle::Throttle;
 /// [`Busy`](crate::ErrorKind::Busy) while another program uses the folder;
 /// [`NeedsRecipient`](crate::ErrorKind::NeedsRecipient) when the backup would be unencrypted among
 /// encrypted ones ([`ClearAmongEncrypted`]); [`Cancelled`](crate::ErrorKind::Cancelled) when it was
-/// stopped, or the store was closed; [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass
-/// its checks, which means that the database, or the disk of the backups, is damaged. After each of
-/// these nothing is left behind.
+/// stopped, or the store was closed; [`Deadline`](crate::ErrorKind::Deadline) when it made no progress
+/// for [`Backups::stall_deadline`]; [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass
+/// its checks, which means that the database, or the disk of the backups, is damaged. After all but
+/// `Deadline` nothing is left behind; what that leaves goes when the blocked call returns.
 #[derive(Default, Message)]
 #[rtype(result = "Result<Backup>")]
 #[must_use = "a message does nothing until it is sent"]

@@ -254,7 +254,8 @@ fn carry_out(plan: &RetentionPlan, folder: &Folder) -> Vec<NotRemoved> {
 /// removed, and what could not be removed.
 ///
 /// # Errors
-/// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
+/// [`Busy`](crate::ErrorKind::Busy) while another program makes, tests or removes backups there;
+/// [`Io`](crate::ErrorKind::Io).
 pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
     retention.check()?;
     let taken = Folder::take(folder.as_ref(), None)?;
