@@ -30,14 +30,14 @@ pub(crate) use stamp::Stamp;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Makes what was created, renamed or removed in a folder durable, where the file system can do that.
+/// Makes files that were created, renamed or removed in a folder durable, if the file system can.
 ///
-/// One that cannot sync a folder says so by EINVAL or ENOTSUP: SMB mounts, WSL's shares, some FUSE. What
-/// is done in it is then as durable as it gets there, and a failure would only keep people from having
-/// backups on such a share. So those two, of this call alone, are no errors; any other is, and so is
-/// each of them where a file is synced.
+/// A file system that cannot sync a folder answers EINVAL or ENOTSUP: SMB mounts, WSL's shares, some
+/// FUSE. These two errors of this call are ignored: changes on such a share are then as durable as they
+/// get there, and an error would only prevent backups on it. Every other error is reported, and so are
+/// these two when a file is synced.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    // A folder cannot be opened for syncing on every system; on those a rename is durable anyway.
+    // On some systems a folder cannot be opened for syncing; there a rename is durable anyway.
     #[cfg(unix)]
     {
         let folder = open::open_folder(path).map_err(|e| cannot("sync", path, e))?;
@@ -56,7 +56,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
 #[cfg(unix)]
 fn cannot_be_synced(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
-    // Two names of one number on Linux, and two numbers elsewhere.
+    // NOTSUP and OPNOTSUPP have the same number on Linux, and different ones elsewhere.
     let unsupported = [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP];
     Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
 }
@@ -69,7 +69,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Refuses to begin what would fill the disk that `folder` is on; `what` takes `needed` bytes.
+/// Fails if `what`, which takes `needed` bytes, would fill the disk that `folder` is on.
 pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
     let free = free_bytes(folder)?;
     if free >= needed {
@@ -86,12 +86,12 @@ pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
     ))
 }
 
-/// How many bytes are free for this program on the disk that `path` is on.
+/// Returns how many bytes are free for this program on the disk that `path` is on.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
     fs4::available_space(path).map_err(|e| cannot("ask for the room beside", path, e))
 }
 
-/// Whether this program may make files in a folder, as far as its mode says.
+/// Whether this program may create files in a folder, judging by its mode.
 pub(crate) fn may_make_files_in(folder: &Path) -> bool {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Every way a connection is opened and every PRAGMA that is set. Reasons and alternatives are in
+//! Opens every connection and sets every PRAGMA. Reasons and alternatives are in
 //! `docs/architecture.md`.
 
 mod authorizer;
@@ -67,12 +67,13 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
-/// More than there are statements, so that none is prepared twice.
+/// More than the number of statements, so that none is prepared twice.
 const STATEMENT_CACHE: usize = 256;
 
-/// Opens a connection that may write, creating the file if it is missing: itself and not by SQLite, so
-/// that from the beginning only its owner can read it. SQLite gives what it puts beside a database the
-/// database's mode and owner. Changes nothing else yet, so that a file that is refused stays as it is.
+/// Opens a connection that may write, and creates the file if it is missing. This function creates it,
+/// not SQLite, so that from the beginning only its owner can read it. SQLite creates the files beside a
+/// database with the database's mode and owner. Changes nothing in the file, so that a refused file
+/// stays as it is.
 pub(crate) fn connect(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
     refuse_orphans(path)?;
@@ -84,8 +85,7 @@ pub(crate) fn connect(path: &Path, settings: &Settings) -> Result<Connection> {
     )
 }
 
-/// The same for a file that was there before: one that is missing now must not be replaced by an
-/// empty one.
+/// Does the same for a file that existed before: a missing one must not be replaced by an empty one.
 pub(crate) fn connect_again(path: &Path, settings: &Settings) -> Result<Connection> {
     build::refuse_old()?;
     set_up(
@@ -100,14 +100,14 @@ fn set_up(opened: Result<Connection>, path: &Path, settings: &Settings) -> Resul
     if conn.is_readonly(rusqlite::MAIN_DB)? {
         return Err(paths::cannot_be_written(path));
     }
-    // Closing would empty a WAL that its program left into a file that may yet be refused.
+    // Closing would empty a WAL, left by another program, into a file that may yet be refused.
     let has_log = beside(path, "-wal").exists();
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     conn.busy_timeout(settings.busy_timeout)?;
     bound_values(&conn, path, Floor::Open)?;
-    // The first to read the file, so the first to find that it is no database.
+    // This reads the file first, so it is the first to notice that it is no database.
     common(&conn, settings).map_err(|e| unreadable(e, path))?;
-    // Those that no step made, which cannot be told from the others here.
+    // Those that no step made; here they cannot be told from the others.
     let triggers = settings.file_triggers == FileTriggers::Run;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, triggers)?;
     Ok(conn)
@@ -115,8 +115,8 @@ fn set_up(opened: Result<Connection>, path: &Path, settings: &Settings) -> Resul
 
 /// Makes a connection the one that writes.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -> Result<()> {
-    // Only a file without tables takes this setting; it lets retention give space back later. To set
-    // it again is to write it again.
+    // Only a file without tables accepts this setting, which later lets retention give space back.
+    // Setting it again would write to the file again.
     const INCREMENTAL: i64 = 2;
     let vacuum: i64 = conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
     if vacuum != INCREMENTAL {
@@ -141,23 +141,23 @@ pub(crate) fn make_writer(conn: &Connection, path: &Path, settings: &Settings) -
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    // Checkpoints are the checkpointer's work; inside a commit they are its tail.
+    // Checkpoints are the checkpointer's work; inside a commit they would make that commit slow.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(
         None,
         "journal_size_limit",
         settings.wal_ceiling_bytes as i64,
     )?;
-    // Last: one that could not be set up must not take away the WAL that others have open.
+    // Last: a connection that could not be set up must not remove a WAL that others have open.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
-/// Has the rows that a `REPLACE` removes fire triggers as others do, so that rollups lose them too. SQLite has
-/// one setting for that and for triggers that fire themselves; so not where the file has such a one, which
-/// would go round until SQLite refuses each write of its table.
+/// Makes rows that a `REPLACE` removes fire delete triggers, so that rollups lose these rows too.
+/// SQLite has one setting for this and for recursive triggers. So it stays off if a trigger in the file
+/// fires itself: that would recurse until SQLite refuses each write of its table.
 ///
-/// Only for operations: steps and the look at opening replace nothing.
+/// Only for operations: steps, and the checks at opening, use no `REPLACE`.
 pub(crate) fn fire_triggers_on_replace(conn: &mut Connection) -> Result<()> {
     let circle = authorizer::trigger_that_fires_itself(conn)?;
     if let Some(trigger) = &circle {
@@ -182,7 +182,7 @@ pub(crate) fn open_reader(path: &Path, settings: &Settings) -> Result<Connection
     Ok(conn)
 }
 
-/// Opens what came out of a backup, to read and check it. Whoever works on it minds the time.
+/// Opens a database that was unpacked from a backup, to read and check it. The caller limits the time.
 pub(crate) fn open_copy(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     bound_values(&conn, path, Floor::Look)?;
@@ -190,7 +190,7 @@ pub(crate) fn open_copy(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
-/// Bounds the values on a connection that has been open for a while: see [`Floor::Look`].
+/// Limits the size of values on a connection that has been open for a while: see [`Floor::Look`].
 pub(crate) fn bound_values_to_look(conn: &Connection, path: &Path) -> Result<()> {
     bound_values(conn, path, Floor::Look)
 }
@@ -201,9 +201,10 @@ pub(crate) fn open_target(path: &Path) -> Result<Connection> {
     open(path, flags)
 }
 
-/// Copies a database without what was deleted.
+/// Copies a database without deleted rows.
 pub(crate) fn vacuum_into(conn: &Connection, to: &Path) -> Result<()> {
-    // A name is bytes to SQLite as well, but a database of UTF-16 would make another of what is no UTF-8.
+    // For SQLite a name is bytes too, but in a UTF-16 database it would convert bytes that are not
+    // UTF-8.
     let encoding: String = conn.pragma_query_value(None, "encoding", |row| row.get(0))?;
     if to.to_str().is_none() && !(cfg!(unix) && encoding == "UTF-8") {
         let why = "must have a path in UTF-8 for a compact backup of this file, which is in UTF-16";
@@ -217,15 +218,15 @@ pub(crate) fn vacuum_into(conn: &Connection, to: &Path) -> Result<()> {
     done.map(|_| ())
 }
 
-/// An empty database, to see what steps make.
+/// Opens an empty database in memory, to see what steps make.
 pub(crate) fn in_memory() -> Result<Connection> {
     let conn = look::open_nothing()?;
     add_functions(&conn)?;
     Ok(conn)
 }
 
-/// An empty database in memory, to count in. Whatever is done there is one transaction, and none of it
-/// comes to a disk.
+/// Opens an empty database in memory, to count in. All work there is one transaction, and nothing of it
+/// reaches a disk.
 pub(crate) fn scratch() -> Result<Connection> {
     let conn = look::open_nothing()?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
@@ -233,19 +234,19 @@ pub(crate) fn scratch() -> Result<Connection> {
     Ok(conn)
 }
 
-/// Opens the connection that copies the WAL into the file, and does nothing else.
+/// Opens the connection that only copies the WAL into the file.
 pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // A checkpoint syncs as `synchronous` says; FULL and NORMAL sync the same here.
     conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // It may be the last for a moment, while the writer opens its own anew.
+    // It may be the last one for a moment, while the writer reopens its own.
     disable_checkpoint_on_close(&conn)?;
     Ok(conn)
 }
 
-/// Opens the connection that backups are made from. Not `query_only`, which `VACUUM INTO` another
-/// file would count as writing to this one.
+/// Opens the connection that backups are made from. Not `query_only`: under it `VACUUM INTO` another
+/// file counts as writing to this one.
 pub(crate) fn open_backup_source(path: &Path, settings: &Settings) -> Result<Connection> {
     let conn = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     conn.busy_timeout(settings.busy_timeout)?;
@@ -262,8 +263,8 @@ fn common(conn: &Connection, settings: &Settings) -> Result<()> {
     add_functions(conn)
 }
 
-/// `botstore_utc(time)`: the one spelling of the time that a value tells; what is no time comes back as it
-/// went in, to the byte, so that adoption loses nothing.
+/// Adds `botstore_utc(time)`, which returns a time in its one spelling. A value that is not a time is
+/// returned unchanged, to the byte, so that adoption loses nothing.
 fn add_functions(conn: &Connection) -> Result<()> {
     conn.create_scalar_function(
         "botstore_utc",
@@ -280,8 +281,8 @@ fn add_functions(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// What the first look at a file meets. SQLite calls a file whose header says what no file's does an
-/// error in SQL.
+/// Turns an error of the first read into one about the file. For some damaged headers SQLite reports an
+/// SQL error.
 fn unreadable(error: Error, path: &Path) -> Error {
     let error = match error.kind() {
         ErrorKind::Sql => error.because(
@@ -293,8 +294,8 @@ fn unreadable(error: Error, path: &Path) -> Error {
     name_file(error, path)
 }
 
-/// Names the file; and tells what never was a database from one that is damaged in its first page,
-/// by whether a store has had it open.
+/// Adds the file's path. For a file with a bad first page, it distinguishes a damaged database from a
+/// file that never was one, by whether a store has opened it.
 pub(crate) fn name_file(error: Error, path: &Path) -> Error {
     let corrupt = error.kind() == ErrorKind::Corrupt;
     if corrupt && error.is_no_database() && !lock::has_been_open(path) {
@@ -311,7 +312,7 @@ pub(crate) fn name_file(error: Error, path: &Path) -> Error {
     error.because(kind, path.display())
 }
 
-/// What is larger than a file, on a connection that is bounded by its size, was made by its schema.
+/// On a connection that is limited to the file's size, a larger value was computed by the schema.
 pub(crate) fn too_big_for(error: Error) -> Error {
     match error.is_too_big() {
         true => error.because(
@@ -323,7 +324,7 @@ pub(crate) fn too_big_for(error: Error) -> Error {
     }
 }
 
-/// Lets the query planner refresh statistics that have gone stale. A bounded sample per index.
+/// Lets the query planner refresh stale statistics, from a bounded sample of each index.
 pub(crate) fn optimize(conn: &Connection) -> Result<()> {
     Ok(conn.execute_batch("PRAGMA analysis_limit=400; PRAGMA optimize;")?)
 }

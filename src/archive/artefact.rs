@@ -1,5 +1,5 @@
-//! The compressed file: a database as one zstd frame with a checksum, inside `age` encryption where
-//! that is asked for. Both ways are streams, so memory does not grow with the database.
+//! The compressed file: a database as one zstd frame with a checksum, encrypted with `age` if there are
+//! recipients. Packing and unpacking are streams, so memory does not grow with the database.
 
 use super::keys::{self, Identities, Recipients};
 use super::manifest::{Checksum, hex};
@@ -11,14 +11,14 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// What is read, hashed and written at a time.
+/// Bytes read, hashed and written at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// The file is synced this often, so that no sync has much to write: one large one would hold up
-/// the commits of the store on the same disk.
+/// The file is synced after this many bytes, so that each sync is short: one large sync would hold up
+/// the commits of a store on the same disk.
 const SYNC_EVERY: u64 = 8 << 20;
 
-/// Passes bytes on to a file and keeps count and hash of them.
+/// Counts and hashes the bytes that pass through it.
 struct Hashed<F> {
     file: F,
     bytes: u64,
@@ -73,8 +73,8 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// Compresses, and perhaps encrypts, the database at `from` into the file `to`. Gives the checksums
-/// of the database and of the file, which is synced.
+/// Compresses the database at `from` into the file `to`, encrypts it if there are recipients, and syncs
+/// it. Returns the checksums of the database and of the file.
 pub(super) fn pack(
     from: &Path,
     to: File,
@@ -105,19 +105,19 @@ pub(super) fn pack(
     Ok((source.checksum(), file.checksum()))
 }
 
-/// What is between a reader and the compressed file.
+/// How the compressed file is protected.
 #[derive(Clone, Copy)]
 pub(super) enum Lock<'a> {
     Clear,
     Age(&'a Identities),
 }
 
-/// Reads the file at `from` back into the database `to`, up to `expected` bytes of it. Gives the
-/// checksums of the database and of the file.
+/// Reads the file at `from` back into the database `to`, up to `expected` bytes. Returns the checksums
+/// of the database and of the file.
 ///
 /// # Errors
-/// [`BadBackup`](ErrorKind::BadBackup) when it cannot be decrypted or decompressed, or gives more
-/// than expected; [`WrongKey`](ErrorKind::WrongKey) when no identity fits.
+/// [`BadBackup`](ErrorKind::BadBackup) when the file cannot be decrypted or decompressed, or holds more
+/// than `expected` bytes; [`WrongKey`](ErrorKind::WrongKey) when no identity fits.
 pub(super) fn unpack(
     from: &Path,
     to: File,
@@ -153,12 +153,12 @@ pub(super) fn unpack(
         .sync_all()
         .map_err(|e| Error::io("what was in the backup could not be synced", e))?;
     drop(frame);
-    // What stands behind the frame counts too.
+    // Bytes after the end of the frame belong to the checksum of the file.
     io::copy(&mut source, &mut io::sink()).map_err(damaged)?;
     Ok((target.checksum(), source.checksum()))
 }
 
-/// A file, up to the length that it has now: what somebody goes on adding to has no end.
+/// A file, up to its present length: a file that another process keeps appending to would never end.
 fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
     let failed = |e| files::cannot("read", path, e);
     let file = files::open(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
@@ -166,7 +166,7 @@ fn open(path: &Path) -> Result<(impl Read + use<>, u64)> {
     Ok((file.take(length), length))
 }
 
-/// The length of a file and its SHA-256.
+/// Returns the length of a file and its SHA-256.
 pub(super) fn checksum(file: File) -> io::Result<Checksum> {
     let length = file.metadata()?.len();
     let mut file = Hashed::new(file.take(length));
@@ -176,7 +176,7 @@ pub(super) fn checksum(file: File) -> io::Result<Checksum> {
 
 fn damaged(error: io::Error) -> Error {
     match error.kind() {
-        // Errors of the disk are not the backup's.
+        // An error of the disk does not make the backup a bad one.
         io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             Error::new(
                 ErrorKind::BadBackup,

@@ -1,35 +1,35 @@
-//! A backup in the clear among encrypted ones: somebody has forgotten the recipient.
+//! Refuses an unencrypted backup among encrypted ones: most likely a recipient was forgotten.
 
 use super::folder::list;
 use super::settings::Backups;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// What is done when a backup in the clear would go into a folder where the newest one of the same
-/// store is encrypted: most likely a recipient was forgotten, and the folder may be somebody else's
-/// disk. Goes into [`Backups::clear_among_encrypted`].
+/// What happens when an unencrypted backup would go into a folder where the newest backup of the same
+/// store is encrypted. Most likely a recipient was forgotten, and the folder may be on somebody else's
+/// disk. Set by [`Backups::clear_among_encrypted`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClearAmongEncrypted {
-    /// It is not made: [`NeedsRecipient`](ErrorKind::NeedsRecipient). Only the backup before an
-    /// upgrade of a store that is opening is made all the same, beside the database in the folder
-    /// `NAME.before-upgrade`, and told of by
-    /// [`StoreEvent::ClearCopyBeside`](crate::StoreEvent::ClearCopyBeside): a bot must not stay down
-    /// for a setting, and beside the database, which is in the clear, its copy tells nobody more.
+    /// The backup fails with [`NeedsRecipient`](ErrorKind::NeedsRecipient). The one exception is the
+    /// backup that an opening store makes before an upgrade, because a setting must not keep a bot
+    /// down. That backup goes into the folder `NAME.before-upgrade` beside the database, and the store
+    /// reports it with [`StoreEvent::ClearCopyBeside`](crate::StoreEvent::ClearCopyBeside). The
+    /// database beside it is unencrypted too, so the copy reveals nothing more.
     #[default]
     Refuse,
-    /// It is made: for a store whose backups are to be in the clear from now on.
+    /// The backup is made. For a store whose backups are to be unencrypted from now on.
     Allow,
 }
 
-/// Refuses a backup in the clear of the store with this id where the newest is encrypted. This guards
-/// against forgetting, not against who writes into the folder, who could as well empty it.
+/// Refuses an unencrypted backup of the store with this id if the newest one is encrypted. This guards
+/// against a mistake, not against an attacker: anybody who can write into the folder could empty it.
 pub(super) fn refuse(settings: &Backups, folder: &Path, store: Option<&str>) -> Result<()> {
     let may = settings.clear_among_encrypted == ClearAmongEncrypted::Allow;
     if may || !settings.recipients.is_empty() {
         return Ok(());
     }
-    // A file without an id may be any store's: one that was migrated back has lost it.
+    // A file without an id may belong to any store: migrating a file back removes its id.
     let of_this = |id: Option<&str>| id.is_none() || store.is_none() || id == store;
     let newest = list(folder)?
         .backups

@@ -1,5 +1,5 @@
-//! What is in a database: read from the original, written into the manifest, and compared with
-//! every copy.
+//! What a database contains: read from the original, written into the manifest, and compared with every
+//! copy.
 
 use super::manifest::Checksum;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,26 +11,26 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is in a database.
+/// What a backed-up database contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Contents {
-    /// The last step of each schema; empty for a file from before there were any.
+    /// The last applied step of each schema; empty for a file without a ledger.
     pub schemas: Vec<SchemaStep>,
     /// The size of a page, in bytes.
     pub page_bytes: u32,
-    /// How many pages the copy has.
+    /// The number of pages in the copy.
     pub pages: u64,
-    /// How many rows each table has.
+    /// The number of rows in each table.
     pub rows: BTreeMap<String, u64>,
-    /// Rows that refer to one that is not there. Zero, but for what an adopted file brought along.
+    /// Rows with a reference to a missing row. Zero, unless an adopted file brought such rows along.
     pub orphans: u64,
-    /// The database file as it is when restored.
+    /// Size and checksum of the restored database file.
     pub database: Checksum,
 }
 
-/// What the original says inside the snapshot that is copied.
+/// What the original contains, read inside the snapshot that is copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inventory {
     pub(crate) store_id: Option<String>,
@@ -51,7 +51,7 @@ impl Inventory {
         })
     }
 
-    /// The store's random number; `None` for a file from before it had one.
+    /// Returns the store's random id; `None` for a file that has none yet.
     pub(super) fn store_id(conn: &Connection) -> Result<Option<String>> {
         if !has_table(conn, "botstore_store")? {
             return Ok(None);
@@ -60,8 +60,8 @@ impl Inventory {
     }
 }
 
-/// Looks at a copy: SQLite's integrity check, the references, and whether it has what the original
-/// had. Gives how many rows refer to nothing.
+/// Checks a copy: SQLite's integrity check, the references, and the same steps and rows as the
+/// original. Returns how many rows refer to a missing row.
 pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
     let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
@@ -71,7 +71,7 @@ pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
         ));
     }
     let mut expected = original.clone();
-    // Manifests from before said of virtual tables what those answered.
+    // Older manifests counted the rows of virtual tables too.
     for table in virtual_tables(copy)? {
         expected.rows.remove(&table);
     }
@@ -96,7 +96,7 @@ fn virtual_tables(conn: &Connection) -> Result<Vec<String>> {
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Only of what has rows of its own: a virtual table answers what it likes, for as long as it likes.
+/// Counts only tables that store rows: a virtual table may answer anything, and may never end.
 fn rows_by_table(conn: &Connection) -> Result<BTreeMap<String, u64>> {
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0";
     let mut names = conn.prepare(sql)?;

@@ -1,4 +1,4 @@
-//! Makes a backup: copy, pack, read back, compare, and only then give it its name.
+//! Makes a backup: copies, packs, reads back, compares, and only then gives it its name.
 
 use super::artefact::{self, Lock};
 use super::contents::{self, Contents, Inventory};
@@ -17,20 +17,20 @@ use rusqlite::backup::StepResult;
 use std::path::Path;
 use std::time::Duration;
 
-/// Pages that are copied between two looks at the clock: 1 MiB of the usual 4 KiB.
+/// Pages copied between two looks at the clock: 1 MiB at the usual 4 KiB a page.
 const PAGES: std::ffi::c_int = 256;
 
-/// How often another program's lock is waited for, a moment each.
+/// How often a step is tried again while another program holds a lock, with a pause before each.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Hears for how long a backup reads a snapshot, which keeps the WAL from starting over.
+/// Learns for how long a backup reads a snapshot, which keeps the WAL from starting over.
 pub(crate) trait SnapshotObserver {
     /// Runs `read`, which begins a snapshot and ends it.
     fn while_reading<T>(&self, read: impl FnOnce() -> T) -> T;
 }
 
-/// Nobody: of a file that no store has open.
+/// No observer: for a backup outside of an open store.
 pub(super) struct Unobserved;
 
 impl SnapshotObserver for Unobserved {
@@ -39,11 +39,11 @@ impl SnapshotObserver for Unobserved {
     }
 }
 
-/// What a backup is made of and how.
+/// What is backed up, and how.
 pub(super) struct Job<'a, O> {
-    /// Outside a transaction, which it is given, and paced.
+    /// Outside a transaction: the copy begins one. The pacer is attached to it.
     pub(super) source: &'a Connection,
-    /// The file that it is open on.
+    /// The file on which `source` is open.
     pub(super) database: &'a Path,
     pub(super) settings: &'a Backups,
     pub(super) mode: Mode,
@@ -63,8 +63,8 @@ pub(super) fn create<O: SnapshotObserver>(
     let look = keys::for_one_look(&mut recipients);
     let encrypted = !recipients.is_empty();
     let (pages, page_bytes) = size(job.source)?;
-    // The copy and its compressed form are there at a time, and nobody knows how well it will
-    // compress. Most bots write on the same disk, and their writing comes first.
+    // The copy and its compressed form exist at the same time, and nobody knows how well the copy will
+    // compress. Most bots write on the same disk, and their writes come first.
     let (bytes, what) = (pages * page_bytes, "a backup, while it is made,");
     match encrypted {
         false => check_room(path, 2 * bytes, what)?,
@@ -90,7 +90,7 @@ pub(super) fn create<O: SnapshotObserver>(
     let (packed, file) = partial.file(artefact_name(encrypted))?;
     let level = job.settings.level;
     let (database, artefact) = artefact::pack(&copy, file, level, &recipients, job.pacer)?;
-    // What is read back takes its room.
+    // Makes room for the file that is read back.
     scratch.remove_file(&copy)?;
 
     let lock = match encrypted {
@@ -148,15 +148,15 @@ fn size(conn: &Connection) -> Result<(u64, u64)> {
     Ok((pragma("page_count")?, pragma("page_size")?))
 }
 
-/// SQLite's online backup, in small steps inside one read transaction: without that it would begin
-/// again whenever the writer commits between two steps.
+/// Copies with SQLite's online backup, in small steps inside one read transaction. Without the
+/// transaction it would start again whenever the writer commits between two steps.
 fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     let snapshot = job.source.unchecked_transaction()?;
     let original = Inventory::read(job.source)?;
     let (_, page_bytes) = size(job.source)?;
     let failed = |error| cannot_copy(error, to);
     let mut target = sqlite::open_target(to).map_err(|e| cannot_copy(e, to))?;
-    // It is synced when it is compressed.
+    // No sync here: the compressed file is synced.
     target
         .pragma_update(None, "synchronous", "OFF")
         .map_err(failed)?;
@@ -184,7 +184,7 @@ fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
             }
         }
     }
-    // One file, nothing beside it; the original has a WAL, and the copy took that setting over.
+    // The copy is to be one file, with no WAL beside it; it took that setting over from the original.
     target
         .query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
         .map_err(failed)?;
@@ -192,7 +192,7 @@ fn copy_pages<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     Ok(original)
 }
 
-/// SQLite does not say which of two files it could not write.
+/// Names the copy: SQLite does not say which of the two files it could not write.
 fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
     let error = error.into();
     let kind = error.kind();
@@ -202,8 +202,8 @@ fn cannot_copy(error: impl Into<Error>, to: &Path) -> Error {
     )
 }
 
-/// A copy without what was deleted. SQLite takes the snapshot itself, so that what is compared
-/// later is the copy.
+/// Makes a copy without deleted rows. SQLite takes the snapshot itself, so the inventory is read from
+/// the copy.
 fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     job.pacer.step(Stage::Copy, 0, 0)?;
     sqlite::vacuum_into(job.source, to).map_err(|e| cannot_copy(e, to))?;
@@ -212,15 +212,15 @@ fn copy_compact<O>(job: &Job<'_, O>, to: &Path) -> Result<Inventory> {
     Inventory::read(&copy)
 }
 
-/// Opens a copy that came out of an artefact. How long SQLite may be at work on it follows from its size,
-/// so this comes before its name goes.
+/// Opens an unpacked copy. The time limit of SQLite's work on it depends on its size, so this comes
+/// before the file's name is removed.
 pub(super) fn open_copy(path: &Path, pacer: &Throttle) -> Result<Connection> {
     let mut conn = sqlite::open_copy(path)?;
     pacer.attach(&mut conn, path)?;
     Ok(conn)
 }
 
-/// Checks a copy that came out of an artefact; gives what is in it.
+/// Checks an unpacked copy; returns what is in it.
 pub(super) fn verify_contents(
     conn: Connection,
     original: &Inventory,

@@ -1,4 +1,4 @@
-//! Tries the newest backup out, so that a restore is no surprise.
+//! Restores the newest backup as a test, so that a real restore is no surprise.
 
 use super::Source;
 use super::folder::{Folder, list};
@@ -15,23 +15,23 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A restore that was tried out and went well.
+/// A test restore that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DrillReport {
     /// The name of the backup.
     pub backup: String,
-    /// When it was tried, by the store's clock.
+    /// When it was restored, by the store's clock.
     pub at: DateTime<Utc>,
-    /// How long it took: about what a restore takes. In JSON a number of seconds.
+    /// How long it took, which is about as long as a restore takes. In JSON a number of seconds.
     #[serde(with = "seconds")]
     pub took: Duration,
-    /// How many rows came out, in all tables.
+    /// How many rows were restored, in all tables.
     pub rows: u64,
 }
 
-/// Restores the newest backup of the store into a temporary folder, opens it as this program would,
-/// and throws it away.
+/// Restores the newest backup of the store into a temporary folder, opens it as this program would, and
+/// deletes it.
 pub(super) fn drill(
     folder: &Folder,
     path: &Path,
@@ -46,7 +46,7 @@ pub(super) fn drill(
         .into_iter()
         .rfind(|backup| backup.manifest.store_id.as_deref() == store)
         .ok_or_else(|| Error::not_found("backup", format_args!("backup in {}", path.display())))?;
-    // One that is not signed is not passed over: a drill is there to tell of it.
+    // An unsigned backup is not skipped: the drill is there to report it.
     let reading = VerifyOptions::as_made(settings).deadline_of(source);
     let opened = open(&newest.path, &reading)?;
     let place = match newest.manifest.is_encrypted() {
@@ -54,9 +54,9 @@ pub(super) fn drill(
         true => Partial::unsealed(source.path)?,
     };
     let file = place.path().join("restored.db");
-    // It is opened once more below, by its name; what a killed drill leaves, the next one clears.
+    // The file is opened again by its name below. The next drill removes what a killed one leaves.
     let backup = read_back(opened, &file, Keep::File, reading, settings.pace, closing)?;
-    // As opening would, so that a step that fails on this content is known of before it counts.
+    // Applies pending steps as opening would, so that a step that fails on this content is found early.
     let file = sqlite::resolve(&file)?;
     let lock = FileLock::acquire(&file)?;
     let mut conn = migration::connect(&file, program)?;
@@ -76,14 +76,14 @@ pub(super) fn drill(
     })
 }
 
-/// Where the last drill that went well is written down, so that the next is due a period after it
-/// however often the bot starts anew.
+/// The last successful drill is written down here, so that the next one is due a period after it,
+/// however often the bot restarts.
 const NOTE: &str = ".drill.json";
 
-/// Many times as long as one is.
+/// Many times the size of a note.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Writes it into the folder of the backups of `database`.
+/// Writes the note into the folder of the backups of `database`.
 pub(super) fn note(path: &Path, database: &Path, report: &DrillReport) -> Result<()> {
     let written = serde_json::to_vec_pretty(report)
         .map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
@@ -94,7 +94,7 @@ pub(super) fn note(path: &Path, database: &Path, report: &DrillReport) -> Result
     })
 }
 
-/// A note that cannot be read is none: then the drill is due.
+/// Returns the last note. One that cannot be read counts as missing: the drill is then due.
 pub(super) fn noted(path: &Path) -> Option<DrillReport> {
     let text = files::read(&path.join(NOTE), MAX_BYTES).ok()??;
     serde_json::from_slice(&text).ok()

@@ -1,10 +1,10 @@
-//! The folder of the backups: their names, what is in it, and how one comes and goes.
+//! The folder of the backups: its names, its contents, and how a backup is added and removed.
 //!
-//! A backup is a folder of its own with two files in it, so that one rename makes it appear and
-//! one makes it go: it is there whole or not at all. What is not finished has a name that ends in
-//! `.partial`, and the next backup clears it away.
+//! A backup is a folder of its own with two files in it. One rename publishes it and one rename removes
+//! it, so it is there whole or not at all. An unfinished one has a name that ends in `.partial`, and
+//! the next backup removes it.
 //!
-//! It may be somebody else's disk, so nothing in it is taken for what its name says: see
+//! The folder may be on somebody else's disk, so nothing in it is trusted to be what its name says: see
 //! [`crate::files`].
 
 use super::artefact;
@@ -24,22 +24,22 @@ use std::path::{Path, PathBuf};
 const PARTIAL: &str = ".partial";
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// A finished backup: where it is and what it says of itself.
+/// A finished backup: its folder and its manifest.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Backup {
     /// Its folder.
     pub path: PathBuf,
-    /// What it says of itself.
+    /// What it says about itself.
     pub manifest: Manifest,
 }
 
 impl Backup {
-    /// Reads the backup in a folder of that name, without reading its artefact.
+    /// Reads the manifest of the backup in this folder, without reading the artefact.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when there is none, [`BadBackup`](ErrorKind::BadBackup)
-    /// when its manifest is damaged, is another's, or its artefact is not of the size that it says.
+    /// [`NotFound`](ErrorKind::NotFound) when there is none; [`BadBackup`](ErrorKind::BadBackup) when
+    /// the manifest is damaged or another backup's, or when the artefact has another size than it says.
     pub fn at(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let bad = |why: String| name_file(Error::new(ErrorKind::BadBackup, why), &path);
@@ -65,14 +65,14 @@ impl Backup {
         }
     }
 
-    /// Whether the compressed file is still the one that was verified. Reads all of it.
+    /// Whether the compressed file still has its checksum. Reads all of it.
     pub(super) fn is_sound(&self) -> bool {
         let file = files::open(&self.artefact()).ok().flatten();
         let read = file.and_then(|file| artefact::checksum(file).ok());
         read.is_some_and(|read| read == self.manifest.artefact)
     }
 
-    /// Refuses one that none of the keys has signed, if there are keys.
+    /// Refuses a backup that none of the keys has signed; without keys it refuses nothing.
     pub(super) fn prove(&self, keys: &[BackupKey]) -> Result<()> {
         let proven = self.manifest.prove(keys);
         proven.map_err(|e| name_file(e, &self.path))
@@ -92,7 +92,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest> {
     Manifest::from_text(&text).map_err(|e| name_file(e, folder))
 }
 
-/// What is not as a backup's files are makes it a bad one.
+/// A file of another kind than a backup has makes it a bad backup.
 fn bad_backup(error: Error, backup: &Path) -> Error {
     match error.kind() {
         ErrorKind::ForeignFile => error.because(ErrorKind::BadBackup, backup.display()),
@@ -107,19 +107,19 @@ pub(super) fn artefact_name(encrypted: bool) -> &'static str {
     }
 }
 
-/// What a folder holds.
+/// What a folder of backups contains.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Listing {
-    /// The backups, oldest first. Their artefacts have the right size; whether they can be read
-    /// back, [`verify`](super::verify) tells.
+    /// The backups, oldest first. Their artefacts have the right size; [`verify`](super::verify) finds
+    /// out whether they can be read back.
     pub backups: Vec<Backup>,
-    /// What has a backup's name and is none, and why.
+    /// What is named like a backup and is none, and why.
     pub unusable: Vec<(PathBuf, Error)>,
 }
 
-/// The backups in a folder, oldest first. Reads their manifests only. A folder that is not there
-/// holds none.
+/// Lists the backups in a folder, oldest first. Reads only their manifests. A missing folder holds
+/// none.
 ///
 /// # Errors
 /// [`Io`](ErrorKind::Io) when the folder cannot be read.
@@ -135,7 +135,7 @@ pub fn list(folder: impl AsRef<Path>) -> Result<Listing> {
     Ok(listing)
 }
 
-/// The same with a key: those that it has not signed count among what is
+/// Lists the backups in a folder like [`list`], but counts those that the key has not signed as
 /// [unusable](Listing::unusable).
 ///
 /// # Errors
@@ -145,7 +145,7 @@ pub fn list_signed(folder: impl AsRef<Path>, key: &BackupKey) -> Result<Listing>
     list_proven(folder.as_ref(), std::slice::from_ref(key))
 }
 
-/// The backups that one of the keys has signed, if there are keys.
+/// The backups that one of the keys has signed; all of them if there are no keys.
 pub(super) fn list_proven(folder: &Path, keys: &[BackupKey]) -> Result<Listing> {
     let mut listing = list(folder)?;
     for backup in std::mem::take(&mut listing.backups) {
@@ -157,7 +157,8 @@ pub(super) fn list_proven(folder: &Path, keys: &[BackupKey]) -> Result<Listing> 
     Ok(listing)
 }
 
-/// A backup whose name was found in a folder, and not told by the operator, whose word may be a link.
+/// Reads a backup whose name was found in a folder. Unlike a path that the operator gave, it may not be
+/// a link.
 fn in_folder(path: &Path) -> Result<Backup> {
     match files::kind_of(path)? {
         Some(Kind::Folder) | None => Backup::at(path),
@@ -168,7 +169,7 @@ fn in_folder(path: &Path) -> Result<Backup> {
     }
 }
 
-/// The names in a folder that are those of backups, in the order in which they were made.
+/// The names of backups in a folder, in the order in which the backups were made.
 fn names(folder: &Path) -> Result<Vec<Name>> {
     files::refuse_strangers_link(folder)?;
     let all = all_names(folder)?;
@@ -177,7 +178,7 @@ fn names(folder: &Path) -> Result<Vec<Name>> {
     Ok(names)
 }
 
-/// All names in a folder that are text.
+/// All names in a folder that are valid UTF-8.
 fn all_names(folder: &Path) -> Result<HashSet<String>> {
     let failed = |e| files::cannot("list", folder, e);
     let entries = match fs::read_dir(folder) {
@@ -192,25 +193,25 @@ fn all_names(folder: &Path) -> Result<HashSet<String>> {
     Ok(names)
 }
 
-/// Whether a backup is of this store. One made before the file had a number was made by its first
-/// upgrade.
+/// Whether a backup is of this store. One without an id counts: it was made before the first upgrade
+/// gave the file its id.
 pub(super) fn is_of(backup: &Backup, store: Option<&str>) -> bool {
     let of = backup.manifest.store_id.as_deref();
     of.is_none() || of == store
 }
 
-/// A folder that this process alone makes backups in, while it is held.
+/// A folder locked by this process: while it is held, no other makes or removes backups there.
 pub(super) struct Folder {
     path: PathBuf,
     lock: File,
-    /// The database whose owner gets what root makes here.
+    /// The database whose owner gets the files that root creates here.
     like: Option<PathBuf>,
-    /// What was cut short here and could not be removed.
+    /// Unfinished backups that could not be removed.
     left_over: Vec<NotRemoved>,
 }
 
-/// As with the lock of a database: closing the file alone could leave the lock to a process that
-/// this one is just starting.
+/// Unlocks before closing, as the lock of a database does: a child process that is just being started
+/// could keep the lock if the file were only closed.
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = self.lock.unlock();
@@ -218,12 +219,12 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// Takes the folder, creating it if it is missing, and clears away what was cut short. What root
-    /// makes in it gets the owner of the database, if one is named: otherwise a backup that root has
-    /// made would keep the bot from making the next.
+    /// Locks the folder, creating it if it is missing, and removes unfinished backups. Files that root
+    /// creates in it get the owner of the database, if one is named: otherwise a backup that root made
+    /// would keep the bot from making the next.
     ///
-    /// What cannot be cleared away, such as the other half of a file that somebody still has open, is no
-    /// reason not to go on: see [`left_over`](Self::left_over).
+    /// An unfinished backup that cannot be removed is no error: see [`left_over`](Self::left_over).
+    /// Some file servers, for example, keep a file that another process still has open.
     pub(super) fn take(path: &Path, database: Option<&Path>) -> Result<Self> {
         files::create_folder(path, database)?;
         let lock = path.join(".lock");
@@ -254,7 +255,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Clears away what was cut short in the folder of the backups of `database`, if there is anything.
+    /// Removes unfinished backups of `database`; does nothing if there are none.
     pub(super) fn clear(path: &Path, database: &Path) -> Result<()> {
         files::refuse_strangers_link(path)?;
         match all_names(path)?.iter().any(|name| is_cut_short(name)) {
@@ -277,14 +278,14 @@ impl Folder {
         Ok(())
     }
 
-    /// What was cut short in the folder, and could not be removed when this was taken.
+    /// Unfinished backups that could not be removed when the folder was locked.
     pub(super) fn left_over(&self) -> Vec<NotRemoved> {
         self.left_over.clone()
     }
 
-    /// A folder for a new backup of this store. Its name comes after those of its others, also when the
-    /// clock was set back, or stands: names sort in the order in which backups were made. What only has
-    /// a backup's name has no say in that, and whatever is there keeps its name to itself.
+    /// Creates a folder for a new backup of this store. Its name sorts after those of the store's other
+    /// backups, even when the clock was set back or stands still. Folders that are only named like a
+    /// backup do not influence that order, and their names are not used again.
     pub(super) fn begin(
         &self,
         now: DateTime<Utc>,
@@ -299,7 +300,7 @@ impl Folder {
         self.partial(name.to_string())
     }
 
-    /// A folder for trying a backup out.
+    /// Creates a folder for a drill.
     pub(super) fn begin_drill(&self) -> Result<Partial> {
         self.partial(DRILL.to_owned())
     }
@@ -309,7 +310,7 @@ impl Folder {
         Partial::new(name, path, self.like.clone())
     }
 
-    /// Gives the backup its name. Whatever is in its folder is synced by now.
+    /// Gives the backup its final name. The files in its folder are already synced.
     pub(super) fn publish(&self, partial: &Partial) -> Result<PathBuf> {
         let finished = self.path.join(&partial.name);
         sync_folder(partial.path())?;
@@ -319,8 +320,8 @@ impl Folder {
         Ok(finished)
     }
 
-    /// Removes a backup and nothing else: a folder that holds another file as well stays, unless that is
-    /// nobody's, as what a file server puts into every folder.
+    /// Removes a backup and nothing else: a folder that also holds another file stays. Files that a
+    /// file server puts into every folder do not count.
     pub(super) fn remove(&self, backup: &Backup) -> Result<()> {
         let failed = |e| files::cannot("remove", &backup.path, e);
         let own = [MANIFEST, artefact_name(backup.manifest.is_encrypted())];
@@ -337,7 +338,7 @@ impl Folder {
         }
         let partial = sqlite::beside(&backup.path, PARTIAL);
         fs::rename(&backup.path, &partial).map_err(failed)?;
-        // First what takes the room: of the rest, some may be in use, or made again meanwhile.
+        // The large files first: the rest may be in use, or be created again meanwhile.
         for own in own {
             files::remove(&partial.join(own))?;
         }
@@ -346,7 +347,7 @@ impl Folder {
     }
 }
 
-/// Whether it is the name of what the next to take the folder clears away.
+/// Whether this is the name of an unfinished backup, which the next holder of the folder removes.
 fn is_cut_short(name: &str) -> bool {
     let whole = name.strip_suffix(PARTIAL);
     whole.is_some_and(|name| name == DRILL || Name::parse(name).is_some())

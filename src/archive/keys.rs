@@ -1,16 +1,16 @@
-//! Encryption with `age` (<https://age-encryption.org>), where the feature `encryption` is on.
-//! Without it this room knows only backups in the clear, and says so of the others.
+//! Encryption with `age` (<https://age-encryption.org>), with the feature `encryption`. Without it this
+//! module reads and writes only unencrypted backups, and refuses encrypted ones with a reason.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::io::{self, Read, Write};
 
-/// Those who can read a backup. Empty: everybody.
+/// The keys that a backup is encrypted for. Empty: the backup is not encrypted.
 pub(super) type Recipients = Vec<AgeRecipient>;
 
-/// The secrets with which backups are read.
+/// The secrets that decrypt backups.
 pub(super) type Identities = Vec<AgeIdentity>;
 
-/// Where a backup is written: into encryption, or as it is.
+/// Where a backup is written: into encryption, or directly.
 pub(super) enum Sealed<'w> {
     Clear(&'w mut dyn Write),
     #[cfg(feature = "encryption")]
@@ -65,7 +65,7 @@ mod with_age {
     #[derive(Clone)]
     pub struct AgeRecipient(age::x25519::Recipient);
 
-    /// A secret key with which backups are read: `AGE-SECRET-KEY-1…`.
+    /// A secret key that decrypts backups: `AGE-SECRET-KEY-1…`.
     #[derive(Clone)]
     pub struct AgeIdentity(age::x25519::Identity);
 
@@ -91,25 +91,26 @@ mod with_age {
         }
     }
 
-    /// Far more than a file of `age-keygen` has.
+    /// Far larger than any file of `age-keygen`.
     const MAX_FILE_BYTES: u64 = 64 << 10;
 
     impl AgeIdentity {
-        /// A new key. Nothing keeps it: see [`to_secret`](Self::to_secret).
+        /// Generates a key. It is stored nowhere: see [`to_secret`](Self::to_secret).
         pub fn generate() -> Self {
             Self(age::x25519::Identity::generate())
         }
 
-        /// The public key that belongs to it.
+        /// Returns the public key that belongs to it.
         pub fn recipient(&self) -> AgeRecipient {
             AgeRecipient(self.0.to_public())
         }
 
-        /// The key in a file that `age-keygen` wrote, of at most 64 KiB. The path may be a link.
+        /// Reads the key from a file that `age-keygen` wrote, of at most 64 KiB. The path may be a
+        /// link.
         ///
         /// # Errors
         /// [`Invalid`](ErrorKind::Invalid) for a file without a key;
-        /// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file;
+        /// [`ForeignFile`](ErrorKind::ForeignFile) when the path is not a regular file;
         /// [`Io`](ErrorKind::Io), [`ReadOnly`](ErrorKind::ReadOnly).
         pub fn from_file(path: impl AsRef<std::path::Path>) -> Result<Self> {
             let path = path.as_ref();
@@ -123,7 +124,8 @@ mod with_age {
             String::from_utf8_lossy(&bytes).parse()
         }
 
-        /// The key as `age-keygen` writes it. Whoever has it reads every backup made for it.
+        /// Returns the key as `age-keygen` writes it. Anybody who has it can read every backup made for
+        /// it.
         pub fn to_secret(&self) -> String {
             use age::secrecy::ExposeSecret;
             self.0.to_string().expose_secret().to_owned()
@@ -133,7 +135,7 @@ mod with_age {
     impl FromStr for AgeIdentity {
         type Err = Error;
 
-        /// Takes the key itself, or the text of a file that `age-keygen` wrote.
+        /// Parses the key itself, or the text of a file that `age-keygen` wrote.
         fn from_str(text: &str) -> Result<Self> {
             let mut lines = text.lines().map(str::trim);
             let key = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
@@ -149,7 +151,7 @@ mod with_age {
         }
     }
 
-    /// Lets what is written be read by the recipients, or by everybody if there are none.
+    /// Encrypts what is written for the recipients; writes it unencrypted if there are none.
     pub(in crate::archive) fn seal<'w>(
         recipients: &Recipients,
         to: &'w mut dyn Write,
@@ -169,14 +171,14 @@ mod with_age {
         Ok(Sealed::Age(writer.map_err(|e| failed(&e))?))
     }
 
-    /// Room for three hundred recipients. age reads a header again from its beginning with each byte,
-    /// so that one without an end would take hours.
+    /// Room for three hundred recipients. age parses the header again from its beginning after each
+    /// byte, so a header without an end would take hours.
     const MAX_HEADER_BYTES: u64 = 32 << 10;
 
-    /// What the last line of age's header begins with: <https://age-encryption.org/v1>.
+    /// The beginning of the last line of age's header: <https://age-encryption.org/v1>.
     const HEADER_END: &[u8] = b"\n--- ";
 
-    /// Reads what [`seal`] wrote for one of these identities.
+    /// Reads what [`seal`] wrote, with one of these identities.
     pub(in crate::archive) fn open<'r>(
         identities: &Identities,
         from: &'r mut dyn Read,
@@ -204,8 +206,8 @@ mod with_age {
         Ok(Box::new(decryptor.decrypt(keys).map_err(damaged)?))
     }
 
-    /// A key for one backup, which nobody keeps: with it the finished file is read back, although
-    /// only its recipients will ever be able to.
+    /// Adds a key that exists only for this backup. With it the finished file is read back, although
+    /// later only its recipients can read it.
     pub(in crate::archive) fn for_one_look(recipients: &mut Recipients) -> Identities {
         if recipients.is_empty() {
             return Vec::new();
@@ -215,7 +217,7 @@ mod with_age {
         vec![identity]
     }
 
-    /// Text that only the recipients can read.
+    /// Encrypts a text for the recipients.
     pub(in crate::archive) fn seal_text(recipients: &Recipients, text: &str) -> Result<String> {
         let failed = |e: io::Error| Error::io("the manifest cannot be encrypted", e);
         let armour = age::armor::Format::AsciiArmor;
@@ -246,11 +248,11 @@ mod with_age {
 mod without {
     use super::*;
 
-    /// There is none without the feature `encryption`.
+    /// Has no values without the feature `encryption`.
     #[derive(Clone, Debug)]
     pub(in crate::archive) enum AgeRecipient {}
 
-    /// There is none without the feature `encryption`.
+    /// Has no values without the feature `encryption`.
     #[derive(Clone, Debug)]
     pub(in crate::archive) enum AgeIdentity {}
 

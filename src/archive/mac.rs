@@ -1,8 +1,8 @@
-//! The key with which a store signs its backups, where the feature `encryption` is on. Without it
-//! there is none, and no backup is signed.
+//! The key with which a store signs its backups, with the feature `encryption`. Without it there is no
+//! key, and no backup is signed.
 //!
-//! HMAC and not a signature with two keys: who checks a backup is the bot or its operator, and both
-//! may know the secret. It needs no crate that `age` does not bring.
+//! An HMAC and not a signature with a key pair: the bot or its operator checks a backup, and both may
+//! know the secret. An HMAC needs no crate that `age` does not bring.
 
 #[cfg(feature = "encryption")]
 mod with_hmac {
@@ -20,28 +20,28 @@ mod with_hmac {
     use std::str::FromStr;
     use std::sync::Arc;
 
-    /// 256 bits, as many as the hash has.
+    /// 256 bits, the size of the hash.
     const MIN_BYTES: usize = 32;
 
-    /// No random 32 bytes have so few that differ; a typed or a zeroed key may.
+    /// 32 random bytes always have more distinct values than this; a typed or a zeroed key may not.
     const MIN_DIFFERENT_BYTES: usize = 12;
 
     /// Room for a key of 1 KiB and comments.
     const MAX_FILE_BYTES: u64 = 8 << 10;
 
-    /// What is signed begins with this, so that nothing that the key signs elsewhere passes for it.
+    /// The signed text begins with this, so that nothing that the key signs elsewhere is taken for it.
     const PURPOSE: &[u8] = b"botstore backup manifest\n";
 
-    /// A secret that lies beside the bot and proves that a backup is one that the bot made: with
+    /// A secret, stored with the bot, that proves that the bot made a backup. With
     /// [`Backups::key`](crate::backup::Backups::key) each backup is signed (HMAC-SHA256 of its
-    /// manifest, which has the checksum of the artefact), and with
-    /// [`VerifyOptions::key`](crate::backup::VerifyOptions::key) one that is forged, relabelled or not signed is
-    /// refused, encrypted or not.
+    /// manifest, which has the checksum of the artefact). With
+    /// [`VerifyOptions::key`](crate::backup::VerifyOptions::key) a backup that is forged, relabelled or
+    /// not signed is refused, encrypted or not.
     ///
-    /// Encryption to a public key does not prove that: whoever knows the public key can encrypt. Who
-    /// has this key can sign, so it must not lie where the backups go.
+    /// Encryption to a public key does not prove that: anybody who knows the public key can encrypt.
+    /// Anybody who has this key can sign, so it must not be stored where the backups go.
     ///
-    /// `Debug` does not show it.
+    /// `Debug` does not show the secret.
     ///
     /// ```
     /// use botstore::backup::{BackupKey, Backups};
@@ -55,7 +55,8 @@ mod with_hmac {
     pub struct BackupKey(Arc<SecretSlice<u8>>);
 
     impl BackupKey {
-        /// A new key of 32 random bytes. Nothing keeps it: see [`to_secret`](Self::to_secret).
+        /// Generates a key of 32 random bytes. It is stored nowhere: see
+        /// [`to_secret`](Self::to_secret).
         ///
         /// # Errors
         /// [`Io`](ErrorKind::Io) when the system gives no random bytes.
@@ -70,14 +71,14 @@ mod with_hmac {
             Ok(Self(Arc::new(bytes.into())))
         }
 
-        /// Reads the key from a file that only its owner can read: one line of hexadecimal digits or
-        /// of base64, at least 32 bytes of it, at most 8 KiB; empty lines and those that begin with
-        /// `#` do not count. To make one: `(umask 077; openssl rand -hex 32 > backup.key)`.
+        /// Reads the key from a file that only its owner can read: one line of hexadecimal digits or of
+        /// base64, at least 32 bytes. Empty lines and lines that begin with `#` do not count. The file
+        /// has at most 8 KiB. To make one: `(umask 077; openssl rand -hex 32 > backup.key)`.
         ///
         /// # Errors
-        /// [`Invalid`](ErrorKind::Invalid) for a file that others can read too, and for what is no
-        /// key; [`Io`](ErrorKind::Io), [`ReadOnly`](ErrorKind::ReadOnly) from the operating system.
-        /// None of them tells what is in the file.
+        /// [`Invalid`](ErrorKind::Invalid) for a file that others can read too, and for an invalid key;
+        /// [`Io`](ErrorKind::Io), [`ReadOnly`](ErrorKind::ReadOnly) from the operating system. No error
+        /// shows what is in the file.
         pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
             let path = path.as_ref();
             let file = files::open_named(path)?;
@@ -91,7 +92,7 @@ mod with_hmac {
             }
         }
 
-        /// The key in hexadecimal digits. Whoever has it can make backups that pass for the bot's.
+        /// Returns the key in hexadecimal digits. Anybody who has it can forge the bot's backups.
         pub fn to_secret(&self) -> String {
             hex(self.0.expose_secret())
         }
@@ -100,10 +101,10 @@ mod with_hmac {
             Ok(hex(&self.mac(text)?.finalize().into_bytes()))
         }
 
-        /// Compares in a time that tells nothing of where the two differ.
+        /// Compares in constant time, which does not reveal where the two differ.
         pub(in crate::archive) fn has_signed(&self, text: &str, mac: &str) -> Result<bool> {
             let computed = self.mac(text)?;
-            // All of it: a shorter one would be easier to guess.
+            // The whole MAC counts: a shortened one would be easier to guess.
             Ok(from_hex(mac).is_some_and(|mac| computed.verify_slice(&mac).is_ok()))
         }
 
@@ -119,7 +120,7 @@ mod with_hmac {
     impl FromStr for BackupKey {
         type Err = Error;
 
-        /// Takes the key itself, or the text of a file as [`from_file`](Self::from_file) reads it.
+        /// Parses the key itself, or the text of a file as [`from_file`](Self::from_file) reads it.
         fn from_str(text: &str) -> Result<Self> {
             let mut lines = text
                 .lines()
@@ -128,7 +129,8 @@ mod with_hmac {
             let (Some(key), None) = (lines.next(), lines.next()) else {
                 return Err(no_key());
             };
-            // What could be both is hexadecimal: as base64 a key that is too short would pass.
+            // A text that could be either is read as hexadecimal: as base64 a key that is too short
+            // would pass.
             let bytes = match key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 true => from_hex(&key.to_ascii_lowercase()),
                 false => from_base64(key),
@@ -155,7 +157,7 @@ mod with_hmac {
         bytes.len() >= MIN_BYTES && different.len() >= MIN_DIFFERENT_BYTES
     }
 
-    /// Small digits only, so that a MAC has one spelling.
+    /// Lower-case digits only, so that a MAC has one spelling.
     fn from_hex(text: &str) -> Option<Vec<u8>> {
         let digit = |byte: u8| match byte {
             b'0'..=b'9' => Some(byte - b'0'),
@@ -203,7 +205,7 @@ mod with_hmac {
 mod without {
     use crate::error::Result;
 
-    /// There is none without the feature `encryption`.
+    /// Has no values without the feature `encryption`.
     #[derive(Clone, Debug)]
     pub(in crate::archive) enum BackupKey {}
 

@@ -1,8 +1,8 @@
-//! What a backup says of itself, in JSON beside it.
+//! What a backup says about itself, in JSON beside it.
 //!
-//! Its checksum finds damage; anybody can compute it anew. What nobody changes unnoticed is what
-//! stands inside the encryption, where an encrypted backup has its whole manifest once more, and what
-//! a key has signed: see [`BackupKey`].
+//! Its checksum finds damage, but anybody can compute it anew. Two things cannot be changed unnoticed:
+//! the text inside the encryption, where an encrypted backup has its whole manifest once more, and a
+//! text that a key has signed: see [`BackupKey`].
 
 use super::contents::Contents;
 use super::keys::{self, Recipients};
@@ -14,15 +14,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
 
-/// A manifest that anybody could have written. Backups in the clear without a key still have it, so
-/// that the program from before an upgrade reads the backup that the upgrade made. In an encrypted
-/// one of this format only the contents are sealed, and nothing binds the rest to them.
+/// The format of a manifest that anybody could have written. Unencrypted backups without a key still
+/// have it, so that the program from before an upgrade can read the backup that the upgrade made. In an
+/// encrypted backup of this format only the contents are sealed, and nothing binds the rest to them.
 pub(super) const UNBOUND: u32 = 1;
 
-/// The newest format: the whole manifest is sealed, or a key has signed it, or both.
+/// The newest format: the whole manifest is sealed, or signed with a key, or both.
 pub(super) const BOUND: u32 = 2;
 
-/// Larger files are not read: a manifest has a line for each table.
+/// Larger files are not read. A manifest has a line for each table.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
 
 /// Why a backup was made.
@@ -32,7 +32,7 @@ pub(super) const MAX_BYTES: u64 = 4 << 20;
 pub enum Reason {
     /// Somebody asked for it.
     Manual,
-    /// Its time had come: [`Backups::every`](super::Backups::every).
+    /// It was due: [`Backups::every`](super::Backups::every).
     Scheduled,
     /// A migration was about to change the file.
     BeforeUpgrade,
@@ -53,11 +53,10 @@ impl fmt::Display for Reason {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Mode {
-    /// Page by page, as the file is (SQLite's online backup). What was deleted may still be read
-    /// from unused pages.
+    /// Page by page (SQLite's online backup). Deleted data may still be readable in unused pages.
     #[default]
     Pages,
-    /// Written anew (`VACUUM INTO`): smaller, without anything deleted, and slower.
+    /// Written anew (`VACUUM INTO`): smaller, without deleted data, and slower.
     Compact,
 }
 
@@ -66,14 +65,14 @@ pub enum Mode {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Checksum {
-    /// In bytes.
+    /// The length in bytes.
     pub bytes: u64,
     /// 64 hexadecimal digits.
     pub sha256: String,
 }
 
 impl Checksum {
-    /// So many bytes, with this SHA-256 in hexadecimal digits.
+    /// A file of this many bytes, with this SHA-256 in hexadecimal digits.
     pub fn new(bytes: u64, sha256: impl Into<String>) -> Self {
         Self {
             bytes,
@@ -82,20 +81,19 @@ impl Checksum {
     }
 }
 
-/// What a backup says of itself.
+/// What a backup says about itself.
 ///
-/// It is written after the finished backup has been read back and checked, and it is read strictly:
-/// a manifest in which any byte has changed is refused.
+/// It is written after the finished backup has been read back and checked. It is read strictly: a
+/// manifest in which any byte has changed is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The version of the format: 2 where what is sealed or signed binds all of the manifest, 1
-    /// elsewhere.
+    /// The version of the format: 2 if all of the manifest is sealed or signed, else 1.
     pub format: u32,
     /// The name of the backup's folder.
     pub name: String,
-    /// The store that it is of: a random number, made once for a file and kept by its copies.
+    /// The id of the backed-up store: a random number, made once for a file and kept by its copies.
     /// `None` for a file that had none yet.
     pub store_id: Option<String>,
     /// Why it was made.
@@ -112,20 +110,20 @@ pub struct Manifest {
     pub sqlite: String,
     /// The compressed, and perhaps encrypted, file.
     pub artefact: Checksum,
-    /// What is in it; `None` while it is sealed.
+    /// What is in the backup; `None` while that is sealed.
     pub contents: Option<Contents>,
-    /// This manifest with its contents, encrypted as the backup is, as an armoured `age` file; in
-    /// format 1 the contents alone.
+    /// This manifest with its contents, encrypted as the backup is, as an armoured `age` file. In
+    /// format 1 only the contents.
     pub sealed: Option<String>,
-    /// HMAC-SHA256 of this manifest with nothing in this place and in that of the checksum; `None` if
-    /// no key was given ([`Backups::key`](super::Backups)). 64 hexadecimal digits.
+    /// HMAC-SHA256 of this manifest, computed with this field and the checksum empty. 64 hexadecimal
+    /// digits; `None` if no key was given ([`Backups::key`](super::Backups)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
-    /// SHA-256 of this manifest with nothing in this place.
+    /// SHA-256 of this manifest, computed with this field empty.
     checksum: String,
 }
 
-/// What a manifest says beside its contents.
+/// The fields of a manifest beside its contents.
 pub(super) struct Header {
     pub(super) name: String,
     pub(super) store_id: Option<String>,
@@ -137,7 +135,8 @@ pub(super) struct Header {
 }
 
 impl Manifest {
-    /// That of a backup in the clear. Not to be written before it is [`finish`](Self::finish)ed.
+    /// The manifest of an unencrypted backup. It must be [`finish`](Self::finish)ed before it is
+    /// written.
     pub(super) fn new(header: Header, contents: Contents) -> Self {
         Self {
             format: UNBOUND,
@@ -145,7 +144,7 @@ impl Manifest {
             store_id: header.store_id,
             reason: header.reason,
             mode: header.mode,
-            // What is written and what is read back must be the same.
+            // Rounded, so that what is written and what is read back are the same.
             taken_at: time::to_micros(header.taken_at),
             verified_at: time::to_micros(header.verified_at),
             botstore: env!("CARGO_PKG_VERSION").to_owned(),
@@ -158,7 +157,7 @@ impl Manifest {
         }
     }
 
-    /// Encrypts all of it, and leaves outside what those may know who cannot read it.
+    /// Encrypts all of it, and leaves outside only what everybody may know.
     pub(super) fn seal(mut self, recipients: &Recipients) -> Result<Self> {
         self.format = BOUND;
         self.sealed = Some(keys::seal_text(recipients, &self.to_text()?)?);
@@ -166,7 +165,7 @@ impl Manifest {
         Ok(self)
     }
 
-    /// Signs it if there is a key, and sums it up.
+    /// Signs it if there is a key, and adds the checksum.
     pub(super) fn finish(mut self, key: Option<&BackupKey>) -> Result<Self> {
         if let Some(key) = key {
             self.format = BOUND;
@@ -182,7 +181,7 @@ impl Manifest {
         Ok(hex(&Sha256::digest(whole.to_text()?)))
     }
 
-    /// What a key signs.
+    /// The text that a key signs.
     fn signed_text(&self) -> Result<String> {
         let mut whole = self.clone();
         whole.checksum.clear();
@@ -190,7 +189,7 @@ impl Manifest {
         whole.to_text()
     }
 
-    /// Refuses a manifest that none of the keys has signed. Without keys there is nothing to refuse.
+    /// Refuses a manifest that none of the keys has signed. Without keys it refuses nothing.
     pub(super) fn prove(&self, keys: &[BackupKey]) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
@@ -213,11 +212,10 @@ impl Manifest {
         ))
     }
 
-    /// The contents, out of `text`, which was sealed in it.
+    /// Returns the contents from `text`, the decrypted form of what is sealed in this manifest.
     ///
     /// # Errors
-    /// [`NotAuthentic`](ErrorKind::NotAuthentic) when what is sealed says something else than what
-    /// stands outside.
+    /// [`NotAuthentic`](ErrorKind::NotAuthentic) when the sealed manifest differs from the outer one.
     pub(super) fn unseal(&self, text: &[u8]) -> Result<Contents> {
         if self.format == UNBOUND {
             return serde_json::from_slice(text).map_err(|e| damaged(&e));
@@ -231,8 +229,8 @@ impl Manifest {
             checksum: String::new(),
             ..self.clone()
         };
-        // As JSON, so that no field can be forgotten here. What is outside has no more fields than
-        // what is inside.
+        // Compared as JSON, so that no field can be forgotten here. The outer manifest has no more
+        // fields than the inner one.
         let fields = |manifest: &Self| serde_json::to_value(manifest).map_err(|e| damaged(&e));
         let (inside, outside) = (fields(&inner)?, fields(&outer)?);
         let sealed = inside.as_object().into_iter().flatten();
@@ -253,7 +251,7 @@ impl Manifest {
         self.sealed.is_some()
     }
 
-    /// The file's text.
+    /// Returns the text of the file.
     pub(super) fn to_text(&self) -> Result<String> {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|e| Error::new(ErrorKind::Io, format!("cannot write the manifest: {e}")))?;
@@ -261,7 +259,7 @@ impl Manifest {
         Ok(text)
     }
 
-    /// Reads the file's text and takes it only as this crate writes it, byte for byte.
+    /// Parses the text of the file. Accepts only what this crate writes, byte for byte.
     pub(super) fn from_text(text: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Format {

@@ -1,8 +1,8 @@
-//! Backups as files: made, named, listed, checked, kept, tried out and put back. What a host sees of it
-//! is [`backup`](crate::backup).
+//! Backups as files: made, named, listed, checked, deleted by rule, tested and restored. A host sees
+//! this as [`backup`](crate::backup).
 //!
-//! Knows how a file is opened and which steps it may have. Who makes a backup, when, and beside whom, is
-//! for others.
+//! This module knows how a file is opened and which steps it may have. Who makes a backup, and when, is
+//! decided elsewhere.
 
 mod artefact;
 mod clear;
@@ -61,15 +61,17 @@ use std::time::Duration;
 use swap::Finished;
 use throttle::Throttle;
 
-/// "Make a backup." Its answer is the finished backup, read back and checked.
+/// Makes a backup. The answer is the finished backup, read back and checked.
 ///
 /// # Errors
-/// [`DiskFull`](crate::ErrorKind::DiskFull), before anything is written if it can be seen coming;
+/// [`DiskFull`](crate::ErrorKind::DiskFull), before anything is written if it can be foreseen;
 /// [`Busy`](crate::ErrorKind::Busy) while another program uses the folder;
-/// [`NeedsRecipient`](crate::ErrorKind::NeedsRecipient) when it would be in the clear among encrypted
-/// ones ([`ClearAmongEncrypted`]); [`Cancelled`](crate::ErrorKind::Cancelled) when it was told to stop, or the store was closed;
-/// [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass its checks, which means that
-/// the database, or the disk of the backups, is damaged. None of these leaves anything behind.
+/// [`NeedsRecipient`](crate::ErrorKind::NeedsRecipient) when the backup would be unencrypted among
+/// encrypted ones ([`ClearAmongEncrypted`]); [`Cancelled`](crate::ErrorKind::Cancelled) when it was
+/// stopped, or the store was closed; [`Deadline`](crate::ErrorKind::Deadline) when it made no progress
+/// for [`Backups::stall_deadline`]; [`Corrupt`](crate::ErrorKind::Corrupt) when the copy does not pass
+/// its checks, which means that the database, or the disk of the backups, is damaged. After all but
+/// `Deadline` nothing is left behind; what that leaves goes when the blocked call returns.
 #[derive(Default, Message)]
 #[rtype(result = "Result<Backup>")]
 #[must_use = "a message does nothing until it is sent"]
@@ -86,14 +88,15 @@ impl TakeBackup {
         self
     }
 
-    /// How much of its time it works. Default: that of the store's [`Backups`].
+    /// How much of the time the backup works. Default: the pace of the store's [`Backups`].
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = Some(pace);
         self
     }
 
-    /// Hears how far it is, at most twenty times a second and at each new [`Stage`]; stops it by
-    /// answering [`Break`](ControlFlow::Break). It runs on the thread that makes the backup.
+    /// Reports the progress, at most twenty times a second and also at the start and the end of each
+    /// [`Stage`]. `tell` runs on the thread that makes the backup, and stops it by returning
+    /// [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
         tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
@@ -103,17 +106,17 @@ impl TakeBackup {
     }
 }
 
-/// "Try the newest backup out": restores it into a temporary folder, opens it as this program
-/// would, compares it with its manifest, and throws it away.
+/// Restores the newest backup into a temporary folder as a test, opens it as this program would,
+/// compares it with its manifest, and deletes it.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this store; those of [`verify`]
-/// and of opening.
+/// [`NotFound`](crate::ErrorKind::NotFound) when this store has no backup; those of [`verify`] and of
+/// opening.
 #[derive(Clone, Copy, Debug, Default, Message)]
 #[rtype(result = "Result<DrillReport>")]
 pub struct RunDrill;
 
-/// The database that backups are of, and how they are made and checked.
+/// The database to back up, and how its backups are made and checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) path: &'a Path,
@@ -126,14 +129,14 @@ impl Source<'_> {
         self.program.sqlite.inspect_deadline
     }
 
-    /// Where its backups go.
+    /// The folder of its backups.
     fn folder(&self) -> PathBuf {
         self.settings.folder_of(self.path)
     }
 }
 
-/// Makes a backup of a file as it is, without migrating it, from outside of any store. One that has the
-/// file open goes on beside it: what is copied is one read transaction.
+/// Makes a backup of a file as it is, without migrating it and without a store. A store that has the
+/// file open is not disturbed: the backup copies inside one read transaction.
 pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     let path = sqlite::existing(source.path)?;
     let source = Source {
@@ -144,11 +147,12 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     migration::refuse_foreign(&path, program)?;
     let claim = match FileLock::acquire(&path) {
         Ok(lock) => Some(lock),
-        // Whoever it is settles the file himself. Not if he has it open by another name: what is in his WAL
-        // is not beside this one.
+        // The holder of the lock settles the file. That does not help if it has the file open by
+        // another name: then its WAL is not beside this name.
         Err(error) if error.kind() == ErrorKind::AlreadyOpen => match FileLock::is_held(&path)? {
             true => None,
-            // He has just let it go; or it is by another name, which is found out again.
+            // The holder has just closed the file, or has it open by another name; `acquire` finds out
+            // which.
             false => Some(FileLock::acquire(&path)?),
         },
         Err(error) => return Err(error),
@@ -175,8 +179,8 @@ pub(crate) fn take(source: &Source<'_>, request: TakeBackup) -> Result<Backup> {
     made.map(|made| made.backup)
 }
 
-/// Puts right what a process that was killed has left at a database: finishes its restore or takes it
-/// back, and removes what it has unpacked. Whoever calls this holds the database's lock.
+/// Cleans up after a killed process: finishes its restore or undoes it, and removes unencrypted files
+/// that it unpacked. The caller holds the database's lock.
 pub(crate) fn settle(path: &Path) -> Result<()> {
     if let Finished::TakenBack(error) = swap::finish(path)? {
         tracing::warn!(
@@ -184,14 +188,14 @@ pub(crate) fn settle(path: &Path) -> Result<()> {
             "a restore that was cut short cannot be finished, and was taken back: the file is the one before it"
         );
     }
-    // No reason not to open the file.
+    // A failure here is no reason not to open the file.
     if let Err(error) = partial::clear_unsealed(path) {
         tracing::warn!(path = %path.display(), %error, "what a backup left in the clear stays");
     }
     Ok(())
 }
 
-/// Who has a file upgraded.
+/// What started the upgrade of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upgrading {
     /// A person, who can be asked for what is missing.
@@ -200,7 +204,7 @@ pub(crate) enum Upgrading {
     Opening,
 }
 
-/// Makes the backup from before a migration. `conn` is the one that will write. Tells where the
+/// Makes the backup before a migration. `conn` is the connection that will write. Returns where the
 /// backup is if it did not go into its folder: see [`ClearAmongEncrypted::Refuse`].
 pub(crate) fn before_upgrade(
     conn: &mut Connection,
@@ -242,8 +246,8 @@ pub(crate) fn before_upgrade(
     })
 }
 
-/// Makes a backup of an open store from the backup worker's connection. `observer` hears while it holds a
-/// snapshot.
+/// Makes a backup of an open store with the backup worker's connection. `observer` learns while it
+/// holds a snapshot.
 pub(crate) fn of_open_store(
     conn: &mut Connection,
     source: &Source<'_>,
@@ -286,7 +290,7 @@ fn run(
     let backup = created?;
     let mut not_removed = folder.left_over();
     if reason == Reason::Scheduled {
-        // The backup is made, whatever becomes of the old ones.
+        // The backup is made, even if old ones cannot be removed.
         not_removed.extend(retention::apply_after(
             &backup,
             &folder,
@@ -300,21 +304,21 @@ fn run(
     })
 }
 
-/// A backup that was made, and what its folder was to be rid of and is not.
+/// A backup that was made, and what could not be removed from its folder.
 pub(crate) struct Made {
     pub(crate) backup: Backup,
     pub(crate) not_removed: Vec<NotRemoved>,
 }
 
-/// Removes what a process that was killed has left unfinished among the backups, unless somebody is at work
-/// there. What has nothing to remove changes nothing.
+/// Removes unfinished backups that a killed process left in the folder, unless a live process works
+/// there. Without any it changes nothing.
 pub(crate) fn clear_unfinished(source: &Source<'_>) {
     if let Err(error) = Folder::clear(&source.folder(), source.path) {
         tracing::debug!(%error, "what was cut short among the backups stays");
     }
 }
 
-/// Tries the newest backup of an open store out.
+/// Runs a drill on the newest backup of an open store.
 pub(crate) fn drill_of_open_store(
     conn: &Connection,
     source: &Source<'_>,
@@ -328,12 +332,12 @@ pub(crate) fn drill_of_open_store(
     Ok(report)
 }
 
-/// The last drill of the file's backups that went well, by whatever program.
+/// Returns the last successful drill of the file's backups, run by any program.
 pub(crate) fn last_drill(source: &Source<'_>) -> Option<DrillReport> {
     drill::noted(&source.folder())
 }
 
-/// Whether there is a backup of the store at all.
+/// Whether the store has any backup.
 pub(crate) fn has_any(conn: &Connection, source: &Source<'_>) -> Result<bool> {
     let store = Inventory::store_id(conn)?;
     let listing = list(source.folder())?;
@@ -341,8 +345,8 @@ pub(crate) fn has_any(conn: &Connection, source: &Source<'_>) -> Result<bool> {
     Ok(listing.backups.iter().any(of_it))
 }
 
-/// When the newest scheduled backup of the store was made, of those that were made by `now`; `None` if
-/// there is none. One from the future was made before the clock was set back, or by no store.
+/// Returns when the newest scheduled backup of the store was made, of those made by `now`; `None` if
+/// there is none. One with a later time was made before the clock was set back, or is forged.
 pub(crate) fn last_scheduled(
     conn: &Connection,
     source: &Source<'_>,

@@ -1,4 +1,4 @@
-//! The names of backups, which are in the order in which they were made.
+//! The names of backups, which sort in the order in which the backups were made.
 
 use super::manifest::Reason;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,7 @@ const STAMP: &str = "%Y%m%dT%H%M%S%.6fZ";
 const STAMP_CHARS: usize = 23;
 
 /// A backup whose name is further ahead of the clock than this was made while the clock was wrong, or
-/// by nobody's clock. Its time is not gone along with: somebody may have made it up.
+/// has an invented time. The next name does not follow it, but begins a new series.
 fn farthest_ahead() -> TimeDelta {
     TimeDelta::days(1)
 }
@@ -22,7 +22,7 @@ const LAST_SERIES: u32 = 999_999;
 /// than a day for the second time, `20261123T071844.123456Z-2-scheduled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
-    /// How often the clock had been set back by more than a day. All names of a series come before
+    /// How often the clock had been set back by more than a day. All names of a series sort before
     /// those of the next, whatever their times.
     series: u32,
     stamp: DateTime<Utc>,
@@ -30,7 +30,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// `None` for what no backup is called.
+    /// Returns `None` for a name that no backup has.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (stamp, rest) = name.split_at_checked(STAMP_CHARS)?;
         let rest = rest.strip_prefix('-')?;
@@ -48,20 +48,20 @@ impl Name {
             stamp: stamp.and_utc(),
             reason,
         };
-        // One spelling only.
+        // A name has one spelling only.
         (series <= LAST_SERIES && parsed.to_string() == name).then_some(parsed)
     }
 
-    /// What names are sorted by.
+    /// The sort key of names.
     pub(super) fn order(&self) -> (u32, DateTime<Utc>) {
         (self.series, self.stamp)
     }
 
-    /// The name of the next backup, after `last`, that is not taken.
+    /// Returns a free name for the next backup, after `last`.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) when the clock, or the last name, is at the end of what names can
-    /// say: a backup under a name that [`parse`](Self::parse) does not know would be found by nobody.
+    /// [`Invalid`](ErrorKind::Invalid) when the clock or the last name is beyond the range of names.
+    /// [`parse`](Self::parse) would not know such a name, and nobody would find the backup.
     pub(super) fn next(
         last: Option<Self>,
         now: DateTime<Utc>,

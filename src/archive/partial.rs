@@ -1,4 +1,4 @@
-//! Folders for what is not finished: a backup before it has its name, and the scratch of an encrypted one.
+//! Folders for unfinished work: a backup before it has its name, and the scratch of an encrypted one.
 
 use super::folder::MANIFEST;
 use super::manifest::Manifest;
@@ -9,31 +9,31 @@ use crate::sqlite;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Removes what a process that was killed has left readable beside the database, unless another is at work
-/// there.
+/// Removes the unencrypted files that a killed process left beside the database, unless a live process
+/// works there.
 pub(super) fn clear_unsealed(database: &Path) -> Result<()> {
     let path = sqlite::beside(database, UNSEALED);
     match files::kind_of(&path)? {
-        // What is in use keeps its claim.
+        // A folder in use is claimed.
         Some(Kind::Folder) => match claim(&path) {
             Ok(Claim::Taken) => Ok(()),
             Ok(Claim::Ours(_claim)) => files::remove_all(&path),
-            // Where folders cannot be locked.
+            // The file system cannot lock folders.
             Err(_) => files::remove_all(&path),
         },
         _ => files::remove_all(&path),
     }
 }
 
-/// What the folder for the scratch of encrypted backups has after the database's name.
+/// The suffix of the folder for the scratch of encrypted backups, after the database's name.
 const UNSEALED: &str = ".unsealed.partial";
 
-/// A folder for what is not finished. Removed when it is dropped, unless it was published.
+/// A folder for unfinished work. Dropping it removes the folder, unless it was published.
 pub(super) struct Partial {
     pub(super) name: String,
     path: PathBuf,
     like: Option<PathBuf>,
-    /// Keeps others from taking it for abandoned, where its name is not its own.
+    /// Shows others that the folder is in use, if its name is shared.
     claim: Option<File>,
 }
 
@@ -48,9 +48,9 @@ impl Partial {
         })
     }
 
-    /// A folder beside the database for what must not lie readable where encrypted backups go,
-    /// which may be somebody else's disk. A store and a command can be at work on one file, each with a
-    /// folder of backups of its own; one at a time has this.
+    /// Creates a folder beside the database for unencrypted scratch files, which must not go where
+    /// encrypted backups go: that may be somebody else's disk. A store and a command can work on one
+    /// file with different backup folders, but only one at a time has this folder.
     pub(super) fn unsealed(database: &Path) -> Result<Self> {
         let path = sqlite::beside(database, UNSEALED);
         let in_use = || {
@@ -67,7 +67,7 @@ impl Partial {
         let mut partial = Self::new(UNSEALED.to_owned(), path, Some(database.to_owned()))?;
         partial.claim = match claim(&partial.path) {
             Ok(Claim::Ours(claim)) => Some(claim),
-            // Another was quicker, and it is his.
+            // Another process was quicker, and owns the folder.
             Ok(Claim::Taken) => {
                 partial.path = PathBuf::new();
                 return Err(in_use());
@@ -81,7 +81,7 @@ impl Partial {
         &self.path
     }
 
-    /// A new file in it that only its owner can read.
+    /// Creates a file in it that only its owner can read.
     pub(super) fn file(&self, name: &str) -> Result<(PathBuf, File)> {
         let path = self.path.join(name);
         let file = files::create(&path)?;
@@ -106,7 +106,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // What stays is cleared away by the next backup.
+        // What cannot be removed now, the next backup removes.
         let _ = fs::remove_dir_all(&self.path);
         if let Some(claim) = &self.claim {
             let _ = claim.unlock();

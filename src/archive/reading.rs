@@ -1,4 +1,4 @@
-//! How a backup is read, and what it has to prove before it is believed.
+//! How a backup is read, and what it has to prove before it is used.
 
 use super::Source;
 use super::contents::Contents;
@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How a backup is read: with which secrets, what it has to prove, and who hears how far it is.
+/// How a backup is read: with which secrets, with which proofs, and where progress is reported.
 ///
 /// ```no_run
 /// use botstore::backup::{self, VerifyOptions};
@@ -36,21 +36,21 @@ pub struct VerifyOptions {
     pub(super) tokens: Tokens,
 }
 
-/// A backup that does not show that it was made for the identity with which it is to be read. It may
-/// be as good as any; somebody else who can write into the folder could have made it.
+/// A backup without proof that it was made for the identity that reads it. It may be good; but anybody
+/// who can write into the folder could have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-// Without the feature there is no identity, and nobody is asked.
+// Without the feature there is no identity, and nothing to accept.
 #[cfg_attr(not(feature = "encryption"), allow(unreachable_pub))]
 pub enum Unproven {
-    /// One in the clear.
+    /// An unencrypted backup.
     Clear,
-    /// An encrypted one of format 1, as this crate made them before format 2: its name, time,
-    /// reason and store are not bound to what is sealed in it.
+    /// An encrypted backup of format 1, which this crate made before format 2: its name, time, reason
+    /// and store are not bound to what is sealed in it.
     Format1,
 }
 
-/// What becomes of the tokens in a file that is restored.
+/// What happens to the tokens in a restored file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Tokens {
     #[default]
@@ -59,8 +59,8 @@ pub(super) enum Tokens {
 }
 
 impl VerifyOptions {
-    /// A secret to read an encrypted backup with. More than one may be given. With one, a backup that
-    /// is not encrypted, or whose manifest is not bound to what is sealed in it, is
+    /// A secret to decrypt backups with; several may be given. With an identity, a backup that is not
+    /// encrypted, or whose manifest is not bound to what is sealed in it, fails with
     /// [`NotAuthentic`](ErrorKind::NotAuthentic): see [`accept`](Self::accept).
     #[cfg(feature = "encryption")]
     pub fn identity(mut self, identity: AgeIdentity) -> Self {
@@ -68,24 +68,24 @@ impl VerifyOptions {
         self
     }
 
-    /// The key with which the backup was signed ([`Backups::key`]). With it, one that was not, or that
-    /// was changed or renamed since, is [`NotAuthentic`](ErrorKind::NotAuthentic). More than one may
-    /// be given, of which one must fit.
+    /// The key that signed the backup ([`Backups::key`]). With it, a backup that was not signed, or was
+    /// changed or renamed since, fails with [`NotAuthentic`](ErrorKind::NotAuthentic). Several keys may
+    /// be given; one of them must fit.
     #[cfg(feature = "encryption")]
     pub fn key(mut self, key: BackupKey) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// Reads a backup all the same that an [`identity`](Self::identity) would have refused. It does
-    /// not replace the signature that a [`key`](Self::key) asks for. Default: neither is accepted.
+    /// Reads such a backup although an [`identity`](Self::identity) would refuse it. This does not
+    /// replace the signature that a [`key`](Self::key) requires. Default: none is accepted.
     #[cfg(feature = "encryption")]
     pub fn accept(mut self, unproven: Unproven) -> Self {
         self.accepted.push(unproven);
         self
     }
 
-    /// Hears how far it is, and may stop it.
+    /// Reports the progress. `tell` stops the work by returning [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
         tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
@@ -94,36 +94,37 @@ impl VerifyOptions {
         self
     }
 
-    /// The folder for what [`verify`](crate::backup::verify()) unpacks and removes again. Default: the
-    /// system's folder for temporary files, which on some machines is held in memory.
+    /// The folder into which [`verify`](crate::backup::verify()) unpacks, and from which it removes
+    /// what it unpacked. Default: the system's folder for temporary files, which some machines keep in
+    /// memory.
     pub fn scratch(mut self, folder: impl AsRef<Path>) -> Self {
         self.scratch = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// How long SQLite may be at work on what comes out, before that ends with
-    /// [`Deadline`](ErrorKind::Deadline): see
-    /// [`Config::inspect_deadline`](crate::Config::inspect_deadline), which has the default too.
+    /// How long SQLite may work on the unpacked file before reading ends with
+    /// [`Deadline`](ErrorKind::Deadline). Default and details:
+    /// [`Config::inspect_deadline`](crate::Config::inspect_deadline).
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = Some(time);
         self
     }
 
-    /// The same from the source's settings, if nothing else was said.
+    /// Takes the deadline from the source's settings, unless one was given.
     pub(super) fn deadline_of(mut self, source: &Source<'_>) -> Self {
         self.deadline = self.deadline.or(source.inspect_deadline());
         self
     }
 
-    /// Has [`restore`](crate::backup::restore()) revoke all tokens in the file before it takes its place. A
-    /// backup brings back what was so when it was made, tokens that were revoked since included.
-    /// Default: they are as they were.
+    /// Makes [`restore`](crate::backup::restore()) revoke all tokens in the file before the file takes
+    /// its place. A restored backup brings back the state when it was made, including tokens that were
+    /// revoked since. Default: tokens stay as they were.
     pub fn revoke_tokens(mut self) -> Self {
         self.tokens = Tokens::Revoke;
         self
     }
 
-    /// With what the settings say of the backups that they make.
+    /// Reads backups as these settings make them.
     pub(super) fn as_made(settings: &Backups) -> Self {
         let accepted = match settings.recipients.is_empty() {
             true => vec![Unproven::Clear],
@@ -137,7 +138,7 @@ impl VerifyOptions {
         }
     }
 
-    /// What the manifest says of the contents, unsealed if need be, once it has proven what it has to.
+    /// Checks the proofs of a backup; returns the contents from its manifest, decrypted if necessary.
     pub(super) fn admit(&self, backup: &Backup) -> Result<Contents> {
         let manifest = &backup.manifest;
         manifest.prove(&self.keys)?;

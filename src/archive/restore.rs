@@ -1,7 +1,7 @@
-//! Puts a backup in a file's place.
+//! Restores a backup to a file's place.
 //!
-//! What is restored is read back and checked beside its destination, and only then takes its place: see
-//! [`swap`]. A restore that is cut short leaves the old file as it was, or is finished.
+//! The backup is read back and checked beside its destination, and only then takes its place: see
+//! [`swap`]. A restore that is cut short is finished, or leaves the old file as it was.
 
 use super::Source;
 use super::folder::Backup;
@@ -19,35 +19,35 @@ use crate::sqlite::{self, FileLock, beside, name_file};
 use rusqlite::config::DbConfig;
 use std::path::{Path, PathBuf};
 
-/// What is done with a file that is where the backup is to go.
+/// What happens to a file that is where the backup is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IfExists {
-    /// It stays, and the restore is refused.
+    /// The file stays, and the restore fails.
     #[default]
     Refuse,
-    /// It goes, with its WAL, into a folder `NAME.replaced-TIME` beside it. Nothing is deleted.
+    /// The file and its WAL are moved into a folder `NAME.replaced-TIME` beside it. Nothing is deleted.
     MoveAside,
 }
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Restored {
-    /// The file that is the backup's content now.
+    /// The restored file.
     pub path: PathBuf,
     /// The backup, with its contents.
     pub backup: Backup,
-    /// What is in its schema that no applied step made.
+    /// Objects in its schema that no applied step made.
     pub unknown_objects: UnknownObjects,
-    /// Where the file is that was there before.
+    /// Where the old file is, if there was one.
     pub replaced: Option<PathBuf>,
-    /// How many tokens were good in the backup and were revoked; `None` if that was not asked for
-    /// ([`VerifyOptions::revoke_tokens`]). The file then differs from the backup in that.
+    /// How many active tokens of the backup were revoked; `None` if that was not asked for
+    /// ([`VerifyOptions::revoke_tokens`]). In this the file differs from the backup.
     pub revoked_tokens: Option<u64>,
 }
 
-/// Puts a backup in the place of the source's file.
+/// Restores a backup to the place of the source's file.
 pub(crate) fn restore(
     source: &Source<'_>,
     backup: &Path,
@@ -55,7 +55,7 @@ pub(crate) fn restore(
     reading: VerifyOptions,
 ) -> Result<Restored> {
     let program = &source.program;
-    // Before anything is made at the destination.
+    // Opened before anything is created at the destination.
     let opened = open(backup, &reading)?;
     scratch::clear(&std::env::temp_dir());
     let path = sqlite::resolve(source.path)?;
@@ -70,7 +70,7 @@ pub(crate) fn restore(
             ),
         ));
     }
-    // It may take long to read the backup, and that is for nothing where this is so.
+    // Checked before the backup is read, which may take long and would be for nothing.
     swap::refuse_unmovable(&path)?;
     let new = restoring(&path);
     let tokens = reading.tokens;
@@ -100,7 +100,7 @@ pub(crate) fn restore(
         let doing = format_args!("{} was not replaced and is as it was", path.display());
         return Err(error.because(kind, doing));
     }
-    // The file and the WAL that the lock told of are aside.
+    // The file and the WAL that the lock covered were moved aside.
     lock.note_closed();
     tracing::info!(path = %path.display(), backup = %backup.manifest.name, "restored a backup");
     Ok(Restored {
@@ -112,8 +112,8 @@ pub(crate) fn restore(
     })
 }
 
-/// Whoever could read the old file can read the new one, and nobody else. Where there was none, it is of
-/// the account whose folder it is.
+/// Gives the new file the owner and mode of the old one, so that the same accounts can read it. If
+/// there was none, it gets the owner of the folder.
 fn keep_owner_and_mode(old: &Path, new: &Path) -> Result<()> {
     let Some(file) = files::open(new)? else {
         return Ok(());
@@ -127,8 +127,8 @@ fn keep_owner_and_mode(old: &Path, new: &Path) -> Result<()> {
     }
 }
 
-/// Whether this program would open it: asked of a copy that nothing has changed yet. Gives what is in
-/// it that no step made.
+/// Checks, on a copy that nothing has changed yet, that this program would open it. Returns the objects
+/// in it that no step made.
 fn can_be_opened(path: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     sqlite::inspect(path, &program.sqlite, |conn| {
         migration::refuse_unknown(conn, path, program)?;
@@ -138,24 +138,25 @@ fn can_be_opened(path: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     })
 }
 
-/// Revokes all tokens in a file that has not taken its place yet; gives how many were good.
+/// Revokes all tokens in a file that has not taken its place yet; returns how many were active.
 fn revoke_tokens(path: &Path, program: &Program<'_>) -> Result<u64> {
     let conn = sqlite::connect_again(path, &program.sqlite)?;
-    // What is beside the file would not go with it. Without a note it is given up if this is cut short.
+    // A journal beside the file would not move with it. If this is cut short, there is no note yet and
+    // the file is discarded.
     conn.query_row("PRAGMA journal_mode=MEMORY", [], |_| Ok(()))?;
-    // The file's own triggers might have another mind.
+    // A trigger in the file could undo the revocation.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     let count = |sql: &str| -> Result<u64> {
         let rows: i64 = conn.query_row(sql, [], |row| row.get(0))?;
         Ok(rows.max(0) as u64)
     };
-    // A view of that name cannot be updated, and refuses the restore.
+    // A view of that name cannot be updated, so the restore fails.
     let there = "SELECT count(*) FROM sqlite_schema
                  WHERE type IN ('table', 'view') AND lower(name) = 'user_tokens'";
     if count(there)? == 0 {
         return Ok(0);
     }
-    // Not by an index, which might leave rows out.
+    // Not by an index, which could be missing rows.
     let good = "SELECT count(*) FROM user_tokens NOT INDEXED WHERE is_active IS NOT 0";
     let revoked = count(good)?;
     conn.execute("UPDATE user_tokens NOT INDEXED SET is_active = 0", [])?;

@@ -1,5 +1,5 @@
-//! Which backups are kept: the last few, and one for each of the last hours, days, weeks, months
-//! and years (grandfather, father, son).
+//! Which backups are kept: the last few, and one for each of the last hours, days, weeks, months and
+//! years (grandfather, father, son).
 
 use super::folder::{Backup, Folder, Listing, is_of, list};
 use super::manifest::Reason;
@@ -9,11 +9,11 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How many backups are kept. One that any of the rules keeps is kept.
+/// How many backups are kept. A backup that any of the rules keeps is kept.
 ///
-/// "One for each of the last 7 days" means the newest one of each of the last 7 days that have any,
-/// in UTC; weeks are those of ISO 8601. A backup that is asked for by hand counts like a scheduled
-/// one. The newest one, and the newest that can be used, always stay.
+/// "One for each of the last 7 days" means the newest backup of each of the last 7 days that have any,
+/// in UTC; weeks are those of ISO 8601. A manual backup counts like a scheduled one. The newest backup,
+/// and the newest undamaged one, are always kept.
 ///
 /// ```
 /// use botstore::backup::Retention;
@@ -34,8 +34,8 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// The last 7, those from before the last 3 upgrades, and one for each of the last 24 hours,
-    /// 7 days, 4 weeks, 12 months and 3 years: at most 60.
+    /// The last 7, the last 3 from before an upgrade, and one for each of the last 24 hours, 7 days, 4
+    /// weeks, 12 months and 3 years: at most 60.
     fn default() -> Self {
         Self {
             last: 7,
@@ -50,43 +50,43 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The last so many, whenever they were made. At least 1; default 7.
+    /// How many of the newest backups are kept. At least 1; default 7.
     pub fn last(mut self, backups: usize) -> Self {
         self.last = backups;
         self
     }
 
-    /// Those made before the last so many upgrades. Default 3.
+    /// How many of the newest backups from before an upgrade are kept. Default 3.
     pub fn before_upgrade(mut self, backups: usize) -> Self {
         self.before_upgrade = backups;
         self
     }
 
-    /// One for each of the last so many hours. Default 24.
+    /// For how many of the last hours one backup is kept. Default 24.
     pub fn hourly(mut self, hours: usize) -> Self {
         self.hourly = hours;
         self
     }
 
-    /// One for each of the last so many days. Default 7.
+    /// For how many of the last days one backup is kept. Default 7.
     pub fn daily(mut self, days: usize) -> Self {
         self.daily = days;
         self
     }
 
-    /// One for each of the last so many weeks. Default 4.
+    /// For how many of the last weeks one backup is kept. Default 4.
     pub fn weekly(mut self, weeks: usize) -> Self {
         self.weekly = weeks;
         self
     }
 
-    /// One for each of the last so many months. Default 12.
+    /// For how many of the last months one backup is kept. Default 12.
     pub fn monthly(mut self, months: usize) -> Self {
         self.monthly = months;
         self
     }
 
-    /// One for each of the last so many years. Default 3.
+    /// For how many of the last years one backup is kept. Default 3.
     pub fn yearly(mut self, years: usize) -> Self {
         self.yearly = years;
         self
@@ -99,7 +99,7 @@ impl Retention {
         Ok(())
     }
 
-    /// The places of those to keep, in a list that is in order of time.
+    /// Returns the positions of the backups to keep, in a list that is sorted by time.
     fn keeps(self, backups: &[&Backup]) -> BTreeSet<usize> {
         let newest_first = || backups.iter().enumerate().rev();
         let mut kept: BTreeSet<usize> = newest_first().take(self.last).map(|(at, _)| at).collect();
@@ -131,31 +131,31 @@ impl Retention {
     }
 }
 
-/// The period that a time is in.
+/// Returns the period that contains a time.
 type Period = fn(DateTime<Utc>) -> (i32, u32);
 
-/// What a [`Retention`] keeps of a folder and what it does not.
+/// Which backups in a folder a [`Retention`] keeps, and which it does not.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RetentionPlan {
-    /// Stays, oldest first.
+    /// The backups to keep, oldest first.
     pub keep: Vec<Backup>,
-    /// Goes, oldest first.
+    /// The backups to remove, oldest first.
     pub remove: Vec<Backup>,
-    /// What was to go and is still there, and why. Empty for a plan that is not carried out.
+    /// What could not be removed, and why. Empty for a plan that was not carried out.
     pub not_removed: Vec<NotRemoved>,
 }
 
-/// What was to be removed from a folder of backups and is still there.
+/// What could not be removed from a folder of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotRemoved {
-    /// A backup, or what one that was cut short has left.
+    /// A backup, or the remains of an unfinished one.
     pub path: PathBuf,
-    /// What kind of failure it was: [`ForeignFile`](ErrorKind::ForeignFile) for a backup that also holds
-    /// something that is not the backup's.
+    /// The kind of the error: [`ForeignFile`](ErrorKind::ForeignFile) for a backup folder that also
+    /// holds another file.
     pub kind: ErrorKind,
-    /// Why it stays, in a sentence.
+    /// Why it was not removed, in a sentence.
     pub why: String,
 }
 
@@ -170,9 +170,9 @@ impl NotRemoved {
 }
 
 impl RetentionPlan {
-    /// What would go, without removing anything. Only backups of the same store as the newest one
-    /// count: those of another one, and whatever else is in the folder, are left alone. Reads the
-    /// newest one, and older ones as long as what it reads is damaged.
+    /// Plans what would be removed, without removing anything. Only backups of the same store as the
+    /// newest one count, and backups without a store's id; everything else in the folder is left alone.
+    /// Reads the newest backup, and older ones until it finds an undamaged one.
     ///
     /// # Errors
     /// [`Io`](crate::ErrorKind::Io) when the folder cannot be read.
@@ -189,8 +189,8 @@ impl RetentionPlan {
         ))
     }
 
-    /// The same for the backups of this store only. Those made before the file had a store's id
-    /// were made by its first upgrade, and count with it.
+    /// The plan for the backups of this store only. Those without a store's id count too: they were
+    /// made before the store's first upgrade.
     fn among(
         backups: Vec<Backup>,
         retention: Retention,
@@ -199,7 +199,7 @@ impl RetentionPlan {
     ) -> Self {
         let own: Vec<&Backup> = backups.iter().filter(|of| is_of(of, store)).collect();
         let mut kept = retention.keeps(&own);
-        // Never the last good one.
+        // The last undamaged one is always kept.
         kept.extend(own.iter().rposition(|backup| is_sound(backup)));
         let removed: BTreeSet<_> = own
             .iter()
@@ -218,8 +218,8 @@ impl RetentionPlan {
     }
 }
 
-/// Removes what the retention does not keep of the store of a backup that was just verified; gives what
-/// could not be removed.
+/// Removes what the retention does not keep, of the same store as a backup that was just verified.
+/// Returns what could not be removed.
 pub(super) fn apply_after(
     made: &Backup,
     folder: &Folder,
@@ -231,7 +231,7 @@ pub(super) fn apply_after(
         Ok(listing) => listing.backups,
         Err(error) => return vec![NotRemoved::new(&settings.folder_of(database), &error)],
     };
-    // The newest one is the one that was made, so it need not be read again.
+    // The newest is the one that was just made and verified, so it is not read again.
     let plan = RetentionPlan::among(backups, settings.retention, store, |_| true);
     carry_out(&plan, folder)
 }
@@ -250,11 +250,12 @@ fn carry_out(plan: &RetentionPlan, folder: &Folder) -> Vec<NotRemoved> {
     not_removed
 }
 
-/// Removes from a folder what the retention does not keep; gives what was kept, what was to go, and what
-/// of that could not be removed.
+/// Removes from a folder what the retention does not keep. Returns what was kept, what was to be
+/// removed, and what could not be removed.
 ///
 /// # Errors
-/// [`Busy`](crate::ErrorKind::Busy) while a backup is made in it, [`Io`](crate::ErrorKind::Io).
+/// [`Busy`](crate::ErrorKind::Busy) while another program makes, tests or removes backups there;
+/// [`Io`](crate::ErrorKind::Io).
 pub fn prune(folder: impl AsRef<Path>, retention: Retention) -> Result<RetentionPlan> {
     retention.check()?;
     let taken = Folder::take(folder.as_ref(), None)?;

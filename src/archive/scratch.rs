@@ -1,5 +1,5 @@
-//! Where a backup is unpacked that is only looked at: a private folder among temporary files, which
-//! others can see and the system may never empty.
+//! A private folder, among temporary files, into which a backup is unpacked for a check. Others can see
+//! it, and the system may never empty it.
 
 use crate::error::Result;
 use crate::files;
@@ -8,16 +8,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// What the names of such folders begin with.
+/// The beginning of the names of such folders.
 const PREFIX: &str = "botstore-verify-";
 
-/// How often a new folder is made when somebody has cleared it away before it was claimed.
+/// How often a new folder is tried when another process removes it before it is claimed.
 const TRIES: u32 = 16;
 
-/// A folder of mode 0700 that goes when this is dropped. If the process is killed before, the next
-/// one to come by removes it: nobody has claimed it then.
+/// A folder of mode 0700 that is removed on drop. If the process is killed, nobody claims the folder
+/// any more, and the next check removes it.
 pub(super) struct Scratch {
-    // In this order: nobody may take it for abandoned while it is removed.
+    // In this order: the claim must last until the folder is removed.
     folder: TempDir,
     _claim: Option<File>,
 }
@@ -36,7 +36,7 @@ impl Scratch {
                     return Ok(Self { folder, _claim });
                 }
                 Ok(Claim::Taken) => {}
-                // Where folders cannot be locked nobody clears them either.
+                // Where folders cannot be locked, nothing removes them either.
                 Err(_) => {
                     let _claim = None;
                     return Ok(Self { folder, _claim });
@@ -51,21 +51,21 @@ impl Scratch {
     }
 }
 
-/// What came of claiming a folder.
+/// The result of claiming a folder.
 pub(super) enum Claim {
-    /// It is ours for as long as the file is open.
+    /// The folder is ours for as long as the file is open.
     Ours(File),
-    /// Somebody has claimed it, or it is gone.
+    /// Another process has claimed it, or it is gone.
     Taken,
 }
 
-/// Claims a folder for as long as the file is open, by a lock on the folder itself. A lock file in it
-/// was turned down: there would be a moment in which the folder is there and the lock is not.
+/// Claims a folder for as long as the file is open, with a lock on the folder itself. A lock file in it
+/// was turned down: for a moment the folder would exist without the lock.
 #[cfg(unix)]
 pub(super) fn claim(folder: &Path) -> io::Result<Claim> {
     use std::fs::TryLockError;
     use std::os::unix::fs::MetadataExt as _;
-    // The dot lets nothing but a folder be opened: a FIFO would wait for somebody to write.
+    // The dot makes `open` fail for anything but a folder: opening a FIFO would wait for a writer.
     let file = match File::open(folder.join(".")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Claim::Taken),
         opened => opened?,
@@ -75,7 +75,8 @@ pub(super) fn claim(folder: &Path) -> io::Result<Claim> {
         Err(TryLockError::Error(e)) => return Err(e),
         Ok(()) => {}
     }
-    // Another one of that name, or none, if it was cleared away meanwhile. Links are not followed.
+    // The name may be another folder now, or gone, if this one was removed meanwhile. Links are not
+    // followed.
     let claimed = file.metadata()?;
     let same = |now: fs::Metadata| (now.dev(), now.ino()) == (claimed.dev(), claimed.ino());
     Ok(match fs::symlink_metadata(folder).is_ok_and(same) {
@@ -89,12 +90,12 @@ pub(super) fn claim(_: &Path) -> io::Result<Claim> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Removes the folders in a place that processes of this account have left there when they were
-/// killed. What cannot be removed stays; it is no reason not to do what is asked.
+/// Removes the folders in `place` that killed processes of this account left there. What cannot be
+/// removed stays, without an error.
 #[cfg(unix)]
 pub(super) fn clear(place: &Path) {
     use std::os::unix::fs::MetadataExt as _;
-    // The account, as the place's file system has it.
+    // The account's id as the file system of `place` shows it.
     let probe = tempfile::tempfile_in(place).and_then(|probe| probe.metadata());
     let (Ok(probe), Ok(entries)) = (probe, fs::read_dir(place)) else {
         return;

@@ -12,8 +12,7 @@ use crate::sqlite;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where backups go, when they are made, and how. Goes into
-/// [`Config::backups`](crate::Config::backups).
+/// Where backups go, when they are made, and how. Set with [`Config::backups`](crate::Config::backups).
 ///
 /// ```
 /// use botstore::Config;
@@ -47,8 +46,8 @@ pub struct Backups {
 }
 
 impl Default for Backups {
-    /// Into the folder `NAME.backups` beside the file, when somebody asks for it and before an
-    /// upgrade, in the clear.
+    /// Unencrypted backups in the folder `NAME.backups` beside the file, made on request and before an
+    /// upgrade.
     fn default() -> Self {
         Self {
             folder: None,
@@ -68,127 +67,129 @@ impl Default for Backups {
 }
 
 impl Backups {
-    /// The folder to put them in, created with mode 0700 if it is missing. One on another disk
-    /// survives the loss of the bot's. Default: `NAME.backups` beside the file.
+    /// The folder of the backups, created with mode 0700 if it is missing. A folder on another disk
+    /// survives the loss of the bot's disk. Default: `NAME.backups` beside the file.
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// Makes a path of the folder's name.
+    /// Interprets the folder's name as a path, like that of the database.
     pub(crate) fn understand_folder(&mut self) -> Result<()> {
         self.folder = self.folder.as_deref().map(sqlite::path_of).transpose()?;
         Ok(())
     }
 
-    /// Makes one when the newest scheduled one is this old, and then removes what the
-    /// [`retention`](Self::retention) does not keep. The first is made at once. At least 1 s;
-    /// default: never.
+    /// Makes a backup when the newest scheduled one is this old, and then removes what the
+    /// [`retention`](Self::retention) does not keep. The first is made at once. At least 1 s; default:
+    /// never.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);
         self
     }
 
-    /// Tries the newest one out this often: restores it into a temporary folder, opens and
-    /// compares it. Takes as much room as the database for as long. The first is tried at once, or
-    /// within a minute of the first backup there is. At least 1 s; default: never.
+    /// Tests the newest backup this often: restores it into a temporary folder, opens it and compares
+    /// it. Meanwhile this takes as much disk space as the database. The first drill runs at once, or
+    /// within a minute of the first backup. At least 1 s; default: never.
     pub fn drill_every(mut self, interval: Duration) -> Self {
         self.drill_every = Some(interval);
         self
     }
 
-    /// Which are kept. Default: [`Retention::default`].
+    /// Which backups are kept. Default: [`Retention::default`].
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// How copies are made. Default: [`Mode::Pages`]. Before an upgrade it is always that.
+    /// How copies are made. Default: [`Mode::Pages`], which the backup before an upgrade always uses.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// How much of its time a backup of an open store works. Default: [`Pace::Gentle`].
+    /// How much of the time a backup of an open store works. Default: [`Pace::Gentle`].
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// How long a backup or a drill of an open store may get no further, as on a network share that
-    /// does not answer, before it is given up: whoever asked for it gets
-    /// [`Deadline`](crate::ErrorKind::Deadline), and
+    /// How long a backup or a drill of an open store may make no progress, for example on a network
+    /// share that does not answer, before the store gives it up. The request then fails with
+    /// [`Deadline`](crate::ErrorKind::Deadline), and the store reports
     /// [`BackupFailed`](crate::StoreEvent::BackupFailed) or
-    /// [`DrillFailed`](crate::StoreEvent::DrillFailed) is told. Nothing can end the call that it
-    /// waits in; when that returns, the backup is dropped and the schedule goes on, and until then
-    /// whoever asks for another gets the same error at once. What counts is the time between two
-    /// steps, of some 256 KiB, and not how long it takes in all; steps of migrations that a drill
-    /// tries count as one, so be generous. Range 1 s–24 h; default 15 min.
+    /// [`DrillFailed`](crate::StoreEvent::DrillFailed). Nothing can end the blocked system call: when
+    /// it returns, the backup is dropped and the schedule goes on; until then every other request fails
+    /// with the same error at once. The limit is on the time between two steps, of 256 KiB or 256
+    /// pages, not on the whole. The migration steps that a drill applies count as one step, so be
+    /// generous. Range 1 s–24 h; default 15 min.
     pub fn stall_deadline(mut self, time: Duration) -> Self {
         self.stall_deadline = time;
         self
     }
 
-    /// How hard zstd tries. Range 1–22, where the higher ones cost much time; default 3.
+    /// The compression level of zstd. Range 1–22; high levels take much longer. Default 3.
     pub fn level(mut self, level: i32) -> Self {
         self.level = level;
         self
     }
 
-    /// Encrypts backups, so that only the holder of the key's secret can read them. Several
-    /// recipients can each read them. What stays readable of a backup: when and why it was made,
-    /// its size, and the random number of the store that it is of.
+    /// Encrypts backups for the holder of this key's secret. With several recipients, each can read
+    /// them. What stays readable of a backup: when and why it was made, its size, and the random id of
+    /// its store.
     ///
-    /// This keeps backups secret, and does not prove whose they are: whoever knows the public key can
-    /// encrypt another one for it. For that, see [`key`](Self::key).
+    /// Encryption keeps backups secret, but does not prove who made them: anybody who knows the public
+    /// key can encrypt another one for it. For proof, see [`key`](Self::key).
     #[cfg(feature = "encryption")]
     pub fn recipient(mut self, recipient: AgeRecipient) -> Self {
         self.recipients.push(recipient);
         self
     }
 
-    /// The secret with which the drill reads encrypted backups. Making them does not need it, and a
-    /// bot that holds it gives up what encryption is for; so a drill elsewhere is the better one.
+    /// The secret with which drills read encrypted backups. Making backups does not need it. A bot that
+    /// holds it gives up what encryption is for, so prefer a drill on another machine.
     #[cfg(feature = "encryption")]
     pub fn identity(mut self, identity: AgeIdentity) -> Self {
         self.identities.push(identity);
         self
     }
 
-    /// Signs backups, so that whoever holds the key can tell them from forged and relabelled ones.
-    /// Drills refuse the others; they do not put off the next scheduled backup, and
-    /// [`retention`](Self::retention) neither counts nor removes them. So remove those from before
-    /// there was a key (or with another one) by hand, or with `botstore prune`. Default: none.
+    /// Signs backups, so that forged and relabelled ones can be told apart. Drills refuse backups that
+    /// this key has not signed. Such backups do not put off the next scheduled backup, and
+    /// [`retention`](Self::retention) neither counts nor removes them. So remove backups that were
+    /// made without the key by hand, or with `botstore prune`. Default: none.
     #[cfg(feature = "encryption")]
     pub fn key(mut self, key: BackupKey) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// What is done when a backup in the clear would go among encrypted ones of the same store.
+    /// What happens when an unencrypted backup would go among encrypted ones of the same store.
     /// Default: [`ClearAmongEncrypted::Refuse`].
     pub fn clear_among_encrypted(mut self, what: ClearAmongEncrypted) -> Self {
         self.clear_among_encrypted = what;
         self
     }
 
-    /// The key, if there is one, as those who prove backups take it.
+    /// The key, if there is one, as a slice for those who verify backups.
     pub(super) fn keys(&self) -> &[BackupKey] {
         self.key.as_slice()
     }
 
-    /// The backups of the file at `database`, of which the key, if there is one, has signed each.
+    /// Lists the backups of the file at `database`. If there is a key, only those that it has signed.
     pub(crate) fn listing(&self, database: &Path) -> Result<Listing> {
         list_proven(&self.folder_of(database), self.keys())
     }
 
-    /// Where the backups of the file at `database` go, if its path has neither links nor dots.
+    /// Returns the folder of the backups of the file at `database`, whose path has neither links nor
+    /// dots.
     pub fn folder_of(&self, database: &Path) -> PathBuf {
         let beside = || sqlite::beside(database, sqlite::BACKUPS);
         self.folder.clone().unwrap_or_else(beside)
     }
 
-    /// Holds the folder to where it is now: a program may change its working directory later, as daemons do.
+    /// Makes the folder's path absolute: a program may change its working directory later, as daemons
+    /// do.
     pub(crate) fn fix_folder(&mut self) -> Result<()> {
         if let Some(folder) = &mut self.folder {
             *folder = std::path::absolute(&*folder)

@@ -1,12 +1,12 @@
-//! Puts a restored file in the old one's place, and the old one back.
+//! Puts a restored file in the old one's place, or the old one back.
 //!
-//! What is to be done is written down in a note first, and each step can be done again. So whoever finds the
-//! note does the rest; and where that cannot be, because the system does not let a file be moved, takes back
-//! what was done, and then the note. Either way a database is never left beside another one's WAL, and none
-//! stays closed because of a note.
+//! A note first records what is to be done, and each step can be repeated. So the next process that
+//! finds the note finishes the restore. If the system does not let a file be moved, the steps are
+//! undone, and then the note is removed. Either way a database is never left beside another one's WAL,
+//! and no database stays unusable because of a note.
 //!
-//! A place that something is mounted on, as a container mounts a single file, is no place to rename
-//! anything to or from. What lies there is copied aside, and written into.
+//! A mount point, such as a single file that a container mounts, cannot be renamed. The old file is
+//! copied aside, and the new one is written into it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Kind, folder_of, sync_folder};
@@ -14,24 +14,24 @@ use crate::sqlite::{self, FILES, beside};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the names of folders for old files begin with, after the file's.
+/// The beginning of the suffix of folders for old files.
 const REPLACED: &str = ".replaced";
 
-/// More than is ever in the note.
+/// Larger than any note.
 const MAX_NOTE_BYTES: u64 = 4096;
 
-/// What came of a restore that was to be finished.
+/// The result of finishing a restore.
 #[derive(Debug)]
 pub(super) enum Finished {
-    /// There was none. What another had got ready is cleared away.
+    /// There was no restore to finish. Remains of one that had not got that far are removed.
     Nothing,
     /// The new file is in its place.
     Done,
-    /// The old file is in its place as it was, since the new one cannot be put there for this reason.
+    /// The old file is in its place as it was. The error is why the new one could not take its place.
     TakenBack(Error),
 }
 
-/// The new file, before it is in its place.
+/// The path of the new file, before it takes its place.
 pub(super) fn restoring(path: &Path) -> PathBuf {
     beside(path, ".restoring.db")
 }
@@ -40,18 +40,18 @@ fn note(path: &Path) -> PathBuf {
     beside(path, sqlite::RESTORING)
 }
 
-/// Whether there is anything of a database.
+/// Whether any file of the database exists.
 pub(super) fn is_taken(path: &Path) -> bool {
     !taken(path).is_empty()
 }
 
-/// The files of a database that are there.
+/// The files of the database that exist.
 fn taken(path: &Path) -> Vec<PathBuf> {
     let files = FILES.iter().map(|suffix| beside(path, suffix));
     files.filter(|file| files::is_taken(file)).collect()
 }
 
-/// What is put behind the file's name for a folder, not there yet, that the old file goes into.
+/// Returns a free suffix for the folder that the old file is moved into.
 pub(super) fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> String {
     let stamp = now.format("%Y%m%dT%H%M%SZ");
     (1_u32..)
@@ -63,8 +63,8 @@ pub(super) fn free_name(path: &Path, now: chrono::DateTime<chrono::Utc>) -> Stri
         .unwrap_or_else(|| REPLACED.to_owned())
 }
 
-/// Whether it is a name that [`free_name`] gives: `.replaced-20261123T071844Z`, perhaps with a number
-/// behind it. Any other, such as one with a way out of the folder in it, is not the note's.
+/// Whether it is a suffix of [`free_name`]: `.replaced-20261123T071844Z`, perhaps with a number behind
+/// it. No restore has written any other, such as one that leads out of the folder.
 fn is_name(text: &str) -> bool {
     let known = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | '-');
     text.len() < 64
@@ -73,26 +73,26 @@ fn is_name(text: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && rest.chars().all(known))
 }
 
-/// Refuses a place that nothing can be moved out of or written into.
+/// Refuses files that can be neither moved nor written into.
 pub(super) fn refuse_unmovable(path: &Path) -> Result<()> {
     taken(path)
         .iter()
         .try_for_each(|file| files::refuse_unmovable(file))
 }
 
-/// Gets everything ready, and then writes the note: from here on the restore is done, or taken back.
+/// Prepares everything, and then writes the note: from here on the restore is finished or undone.
 pub(super) fn begin(path: &Path, aside: &str) -> Result<()> {
     Swap::new(path, beside(path, aside)).copy_what_cannot_be_moved()?;
     files::replace(&note(path), aside.as_bytes(), path)
 }
 
-/// Takes back what was got ready, the note first: what it stands for would be done. No file of the database
-/// has been moved by then, or all are back.
+/// Removes what was prepared. The note goes first, because otherwise it would be carried out. No file
+/// of the database has been moved yet, or all are back.
 pub(super) fn give_up(path: &Path) -> Result<()> {
     let note = note(path);
     files::remove(&note)?;
     files::remove(&beside(&note, ".partial"))?;
-    // With what SQLite has put beside the new file to read it.
+    // And what SQLite has put beside the new file while reading it.
     let new = restoring(path);
     for suffix in FILES {
         files::remove(&beside(&new, suffix))?;
@@ -103,17 +103,18 @@ pub(super) fn give_up(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A copy of one of the old files that cannot be moved, until it is moved into the folder for old files.
+/// The path of a copy of an old file that cannot be moved. The copy then goes into the folder for old
+/// files.
 fn old_copy(path: &Path, suffix: &str) -> PathBuf {
     beside(path, &format!(".restoring.old{suffix}"))
 }
 
-/// Does the rest of a restore that was cut short, or takes it back, or clears away one that had not got that
-/// far. Whoever calls this holds the file's lock. Each step may have been done before.
+/// Finishes a restore that was cut short, or undoes it, or removes the remains of one that had not got
+/// that far. The caller holds the file's lock. Each step may have been done before.
 ///
 /// # Errors
-/// When the system lets neither the one nor the other be done, as on a disk that has become read-only. The
-/// sentence says where everything is; the next to open the file tries again.
+/// When the system allows neither, as on a disk that has become read-only. The sentence says where
+/// everything is; the next opening of the file tries again.
 pub(super) fn finish(path: &Path) -> Result<Finished> {
     let read = files::read(&note(path), MAX_NOTE_BYTES);
     let Some(name) = read.map_err(|error| cannot_finish(path, None, error))? else {
@@ -122,7 +123,7 @@ pub(super) fn finish(path: &Path) -> Result<Finished> {
     };
     let aside = match str::from_utf8(&name) {
         Ok(name) if is_name(name) => beside(path, name),
-        // Not as it was written; what there is to do is known all the same.
+        // The note is damaged, but what is to be done is known.
         _ => beside(path, REPLACED),
     };
     let swap = Swap::new(path, aside);
@@ -144,11 +145,11 @@ pub(super) fn finish(path: &Path) -> Result<Finished> {
     Ok(finished)
 }
 
-/// What stands in the way of a database for as long as it is not mended, with each way out.
+/// The error that every opening gets until its cause is mended, with each way out.
 fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
     let kind = error.kind();
     let (note, new) = (note(path), restoring(path));
-    // Names alone, so that no way out is cut: the sentence has the whole path.
+    // Only names, so that no way out is cut off: the sentence has the whole path.
     let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
     let put_back = match aside {
         Some(aside) => format!("move what is in {} back beside it, then ", name(aside)),
@@ -160,7 +161,7 @@ fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
         name(&note),
         name(&new)
     );
-    // What is to be mended is part of the sentence: its advice is of the restore.
+    // The cause's own advice goes into the sentence: the error's advice is about the restore.
     let mend = error.advice().map(|advice| format!(" ({advice})"));
     let doing = format_args!(
         "the restore of {} cannot be finished{}",
@@ -170,7 +171,7 @@ fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
     error.because(kind, doing).with_advice(advice)
 }
 
-/// A change of files, and the folder that the old one goes into.
+/// A replacement of files, and the folder that the old files go into.
 struct Swap<'a> {
     path: &'a Path,
     new: PathBuf,
@@ -183,7 +184,7 @@ impl<'a> Swap<'a> {
         Self { path, new, aside }
     }
 
-    /// The files of the database that are there: their names and those that they have aside.
+    /// The files of the database that exist, with the places that they are moved to.
     fn taken(&self, which: u32) -> Vec<Old> {
         let old = FILES.map(|suffix| self.old(suffix, which));
         old.into_iter()
@@ -199,8 +200,9 @@ impl<'a> Swap<'a> {
         }
     }
 
-    /// Where a database has its name aside. The first is the old one. Where a restore was cut short, somebody
-    /// may have made another in its place since, which goes beside the old one, with its log.
+    /// Where database number `which` goes. The first is the old one. After a restore was cut short,
+    /// somebody may have created another database in its place: it goes beside the old one, with its
+    /// WAL.
     fn kept(&self, which: u32) -> PathBuf {
         let first = self.aside.join(self.path.file_name().unwrap_or_default());
         match which {
@@ -209,7 +211,7 @@ impl<'a> Swap<'a> {
         }
     }
 
-    /// Which is the last that has a file aside: the first if none has.
+    /// The number of the last database that has a file aside; 1 if none has.
     fn last_kept(&self) -> u32 {
         let is_kept = |which: &u32| {
             let mut files = FILES.iter();
@@ -218,21 +220,21 @@ impl<'a> Swap<'a> {
         (1..).take_while(is_kept).last().unwrap_or(1)
     }
 
-    /// Whether there is a database in the place that can be moved: all beside it is its own, and nothing of
-    /// it is aside.
+    /// Whether the place has a database that can be moved: then all files beside it are its own, and
+    /// none of them is aside.
     fn is_whole(&self) -> bool {
         files::is_taken(self.path) && !files::is_mount_point(self.path)
     }
 
-    /// Which it is that lies in the place.
+    /// The number of the database that is in the place.
     fn in_the_place(&self) -> u32 {
         let last = self.last_kept();
         let is_other = self.is_whole() && files::is_taken(&self.kept(last));
         if is_other { last + 1 } else { last }
     }
 
-    /// Copies what nothing can be renamed from. A copy that is there is whole, and older than whatever has
-    /// been written into its place since.
+    /// Copies the files that cannot be renamed. An existing copy is complete, and older than whatever
+    /// was written into that place since.
     fn copy_what_cannot_be_moved(&self) -> Result<()> {
         for Old { at, aside, copy } in self.taken(self.in_the_place()) {
             if !files::is_mount_point(&at) || files::is_taken(&aside) || files::is_taken(&copy) {
@@ -248,12 +250,12 @@ impl<'a> Swap<'a> {
         Ok(())
     }
 
-    /// Moves the old file aside and the new one in. What fails here has not put the new one in.
+    /// Moves the old file aside and the new one in. If this fails, the new one is not in.
     fn forward(&self) -> Result<()> {
         files::refuse_other_than_plain(&self.new)?;
         if !files::is_taken(&self.new) {
             return match files::is_taken(self.path) {
-                // It is the new file.
+                // The file in the place is the new one.
                 true => Ok(()),
                 false => {
                     let why = format!("{} is gone", self.new.display());
@@ -278,7 +280,7 @@ impl<'a> Swap<'a> {
                 if files::is_taken(&copy) {
                     rename(&copy, &aside)?;
                 }
-                // A log that is empty is none.
+                // An empty WAL counts as none.
                 if at != self.path {
                     files::truncate(&at)?;
                 }
@@ -292,14 +294,14 @@ impl<'a> Swap<'a> {
         }
     }
 
-    /// Moves back what was moved aside, as long as the new file is not in. The database comes last: without
-    /// it its WAL is nobody's.
+    /// Moves back what was moved aside, as long as the new file is not in. The database comes last:
+    /// until then its WAL belongs to no database.
     fn back(&self) -> Result<()> {
-        // Whatever else has the name of that folder, nothing was moved there.
+        // Nothing was moved aside: something else has the folder's name.
         if files::kind_of(&self.aside)? != Some(Kind::Folder) {
             return Ok(());
         }
-        // Nothing that is aside belongs to a database that is in the place.
+        // The files aside do not belong to a database that is whole in its place.
         let last = self.last_kept();
         let suffixes = FILES.iter().rev().filter(|_| !self.is_whole());
         for Old { at, aside, .. } in suffixes.map(|suffix| self.old(suffix, last)) {
@@ -313,7 +315,7 @@ impl<'a> Swap<'a> {
                 rename(&aside, &at)?;
             }
         }
-        // Somebody else may have put something into it.
+        // Stays if it is not empty: somebody may have put something into it.
         let _ = fs::remove_dir(&self.aside);
         sync_folder(folder_of(self.path))
     }
@@ -331,7 +333,7 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|e| files::cannot("move", from, e))
 }
 
-/// The path, or the first after it with a number that nothing has.
+/// Returns the path, or the path with the first number that makes it free.
 fn free(path: PathBuf) -> PathBuf {
     let numbered = |number: u32| {
         let mut name = path.clone().into_os_string();

@@ -1,5 +1,5 @@
-//! Lets a backup work beside a busy store: it rests as long as it has worked, tells how far it is,
-//! and stops when it is asked to.
+//! Lets a backup run beside a busy store: it rests as long as it works, reports its progress, and stops
+//! on request.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite::{Meter, too_big_for};
@@ -14,26 +14,26 @@ use std::time::{Duration, Instant};
 /// How long it works before it rests: shorter than a batch of mutations takes.
 const STINT: Duration = Duration::from_millis(4);
 
-/// How many of SQLite's own instructions run between two looks at the clock: well under a
+/// How many of SQLite's virtual machine instructions run between two looks at the clock: well under a
 /// millisecond.
 const INSTRUCTIONS: std::ffi::c_int = 1_000;
 
-/// How often the caller hears how far it is, at most.
+/// The shortest time between two reports of progress.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
-/// How far a backup, a restore or a check of one is.
+/// The progress of a backup, a restore or a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What it does now.
+    /// The current stage.
     pub stage: Stage,
     /// Bytes of the database done in this stage.
     pub done: u64,
-    /// Bytes of the database in all.
+    /// Bytes of the whole database.
     pub total: u64,
 }
 
-/// What a backup or a restore does, in this order.
+/// The stages of a backup or a restore, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -47,17 +47,17 @@ pub enum Stage {
     Check,
 }
 
-/// Hears of progress, and says whether to go on.
+/// A function that is told the progress, and decides whether to go on.
 pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
-/// How much of its time a backup works.
+/// How much of the time a backup works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pace {
-    /// Half of it, so that a bot on the same machine does not notice.
+    /// Half of the time, so that a bot on the same machine does not notice.
     #[default]
     Gentle,
-    /// All of it.
+    /// All of the time.
     Fast,
 }
 
@@ -65,9 +65,9 @@ pub enum Pace {
 struct Rest {
     pace: Pace,
     stopped: AtomicBool,
-    /// Set from outside, when the store closes.
+    /// Answers true once the store closes.
     closing: Box<dyn Fn() -> bool + Send + Sync + RefUnwindSafe>,
-    /// Asked where no store is open.
+    /// Asked while no store is open: during an opening, and by the command line.
     stop: Option<fn() -> bool>,
     started: Instant,
     /// When the work began, in nanoseconds after `started`.
@@ -79,13 +79,14 @@ impl Rest {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Rests if it has worked for long enough; true if the work is to end.
+    /// Rests if it has worked for long enough. Returns true if the work is to end.
     fn rest_or_stop(&self) -> bool {
         if self.pace == Pace::Gentle {
             let worked = self.now() - self.work_began.load(Ordering::Relaxed);
             let worked = Duration::from_nanos(worked);
             if worked >= STINT {
-                // Work that was long, because the disk was slow, is paid back in part only.
+                // A long piece of work, on a slow disk, is followed by a shorter rest of at most eight
+                // stints.
                 std::thread::sleep(worked.min(STINT * 8));
                 self.work_began.store(self.now(), Ordering::Relaxed);
             }
@@ -97,10 +98,10 @@ impl Rest {
     }
 }
 
-/// What a long piece of work calls again and again.
+/// Long work calls this at each step.
 pub(super) struct Throttle {
     rest: Arc<Rest>,
-    /// How long SQLite may be at work on one file; by its size if nothing is said.
+    /// How long SQLite may work on one file. `None`: derived from the size of the file.
     limit: Option<Duration>,
     on_progress: Mutex<(Option<OnProgress>, Instant, Option<Stage>)>,
 }
@@ -126,7 +127,7 @@ impl Throttle {
         }
     }
 
-    /// The same, and it ends when `stop` says so.
+    /// Also ends the work once `stop` answers true.
     pub(super) fn stopped_by(mut self, stop: Option<fn() -> bool>) -> Self {
         if let Some(rest) = Arc::get_mut(&mut self.rest) {
             rest.stop = stop;
@@ -134,14 +135,14 @@ impl Throttle {
         self
     }
 
-    /// For how long SQLite may be at work on one file.
+    /// Limits how long SQLite may work on one file.
     pub(super) fn limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Has SQL on the connection, which is open on the file at `path`, rest in the middle of itself,
-    /// and end when it is to end or does not end by itself.
+    /// Makes SQL on this connection, which is open on the file at `path`, rest while it runs, and end
+    /// when the work is to end or the time limit is reached.
     pub(super) fn attach(&self, conn: &mut Connection, path: &Path) -> Result<()> {
         let rest = Arc::clone(&self.rest);
         let meter = Meter::new(path, self.limit);
@@ -149,18 +150,18 @@ impl Throttle {
         Ok(conn.progress_handler(INSTRUCTIONS, Some(stop))?)
     }
 
-    /// Lets the connection go its own way again.
+    /// Removes the handler from the connection.
     pub(super) fn detach(conn: &mut Connection) -> Result<()> {
         Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
     }
 
-    /// What SQL that was ended says of itself is "interrupted"; whoever ended it knows better. And
-    /// what is too large is so because the file is not to be trusted.
+    /// Replaces the error of SQL that this stopped: SQLite only says "interrupted". A value that is too
+    /// large means that the file is not to be trusted.
     pub(super) fn explain<T>(&self, result: Result<T>) -> Result<T> {
         result.or_else(|error| self.check().and(Err(too_big_for(error))))
     }
 
-    /// Tells how far the work is and rests if it is time to.
+    /// Reports the progress, and rests if it is time to.
     ///
     /// # Errors
     /// [`Cancelled`](ErrorKind::Cancelled) when the work is to end.

@@ -1,4 +1,4 @@
-//! Reads a finished backup back, all of it.
+//! Reads a finished backup back completely.
 
 use super::artefact::{self, Lock};
 use super::contents::{Contents, Inventory};
@@ -13,15 +13,15 @@ use crate::sqlite::name_file;
 use std::fs;
 use std::path::Path;
 
-/// Reads a backup back, all of it: decrypts, decompresses, opens and checks it, and compares it
-/// with its manifest. Gives the backup, with its contents if it is encrypted. Takes as much room as
-/// the database for as long.
+/// Reads a backup back completely: decrypts, decompresses, opens and checks it, and compares it with
+/// its manifest. Returns the backup, with its contents even if it is encrypted. Meanwhile this takes as
+/// much disk space as the database.
 ///
 /// # Errors
-/// [`BadBackup`](ErrorKind::BadBackup) when anything is not as the manifest says;
-/// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or does not prove what
-/// [`VerifyOptions`] asks for;
-/// [`WrongKey`](ErrorKind::WrongKey) for an encrypted one without the identity that it needs;
+/// [`BadBackup`](ErrorKind::BadBackup) when anything differs from the manifest;
+/// [`NotAuthentic`](ErrorKind::NotAuthentic) when it was relabelled, or lacks a proof that
+/// [`VerifyOptions`] requires; [`WrongKey`](ErrorKind::WrongKey) when it is encrypted and no identity
+/// fits; [`Deadline`](ErrorKind::Deadline), see [`VerifyOptions::deadline`];
 /// [`Cancelled`](ErrorKind::Cancelled); [`DiskFull`](ErrorKind::DiskFull), [`Io`](ErrorKind::Io).
 pub fn verify(backup: impl AsRef<Path>, reading: VerifyOptions) -> Result<Backup> {
     let opened = open(backup.as_ref(), &reading)?;
@@ -31,29 +31,29 @@ pub fn verify(backup: impl AsRef<Path>, reading: VerifyOptions) -> Result<Backup
     read_back(opened, &file, Keep::Nothing, reading, Pace::Fast, || false)
 }
 
-/// A backup that has proven what it has to, and what is in it.
+/// A backup that has passed the proofs, and its contents.
 pub(super) struct Opened {
     backup: Backup,
     contents: Contents,
 }
 
-/// Reads what a backup says of itself, unsealed if need be.
+/// Reads the manifest of a backup, decrypted if necessary.
 pub(super) fn open(path: &Path, reading: &VerifyOptions) -> Result<Opened> {
     let backup = Backup::at(path)?;
     let contents = reading.admit(&backup).map_err(|e| name_file(e, path))?;
     Ok(Opened { backup, contents })
 }
 
-/// What stays of a file that was read back.
+/// Whether the file that was read back is kept.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Keep {
     File,
-    /// Its name goes as soon as SQLite has it open, where the system lets it, so that a process that
-    /// is killed during the check leaves nothing.
+    /// Removes the file's name as soon as SQLite has opened it, if the system allows that, so that a
+    /// process killed during the check leaves nothing.
     Nothing,
 }
 
-/// Reads a backup back into the file `to`, and checks that.
+/// Reads a backup back into the file `to`, and checks that file.
 pub(super) fn read_back(
     opened: Opened,
     to: &Path,
@@ -80,7 +80,7 @@ pub(super) fn read_back(
     files::give_to_owner_of(&file, files::folder_of(to));
     let unpacked = artefact::unpack(&backup.artefact(), file, expected, lock, &pacer);
     let (database, artefact) = unpacked.map_err(|error| match error.kind() {
-        // The key is right: the manifest was sealed for the same recipients.
+        // The key itself fits: it opened the manifest, which was sealed for the same recipients.
         ErrorKind::WrongKey => named(error.because(ErrorKind::BadBackup, "it is damaged")),
         _ => named(error),
     })?;
@@ -104,7 +104,7 @@ pub(super) fn read_back(
             let why = "its schema computes a value that is larger than the database itself";
             named(error.because(ErrorKind::BadBackup, why))
         }
-        // What SQLite cannot make sense of, in whatever words.
+        // SQLite reports damage with several kinds of errors.
         ErrorKind::Corrupt | ErrorKind::ForeignFile | ErrorKind::Sql => {
             named(error.because(ErrorKind::BadBackup, "what is in it"))
         }

@@ -1,4 +1,4 @@
-//! Copies of files, each on the disk when the function returns.
+//! Copies files; each copy is synced when the function returns.
 
 use super::open::{cannot, create, open, open_to_write, remove};
 use super::{folder_of, owner, sync_folder};
@@ -7,11 +7,11 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// As much of a database's beginning as says that it is one, and more: a page of the usual size.
+/// A database's header, which identifies it, and more: a page of the usual size.
 const HEAD: u64 = 4096;
 
-/// Makes a copy under a name of its own, with the owner and the mode of the original. It has its name when
-/// it is whole; what is there under that name is replaced.
+/// Copies a file, with its owner and mode. The copy gets the name `to` when it is complete, and
+/// replaces what is there.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut draft = to.as_os_str().to_owned();
     draft.push(".partial");
@@ -27,12 +27,12 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     sync_folder(folder_of(to))
 }
 
-/// Writes the content of one file into another, which keeps its place, its owner and its mode: for a place
-/// that nothing can be renamed into.
+/// Writes the content of one file into another, which keeps its place, its owner and its mode. For a
+/// place that nothing can be renamed into.
 ///
-/// Whoever is killed in the middle does it again. Until the last write there is no database at `to`, but
-/// for one that nobody can take for whole: its head is empty. What takes more room comes first, while the
-/// old content is as it was; if there is no room, it still is.
+/// If the process is killed, the copy can be repeated. Until the last write `to` holds no database that
+/// could be taken for whole: its head is empty. The part beyond the old length is written first, while
+/// the old content is untouched; if there is no room for it, the old content stays.
 pub(crate) fn copy_into(from: &Path, to: &Path) -> Result<()> {
     let failed = |e| cannot("write into", to, e);
     let mut source = open_existing(from)?;
@@ -58,7 +58,7 @@ pub(crate) fn copy_into(from: &Path, to: &Path) -> Result<()> {
         .map_err(failed)
 }
 
-/// Empties a file that is there.
+/// Empties an existing file.
 pub(crate) fn truncate(path: &Path) -> Result<()> {
     let file = open_to_write(path)?;
     file.set_len(0)
@@ -66,7 +66,7 @@ pub(crate) fn truncate(path: &Path) -> Result<()> {
         .map_err(|e| cannot("empty", path, e))
 }
 
-/// Empties the head, and then writes what comes after it up to `end`.
+/// Zeroes the head, and then writes what comes after it, up to `end`.
 fn overwrite(source: &mut File, target: &mut File, head: u64, end: u64) -> io::Result<()> {
     target.rewind()?;
     io::copy(&mut io::repeat(0).take(head.min(end)), target)?;
@@ -98,7 +98,7 @@ fn open_existing(path: &Path) -> Result<File> {
 mod tests {
     use super::*;
 
-    /// Every relation of the two lengths to each other and to the head.
+    /// Covers every order of the two lengths and the head.
     #[test]
     fn what_is_written_into_a_file_is_all_that_is_in_it_then() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,17 @@
-//! Which file lies at a path. By `stat` alone: see [`Stamp`](super::Stamp).
+//! Which file is at a path. Uses `stat` alone: see [`Stamp`](super::Stamp).
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// The disk and the number of a file on it. Another file may take the same name, and one file may have
-/// several. Where the system does not tell files apart, all of them are the same.
+/// The disk, and the number of a file on it. Another file may later take the same name, and one file
+/// may have several names. On a system that does not tell files apart, all are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     disk: u64,
     number: u64,
-    /// When it was made, in nanoseconds; 0 where the file system does not tell. A number is used again.
+    /// When the file was created, in nanoseconds; 0 if the file system does not know. Distinguishes
+    /// files that reuse a number.
     born: u64,
 }
 
@@ -34,8 +35,8 @@ impl FileId {
         }
     }
 
-    /// What to know it by later: its number on its disk, and when it was made. The disk's own number may be
-    /// another after the machine has started again.
+    /// A mark to recognise the file by later, from its number and its creation time. Without the disk's
+    /// number, which may change when the machine restarts.
     pub(crate) fn mark(self) -> u64 {
         self.number ^ self.born.rotate_left(24)
     }
@@ -52,28 +53,28 @@ fn born(data: &Metadata) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AtPath {
     Nothing,
-    /// A file, or whatever else has the name; a link counts as itself.
+    /// A file, or anything else of that name; a link counts as itself.
     File {
         id: FileId,
-        /// How many names it has.
+        /// How many hard links it has.
         names: u64,
         bytes: u64,
     },
-    /// The system does not say, as with a share that does not answer: nothing follows from that.
+    /// The system does not answer, as with a share that hangs. Nothing follows from that.
     Unknown,
 }
 
-/// What lies at the path.
+/// Returns what is at the path.
 pub(crate) fn at_path(path: &Path) -> AtPath {
     from(std::fs::symlink_metadata(path))
 }
 
-/// What the path leads to, if links are followed.
+/// Returns what is at the path after following links.
 pub(crate) fn led_to(path: &Path) -> AtPath {
     from(std::fs::metadata(path))
 }
 
-/// Which file an open one is, if the system says so.
+/// Returns the identity of an open file, if the system knows it.
 pub(crate) fn id_of(file: &File) -> Option<FileId> {
     file.metadata().ok().map(|data| FileId::of(&data))
 }

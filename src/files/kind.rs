@@ -57,11 +57,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What lies at the path, a link counted as a link; `None` if nothing does.
+/// Returns what is at the path, without following a link; `None` if nothing is.
 pub(crate) fn kind_of(path: &Path) -> Result<Option<Kind>> {
     match fs::symlink_metadata(path) {
         Ok(data) => Ok(Some(Kind::of(data.file_type()))),
-        // Below what is no folder there is nothing either.
+        // Nothing is below a path that is not a folder.
         Err(e)
             if matches!(
                 e.kind(),
@@ -74,13 +74,13 @@ pub(crate) fn kind_of(path: &Path) -> Result<Option<Kind>> {
     }
 }
 
-/// Whether anything lies at the path, be it a link that leads nowhere. What cannot be looked at is
-/// taken to be there.
+/// Whether anything is at the path, including a dangling link. A path that cannot be examined counts as
+/// taken.
 pub(crate) fn is_taken(path: &Path) -> bool {
     !matches!(kind_of(path), Ok(None))
 }
 
-/// Refuses what is there and no plain file.
+/// Refuses anything but a regular file or nothing.
 pub(crate) fn refuse_other_than_plain(path: &Path) -> Result<()> {
     match kind_of(path)? {
         None | Some(Kind::Plain) => Ok(()),
@@ -88,8 +88,8 @@ pub(crate) fn refuse_other_than_plain(path: &Path) -> Result<()> {
     }
 }
 
-/// The same, and refuses a file that has another name too. For files into which SQLite writes whatever
-/// they hold.
+/// Does the same, and also refuses a file with a second name. For files that SQLite overwrites whatever
+/// they contain.
 pub(crate) fn refuse_other_than_own(path: &Path) -> Result<()> {
     refuse_other_than_plain(path)?;
     match fs::symlink_metadata(path) {

@@ -1,10 +1,10 @@
-//! What is mounted where, as far as the system says: proc(5), `/proc/self/mountinfo`.
+//! The mounts that the system reports: proc(5), `/proc/self/mountinfo`.
 
 use std::path::{Path, PathBuf};
 
-/// The kind of network file system that `path` is on, if it is on one and the system says so: there
-/// locks and syncs are what the server makes of them, and the WAL's index is not shared memory. See
-/// <https://sqlite.org/wal.html>.
+/// Returns the kind of network file system that `path` is on; `None` if it is on none, or the system
+/// does not say. On such a system locks and syncs are what the server makes of them, and the WAL's
+/// index is not shared memory. See <https://sqlite.org/wal.html>.
 pub(crate) fn network_file_system(path: &Path) -> Option<String> {
     let mounts = mounts();
     nearest(&mounts, path)
@@ -12,8 +12,8 @@ pub(crate) fn network_file_system(path: &Path) -> Option<String> {
         .map(|mount| mount.kind.clone())
 }
 
-/// Whether the file is mounted by itself, as `docker run -v ./bot.db:/app/bot.db` does: what lies beside
-/// it here does not lie beside it there.
+/// Whether the file itself is a mount point, as with `docker run -v ./bot.db:/app/bot.db`. Its
+/// neighbours inside the container are not its neighbours outside.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
     is_mount_root(path).unwrap_or_else(|| {
         let mounts = mounts();
@@ -21,7 +21,7 @@ pub(crate) fn is_mount_point(path: &Path) -> bool {
     })
 }
 
-/// The same in one call, where Linux tells it: since 5.8. Some machines have thousands of mounts.
+/// Asks with one call, on Linux since 5.8: some machines have thousands of mounts.
 #[cfg(target_os = "linux")]
 fn is_mount_root(path: &Path) -> Option<bool> {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -36,7 +36,7 @@ fn is_mount_root(_: &Path) -> Option<bool> {
     None
 }
 
-/// Whether the file is mounted by itself at another place, too, that this process can see.
+/// Whether the file itself is also mounted at another place that this process can see.
 pub(crate) fn is_mounted_elsewhere(path: &Path) -> bool {
     elsewhere(&mounts(), path)
 }
@@ -44,7 +44,7 @@ pub(crate) fn is_mounted_elsewhere(path: &Path) -> bool {
 struct Mount {
     /// The disk, as `major:minor`.
     disk: String,
-    /// What of the disk is mounted.
+    /// The part of the disk that is mounted.
     root: PathBuf,
     place: PathBuf,
     kind: String,
@@ -55,8 +55,8 @@ fn mounts() -> Vec<Mount> {
     parse(&String::from_utf8_lossy(&lines))
 }
 
-/// Each line has the disk, what of it, and the place as its third to fifth words, and the kind as the
-/// first after a lone dash.
+/// In each line the third to fifth words are the disk, its part, and the place. The first word after a
+/// lone dash is the kind.
 fn parse(mounts: &str) -> Vec<Mount> {
     let mounted = mounts.lines().filter_map(|line| {
         let (words, kind) = line.split_once(" - ")?;
@@ -71,7 +71,7 @@ fn parse(mounts: &str) -> Vec<Mount> {
     mounted.collect()
 }
 
-/// Blanks and backslashes in a path are written as three octal digits.
+/// mountinfo writes blanks and backslashes in a path as three octal digits.
 fn unescaped(path: &str) -> String {
     const ESCAPES: [(&str, &str); 4] = [
         ("\\040", " "),
@@ -86,7 +86,7 @@ fn unescaped(path: &str) -> String {
         })
 }
 
-/// Of two at one place the later hides the earlier.
+/// Of two mounts at one place the later hides the earlier.
 fn nearest<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let above = mounts.iter().filter(|mount| path.starts_with(&mount.place));
     above.max_by_key(|mount| mount.place.as_os_str().len())
@@ -105,7 +105,7 @@ fn elsewhere(mounts: &[Mount], path: &Path) -> bool {
 }
 
 fn is_network(kind: &str) -> bool {
-    // FUSE may be anything, but what people mount over a network with it goes by a name.
+    // FUSE may be anything, but network mounts through it have a name of their own.
     let kind = kind.strip_prefix("fuse.").unwrap_or(kind);
     [
         "nfs",

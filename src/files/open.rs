@@ -1,14 +1,14 @@
-//! The one way to open what lies in a folder, for all of this crate.
+//! The one way in which this crate opens files.
 //!
-//! Somebody else may be able to write into the folder: into that of the backups, which may be on
-//! another's disk, and sometimes into the database's. So the name in a folder is never followed if it
-//! is a link, only plain files are opened, nothing is emptied before it is ours, what is new is made
-//! with `O_EXCL`, what is read is bounded, and nothing waits: a FIFO without a writer would hold its
-//! reader for ever. Folders *above* may be links, which are their owner's own words.
+//! Somebody else may be able to write into the folder: the folder of the backups may be on another's
+//! disk, and sometimes the database's is. So these functions do not follow a link as the last part of a
+//! path, open only regular files, empty nothing that is not ours, create with `O_EXCL`, bound what they
+//! read, and never wait: a FIFO without a writer would block its reader for ever. Folders *above* may
+//! be links, because their owner made them.
 //!
-//! `openat` from a folder that is held open was turned down: SQLite opens by path, so somebody who
-//! swaps a folder for another between two calls could still mislead it. What he gains is a new file
-//! of ours in that other folder; nothing that was there before changes.
+//! `openat` from an open folder was turned down: SQLite opens by path, so an attacker who swaps a
+//! folder between two calls could still mislead it. The attacker gains a new file of ours in the other
+//! folder; nothing that existed there changes.
 
 use super::kind::{Kind, is_other, is_taken, kind_of, refuse_other_than_plain, refuse_second_name};
 #[cfg(unix)]
@@ -19,17 +19,17 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Opens a plain file to read it; `None` if nothing is there.
+/// Opens a regular file to read it; returns `None` if nothing is there.
 ///
 /// # Errors
-/// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file.
+/// [`ForeignFile`](ErrorKind::ForeignFile) for anything but a regular file.
 pub(crate) fn open(path: &Path) -> Result<Option<File>> {
     if kind_of(path)?.is_none() {
         return Ok(None);
     }
     match open_plain(path, OpenOptions::new().read(true)) {
         Err(error) if !is_taken(path) => {
-            // It went just now.
+            // It was removed just now.
             tracing::debug!(%error, "a file is gone");
             Ok(None)
         }
@@ -37,11 +37,11 @@ pub(crate) fn open(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Reads a plain file, up to so many bytes; `None` if nothing is there. What is longer than it can be is
-/// cut off, which whoever makes sense of it finds out.
+/// Reads a regular file, up to `at_most` bytes; returns `None` if nothing is there. A longer file is
+/// cut off; the caller's parser notices that.
 ///
 /// # Errors
-/// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file.
+/// [`ForeignFile`](ErrorKind::ForeignFile) for anything but a regular file.
 pub(crate) fn read(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>> {
     let Some(file) = open(path)? else {
         return Ok(None);
@@ -53,14 +53,14 @@ pub(crate) fn read(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens a plain file that the operator has named: that name may be a link.
+/// Opens a regular file that the operator named; the name may be a link.
 #[cfg(feature = "encryption")]
 pub(crate) fn open_named(path: &Path) -> Result<File> {
     let resolved = path.canonicalize().map_err(|e| cannot("read", path, e))?;
     open(&resolved)?.ok_or_else(|| cannot("read", path, io::ErrorKind::NotFound.into()))
 }
 
-/// Reads what has been opened, up to so many bytes: one more if there are more.
+/// Reads an open file, up to `at_most` bytes: one more if the file is longer.
 #[cfg(feature = "encryption")]
 pub(crate) fn read_opened(file: File, path: &Path, at_most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -70,18 +70,18 @@ pub(crate) fn read_opened(file: File, path: &Path, at_most: u64) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// Opens a plain file that is there, to read it and to write into it; nothing in it changes by that.
+/// Opens an existing regular file to read and write it. Opening changes nothing in it.
 pub(super) fn open_to_write(path: &Path) -> Result<File> {
     open_plain(path, OpenOptions::new().read(true).write(true))
 }
 
-/// Opens a lock file as it is, or makes an empty one of mode 0600. One that root makes gets the owner
-/// of `like`, or of its folder, so that it does not lock out the account that the bot runs as; SQLite
-/// does the same with a `-wal` that it makes beside a database.
+/// Opens a lock file as it is, or creates an empty one of mode 0600. One that root creates gets the
+/// owner of `like`, or of its folder, so that it does not lock out the bot's account. SQLite does the
+/// same with a `-wal` that it creates beside a database.
 ///
 /// # Errors
-/// [`ForeignFile`](ErrorKind::ForeignFile) for what is no plain file, or has another name too: what is
-/// written into it would be written there.
+/// [`ForeignFile`](ErrorKind::ForeignFile) for anything but a regular file, and for a file with a
+/// second name: writing would change that one too.
 pub(crate) fn open_lock(path: &Path, like: &Path) -> Result<File> {
     if kind_of(path)?.is_none() {
         match try_create(path) {
@@ -89,7 +89,7 @@ pub(crate) fn open_lock(path: &Path, like: &Path) -> Result<File> {
                 give_to_owner_of(&new, like);
                 return Ok(new);
             }
-            // Somebody else was quicker.
+            // Another process was quicker.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(cannot("create", path, e)),
         }
@@ -100,10 +100,10 @@ pub(crate) fn open_lock(path: &Path, like: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// A new, empty file of mode 0600, to write and read.
+/// Creates an empty file of mode 0600, to write and read.
 ///
 /// # Errors
-/// [`ForeignFile`](ErrorKind::ForeignFile) if anything is there.
+/// [`ForeignFile`](ErrorKind::ForeignFile) if anything exists there.
 pub(crate) fn create(path: &Path) -> Result<File> {
     try_create(path).map_err(|e| match (e.kind(), kind_of(path)) {
         (io::ErrorKind::AlreadyExists, Ok(Some(kind))) => {
@@ -114,8 +114,8 @@ pub(crate) fn create(path: &Path) -> Result<File> {
     })
 }
 
-/// The same, unless a plain file is there, which stays as it is. What root makes gets the owner of the
-/// folder.
+/// Does the same, unless a regular file exists, which stays as it is. A file that root creates gets the
+/// owner of the folder.
 pub(crate) fn create_if_missing(path: &Path) -> Result<()> {
     if kind_of(path)?.is_some() {
         return refuse_other_than_plain(path);
@@ -128,8 +128,8 @@ pub(crate) fn create_if_missing(path: &Path) -> Result<()> {
     refuse_other_than_plain(path)
 }
 
-/// Puts a file with these bytes in the place of what is there, on the disk when this returns. Under a
-/// name of its own first, so that nobody ever reads a part of it.
+/// Replaces a file by one with these bytes, synced when this returns. Writes under another name first,
+/// so that nobody reads a part of it.
 pub(crate) fn replace(path: &Path, bytes: &[u8], like: &Path) -> Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".partial");
@@ -144,7 +144,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], like: &Path) -> Result<()> {
     super::sync_folder(super::folder_of(path))
 }
 
-/// Removes what is at the path, and not what it leads to. A folder is refused.
+/// Removes what is at the path; a link itself, not its target. A folder is refused.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match kind_of(path)? {
         None => return Ok(()),
@@ -157,7 +157,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes what is at the path, with what is in it if it is a folder.
+/// Removes what is at the path; a folder with its contents.
 pub(crate) fn remove_all(path: &Path) -> Result<()> {
     match kind_of(path)? {
         Some(Kind::Folder) => fs::remove_dir_all(path).map_err(|e| cannot("clear", path, e)),
@@ -165,13 +165,13 @@ pub(crate) fn remove_all(path: &Path) -> Result<()> {
     }
 }
 
-/// Creates the folder with mode 0700, and those above it, if they are missing. What root makes gets
-/// the owner of `like`, or of the folder above. The folder may be a link to one.
+/// Creates the folder with mode 0700, and the missing ones above it. A folder that root creates gets
+/// the owner of `like`, or of the folder above. An existing folder may be a link to one.
 pub(crate) fn create_folder(path: &Path, like: Option<&Path>) -> Result<()> {
     match fs::metadata(path) {
         Ok(data) if data.is_dir() => return refuse_strangers_link(path),
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(cannot("create", path, e)),
-        // A link that leads nowhere is not made to lead somewhere.
+        // A dangling link is not given a target.
         Ok(_) => return no_folder(path),
         Err(_) if is_taken(path) => return no_folder(path),
         Err(_) => {}
@@ -180,7 +180,7 @@ pub(crate) fn create_folder(path: &Path, like: Option<&Path>) -> Result<()> {
         create_folder(above, like)?;
     }
     match make_folder(path, like) {
-        // Somebody else was quicker.
+        // Another process was quicker.
         Err(_) if path.is_dir() => Ok(()),
         made => made.map_err(|e| cannot("create", path, e)),
     }
@@ -196,15 +196,16 @@ fn no_folder(path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::Io, why))
 }
 
-/// A new folder with mode 0700. What root makes gets the owner of `like`, or of the folder above.
+/// Creates a folder with mode 0700. One that root creates gets the owner of `like`, or of the folder
+/// above.
 ///
 /// # Errors
-/// [`Io`](ErrorKind::Io) if anything is there.
+/// [`Io`](ErrorKind::Io) if anything exists there.
 pub(crate) fn create_new_folder(path: &Path, like: Option<&Path>) -> Result<()> {
     make_folder(path, like).map_err(|e| cannot("create", path, e))
 }
 
-/// The same, unless a folder is there, and not a link to one.
+/// Does the same, unless a folder exists; a link to one is refused.
 pub(crate) fn create_own_folder(path: &Path, like: Option<&Path>) -> Result<()> {
     match kind_of(path)? {
         Some(Kind::Folder) => Ok(()),
@@ -247,7 +248,7 @@ fn try_create(path: &Path) -> io::Result<File> {
 }
 
 fn open_plain(path: &Path, options: &mut OpenOptions) -> Result<File> {
-    // To open a device may already do something.
+    // Checked first, because opening a device may already have an effect.
     refuse_other_than_plain(path)?;
     #[cfg(unix)]
     {
@@ -262,7 +263,7 @@ fn open_plain(path: &Path, options: &mut OpenOptions) -> Result<File> {
             return Err(cannot("open", path, e));
         }
     };
-    // What was looked at before need not be what was opened.
+    // Checked again, because the path may have changed before it was opened.
     let data = file.metadata().map_err(|e| cannot("look at", path, e))?;
     match Kind::of(data.file_type()) {
         Kind::Plain => Ok(file),
@@ -283,8 +284,8 @@ fn bits(flags: rustix::fs::OFlags) -> i32 {
     flags.bits() as i32
 }
 
-/// The one sentence for a file or folder that the system does not let us use: where that is for whose it
-/// is, it says so.
+/// Makes the one error for a file or folder that the system does not let us use. If that is because of
+/// its owner, the sentence says so.
 pub(crate) fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
     let whose = match error.kind() {
         io::ErrorKind::PermissionDenied => why_denied(path),

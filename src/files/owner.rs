@@ -1,4 +1,4 @@
-//! Whose files and folders are, and what this process may do with them.
+//! Who owns files and folders, and what this process may do with them.
 
 #[cfg(unix)]
 use crate::error::ErrorKind;
@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::Path;
 
-/// Refuses to follow a link that a stranger has laid in a folder into which everybody may write, such as
-/// `/tmp`: one that is neither ours nor of the folder's owner. Elsewhere whoever may write into a folder
-/// may say what it holds, and a link of an operator's leads to another disk.
+/// Refuses to follow a link that a stranger created in a folder into which everybody may write, such as
+/// `/tmp`: one that is owned neither by us nor by the folder's owner. In other folders links are
+/// followed: whoever may write there decides what it holds, and operators link to other disks.
 ///
-/// Linux does the same by itself where `fs.protected_symlinks` is set, and it is not everywhere.
+/// Linux does the same if `fs.protected_symlinks` is set, which it is not everywhere.
 pub(crate) fn refuse_strangers_link(path: &Path) -> Result<()> {
     #[cfg(unix)]
     {
@@ -39,11 +39,11 @@ pub(crate) fn refuse_strangers_link(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives what root has just made to the owner and the group of `like`, or to those of its folder if it is
-/// not there yet: whatever is made beside a database, before it and after it, is its account's.
+/// Gives a file that root has just created to the owner and group of `like`, or of its folder if `like`
+/// does not exist yet. So all files beside a database belong to its account.
 ///
-/// Only what is new. To give away what root finds there was turned down: whoever may write into the folder
-/// could put a secret file of root's under that name.
+/// Only for new files. Giving away files that root finds was turned down: whoever may write into the
+/// folder could put a secret file of root's under that name.
 pub(crate) fn give_to_owner_of(new: &File, like: &Path) {
     #[cfg(unix)]
     if is_root() {
@@ -64,7 +64,7 @@ pub(crate) fn give_to_owner_of(new: &File, like: &Path) {
     let _ = (new, like);
 }
 
-/// Has a new file be read by those who could read the old one, and by nobody else.
+/// Makes a new file readable for those who could read the old one, and for nobody else.
 pub(crate) fn make_like(new: &File, old: &Path) -> std::io::Result<()> {
     let data = std::fs::symlink_metadata(old)?;
     give_to_owner_of(new, old);
@@ -75,7 +75,7 @@ pub(crate) fn make_like(new: &File, old: &Path) -> std::io::Result<()> {
         const GROUP: u32 = 0o070;
         let group = data.gid();
         let is_of_group = new.metadata()?.gid() == group || fchown(new, None, Some(group)).is_ok();
-        // What the old file's group may do, another group may not.
+        // The rights of the old file's group must not go to another group.
         if !is_of_group {
             permissions.set_mode(permissions.mode() & !GROUP);
         }
@@ -97,8 +97,8 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
     }
 }
 
-/// Of a path that the system did not let this process use: whose it is, or whose the folder above is that
-/// keeps it out, and what to do. Empty if this process may read and write it and its folder.
+/// Explains why the system did not let this process use a path: who owns it, or the folder above that
+/// is in the way, and what to do. Empty if this process may read and write the path and its folder.
 pub(crate) fn why_denied(path: &Path) -> String {
     for place in path.ancestors() {
         let place = match place.as_os_str().is_empty() {
@@ -108,15 +108,15 @@ pub(crate) fn why_denied(path: &Path) -> String {
         match why_not_writable(place) {
             Some(why) if why.is_empty() && place == path => {}
             Some(why) => return why,
-            // It is not there, or its folder does not let us see it.
+            // It does not exist, or its folder hides it.
             None => {}
         }
     }
     String::new()
 }
 
-/// Why this process may not read and write a file, or change what a folder holds: empty if it may, `None` if
-/// there is nothing that can be seen.
+/// Returns why this process may not read and write a file, or change the contents of a folder: empty if
+/// it may, `None` if nothing can be seen there.
 pub(super) fn why_not_writable(place: &Path) -> Option<String> {
     #[cfg(unix)]
     {
@@ -144,8 +144,8 @@ pub(super) fn why_not_writable(place: &Path) -> Option<String> {
     }
 }
 
-/// Whether this process may read a file that is there. To open it would tell, and to close it again would
-/// take the locks from whoever has it open in this process.
+/// Whether this process may read an existing file. Opening it would show that too, but closing it again
+/// would drop the locks that this process holds on it.
 pub(crate) fn may_read(path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -158,7 +158,7 @@ pub(crate) fn may_read(path: &Path) -> bool {
     }
 }
 
-/// Whether this process may write a file that is there; why not, if not.
+/// Whether this process may write an existing file; the error says why not.
 pub(super) fn may_write(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -172,8 +172,8 @@ pub(super) fn may_write(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whose the file is, if that keeps this process from moving it out of its folder: a sticky one, such as
-/// `/tmp`, lets only the owners of the file and of the folder do that, and root.
+/// Returns the owner of the file, if that keeps this process from moving it out of its folder. A sticky
+/// folder, such as `/tmp`, lets only root and the owners of the file and of the folder do that.
 pub(super) fn sticky_owner(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -192,8 +192,8 @@ pub(super) fn sticky_owner(path: &Path) -> Option<u32> {
     }
 }
 
-/// Whether this process may read and write a file, or look into a folder and change what it holds; why not,
-/// if not.
+/// Whether this process may read and write a file, or list a folder and change its contents; the error
+/// says why not.
 #[cfg(unix)]
 fn may_change(path: &Path, is_folder: bool) -> rustix::io::Result<()> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};

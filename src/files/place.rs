@@ -1,11 +1,11 @@
-//! Whether a file can be moved out of its place, found out without moving it.
+//! Finds out, without moving a file, whether it can be moved out of its place.
 
 use super::{folder_of, is_mount_point, owner};
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Refuses a file that cannot be moved aside and replaced: neither by a rename nor, where it is a mount
-/// point, by writing into it.
+/// Refuses a file that can be moved aside and replaced neither by a rename nor, if it is a mount point,
+/// by writing into it.
 ///
 /// # Errors
 /// [`ReadOnly`](ErrorKind::ReadOnly), with what is in the way and what to do.
@@ -43,7 +43,7 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether nobody may change the file, root included, or only write to its end.
+/// Whether the file is immutable, even for root, or append-only.
 #[cfg(target_os = "linux")]
 fn is_immutable(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};

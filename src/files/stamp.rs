@@ -1,12 +1,13 @@
-//! Whether a file has changed, without opening it: to open and close a database other than with SQLite
-//! would drop the locks that this process holds on it, see <https://sqlite.org/howtocorrupt.html>, 2.2.
+//! Whether a file has changed, found out without opening it. Opening and closing a database other than
+//! with SQLite would drop the locks that this process holds on it:
+//! <https://sqlite.org/howtocorrupt.html>, 2.2.
 
 use super::FileId;
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What the file system says of a file at one moment.
+/// The metadata of a file at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     identity: FileId,
@@ -16,7 +17,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// `None` if there is no file, or the system does not say.
+    /// Returns `None` if there is no file, or the system does not answer.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let data = std::fs::symlink_metadata(path).ok()?;
         let modified = data.modified().ok();
@@ -24,19 +25,19 @@ impl Stamp {
             identity: FileId::of(&data),
             bytes: data.len(),
             modified,
-            // Programs can set the one, as `cp -p` does, and not the other.
+            // Programs can set the modification time, as `cp -p` does, but not the change time.
             changed: changed(&data).or(modified),
         })
     }
 
-    /// Whether it is the same file, whatever is in it.
+    /// Whether it is the same file, even with another content.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         self.identity == other.identity
     }
 
-    /// How long it takes from `now` on until each change gives the file another stamp. File systems take
-    /// the time from a clock that stands for up to 10 ms, and some cut off the fraction of a second, so
-    /// that a second change in the same tick does not show.
+    /// Returns how long after `now` every change is sure to give the file another stamp. File systems
+    /// take the time from a clock with ticks of up to 10 ms, and some cut off the fraction of a second,
+    /// so a second change in the same tick does not show.
     pub(crate) fn settles_in(&self, now: SystemTime) -> Duration {
         const TICK: Duration = Duration::from_millis(20);
         // FAT has the coarsest times.
@@ -49,7 +50,7 @@ impl Stamp {
             Ok(0) => WHOLE_SECONDS,
             _ => TICK,
         };
-        // A time from before the clock was set back is not given again.
+        // If the clock was set back, this time does not come again.
         let age = now.duration_since(changed).unwrap_or(tick);
         tick.saturating_sub(age)
     }

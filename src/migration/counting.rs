@@ -1,9 +1,9 @@
-//! Counts what a schema keeps counts of, in pieces, each a transaction of its own, before there is a store. The
-//! file keeps how far it is, so who was killed goes on at the next opening; the counts are believed when the
-//! last piece is in.
+//! Computes a schema's counts in pieces, each in its own transaction, before there is a store. The file
+//! records the progress, so a killed process continues at the next opening. The counts are valid once
+//! the last piece is in.
 //!
-//! A piece is so many rows, and not one table of counts: the rows of a table are what grows with the bot's
-//! age. The time that a piece took says how many rows the next one has.
+//! A piece is a number of rows, not one table of counts: the rows of a table are what grows over the
+//! years. The time that a piece took determines the size of the next.
 
 use super::step::transaction;
 use super::wal::Wal;
@@ -13,20 +13,20 @@ use crate::operation::{ReadTx, WriteTx};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
-/// How often it tells how far it is.
+/// The time between two reports of progress.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// How long a piece should take: many times what its sync takes, and a fraction of what another program waits
-/// for the lock.
+/// How long a piece should take: many times as long as its sync, and a fraction of the time for which
+/// another program waits for the lock.
 const AIM: Duration = Duration::from_millis(200);
 
-/// How many rows the first piece has: to find out what is behind a prompt of megabytes, SQLite reads it.
+/// The size of the first piece. Small, because SQLite has to read a prompt of megabytes to get past it.
 const FIRST_ROWS: i64 = 16;
 
-/// What a piece counts is in memory, some 100 bytes a row at most.
+/// A bound on memory: a piece's counts take at most some 100 bytes a row.
 const MOST_ROWS: i64 = 100_000;
 
-/// Counts what is still to be counted of each schema.
+/// Computes the missing counts of each schema.
 pub(crate) fn count(conn: &Connection, program: &Program<'_>) -> Result<()> {
     for schema in program.schemas {
         let tx = ReadTx::new(conn, program.clock.now());
@@ -56,14 +56,14 @@ fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Re
     }
 }
 
-/// Counts a piece of so many rows, and says how many the next one has. Counts all that is left where others have
-/// changed again and again what was counted: so it comes to an end whatever they do.
+/// Counts a piece of about `rows` rows, and sets `rows` for the next. If other programs keep changing
+/// what was counted, it counts all the rest at once, so that it ends in any case.
 fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted> {
     loop {
         let began = Instant::now();
         let counted = (schema.counts.count)(tx, *rows)?;
         *rows = match counted {
-            // How large the rows of one table are says nothing of another's.
+            // The row sizes of one table say nothing about another's.
             Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,
             _ => adapted(*rows, began.elapsed()),
         };
@@ -73,7 +73,7 @@ fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted
     }
 }
 
-/// How many rows to count, when so many took so long.
+/// Returns the size of the next piece, if this many rows took this long.
 fn adapted(rows: i64, took: Duration) -> i64 {
     let share = AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
     let rows = rows as f64 * share.clamp(0.125, 8.0);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_size_of_a_piece_comes_to_the_time_that_it_should_take_and_stays_in_its_bounds() {
-        // A machine on which a row takes so long.
+        // A machine that takes this long for a row.
         for (micros, expected) in [
             (0, MOST_ROWS..=MOST_ROWS),
             (20, 9_500..=10_500),

@@ -1,4 +1,5 @@
-//! What steps found in a file that they were run on, and so did not make: it stays when they are taken back.
+//! What steps found in the file before they ran. They did not make it, so it stays when they are
+//! undone.
 
 use super::SchemaDef;
 use super::ledger;
@@ -8,8 +9,8 @@ use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
 use std::collections::{BTreeMap, HashMap};
 
-/// Beside the ledger and not a column of it, so that the ledger stays what an older program writes to. It is
-/// there only if there is something to say.
+/// A table beside the ledger, not a column of it, because older programs write to the ledger. It exists
+/// only if there is something to record.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_found (
     schema TEXT    NOT NULL CHECK (typeof(schema) = 'text'),
     step   INTEGER NOT NULL CHECK (typeof(step) = 'integer'),
@@ -19,34 +20,34 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_found (
     PRIMARY KEY (schema, step, kind, name)
 ) WITHOUT ROWID";
 
-/// For a table that was made before it had that column.
+/// For a table that was created before it had that column.
 const ADD_SQL: &str = "ALTER TABLE botstore_found
     ADD COLUMN sql TEXT CHECK (typeof(sql) IN ('text', 'null'))";
 
-/// The kind that says that a step added no row to what was there.
+/// The kind of a record that the step added no row.
 const ROWS: &str = "rows";
 
 /// What one step found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Of what the step makes, what was there.
+    /// Objects that the step makes and that already existed.
     objects: Vec<Was>,
-    /// Whether it changed no row, so that taking it back must not either.
+    /// Whether the step changed no row; then undoing it must not change any either.
     rows: bool,
 }
 
-/// Something that was there.
+/// An object that already existed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Was {
     kind: String,
     name: String,
-    /// Of an index that reads otherwise than the step's: it may have been made anew since, and the one who
-    /// goes on with the file when the step is taken back wants his own.
+    /// The SQL of an index that differs from the step's. It may have been replaced since, and a program
+    /// that uses the file after the step is undone wants its own.
     sql: Option<String>,
 }
 
 impl Found {
-    /// What is in the file of what a step is about to make.
+    /// Returns which of the objects that a step is about to make exist.
     pub(super) fn before<'a>(
         tx: &ReadTx<'_>,
         makes: impl Iterator<Item = &'a Object>,
@@ -67,32 +68,32 @@ impl Found {
         })
     }
 
-    /// The same of a step that has run and has changed so many rows.
+    /// Completes it after the step has run and changed this many rows.
     pub(super) fn after(mut self, changes: u64) -> Self {
         self.rows = changes == 0;
         self
     }
 
-    /// Tables and views among it.
+    /// The tables and views among them.
     pub(super) fn tables_and_views(&self) -> impl Iterator<Item = &str> {
         let found = self.objects.iter();
         let found = found.filter(|was| matches!(was.kind.as_str(), "table" | "view"));
         found.map(|was| was.name.as_str())
     }
 
-    /// Tables among it.
+    /// The tables among them.
     pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
         let found = self.objects.iter().filter(|was| was.kind == "table");
         found.map(|was| was.name.as_str())
     }
 
-    /// The names of all of it, and whether each is a trigger's.
+    /// All their names, and whether each is a trigger.
     pub(super) fn names(&self) -> impl Iterator<Item = (bool, &str)> {
         let found = self.objects.iter();
         found.map(|was| (was.kind == "trigger", was.name.as_str()))
     }
 
-    /// Indexes that read otherwise than the step's: names and SQL.
+    /// The indexes that differ from the step's: names and SQL.
     pub(super) fn forms(&self) -> impl Iterator<Item = (&str, &str)> {
         let found = self.objects.iter();
         found.filter_map(|was| Some((was.name.as_str(), was.sql.as_deref()?)))
@@ -106,11 +107,11 @@ impl Found {
         self.rows
     }
 
-    /// Writes it down, if there is anything.
+    /// Records it, if there is anything to record.
     pub(super) fn record(&self, tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
-        // That no row was changed matters where something was there before the steps.
+        // That no row was changed matters only if something existed before the steps.
         let matters = !self.objects.is_empty() || (self.rows && exists(tx)?);
-        // An older program that has taken the step back has left what it does not know.
+        // An older program that undid the step left the records that it does not know.
         remove(tx, schema, step)?;
         if !matters {
             return Ok(());
@@ -133,7 +134,7 @@ impl Found {
     }
 }
 
-/// What the applied steps of a schema found.
+/// Returns what the applied steps of a schema found.
 pub(super) fn of_schema(
     tx: &ReadTx<'_>,
     schema: &SchemaDef,
@@ -162,9 +163,10 @@ pub(super) fn of_schema(
     Ok(found)
 }
 
-/// What the steps of a program found that wrote nothing down of it, in a file that was taken over. A step has
-/// found all that it makes if any of it does not read, to the letter, as the step makes it: a bot makes what
-/// a step stands for in one go. So what was altered by hand since counts as found as well, and stays.
+/// Derives what steps found in an adopted file, if the program that ran them recorded nothing. If any
+/// object of a step differs to the letter from what the step makes, the step counts as having found all
+/// of its objects: a bot makes them in one go. So an object that was altered by hand since also counts
+/// as found, and stays.
 fn derived(tx: &ReadTx<'_>, schema: &SchemaDef, made: &[Made]) -> Result<BTreeMap<u32, Found>> {
     let there = by_name(tx)?;
     let applied = ledger::applied(tx, schema.name)?;
@@ -189,7 +191,7 @@ fn derived(tx: &ReadTx<'_>, schema: &SchemaDef, made: &[Made]) -> Result<BTreeMa
     Ok(found)
 }
 
-/// Writes down what nobody has, when the ledger of an older program is made anew.
+/// Records what was derived, when the ledger of an older program is rebuilt.
 pub(super) fn write_derived(tx: &WriteTx<'_>, schemas: &[SchemaDef], made: &[Made]) -> Result<()> {
     for schema in schemas {
         for (step, found) in derived(tx, schema, made)? {
@@ -199,7 +201,7 @@ pub(super) fn write_derived(tx: &WriteTx<'_>, schemas: &[SchemaDef], made: &[Mad
     Ok(())
 }
 
-/// Forgets what a step found that is taken back, and the table with the last.
+/// Forgets what a step found that is undone; drops the table with the last record.
 pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
     if !exists(tx)? {
         return Ok(());
@@ -213,13 +215,13 @@ pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
     Ok(())
 }
 
-/// Forgets all.
+/// Forgets everything.
 pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
     tx.execute("DROP TABLE IF EXISTS botstore_found", [])?;
     Ok(())
 }
 
-/// The SQL of indexes that steps found in another form than theirs, by name.
+/// Returns the SQL of indexes that steps found in another form than theirs, by name.
 pub(super) fn forms(tx: &ReadTx<'_>) -> Result<Vec<(String, String)>> {
     if !has_sql(tx)? {
         return Ok(Vec::new());

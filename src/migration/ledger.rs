@@ -1,4 +1,4 @@
-//! The table in which a file keeps the steps that it has applied.
+//! The table in which a file records the steps that it has applied.
 
 use super::{Migration, SchemaDef, found};
 use crate::error::{Error, ErrorKind, Result, excerpt, quote};
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-/// `down_sql` is kept too: somebody who has read it may have a program that does not know the step run
-/// it. A step that the program knows is taken back with the program's own text.
+/// `down_sql` is kept too, so that a program that does not know a step can run it, once somebody has
+/// read it. A program that knows the step undoes it with its own text.
 ///
-/// Not STRICT: an SQLite before 3.37 reads nothing of a file that has such a table.
+/// Not STRICT: an SQLite before 3.37 cannot read a file with such a table.
 const CREATE: &str = "CREATE TABLE botstore_ledger (
     schema     TEXT    NOT NULL CHECK (typeof(schema) = 'text'),
     step       INTEGER NOT NULL CHECK (typeof(step) = 'integer'),
@@ -25,7 +25,7 @@ const CREATE: &str = "CREATE TABLE botstore_ledger (
     PRIMARY KEY (schema, step)
 ) WITHOUT ROWID";
 
-/// How far a schema is applied.
+/// How far a schema is applied in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SchemaStep {
@@ -48,7 +48,7 @@ pub(super) fn exists(tx: &ReadTx<'_>) -> Result<bool> {
     sqlite::has_table(tx.conn(), "botstore_ledger")
 }
 
-/// The steps of a schema that the file has applied, in order.
+/// Returns the steps of a schema that the file has applied, in order.
 pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
     if !exists(tx)? {
         return Ok(Vec::new());
@@ -69,7 +69,7 @@ pub(super) fn applied(tx: &ReadTx<'_>, schema: &str) -> Result<Vec<Entry>> {
     )
 }
 
-/// The last step of a schema that the file has applied; 0 if it has none.
+/// Returns the last applied step of a schema; 0 if there is none.
 pub(super) fn last(tx: &ReadTx<'_>, schema: &str) -> Result<u32> {
     if !exists(tx)? {
         return Ok(0);
@@ -78,7 +78,7 @@ pub(super) fn last(tx: &ReadTx<'_>, schema: &str) -> Result<u32> {
     tx.one(sql, [schema], |row| Ok(row.get(0)?))
 }
 
-/// The schemas that have steps in the file, in the order in which they got their first.
+/// Returns the schemas with steps in the file, in the order of their first steps.
 pub(super) fn schemas(tx: &ReadTx<'_>) -> Result<Vec<String>> {
     if !exists(tx)? {
         return Ok(Vec::new());
@@ -87,7 +87,7 @@ pub(super) fn schemas(tx: &ReadTx<'_>) -> Result<Vec<String>> {
     tx.all(sql, [], |row| Ok(row.get(0)?))
 }
 
-/// The last applied step of each schema.
+/// Returns the last applied step of each schema.
 pub(crate) fn steps(tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
     tx.all(
         "SELECT schema, max(step) FROM botstore_ledger GROUP BY schema ORDER BY schema",
@@ -101,7 +101,7 @@ pub(crate) fn steps(tx: &ReadTx<'_>) -> Result<Vec<SchemaStep>> {
     )
 }
 
-/// Whether it is the STRICT table that programs before step 8 of the bot's schema made.
+/// Whether the ledger is the STRICT table of programs before step 8 of the bot's schema.
 pub(super) fn is_old(tx: &ReadTx<'_>) -> Result<bool> {
     let sql = "SELECT upper(sql) LIKE '%) STRICT%' FROM sqlite_schema
                WHERE type = 'table' AND name = 'botstore_ledger' AND rootpage > 0";
@@ -109,16 +109,16 @@ pub(super) fn is_old(tx: &ReadTx<'_>) -> Result<bool> {
     Ok(strict.unwrap_or(false))
 }
 
-/// Makes the ledger, or makes that of an older program anew. `write_found` writes down what the steps of that
-/// program found, while it can still be told.
+/// Creates the ledger, or rebuilds that of an older program. `write_found` records what the steps of
+/// that program found, while that can still be derived.
 ///
-/// No step does this, since no step may touch the ledger; it is part of whatever step is next, up or down.
+/// No step does this, since no step may touch the ledger. It is part of the next step, up or down.
 pub(super) fn prepare(
     tx: &WriteTx<'_>,
     write_found: impl FnOnce(&WriteTx<'_>) -> Result<()>,
 ) -> Result<()> {
     if !exists(tx)? {
-        // Of a ledger that somebody has dropped.
+        // Left over from a ledger that somebody has dropped.
         found::forget(tx)?;
         tx.execute(CREATE, [])?;
         return Ok(());
@@ -159,7 +159,7 @@ pub(super) fn record(tx: &WriteTx<'_>, schema: &str, migration: &Migration) -> R
     Ok(())
 }
 
-/// Takes a step out, and the table with the last of all: a file without steps is as it was before the first.
+/// Removes a step, and with the last one the table: a file without steps is as it was before the first.
 pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
     tx.execute(
         "DELETE FROM botstore_ledger WHERE schema = ?1 AND step = ?2",
@@ -173,7 +173,7 @@ pub(super) fn remove(tx: &WriteTx<'_>, schema: &str, step: u32) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a file that has applied a step that reads differently here, or one unknown here.
+/// Refuses a file with an applied step that this program does not know, or knows with another text.
 pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
     for entry in applied {
         let Some(known) = schema.step(entry.step) else {
@@ -194,7 +194,7 @@ pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-/// Both texts from their first line on that is not the same.
+/// Returns both texts from the first line in which they differ.
 fn from_where_they_differ<'a>(mut one: &'a str, mut other: &'a str) -> (&'a str, &'a str) {
     while let (Some((line, rest)), Some((same, rest_of_other))) =
         (one.split_once('\n'), other.split_once('\n'))
@@ -205,7 +205,7 @@ fn from_where_they_differ<'a>(mut one: &'a str, mut other: &'a str) -> (&'a str,
     (one, other)
 }
 
-/// Refuses a step that reads differently here from what the ledger says of it, up or down.
+/// Refuses a step whose text, up or down, differs between this program and the ledger.
 pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Result<()> {
     let changed = |advice: &str, which: &str, theirs: &str, ours: &str| {
         let (theirs, ours) = (normalised(theirs), normalised(ours));
@@ -233,7 +233,7 @@ pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Re
         let which = " in the way back";
         return changed(advice, which, &entry.down_sql, known.down);
     }
-    // Rows from before there was one of both have that of the way up.
+    // Older rows have a checksum of the up text alone.
     let is_of = |sum: String| sum == entry.checksum;
     if !is_of(checksum(known.up, known.down)) && !is_of(digest(&normalised(known.up))) {
         let advice = "Somebody has written into its ledger: restore a backup.";
@@ -243,7 +243,7 @@ pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Re
     Ok(())
 }
 
-/// SHA-256 of both normalised texts, with what is in neither between them.
+/// SHA-256 of both normalised texts, separated by a byte that neither contains.
 fn checksum(up: &str, down: &str) -> String {
     digest(&format!("{}\0{}", normalised(up), normalised(down)))
 }
@@ -261,8 +261,8 @@ fn reads_as(one: &str, other: &str) -> bool {
     one == other || normalised(one) == normalised(other)
 }
 
-/// The SQL without what an editor or a checkout changes by itself: carriage returns, blanks at the
-/// ends of lines, empty lines at both ends.
+/// The SQL without what an editor or a checkout changes: carriage returns, blanks at the ends of lines,
+/// and empty lines at both ends.
 fn normalised(sql: &str) -> String {
     let lines: Vec<_> = sql.lines().map(str::trim_end).collect();
     lines.join("\n").trim_matches('\n').to_owned()

@@ -1,5 +1,5 @@
-//! Brings an open file to the steps that this program knows. Whoever calls this has made the backup from
-//! before. The way back is in `way_back`.
+//! Applies the steps that a file lacks. The caller has made the backup before. Undoing steps is in
+//! `way_back`.
 
 use super::counting::count;
 use super::found::{self, Found};
@@ -13,7 +13,7 @@ use crate::sqlite::{self, Authorizer, for_mutations};
 use rusqlite::Connection;
 use std::path::Path;
 
-/// The connection that writes to a file whose lock is held, and that is ours or can become so.
+/// Opens the connection that writes to a file. Its lock is held, and the file is ours or can become so.
 pub(crate) fn connect(path: &Path, program: &Program<'_>) -> Result<Connection> {
     let conn = connect_to_any(path, program)?;
     refuse_unknown(&conn, path, program)?;
@@ -22,8 +22,8 @@ pub(crate) fn connect(path: &Path, program: &Program<'_>) -> Result<Connection> 
     Ok(conn)
 }
 
-/// The same for a file with steps that this program may not know, which are to be taken back. It is not
-/// one that writes yet: see [`make_writer`].
+/// Does the same for a file whose steps this program may not know, to undo them. The connection is not
+/// the writer yet: see [`make_writer`].
 pub(crate) fn connect_to_take_back(path: &Path, program: &Program<'_>) -> Result<Connection> {
     let conn = connect_to_any(path, program)?;
     refuse_objects(&conn, path, program)?;
@@ -33,7 +33,7 @@ pub(crate) fn connect_to_take_back(path: &Path, program: &Program<'_>) -> Result
 fn connect_to_any(path: &Path, program: &Program<'_>) -> Result<Connection> {
     let mut conn = sqlite::connect(path, &program.sqlite)?;
     sqlite::mind_time_opening(&mut conn, path, &program.sqlite)?;
-    // Before anything is read of it: without its WAL a file of ours may look like another's.
+    // Checked before anything is read: without its WAL a file of ours may look foreign.
     sqlite::refuse_damaged_wal(&conn, path, &program.sqlite)?;
     Ok(conn)
 }
@@ -48,14 +48,14 @@ pub(super) fn refuse_objects(conn: &Connection, path: &Path, program: &Program<'
 
 /// Makes the connection the one that writes.
 ///
-/// Until a store has it, what does not fit into its cache goes into temporary files.
+/// Until a store takes it over, it spills its cache into temporary files.
 pub(crate) fn make_writer(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
     sqlite::make_writer(conn, path, &program.sqlite)?;
     sqlite::use_temporary_files(conn, path)?;
     sqlite::recover_wal(conn)
 }
 
-/// What [`apply`] would do.
+/// Returns the steps that [`apply`] would run.
 pub(crate) fn missing(
     schemas: &[SchemaDef],
     conn: &Connection,
@@ -65,7 +65,7 @@ pub(crate) fn missing(
     pending(schemas, |schema| ledger::last(&tx, schema.name))
 }
 
-/// Refuses a file that has gone past the last step of `schema`.
+/// Refuses a file with steps after the last one of `schema`.
 pub(crate) fn refuse_beyond(
     conn: &Connection,
     schema: &SchemaDef,
@@ -87,7 +87,7 @@ pub(crate) fn has_tables(conn: &Connection) -> Result<bool> {
     Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
 
-/// Whether a step of these schemas is applied in part.
+/// Whether a step of these schemas is partly applied.
 pub(crate) fn has_begun(
     schemas: &[SchemaDef],
     conn: &Connection,
@@ -102,8 +102,8 @@ pub(crate) fn has_begun(
     Ok(false)
 }
 
-/// Applies what is missing of these schemas, which are all of the program's or fewer, and makes anew what they
-/// found and cannot go by.
+/// Applies the missing steps of these schemas, which are all of the program's or some of them. Then it
+/// makes again the objects that steps found in a form that does not serve them.
 pub(crate) fn apply(
     schemas: &[SchemaDef],
     conn: &mut Connection,
@@ -140,17 +140,17 @@ pub(crate) fn apply(
                 ledger::record(tx, schema.name, migration)?;
                 found.record(tx, schema.name, step)
             };
-            // A new file is made in one sync a step.
+            // In a new file each step is one transaction, so one sync.
             let (done, left) = if migration.in_pieces && has_rows {
                 let ceiling = program.sqlite.wal_ceiling_bytes;
-                // Such a step fails where something it makes is there, unless it has made that itself.
+                // Such a step fails if an object of it exists that it has not made itself.
                 let record = |tx: &WriteTx<'_>| record(tx, Found::default());
                 let done = pieces::run(&stepper, schema, migration, ceiling, record);
                 (done, Left::Begun)
             } else {
                 let sql = schema.spelled(&look, migration.up)?;
                 let done = stepper.run(schema.name, rebuild, &sql, |tx| {
-                    // Later steps have no rows of their own in what they found.
+                    // A later step that found no object has no rows to protect.
                     let found = match step <= schema.legacy.steps || !found.is_empty() {
                         true => found.after(tx.conn().total_changes() - changes),
                         false => found,
@@ -163,12 +163,12 @@ pub(crate) fn apply(
         }
     }
     drop(stepper);
-    // A bot's index under a name of the steps' need not do what theirs does.
+    // A bot's index with the name of a step's index may be a different one.
     objects::make_again(conn, program)?;
     Ok(())
 }
 
-/// Lets the schemas look at a file that has all their steps, and counts what they have counted.
+/// Runs each schema's `opened` on a file with all its steps, and computes missing counts.
 pub(crate) fn opened(conn: &mut Connection, program: &Program<'_>) -> Result<()> {
     objects::run_own_triggers(conn, program)?;
     let guard = Authorizer::install(conn, for_mutations)?;

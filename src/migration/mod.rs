@@ -1,8 +1,8 @@
 //! Tables and how they change: the steps that a program knows, those that a file has applied, and the
-//! way from one to the other. What a host sees of it is [`schema`](crate::schema).
+//! way from one to the other. A host sees this as [`schema`](crate::schema).
 //!
-//! All here is about a file that is open on one connection, before there is a store. Backups from before
-//! an upgrade are not made here, so that backups can be checked with this.
+//! All functions here work on one connection, before there is a store. The backup before an upgrade is
+//! made elsewhere, so that checking a backup can use this module.
 
 mod counting;
 mod found;
@@ -63,15 +63,15 @@ use std::ops::RangeInclusive;
 /// }
 /// ```
 pub trait Schema: 'static {
-    /// The name in the ledger; never change it. `"botstore"` is taken.
+    /// The name in the ledger. It must never change. `"botstore"` is taken.
     const NAME: &'static str;
 
-    /// The steps, numbered 1, 2, 3 and so on. Never change one that has been released: add another.
+    /// The steps, numbered 1, 2, 3 and so on. A released step must never change: add another.
     const MIGRATIONS: &'static [Migration];
 
-    /// Looks at a file that has tables but no ledger, before anything is changed. An error refuses
-    /// the file. A schema whose tables may already be there writes its first steps with
-    /// `IF NOT EXISTS` and makes sure here that they are what they should be.
+    /// Checks a file that has tables but no ledger, before anything is changed. An error refuses the
+    /// file. If a schema's tables may already exist, its first steps use `IF NOT EXISTS`, and this
+    /// function checks that the tables are what they should be.
     fn recognise(_tx: &ReadTx<'_>) -> Result<()> {
         Ok(())
     }
@@ -82,7 +82,7 @@ pub trait Schema: 'static {
     }
 }
 
-/// One step of a schema: SQL that changes it, and SQL that changes it back.
+/// One step of a schema: SQL that changes it, and SQL that undoes the change.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
     pub(crate) step: u32,
@@ -95,8 +95,8 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// A step. Line ends and blanks at the ends of lines do not count when it is compared with
-    /// what a file has applied.
+    /// Creates a step. Line ends and trailing blanks are ignored when its text is compared with the
+    /// applied step in a file.
     pub const fn new(step: u32, name: &'static str, up: &'static str, down: &'static str) -> Self {
         Self {
             step,
@@ -108,19 +108,19 @@ impl Migration {
         }
     }
 
-    /// Marks a step that touches every row of a table that grows with the bot's age: see
-    /// `src/migration/pieces.rs`. What other programs may see of it half-way must do them no harm.
+    /// Marks a step that touches every row of a table that grows over the years: see
+    /// `src/migration/pieces.rs`. What other programs see of it half-way must do them no harm.
     ///
-    /// Not for hosts yet: they would have to know what a piece is.
+    /// Not public yet: a host would have to know what a piece is.
     pub(crate) const fn in_pieces(mut self) -> Self {
         self.in_pieces = true;
         self
     }
 
-    /// Marks a step that makes a table anew (create, copy, drop, rename), which is how SQLite
-    /// changes a column: <https://sqlite.org/lang_altertable.html#otheralter>. Foreign keys are
-    /// off while it runs, and it is refused if it leaves a row that refers to nothing where there
-    /// was none before. The check reads every table.
+    /// Marks a step that rebuilds a table (create, copy, drop, rename), which is how SQLite changes a
+    /// column: <https://sqlite.org/lang_altertable.html#otheralter>. Foreign keys are off while it
+    /// runs. The step fails if it leaves more rows with a dangling reference than before. That check
+    /// reads every table.
     pub const fn rebuilding(mut self) -> Self {
         self.rebuilds = true;
         self
@@ -150,17 +150,17 @@ pub(crate) struct Program<'a> {
 /// How files may differ from what a schema's steps make.
 #[derive(Clone, Copy)]
 pub(crate) struct Legacy {
-    /// So many of the first steps find what is there in a file that is taken over.
+    /// How many of the first steps find their objects in an adopted file.
     pub(crate) steps: u32,
-    /// All that the steps make, statement for statement as SQLite writes it down.
+    /// Everything that the steps make, statement by statement as SQLite stores it.
     pub(crate) listed: Option<&'static str>,
     /// Views that such a file may have, with their SQL.
     pub(crate) views: &'static [(&'static str, &'static str)],
-    /// What stands in the file's triggers in place of what stands in the steps'.
+    /// A text in the steps' triggers, and the text that the file's triggers have instead.
     pub(crate) respelled: fn(&ReadTx<'_>) -> Result<Option<Respelling>>,
 }
 
-/// A text in steps, and the one that a file has in its place.
+/// A text in steps, and the text that a file has instead.
 pub(crate) type Respelling = (String, String);
 
 impl Legacy {
@@ -172,24 +172,25 @@ impl Legacy {
     };
 }
 
-/// Tables of a schema that hold what its triggers count of the others, and that can be counted anew.
+/// Tables of counts, which triggers of the schema keep up to date, and which can be computed anew.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) tables: &'static [&'static str],
-    /// Whether they are still to be counted.
+    /// Whether the counts are missing.
     pub(crate) are_missing: fn(&ReadTx<'_>) -> Result<bool>,
-    /// Has them counted anew, from the beginning.
+    /// Discards the counts, so that they are computed anew from the beginning.
     pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
-    /// Counts the next piece, of about so many rows.
+    /// Counts the next piece, of about this many rows.
     pub(crate) count: fn(&WriteTx<'_>, i64) -> Result<Counted>,
-    /// The triggers that a file may have while they are counted, each with its table and its SQL.
+    /// The triggers that a file may have while the counts are computed, each with its table and its
+    /// SQL.
     pub(crate) meanwhile: fn() -> Vec<Meanwhile>,
 }
 
 /// What has been counted after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// A table, up to this row; there is more.
+    /// The rows of this table up to this row id; there are more.
     UpTo(&'static str, Option<i64>, Then),
     All,
 }
@@ -197,11 +198,11 @@ pub(crate) enum Counted {
 /// What the next piece of counting is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// More rows like these.
+    /// More rows of the same table.
     More,
     /// Rows of another table.
     Others,
-    /// A part of the same transaction: others must not write before all is counted.
+    /// More rows, in the same transaction: other programs must not write before all is counted.
     Alone,
 }
 
@@ -244,7 +245,8 @@ impl SchemaDef {
         self
     }
 
-    /// A step's SQL as this file spells it, so that triggers that a later step makes anew agree with the others.
+    /// Returns a step's SQL as this file spells it, so that triggers that a later step makes anew agree with the
+    /// others.
     fn spelled(&self, tx: &ReadTx<'_>, sql: &str) -> Result<String> {
         Ok(match (self.legacy.respelled)(tx)? {
             Some((from, to)) => sql.replace(&from, &to),
@@ -252,21 +254,21 @@ impl SchemaDef {
         })
     }
 
-    /// A step that this program knows.
+    /// Returns a step, if this program knows it.
     fn step(&self, step: u32) -> Option<&'static Migration> {
         self.migrations.iter().find(|known| known.step == step)
     }
 
-    /// The steps that this program knows, of these.
+    /// Returns those of these steps that this program knows.
     fn steps(&self, of: RangeInclusive<u32>) -> impl Iterator<Item = &'static Migration> {
         let known = self.migrations.iter();
         known.filter(move |known| of.contains(&known.step))
     }
 
-    /// The same schema without the steps after `to`.
+    /// Returns the schema without the steps after `to`.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) for a step that it does not have.
+    /// [`Invalid`](ErrorKind::Invalid) for a step that the schema does not have.
     pub(crate) fn up_to(&self, to: u32) -> Result<Self> {
         if to > self.last() {
             let why = format!("must be at most {}, the schema's last step", self.last());
@@ -278,13 +280,13 @@ impl SchemaDef {
         })
     }
 
-    /// The last step that this program knows.
+    /// Returns the last step that this program knows.
     pub(crate) fn last(&self) -> u32 {
         self.migrations.last().map_or(0, |m| m.step)
     }
 }
 
-/// Refuses a set of schemas that cannot be told apart in a ledger.
+/// Refuses schemas that a ledger could not tell apart.
 pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
     let mut names = BTreeSet::new();
     for schema in schemas {

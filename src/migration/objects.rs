@@ -1,5 +1,5 @@
-//! What is in a file's schema that no applied step made: triggers, views, virtual tables and the like
-//! are code that SQLite runs when the store reads or writes.
+//! Objects in a file's schema that no applied step made. Triggers, views, virtual tables, generated
+//! columns and indexes are code that SQLite runs when the store reads or writes.
 
 mod again;
 mod known;
@@ -19,20 +19,21 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// What is done about triggers, and whatever else would be run, that a file has and no step made: see
+/// What the store does about triggers and other code in a file that no step made: see
 /// [`Config::unknown_triggers`](crate::Config::unknown_triggers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnknownTriggers {
     /// The file is refused with [`Untrusted`](ErrorKind::Untrusted) if it has anything that
-    /// [`unknown_objects`](crate::schema::unknown_objects) lists. It stays as it is.
+    /// [`unknown_objects`](crate::schema::unknown_objects) lists. The file is not changed.
     Refuse,
-    /// No trigger of the file runs on the store's connections, those that somebody adds while it is
-    /// open included. Those that steps made run from the programs' own text, as temporary triggers;
-    /// while a step runs, none does. The file stays as it is; other programs still run its triggers.
+    /// No trigger of the file runs on the store's connections, not even one that is added while the
+    /// file is open. The store runs the triggers of its steps from the program's own text, as temporary
+    /// triggers; while a step runs, no trigger runs. The file is not changed, and other programs still
+    /// run its triggers.
     Disable,
     /// They run: an operator may have put them there. [`StoreEvent::UnknownObjects`] and
-    /// [`Health::unknown_objects`] tell of them.
+    /// [`Health::unknown_objects`] report them.
     ///
     /// [`StoreEvent::UnknownObjects`]: crate::StoreEvent::UnknownObjects
     /// [`Health::unknown_objects`]: crate::Health::unknown_objects
@@ -45,18 +46,18 @@ pub enum UnknownTriggers {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ObjectKind {
-    /// A trigger: runs when its table is written.
+    /// A trigger, which runs when its table is written.
     Trigger,
     /// A view.
     View,
     /// A virtual table, such as one of FTS5.
     VirtualTable,
-    /// A column that is computed.
+    /// A computed column.
     GeneratedColumn,
-    /// An index that may refuse a row or that computes something: unique, partial or of an
-    /// expression, on a table that a step made. Plain ones are not listed.
+    /// An index, on a table that a step made, that may refuse a row or computes something: a unique or
+    /// partial index, or one on an expression. Plain indexes are not listed.
     Index,
-    /// A table that a step made and that now reads differently. Plain tables of others are not listed.
+    /// A table that a step made and whose definition has changed. Other plain tables are not listed.
     Table,
 }
 
@@ -73,46 +74,46 @@ impl fmt::Display for ObjectKind {
     }
 }
 
-/// Something in a file's schema that no applied step of a schema known here made.
+/// An object in a file's schema that no applied step of a known schema made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownObject {
     /// What it is.
     pub kind: ObjectKind,
-    /// Its name; of a column, with its table's in front. At most 200 characters.
+    /// Its name; for a column, preceded by its table's name. At most 200 characters.
     pub name: String,
-    /// The table or view that it is on; its own name if it is on none.
+    /// The table or view that it is on; otherwise its own name.
     pub table: String,
-    /// Whether a step made something of this name that reads differently.
+    /// Whether a step made an object of this name with another definition.
     pub altered: bool,
-    /// Its SQL, as far as the first 1,000 characters.
+    /// The first 1,000 characters of its SQL.
     pub sql: String,
 }
 
-/// What is in a file's schema that no applied step of a schema known here made, and what is not there that
-/// one made.
+/// How a file's schema differs from what the applied steps of the known schemas made: objects that no
+/// step made, and missing objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownObjects {
-    /// How many.
+    /// How many objects no step made.
     pub total: u64,
-    /// The first hundred.
+    /// The first hundred of these objects.
     pub first: Vec<UnknownObject>,
-    /// Schemas whose steps the file has and that are not known here: they may have made them.
+    /// Schemas in the file's ledger that this program does not know. They may have made the objects.
     pub unknown_schemas: Vec<String>,
-    /// What applied steps made and somebody has dropped since; and indexes that somebody has altered. Opening
-    /// the file makes it again, but for tables that hold more than counts.
+    /// Objects that applied steps made and somebody has dropped since, and indexes that somebody has
+    /// altered. Opening the file makes them again, except for tables that hold more than counts.
     #[serde(default)]
     pub missing: Vec<MissingObject>,
 }
 
 impl UnknownObjects {
-    /// Whether there is nothing that no step made. Something may be missing all the same.
+    /// Whether the file has no object that no step made. Objects may be missing all the same.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// Whether something that a step made was replaced by something else.
+    /// Whether an object that a step made was replaced by another.
     pub fn has_altered(&self) -> bool {
         self.first.iter().any(|object| object.altered)
     }
@@ -125,10 +126,10 @@ impl UnknownObjects {
     }
 }
 
-/// How many are told one by one.
+/// How many objects are listed.
 const NAMED: usize = 100;
 
-/// A few of them in words.
+/// Names a few of the objects.
 impl fmt::Display for UnknownObjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 10;
@@ -144,7 +145,7 @@ impl fmt::Display for UnknownObjects {
     }
 }
 
-/// What is in the schema of the file at `given` that no applied step made. Changes nothing.
+/// Returns the objects in the schema of the file at `given` that no applied step made. Changes nothing.
 pub(crate) fn unknown_objects(given: &Path, program: &Program<'_>) -> Result<UnknownObjects> {
     sqlite::refuse_unsettled(given)?;
     let path = sqlite::existing(given)?;
@@ -154,12 +155,12 @@ pub(crate) fn unknown_objects(given: &Path, program: &Program<'_>) -> Result<Unk
     })
 }
 
-/// The same on a connection.
+/// Does the same on a connection.
 pub(crate) fn unknown_in(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<UnknownObjects> {
     Ok(look(tx, schemas)?.0)
 }
 
-/// The same with what makes again what is missing.
+/// Does the same, and returns how to make the missing objects again.
 fn look(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<(UnknownObjects, Vec<Missing>)> {
     let there = Object::all(tx.conn())?;
     let (mut found, mut missing) = (UnknownObjects::default(), Vec::new());
@@ -189,7 +190,7 @@ fn kind_of(object: &Object) -> ObjectKind {
     }
 }
 
-/// Refuses a file that has any, where that is asked for.
+/// Refuses a file with unknown objects, if the program is configured so.
 pub(crate) fn refuse_objects(tx: &ReadTx<'_>, program: &Program<'_>, path: &Path) -> Result<()> {
     if program.unknown_triggers != UnknownTriggers::Refuse {
         return Ok(());
@@ -209,13 +210,13 @@ pub(crate) fn refuse_objects(tx: &ReadTx<'_>, program: &Program<'_>, path: &Path
     ))
 }
 
-/// Refuses a file in which something else stands where a step made a table: a view or a virtual
-/// table answers what it likes, and its answer may have no end.
+/// Refuses a file with a view or a virtual table in the place of a table that a step made. Such an
+/// object may answer anything, and its answer may have no end.
 pub(super) fn refuse_stand_ins(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<()> {
     let mut pageless = Object::all(tx.conn())?;
     pageless.retain(|object| !object.is_kept && matches!(object.kind.as_str(), "table" | "view"));
     let listed = Listed::of(tx, schemas)?;
-    // The first is the Python bot's, before there is a list to hold against its file.
+    // `daily_stats` is a view of the Python bot; its file is checked before there is a list.
     pageless.retain(|object| object.name != "daily_stats" && !listed.has(object));
     if pageless.is_empty() {
         return Ok(());
@@ -234,7 +235,7 @@ pub(super) fn refuse_stand_ins(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result
     }
 }
 
-/// The triggers that the applied steps made, by name, as the file has them if nobody has changed them.
+/// Returns the triggers that the applied steps made, by name, with the text that an unchanged file has.
 pub(crate) fn own_triggers(
     tx: &ReadTx<'_>,
     schemas: &[SchemaDef],
@@ -246,8 +247,8 @@ pub(crate) fn own_triggers(
         .collect())
 }
 
-/// Where the triggers of the file do not run, has those that steps made run from the program's own
-/// text, as temporary ones of this connection.
+/// If the file's triggers do not run, runs the triggers that steps made from the program's own text, as
+/// temporary triggers of this connection.
 pub(crate) fn run_own_triggers(conn: &Connection, program: &Program<'_>) -> Result<()> {
     const BEGINS: &str = "CREATE TRIGGER ";
     if program.unknown_triggers != UnknownTriggers::Disable {

@@ -1,17 +1,17 @@
-//! Runs a step that touches every row of a table that grows: in pieces, each a transaction of its own, and
-//! the file keeps how far it is. Who was killed goes on at the next opening, and what a piece takes of
-//! memory, of the WAL and of time does not grow with the file.
+//! Runs a step that touches every row of a growing table in pieces, each in its own transaction. The
+//! file records the progress, so a killed process continues at the next opening. The memory, WAL and
+//! lock time of a piece do not grow with the file.
 //!
-//! **The pieces are the step's own text**, which stays as it was released: an index is built by itself, and
-//! an `UPDATE` first runs for a range of row ids after the other. Then it runs once as it stands, to find
-//! what another program has written meanwhile, which is little. The step is in the ledger with the last
-//! piece. Until then the file is one that every program can go on with that could before: rows have the
-//! old form or the new one, and some indexes more.
+//! **The pieces are the step's own text**, which stays as it was released. An index is built by itself.
+//! An `UPDATE` first runs for one range of row ids after another, and then once as a whole, for the few
+//! rows that another program has written meanwhile. The ledger gets the step with the last piece. Until
+//! then every program that could use the file before still can: rows have the old or the new form, and
+//! there may be additional indexes.
 //!
-//! Turned down: to have SQLite do it in one statement and keep its journal in a file. It is as bounded in
-//! memory, but all of it is in the WAL until its end, and whoever is killed begins again. Also turned down:
-//! a new table beside the old one, filled in pieces and renamed. It takes the room of the table once
-//! more, and other programs do not see what is in it.
+//! Turned down: one statement, with SQLite's journal in a file. Its memory is bounded too, but its
+//! changes stay in the WAL until its end, and a killed process begins again. Also turned down: a new
+//! table, filled in pieces and then renamed. It needs the disk space of the table once more, and other
+//! programs do not see what is in it.
 
 use super::progress::{self, Progress};
 use super::reference::Reference;
@@ -24,26 +24,26 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection};
 use std::time::{Duration, Instant};
 
-/// How often it tells how far it is.
+/// The time between two reports of progress.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// What a piece writes into the WAL, about. Large enough that its sync is a small part of it.
+/// About how much a piece writes into the WAL. Large enough that its sync is a small part of it.
 const PIECE_BYTES: i64 = 8 << 20;
 
-/// How many rows the first piece has: a row may have megabytes.
+/// The size of the first piece. Small, because a row may have megabytes.
 const FIRST_ROWS: i64 = 16;
 
-/// Rows that need no change cost little, but not nothing.
+/// A bound for rows that need no change: reading them costs little, but not nothing.
 const MOST_ROWS: i64 = 100_000;
 
 /// A part of a step's SQL.
 struct Part {
     sql: String,
-    /// The table, if this is an `UPDATE` of its rows.
+    /// The table, if this part is an `UPDATE` of its rows.
     rewrites: Option<String>,
 }
 
-/// Applies a step, from where it was cut short. `record` writes it into the ledger, with the last piece.
+/// Applies a step from where it was cut short. `record` writes it into the ledger, with the last piece.
 pub(super) fn run(
     stepper: &Stepper<'_>,
     schema: &SchemaDef,
@@ -113,7 +113,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Runs an `UPDATE` for one range of rows after the other.
+/// Runs an `UPDATE` for one range of rows after another.
 fn rewrite(
     stepper: &Stepper<'_>,
     schema: &str,
@@ -151,14 +151,14 @@ fn rewrite(
             tracing::info!(table, last_id = last, "rewriting rows");
         }
         let (written, wanted) = (wal.after_a_piece()?, wal.frames_in(PIECE_BYTES));
-        // A frame at least, so that rows that need no change come in larger pieces, too.
+        // At least one frame, so that pieces also grow where no row needs a change.
         rows = (rows * wanted / written.max(1)).clamp(rows / 8, rows * 8);
         rows = rows.clamp(1, MOST_ROWS);
     }
     Ok(())
 }
 
-/// The same `UPDATE` for the rows from `?1` to `?2`.
+/// Returns the same `UPDATE` for the rows from `?1` to `?2`.
 fn within_a_range(sql: &str) -> Result<String> {
     let (change, condition) = sql.split_once("WHERE").ok_or_else(|| {
         let why = "a step in pieces has an UPDATE without a WHERE";
@@ -170,8 +170,8 @@ fn within_a_range(sql: &str) -> Result<String> {
     ))
 }
 
-/// The parts of a step, in their order. SQLite tells its statements apart, on a database in memory that
-/// has no rows.
+/// Returns the parts of a step, in order. SQLite itself splits the statements, on a database in memory
+/// without rows.
 fn parts(schema: &SchemaDef, migration: &Migration) -> Result<Vec<Part>> {
     let reference = Reference::new()?;
     let before = migration.step as usize - 1;
@@ -198,7 +198,7 @@ fn parts(schema: &SchemaDef, migration: &Migration) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The words of a statement, without the comments in front of it.
+/// Returns the words of a statement, without the comments before it.
 fn words(sql: &str) -> impl Iterator<Item = &str> {
     let mut rest = sql.trim_start();
     while rest.starts_with("--") {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::migration::Schema;
 
-    /// As far as the step that rewrites rows.
+    /// The bot's schema up to the step that rewrites rows.
     struct Bot;
 
     impl Schema for Bot {

@@ -1,4 +1,4 @@
-//! What lies between a file and this program.
+//! The difference between a file and this program.
 
 use super::{MissingObject, Program, SchemaDef, UnknownObjects, ledger, objects};
 use crate::error::{ErrorKind, Result};
@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
 
-/// One step that opening the file would apply, or that was applied or taken back.
+/// A step that would be applied when the file opens, or that was applied or undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct PlannedStep {
@@ -21,27 +21,28 @@ pub struct PlannedStep {
     pub name: String,
     /// The SQL that is run.
     pub sql: String,
-    /// Of a step that is taken back: the tables and views that go, with all that is in them. Empty for
+    /// For a step that is undone: the tables and views that it drops, with their contents. Empty for
     /// steps that this program does not know.
     #[serde(default)]
     pub drops: Vec<String>,
-    /// Of a step that is taken back: the tables and views that its SQL would drop and that stay, because
-    /// they were there before the step.
+    /// For a step that is undone: the tables and views that its SQL would drop and that stay, because
+    /// they existed before the step.
     #[serde(default)]
     pub keeps: Vec<String>,
 }
 
-/// What lies between a file and this program: the steps, in the order in which they run, and what is put
-/// right besides.
+/// The difference between a file and this program: the steps, in the order in which they run, and the
+/// repairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<PlannedStep>,
-    /// What applied steps made and somebody has dropped or altered since, and opening makes again.
+    /// Objects that applied steps made, that somebody has dropped or altered since, and that opening
+    /// makes again.
     #[serde(default)]
     pub missing: Vec<MissingObject>,
-    /// Schemas with counts that opening makes by counting their rows.
+    /// Schemas whose counts are missing and that opening computes.
     #[serde(default)]
     pub uncounted: Vec<String>,
 }
@@ -52,7 +53,7 @@ impl Plan {
         self.steps.is_empty() && self.missing.is_empty() && self.uncounted.is_empty()
     }
 
-    /// With what is made again of what is missing.
+    /// Adds the missing objects that opening makes again.
     pub(crate) fn with_missing(mut self, found: &UnknownObjects) -> Self {
         let made_again = found.missing.iter().filter(|missing| missing.made_again);
         self.missing = made_again.cloned().collect();
@@ -78,7 +79,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What opening the file at `given` would apply. Changes nothing.
+/// Returns what opening the file at `given` would apply. Changes nothing.
 pub(crate) fn plan(given: &Path, program: &Program<'_>) -> Result<Plan> {
     sqlite::refuse_unsettled(given)?;
     if sqlite::is_missing(given)? {
@@ -93,7 +94,8 @@ pub(crate) fn plan(given: &Path, program: &Program<'_>) -> Result<Plan> {
     })
 }
 
-/// The same of a file that is open, in a transaction; without what is missing, which takes longer to find.
+/// Does the same for an open file, in a transaction. Leaves out missing objects, which take longer to
+/// find.
 pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<Plan> {
     let schemas = program.schemas;
     let tx = ReadTx::new(conn, program.clock.now());
@@ -108,21 +110,21 @@ pub(crate) fn plan_in(conn: &Connection, path: &Path, program: &Program<'_>) -> 
     Ok(plan)
 }
 
-/// Refuses what is no file of ours before anything is laid beside it, such as a lock. Where there is one
-/// already, whoever takes it looks.
+/// Refuses a foreign file before anything, such as a lock, is created beside it. If a lock file exists
+/// already, the caller that takes the lock checks.
 pub(crate) fn refuse_foreign(path: &Path, program: &Program<'_>) -> Result<()> {
     if files::is_taken(&sqlite::beside(path, ".lock")) || !files::is_taken(path) {
         return Ok(());
     }
     match plan(path, program) {
         Err(error) if error.kind() == ErrorKind::ForeignFile => Err(error),
-        // Any other refusal is of a file that has been ours, or is told again.
+        // Any other error means that the file was once ours, or will be reported again.
         _ => Ok(()),
     }
 }
 
-/// Refuses a file that is not ours, too new, or applied a step that has changed since. Changes
-/// nothing, so that a refused file stays as it is.
+/// Refuses a file that is not ours, is too new, or has applied a step that has changed since. Changes
+/// nothing, so a refused file stays as it is.
 pub(crate) fn refuse_unknown(conn: &Connection, path: &Path, program: &Program<'_>) -> Result<()> {
     let tx = ReadTx::new(conn, program.clock.now());
     refuse(&tx, program.schemas, path)

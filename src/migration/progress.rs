@@ -1,6 +1,6 @@
-//! How far a step is that runs in pieces: a table beside the ledger, which is there only while there is
-//! such a step. A column of the ledger was turned down: a step stands there when all of it is applied, and
-//! whoever reads the ledger need not know that there are pieces.
+//! The progress of a step that runs in pieces: a table beside the ledger, which exists only during such
+//! a step. A column of the ledger was turned down: the ledger lists only complete steps, and its
+//! readers need not know about pieces.
 
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
@@ -13,17 +13,17 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS botstore_progress (
     next_row INTEGER
 ) WITHOUT ROWID";
 
-/// How far a step is.
+/// The progress of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     pub(super) step: u32,
     /// How many of its parts are done.
     pub(super) part: u32,
-    /// Of the next part, the first row that is not done; none if it has not begun.
+    /// The first row of the next part that is not done; none if that part has not begun.
     pub(super) next_row: Option<i64>,
 }
 
-/// The step of a schema that has begun and not ended.
+/// Returns the step of a schema that has begun and not ended.
 pub(super) fn of(tx: &ReadTx<'_>, schema: &str) -> Result<Option<Progress>> {
     if !sqlite::has_table(tx.conn(), "botstore_progress")? {
         return Ok(None);
@@ -52,9 +52,9 @@ pub(super) fn keep(tx: &WriteTx<'_>, schema: &str, progress: Progress) -> Result
     Ok(())
 }
 
-/// The step has ended.
+/// Records that the step has ended.
 pub(super) fn end(tx: &WriteTx<'_>) -> Result<()> {
-    // Steps run one after the other, so there is no other.
+    // Only one step runs at a time, so the table has no other.
     tx.execute("DROP TABLE IF EXISTS botstore_progress", [])?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What steps make, as SQLite writes it down: found out by running them on an empty database in
-//! memory, which stays without rows. To read it out of their SQL would take a parser of our own.
+//! What steps make, as SQLite stores it: found out by running them on an empty database in memory.
+//! Reading it out of their SQL would take a parser of our own.
 
 use super::ledger::{self, Entry};
 use super::{Migration, SchemaDef};
@@ -23,7 +23,7 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// All that there are.
+    /// Returns all objects of the database.
     pub(super) fn all(conn: &Connection) -> Result<Vec<Self>> {
         let sql = "SELECT type, name, tbl_name, coalesce(sql, ''), coalesce(rootpage, 0) > 0
                    FROM sqlite_schema ORDER BY rowid";
@@ -44,7 +44,7 @@ impl Object {
         self.kind == "trigger"
     }
 
-    /// Its name as SQLite compares it: triggers have names of their own.
+    /// Its name as SQLite compares it. Triggers have a namespace of their own.
     pub(super) fn key(&self) -> (bool, String) {
         (self.is_trigger(), self.name.to_ascii_lowercase())
     }
@@ -55,21 +55,21 @@ impl Object {
     }
 }
 
-/// Something that a step makes, as the step leaves it.
+/// An object that a step makes, as the step leaves it.
 pub(super) struct Made {
     pub(super) schema: String,
     pub(super) step: u32,
     pub(super) object: Object,
 }
 
-/// How far steps could be run.
+/// Whether all steps could be run.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Ran {
     All,
     InPart,
 }
 
-/// What steps make.
+/// A database in which steps run, to see what they make.
 pub(super) struct Reference {
     conn: Connection,
 }
@@ -86,13 +86,14 @@ impl Reference {
         &self.conn
     }
 
-    /// What the steps that ran have made, and none has dropped.
+    /// Returns the objects that the steps have made and not dropped.
     pub(super) fn objects(&self) -> Result<Vec<Object>> {
         Object::all(&self.conn)
     }
 
-    /// Runs steps of a schema that this program knows, and has `look` at what there is after each. Where
-    /// one cannot be run on a database without rows, what it and the later ones make is not known.
+    /// Runs steps of a schema that this program knows, and calls `look` with the objects after each. If
+    /// a step cannot run on a database without rows, it stops there, and the objects of this and later
+    /// steps stay unknown.
     pub(super) fn run<'a>(
         &self,
         schema: &SchemaDef,
@@ -110,8 +111,8 @@ impl Reference {
         Ok(Ran::All)
     }
 
-    /// The same for steps that only a file knows, after somebody has said that its SQL may be run:
-    /// guarded as on the file itself.
+    /// Does the same for steps that only the file knows, after somebody has said that their SQL may be
+    /// run. They are confined as on the file itself.
     fn run_trusted(&mut self, schema: &str, steps: &[Entry], makers: &mut Makers) -> Result<()> {
         sqlite::confine(&mut self.conn)?;
         let rules = StepRules::new(&self.conn, makers.owners.clone())?;
@@ -128,7 +129,7 @@ impl Reference {
     }
 }
 
-/// Who has made what. It is looked at after each step, since a later one may drop what this one made.
+/// Which step made which object. Recorded after each step, since a later one may drop the object.
 #[derive(Default)]
 pub(super) struct Makers {
     pub(super) owners: Owners,
@@ -137,7 +138,7 @@ pub(super) struct Makers {
 }
 
 impl Makers {
-    /// Notes what is new.
+    /// Records the new objects.
     fn note(&mut self, schema: &str, step: u32, objects: Vec<Object>) {
         for object in objects {
             let is_trigger = object.is_trigger();
@@ -155,7 +156,7 @@ impl Makers {
         }
     }
 
-    /// Notes what all steps of these schemas make.
+    /// Records what all steps of these schemas make.
     fn note_all(&mut self, reference: &Reference, schemas: &[SchemaDef]) -> Result<()> {
         for schema in schemas {
             reference.run(schema, schema.migrations, |reference, migration| {
@@ -167,14 +168,14 @@ impl Makers {
     }
 }
 
-/// Who has made what, or would, of these schemas.
+/// Returns which step of these schemas made, or would make, which object.
 pub(super) fn makers(schemas: &[SchemaDef]) -> Result<Makers> {
     let mut makers = Makers::default();
     makers.note_all(&Reference::new()?, schemas)?;
     Ok(makers)
 }
 
-/// The same with the other schemas that are in the file, by the SQL that it brings along.
+/// Does the same, and also for the other schemas in the file, by the SQL that the file brings along.
 pub(super) fn makers_with_trusted(schemas: &[SchemaDef], tx: &ReadTx<'_>) -> Result<Makers> {
     let (mut reference, mut makers) = (Reference::new()?, Makers::default());
     makers.note_all(&reference, schemas)?;

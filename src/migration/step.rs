@@ -7,7 +7,7 @@ use crate::sqlite::{self, Authorizer, Owners, StepRules, for_steps};
 use crate::time::Clock;
 use rusqlite::Connection;
 
-/// Whether a step makes a table anew.
+/// Whether a step rebuilds a table.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Rebuild {
     Yes,
@@ -23,15 +23,15 @@ pub(super) struct Stepper<'a> {
 }
 
 impl<'a> Stepper<'a> {
-    /// `owners` are those of everything that schemas have made.
+    /// `owners` says which schema made which object.
     pub(super) fn new(
         conn: &'a mut Connection,
         clock: &'a dyn Clock,
         owners: Owners,
     ) -> Result<Self> {
         let rules = StepRules::new(conn, owners)?;
-        // Refused before such a statement runs: looking afterwards whether the transaction is still
-        // there would find what a COMMIT has kept, and miss a BEGIN after it.
+        // Refused before such a statement runs. Checking afterwards whether the transaction still
+        // exists would not undo what a COMMIT made permanent, and would miss a BEGIN after it.
         let guard = Authorizer::install(conn, for_steps(&rules))?;
         Ok(Self {
             conn,
@@ -41,11 +41,11 @@ impl<'a> Stepper<'a> {
         })
     }
 
-    /// From now on no step drops what this one found; nor, if it found rows as well, takes rows out of these
-    /// tables.
+    /// From now on no step drops what this one found. If it also found rows, no step deletes rows from
+    /// these tables.
     ///
-    /// A `DELETE` cannot be left out as a `DROP` can: a trigger of this connection's leaves out its rows. To
-    /// look for such statements in the step's text was turned down.
+    /// A `DELETE` cannot be skipped by the authorizer as a `DROP` can, so a temporary trigger skips its
+    /// rows. Searching the step's text for such statements was turned down.
     pub(super) fn keep(&self, found: &Found, tables: &[&str]) -> Result<()> {
         self.rules.keep(found.names());
         let sql = "SELECT name FROM temp.sqlite_schema WHERE name GLOB 'botstore_keeps_*'";
@@ -68,10 +68,10 @@ impl<'a> Stepper<'a> {
         Ok(())
     }
 
-    /// Gives an index the form back that a step found it in, unless rows that came meanwhile do not allow that.
+    /// Restores the form in which a step found an index, unless new rows do not allow that.
     ///
-    /// The form is SQL that the file brings along. No more of it is run than one statement that makes an index,
-    /// by the rules of steps, and then the index has to read so.
+    /// The form is SQL from the file. Of it only one statement runs, which must create an index and
+    /// obeys the rules of steps; afterwards the index must have exactly this SQL.
     pub(super) fn give_back(&self, schema: &str, index: &str, form: &str) -> Result<()> {
         let reads = |tx: &ReadTx<'_>| {
             let sql = "SELECT count(*) > 0 FROM sqlite_schema
@@ -106,17 +106,17 @@ impl<'a> Stepper<'a> {
         }
     }
 
-    /// The connection, outside of steps.
+    /// The connection, for use outside of steps.
     pub(super) fn conn(&self) -> &'a Connection {
         self.conn
     }
 
-    /// To look at the file, outside of steps.
+    /// Reads the file, outside of steps.
     pub(super) fn look(&self) -> ReadTx<'a> {
         ReadTx::new(self.conn, self.clock.now())
     }
 
-    /// Runs a piece of a step, and writes down that it is done, in one transaction.
+    /// Runs a piece of a step, and records that it is done, in one transaction.
     pub(super) fn piece<T>(
         &self,
         schema: &str,
@@ -141,7 +141,7 @@ impl<'a> Stepper<'a> {
         let conn = self.conn;
         let orphans_before = match rebuild {
             Rebuild::Yes => {
-                // Has no effect inside a transaction, hence here.
+                // Set here because the pragma has no effect inside a transaction.
                 conn.pragma_update(None, "foreign_keys", false)?;
                 orphans(conn)?
             }
@@ -176,7 +176,7 @@ impl<'a> Stepper<'a> {
             self.rules.look_back(self.conn)?;
             Ok(done)
         });
-        // A virtual table may pass over what it was refused, or say so in words of its own.
+        // A virtual table may ignore the refusal, or report it with an error of its own.
         match self.rules.refused() {
             Some(why) => Err(Error::new(ErrorKind::Invalid, why)),
             None => done,
@@ -189,7 +189,7 @@ fn orphans(conn: &Connection) -> Result<i64> {
     Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
 
-/// Commits what `work` does, or rolls it back.
+/// Commits what `work` does; rolls it back on an error.
 pub(super) fn transaction<T>(
     conn: &Connection,
     clock: &dyn Clock,
@@ -199,22 +199,22 @@ pub(super) fn transaction<T>(
     let result = work(&WriteTx::new(conn, clock.now()))
         .and_then(|value| Ok(conn.execute_batch("COMMIT").map(|()| value)?));
     if result.is_err() && !conn.is_autocommit() {
-        // The error that brought us here is the one to tell; a failing rollback adds nothing,
-        // since the connection is closed with the refusal to open.
+        // The first error is the one to report. A failing rollback adds nothing, since the connection
+        // is closed when opening fails.
         let _ = conn.execute_batch("ROLLBACK");
     }
     result
 }
 
-/// What a step that failed leaves of itself.
+/// What a failed step leaves in the file.
 #[derive(Clone, Copy)]
 pub(super) enum Left {
     AsBefore,
-    /// The pieces that are done.
+    /// The finished pieces.
     Begun,
 }
 
-/// What is said of a step that failed.
+/// Makes the error for a step that failed.
 pub(super) fn step_failed(
     error: Error,
     doing: &str,

@@ -1,5 +1,4 @@
-//! Keeps the WAL from growing as large as the file while work is done in pieces: without a checkpointer, nobody
-//! else does.
+//! Keeps the WAL small while work is done in pieces: there is no checkpointer yet.
 
 use crate::error::Result;
 use crate::sqlite;
@@ -25,13 +24,14 @@ impl<'a> Wal<'a> {
         Ok(wal)
     }
 
-    /// How many frames so many bytes are, at least one.
+    /// Returns how many frames hold this many bytes, at least one.
     pub(super) fn frames_in(&self, bytes: i64) -> i64 {
         (bytes / self.page_bytes).max(1)
     }
 
-    /// Copies the WAL into the file if it is over its ceiling; the next piece then begins it anew, unless
-    /// another program still reads what is in it. Gives how many frames have come since the last time.
+    /// Copies the WAL into the file if the part that is not copied has reached the ceiling. The next
+    /// piece then starts the WAL over, unless another program still reads from it. Returns how many
+    /// frames were added since the last call.
     pub(super) fn after_a_piece(&mut self) -> Result<i64> {
         let (_, frames, copied) = sqlite::checkpoint(self.conn, "NOOP")?;
         let came = match frames < self.frames {
@@ -42,7 +42,7 @@ impl<'a> Wal<'a> {
         if frames - copied >= self.frames_in(self.ceiling_bytes) {
             let done = sqlite::checkpoint(self.conn, "PASSIVE");
             if done.is_err() {
-                // What SQLite believes to have copied may be on no disk: the WAL has to stay.
+                // SQLite may believe that frames are copied that are on no disk: the WAL has to stay.
                 sqlite::disable_checkpoint_on_close(self.conn)?;
             }
             done?;

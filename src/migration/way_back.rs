@@ -1,5 +1,5 @@
-//! Takes steps back, newest first: which, with whose SQL, and what of the file stays. Whoever calls this has
-//! made the backup from before.
+//! Undoes steps, newest first: which ones, with whose SQL, and what stays in the file. The caller has
+//! made the backup before.
 
 use super::found::{self, Found};
 use super::migrate::refuse_objects;
@@ -14,30 +14,30 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What is done with steps that the program does not know, when they are to be taken back.
+/// What happens to steps to be undone that this program does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnknownSteps {
-    /// They stay, and all is refused: their SQL comes with the file, from whoever wrote it. The error
-    /// shows it.
+    /// Nothing is undone, and the error shows their SQL. It comes from the file, so anybody who could
+    /// write the file may have written it.
     #[default]
     Refuse,
-    /// Their SQL is run as the file has it. For somebody who has read it. Even then it can neither
-    /// reach outside the file nor change the tables of another schema.
+    /// The SQL from the file is run. For somebody who has read it. Even then it can neither reach
+    /// outside the file nor change the tables of another schema.
     Trust,
 }
 
-/// The way from the steps that a file has to fewer. To be looked at before anything is changed.
+/// A plan to undo steps, which can be shown before anything is changed.
 pub(crate) struct WayBack {
     steps: Vec<PlannedStep>,
-    /// Of everything that schemas have made.
+    /// Which step made which object, for all schemas.
     makers: Makers,
     /// What the steps of this program's schema found.
     found: BTreeMap<u32, Found>,
 }
 
 impl WayBack {
-    /// Takes back the steps of `schema` after step `to`.
+    /// Plans to undo the steps of `schema` after step `to`.
     pub(crate) fn new(
         conn: &Connection,
         program: &Program<'_>,
@@ -84,7 +84,7 @@ impl WayBack {
         })
     }
 
-    /// What it would do.
+    /// Returns what it would do.
     pub(crate) fn into_plan(self) -> Plan {
         Plan {
             steps: self.steps,
@@ -96,11 +96,11 @@ impl WayBack {
         self.steps.is_empty()
     }
 
-    /// Goes it; gives what it did.
+    /// Undoes the steps; returns what it did.
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
         let Makers { owners, made, .. } = self.makers;
-        // The triggers that watch while counts are made are of no step, and none takes them away.
+        // The triggers that exist while counts are computed belong to no step, so no step drops them.
         transaction(conn, program.clock, |tx| {
             for SchemaDef { counts, .. } in program.schemas {
                 if (counts.are_missing)(tx)? {
@@ -111,7 +111,8 @@ impl WayBack {
         })?;
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
-        // First, so that who is killed on the way has its step in the ledger, and the form noted.
+        // Before the steps, so that a killed process still finds the step in the ledger and the form
+        // recorded.
         for step in &self.steps {
             let found = self.found.get(&step.step);
             for (index, form) in found.into_iter().flat_map(Found::forms) {
@@ -129,7 +130,7 @@ impl WayBack {
                 Some(schema) => schema.spelled(&stepper.look(), &step.sql)?,
                 None => step.sql.clone(),
             };
-            // Always as a rebuild: what a step back drops may be referred to by what stays.
+            // Always as a rebuild: what stays may refer to what this step drops.
             stepper
                 .run(&step.schema, Rebuild::Yes, &sql, |tx| {
                     ledger::prepare(tx, |tx| found::write_derived(tx, program.schemas, &made))?;
@@ -145,7 +146,8 @@ impl WayBack {
     }
 }
 
-/// What taking back the steps of `schema` after step `to` would do to the file at `given`. Changes nothing.
+/// Returns what undoing the steps of `schema` after step `to` would do to the file at `given`. Changes
+/// nothing.
 pub(crate) fn plan_back(
     given: &Path,
     program: &Program<'_>,
@@ -162,8 +164,8 @@ pub(crate) fn plan_back(
     })
 }
 
-/// The steps to take back, newest first, with the SQL that does it: this program's own, never the
-/// file's, but for steps that it does not know and that somebody trusts.
+/// Returns the steps to undo, newest first, with the SQL for it: this program's own text; the file's
+/// only for trusted steps that this program does not know.
 fn steps_back(
     tx: &ReadTx<'_>,
     program: &Program<'_>,
@@ -215,7 +217,7 @@ fn steps_back(
     ))
 }
 
-/// As much of a file's SQL as fits into a sentence.
+/// Returns as much of a file's SQL as fits into a sentence.
 fn excerpt(sql: &str) -> String {
     const SHOWN: usize = 8 * 1024;
     if sql.len() <= SHOWN {

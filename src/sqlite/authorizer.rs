@@ -1,4 +1,4 @@
-//! What is watched while an operation or a step runs: what it does, and for how long.
+//! Controls what an operation or a step does while it runs, and for how long.
 
 mod circles;
 mod steps;
@@ -14,18 +14,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
+/// Virtual machine instructions between two calls of SQLite's progress handler: about 10 µs.
 const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 
-/// Keeps what runs on a connection from doing what it must not.
+/// Keeps SQL on a connection from doing what it must not.
 ///
-/// SQLite asks when a statement is prepared. The store's own statements are prepared while nothing
-/// is guarded, and have texts that no operation's statement has. Checking the SQL's first word
-/// instead was turned down: SQLite's own parser sees through comments and pragma functions.
+/// SQLite asks when a statement is prepared. The store's own statements are prepared while the guard is
+/// down, and have texts that no operation's statement has. Checking the SQL's first word instead was
+/// turned down: SQLite's own parser sees through comments and pragma functions.
 pub(crate) struct Authorizer(Arc<AtomicBool>);
 
 impl Authorizer {
-    /// Replaces the guard that the connection had.
+    /// Replaces the guard of the connection.
     pub(crate) fn install(
         conn: &mut Connection,
         policy: impl Fn(&AuthContext<'_>) -> Authorization + Send + RefUnwindSafe + 'static,
@@ -47,7 +47,7 @@ impl Authorizer {
         self.with(true, guarded)
     }
 
-    /// Runs a part of what is guarded without the guard: what this crate itself does there.
+    /// Runs the crate's own part of guarded work without the guard.
     pub(crate) fn aside<T>(&self, trusted: impl FnOnce() -> T) -> T {
         self.with(false, trusted)
     }
@@ -58,9 +58,9 @@ impl Authorizer {
     }
 }
 
-/// Has an `INSERT` of any statement from now on do nothing, without a look at where its rows come from:
-/// a step that fills a table may take minutes. What a virtual table writes into its own tables when it
-/// is made, it has to find there.
+/// Makes every later `INSERT` of a statement do nothing, without reading the rows to insert: a step
+/// that fills a table may take minutes. An exception are the rows that a virtual table writes into its
+/// own tables when it is created, because it has to find them there.
 pub(crate) fn leave_rows_out(conn: &mut Connection) -> Result<()> {
     let virtual_tables = Mutex::new(Vec::new());
     conn.authorizer(Some(move |context: AuthContext<'_>| {
@@ -84,8 +84,8 @@ pub(crate) fn leave_rows_out(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// A statement of the store's own, to be kept in the statement cache. The random number in it keeps it
-/// apart from any text that an operation may bring: what is in the cache is not asked of the guard.
+/// Makes a unique text for one of the store's own statements. The random number in it keeps it apart
+/// from any text of an operation: the guard is not asked about a statement in the cache.
 pub(crate) fn unguarded(sql: &str) -> Result<String> {
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce)
@@ -93,7 +93,7 @@ pub(crate) fn unguarded(sql: &str) -> Result<String> {
     Ok(format!("{sql} /* {:x} */", u64::from_ne_bytes(nonce)))
 }
 
-/// Puts the guard back where it was.
+/// Puts the guard back as it was.
 struct Back<'a>(&'a AtomicBool, bool);
 
 impl Drop for Back<'_> {
@@ -102,14 +102,13 @@ impl Drop for Back<'_> {
     }
 }
 
-/// Where a file keeps the steps that it has applied.
+/// The table in which a file records the steps that it has applied.
 const LEDGER: &str = "botstore_ledger";
 
-/// Where it keeps what those steps found.
+/// The table in which a file records what those steps found.
 const FOUND: &str = "botstore_found";
 
-/// What a mutation may do without breaking its neighbours: change rows, but none of those that the
-/// store goes by.
+/// Allows a mutation to change rows, except those in tables that only the store changes.
 pub(crate) fn for_mutations(context: &AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Insert { table_name }
@@ -120,16 +119,16 @@ pub(crate) fn for_mutations(context: &AuthContext<'_>) -> Authorization {
             Authorization::Deny
         }
         AuthAction::Insert { .. } | AuthAction::Update { .. } => Authorization::Allow,
-        // Deletes all the same, but row by row, so that each row is reported: otherwise a `DELETE`
-        // of a whole table is not. See <https://sqlite.org/c3ref/set_authorizer.html>.
+        // SQLite still deletes, but row by row, so that each row is reported; otherwise it does not
+        // report a `DELETE` of a whole table. See <https://sqlite.org/c3ref/set_authorizer.html>.
         AuthAction::Delete { .. } => Authorization::Ignore,
         _ => for_queries(context),
     }
 }
 
-/// Whether only the store itself changes this table: SQLite's own (a `DROP` asks for those first),
-/// the ledger, the store's number, and the rollups, which the store's triggers keep. A list of what
-/// operations may write in tables of these names, and not of what they may not, so that a table of a
+/// Whether only the store itself changes this table: SQLite's own tables (a `DROP` asks for those
+/// first), the ledger, the store's id, and the rollups, which the store's triggers keep. The list names
+/// the `botstore_` tables that operations may write, not those that they may not, so that a table of a
 /// later step is guarded too.
 fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
     if begins_with(table, "sqlite_") {
@@ -139,7 +138,7 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         return false;
     }
     match table.to_ascii_lowercase().as_str() {
-        // What the crate's own operations write in passing; a cached statement asks nobody.
+        // Written by the crate's own operations; cached statements are not checked.
         "botstore_idempotency"
         | "botstore_schedules"
         | "botstore_update"
@@ -151,23 +150,23 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
     }
 }
 
-/// What the names of the store's own tables, indexes and triggers begin with, beside the seed's.
+/// The prefix of the store's own tables, indexes and triggers, except the seed's.
 const OURS: &str = "botstore_";
 
-/// SQLite's names know no capitals.
+/// SQLite compares names without regard to case.
 fn begins_with(name: &str, start: &str) -> bool {
     name.get(..start.len())
         .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
-/// What a query may do: read.
+/// Allows a query to read, and nothing else.
 pub(crate) fn for_queries(context: &AuthContext<'_>) -> Authorization {
     let reads = match context.action {
         AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Function { .. }
         | AuthAction::Recursive => true,
-        // What tells of the schema or looks for damage, not what sets something.
+        // Pragmas that describe the schema or look for damage; none that sets anything.
         AuthAction::Pragma {
             pragma_name: "page_size",
             pragma_value,
@@ -195,7 +194,7 @@ pub(crate) fn for_queries(context: &AuthContext<'_>) -> Authorization {
     }
 }
 
-/// Interrupts a query that runs past its deadline, or past the store's.
+/// Interrupts a query at its deadline, or when the store stops all queries.
 #[derive(Clone)]
 pub(crate) struct Watchdog {
     epoch: Instant,
@@ -205,7 +204,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// `stop` ends every query that runs, whatever its deadline.
+    /// `stop` ends every running query, whatever its deadline.
     pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
         Self {
             epoch: Instant::now(),

@@ -1,14 +1,14 @@
-//! Which SQLite the program is linked with. A program has one, and the host may have chosen it:
-//! `links = "sqlite3"` allows no second.
+//! Checks the version of SQLite. A program links only one (`links = "sqlite3"`), and the host may have
+//! chosen it.
 
 use crate::error::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
-/// 3.51.0, the first that can tell how long the WAL is without copying it. An older one takes
-/// `wal_checkpoint(NOOP)` for PASSIVE, and would copy after each batch.
+/// 3.51.0, the first that can report the length of the WAL without copying it. An older one treats
+/// `wal_checkpoint(NOOP)` as PASSIVE, and would copy after each batch.
 const OLDEST: i32 = 3_051_000;
 
-/// Refuses to work with an SQLite that is too old.
+/// Fails if SQLite is too old.
 pub(crate) fn refuse_old() -> Result<()> {
     refuse_older(rusqlite::version_number(), rusqlite::version())
 }
@@ -27,7 +27,7 @@ fn refuse_older(number: i32, version: &str) -> Result<()> {
     ))
 }
 
-/// Warns of a build that makes the store slow.
+/// Warns if SQLite was built in a way that makes the store slow.
 pub(crate) fn warn_of_shared_cache(conn: &Connection) -> Result<()> {
     let sql = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";
     if conn.query_row(sql, [], |row| row.get(0))? {

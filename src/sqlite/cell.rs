@@ -1,4 +1,4 @@
-//! A value of a row, apart from its row.
+//! An owned value of a row.
 
 use crate::error::{Result, quote};
 use rusqlite::Row;
@@ -6,7 +6,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use std::fmt;
 use std::ops::Range;
 
-/// A value of a row. Not [`rusqlite::types::Value`], whose text is UTF-8: that of a file may be none.
+/// A value of a row. Not [`rusqlite::types::Value`], whose text is UTF-8: a file's text may not be.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
     Null,
@@ -26,7 +26,7 @@ impl Cell {
         Self::Text(text.into().into_bytes())
     }
 
-    /// The value, as a row gives it.
+    /// Borrows the value in the form in which a row returns it.
     pub(crate) fn value(&self) -> ValueRef<'_> {
         match self {
             Self::Null => ValueRef::Null,
@@ -37,7 +37,7 @@ impl Cell {
         }
     }
 
-    /// How many bytes of memory it owns.
+    /// Returns how many bytes of memory it owns.
     pub(crate) fn owned_bytes(&self) -> usize {
         match self {
             Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
@@ -69,7 +69,7 @@ impl fmt::Display for Cell {
         match self {
             Self::Null => f.write_str("NULL"),
             Self::Integer(number) => number.fmt(f),
-            // Not three hundred digits.
+            // Avoids three hundred digits.
             Self::Real(number) if number.abs() >= 1e16 => write!(f, "{number:e}"),
             Self::Real(number) => number.fmt(f),
             Self::Text(bytes) => quote(&String::from_utf8_lossy(bytes)).fmt(f),

@@ -1,28 +1,28 @@
-//! Counters of ids: SQLite keeps for each table with AUTOINCREMENT the last one that it gave, and gives
-//! none any more when that is the largest number.
+//! Id counters: for each table with AUTOINCREMENT SQLite keeps the last id. After the largest integer
+//! it can give no further one.
 
 use crate::error::Result;
 use rusqlite::Connection;
 
-/// A table whose ids are counted.
+/// The id counter of a table.
 pub(crate) struct IdCounter {
     pub(crate) table: String,
-    /// What `sqlite_sequence` says; `None` before the first row.
+    /// The value in `sqlite_sequence`; `None` before the first row.
     pub(crate) last: Option<i64>,
     /// The largest id in the table; `None` if it is empty.
     pub(crate) largest: Option<i64>,
 }
 
 impl IdCounter {
-    /// The number that the next id comes after.
+    /// The number after which the next id comes.
     pub(crate) fn reached(&self) -> i64 {
         self.last.max(self.largest).unwrap_or(0)
     }
 }
 
-/// The counters of all such tables.
+/// Returns the counters of all tables with AUTOINCREMENT.
 pub(crate) fn id_counters(conn: &Connection) -> Result<Vec<IdCounter>> {
-    // Where there is no such table, SQLite has made no `sqlite_sequence` either.
+    // Without such a table there is no `sqlite_sequence` either.
     let sql = "SELECT name FROM sqlite_schema
                WHERE type = 'table' AND rootpage > 0 AND sql LIKE '%AUTOINCREMENT%'
                  AND EXISTS (SELECT 1 FROM sqlite_schema s
@@ -33,7 +33,7 @@ pub(crate) fn id_counters(conn: &Connection) -> Result<Vec<IdCounter>> {
     tables
         .into_iter()
         .map(|table| {
-            // As SQLite reads it, whatever it is.
+            // CAST reads the value as SQLite does, whatever it is.
             let sql = "SELECT max(CAST(seq AS INTEGER)) FROM sqlite_sequence WHERE name = ?1";
             let last = conn.query_row(sql, [&table], |row| row.get(0))?;
             let quoted = table.replace('"', "\"\"");
@@ -48,7 +48,7 @@ pub(crate) fn id_counters(conn: &Connection) -> Result<Vec<IdCounter>> {
         .collect()
 }
 
-/// The tables that have given their last id.
+/// Returns the tables that have used up their ids.
 pub(crate) fn tables_without_ids(conn: &Connection) -> Vec<String> {
     let counters = id_counters(conn).unwrap_or_default().into_iter();
     let full = counters.filter(|counter| counter.reached() == i64::MAX);

@@ -1,21 +1,20 @@
-//! Inspects a file that no store of this process needs to have open, and that any program may open,
+//! Inspects a file that this process need not have open as a store, and that other programs may open,
 //! change and close meanwhile. Leaves nothing behind.
 //!
-//! **With SQLite's locks wherever it can**: on a connection that could write, though it never does. In
-//! WAL mode SQLite needs a `-wal` and a `-shm` to lock anything. A connection that could write takes
-//! them away again when it is the last to close; one that cannot would make them too, and leave them.
+//! **With SQLite's locks if possible**: on a connection that could write, though it never does. In WAL
+//! mode SQLite locks only with a `-wal` and a `-shm`. A connection that could write removes them when
+//! it is the last to close; a read-only one would create them too, and leave them.
 //!
-//! **Without locks where the file or its folder cannot be written**, or the disk is full, and there is no
-//! `-wal`: then SQLite reads the file as `immutable`, and whoever writes to it changes it underneath. So
-//! what was read is only believed if the file has the same [`Stamp`] afterwards; otherwise it is read
-//! again.
+//! **Without locks if the file or its folder cannot be written**, or the disk is full, and there is no
+//! `-wal`. SQLite then reads the file as `immutable`, and another program may change it meanwhile. So
+//! what was read counts only if the file has the same [`Stamp`] afterwards; otherwise it is read again.
 //!
-//! Turned down: to read it as `immutable` first everywhere, and with locks only after it has changed.
-//! It would make no `-wal` for a moment. But a stamp is a weaker proof than a lock, on a network file
-//! system above all; what is told row by row, such as an export, cannot be read again; and a backup
-//! must not be made so.
+//! Turned down: to read every file as `immutable` first, and with locks only after a change. That would
+//! create no `-wal` for a moment. But a stamp is a weaker proof than a lock, above all on a network
+//! file system; an export, which streams its rows, cannot be read again; and a backup must not be made
+//! that way.
 //!
-//! Nothing here opens the file but SQLite, see [`Stamp`].
+//! Only SQLite opens the file here: see [`Stamp`].
 
 use super::Settings;
 use super::look::{Floor, bound_values, mind_time, open_immutable, open_unlocked};
@@ -30,16 +29,14 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How often a file is read again that was changed meanwhile, and how long whoever changes it is given
-/// each time.
+/// How often a file that changes meanwhile is read again, and the pause before each attempt.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads a file, all of it in one state. `read` may be called again, when what it was given turns out
-/// to have been changed underneath.
+/// Reads a file, all of it in one state. `read` is called again if the file changed while it read.
 ///
 /// # Errors
-/// Those of `read`; [`Busy`](ErrorKind::Busy) if the file is being changed each time, or restored.
+/// Those of `read`; [`Busy`](ErrorKind::Busy) if the file changes each time, or is being restored.
 pub(crate) fn inspect<T>(
     path: &Path,
     settings: &Settings,
@@ -48,7 +45,7 @@ pub(crate) fn inspect<T>(
     Inspection::begin(path, settings, read).map(|(_, found)| found)
 }
 
-/// An open file, in the state in which it was when it was opened.
+/// An open file, in the state of the moment when it was opened.
 pub(crate) struct Inspection {
     conn: Tidy,
     path: PathBuf,
@@ -57,7 +54,8 @@ pub(crate) struct Inspection {
 }
 
 impl Inspection {
-    /// Opens a file and reads it as [`inspect`] does; more can be read of the same state.
+    /// Opens a file and reads it as [`inspect`] does; [`go_on`](Self::go_on) reads more of the same
+    /// state.
     pub(crate) fn begin<T>(
         path: &Path,
         settings: &Settings,
@@ -70,14 +68,14 @@ impl Inspection {
                 let found = read(&this.conn)?;
                 Ok((this, found))
             });
-            // Who waits for a lock has waited long enough.
+            // The lock was waited for long enough: no second attempt.
             let busy = matches!(&found, Err(error) if error.kind() == ErrorKind::Busy);
             if found.is_err() && settings.is_to_stop() {
                 return settings.explain(found);
             }
             if found.is_err() && !busy {
-                // In the middle of a restore nothing has the name for a moment. Before it is asked whether
-                // that is still so, as the restore may end in between.
+                // During a restore no file has the name for a moment. Checked before the stamp is
+                // compared, as the restore may end in between.
                 refuse_unsettled(path)?;
             }
             if busy || seen.is_so(path) {
@@ -88,22 +86,22 @@ impl Inspection {
         Err(changing(path))
     }
 
-    /// Reads more of it, which cannot be done twice.
+    /// Reads more of it. This is not repeated.
     ///
     /// # Errors
-    /// Those of `read`; [`Busy`](ErrorKind::Busy) if the file was changed underneath, whatever `read`
-    /// made of it.
+    /// Those of `read`; [`Busy`](ErrorKind::Busy) if the file changed meanwhile, whatever `read`
+    /// returned.
     pub(crate) fn go_on<T>(mut self, read: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
         let found = self.settings.explain(read(&mut self.conn));
         match self.seen.proof {
             Proof::SameStamp if !self.seen.is_so(&self.path) => Err(changing(&self.path)),
-            // With locks, and its WAL open, it stays what it was, whatever has taken its name since.
+            // With locks and an open WAL the state is fixed, even if another file has taken the name
+            // since.
             _ => found,
         }
     }
 
-    /// Opens it, and tells what has to be so afterwards for what came of that to be believed, be it an
-    /// error.
+    /// Opens it. Also returns what must hold afterwards for the result, even an error, to count.
     fn open(path: &Path, settings: &Settings) -> (Seen, Result<Self>) {
         let before = Seen::now(path, Proof::NothingHappened);
         let locked = match has_room_to_lock(path) {
@@ -141,19 +139,19 @@ impl Inspection {
         conn.pragma_update(None, "query_only", true)?;
         bound_values(conn, path, Floor::Look)?;
         mind_time(conn, path, settings)?;
-        // The lock is taken by the first to read.
+        // The first read takes the lock.
         conn.execute_batch("BEGIN; PRAGMA schema_version")
             .map_err(|e| unreadable(e.into(), path))?;
         Ok(this)
     }
 }
 
-/// Opens a file so that SQLite's locks keep it as it is while it is read, and what is made for that is
-/// removed again.
+/// Opens a file with SQLite's locks, which keep it as it is while it is read. Files that SQLite creates
+/// for that are removed again.
 fn open_locked(path: &Path, settings: &Settings) -> Result<Tidy> {
     paths::refuse_what_is_no_file(path)?;
     match Tidy::open(path, || connect_again(path, settings)) {
-        // Without writing there are locks only if nothing has to be made for them.
+        // A read-only connection can lock only if no file has to be created for that.
         Err(error) if may_not_write(&error) && (has(path, "-wal") || !is_in_wal_mode(path)) => {
             let opened = Tidy::open(path, || open_backup_source(path, settings));
             opened.map_err(|e| unreadable(e, path))
@@ -162,8 +160,9 @@ fn open_locked(path: &Path, settings: &Settings) -> Result<Tidy> {
     }
 }
 
-/// Opens a file to make a backup of it, whoever else has it open, and always with locks: another program
-/// could change it underneath otherwise. Not `query_only`: `VACUUM INTO` another file would count as writing.
+/// Opens a file to back it up, even if others have it open. Always with locks: another program could
+/// change it meanwhile otherwise. Not `query_only`: under it `VACUUM INTO` another file counts as
+/// writing.
 pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> {
     refuse_unsettled(path)?;
     let before = Seen::now(path, Proof::SameFile);
@@ -178,7 +177,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     let mut conn = opened?;
     bound_values(&conn, path, Floor::Look)?;
     mind_time(&mut conn, path, settings)?;
-    // From the first reading on SQLite has the WAL open too, which it finds by its name.
+    // From its first read on SQLite also has the WAL open, which it finds by name.
     conn.pragma_query_value(None, "schema_version", |_| Ok(()))
         .map_err(|e| unreadable(e.into(), path))?;
     refuse_unsettled(path)?;
@@ -192,7 +191,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     Ok(conn)
 }
 
-/// What keeps a database with a WAL from being read where nothing can be made beside it, such as a
+/// Explains why a database with a WAL cannot be read if no file can be created beside it, as on a
 /// read-only snapshot: SQLite only says that it cannot open a file.
 fn cannot_lock(error: Error, path: &Path) -> Error {
     if error.kind() == ErrorKind::DiskFull || !may_not_write(&error) || !has(path, "-wal") {
@@ -211,8 +210,8 @@ fn cannot_lock(error: Error, path: &Path) -> Error {
     Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
 }
 
-/// SQLite opens what it cannot write to read it, and calls a folder that it cannot write into a file
-/// that it cannot open.
+/// SQLite opens a file that it cannot write for reading. If it cannot write to the folder, it only says
+/// that it cannot open a file.
 fn may_not_write(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -220,13 +219,13 @@ fn may_not_write(error: &Error) -> bool {
     )
 }
 
-/// Whether all that there is of the database is in the file, and SQLite would need more to lock it.
+/// Whether the file holds the whole database, and SQLite would have to create more files to lock it.
 fn can_do_without_locks(path: &Path) -> bool {
     let wal = std::fs::symlink_metadata(beside(path, "-wal"));
     wal.map_or(true, |wal| wal.len() == 0) && is_in_wal_mode(path)
 }
 
-/// Whether there is room for a `-shm`, where one has to be made. On a full disk SQLite would leave a
+/// Whether there is room for a `-shm`, if one has to be created. On a full disk SQLite would leave a
 /// part of it.
 fn has_room_to_lock(path: &Path) -> bool {
     const ROOM: u64 = 256 << 10;
@@ -239,7 +238,7 @@ fn has(path: &Path, suffix: &str) -> bool {
     beside(path, suffix).exists()
 }
 
-/// Whether SQLite would need a WAL to read the file with locks. It says so when it is to read it without.
+/// Whether SQLite needs a WAL to read the file with locks. It says so when asked to read without locks.
 pub(super) fn is_in_wal_mode(path: &Path) -> bool {
     if !cfg!(unix) {
         return false;
@@ -248,7 +247,7 @@ pub(super) fn is_in_wal_mode(path: &Path) -> bool {
         conn.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0))?;
         Ok(())
     });
-    // Any other error is met again by whoever opens the file with locks.
+    // Any other error recurs when the file is opened with locks.
     read.is_err_and(|error| error.is_cannot_open())
 }
 
@@ -260,25 +259,25 @@ fn open_without_locks(path: &Path, settings: &Settings) -> Result<Tidy> {
     })
 }
 
-/// What shows that what was read of a file, or the failure to, is of the file and of no change underneath.
+/// What proves that a result, or an error, is of one state of the file.
 #[derive(Clone, Copy, Debug)]
 enum Proof {
-    /// Its stamp, which shows every further change.
+    /// The stamp is the same: it shows every further change.
     SameStamp,
-    /// For who holds SQLite's locks: no other file has taken its name, such as in a restore. The locks
-    /// are the file's, but SQLite finds the WAL by the name.
+    /// For a reader with SQLite's locks: no other file has taken the name, as in a restore. The locks
+    /// are the file's, but SQLite finds the WAL by name.
     SameFile,
-    /// For who could not open it: neither was it written to, nor have programs come or gone.
+    /// For a file that could not be opened: it was not written, and no program opened or closed it.
     NothingHappened,
 }
 
-/// How a file was before it was read.
+/// The state of a file before it was read.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     file: Option<Stamp>,
     /// Whether a further change would show in the stamp.
     settled: bool,
-    /// Those of the files beside it that are there while a program writes to it.
+    /// Whether its `-wal` and `-journal` exist, as while a program writes to it.
     beside: [bool; 2],
     proof: Proof,
 }
@@ -299,7 +298,7 @@ impl Seen {
         Self { proof, ..self }
     }
 
-    /// Whether it is still so.
+    /// Whether the proof holds now.
     fn is_so(&self, path: &Path) -> bool {
         let now = Self::now(path, self.proof);
         match self.proof {

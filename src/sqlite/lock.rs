@@ -1,4 +1,4 @@
-//! The claim of one store on a file.
+//! The lock of one store on a file.
 
 use super::open_files::{FileProblem, OpenFiles};
 use super::{beside, look, readers};
@@ -13,65 +13,65 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Who has a file open.
+/// Which process has a file open as a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OpenIn {
     /// No store.
     Nothing,
-    /// The store in this process.
+    /// The store in the process with this id.
     Process(u32),
-    /// A store that has not said where it is, or perhaps one: the lock of the file may not be read
-    /// by this account, or the file is open under another name, as in a container.
+    /// A store whose process is not known. Or perhaps a store: this account may not read the file's
+    /// lock, or the file is open under another name, as in a container.
     Unknown,
 }
 
-/// The claim of one store on a file, held for as long as the store is open.
+/// The lock of one store on a file, held for as long as the store is open.
 ///
-/// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The file
-/// stays when the lock goes: removing it would let two stores lock two files of the same name.
+/// A lock file, because SQLite's own exclusive mode would lock our readers out as well. The lock file
+/// is never removed: otherwise two stores could lock two files of the same name.
 ///
-/// It lies beside a name, and a file may have several: [`refuse_other_name_in_use`].
+/// It belongs to a name, and a file may have several names: [`refuse_other_name_in_use`].
 ///
-/// In it is the number of the process, and [`OPENED`] once a store has had the database open; then, for as
-/// long as the WAL may hold what the database does not, which two files these are.
+/// The lock file holds the process id, and [`OPENED`] once a store has opened the database. While the
+/// WAL may hold what the database does not, it also identifies these two files.
 pub(crate) struct FileLock {
     file: Mutex<File>,
     said: Mutex<Said>,
 }
 
-/// What has become of the lock's name under an open store.
+/// What happened to the lock's name while the store is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockName {
-    /// It leads to the lock.
+    /// The name still leads to the lock.
     Kept,
-    /// It was gone, or another file's.
+    /// The name was gone, or led to another file.
     Lost(FileProblem),
 }
 
-/// What is in the lock file besides the process.
+/// The content of the lock file besides the process id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Said {
     opened: bool,
     noted: Option<Noted>,
 }
 
-/// The numbers of a database and its WAL on their disk.
+/// The marks of a database and its WAL, which identify them on their disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Noted {
     pub(super) database: u64,
     pub(super) wal: u64,
 }
 
-/// What is in the lock file of a database that is ours.
+/// In the lock file: a store has opened the database.
 const OPENED: &str = "opened";
 
-/// More than is ever in it.
+/// More bytes than it ever holds.
 const MAX_BYTES: u64 = 128;
 
-/// A process that this one is just starting holds copies of what is open here, for a moment. Closing
-/// the file alone would leave the lock to it for as long.
+/// Unlocks before closing. A child process that is just being started has copies of our open files for
+/// a moment, and would keep the lock for as long if the file were only closed.
 impl Drop for FileLock {
     fn drop(&mut self) {
         let _ = self.file.lock().unlock();
@@ -102,7 +102,7 @@ impl FileLock {
             }
         }
         let said = match files::at_path(database) {
-            // Somebody begins anew.
+            // A new database is about to be created.
             AtPath::Nothing => Said::default(),
             AtPath::File { .. } | AtPath::Unknown => read(&file).1,
         };
@@ -115,7 +115,7 @@ impl FileLock {
         Ok(lock)
     }
 
-    /// Notes that the database is one of ours, and which files it and its WAL are.
+    /// Records that a store has opened the database, and which files the database and its WAL are.
     pub(crate) fn note_opened(&self, files: &OpenFiles) {
         let noted = files.numbers();
         *self.said.lock() = Said {
@@ -125,14 +125,14 @@ impl FileLock {
         self.write();
     }
 
-    /// Notes that all is in the database, and nothing in the WAL.
+    /// Records that everything is in the database, and nothing in the WAL.
     pub(crate) fn note_closed(&self) {
         self.said.lock().noted = None;
         self.write();
     }
 
-    /// Looks whether the lock's name still leads to it, and takes the name again if it does not: whoever
-    /// opens the file next would find no lock there, and write beside this store.
+    /// Checks whether the lock's name still leads to the lock, and takes the name again if not.
+    /// Otherwise the next program to open the file would find no lock, and write beside this store.
     pub(crate) fn keep_name(&self, database: &Path) -> LockName {
         let path = beside(database, ".lock");
         let held = files::id_of(&self.file.lock());
@@ -141,7 +141,7 @@ impl FileLock {
             (AtPath::Unknown, _) | (_, None) => return LockName::Kept,
             _ => {}
         }
-        // What lies there may be a folder.
+        // The name may be a folder now.
         let Ok(new) = files::open_lock(&path, database) else {
             return LockName::Lost(FileProblem::LockLost);
         };
@@ -156,8 +156,8 @@ impl FileLock {
         }
     }
 
-    /// What is written is for sentences, and for who opens the file after a crash; a failure is no reason
-    /// not to open.
+    /// Writes the lock file. Its content is for error texts, and for the first opening after a crash. A
+    /// failure does not prevent opening.
     fn write(&self) {
         let Said { opened, noted } = *self.said.lock();
         let mut text = std::process::id().to_string();
@@ -174,7 +174,7 @@ impl FileLock {
             .and_then(|()| file.write_all(text.as_bytes()));
     }
 
-    /// Who holds the claim, without making it.
+    /// Returns which process holds the lock, without taking it.
     pub(crate) fn look(database: &Path) -> Result<OpenIn> {
         match Self::look_by_name(database)? {
             OpenIn::Nothing if readers::is_open_under_another_name(database) => Ok(OpenIn::Unknown),
@@ -182,7 +182,7 @@ impl FileLock {
         }
     }
 
-    /// Whether somebody holds the claim by this name of the file, whose WAL is then the one beside it.
+    /// Whether the lock of this name is held; the holder's WAL is then the one beside this name.
     pub(crate) fn is_held(database: &Path) -> Result<bool> {
         Ok(!matches!(Self::look_by_name(database)?, OpenIn::Nothing))
     }
@@ -193,11 +193,11 @@ impl FileLock {
         let file = match files::open(&path) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(OpenIn::Nothing),
-            // Who may read the database need not be who may read its lock.
+            // An account that may read the database may not be allowed to read its lock.
             Err(error) if error.kind() == ErrorKind::ReadOnly => return Ok(OpenIn::Unknown),
             Err(error) => return Err(error),
         };
-        // Two who look do not stand in each other's way.
+        // Shared, so that two checks do not block each other.
         match file.try_lock_shared() {
             Ok(()) => {
                 file.unlock().map_err(failed)?;
@@ -211,8 +211,8 @@ impl FileLock {
     }
 }
 
-/// Locks the file for a store, unless another store has. Who only looks whether one has holds it for a
-/// moment too, shared, and is waited for.
+/// Locks the file for a store, unless another store has locked it. A check of the lock holds it for a
+/// moment too, shared; this waits for it.
 fn claim(file: &File) -> std::result::Result<(), TryLockError> {
     const PATIENCE: Duration = Duration::from_secs(5);
     const PAUSE: Duration = Duration::from_millis(1);
@@ -222,18 +222,18 @@ fn claim(file: &File) -> std::result::Result<(), TryLockError> {
             Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {}
             claimed => return claimed,
         }
-        // It cannot be shared with a store.
+        // Fails if a store holds the lock, which is then not shared.
         file.try_lock_shared()?;
         file.unlock().map_err(TryLockError::Error)?;
         std::thread::sleep(PAUSE);
     }
 }
 
-/// Refuses a file that is in use under another name: a hard link, or a mount of the file by itself. Each
-/// name has a lock and a WAL of its own, so neither would know of the other.
+/// Refuses a file that is in use under another name: a hard link, or a mount of the file by itself.
+/// Each name has a lock and a WAL of its own, so neither would know of the other.
 ///
-/// What the file itself has is SQLite's lock on it, which all who use it share, here and in other processes.
-/// A lock of our own on it was turned down: to close the file would drop SQLite's.
+/// All users of the file, in this and other processes, share only SQLite's lock on the file itself. A
+/// lock of our own on the file was turned down: closing the file would drop SQLite's.
 fn refuse_other_name_in_use(database: &Path) -> Result<()> {
     let in_use = match has_other_names(database) {
         true => is_in_use(database),
@@ -256,28 +256,30 @@ fn has_other_names(database: &Path) -> bool {
         || files::is_mounted_elsewhere(database)
 }
 
-/// Whether anybody has the file open with SQLite, by any name. Who only looks for a moment is waited for.
+/// Whether any program has the file open with SQLite, by any name. Waits for one that only reads for a
+/// moment.
 fn is_in_use(database: &Path) -> bool {
     const PATIENCE: Duration = Duration::from_millis(500);
     let lock_all = || -> Result<()> {
         let conn = look::open(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Closing must not empty a WAL that its program left.
+        // Closing must not empty a WAL that another program left.
         let has_log = beside(database, "-wal").exists();
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         conn.busy_timeout(PATIENCE)?;
         conn.query_row("PRAGMA locking_mode=EXCLUSIVE", [], |_| Ok(()))?;
         Ok(conn.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")?)
     };
-    // Any other error is met again by whoever opens the file.
+    // Any other error recurs when the file is opened.
     lock_all().is_err_and(|error| error.kind() == ErrorKind::Busy && error.is_of_the_disk())
 }
 
-/// Whether a store has ever had this database open.
+/// Whether a store has ever opened this database.
 pub(super) fn has_been_open(database: &Path) -> bool {
     look_inside(database).opened
 }
 
-/// Which files the database and its WAL were when a store last had them open, unless it has closed them.
+/// Returns which files the database and its WAL were when a store last opened them, unless it has
+/// closed them.
 pub(super) fn noted(database: &Path) -> Option<Noted> {
     look_inside(database).noted
 }
@@ -289,10 +291,10 @@ fn look_inside(database: &Path) -> Said {
     }
 }
 
-/// The process that says it holds the claim, and what else is in the lock file.
+/// Returns the process id in the lock file, and the rest of its content.
 fn read(file: &File) -> (Option<u32>, Said) {
     let mut text = String::new();
-    // What cannot be read says nothing.
+    // A lock file that cannot be read counts as empty.
     let _ = file.take(MAX_BYTES).read_to_string(&mut text);
     let mut words = text.split_whitespace();
     let process = words.next().and_then(|word| word.parse().ok());

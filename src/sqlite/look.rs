@@ -1,5 +1,5 @@
-//! What every connection is told before it reads a file, and how long and how much it may compute:
-//! the file may be anybody's, and its schema has expressions that are evaluated.
+//! Secures every connection before it reads a file, and limits its time and memory: the file may come
+//! from anybody, and SQLite evaluates the expressions in its schema.
 
 use super::orphans::refuse_orphans;
 use super::paths::{explain_denied, refuse_what_is_no_file};
@@ -14,27 +14,27 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The one way to open a database, whoever it is of. Nothing has been read of it before it is told
-/// not to trust it, and nothing is opened that is no plain file, or that SQLite would do damage to.
+/// The one way to open a database, whoever made it. The connection is told not to trust the file before
+/// it reads anything. A path that is no regular file, or that SQLite would damage by opening, is
+/// refused.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
     refuse_orphans(path)?;
     open_new(path, flags)
 }
 
-/// The same for a file that has just been made, and is empty.
+/// Does the same for a file that was just created and is empty.
 pub(super) fn open_new(path: &Path, flags: OpenFlags) -> Result<Connection> {
     refuse_what_is_no_file(path)?;
     open_name(path, flags).map_err(|e| explain_denied(path, e))
 }
 
-/// The same for a file that nobody changes: no `-wal` and no `-shm` are made beside it, no lock is
-/// taken, and what is read of a file that is changed all the same may be anything.
+/// Does the same for a file that nobody changes. Creates no `-wal` and no `-shm` and takes no lock. If
+/// the file is changed all the same, what is read may be anything.
 pub(super) fn open_immutable(path: &Path) -> Result<Connection> {
     open_as(path, "immutable=1")
 }
 
-/// The same for a file of which SQLite is to say whether it can be read without a WAL: no lock is taken
-/// either.
+/// Does the same to find out whether SQLite can read a file without a WAL. Takes no lock either.
 pub(super) fn open_unlocked(path: &Path) -> Result<Connection> {
     open_as(path, "nolock=1")
 }
@@ -62,7 +62,7 @@ fn open_name(name: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(conn)
 }
 
-/// The same for a database in memory, for what steps make.
+/// Does the same for a database in memory, to run steps in.
 pub(super) fn open_nothing() -> rusqlite::Result<Connection> {
     let conn = Connection::open_in_memory()?;
     harden(&conn)?;
@@ -73,27 +73,26 @@ fn harden(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
-    // No statement of ours reaches for a second file, but for `VACUUM INTO`.
+    // Only `VACUUM INTO` needs a second file.
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-    // One call of LIKE cannot be interrupted, and takes the product of both lengths.
+    // A call of LIKE cannot be interrupted, and takes time in the product of both lengths.
     conn.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096)?;
     Ok(())
 }
 
-/// What the largest value of a file may be though the file is smaller: what statements of ours and of
-/// hosts put together.
+/// The smallest limit for values, even if the file is smaller: for values that our statements and a
+/// host's build.
 #[derive(Clone, Copy)]
 pub(super) enum Floor {
-    /// On a connection that only looks.
+    /// On a connection that only reads.
     Look = 1 << 20,
-    /// On one that brings the file up to date.
+    /// On a connection that brings the file up to date.
     Open = 64 << 20,
 }
 
-/// Bounds values by the size of the file and its WAL. No row in it is larger, whatever a program may
-/// have saved, while an expression in its schema (a CHECK, an index, a generated column) could make
-/// one of a gigabyte out of nothing. A fixed bound was turned down: it would have to be larger than
-/// all that files hold that are in use.
+/// Limits values to the size of the file and its WAL. No stored row is larger, but an expression in the
+/// schema (a CHECK, an index, a generated column) could compute a value of a gigabyte from nothing. A
+/// fixed limit was turned down: it would have to be larger than anything in the files that are in use.
 pub(super) fn bound_values(conn: &Connection, path: &Path, floor: Floor) -> Result<()> {
     let bytes = size(path).max(floor as u64);
     let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
@@ -101,14 +100,14 @@ pub(super) fn bound_values(conn: &Connection, path: &Path, floor: Floor) -> Resu
     Ok(())
 }
 
-/// Takes that bound away on a connection of the store's own, which will make the file larger.
+/// Removes that limit from a connection of the store's own, which will make the file larger.
 pub(crate) fn unbound_values(conn: &Connection) -> Result<()> {
-    // SQLite takes the largest that it was built for.
+    // SQLite uses the largest limit that it was built for.
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::MAX)?;
     Ok(())
 }
 
-/// Keeps what a file's own steps do on a database in memory small and short.
+/// Limits the memory and time of steps from a file, on a database in memory.
 pub(crate) fn confine(conn: &mut Connection) -> Result<()> {
     const PAGES: i64 = (64 << 20) / 4096;
     const LIMIT: Duration = Duration::from_secs(10);
@@ -117,21 +116,21 @@ pub(crate) fn confine(conn: &mut Connection) -> Result<()> {
     mind(conn, Meter::new(Path::new(""), Some(LIMIT)))
 }
 
-/// Takes bounds and deadline away again.
+/// Removes limits and deadline again.
 #[cfg(feature = "testing")]
 pub(crate) fn trust(conn: &mut Connection) -> Result<()> {
     unbound_values(conn)?;
     Ok(conn.progress_handler(0, None::<fn() -> bool>)?)
 }
 
-/// The size of a database and its WAL, in bytes. Without opening either: see [`crate::files::Stamp`].
+/// Returns the size of a database and its WAL, in bytes. Opens neither: see [`crate::files::Stamp`].
 pub(super) fn size(path: &Path) -> u64 {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     size(path).saturating_add(size(&beside(path, "-wal")))
 }
 
-/// Whether the file ends in the middle of a page: a part of it was cut off. SQLite takes the rest of that
-/// page for zeros, and where it has no pointers, says nothing.
+/// Whether the file ends in the middle of a page, so that a part was cut off. SQLite reads the rest of
+/// that page as zeros, and reports nothing if the page has no pointers.
 pub(crate) fn ends_in_a_page(conn: &Connection) -> Result<bool> {
     let page: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
@@ -141,11 +140,11 @@ pub(crate) fn ends_in_a_page(conn: &Connection) -> Result<bool> {
     };
     let size = || std::fs::metadata(&path).map_or(0, |data| data.len());
     let first = size();
-    // A program that has it open may have been in the middle of making it longer.
+    // A program that has the file open may have been making it longer.
     Ok(first % page != 0 && size() == first)
 }
 
-/// A path as SQLite keeps it, which may be no UTF-8.
+/// Returns a path as SQLite keeps it, which may not be UTF-8.
 fn named(name: ValueRef<'_>) -> Option<PathBuf> {
     let ValueRef::Text(bytes) = name else {
         return None;
@@ -158,10 +157,10 @@ fn named(name: ValueRef<'_>) -> Option<PathBuf> {
     (!path.is_empty()).then(|| path.into())
 }
 
-/// SQLite's progress handler is asked this often, in virtual machine instructions: about 10 µs.
+/// Virtual machine instructions between two calls of SQLite's progress handler: about 10 µs.
 const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 
-/// Gives up on a file that keeps SQLite at work for too long.
+/// Interrupts SQLite if it works on a file for too long.
 pub(crate) fn mind_time(conn: &mut Connection, path: &Path, settings: &Settings) -> Result<()> {
     mind(
         conn,
@@ -173,7 +172,7 @@ fn mind(conn: &mut Connection, meter: Meter) -> Result<()> {
     Ok(conn.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || meter.is_over()))?)
 }
 
-/// The same for a connection that brings the file up to date, which may take long.
+/// Does the same for a connection that brings the file up to date, which may take long.
 pub(crate) fn mind_time_opening(
     conn: &mut Connection,
     path: &Path,
@@ -187,30 +186,29 @@ pub(crate) fn mind_time_opening(
     )
 }
 
-/// How long it may take to read all of a file, many times over.
+/// Returns the default limit: time to read the whole file many times over.
 fn usual(path: &Path) -> Duration {
     Duration::from_secs(20 + size(path) / (4 << 20))
 }
 
-/// Adds up for how long SQLite is at work on a connection.
+/// Measures how long SQLite works on a connection.
 ///
-/// Not the time on the clock: who exports a file into a pager, or on a machine that sleeps, is not
-/// at work meanwhile.
+/// Not elapsed time: an export into a pager, or on a machine that sleeps, does not work meanwhile.
 pub(crate) struct Meter {
     began: Instant,
     limit: Duration,
-    /// When it was last asked, and the work up to then: in nanoseconds.
+    /// The time of the last check, in nanoseconds; `worked` is the work up to then.
     last: AtomicU64,
     worked: AtomicU64,
     stop: Option<fn() -> bool>,
 }
 
-/// What counts at most between two looks. One of SQLite's functions, on a value as large as allowed,
-/// takes about as long.
+/// The most that counts between two checks: about as long as one of SQLite's functions takes on the
+/// largest allowed value.
 const LONGEST: u64 = 250_000_000;
 
 impl Meter {
-    /// Without a `limit`, as long as suits the file's size.
+    /// Without a `limit`, uses the default for the file's size.
     pub(crate) fn new(path: &Path, limit: Option<Duration>) -> Self {
         Self {
             began: Instant::now(),
@@ -221,13 +219,13 @@ impl Meter {
         }
     }
 
-    /// The same, and it is over as well when `stop` says so.
+    /// Also ends the work once `stop` answers true.
     pub(crate) fn stopped_by(mut self, stop: Option<fn() -> bool>) -> Self {
         self.stop = stop;
         self
     }
 
-    /// Whether it has been at work for too long, or is to stop.
+    /// Whether SQLite has worked for too long, or should stop.
     pub(crate) fn is_over(&self) -> bool {
         if self.stop.is_some_and(|stop| stop()) {
             return true;

@@ -1,21 +1,21 @@
-//! What a name of a database means. A bot brings the one from its settings: a path, the URL of the Python
-//! bot's `DATABASE_URL`, or what a shell would have made a path of.
+//! Interprets the name of a database in a bot's settings: a path, the URL of the Python bot's
+//! `DATABASE_URL`, or a path with `~`, which a shell would expand.
 
 use crate::error::{Error, Result, quote};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-/// The path that a name means, as the Python bot and shells understand it:
+/// Returns the path that a name means, as the Python bot and shells understand it:
 ///
 /// * `sqlite:///bot.db` and `sqlite:bot.db` are `bot.db`, `sqlite:////srv/bot.db` is `/srv/bot.db`,
 ///   whatever driver stands after a `+`;
 /// * `~/bot.db` is in the home folder;
-/// * everything else is the path that it is. `./sqlite:bot.db` is a file of that name.
+/// * everything else is the path itself. `./sqlite:bot.db` is a file of that name.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for what is no path and would be made a folder of: URLs of
-/// anything else, URLs with parameters, `file:` URIs, which SQLite reads in a way of its own, and the
-/// home of another account.
+/// [`Invalid`](crate::ErrorKind::Invalid) for a name that is no path, and that would otherwise create a
+/// folder: other URLs, URLs with parameters, `file:` URIs, which SQLite interprets itself, and the home
+/// of another account.
 pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
     let refuse = |why: &str| {
         let name = name.display().to_string();
@@ -47,7 +47,7 @@ pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
             "must be without what stands after the ?, since a store sets its parameters itself",
         );
     }
-    // The Python bot takes two slashes for three.
+    // The Python bot reads two slashes as three.
     let slashes = rest
         .iter()
         .take(3)
@@ -57,8 +57,8 @@ pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
     at_home(Path::new(&after(name.as_os_str(), begins + skipped)))
 }
 
-/// The scheme of a URL in small letters, and where what comes after its colon begins. One letter is a
-/// drive, on systems that have those.
+/// Returns the scheme of a URL in lower case, and where the part after its colon begins. A single
+/// letter is a drive, on systems that have drives.
 fn scheme_of(name: &[u8]) -> Option<(String, usize)> {
     let colon = name.iter().position(|&byte| byte == b':')?;
     let scheme = std::str::from_utf8(&name[..colon]).ok()?;
@@ -70,7 +70,7 @@ fn scheme_of(name: &[u8]) -> Option<(String, usize)> {
     is_scheme.then(|| (scheme.to_ascii_lowercase(), colon + 1))
 }
 
-/// A text without its first bytes, which are ASCII.
+/// Returns a text without its first bytes, which are ASCII.
 fn after(text: &OsStr, bytes: usize) -> OsString {
     #[cfg(unix)]
     {
@@ -83,7 +83,7 @@ fn after(text: &OsStr, bytes: usize) -> OsString {
     }
 }
 
-/// The path with the home folder for a `~` in front.
+/// Returns the path with the home folder in place of a leading `~`.
 fn at_home(path: &Path) -> Result<PathBuf> {
     let mut components = path.components();
     let Some(Component::Normal(first)) = components.next() else {
@@ -100,7 +100,7 @@ fn at_home(path: &Path) -> Result<PathBuf> {
         })?;
         return Ok(home.join(rest));
     }
-    // A file may have such a name. A folder that is not there would be made.
+    // A file may have such a name; but a missing folder of that name would be created.
     let is_folder = !rest.as_os_str().is_empty();
     if is_folder && first.as_encoded_bytes().starts_with(b"~") && !Path::new(first).exists() {
         let why = "must not begin with the home of another account; write the folder out";

@@ -1,10 +1,10 @@
 //! Which files a store has open, and whether they still have their names. A store opens a file once and
-//! holds on to it, whatever becomes of the name: what is then written under another file's name, or under
-//! none, is lost with the process or laid over that other file.
+//! keeps it open, whatever happens to its name. If the file has lost its name, later writes are lost
+//! with the process, or overwrite the other file of that name.
 //!
-//! By `stat` alone: to open and close the file would drop SQLite's locks, see [`files::Stamp`]. SQLite's own
-//! answer (`SQLITE_FCNTL_HAS_MOVED`) was turned down: it knows nothing of the WAL, and rusqlite has no safe
-//! way to ask for it.
+//! Uses `stat` alone: opening and closing the file would drop SQLite's locks, see [`files::Stamp`].
+//! SQLite's own answer (`SQLITE_FCNTL_HAS_MOVED`) was turned down: it does not cover the WAL, and
+//! rusqlite has no safe way to ask for it.
 
 use super::{beside, wal};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,8 +15,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What is wrong with where a database's files are: another program has moved, removed or replaced one,
-/// or has given it another name. As text, it says what follows and what to do.
+/// A problem with the names of a database's files: another program has moved, removed or replaced one,
+/// or has given it a second name. Its `Display` says what follows and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -33,9 +33,9 @@ pub enum FileProblem {
     WalRemoved,
     /// Another file has the name of the WAL's index (`-shm`).
     ShmReplaced,
-    /// The name of the WAL's index is gone.
+    /// The name of the WAL's index (`-shm`) is gone.
     ShmRemoved,
-    /// The WAL has been cut, emptied or written over: what was in it is not there any more.
+    /// The WAL has been truncated, emptied or overwritten: its content is lost.
     WalCut,
     /// The lock file (`.lock`) was removed, and another store has opened the database since.
     LockTaken,
@@ -44,8 +44,8 @@ pub enum FileProblem {
     /// The lock file (`.lock`) was removed, and cannot be made again. A warning: a second store might open the
     /// database.
     LockLost,
-    /// The path that the store was opened by led to the database through a link, and leads to another
-    /// file now, or to none. A warning.
+    /// The store was opened by a path with a link, and the path now leads to another file, or to none.
+    /// A warning.
     PathLeadsElsewhere,
     /// The database has other names: hard links. A warning.
     #[non_exhaustive]
@@ -53,13 +53,13 @@ pub enum FileProblem {
         /// How many names it has in all.
         names: u64,
     },
-    /// The database is mounted by itself, and what lies beside it is not. A warning.
+    /// The database file is a mount point, and the files beside it are not mounted. A warning.
     MountPoint,
 }
 
 impl FileProblem {
-    /// Whether mutations are refused for it, with [`ErrorKind::Replaced`]: what was acknowledged then
-    /// might not be there at the next opening. The others are warnings.
+    /// Whether the store refuses mutations because of it, with [`ErrorKind::Replaced`]: acknowledged
+    /// changes might be missing at the next opening. Every other problem is a warning.
     pub fn stops_writing(&self) -> bool {
         !matches!(
             self,
@@ -151,7 +151,7 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// What is wrong with the names of a database that no store of this process need have open.
+/// Finds problems with the names of a database that this process need not have open.
 pub(crate) fn file_problems(database: &Path) -> Vec<FileProblem> {
     let mut found = Vec::new();
     if let AtPath::File { names, .. } = files::at_path(database)
@@ -168,22 +168,22 @@ pub(crate) fn file_problems(database: &Path) -> Vec<FileProblem> {
 /// The files that a store has open.
 pub(crate) struct OpenFiles {
     path: PathBuf,
-    /// What the configuration says, which may lead there through links.
+    /// The path in the configuration, which may lead there through links.
     given: PathBuf,
-    /// The database, its WAL and the WAL's index: those of which the system says which they are.
+    /// The database, its WAL and the WAL's index; `None` for one that the system cannot identify.
     open: [Option<FileId>; 3],
-    /// At the last look.
+    /// The problems found by the last check.
     known: Mutex<Vec<FileProblem>>,
     stops_writing: AtomicBool,
-    /// The bytes up to the last frame of the WAL, and of that frame, as of the last look of the writer's; it
-    /// may have started over since.
+    /// The bytes up to the end of the WAL's last frame, and of one frame, as the writer last saw them.
+    /// The WAL may have started over since.
     log_bytes: AtomicU64,
     frame_bytes: AtomicU64,
     log_is_cut: AtomicBool,
     lock_is_taken: AtomicBool,
 }
 
-/// What their names end in, and what is wrong if it is another file's or nobody's.
+/// The suffixes of their names, and the problems if the name leads to another file or to none.
 const NAMES: [(&str, FileProblem, FileProblem); 3] = [
     (
         "",
@@ -195,8 +195,8 @@ const NAMES: [(&str, FileProblem, FileProblem); 3] = [
 ];
 
 impl OpenFiles {
-    /// Those of a database to which a connection in WAL mode has just been opened, for which the
-    /// configuration says `given`.
+    /// Identifies the files of a database to which a connection in WAL mode has just been opened, and
+    /// for which the configuration says `given`.
     pub(crate) fn of(database: &Path, given: &Path) -> Self {
         let open = NAMES.map(
             |(suffix, ..)| match files::at_path(&beside(database, suffix)) {
@@ -222,15 +222,15 @@ impl OpenFiles {
         &self.path
     }
 
-    /// The numbers of the database and its WAL.
+    /// Returns the marks of the database and its WAL.
     pub(super) fn numbers(&self) -> Option<(u64, u64)> {
         let [database, wal, _] = self.open;
         Some((database?.mark(), wal?.mark()))
     }
 
-    /// What is wrong now.
+    /// Returns the present problems.
     pub(crate) fn compare(&self) -> Vec<FileProblem> {
-        // Before the names are looked at: what is done to them in between is told as theirs.
+        // Checked before the names: a change of a name in between is then reported as that.
         let elsewhere = match (files::led_to(&self.given), self.open[0]) {
             (AtPath::File { id, .. }, Some(open)) => id != open,
             (AtPath::Nothing, _) => true,
@@ -241,7 +241,7 @@ impl OpenFiles {
             match (files::at_path(&beside(&self.path, suffix)), open) {
                 (AtPath::File { id, .. }, Some(open)) if id != open => found.push(*replaced),
                 (AtPath::File { bytes: 0, .. }, Some(_)) if suffix.is_empty() => {
-                    // In WAL mode it has a page at least.
+                    // In WAL mode a database has at least one page.
                     found.push(FileProblem::DatabaseEmptied);
                 }
                 (AtPath::Nothing, Some(_)) => found.push(*removed),
@@ -261,47 +261,47 @@ impl OpenFiles {
         found
     }
 
-    /// Takes note of how long the WAL is.
+    /// Records the length of the WAL.
     pub(crate) fn note_log(&self, frames: i64, frame_bytes: u64) {
         self.frame_bytes.store(frame_bytes, Ordering::Relaxed);
         let bytes = frames.max(0) as u64 * frame_bytes;
         self.log_bytes.store(bytes, Ordering::Release);
     }
 
-    /// Whether the WAL has no frame any more where one was. It may have started over, as another
-    /// program has it do: who asks SQLite how long it is knows.
+    /// Whether the WAL lacks a frame where one was. It may only have started over, because of another
+    /// program: SQLite's own answer about its length settles that.
     pub(crate) fn log_may_be_cut(&self) -> bool {
         let bytes = self.log_bytes.load(Ordering::Acquire);
         let frame = self.frame_bytes.load(Ordering::Relaxed);
         bytes > 0 && wal::lacks_a_frame(&beside(&self.path, "-wal"), bytes, frame)
     }
 
-    /// Takes note that the WAL is cut, for good: what is written to it from now on comes after a hole.
+    /// Records that the WAL is cut, for good: everything written to it from now on comes after a hole.
     pub(crate) fn note_cut_log(&self) {
         self.log_is_cut.store(true, Ordering::Release);
         self.note(&self.compare());
     }
 
-    /// Takes note that another store has the lock's name, for good: when it has closed the file, that may have steps
-    /// that this one does not know.
+    /// Records that another store has taken the lock's name, for good: after that store has closed the file, the
+    /// file may have steps that this one does not know.
     pub(crate) fn note_taken_lock(&self) {
         self.lock_is_taken.store(true, Ordering::Release);
         self.note(&self.compare());
     }
 
-    /// Takes note of what was found, and lets nobody write if it is bad.
+    /// Records the problems of a check, and refuses writes if one of them stops writing.
     pub(crate) fn note(&self, found: &[FileProblem]) {
         found.clone_into(&mut self.known.lock());
         let stops = found.iter().any(FileProblem::stops_writing);
         self.stops_writing.store(stops, Ordering::Release);
     }
 
-    /// What was wrong at the last look.
+    /// Returns the problems of the last check.
     pub(crate) fn known(&self) -> Vec<FileProblem> {
         self.known.lock().clone()
     }
 
-    /// Refuses to write if at the last look something was wrong. Costs one look at a flag.
+    /// Refuses to write if the last check found a problem that stops writing. Costs one load of a flag.
     ///
     /// # Errors
     /// [`Replaced`](ErrorKind::Replaced).
@@ -312,7 +312,7 @@ impl OpenFiles {
         }
     }
 
-    /// Opens one more connection, which is to the same files or to none: SQLite finds them by name.
+    /// Opens one more connection, to the same files or to none: SQLite finds them by name.
     ///
     /// # Errors
     /// Those of `open`; [`Replaced`](ErrorKind::Replaced).

@@ -1,6 +1,6 @@
-//! What lies beside a database that is gone, empty or another one. SQLite takes an empty database for a
-//! new one and removes its WAL or journal at the first look, and it lays a WAL over whatever database has
-//! the name. So this is found out before SQLite opens anything, by everybody who opens a file.
+//! Finds files beside a database that is gone, empty or another one. SQLite takes an empty database for
+//! a new one and removes its WAL or journal at the first read, and it applies a WAL to whatever
+//! database has the name. So this is checked before SQLite opens any file.
 
 use super::{BACKUPS, beside, lock, refuse_unsettled};
 use crate::error::{Error, ErrorKind, Result};
@@ -8,22 +8,22 @@ use crate::files::{self, AtPath};
 use std::fs;
 use std::path::Path;
 
-/// A WAL that is no longer than this has no frame in it.
+/// A WAL of this length or less has no frame.
 const WAL_HEADER_BYTES: u64 = 32;
 
-/// Where a rollback journal says how many pages the database had.
+/// The offset at which a rollback journal says how many pages the database had.
 const JOURNAL_PAGES_AT: usize = 16;
 
-/// Refuses a database whose content is gone while something beside it says that there was some; and one
-/// that has another's WAL.
+/// Refuses a database whose content is gone although a file beside it shows that there was some, and a
+/// database with another one's WAL.
 ///
-/// A database that is missing, and not empty, is a new one to be made unless a log is there: whoever wants
-/// to begin anew removes it, and leaves lock and backups. An empty one is what a copy that failed leaves,
-/// or a full disk.
+/// A missing database, unlike an empty one, is a new one unless there is a log: to begin anew, an
+/// operator removes the database and leaves lock and backups. An empty one is what a failed copy or a
+/// full disk leaves.
 ///
 /// # Errors
-/// [`Corrupt`](ErrorKind::Corrupt); [`Replaced`](ErrorKind::Replaced) for another's WAL;
-/// [`Busy`](ErrorKind::Busy) in the middle of a restore.
+/// [`Corrupt`](ErrorKind::Corrupt); [`Replaced`](ErrorKind::Replaced) for another database's WAL;
+/// [`Busy`](ErrorKind::Busy) during a restore.
 pub(crate) fn refuse_orphans(database: &Path) -> Result<()> {
     let at_path = files::at_path(database);
     let refusal = match at_path {
@@ -43,7 +43,7 @@ pub(crate) fn refuse_orphans(database: &Path) -> Result<()> {
     let Some(refusal) = refusal else {
         return Ok(());
     };
-    // For a moment it may be so in a restore, which may have ended since.
+    // A restore has this state for a moment, and may have ended since.
     refuse_unsettled(database)?;
     match files::at_path(database) == at_path {
         true => Err(refusal),
@@ -51,12 +51,12 @@ pub(crate) fn refuse_orphans(database: &Path) -> Result<()> {
     }
 }
 
-/// The log beside it, if changes are in there.
+/// Returns the kind of log beside it, if that holds changes.
 fn log(database: &Path) -> Option<&'static str> {
     if has_frames(database) {
         return Some("-wal");
     }
-    // One of a database that was only being made has nothing to restore.
+    // The journal of a database that was only being created has nothing to restore.
     let journal = files::read(&beside(database, "-journal"), 20).ok()??;
     let pages = journal.get(JOURNAL_PAGES_AT..JOURNAL_PAGES_AT + 4)?;
     pages.iter().any(|byte| *byte != 0).then_some("-journal")
@@ -67,7 +67,7 @@ fn has_frames(database: &Path) -> bool {
     matches!(wal, AtPath::File { bytes, .. } if bytes > WAL_HEADER_BYTES)
 }
 
-/// What else says that there was something in it.
+/// Returns what else shows that the database had content.
 fn other_trace(database: &Path) -> Option<&'static str> {
     if lock::has_been_open(database) {
         return Some(".lock");

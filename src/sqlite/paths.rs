@@ -1,36 +1,37 @@
-//! The names of a database and of what lies beside it.
+//! The names of a database and of the files beside it.
 
 use super::orphans::refuse_orphans;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Kind};
 use std::path::{Path, PathBuf};
 
-/// What the note of a restore under way has after the file's name.
+/// The suffix of the note of a restore under way.
 pub(crate) const RESTORING: &str = ".restoring";
 
-/// What the folder of a database's backups has after the file's name, if the settings name no other.
+/// The suffix of the folder of a database's backups, unless the settings name another.
 pub(crate) const BACKUPS: &str = ".backups";
 
-/// The files that are one database: itself, its log, the log's index, and the journal of a change that
-/// was cut short before there was a WAL.
+/// The suffixes of the files that are one database: itself, its WAL, the WAL's index, and the rollback
+/// journal of a change from before there was a WAL.
 pub(crate) const FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// More links after one another than anybody lays.
+/// More links in a row than anybody uses.
 const MAX_LINKS: u32 = 40;
 
-/// The path with `suffix` after its last component: SQLite's way to name the files beside a file.
+/// Returns the path with `suffix` after its last component, as SQLite names the files beside a
+/// database.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Creates the folder if it is missing, and gives the file's path without links and dots, so that
-/// two names of one file meet in one lock.
+/// Creates the folder if it is missing, and returns the file's path without links and dots, so that two
+/// names of one file share one lock.
 ///
-/// The file's own name may be a link, also to a file that is not there yet, or not at this moment: an
-/// operator lays one to put the file on another disk before the bot first starts. But not one that
-/// another account has laid: see [`files::refuse_strangers_link`].
+/// The file's own name may be a link, even to a file that does not exist yet: an operator makes one to
+/// put the file on another disk before the bot first starts. A link made by another account is refused:
+/// see [`files::refuse_strangers_link`].
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     let path = follow(path)?;
     let name = path.file_name().unwrap_or_default();
@@ -42,7 +43,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// The path that the file's own name leads to, if it is a link. Makes nothing.
+/// Returns the path that the file's own name leads to, if it is a link. Creates nothing.
 fn follow(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -77,11 +78,11 @@ fn follow(path: &Path) -> Result<PathBuf> {
     Err(Error::new(ErrorKind::Io, why).with_advice(advice))
 }
 
-/// Refuses a database with something beside it, under a name of SQLite's, that is no plain file of its
-/// own: SQLite would wait for a FIFO, and write into the other name of a file that has two.
+/// Refuses a database if a file beside it, with one of SQLite's names, is no regular file or has a
+/// second name. SQLite would wait for a FIFO, and write into the second name too.
 ///
-/// For before SQLite opens it. What is put there between this look and SQLite's own opening is not
-/// seen; SQLite itself follows no links there (`O_NOFOLLOW`).
+/// Called before SQLite opens the database. A file put there in between is not noticed; SQLite itself
+/// follows no links there (`O_NOFOLLOW`).
 pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
     files::refuse_other_than_plain(database)?;
     FILES[1..]
@@ -89,13 +90,13 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
         .try_for_each(|suffix| files::refuse_other_than_own(&beside(database, suffix)))
 }
 
-/// What to do with a database beside which nothing can be made.
+/// What to do with a database beside which no file can be created.
 pub(super) const COPY_BOTH: &str =
     "copy both to a folder of your own, it and its -wal, and look there";
 
-/// What SQLite says of a database that this process may not open or write, with whose it is. SQLite itself
-/// says that it is "unable to open database file", of whatever it could not do to whichever file: also when
-/// it cannot make one beside the database, after it has tried to open that only to read.
+/// Explains SQLite's error for a database that this process may not open or write, and says who owns
+/// it. SQLite itself only says "unable to open database file", whichever file it means, even one that
+/// it cannot create beside the database.
 pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
     let cannot_open = error.is_cannot_open();
     let is_read_only = error.kind() == ErrorKind::ReadOnly && error.is_of_the_disk();
@@ -116,7 +117,7 @@ pub(super) fn explain_denied(database: &Path, error: Error) -> Error {
     Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
 }
 
-/// A database that is open, and that SQLite will not write.
+/// The error for an open database that SQLite will not write.
 pub(super) fn cannot_be_written(database: &Path) -> Error {
     let advice = match why_denied(database) {
         whose if whose.is_empty() => "check its owner and mode".to_owned(),
@@ -126,12 +127,12 @@ pub(super) fn cannot_be_written(database: &Path) -> Error {
     Error::new(ErrorKind::ReadOnly, why).with_advice(advice)
 }
 
-/// Whose the first of a database's files is, or its folder, that this process may not change; empty if there
-/// is none.
+/// Says who owns the first of a database's files, or its folder, that this process may not change;
+/// empty if there is none.
 fn why_denied(database: &Path) -> String {
     let there = |file: &PathBuf| file.symlink_metadata().is_ok();
     let files = FILES.iter().map(|suffix| beside(database, suffix));
-    // Of what is not there it is the folder's.
+    // For a missing file the folder counts.
     let mut reasons = files
         .enumerate()
         .filter(|(at, file)| *at == 0 || there(file))
@@ -139,8 +140,8 @@ fn why_denied(database: &Path) -> String {
     reasons.find(|why| !why.is_empty()).unwrap_or_default()
 }
 
-/// Those of the database, its WAL and its lock that accounts other than their owner's can read or
-/// write. What this crate makes has mode 0600; a file that was there before keeps the mode that it has.
+/// Returns those of the database, its WAL and its lock that accounts other than their owner can read or
+/// write. Files that this crate creates have mode 0600; an existing file keeps its mode.
 pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
     ["", "-wal", ".lock"]
         .iter()
@@ -149,11 +150,11 @@ pub(crate) fn open_to_others(database: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The path, as [`resolve`] gives it, of a file that has to be there, with something in it if anything
-/// beside it says that there was: see [`refuse_orphans`].
+/// Returns the path, as [`resolve`] does, of a file that must exist. It must not be empty if a file
+/// beside it shows that it had content: see [`refuse_orphans`].
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
-    // In the middle of a restore, or of one that was cut short, there may be none, and whoever opens it
-    // finishes that first.
+    // During a restore, or after one that was cut short, the file may be missing; opening it finishes
+    // the restore first.
     let restoring = || files::is_taken(&beside(path, RESTORING));
     if !restoring() {
         refuse_orphans(&follow(path)?)?;
@@ -167,13 +168,13 @@ pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     resolve(path)
 }
 
-/// Whether there is such a file. What may not be looked at is not taken to be missing.
+/// Whether the file exists. Fails if the system does not let this process look.
 fn is_there(path: &Path) -> Result<bool> {
     path.try_exists()
         .map_err(|e| files::cannot("look at", path, e))
 }
 
-/// Whether there is no such file, and not only for the moment in which a restore changes it for another.
+/// Whether the file is missing, and not only for the moment in which a restore replaces it.
 ///
 /// # Errors
 /// [`Busy`](ErrorKind::Busy) in that moment.
@@ -187,8 +188,8 @@ pub(crate) fn is_missing(path: &Path) -> Result<bool> {
     Ok(!is_there(path)?)
 }
 
-/// Refuses to look at a file whose restore is under way: what is there may be neither the old one
-/// nor the new one. Whoever takes the file's lock finishes such a restore; who only looks must not.
+/// Refuses to read a file whose restore is under way: it may be neither the old nor the new one. A
+/// program that takes the file's lock finishes such a restore; one that only reads must not.
 pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
     if files::kind_of(&beside(path, RESTORING))?.is_none() {
         return Ok(());

@@ -1,13 +1,12 @@
-//! Which other processes use a file, as far as Linux says: `/proc/locks` has the locks of all processes that
-//! this one can see.
+//! Which other processes use a file, according to Linux: `/proc/locks` has the locks of all processes
+//! that this one can see.
 
 use super::{beside, inspect};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// The processes, but for this one, that read a snapshot of the file. Empty where the system does not
-/// say.
+/// Returns the other processes that read a snapshot of the file. Empty if the system does not say.
 ///
 /// A reader holds a lock on one of five bytes of the WAL's index: 123 to 127, see
 /// <https://sqlite.org/walformat.html#wal_locks>.
@@ -26,24 +25,24 @@ pub(crate) fn other_readers(path: &Path) -> Vec<u32> {
     found
 }
 
-/// Whether another process has the database open, with a WAL beside another name: a host that opens the file
-/// that a container has mounted by itself. Whoever has it open by this name, in WAL mode, holds a lock on
-/// this WAL's index too.
+/// Whether another process has the database open with a WAL beside another name, as a host does that
+/// opens a file which a container has mounted by itself. A process that has it open by this name, in
+/// WAL mode, also holds a lock on this WAL's index.
 ///
-/// Linux tells of no process that this one cannot see, such as the host's in a container; there the file is
-/// a mount point.
+/// Linux does not list processes that this one cannot see, such as the host's in a container. In a
+/// container the file is a mount point, which is checked instead.
 pub(super) fn is_open_under_another_name(database: &Path) -> bool {
     const TRIES: u32 = 5;
     const PAUSE: Duration = Duration::from_millis(20);
-    // Whoever has just opened it may not have got to the index yet.
+    // A process that has just opened the file may not have locked the index yet.
     for again in 0..TRIES {
         if again > 0 {
             std::thread::sleep(PAUSE);
         }
         let mut holders = lock_holders(database);
         if holders.is_empty() {
-            // The system tells of the locks in parts, and what comes and goes between two of them may hide a
-            // lock that is held all the while.
+            // The system lists the locks in parts. A change between two parts may hide a lock that is
+            // held all the while.
             holders = lock_holders(database);
         }
         if holders.is_empty() || !inspect::is_in_wal_mode(database) {
@@ -56,7 +55,7 @@ pub(super) fn is_open_under_another_name(database: &Path) -> bool {
     true
 }
 
-/// The processes, but for this one, that hold a lock on the file.
+/// Returns the other processes that hold a lock on the file.
 fn lock_holders(file: &Path) -> BTreeSet<u32> {
     let (Some(inode), Ok(locks)) = (inode(file), std::fs::read_to_string("/proc/locks")) else {
         return BTreeSet::new();
@@ -68,13 +67,13 @@ fn lock_holders(file: &Path) -> BTreeSet<u32> {
         .collect()
 }
 
-/// A file as `/proc/locks` names it.
+/// Returns a file as `/proc/locks` names it.
 #[cfg(target_os = "linux")]
 fn inode(file: &Path) -> Option<String> {
     use std::os::linux::fs::MetadataExt;
     let data = file.metadata().ok()?;
     let device = data.st_dev();
-    // As glibc takes a device's number apart.
+    // Splits the device number as glibc does.
     let major = (device >> 8 & 0xfff) | (device >> 32 & !0xfff);
     let minor = (device & 0xff) | (device >> 12 & !0xff);
     Some(format!("{major:02x}:{minor:02x}:{}", data.st_ino()))
@@ -85,7 +84,7 @@ fn inode(_: &Path) -> Option<String> {
     None
 }
 
-/// A line such as `7: POSIX  ADVISORY  READ 4711 fd:00:1234 124 124`, of a lock that is held.
+/// A held lock, from a line such as `7: POSIX  ADVISORY  READ 4711 fd:00:1234 124 124`.
 struct Lock<'a> {
     kind: &'a str,
     process: u32,
@@ -108,7 +107,7 @@ impl<'a> Lock<'a> {
     }
 }
 
-/// The process of a line, if it reads.
+/// Returns the process of a line, if it reads this file.
 fn reader(line: &str, inode: &str) -> Option<u32> {
     let lock = Lock::parse(line)?;
     let reads = lock.kind == "READ" && (123..=127).contains(&lock.first);

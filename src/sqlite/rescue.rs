@@ -1,4 +1,4 @@
-//! Saves what a connection has open, when the file itself can no longer be reached by its name.
+//! Saves what a connection has open, when the file can no longer be reached by its name.
 
 use super::{beside, look};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,24 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What the copy's name has after the database's.
+/// The suffix of the copy, before its time.
 const SAVED: &str = ".saved-";
 
-/// Pages a step.
+/// Pages copied in one step.
 const PAGES: c_int = 1024;
 
-/// SQLite's progress handler is asked this often, in virtual machine instructions.
+/// Virtual machine instructions between two calls of SQLite's progress handler.
 const STEPS_BETWEEN_LOOKS: c_int = 100_000;
 
-/// How often another program's lock is waited for, a moment each.
+/// How often a step is tried again while another program holds a lock, with a pause before each.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Copies all that the connection sees, its WAL included, into a new file beside `database`; gives where.
-/// The file is its owner's alone, and takes no name that is taken. `steps` grows for as long as it gets on.
+/// Copies all that the connection sees, its WAL included, into a new file beside `database`, and
+/// returns the path. Only its owner can read the file, and it replaces none. `steps` grows as long as
+/// the copy makes progress.
 ///
 /// # Errors
-/// [`Corrupt`](ErrorKind::Corrupt) if the copy is damaged, as the file was; it stays.
+/// [`Corrupt`](ErrorKind::Corrupt) if the copy is damaged, as the file was; the copy is kept.
 pub(crate) fn save_copy(
     conn: &Connection,
     database: &Path,
@@ -39,16 +40,16 @@ pub(crate) fn save_copy(
     steps: &Arc<AtomicU64>,
 ) -> Result<PathBuf> {
     let folder = files::folder_of(database);
-    // It may be what was moved away.
+    // The folder may be what was moved away.
     files::create_folder(folder, None)?;
     let (path, file) = new_file(database, now)?;
     if let Err(error) = copy(conn, &path, &file, steps) {
-        // A part of a copy is worth nothing, and takes room.
+        // A partial copy is useless, and takes room.
         let _ = files::remove(&path);
         let kind = error.kind();
         return Err(error.because(kind, format_args!("cannot save it as {}", path.display())));
     }
-    // What is whole stays, whatever becomes of this.
+    // A complete copy is kept even if this fails.
     file.sync_all().map_err(|e| {
         Error::io(
             format_args!("saved as {}; cannot sync it", path.display()),
@@ -92,8 +93,8 @@ fn new_file(database: &Path, now: DateTime<Utc>) -> Result<(PathBuf, File)> {
     Err(Error::new(ErrorKind::Io, why))
 }
 
-/// `file` is the target's, and stays open: to close it would drop the locks of the connection on it. It is
-/// synced along the way, so that the last sync does not take long.
+/// `file` is the open target, and stays open: closing it would drop the connection's locks on it. It is
+/// synced along the way, so that the last sync is short.
 fn copy(conn: &Connection, to: &Path, file: &File, steps: &AtomicU64) -> Result<()> {
     let mut target = look::open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     target.pragma_update(None, "synchronous", "OFF")?;
@@ -119,13 +120,13 @@ fn copy(conn: &Connection, to: &Path, file: &File, steps: &AtomicU64) -> Result<
             steps.fetch_add(1, Ordering::Relaxed);
         }
     }
-    // One file, with nothing beside it; the setting came along with the pages.
+    // The copy is to be one file, with no WAL beside it; the setting came along with the pages.
     target.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
     target.close().map_err(|(_, error)| error)?;
     Ok(())
 }
 
-/// Whether SQLite finds it whole: pages that were no longer in the file are read as zeros.
+/// Checks whether SQLite finds the copy whole: pages that the file no longer had were read as zeros.
 fn check(path: &Path, steps: &Arc<AtomicU64>) -> Result<()> {
     let mut conn = look::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let steps = Arc::clone(steps);

@@ -1,19 +1,19 @@
-//! What connections are set to, as plain values: nothing here knows where they come from.
+//! The settings of connections, as plain values that do not depend on where they come from.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
-/// What an acknowledgement is worth when the power fails.
+/// What an acknowledgement guarantees when the power fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// `PRAGMA synchronous=FULL`: the WAL is synced before a commit returns. What was acknowledged
-    /// survives a crash of the program, of the operating system, and a loss of power.
+    /// `PRAGMA synchronous=FULL`: the WAL is synced before a commit returns. An acknowledged change
+    /// survives a crash of the program, a crash of the operating system, and a loss of power.
     #[default]
     Full,
-    /// `PRAGMA synchronous=NORMAL`: the WAL is synced at checkpoints only. What was acknowledged
-    /// survives a crash of the program; a crash of the operating system or a loss of power may
-    /// take the last moments with it, never the file's consistency.
+    /// `PRAGMA synchronous=NORMAL`: the WAL is synced only at checkpoints. An acknowledged change
+    /// survives a crash of the program. A crash of the operating system or a loss of power may lose the
+    /// last changes, but never the file's consistency.
     Normal,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum FileTriggers {
     Ignore,
 }
 
-/// What connections are set to, and how long SQLite may be at work on a file that is only looked at.
+/// The settings of connections, and how long SQLite may work on a file that is only inspected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// `PRAGMA synchronous` of the connection that writes.
@@ -32,25 +32,25 @@ pub(crate) struct Settings {
     pub(crate) file_triggers: FileTriggers,
     /// How long to wait for another program's lock.
     pub(crate) busy_timeout: Duration,
-    /// The page cache of each connection.
+    /// The size of each connection's page cache.
     pub(crate) cache_bytes: usize,
-    /// How much of the file each reader maps into memory; 0 for nothing.
+    /// How much of the file each reader maps into memory; 0 for none.
     pub(crate) mmap_bytes: u64,
     /// `PRAGMA journal_size_limit`.
     pub(crate) wal_ceiling_bytes: u64,
-    /// As long as suits the file's size if it is `None`.
+    /// How long SQLite may work on such a file; `None`: derived from the file's size.
     pub(crate) inspect_deadline: Option<Duration>,
-    /// Whether that is to end before.
+    /// Answers true if that work is to end early.
     pub(crate) stop: Option<fn() -> bool>,
 }
 
 impl Settings {
-    /// Whether somebody wishes that the work ends.
+    /// Whether the work is to end.
     pub(crate) fn is_to_stop(&self) -> bool {
         self.stop.is_some_and(|stop| stop())
     }
 
-    /// What was interrupted because it was to stop says that, and not that it took too long.
+    /// Reports work that `stop` interrupted as cancelled, not as too slow.
     pub(crate) fn explain<T>(&self, done: Result<T>) -> Result<T> {
         done.map_err(|error| match error.is_interrupted() && self.is_to_stop() {
             true => Error::new(ErrorKind::Cancelled, "it was asked to stop"),

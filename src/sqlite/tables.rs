@@ -1,10 +1,10 @@
-//! What tables a file has.
+//! Which tables a file has.
 
 use crate::error::Result;
 use rusqlite::{Connection, OptionalExtension};
 
-/// Whether there is a table of this name that has rows of its own. A view or a virtual table has no page, and
-/// what it would answer has no end.
+/// Whether there is a table of this name that stores rows. A view or a virtual table has no page, and
+/// its answer may have no end.
 pub(crate) fn has_table(conn: &Connection, name: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0";
     let found = conn.prepare_cached(sql)?.query_row([name], |_| Ok(()));

@@ -1,12 +1,13 @@
-//! Where SQLite keeps what is too large for its cache while one statement runs: the rows that an index is
-//! made of while they are sorted, and the pages that a statement has changed, should it fail.
+//! Where SQLite keeps data that is too large for its cache while one statement runs: the rows of a new
+//! index while they are sorted, and the pages that a statement has changed, in case it fails.
 //!
-//! A store keeps them in memory: its statements are small, and a disk of temporary files that is full or
-//! not there must not fail one. What brings a file up to date touches all of its rows. Three quarters of
-//! the file's size were in memory then, and a bot on a small machine could not open its own history.
+//! A store keeps them in memory: its statements are small, and must not fail because the disk of
+//! temporary files is full or missing. Bringing a file up to date touches all of its rows. In memory
+//! that took three quarters of the file's size, and a bot on a small machine could not open its own
+//! history. So files are used then.
 //!
-//! In files always was turned down for the same reason; so was `temp_store_directory`, with which they
-//! could be beside the database: it is one for the whole process, and the host's.
+//! Always using files was turned down for the first of these reasons. So was `temp_store_directory`,
+//! which could put them beside the database: it applies to the whole process, and belongs to the host.
 
 use super::look::size;
 use crate::error::Result;
@@ -14,15 +15,15 @@ use crate::files;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
-/// Has SQLite keep it in temporary files, which have no name and are their owner's alone. In memory after
-/// all, if there is no folder for them with enough room.
+/// Lets SQLite use temporary files, which have no name and which only their owner can read. Uses memory
+/// instead if no folder for them has enough room.
 pub(crate) fn use_temporary_files(conn: &Connection, database: &Path) -> Result<()> {
     // The largest index is sorted twice over.
     let needed = size(database) / 2;
     if !cfg!(unix) || has_room(folder().as_deref(), needed) {
         return Ok(conn.pragma_update(None, "temp_store", "FILE")?);
     }
-    // In so many megabytes it does not matter, and no one need be told.
+    // Below this size memory does not matter, and no warning is needed.
     const MATTERS: u64 = 64 << 20;
     if needed >= MATTERS {
         tracing::info!(
@@ -34,7 +35,7 @@ pub(crate) fn use_temporary_files(conn: &Connection, database: &Path) -> Result<
     Ok(())
 }
 
-/// Has SQLite keep it in memory. What is temporary in this connection, such as triggers, is gone then.
+/// Makes SQLite use memory. This drops the connection's temporary objects, such as triggers.
 pub(crate) fn use_memory(conn: &Connection) -> Result<()> {
     Ok(conn.pragma_update(None, "temp_store", "MEMORY")?)
 }
@@ -43,7 +44,7 @@ fn has_room(folder: Option<&Path>, needed: u64) -> bool {
     folder.is_some_and(|folder| files::free_bytes(folder).is_ok_and(|free| free > needed))
 }
 
-/// The folder that SQLite takes: <https://sqlite.org/tempfiles.html>, 5.
+/// Returns the folder that SQLite uses: <https://sqlite.org/tempfiles.html>, 5.
 fn folder() -> Option<PathBuf> {
     let named = ["SQLITE_TMPDIR", "TMPDIR"]
         .into_iter()
@@ -52,7 +53,7 @@ fn folder() -> Option<PathBuf> {
     first(named.map(PathBuf::from).chain(usual.map(PathBuf::from)))
 }
 
-/// The first in which a file can be made.
+/// Returns the first folder in which a file can be created.
 fn first(mut folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     folders.find(|folder| folder.is_dir() && files::may_make_files_in(folder))
 }

@@ -11,18 +11,18 @@ use std::time::Duration;
 
 /// A connection to a file that is to stay as it is.
 ///
-/// The last connection to close copies what is in the WAL into the file and removes the WAL, unless
-/// there was one when this connection was opened: a file that may be refused stays as it is, and the WAL
-/// as its program left it. But one that is empty by now is nobody's, or of a program that has closed and
-/// could not remove it for us.
+/// The last connection to close copies the WAL into the file and removes the WAL, unless there was a
+/// WAL when this connection was opened: then a file that may be refused stays as it is, and so does the
+/// WAL of its program. But a WAL that is empty by now is removed: it is nobody's, or its program has
+/// closed, and could not remove it because of us.
 pub(crate) struct Tidy {
-    // Dropped in this order: first it is closed.
+    // Dropped in this order: the connection is closed first.
     conn: Connection,
     after: EmptyWal,
 }
 
 impl Tidy {
-    /// Also where opening fails nothing stays.
+    /// Leaves nothing behind even if opening fails.
     pub(super) fn open(path: &Path, open: impl FnOnce() -> Result<Connection>) -> Result<Self> {
         let after = EmptyWal(path.to_owned());
         Ok(Self {
@@ -56,12 +56,12 @@ impl DerefMut for Tidy {
     }
 }
 
-/// Removes a WAL that is empty. Of two connections that are closed at the same time each takes the other
-/// for one that stays, and SQLite removes nothing. So it is opened and closed once more. To remove the
-/// file ourselves was turned down: a program may have it open.
+/// Removes an empty WAL. When two connections close at the same time, each takes the other for one that
+/// stays, and SQLite removes nothing. So the file is opened and closed once more. Removing the WAL
+/// ourselves was turned down: a program may have it open.
 struct EmptyWal(PathBuf);
 
-/// Each time somebody else may be closing too.
+/// Each attempt may meet another program that is closing.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -71,7 +71,7 @@ impl EmptyWal {
         wal.is_ok_and(|wal| wal.len() == 0)
     }
 
-    /// False if it cannot be removed by closing.
+    /// Returns false if closing cannot remove it.
     fn remove(&self) -> Result<bool> {
         let conn = open(&self.0, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if conn.is_readonly(MAIN_DB)? {

@@ -1,5 +1,5 @@
-//! The WAL of an open file: how long it is, how much of it is in the file, and whether it has started
-//! over.
+//! The WAL of an open file: how long it is, how much of it is copied into the file, and whether it has
+//! started over.
 
 use super::{authorizer, beside};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Checkpoints in one of SQLite's modes; gives (busy, frames in the WAL, frames copied so far).
+/// Runs a checkpoint in one of SQLite's modes; returns (busy, frames in the WAL, frames copied so far).
 pub(crate) fn checkpoint(conn: &Connection, mode: &str) -> Result<(bool, i64, i64)> {
     run(&mut conn.prepare(&format!("PRAGMA wal_checkpoint({mode})"))?)
 }
@@ -21,48 +21,48 @@ fn run(checkpoint: &mut Statement<'_>) -> Result<(bool, i64, i64)> {
     })?)
 }
 
-/// Has closing this connection leave the WAL as it is. Otherwise the last one to be closed copies the WAL
-/// and removes it: also when it has just failed to, which is after a sync that failed when SQLite counts
-/// as copied what is on no disk.
+/// Makes closing this connection leave the WAL as it is. Otherwise the last connection to close copies
+/// the WAL and removes it, even after a copy has failed: after a failed sync SQLite counts frames as
+/// copied that are on no disk.
 pub(crate) fn disable_checkpoint_on_close(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
-/// Has closing this connection, if it is the last, remove the WAL, which is empty.
+/// Makes closing this connection, if it is the last, remove the WAL, which is empty.
 pub(crate) fn enable_checkpoint_on_close(conn: &Connection) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
-/// What the WAL holds after a commit.
+/// The state of the WAL after a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WalState {
-    /// Frames (pages) in it.
+    /// Frames (pages) in the WAL.
     pub(crate) frames: i64,
-    /// How many of them are in the file, too.
+    /// How many of them are also in the file.
     pub(crate) copied: i64,
-    /// Whether it has started over since the last look.
+    /// Whether the WAL has started over since the last look.
     pub(crate) restarted: bool,
 }
 
 /// Looks at the WAL after each batch.
 ///
-/// SQLite's hook for commits was turned down: it tells neither what is copied nor of a restart, and
-/// its form in rusqlite changed between versions that this crate is to work with.
+/// SQLite's commit hook was turned down: it reports neither copied frames nor a restart, and its form
+/// in rusqlite changed between versions that this crate must support.
 pub(crate) struct WalWatch {
     path: PathBuf,
     ask: String,
-    /// Kept open, which saves a path look-up a batch. SQLite locks the database and the `-shm`, never
-    /// the WAL, so to open and close it drops no lock.
+    /// Kept open, which saves a path look-up for each batch. SQLite locks the database and the `-shm`,
+    /// never the WAL, so opening and closing the WAL drops no lock.
     file: Option<File>,
     /// At the last look.
     generation: Option<Generation>,
     frames: i64,
 }
 
-/// Which one in the file's row of WALs it is: its checkpoint sequence number and its salts. SQLite
-/// changes them when the WAL starts over, and at no other time. See
+/// Identifies one run of the WAL: its checkpoint sequence number and its salts. SQLite changes them
+/// when the WAL starts over, and at no other time. See
 /// <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
 type Generation = [u8; 12];
 const GENERATION_AT: u64 = 12;
@@ -78,19 +78,19 @@ impl WalWatch {
         })
     }
 
-    /// The connection that writes is a new one, and may have made a new WAL.
+    /// The writer has a new connection, which may have created a new WAL.
     pub(crate) fn reopen(&mut self) {
         self.file = None;
     }
 
-    /// What the WAL holds, or nothing while SQLite is busy with it. Under 3 µs.
+    /// Returns the state of the WAL; `None` while SQLite is busy with it. Takes under 3 µs.
     pub(crate) fn look(&mut self, conn: &Connection) -> Result<Option<WalState>> {
         let (busy, frames, copied) = run(&mut *conn.prepare_cached(&self.ask)?)?;
         if busy || frames < 0 {
             return Ok(None);
         }
-        // A WAL whose header cannot be read has started over if it is shorter: that is all that the
-        // numbers tell, for the first commit after a restart may be longer than all before.
+        // If the header cannot be read, a shorter WAL has started over. The numbers show no more than
+        // that: the first commit after a restart may be longer than all before.
         let generation = self.read_generation();
         let differs =
             matches!((generation, self.generation), (Some(now), Some(then)) if now != then);
@@ -116,9 +116,10 @@ impl WalWatch {
     }
 }
 
-/// Whether there is no frame of this WAL where one was, of so many `frame` bytes each and `bytes` in all: each
-/// has the salts of the header. Looks at the last, and at some before it, since what is written after a cut
-/// hides it from who looks at the end alone. Of a WAL that cannot be read nothing is said.
+/// Whether the WAL lacks a frame where one was, given the size of a `frame` and of all of them in
+/// `bytes`. Each frame has the salts of the header. Checks the last frame and some before it, since
+/// writes after a cut hide it from a check of the end alone. Returns false for a WAL that cannot be
+/// read.
 pub(super) fn lacks_a_frame(log: &Path, bytes: u64, frame: u64) -> bool {
     const HEADER_BYTES: u64 = 32;
     const SALTS_AT: u64 = 16;
@@ -138,7 +139,7 @@ pub(super) fn lacks_a_frame(log: &Path, bytes: u64, frame: u64) -> bool {
         for look in 1..=LOOKS {
             let before = (frames * look / LOOKS).saturating_sub(1);
             let at = HEADER_BYTES + before * frame + SALTS_IN_FRAME_AT;
-            // Zeros are what is in a hole, and no salts.
+            // A hole reads as zeros, which are no salts.
             if header == [0; 8] || salts(at)? != header {
                 return Ok(false);
             }

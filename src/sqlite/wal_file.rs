@@ -1,4 +1,4 @@
-//! What an earlier process, or a commit that failed, has left in the WAL.
+//! Handles what an earlier process, or a failed commit, has left in the WAL.
 //! Format: <https://sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use super::{Durability, Settings, beside, checkpoint};
@@ -11,14 +11,14 @@ use std::path::Path;
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 
-/// What a frame adds to a page in the WAL.
+/// The bytes that a frame adds to its page in the WAL.
 pub(crate) const FRAME_OVERHEAD: u64 = FRAME_HEADER_BYTES as u64;
 
-/// Commits a change that changes nothing, which is to write the first page anew. Proves that the
-/// file can be written; and takes the place of what a commit that failed has left at the WAL's end,
-/// so that nobody who reads the WAL from its beginning finds that.
+/// Commits a change without effect, which rewrites the first page. That proves that the file can be
+/// written. It also overwrites what a failed commit has left at the WAL's end, so that nobody who reads
+/// the WAL from its beginning finds that.
 ///
-/// To empty the WAL instead was turned down: a reader may be in the middle of it.
+/// Emptying the WAL instead was turned down: a reader may be in the middle of it.
 pub(crate) fn write_probe(conn: &Connection) -> Result<()> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     let written = conn
@@ -33,17 +33,17 @@ pub(crate) fn write_probe(conn: &Connection) -> Result<()> {
     written
 }
 
-/// Copies what an earlier process left in the WAL into the file, before anything is built on it. It
-/// may have died of a sync that failed, and then what can be read of the WAL need not be on the disk,
+/// Copies what an earlier process left in the WAL into the file, before anything new is written. If
+/// that process died of a failed sync, readable parts of the WAL may not be on the disk, and another
+/// sync need not write them: see <https://lwn.net/Articles/752063/>.
 /// nor be written there by another sync: see <https://lwn.net/Articles/752063/>.
 pub(crate) fn recover_wal(conn: &Connection) -> Result<()> {
-    // What another program is still reading is left in the WAL, as ever.
+    // Frames that another program still reads stay in the WAL, as always.
     checkpoint(conn, "PASSIVE").map(|_| ())
 }
 
-/// Refuses a file whose log is damaged in the middle, on the connection that is to write to it. SQLite
-/// takes the first frame that is not whole for the end of the WAL, and would pass over the commits
-/// after it without a word.
+/// Refuses a file whose WAL is damaged in the middle, on the connection that is to write to it. SQLite
+/// takes the first broken frame for the end of the WAL, and would silently skip the commits after it.
 pub(crate) fn refuse_damaged_wal(
     conn: &Connection,
     path: &Path,
@@ -53,8 +53,8 @@ pub(crate) fn refuse_damaged_wal(
     if damage(&log)?.is_none() {
         return Ok(());
     }
-    // Another program may have been writing to it just now. Where one is still at it, SQLite knows
-    // the WAL from its index, and does not look for its end.
+    // Another program may have been writing to it just now. If one still has the file open, SQLite
+    // knows the WAL from its index, and does not search for its end.
     if conn.execute_batch("BEGIN IMMEDIATE").is_err() {
         return Ok(());
     }
@@ -63,24 +63,24 @@ pub(crate) fn refuse_damaged_wal(
     found?.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))
 }
 
-/// The same for who only looks, and must not take a lock.
+/// Does the same for a reader, which must not take a lock.
 pub(crate) fn refuse_damaged_wal_unlocked(path: &Path, settings: &Settings) -> Result<()> {
     let log = beside(path, "-wal");
     let before = Stamp::of(&log);
     let found = damage(&log)?;
-    // What is being written to gives another picture each time, and another stamp.
+    // A WAL that is being written differs each time, and so does its stamp.
     if found.is_none() || damage(&log)? != found || Stamp::of(&log) != before {
         return Ok(());
     }
     found.map_or(Ok(()), |damage| damage.refuse(&log, settings.durability))
 }
 
-/// Where a WAL is damaged, and how many commits cannot be read for it.
+/// Where a WAL is damaged, and how many commits that makes unreadable.
 #[derive(Debug, PartialEq)]
 struct Damage {
     /// Counted from 1; 0 for the WAL's header.
     frame: u64,
-    /// At least so many.
+    /// A lower bound.
     commits: u64,
 }
 
@@ -99,7 +99,8 @@ impl Damage {
                     log.display()
                 ),
             )),
-            // Then the power may have failed with pages of many commits on their way to the disk.
+            // Then a power failure may have hit while pages of many commits were on their way to the
+            // disk.
             Durability::Normal => {
                 tracing::warn!(frame, commits, "commits at the log's end cannot be read");
                 Ok(())
@@ -108,9 +109,9 @@ impl Damage {
     }
 }
 
-/// Looks for damage that cannot come from a process or a machine that stopped in the middle of
-/// writing: the next commit only begins when the last one is on the disk, so that what was not
-/// finished is part of one commit at most.
+/// Looks for damage that cannot come from a process or a machine that stopped while writing. A commit
+/// only begins when the last one is on the disk, so an interruption leaves at most one commit
+/// unfinished.
 fn damage(log: &Path) -> Result<Option<Damage>> {
     files::refuse_other_than_own(log)?;
     let Some(file) = files::open(log)? else {
@@ -121,7 +122,7 @@ fn damage(log: &Path) -> Result<Option<Damage>> {
 
 fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut header = [0; HEADER_BYTES];
-    // It is on the disk before the first frame is written.
+    // The header is on the disk before the first frame is written.
     if !fill(&mut log, &mut header)? {
         return Ok(None);
     }
@@ -152,9 +153,9 @@ fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
         sum.add(&frame[..8]);
         sum.add(&frame[FRAME_HEADER_BYTES..]);
         let follows = ours && sum.state == stored;
-        // From here on each frame is held against what the one before says of itself: behind damage
-        // is a chain of many commits, while what a commit that failed has left is a chain of its own,
-        // with one end.
+        // From here on each frame is compared with the checksum that the one before states. After
+        // damage there is a chain of many commits, while the remains of a failed commit are a chain of
+        // their own, with one end.
         sum.state = stored;
         if broken == 0 {
             if follows {
@@ -172,7 +173,7 @@ fn search(mut log: impl Read) -> io::Result<Option<Damage>> {
     }))
 }
 
-/// A WAL whose header is damaged: nothing in it can be read.
+/// Handles a WAL with a damaged header: nothing in it can be read.
 fn after_header(mut log: impl Read) -> io::Result<Option<Damage>> {
     let mut frame_header = [0; FRAME_HEADER_BYTES];
     let has_frames = fill(&mut log, &mut frame_header)?;
@@ -182,7 +183,7 @@ fn after_header(mut log: impl Read) -> io::Result<Option<Damage>> {
     }))
 }
 
-/// False if there is not as much left.
+/// Returns false if fewer bytes are left.
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match from.read_exact(buffer) {
         Ok(()) => Ok(true),

@@ -1,11 +1,11 @@
-//! What to do next, in one sentence: after an error and after a check.
+//! Advises what to do next, in one sentence: after an error and after a check.
 //!
-//! It follows from what has happened. Where the error knows that itself ([`Error::advice`]), it says so;
-//! otherwise what was not found, or was in the way, decides; and only then the kind alone.
+//! The error's own advice comes first ([`Error::advice`]), then advice for what was not found or was in
+//! the way, and last advice for the kind of error alone.
 
 use botstore::{Error, ErrorKind};
 
-/// After an error; empty if there is nothing to say.
+/// Returns the advice for an error; empty if there is none.
 pub(crate) fn after(error: &Error) -> &str {
     error
         .advice()
@@ -13,7 +13,8 @@ pub(crate) fn after(error: &Error) -> &str {
         .unwrap_or_else(|| of_kind(error.kind()))
 }
 
-/// What is missing or in the way, by the name that the library or this program gives it.
+/// Returns the advice for a missing or conflicting thing, by the name that the library or this program
+/// gives it.
 fn of_field(kind: ErrorKind, field: Option<&'static str>) -> Option<&'static str> {
     Some(match (kind, field?) {
         (ErrorKind::NotFound, "path") => "look at the path",
@@ -88,28 +89,28 @@ const DAMAGED: &str = "\
     stop the bot, and restore a backup: `botstore backups FILE` lists them, \
     `botstore restore BACKUP --to FILE --replace` keeps the damaged file";
 
-/// What a check has found, the worst first.
+/// A finding of a check, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Finding {
     Damage,
-    /// Something stands in place of what a step made.
+    /// An object differs from what a step made.
     Altered,
-    /// A counter of ids is near its end.
+    /// An id counter is near its end.
     Ids,
-    /// A table with rows of its own is gone.
+    /// A table with rows of its own is missing.
     Lost,
-    /// Something else that a step made is gone.
+    /// Another object that a step made is missing.
     Missing,
     OddValues,
-    /// Rollups differ and stay so.
+    /// Rollups differ from a full count.
     Rollups,
     Orphans,
     Counters,
-    /// Something is there that no step made.
+    /// The file has objects that no step made.
     Unknown,
 }
 
-/// After a check: about the worst of what it has found.
+/// Returns the advice for the worst finding of a check.
 pub(crate) fn after_check(found: &[Finding]) -> &'static str {
     match found.iter().min() {
         Some(Finding::Damage) => DAMAGED,

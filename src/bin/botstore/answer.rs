@@ -1,4 +1,4 @@
-//! What a command comes to: an answer or a failure, as text or as JSON, and the exit code.
+//! The outcome of a command: an answer or a failure, as text or as JSON, and the exit code.
 
 use crate::advice;
 use crate::escape::{Notation, printable};
@@ -26,7 +26,7 @@ Exit codes:
     6  a running bot has the file open
   130  stopped with Ctrl-C, SIGTERM or SIGHUP; nothing was left behind but a backup that was done";
 
-/// How the answer is told.
+/// The form of the answer.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Shape {
     Text,
@@ -90,7 +90,7 @@ impl Answer {
         Self { text, json, exit }
     }
 
-    /// What is left to say when everything is on stdout already.
+    /// An answer without text, when all output is on stdout already.
     pub(crate) fn silent() -> Self {
         Self::fine(String::new(), Value::Null)
     }
@@ -98,13 +98,13 @@ impl Answer {
 
 pub(crate) type Outcome = Result<Answer, Failure>;
 
-/// Why a command did not do what it was to do.
+/// Why a command failed.
 pub(crate) enum Failure {
-    /// The library says so.
+    /// An error of the library.
     Error(Error),
-    /// The same in the middle of an export, when stdout holds a part of it.
+    /// An error in the middle of an export, when a part of it is on stdout.
     HalfWay(Error),
-    /// Whoever read the output has seen enough.
+    /// The reader of the output has closed it.
     NobodyReads,
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
     })
 }
 
-/// Writes the outcome where it belongs.
+/// Writes the outcome to stdout or stderr.
 pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
     let (text, exit) = match (outcome, shape) {
         (Ok(answer), Shape::Text) => (answer.text, answer.exit),
@@ -149,8 +149,8 @@ pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
     }
 }
 
-/// The panic itself is on stderr by now; whoever reads JSON hears that there was one. The exit code is
-/// that of a panic in any program of Rust's.
+/// Reports a panic in JSON; its text is on stderr already. The exit code is that of any Rust program
+/// that panics.
 pub(crate) fn tell_of_panic(shape: Shape) -> ExitCode {
     const PANICKED: u8 = 101;
     if shape == Shape::Json {
@@ -165,7 +165,7 @@ fn pretty(json: &Value) -> String {
 }
 
 fn complain(error: &Error) {
-    // To whom, if stderr is closed?
+    // If stderr is closed, there is nowhere to report that.
     let mut err = print::stderr();
     let sentence = text::lines(&format!("{error:#}"), "    ");
     let _ = writeln!(err, "error: {sentence}");
@@ -175,7 +175,7 @@ fn complain(error: &Error) {
     }
 }
 
-/// In which shape the answer is asked for, by arguments that may be wrong.
+/// Returns the form that the arguments ask for, even if they are wrong.
 pub(crate) fn shape_asked_for(arguments: impl Iterator<Item = OsString>) -> Shape {
     let mut options = arguments.take_while(|argument| argument != "--");
     let is_json = |argument: OsString| {
@@ -188,7 +188,7 @@ pub(crate) fn shape_asked_for(arguments: impl Iterator<Item = OsString>) -> Shap
     }
 }
 
-/// What clap has to say: help, the version, or what is wrong with the arguments, which it quotes.
+/// Writes clap's output: help, the version, or what is wrong with the arguments, which it quotes.
 pub(crate) fn usage(mut error: clap::Error, shape: Shape) -> Exit {
     let quoted: Vec<_> = error.context().filter_map(one_line).collect();
     for (kind, value) in quoted {
@@ -203,19 +203,20 @@ pub(crate) fn usage(mut error: clap::Error, shape: Shape) -> Exit {
         let what = text.trim().trim_start_matches("error: ").to_owned();
         return tell(Err(Error::new(ErrorKind::Invalid, what).into()), shape);
     }
-    // To whom, if stderr is closed?
+    // If stderr is closed, there is nowhere to report that.
     let _ = print::stderr().write_all(text.as_bytes());
     Exit::Usage
 }
 
-/// An argument that clap quotes, so that it cannot pose as a line of clap's.
+/// Escapes an argument that clap quotes, so that it cannot pose as a line of clap's.
 fn one_line((kind, value): (ContextKind, &ContextValue)) -> Option<(ContextKind, ContextValue)> {
     let value = match value {
         ContextValue::String(text) => ContextValue::String(printable(text)),
         ContextValue::Strings(texts) => {
             ContextValue::Strings(texts.iter().map(|text| printable(text)).collect())
         }
-        // The tips, which quote too. What is left is one such, the usage line, and is our own.
+        // The tips, which quote arguments too. The only other styled text is the usage line, which is
+        // our own.
         ContextValue::StyledStrs(texts) => {
             let plain = |text: &StyledStr| printable(&text.to_string()).into();
             ContextValue::StyledStrs(texts.iter().map(plain).collect())

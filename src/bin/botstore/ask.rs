@@ -1,8 +1,8 @@
-//! Asks whoever is at the terminal before something that takes away.
+//! Asks the person at the terminal before data is removed.
 
 use crate::print;
 
-/// What was answered.
+/// The answer.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Consent {
     Given,
@@ -12,7 +12,7 @@ pub(crate) enum Consent {
 /// Shows what would be done, and asks whether to do it.
 pub(crate) fn whether_to(what: &str) -> Consent {
     let answer = print::answer_to(&format!("{what}Go on? [y/N] "));
-    // Whoever cannot be asked has not agreed.
+    // Without an answer there is no consent.
     let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
     match answer == "y" || answer == "yes" {
         true => Consent::Given,

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// Makes a backup of a file, also beside a bot that has it open
 ///
-/// As the file is, at one moment: nothing is migrated. It is read back and checked before it counts.
-/// Beside a running bot it takes its time, and the bot's log cannot start over while it copies.
+/// The backup is the file as it is, at one moment: nothing is migrated. It is read back and checked
+/// before it gets its name. Beside a running bot it works slowly, and the bot's WAL cannot start over
+/// while it copies.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Take {
@@ -27,10 +28,10 @@ pub(crate) struct Take {
     /// The folder to put it in [default: FILE.backups]
     #[arg(long, value_name = "FOLDER", value_parser = named())]
     to: Option<PathBuf>,
-    /// Writes the copy anew, without anything that was deleted; slower
+    /// Writes the copy anew, without deleted data; slower
     #[arg(long)]
     compact: bool,
-    /// How hard zstd tries
+    /// The compression level of zstd; high levels take much longer
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
     level: i32,
     #[command(flatten)]
@@ -41,21 +42,21 @@ pub(crate) struct Take {
 
 /// Lists the backups in a folder
 ///
-/// Reads what they say of themselves; `verify` reads all of one. Exit code 3 if there is one that
-/// cannot be used.
+/// Reads only what the backups say about themselves; `verify` reads a backup completely. The exit code
+/// is 3 if one of them cannot be used.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
-    /// A folder of backups, or the database that they are of
+    /// A folder of backups, or their database
     #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
     #[command(flatten)]
     signing: Signing,
 }
 
-/// Reads a backup back, all of it
+/// Reads a backup back completely
 ///
-/// Decrypts, decompresses, opens and checks it, and compares it with what it says of itself.
+/// Decrypts, decompresses, opens and checks it, and compares it with its manifest.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
@@ -64,30 +65,31 @@ pub(crate) struct Verify {
     backup: PathBuf,
     #[command(flatten)]
     keys: Keys,
-    /// Where it is unpacked and removed again [default: the system's folder for temporary files]
+    /// The folder to unpack into; it is emptied again [default: the system's folder for temporary
+    /// files]
     #[arg(long, value_name = "FOLDER", value_parser = named())]
     scratch: Option<PathBuf>,
 }
 
 /// Removes old backups
 ///
-/// One that any of the rules keeps is kept; so is the newest, and those of other databases.
+/// Keeps a backup that any of the rules keeps, the newest one, and the backups of other databases.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Prune {
-    /// A folder of backups, or the database that they are of
+    /// A folder of backups, or their database
     #[arg(value_name = "FOLDER|FILE", value_parser = named())]
     of: PathBuf,
-    /// Only tells what would go
+    /// Only shows what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Keeps the last so many [default: 7]
+    /// Keeps this many of the newest [default: 7]
     #[arg(long, value_name = "BACKUPS")]
     last: Option<usize>,
-    /// Keeps those from before the last so many upgrades [default: 3]
+    /// Keeps this many of the newest from before an upgrade [default: 3]
     #[arg(long, value_name = "BACKUPS")]
     before_upgrade: Option<usize>,
-    /// Keeps one for each of the last so many hours [default: 24]
+    /// Keeps one for each of this many last hours [default: 24]
     #[arg(long, value_name = "HOURS")]
     hourly: Option<usize>,
     /// … days [default: 7]
@@ -179,7 +181,7 @@ impl Verify {
     }
 }
 
-/// What has a backup's name, and why it is none.
+/// What has a backup's name but is none, and why.
 pub(crate) type Unusable = (PathBuf, Error);
 
 pub(crate) fn unusable((path, error): &Unusable) -> Value {
@@ -251,12 +253,12 @@ impl Prune {
     }
 }
 
-/// The folder itself, or that of a database's backups.
+/// Returns the folder itself, or the folder of a database's backups.
 pub(crate) fn folder_of(path: &Path) -> Result<PathBuf> {
     match existing(path) {
         Ok(path) if path.is_dir() => Ok(path),
         Ok(path) => Ok(Backups::default().folder_of(&path)),
-        // The database is gone, and its backups are asked for all the more.
+        // If the database is gone, its backups matter all the more.
         Err(error) => match Backups::default().folder_of(path).canonicalize() {
             Ok(folder) if folder.is_dir() => Ok(folder),
             _ => Err(error),

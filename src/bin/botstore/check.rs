@@ -1,4 +1,4 @@
-//! `check`: is the file damaged, and does it agree with itself?
+//! `check`: looks for damage and inconsistencies in a file.
 
 use crate::advice::{self, Finding};
 use crate::answer::{Answer, Exit, Outcome};
@@ -16,19 +16,24 @@ use serde_json::json;
 
 /// Looks for damage, and compares counters with what they count
 ///
-/// Reads the whole file, beside a bot that has it open too, and changes nothing. Damage is what
-/// SQLite's integrity check finds (exit code 3). Counters that differ from what they count, and rows
-/// that refer to nothing, are no damage (exit code 4): files that were taken over from the Python
-/// bot have them, since that bot lost updates. Nor are rollups (what statistics are made of) that
-/// differ from a full count, and odd values: what another program has left in a column that should
-/// not hold it, such as an empty text for a number. Their rows are shown with a replacement, or left
-/// out where it is the owner or the day that is odd. --repair mends both, while no bot has the file
-/// open: it writes the replacements, after a backup, and what was there goes into a report beside the
-/// backup (beside the database if the backup is encrypted, since the report is not). Triggers, views,
-/// virtual tables and generated columns that no step of this program made are listed: they may be the
-/// bot's own or an operator's (code 0), or stand in place of what a step made (code 4). Triggers and
-/// the like that a step made and that are gone are listed too (code 4): opening the file makes them
-/// again, and so does --repair.
+/// Reads the whole file, even while a bot has it open, and changes nothing.
+///
+/// Damage is what SQLite's integrity check finds (exit code 3).
+///
+/// These are no damage (exit code 4): counters that differ from what they count, and rows that refer to
+/// a missing row (files of the Python bot have both, since that bot lost updates); rollups, from which
+/// statistics are made, that differ from a full count; and odd values, which another program has left
+/// in a column that should not hold them, such as an empty text for a number. The rows of odd values
+/// are shown with a replacement, or left out if the owner or the day is odd.
+///
+/// With --repair it mends rollups and odd values, while no bot has the file open. Before it writes
+/// replacements it makes a backup. The old values go into a report beside the backup (beside the
+/// database if the backup is encrypted, since the report is not).
+///
+/// Triggers, views, virtual tables and generated columns that no step of this program made are listed.
+/// They may be the bot's own or an operator's (code 0), or replace what a step made (code 4). Missing
+/// objects of steps, such as triggers, are listed too (code 4): opening the file makes them again, and
+/// so does --repair.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
@@ -36,10 +41,10 @@ pub(crate) struct Check {
     file: File,
     #[command(flatten)]
     sealing: Sealing,
-    /// Mends odd values and rollups that differ, and makes again what is missing
+    /// Mends odd values and rollups, and makes missing objects again
     #[arg(long)]
     repair: bool,
-    /// With --repair: only tells what would be done
+    /// With --repair: only shows what would be done
     #[arg(long, requires = "repair")]
     plan: bool,
 }
@@ -55,7 +60,7 @@ impl Found {
     fn look(file: &File) -> botstore::Result<Self> {
         let (report, rollups) = botstore::snapshot(config(&file.path), |tx| {
             let report = tx.query(&CheckFile::new())?;
-            // What is read from a damaged file says nothing.
+            // Rows that are read from a damaged file prove nothing.
             let rollups = match report.is_damaged() {
                 true => RollupReport::default(),
                 false => tx.query(&ReconcileRollups::new())?,
@@ -74,13 +79,13 @@ impl Found {
         self.report.odd_values.total > 0
     }
 
-    /// Whether a table is gone whose rows are nowhere else.
+    /// Whether a table is missing whose rows exist nowhere else.
     fn has_lost_rows(&self) -> bool {
         let mut missing = self.unknown.missing.iter();
         missing.any(|missing| !missing.made_again)
     }
 
-    /// Whether there is something that a repair mends.
+    /// Whether a repair would mend anything.
     fn is_to_mend(&self) -> bool {
         let missing = self
             .unknown
@@ -96,7 +101,7 @@ impl Found {
         self.report.differs() || self.rollups.differences > 0 || schema
     }
 
-    /// What there is to say something about.
+    /// Returns the findings that advice exists for.
     fn findings(&self) -> Vec<Finding> {
         let found = [
             (self.report.is_damaged(), Finding::Damage),
@@ -252,7 +257,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
     text
 }
 
-/// What is odd, and what a repair makes of it.
+/// Lists the odd values, and what a repair makes of them.
 fn odd_values(found: &Findings<OddValue>) -> String {
     if found.total == 0 {
         return String::new();

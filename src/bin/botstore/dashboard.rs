@@ -12,21 +12,21 @@ use std::path::PathBuf;
 
 /// Shows what a bot shows its admin
 ///
-/// All of one snapshot, beside a bot that has the file open too. Sums are over messages, so they
-/// also tell of what no counter has seen. Activity is told by the day that the bot has set
-/// (Config::day_offset; UTC days if it has set none), costs by UTC days.
+/// Reads everything from one snapshot, even while a bot has the file open. Sums are computed from
+/// messages, so they include what no counter has recorded. Activity is by the day of the bot
+/// (Config::day_offset; UTC days if it has set none), costs are by UTC days.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Dashboard {
     /// The database
     #[arg(value_parser = named())]
     file: PathBuf,
-    /// How many days back activity and costs go
+    /// How many days activity and costs go back
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     days: u32,
 }
 
-/// How long the lists are as text; --json has all of them.
+/// How many rows the lists have as text; --json has all of them.
 const SHOWN: usize = 10;
 
 impl Dashboard {
@@ -45,7 +45,7 @@ impl Dashboard {
     }
 }
 
-/// How far the bot's day is ahead of UTC, in minutes.
+/// Returns how far the bot's day is ahead of UTC, in minutes.
 fn day_offset(tx: &ReadTx<'_>) -> Result<i64> {
     let sql = "SELECT CAST(day_offset AS INTEGER) FROM botstore_total LIMIT 1";
     let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;

@@ -1,27 +1,27 @@
-//! Characters that nobody sees, or that steer what shows them, written as escapes.
+//! Escapes characters that are invisible, or that control the terminal.
 //!
-//! Names come from files, folders, arguments and other people. Raw, one of them could colour a
-//! terminal, overwrite what it shows, or pose as another name.
+//! Names come from files, folders, arguments and other people. Raw, a name could colour a terminal,
+//! overwrite its content, or pose as another name.
 
 use std::io::{self, BufWriter, Write};
 
-/// How an escape is written.
+/// The form of an escape.
 #[derive(Clone, Copy)]
 pub(crate) enum Notation {
-    /// For people: `\u{202e}`. A backslash is not escaped itself, so that paths stay legible; who
-    /// needs the name exactly asks for JSON.
+    /// For people: `\u{202e}`. A backslash itself is not escaped, so that paths stay legible; JSON has
+    /// the exact name.
     Text,
     /// Inside the strings of JSON: `\u202e`, which every parser reads back as the character.
     Json,
 }
 
-/// Whether a character is never shown raw: controls, invisible format characters, and what changes
-/// the direction or the breaks of a line.
+/// Whether a character is never shown raw: controls, invisible format characters, and characters that
+/// change the direction or the breaks of a line.
 ///
-/// These are Unicode's `Cc`, `Zl`, `Zp`, the default-ignorable characters, and those of `Cf` that
-/// have no sign of their own. A ZWJ is always one of them, so a family emoji is shown as its
-/// members: a rule without an exception can be tested, and terminals do not agree on how such a
-/// sequence looks. What letters need to be read (accents, vowel signs, Arabic number signs) is not.
+/// These are Unicode's `Cc`, `Zl`, `Zp`, the default-ignorable characters, and those of `Cf` without a
+/// visible form. A ZWJ is always escaped, so a family emoji is shown as its members: a rule without
+/// exceptions can be tested, and terminals disagree on how such a sequence looks. Characters that
+/// letters need (accents, vowel signs, Arabic number signs) are not escaped.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -46,7 +46,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The symbols that are an emoji or a plain sign by the selector behind them, as in U+2764 U+FE0F.
+/// Symbols that the selector behind them makes an emoji or a plain sign, as in U+2764 U+FE0F.
 fn takes_selector(c: char) -> bool {
     matches!(
         c,
@@ -62,7 +62,7 @@ fn takes_selector(c: char) -> bool {
     )
 }
 
-/// A text on one line, with escapes for line breaks as well.
+/// Returns a text on one line: line breaks are escaped too.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = Vec::with_capacity(text.len());
     let mut escape = Escape::new(Notation::Text);
@@ -112,14 +112,14 @@ impl Escape {
     }
 }
 
-/// A buffered writer that lets no hidden character through but line breaks.
+/// A buffered writer that escapes every hidden character except line breaks.
 ///
-/// JSON needs no formatter of its own for that: outside its strings there is nothing but ASCII, so
-/// a hidden character is always inside one, where its escape means the same.
+/// JSON needs no formatter of its own for that: outside its strings it is ASCII, so a hidden character
+/// is always inside a string, where its escape means the same.
 pub(crate) struct Escaped<W: Write> {
     to: BufWriter<W>,
     escape: Escape,
-    /// The first bytes of a character whose others have not come yet.
+    /// The first bytes of an incomplete character.
     begun: Vec<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! `export`: rows as JSON, all of one snapshot, in constant memory.
+//! `export`: writes rows as JSON, all of one snapshot, in constant memory.
 
 use crate::answer::{Answer, Exit, Failure, Outcome, Shape, error_json};
 use crate::escape::{Escaped, Notation};
@@ -19,32 +19,32 @@ use std::path::{Path, PathBuf};
 
 /// Writes rows as JSON Lines, all of one snapshot
 ///
-/// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows in
-/// that of their ids. With --json and without --out it is one object of arrays instead. A value that
-/// is neither text nor number is {"hex":"…"}; a JSON document that the store keeps as bytes, which is
-/// a number, is its text. Who a user is on a messenger whose ids are no numbers, and with whom a
-/// session is shared, is in botstore_external_user and botstore_session_member.
+/// One object a line, {"table":"users","row":{…}}: tables in the order of their references, rows by id.
+/// With --json and without --out the output is one object of arrays. A value that is neither text nor
+/// number is {"hex":"…"}; but a JSON document that is a number, which the store keeps as bytes, is its
+/// text. The ids of users on messengers without numeric ids are in botstore_external_user. The members
+/// of shared sessions are in botstore_session_member.
 ///
-/// It is one snapshot, also beside a bot that has the file open and goes on. The bot's log cannot be
-/// emptied before the export ends, so do not leave it waiting in a pager.
+/// The rows are of one snapshot, even while a bot has the file open and writes. The bot's WAL cannot
+/// start over before the export ends, so do not leave it waiting in a pager.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Export {
     /// The database
     #[arg(value_parser = named())]
     file: PathBuf,
-    /// Only this table; may be given again [default: all but the store's own]
+    /// Only this table; may be repeated [default: all but the store's own]
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
-    /// Writes into this new file, that only its owner can read
+    /// Writes into this new file, which only its owner can read
     #[arg(long, value_name = "FILE", value_parser = named())]
     out: Option<PathBuf>,
-    /// Also what proves who somebody is: the hashes of tokens
+    /// Also writes secrets: the hashes of tokens
     #[arg(long)]
     with_secrets: bool,
 }
 
-/// What people's data is in. Those that others refer to come first; tables of the bot's own come after these, by name.
+/// The tables with people's data, referenced tables first. Other tables of the bot's follow by name.
 const FIRST: [&str; 9] = [
     "users",
     "botstore_external_user",
@@ -80,7 +80,7 @@ impl Export {
         match (written, writer.broken) {
             (_, Some(e)) if e.kind() == io::ErrorKind::BrokenPipe => Err(Failure::NobodyReads),
             (_, Some(e)) => Err(Failure::HalfWay(Error::io("cannot write", e))),
-            // It is in the document.
+            // The document itself reports the error.
             (Err(error), None) if begun && shape == Shape::Json => Ok(Answer {
                 exit: Exit::of(error.kind()),
                 ..Answer::silent()
@@ -91,7 +91,7 @@ impl Export {
         }
     }
 
-    /// The file gets its name when it is whole.
+    /// Writes the file, which gets its name when it is complete.
     fn to_file(&self, out: &Path) -> Outcome {
         let failed = |e| Error::io(format_args!("cannot write {}", out.display()), e);
         let taken = || Error::conflict("out", format_args!("file {}", out.display()));
@@ -141,7 +141,7 @@ impl Export {
         for table in &tables {
             let columns = self.columns(tx, table)?;
             writer.begin(&table.name)?;
-            // Each row is written as it is read, and nothing of it is kept.
+            // Each row is written as it is read, and not kept.
             tx.all(&table.select(&columns), [], |row| {
                 stopped()?;
                 let columns = &columns;
@@ -194,7 +194,7 @@ impl Export {
     }
 }
 
-/// Only its owner can read it.
+/// Creates a file that only its owner can read.
 fn new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -214,7 +214,7 @@ impl Table {
         (first.unwrap_or(FIRST.len()), self.name.clone())
     }
 
-    /// What the store and the Python bot keep for themselves.
+    /// Whether the table is internal to the store or the Python bot.
     fn is_the_stores(&self) -> bool {
         let is_ours = self.name.starts_with("botstore_") || self.name == "schema_version";
         is_ours && !FIRST.contains(&self.name.as_str())
@@ -225,25 +225,25 @@ impl Table {
         let list: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
         let (list, from) = (list.join(", "), quoted(&self.name));
         match self.without_rowid {
-            // The table is its primary key's index, so this is its order.
+            // The table is the index of its primary key, so this is its order.
             true => format!("SELECT {list} FROM {from} NOT INDEXED"),
             false => format!("SELECT {list} FROM {from} ORDER BY rowid"),
         }
     }
 }
 
-/// Where rows go. A hidden character is an escape in a file too: whoever reads the JSON gets the same
-/// character, and who shows the file in a terminal is not steered by it.
+/// Where rows go. Hidden characters are escaped in files too: a JSON parser returns the same character,
+/// and a terminal that shows the file is not controlled by it.
 struct Writer<W: Write> {
     to: Escaped<W>,
     shape: Shape,
     /// Whether anything was written.
     begun: bool,
-    /// How many rows of each table.
+    /// How many rows of each table were written.
     rows: BTreeMap<String, u64>,
     /// Why nothing more can be written.
     broken: Option<io::Error>,
-    /// Shows how many rows there are by now.
+    /// Shows how many rows have been written.
     bar: Option<ProgressBar>,
 }
 
@@ -304,15 +304,15 @@ impl<W: Write> Writer<W> {
         self.attempt(Escaped::flush)
     }
 
-    /// Ends a document in the middle of a table, and tells in it why: it stays one, and who reads it finds
-    /// the field `error`, as in any other answer.
+    /// Ends a document in the middle of a table, and adds the error. It stays a JSON document, with a
+    /// field `error` like any other answer.
     fn give_up(&mut self, error: &Error) {
         let opening: &[u8] = match self.rows.is_empty() {
             true => b"{",
             false => b"\n],",
         };
         let error = error_json(error);
-        // What cannot be written is told on stderr.
+        // If this cannot be written, stderr has the error.
         let _ = self.within_document(|to| {
             to.write_all(opening)?;
             to.write_all(b"\"error\":")?;
@@ -332,7 +332,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Keeps the reason for whoever asked for the export: it is not the file's.
+    /// Keeps the error of the output apart, since it is not the file's.
     fn attempt(&mut self, write: impl FnOnce(&mut Escaped<W>) -> io::Result<()>) -> Result<()> {
         self.begun = true;
         write(&mut self.to).map_err(|e| {

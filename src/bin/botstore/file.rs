@@ -1,4 +1,4 @@
-//! The database that a command is about, and where its backups are.
+//! The database of a command, and where its backups are.
 
 use crate::keys::{Sealing, Signing};
 use crate::progress::is_stopped;
@@ -28,13 +28,13 @@ impl File {
         Ok(config(&self.path).backups(settings))
     }
 
-    /// For a command that makes a backup of it.
+    /// The configuration for a command that makes a backup of it.
     pub(crate) fn config_to_back_up(&self, sealing: &Sealing) -> Result<Config> {
         let settings = sealing.settings(self.signing.settings(self.settings())?);
         Ok(config(&self.path).backups(settings))
     }
 
-    /// The folder of its backups.
+    /// Returns the folder of its backups.
     pub(crate) fn folder(&self) -> Result<PathBuf> {
         Ok(self.settings().folder_of(&existing(&self.path)?))
     }
@@ -48,8 +48,8 @@ impl File {
     }
 }
 
-/// Gives a file that root has just made to the account that the folder is of; and beside the database to that
-/// of the database, as the library does with all that it makes there.
+/// Gives a file that root has just created to the owner of the folder; beside the database, to the
+/// owner of the database, as the library does.
 pub(crate) fn give_away(new: &fs::File, folder: &Path, database: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -66,22 +66,22 @@ pub(crate) fn give_away(new: &fs::File, folder: &Path, database: &Path) -> io::R
     Ok(())
 }
 
-/// How every command opens a file: it ends when it is asked to stop.
+/// The configuration with which every command opens a file: work ends when a signal has come.
 pub(crate) fn config(path: &Path) -> Config {
     Config::new(path).stop_when(is_stopped)
 }
 
-/// What a bot's settings may name its database by: a path, or `sqlite:///` in front of one.
+/// Parses a database name as in a bot's settings: a path, perhaps with `sqlite:///` in front.
 pub(crate) fn named() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|name| Config::new(name).path())
 }
 
-/// A path that has to be there, without links and dots.
+/// Returns an existing path, without links and dots.
 pub(crate) fn existing(path: &Path) -> Result<PathBuf> {
     let mut found = path.canonicalize();
     if found.is_err() {
-        // A restore is just putting another file in its place, or has done so since; or the folder may not
-        // be looked into; or the file is gone, and its WAL is there.
+        // A restore may just be putting another file in its place, or have done so since. Or the folder
+        // may not be accessible, or the file may be gone while its WAL exists. `plan` finds out which.
         schema::plan(path)?;
         found = path.canonicalize();
     }

@@ -1,4 +1,4 @@
-//! The keys of backups: whom one is made for, who signs it, and what one has to prove.
+//! The keys of backups: for whom a backup is encrypted, who signs it, and what it has to prove.
 
 use botstore::Result;
 use botstore::backup::{
@@ -7,13 +7,13 @@ use botstore::backup::{
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// For a command that makes a backup.
+/// Options of a command that makes a backup.
 #[derive(Args)]
 pub(crate) struct Sealing {
-    /// Encrypts the backup for the holder of this age key; may be given again
+    /// Encrypts the backup for the holder of this age key; may be repeated
     #[arg(long, value_name = "AGE1…")]
     recipient: Vec<AgeRecipient>,
-    /// Makes a backup in the clear also where the newest one is encrypted
+    /// Makes an unencrypted backup even if the newest one is encrypted
     #[arg(long, conflicts_with = "recipient")]
     clear: bool,
 }
@@ -29,11 +29,11 @@ impl Sealing {
     }
 }
 
-/// For a command that signs backups, or asks for signed ones.
+/// Options of a command that signs backups, or requires signed ones.
 #[derive(Args)]
 pub(crate) struct Signing {
-    /// The key that signs backups: one that it has not signed is refused, and one that is made is
-    /// signed. A file that only you can read; to make one:
+    /// The key that signs backups: new ones are signed with it, and those that it has not signed are
+    /// refused. A file that only you can read; to make one:
     /// (umask 077; openssl rand -hex 32 > FILE)
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     key: Option<PathBuf>,
@@ -52,14 +52,14 @@ impl Signing {
     }
 }
 
-/// For a command that reads a backup.
+/// Options of a command that reads a backup.
 #[derive(Args)]
 pub(crate) struct Keys {
-    /// A file with the secret age key of an encrypted backup; may be given again. With it, what is
-    /// not encrypted for it is refused
+    /// A file with the secret age key of an encrypted backup; may be repeated. With it, a backup that
+    /// is not encrypted for it is refused
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
-    /// Reads a backup all the same that --identity refuses; may be given again
+    /// Reads a backup although --identity would refuse it; may be repeated
     #[arg(long, value_name = "WHAT")]
     accept: Vec<Accepted>,
     #[command(flatten)]
@@ -68,15 +68,15 @@ pub(crate) struct Keys {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Accepted {
-    /// One that is not encrypted
+    /// A backup that is not encrypted
     Clear,
-    /// An encrypted one of format 1, whose name and time anybody could have changed
+    /// An encrypted backup of format 1, whose name and time anybody could have changed
     #[value(name = "format-1")]
     Format1,
 }
 
 impl Keys {
-    /// The key that signed backups, if one is named.
+    /// Returns the key that signed backups, if one is named.
     pub(crate) fn key(&self) -> Result<Option<BackupKey>> {
         self.signing.key()
     }

@@ -1,5 +1,5 @@
-//! `botstore`: what an operator does with a store's file, from a shell. One file a noun; under each
-//! command are the functions and messages that a bot uses too. `print` alone prints.
+//! `botstore`: what an operator does with a store's file, from a shell. One file for each noun. The
+//! commands use the same functions and messages as a bot. Only `print` prints.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -32,11 +32,11 @@ use serde_json::json;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-/// Looks after the file of a botstore: how it is, backups, migrations, exports.
+/// Manages the file of a botstore: status, backups, migrations, exports.
 #[derive(Parser)]
 #[command(name = "botstore", bin_name = "botstore", version, after_help = answer::EXIT_CODES)]
 struct Cli {
-    /// One JSON document on stdout, errors included
+    /// Writes one JSON document to stdout, errors included
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         true => Shape::Json,
         false => Shape::Text,
     };
-    // Every command clears up when it is asked to stop, be it that it only lets SQLite close the file.
+    // Every command cleans up when a signal asks it to stop, if only by letting SQLite close the file.
     let work = || {
         progress::listen()
             .map_err(Into::into)

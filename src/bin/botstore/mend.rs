@@ -1,4 +1,4 @@
-//! `check --repair`: odd values and rollups are set right, and nothing is lost by it.
+//! `check --repair`: mends odd values and rollups, without losing anything.
 
 use crate::file::give_away;
 use crate::paths;
@@ -43,10 +43,10 @@ impl Mended {
     }
 }
 
-/// Mends the rollups; and before that the values, if there are odd ones, after a backup.
+/// Mends the rollups; before that, if there are odd values, makes a backup and mends them.
 pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mended> {
     if botstore::status(config.clone())?.open_in != OpenIn::Nothing {
-        // Before a backup is made: one could be, beside a bot.
+        // Checked before a backup is made, because a backup is possible beside a bot.
         let why = format!(
             "{} is open: a repair needs the file to itself",
             file.display()
@@ -65,20 +65,20 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
         .build()
         .map_err(|e| Error::io("cannot begin to mend", e))?;
     runtime.block_on(async {
-        // A count of ten million messages takes longer than a dashboard may.
+        // A count of ten million messages takes longer than the deadline of a dashboard.
         let config = config
             .analytics_deadline(Duration::from_secs(3_600))
-            // The bot's own setting is not known here, and a key that is swept cannot be had again.
+            // The bot's own setting is not known here, and a swept key cannot be restored.
             .idempotency_retention(Duration::from_secs(10 * 365 * 86_400));
         let store = Store::open(config).await?;
         let mended = unless_stopped(mend_in(&store, file, backup)).await;
-        // Whoever stops it gets a closed file, with nothing beside it.
+        // If it is stopped, the file is closed and nothing is left beside it.
         store.close().await?;
         mended
     })
 }
 
-/// What it comes to, or that it was asked to stop before.
+/// Returns the result of `work`; fails if a stop was asked for before it ended.
 async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     let mut work = pin!(work);
@@ -102,7 +102,7 @@ async fn mend_in(store: &Store, file: &Path, backup: Option<Backup>) -> Result<M
     Ok(mended)
 }
 
-/// The values that are gone, one JSON object a line. It is made with the first of them.
+/// The report of replaced values, one JSON object a line. It is created with the first value.
 struct Report {
     path: PathBuf,
     database: PathBuf,
@@ -110,8 +110,8 @@ struct Report {
 }
 
 impl Report {
-    /// Beside the backup; but beside the database if the backup is encrypted, since the report is as clear as
-    /// the database.
+    /// Puts the report beside the backup. If the backup is encrypted, puts it beside the database,
+    /// since the report is not encrypted.
     fn beside(backup: &Backup, database: &Path) -> Self {
         let beside = match backup.manifest.contents.is_some() {
             true => backup.path.clone(),
@@ -133,7 +133,7 @@ impl Report {
         }
     }
 
-    /// On the disk before anything is changed.
+    /// Writes and syncs the values before anything is changed.
     fn keep(&mut self, values: &[ValueRepair]) -> Result<()> {
         let failed =
             |e: std::io::Error| Error::io(format_args!("cannot write {}", self.path.display()), e);
@@ -152,8 +152,8 @@ impl Report {
     }
 }
 
-/// A new file that only the database's owner can read, like the backup, wherever that is; under its name from the
-/// beginning: a repair that is killed leaves what it has written where it is looked for.
+/// Creates a file that only the database's owner can read, like the backup, wherever it is. It has its
+/// name from the beginning, so that a killed repair leaves its report where an operator looks.
 fn private(path: &Path, database: &Path) -> std::io::Result<File> {
     let folder = path
         .parent()
@@ -168,7 +168,7 @@ fn private(path: &Path, database: &Path) -> std::io::Result<File> {
     )?;
     let file = made.persist_noclobber(path).map_err(|e| e.error)?;
     if let Some(folder) = folder {
-        // Its name, too. Not all file systems sync folders.
+        // Syncs its name too. Not every file system can sync a folder.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
     Ok(file)

@@ -1,9 +1,9 @@
-//! What is in a file's schema that no step made, in words.
+//! Describes objects in a file's schema that no step made.
 
 use crate::text::{self, Column, Facts};
 use botstore::schema::UnknownObjects;
 
-/// A line and a table.
+/// Returns a line and a table.
 pub(crate) fn text(found: &UnknownObjects) -> String {
     let mut facts = Facts::default();
     facts.add("unknown", verdict(found));
@@ -13,7 +13,7 @@ pub(crate) fn text(found: &UnknownObjects) -> String {
     facts.into_text() + &table(found)
 }
 
-/// How many there are.
+/// Returns how many there are.
 pub(crate) fn verdict(found: &UnknownObjects) -> String {
     if found.is_empty() {
         return "nothing in the schema".to_owned();
@@ -32,7 +32,7 @@ pub(crate) fn verdict(found: &UnknownObjects) -> String {
     text
 }
 
-/// How many are missing that steps made, and what comes of that.
+/// Returns how many objects of steps are missing, and what follows.
 pub(crate) fn missing_verdict(found: &UnknownObjects) -> String {
     let lost = found.missing.iter().filter(|missing| !missing.made_again);
     let lost = lost.count() as u64;
@@ -52,7 +52,7 @@ pub(crate) fn missing_verdict(found: &UnknownObjects) -> String {
     text.join("; ")
 }
 
-/// What no step made, and what is missing that one made.
+/// Lists the objects that no step made, and the missing ones.
 pub(crate) fn table(found: &UnknownObjects) -> String {
     unknown(found) + &missing(found)
 }

@@ -1,13 +1,13 @@
-//! Paths in JSON, whose strings cannot hold every name that a file may have.
+//! Paths in JSON, whose strings cannot represent every file name.
 
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// An answer with this path in it: as text under its name. JSON can hold no text but UTF-8, so of any
-/// other path that shows U+FFFD where it is none, and `NAME_hex` has the bytes of all of it.
+/// Adds a path to an answer, as text under its name. JSON strings must be UTF-8. A path that is not
+/// UTF-8 is shown with U+FFFD in the wrong places, and `NAME_hex` has all of its bytes.
 ///
-/// One field that is a text or an object was turned down: whoever has only seen the text would fail on
-/// the first such path.
+/// One field that is a text or an object was turned down: a program that has only met the text would
+/// fail on the first such path.
 pub(crate) fn with(mut answer: Value, name: &str, path: &Path) -> Value {
     answer[name] = crate::text::path(path).into();
     if let Some(hex) = hex(path) {
@@ -16,7 +16,7 @@ pub(crate) fn with(mut answer: Value, name: &str, path: &Path) -> Value {
     answer
 }
 
-/// The same for a path that there may be.
+/// Does the same for an optional path.
 pub(crate) fn with_maybe(answer: Value, name: &str, path: Option<&Path>) -> Value {
     match path {
         Some(path) => with(answer, name, path),
@@ -28,7 +28,8 @@ pub(crate) fn with_maybe(answer: Value, name: &str, path: Option<&Path>) -> Valu
     }
 }
 
-/// The same for a list of paths. `NAME_hex` then has an entry for each: null for one that is UTF-8.
+/// Does the same for a list of paths. `NAME_hex` then has an entry for each: null for one that is
+/// UTF-8.
 pub(crate) fn with_all<P: AsRef<Path>>(mut answer: Value, name: &str, paths: &[P]) -> Value {
     let texts = paths.iter().map(|path| crate::text::path(path.as_ref()));
     answer[name] = json!(texts.collect::<Vec<_>>());

@@ -1,8 +1,8 @@
-//! The one place that prints. All that reaches a terminal, a pipe or a WAL goes through
-//! [`Escaped`], whoever wrote it: this program, the library, SQLite, clap, or a panic.
+//! The one module that prints. All output to a terminal, a pipe or a log goes through [`Escaped`],
+//! whoever wrote it: this program, the library, SQLite, clap, or a panic.
 //!
-//! Nothing is coloured, so that whatever steers a terminal is known not to be ours. The bar of
-//! [`progress`](crate::progress) is, and shows no text but our own.
+//! Nothing is coloured, so that any control sequence is known not to be ours. Only the bar of
+//! [`progress`](crate::progress) is coloured, and it shows no text but our own.
 
 use crate::escape::{Escaped, Notation};
 use indicatif::ProgressDrawTarget;
@@ -18,13 +18,13 @@ pub(crate) fn stderr() -> Escaped<StderrLock<'static>> {
     Escaped::new(io::stderr().lock(), Notation::Text)
 }
 
-/// Whether a person can be asked: elsewhere a script says what it wants by calling the command, and would wait
-/// for ever.
+/// Whether a person can be asked. A script is not asked: it would wait for ever, and calling the
+/// command already says what it wants.
 pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// What a person answers to a question on stderr.
+/// Returns a person's answer to a question on stderr.
 pub(crate) fn answer_to(question: &str) -> io::Result<String> {
     let mut err = stderr();
     write!(err, "{question}")?;
@@ -34,7 +34,7 @@ pub(crate) fn answer_to(question: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// Where a progress bar is drawn: on stderr if that is a terminal.
+/// Where a progress bar is drawn: on stderr if that is a terminal, else nowhere.
 pub(crate) fn bar() -> ProgressDrawTarget {
     match io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
@@ -42,10 +42,10 @@ pub(crate) fn bar() -> ProgressDrawTarget {
     }
 }
 
-/// From here on a panic is told as everything else is. Its message may quote a file.
+/// From here on panics are printed like everything else, because a panic's message may quote a file.
 pub(crate) fn tell_of_panics() {
     panic::set_hook(Box::new(|panic| {
-        // To whom, if stderr is closed?
+        // If stderr is closed, there is nowhere to report that.
         let _ = tell_of(panic, &mut stderr());
     }));
 }
@@ -53,7 +53,7 @@ pub(crate) fn tell_of_panics() {
 fn tell_of(panic: &PanicHookInfo<'_>, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "error: this is a mistake in botstore: please report it")?;
     writeln!(to, "{panic}")?;
-    // Taken if RUST_BACKTRACE asks for it.
+    // Captured only if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         writeln!(to, "{backtrace}")?;

@@ -1,4 +1,4 @@
-//! Shows how far a long piece of work is, and stops it with Ctrl-C or when the system asks it to go.
+//! Shows the progress of long work, and stops it on Ctrl-C, SIGTERM or SIGHUP.
 
 use crate::print;
 use botstore::backup::{Progress, Stage};
@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// From here on Ctrl-C, SIGTERM and SIGHUP are a wish that [`stopped`] tells of; the second one is an
-/// order.
+/// From here on the first Ctrl-C, SIGTERM or SIGHUP is a request that [`stopped`] reports; the second
+/// one ends the process.
 pub(crate) fn listen() -> Result<()> {
     let failed = |e| Error::io("cannot listen for signals", e);
     has_files_to_spare().map_err(failed)?;
@@ -21,7 +21,7 @@ pub(crate) fn listen() -> Result<()> {
         .enable_io()
         .build()
         .map_err(failed)?;
-    // They count from here on, and not only when the thread has started.
+    // Signals count from here on, even before the thread has started.
     hear(&runtime).map_err(failed)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -30,7 +30,7 @@ pub(crate) fn listen() -> Result<()> {
     Ok(())
 }
 
-/// Whether as many files can be opened as it takes to listen: tokio panics where it cannot open one.
+/// Whether the process can open as many files as listening takes: tokio panics if it cannot open one.
 fn has_files_to_spare() -> io::Result<()> {
     const FILES: usize = 10;
     let program = std::env::current_exe()?;
@@ -49,12 +49,12 @@ fn hear(runtime: &Runtime) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _entered = runtime.enter();
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
-    // `nohup` has the terminal's end ignored; to listen for it would undo that.
+    // `nohup` makes a program ignore SIGHUP; listening would undo that.
     if !is_ignored(SignalKind::hangup()) {
         kinds.push(SignalKind::hangup());
     }
-    // The system's word to who may not make a file any larger. It ends the process, unless somebody
-    // listens: then it is an error of the write as well, which is told as any other.
+    // The signal for a file that has reached its size limit. It ends the process unless somebody
+    // listens. With a listener the write fails with an error, which is reported like any other.
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     for kind in kinds {
         let mut signals = signal(kind)?;
@@ -67,7 +67,7 @@ fn hear(runtime: &Runtime) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether who started this program had it ignore the signal. Linux tells: proc(5).
+/// Whether the parent made this program ignore the signal. Linux says so: proc(5).
 #[cfg(unix)]
 fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -86,12 +86,12 @@ fn hear(runtime: &Runtime) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether one of them has come.
+/// Whether one of the signals has come.
 pub(crate) fn is_stopped() -> bool {
     STOPPED.load(Ordering::Relaxed)
 }
 
-/// # Errors
+/// Fails after one of the signals.
 /// [`Cancelled`](ErrorKind::Cancelled) after one of them.
 pub(crate) fn stopped() -> Result<()> {
     match is_stopped() {
@@ -100,8 +100,7 @@ pub(crate) fn stopped() -> Result<()> {
     }
 }
 
-/// What a backup, a check of one or a restore tells of itself: a bar on stderr if that is a
-/// terminal.
+/// Shows the progress of a backup, a check or a restore: a bar on stderr if that is a terminal.
 pub(crate) fn show() -> impl FnMut(Progress) -> ControlFlow<()> + Send + 'static {
     let bar = ProgressBar::with_draw_target(None, print::bar());
     let bar = bar.with_finish(ProgressFinish::AndClear);
@@ -122,8 +121,7 @@ pub(crate) fn show() -> impl FnMut(Progress) -> ControlFlow<()> + Send + 'static
     }
 }
 
-/// Shows that work goes on of which nobody knows how much there is: a count and the time, on stderr if
-/// that is a terminal.
+/// Shows the progress of work of unknown size: a count and the time, on stderr if that is a terminal.
 pub(crate) fn count(of: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, print::bar());
     let bar = bar.with_finish(ProgressFinish::AndClear).with_message(of);
@@ -133,7 +131,7 @@ pub(crate) fn count(of: &'static str) -> ProgressBar {
     bar
 }
 
-/// Nobody knows how far a compact copy is.
+/// The progress of a compact copy is unknown.
 fn style(total: u64) -> ProgressStyle {
     let template = match total {
         0 => "{msg:10} {elapsed}",

@@ -1,4 +1,4 @@
-//! `restore`: which backup, and what became of it.
+//! `restore`: chooses a backup, and reports the result.
 
 use crate::answer::{Answer, Outcome};
 use crate::backups::{Unusable, folder_of, json_of, text_of, unusable};
@@ -17,31 +17,31 @@ use std::path::{Path, PathBuf};
 
 /// Puts a backup in a file's place
 ///
-/// It is read back and checked beside its place first; until then nothing has changed there. A file that
-/// cannot be moved aside is written into if it is mounted there, and refused otherwise. It brings back
-/// what was so when it was made: tokens that were revoked and users who were banned since are good
-/// again.
+/// The backup is read back and checked beside its place; until then nothing changes there. A file that
+/// is a mount point cannot be moved aside and is overwritten; any other that cannot be moved is
+/// refused. A restore brings back the state when the backup was made: tokens that were revoked and
+/// users who were banned since are valid again.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Restore {
-    /// The backup's folder; with --latest a folder of backups, or the database that they are of
-    /// [default then: FILE.backups]
+    /// The backup's folder; with --latest a folder of backups, or their database [default then:
+    /// FILE.backups]
     #[arg(required_unless_present = "latest", value_parser = named())]
     backup: Option<PathBuf>,
     /// The database that it becomes
     #[arg(long, value_name = "FILE", value_parser = named())]
     to: PathBuf,
-    /// Takes the newest backup that can be used
+    /// Takes the newest usable backup
     #[arg(long)]
     latest: bool,
-    /// Moves a file that is there aside; nothing is deleted
+    /// Moves an existing file aside; nothing is deleted
     #[arg(long)]
     replace: bool,
     /// Revokes all tokens in it before it takes its place
     #[arg(long)]
     revoke_tokens: bool,
-    /// Refuses a backup with triggers, views or the like that no step of this program made; without
-    /// this they are listed
+    /// Refuses a backup with triggers, views or other code that no step of this program made; without
+    /// this option it is only listed
     #[arg(long)]
     refuse_unknown: bool,
     #[command(flatten)]
@@ -94,7 +94,7 @@ impl Restore {
 }
 
 impl Restore {
-    /// The backup to restore; and what is newer than it and cannot be used.
+    /// Returns the backup to restore, and newer ones that cannot be used.
     fn choose(&self) -> Result<(PathBuf, Vec<Unusable>)> {
         match (&self.backup, self.latest) {
             (Some(backup), false) => Ok((backup.clone(), Vec::new())),
@@ -105,7 +105,7 @@ impl Restore {
     fn newest_of(&self, of: Option<&Path>) -> Result<(PathBuf, Vec<Unusable>)> {
         let folder = match of {
             Some(of) => folder_of(of)?,
-            // The database itself need not be there any more.
+            // The database itself may be gone.
             None => {
                 let to = self.to.canonicalize();
                 Backups::default().folder_of(to.as_ref().unwrap_or(&self.to))

@@ -6,11 +6,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub(crate) struct Column {
     pub(crate) name: String,
-    /// Whether it is declared to hold JSON.
+    /// Whether the column is declared to hold JSON.
     pub(crate) is_json: bool,
 }
 
-/// One JSON object, by the names of the columns.
+/// Serialises as one JSON object, with the names of the columns.
 pub(crate) struct RowOf<'a> {
     pub(crate) row: &'a Row<'a>,
     pub(crate) columns: &'a [Column],
@@ -33,8 +33,8 @@ impl Serialize for RowOf<'_> {
     }
 }
 
-/// Whether bytes are a JSON document that is a number: in a column for JSON, SQLite would make another number of
-/// its text, so the store keeps the bytes.
+/// Whether bytes are a JSON document that is a number. The store keeps such a document as bytes,
+/// because in a JSON column SQLite would change the number in its text.
 fn is_number(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Number>(bytes).is_ok()
 }

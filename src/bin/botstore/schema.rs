@@ -15,8 +15,8 @@ use serde_json::json;
 
 /// Applies the schema steps that a file does not have
 ///
-/// Those of botstore's own tables; those of a bot's tables are applied when the bot opens the file.
-/// A backup is made before the first step.
+/// Applies the steps of botstore's own tables; a bot applies those of its own tables when it opens the
+/// file. A backup is made before the first step.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Migrate {
@@ -24,7 +24,7 @@ pub(crate) struct Migrate {
     file: File,
     #[command(flatten)]
     sealing: Sealing,
-    /// Only tells what would be done
+    /// Only shows what would be done
     #[arg(long)]
     plan: bool,
     /// The last step to apply [default: all]
@@ -32,13 +32,13 @@ pub(crate) struct Migrate {
     to: Option<u32>,
 }
 
-/// Takes schema steps back
+/// Undoes schema steps
 ///
-/// Newest first, down to a step that stays. Tables that a step made go with what is in them; a
-/// backup is made before. What was there before a step stays: the Python bot's own tables do in a
-/// file that was taken over from it. On a terminal the plan is shown first, and whether to go on is
-/// asked. Steps that this program knows are taken back with its own SQL; what the file brings along
-/// for others is shown, and run only with --trust-file.
+/// Newest first, down to a step that stays. A backup is made before. Tables that a step made are
+/// dropped with their rows. What existed before a step stays, such as the Python bot's own tables in a
+/// file of that bot. On a terminal the plan is shown first, and you are asked whether to go on. Steps
+/// that this program knows are undone with its own SQL. The file's SQL for other steps is shown, and
+/// run only with --trust-file.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Rollback {
@@ -49,17 +49,17 @@ pub(crate) struct Rollback {
     /// The last step that stays; 0 for none
     #[arg(long, value_name = "STEP")]
     to: u32,
-    /// Whose steps
+    /// The schema whose steps are undone
     #[arg(long, value_name = "NAME", default_value = OURS)]
     schema: String,
-    /// Only tells what would be done
+    /// Only shows what would be done
     #[arg(long)]
     plan: bool,
     /// Does not ask
     #[arg(long)]
     yes: bool,
-    /// Runs the file's own SQL for steps that this program does not know; read it first: without
-    /// this it is shown and refused
+    /// Runs the file's own SQL for steps that this program does not know; read it first: without this
+    /// option it is shown and refused
     #[arg(long)]
     trust_file: bool,
 }
@@ -114,7 +114,7 @@ impl Rollback {
     }
 }
 
-/// What taking steps back would do.
+/// Describes what undoing steps would do.
 fn back_in_words(plan: &Plan) -> String {
     let mut facts = Facts::default();
     for step in &plan.steps {
@@ -135,7 +135,7 @@ fn name_of(step: &PlannedStep) -> String {
     format!("{} {:04} {}", step.schema, step.step, step.name)
 }
 
-/// Does it, and tells of each step and of the backup that was made before.
+/// Undoes or applies the steps, and reports each of them and the backup that was made before.
 fn told(
     file: &File,
     sealing: &Sealing,
@@ -169,7 +169,7 @@ fn told(
     Ok(Answer::fine(facts.into_text(), json))
 }
 
-/// The newest backup from before an upgrade.
+/// Returns the newest backup from before an upgrade.
 fn newest(file: &File) -> Result<Option<Backup>> {
     let mut backups = backup::list(file.folder()?)?.backups.into_iter();
     Ok(backups.rfind(|backup| backup.manifest.reason == Reason::BeforeUpgrade))

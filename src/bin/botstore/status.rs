@@ -1,4 +1,4 @@
-//! `status`: how a file is.
+//! `status`: the state of a file.
 
 use crate::advice;
 use crate::answer::{Answer, Exit, Outcome, error_json};
@@ -11,7 +11,7 @@ use botstore::{FileStatus, OpenIn};
 use clap::Args;
 use serde_json::{Value, json};
 
-/// Tells how a file is, also while a bot has it open
+/// Shows the state of a file, even while a bot has it open
 ///
 /// Size, schema steps, what is to be migrated, rows, the last backup and drill, and who has it open.
 /// Works before a file is migrated too, and changes nothing.

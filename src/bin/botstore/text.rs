@@ -50,30 +50,31 @@ pub(crate) fn time_and_age(at: DateTime<Utc>) -> String {
     format!("{} ({age})", time(at))
 }
 
-/// A path. What is no UTF-8 in it is shown as U+FFFD, in JSON too, which cannot hold it.
+/// Returns a path as text. Bytes that are not UTF-8 become U+FFFD, in JSON too, which cannot represent
+/// them.
 pub(crate) fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Lines whose first has something before it, and whose others begin with `indent` instead: none of
-/// them can pose as a line of this program's.
+/// Returns a text with every line after the first indented. The first follows a prefix, so none of them can
+/// pose as a line of this program's.
 pub(crate) fn lines(text: &str, indent: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(printable).collect();
     lines.join(&format!("\n{indent}"))
 }
 
-/// A name before each value: `file          112.7 MiB`.
+/// Names with values: `file          112.7 MiB`.
 #[derive(Default)]
 pub(crate) struct Facts(String);
 
 impl Facts {
-    /// A value on one line, whatever is in it.
+    /// Adds a value on one line, whatever it contains.
     pub(crate) fn add(&mut self, name: &str, value: impl fmt::Display) {
         let value = printable(&value.to_string());
         self.0 += &format!("{name:<13} {value}\n");
     }
 
-    /// A value that may have lines, such as the sentence of an error that quotes SQL.
+    /// Adds a value with several lines, such as the sentence of an error that quotes SQL.
     pub(crate) fn add_lines(&mut self, name: &str, value: impl fmt::Display) {
         let value = lines(&value.to_string(), "              ");
         self.0 += &format!("{name:<13} {value}\n");
@@ -84,12 +85,12 @@ impl Facts {
     }
 }
 
-/// How a column is set.
+/// The alignment of a column.
 #[derive(Clone, Copy)]
 pub(crate) enum Column {
-    /// A text, to the left.
+    /// A text, aligned left.
     Text(&'static str),
-    /// A number, to the right.
+    /// A number, aligned right.
     Number(&'static str),
 }
 
@@ -101,7 +102,7 @@ impl Column {
     }
 }
 
-/// Aligned columns, with an empty line before them. A cell is one line, whatever is in it.
+/// Returns aligned columns, with an empty line before them. A cell is one line, whatever it contains.
 pub(crate) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) -> String {
     let cells = |row: &[String; N]| row.each_ref().map(|cell| printable(cell));
     let rows: Vec<_> = rows.iter().map(cells).collect();
@@ -115,7 +116,7 @@ pub(crate) fn table<const N: usize>(columns: [Column; N], rows: &[[String; N]]) 
     for row in std::iter::once(&titles).chain(&rows) {
         let mut line = String::new();
         for ((cell, column), width) in row.iter().zip(columns).zip(widths) {
-            // In columns of the terminal: of some scripts a letter takes two, and an accent none.
+            // Padded by display width: in some scripts a letter takes two columns, and an accent none.
             let blanks = " ".repeat(width - cell.width());
             line += &match column {
                 Column::Text(_) => format!("{cell}{blanks}  "),

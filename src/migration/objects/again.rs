@@ -1,4 +1,4 @@
-//! What the applied steps made and somebody has dropped since, and making it again.
+//! Finds objects that applied steps made and somebody has dropped since, and makes them again.
 
 use super::known::Known;
 use super::{ObjectKind, UnknownObjects, bounded, kind_of};
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Something that an applied step made and that is not in the file any more, or an index of that name that
-/// reads otherwise.
+/// An object that an applied step made and that the file no longer has, or an index that somebody has
+/// altered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MissingObject {
@@ -23,9 +23,10 @@ pub struct MissingObject {
     pub kind: ObjectKind,
     /// Its name. At most 200 characters.
     pub name: String,
-    /// The table or view that it is on; its own name if it is on none.
+    /// The table or view that it is on; otherwise its own name.
     pub table: String,
-    /// Whether opening the file makes it again. A table with rows of its own is not: a backup has them.
+    /// Whether opening the file makes it again. A table with rows of its own is not made again: a
+    /// backup has the rows.
     pub made_again: bool,
 }
 
@@ -35,17 +36,17 @@ impl fmt::Display for MissingObject {
     }
 }
 
-/// The same with what makes it again.
+/// A missing object, with the SQL that makes it again.
 pub(super) struct Missing {
     pub(super) told: MissingObject,
     object: Object,
-    /// Whether an index of that name is there.
+    /// Whether the file has another index of that name.
     is_altered: bool,
-    /// Whether counts were not kept while it was missing.
+    /// Whether counts were not kept up to date while it was missing.
     keeps_counts: bool,
 }
 
-/// What of the applied steps is missing among what is `there`.
+/// Returns the objects of the applied steps that are not among those that are `there`.
 pub(super) fn missing(
     tx: &ReadTx<'_>,
     schemas: &[SchemaDef],
@@ -59,7 +60,7 @@ pub(super) fn missing(
     let there: HashMap<_, _> = there.iter().map(|other| (other.key(), other)).collect();
     for object in known.objects.iter().filter(|object| !object.is_sqlites()) {
         let same = there.get(&object.key());
-        // Of the others that read differently, UnknownTriggers tells what is done.
+        // What happens to other altered objects is up to UnknownTriggers.
         let is_altered = same.is_some_and(|same| {
             let are_indexes = object.kind == "index" && same.kind == "index";
             are_indexes && same.sql != object.sql && !known.has(same) && !known.is_the_bots(same)
@@ -91,10 +92,10 @@ pub(super) fn missing(
     Ok(found)
 }
 
-/// Makes again what of the applied steps is missing, and has counts made again that were not kept meanwhile.
-/// Gives how the file's schema differs from what the applied steps made, before that.
+/// Makes missing objects of the applied steps again, and discards counts that were not kept up to date
+/// meanwhile. Returns how the file's schema differed before.
 ///
-/// Before any step, up or down: one drops what an earlier one made.
+/// Runs before any step, up or down, because a step may drop what an earlier one made.
 pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result<UnknownObjects> {
     let tx = ReadTx::new(conn, program.clock.now());
     if !ledger::exists(&tx)? {
@@ -110,7 +111,7 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
         if of_schema().next().is_none() {
             continue;
         }
-        // Together, so that nothing is counted before the counts are made again.
+        // In one transaction, so that no trigger counts before the old counts are discarded.
         transaction(conn, program.clock, |tx| {
             for missing in of_schema().filter(|missing| missing.object.kind != "index") {
                 unless_impossible(missing, make(conn, missing))?;
@@ -121,9 +122,9 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
             }
         })?;
     }
-    // Each by itself: one may take minutes.
+    // Each in its own transaction: building an index may take minutes.
     for missing in again().filter(|missing| missing.object.kind == "index") {
-        // An altered one that cannot be made stays as it is.
+        // An altered index that cannot be replaced stays as it is.
         unless_impossible(
             missing,
             transaction(conn, program.clock, |_| make(conn, missing)),
@@ -132,8 +133,8 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
     Ok(difference)
 }
 
-/// What rows that came meanwhile do not allow, or a table that is missing, stays missing, since opening must not
-/// brick; a disk that fails does not.
+/// Ignores an object that new rows, or a missing table, do not allow: it stays missing, and the file
+/// can still be opened. An error of the disk is returned.
 fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
     match done {
         Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
@@ -145,7 +146,7 @@ fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
     }
 }
 
-/// Makes one.
+/// Makes one object again.
 fn make(conn: &Connection, missing: &Missing) -> Result<()> {
     let Missing { told, object, .. } = missing;
     tracing::warn!(object = %told, schema = told.schema, "dropped or altered by somebody, made again");

@@ -1,4 +1,4 @@
-//! What the applied steps of a file made, to hold its schema against.
+//! What the applied steps of a file made, for a comparison with its schema.
 
 use super::{ObjectKind, UnknownObject, UnknownObjects, bounded, kind_of};
 use crate::error::Result;
@@ -8,22 +8,22 @@ use crate::operation::ReadTx;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-/// What stands between the statements of a list.
+/// The separator between the statements of a list.
 const LISTED_APART: &str = ";\n\n";
 
 /// What the applied steps made.
 pub(super) struct Known {
     pub(super) objects: Vec<Object>,
-    /// What reads so is known, under each name.
+    /// The known definitions, under each name.
     texts: HashMap<(bool, String), HashSet<Object>>,
     /// The names of tables.
     pub(super) tables: HashSet<String>,
-    /// The schema that made something.
+    /// The schema that made an object.
     makers: HashMap<(bool, String), &'static str>,
-    /// Schemas of which not all steps that the file has could be run: one of the others may have dropped
-    /// what these made.
+    /// Schemas with steps in the file that could not all be run: such a step may have dropped what the
+    /// others made.
     cut_short: HashSet<&'static str>,
-    /// Indexes of a bot that do what those of the steps do whose names they have.
+    /// Indexes of a bot that serve as well as the steps' indexes of the same names.
     of_the_bot: HashSet<Object>,
 }
 
@@ -44,8 +44,8 @@ impl Known {
                     makers.entry(key).or_insert(schema.name);
                 }
             }
-            // What may be there besides, and need not: of a step that is applied in part; and what the first
-            // steps find in a file that is taken over, which may have been cut short between them.
+            // Objects that may exist but need not: those of a partly applied step, and those that the
+            // first steps find in an adopted file, which may have been cut short between two steps.
             let begun = progress::of(tx, schema.name)?.map_or(0, |begun| begun.step);
             let perhaps = schema.steps(done + 1..=begun.max(schema.legacy.steps));
             reference.run(schema, perhaps, |_, _| Ok(()))?;
@@ -100,19 +100,20 @@ impl Known {
         Ok(known)
     }
 
-    /// The schema that made something, if nothing that is not known here may have dropped it since.
+    /// Returns the schema that made an object, unless an unknown step may have dropped the object
+    /// since.
     pub(super) fn sure_maker(&self, object: &Object) -> Option<&'static str> {
         let maker = self.makers.get(&object.key())?;
         (!self.cut_short.contains(maker)).then_some(*maker)
     }
 
-    /// Whether an object of the file reads as a step made it.
+    /// Whether an object of the file has the definition that a step gave it.
     pub(super) fn has(&self, object: &Object) -> bool {
         let texts = self.texts.get(&object.key());
         texts.is_some_and(|texts| texts.contains(&squeezed(object)))
     }
 
-    /// Whether it is an index that was there before the steps, and stays in its form.
+    /// Whether it is an index that existed before the steps and keeps its form.
     pub(super) fn is_the_bots(&self, object: &Object) -> bool {
         self.of_the_bot.contains(object)
     }
@@ -122,7 +123,7 @@ impl Known {
         texts.insert(squeezed(object));
     }
 
-    /// Adds what is not known.
+    /// Adds the object to `found` if it is unknown.
     pub(super) fn compare(
         &self,
         tx: &ReadTx<'_>,
@@ -155,7 +156,7 @@ impl Known {
         Ok(())
     }
 
-    /// Whether an index does more than to find rows of a table that a step made.
+    /// Whether an index does more than find rows of a table that a step made.
     fn acts(&self, tx: &ReadTx<'_>, index: &Object) -> Result<bool> {
         if !self.tables.contains(&index.table.to_ascii_lowercase()) {
             return Ok(false);
@@ -169,8 +170,9 @@ impl Known {
     }
 }
 
-/// The indexes that steps found in another form than theirs, and that do what theirs do: all rows are in them,
-/// and what rows are looked up by comes first. One may have more columns, or be what makes a key of them.
+/// Returns the indexes that steps found in another form and that serve as well: they contain all rows,
+/// and begin with the columns of the step's index. They may have more columns, or enforce a key on
+/// them.
 fn of_the_bot(tx: &ReadTx<'_>, reference: &Reference) -> Result<HashSet<Object>> {
     let mut of_the_bot = HashSet::new();
     let forms = found::forms(tx)?;
@@ -191,8 +193,8 @@ fn of_the_bot(tx: &ReadTx<'_>, reference: &Reference) -> Result<HashSet<Object>>
     Ok(of_the_bot)
 }
 
-/// What an index is of: columns, with their directions and collations. None if it leaves rows out or computes
-/// something.
+/// Returns the columns of an index, with directions and collations; `None` if the index leaves rows out
+/// or computes something.
 fn keys(tx: &ReadTx<'_>, index: &str) -> Result<Option<Vec<(String, bool, String)>>> {
     let sql = "SELECT count(*) > 0
                FROM sqlite_schema AS object, pragma_index_list(object.tbl_name) AS list
@@ -210,7 +212,7 @@ fn keys(tx: &ReadTx<'_>, index: &str) -> Result<Option<Vec<(String, bool, String
     Ok(keys.into_iter().collect())
 }
 
-/// The columns of a table that are computed.
+/// Adds the computed columns of a table.
 fn generated(tx: &ReadTx<'_>, table: &Object, found: &mut UnknownObjects) -> Result<()> {
     let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden IN (2, 3) ORDER BY cid";
     for column in tx.all(sql, [&table.name], |row| Ok(row.get::<_, String>(0)?))? {
@@ -225,24 +227,23 @@ fn generated(tx: &ReadTx<'_>, table: &Object, found: &mut UnknownObjects) -> Res
     Ok(())
 }
 
-/// Whether SQLite has made it by itself, or it belongs to the ledger.
+/// Whether SQLite made the object by itself, or it belongs to the ledger.
 fn is_of_no_step(object: &Object) -> bool {
     let is_ledger = || matches!(object.name.as_str(), "botstore_ledger" | "botstore_found");
     object.is_kept && (object.name.starts_with("sqlite_") || object.kind == "table" && is_ledger())
 }
 
-/// What objects read that all steps of a schema make, where the program brings that along. To find it
-/// out by running the steps takes half as long as all else that opening does, and nearly every file has
-/// nothing else.
+/// The definitions of everything that a schema's steps make, if the program has that list. Running the
+/// steps to find out takes half as long as the rest of opening, and nearly every file has nothing else.
 pub(super) struct Listed {
     texts: HashSet<String>,
     squeezed: OnceCell<HashSet<String>>,
-    /// Whether it has all that the steps of the file make.
+    /// Whether the list covers all steps in the file.
     is_whole: bool,
 }
 
 impl Listed {
-    /// Of the schemas that have all their steps in this file.
+    /// The lists of the schemas that have all their steps in this file.
     pub(super) fn of(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Self> {
         let (mut texts, mut is_whole) = (HashSet::new(), true);
         for schema in schemas {
@@ -273,11 +274,12 @@ impl Listed {
         })
     }
 
-    /// What is there besides the list; `None` if that is nothing, and nothing of the list is missing.
+    /// Returns the objects that are not in the list; `None` if there are none and nothing of the list
+    /// is missing.
     pub(super) fn difference<'a>(&self, there: &'a [Object]) -> Option<Vec<&'a Object>> {
         let made = there.iter().filter(|object| !is_of_no_step(object));
         let (listed, others): (Vec<_>, Vec<_>) = made.partition(|object| self.has(object));
-        // Each has a name of its own, and so a text of its own.
+        // Names are unique, and so are the texts.
         let is_same = self.is_whole && others.is_empty() && listed.len() == self.texts.len();
         (!is_same).then_some(others)
     }
@@ -293,7 +295,7 @@ impl Listed {
     }
 }
 
-/// The object without what does not matter to SQLite: blanks, comments, and capitals outside of quotes.
+/// The object without what SQLite ignores: blanks, comments, and capitals outside of quotes.
 fn squeezed(object: &Object) -> Object {
     Object {
         kind: object.kind.clone(),

@@ -1,4 +1,4 @@
-//! Whether triggers of a file set off one another in a circle.
+//! Finds triggers of a file that fire each other in a circle.
 
 use super::steps::compile;
 use crate::error::Result;
@@ -7,17 +7,17 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// More triggers are not looked through: SQLite compiles them again for each table that leads to them.
+/// With more triggers none is examined: SQLite compiles them again for each table that leads to them.
 const MOST: usize = 200;
 
-/// A trigger that is not the store's and writes, itself or by way of others, the table that it is on; or any, where
-/// there are too many to look through. SQLite is asked what each one writes, by compiling it; nothing runs. Leaves
-/// the connection without an authorizer.
+/// Returns a trigger that writes, itself or through others, the table that it is on. If there are too
+/// many to examine, returns any that is not the store's. SQLite compiles each trigger to show what it
+/// writes; nothing runs. Leaves the connection without an authorizer.
 ///
-/// Whether it would ever stop is not asked: that is a matter of its rows.
+/// Whether the recursion would end is not examined: that depends on the rows.
 pub(crate) fn trigger_that_fires_itself(conn: &mut Connection) -> Result<Option<String>> {
     let tables = triggers(conn)?;
-    // The store's own do not, and most files have no others.
+    // The store's own triggers do not, and most files have no others.
     let others = tables.keys().find(|name| !name.starts_with("botstore_"));
     if others.is_none() || tables.len() > MOST {
         return Ok(others.cloned());
@@ -42,7 +42,7 @@ pub(crate) fn trigger_that_fires_itself(conn: &mut Connection) -> Result<Option<
     Ok(names.into_iter().find(goes_round).cloned())
 }
 
-/// The triggers, each with the table that it is on; all in small letters.
+/// Returns the triggers, each with its table; all names in lower case.
 fn triggers(conn: &Connection) -> Result<HashMap<String, String>> {
     let sql = "SELECT lower(name), lower(tbl_name) FROM sqlite_schema WHERE type = 'trigger'";
     let mut found = conn.prepare(sql)?;
@@ -50,7 +50,7 @@ fn triggers(conn: &Connection) -> Result<HashMap<String, String>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The tables that each trigger writes.
+/// Returns the tables that each trigger writes.
 fn what_they_write(
     conn: &mut Connection,
     tables: &HashMap<String, String>,

@@ -1,5 +1,5 @@
 //! What a step of a schema may do, up or down, whoever wrote it: change its own schema's tables, and
-//! nothing outside them or outside the file.
+//! nothing else in the file or outside.
 
 use super::{FOUND, LEDGER, OURS, begins_with, for_queries};
 use crate::error::Result;
@@ -8,16 +8,16 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Which schema made what. Names are kept in small letters, as SQLite compares them.
+/// Which schema made which object. Names are in lower case, as SQLite compares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owners {
-    /// Tables, views and indexes, which share their names.
+    /// Tables, views and indexes, which share a namespace.
     tables: HashMap<String, String>,
     triggers: HashMap<String, String>,
 }
 
 impl Owners {
-    /// Notes who made something. The first to make it keeps it: a later step with `IF NOT EXISTS`
+    /// Records which schema made an object. The first one counts: a later step with `IF NOT EXISTS`
     /// makes nothing.
     pub(crate) fn note(&mut self, is_trigger: bool, name: &str, schema: &str) {
         let names = match is_trigger {
@@ -39,7 +39,7 @@ impl Owners {
     }
 }
 
-/// Modules of virtual tables that keep what they are given in this file and read nothing else.
+/// Modules of virtual tables that store their data in this file and read nothing else.
 const MODULES: [&str; 7] = [
     "fts5",
     "fts5vocab",
@@ -58,25 +58,26 @@ struct State {
     owners: Owners,
     /// Functions with effects outside the database.
     functions: HashSet<String>,
-    /// Whose step runs.
+    /// The schema whose step runs.
     schema: String,
     /// The triggers from before the step.
     triggers: HashMap<String, String>,
-    /// What was there before of the names that are the store's.
+    /// The objects with names of the store's that existed before the step.
     ours: HashSet<String>,
-    /// The tables that the step has dropped: their triggers go with them.
+    /// The tables that the step has dropped; their triggers go with them.
     dropped: HashSet<String>,
-    /// What the step may drop and does not, since it was there before: triggers, and the others.
+    /// Objects that a `DROP` of the step skips, since they existed before the step: whether a trigger,
+    /// and the name.
     kept: HashSet<(bool, String)>,
     counters: Vec<(String, String)>,
-    /// Whether it is only looked at what triggers would do.
+    /// Whether triggers are only compiled, to see what they would do.
     compiling: bool,
     refused: Option<String>,
 }
 
 impl StepRules {
     pub(crate) fn new(conn: &Connection, owners: Owners) -> Result<Self> {
-        // SQLite's own word for them: not to be used by what a schema brings along.
+        // SQLite's flag for functions that a schema must not use.
         const DIRECT_ONLY: i64 = 0x80000;
         let sql = "SELECT DISTINCT lower(name) FROM pragma_function_list WHERE flags & ?1 <> 0";
         let mut functions = conn.prepare(sql)?;
@@ -101,7 +102,7 @@ impl StepRules {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what is there before a step of this schema. Outside the guard.
+    /// Records what exists before a step of this schema. Called outside the guard.
     pub(crate) fn begin(&self, conn: &Connection, schema: &str) -> Result<()> {
         let triggers = triggers(conn)?;
         let (counters, ours) = (counters(conn)?, ours(conn)?);
@@ -115,20 +116,19 @@ impl StepRules {
         Ok(())
     }
 
-    /// From now on a `DROP` of one of these does nothing. Each is a name, and whether it is a trigger's.
+    /// From now on a `DROP` of one of these does nothing. Each is a name, and whether it is a trigger.
     pub(crate) fn keep<'a>(&self, names: impl Iterator<Item = (bool, &'a str)>) {
         let names = names.map(|(is_trigger, name)| (is_trigger, name.to_ascii_lowercase()));
         self.state().kept = names.collect();
     }
 
-    /// Why something was refused since the step began.
+    /// Returns why something was refused since the step began.
     pub(crate) fn refused(&self) -> Option<String> {
         self.state().refused.clone()
     }
 
-    /// Looks at what the step has left that no statement of its own shows: what its triggers will
-    /// write, names, and counters of ids. Inside the guard; what is refused is told by
-    /// [`refused`](Self::refused).
+    /// Examines what no statement of the step shows: what its triggers will write, names, and id
+    /// counters. Called inside the guard; [`refused`](Self::refused) reports what is not allowed.
     pub(crate) fn look_back(&self, conn: &Connection) -> Result<()> {
         let (schema, before) = {
             let mut state = self.state();
@@ -167,7 +167,8 @@ impl StepRules {
     }
 }
 
-/// Has SQLite compile every trigger of a table. Nothing runs; and what cannot be compiled cannot run.
+/// Makes SQLite compile every trigger of a table. Nothing runs. A trigger that does not compile cannot
+/// run either.
 pub(super) fn compile(conn: &Connection, table: &str) -> Result<()> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0";
@@ -182,7 +183,7 @@ pub(super) fn compile(conn: &Connection, table: &str) -> Result<()> {
         format!("UPDATE {table} SET {}", set.join(", ")),
         format!("DELETE FROM {table}"),
     ] {
-        // The authorizer has noted what it has refused.
+        // The authorizer has recorded what it refused.
         drop(conn.prepare(&statement));
     }
     Ok(())
@@ -195,7 +196,7 @@ fn triggers(conn: &Connection) -> Result<HashMap<String, String>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What there is of names that are the store's.
+/// Returns the objects with names of the store's.
 fn ours(conn: &Connection) -> Result<HashSet<String>> {
     let sql = "SELECT lower(name) FROM sqlite_schema WHERE lower(name) GLOB ?1 || '*'";
     let mut found = conn.prepare(sql)?;
@@ -203,7 +204,7 @@ fn ours(conn: &Connection) -> Result<HashSet<String>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The counters of ids of each table, whatever they hold.
+/// Returns the id counter of each table, whatever its value.
 fn counters(conn: &Connection) -> Result<Vec<(String, String)>> {
     let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'";
     if conn.query_row(there, [], |row| row.get::<_, i64>(0))? == 0 {
@@ -214,7 +215,7 @@ fn counters(conn: &Connection) -> Result<Vec<(String, String)>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What a step may do. The reason for a refusal is kept in the rules.
+/// Decides what a step may do. The rules keep the reason for a refusal.
 pub(crate) fn for_steps(
     rules: &StepRules,
 ) -> impl Fn(&AuthContext<'_>) -> Authorization + Send + 'static {
@@ -234,7 +235,7 @@ pub(crate) fn for_steps(
     }
 }
 
-/// The ledger of steps, and what belongs to it.
+/// Whether it is the ledger of steps or its companion.
 fn is_ledger(table: &str) -> bool {
     [LEDGER, FOUND]
         .iter()
@@ -242,7 +243,7 @@ fn is_ledger(table: &str) -> bool {
 }
 
 impl State {
-    /// Whether this would drop what stays. SQLite makes nothing of such a statement.
+    /// Whether this would drop an object that is kept. SQLite then skips the statement.
     fn keeps(&self, context: &AuthContext<'_>) -> bool {
         let (is_trigger, name) = match context.action {
             AuthAction::DropTable { table_name } | AuthAction::DropVtable { table_name, .. } => {
@@ -293,7 +294,7 @@ impl State {
                     false => Err(format!("it sets something: PRAGMA {pragma_name}")),
                 }
             }
-            // SQLite looks for what is to be renamed there too.
+            // A rename searches these too.
             AuthAction::Insert { table_name }
             | AuthAction::Update { table_name, .. }
             | AuthAction::Delete { table_name }
@@ -345,8 +346,8 @@ impl State {
         if is_ledger(table) {
             return Err("it touches the ledger of steps".to_owned());
         }
-        // What SQLite writes itself in the course of other statements; nobody else can write its
-        // schema, since connections are defensive, and counters are compared afterwards.
+        // SQLite itself writes these in the course of other statements. Nobody else can write the
+        // schema, since connections are defensive; the counters are compared afterwards.
         if begins_with(table, "sqlite_") {
             return Ok(());
         }
@@ -355,7 +356,7 @@ impl State {
             None => &self.schema,
             Some(trigger) => match self.owners.of_trigger(trigger) {
                 Some(owner) => owner,
-                // Neither this step's nor a schema's: an operator's own, which goes on as before.
+                // The trigger of no step and no schema: an operator's own, which runs as before.
                 None if self.triggers.contains_key(&trigger.to_ascii_lowercase()) => return Ok(()),
                 None => &self.schema,
             },
@@ -378,7 +379,7 @@ impl State {
                 "it drops the trigger {trigger:?}, which is of schema {owner:?}"
             )),
             _ => {
-                // One of that name that it makes again is its own.
+                // A trigger of that name that the step makes again is its own.
                 self.triggers.remove(&trigger.to_ascii_lowercase());
                 Ok(())
             }
