@@ -20,7 +20,12 @@ impl Mutation for Remove {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         for file in &self.0 {
-            fs::remove_file(file).unwrap();
+            // Beside another mutation of a batch it runs again.
+            let removed = fs::remove_file(file).or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+            removed.unwrap();
         }
         tx.execute("INSERT OR ROLLBACK INTO probe (number) VALUES (1)", [])?;
         Ok(())
