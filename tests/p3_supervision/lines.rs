@@ -19,6 +19,9 @@ pub(crate) const OF_THE_SUPERVISOR: &[&str] = &[
     ROLLUPS,
     CLOCK,
     FILES,
+    TIMERS,
+    TIMERS_FAILED,
+    TIMERS_UNKNOWN,
 ];
 pub(crate) const OF_THE_BACKUPS: &[&str] = &[BACKUP_FAILED, FOLDER, STUCK];
 pub(crate) const OF_THE_STORE: &[&str] = &[OPEN, CLOSED];

@@ -8,7 +8,9 @@ use crate::subscriber::Armed;
 use crate::trial::Trial;
 use botstore::backup::{Backups, TakeBackup};
 use botstore::rusqlite::Connection;
-use botstore::{Config, ErrorKind, Mutation, Query, ReadTx, Result, Role, StoreEvent, WriteTx};
+use botstore::{
+    Config, ErrorKind, Mutation, Query, ReadTx, Result, Role, StoreEvent, Timer, WriteTx,
+};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,9 @@ pub(crate) const NOT_COPIED: &str = "the WAL could not be copied";
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_FAILED: &str = "checkpoint failed";
 pub(crate) const RUN_FAILED: &str = "a scheduled run failed";
+pub(crate) const TIMERS: &str = "timers could not be looked at";
+pub(crate) const TIMERS_FAILED: &str = "timers failed, and are kept";
+pub(crate) const TIMERS_UNKNOWN: &str = "nobody has registered timers of this name; they are kept";
 pub(crate) const NEARLY_FULL: &str = "the disk is nearly full";
 pub(crate) const DAMAGED: &str = "the file is damaged";
 pub(crate) const DISK_FAILS: &str = "the disk fails";
@@ -41,12 +46,29 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
+/// A timer that never works.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Fails;
+
+impl Mutation for Fails {
+    type Output = ();
+
+    fn apply(&self, _: &WriteTx<'_>) -> Result<()> {
+        Err(botstore::Error::invalid("timer", "never works"))
+    }
+}
+
+impl Timer for Fails {
+    const NAME: &'static str = "fails";
+}
+
 /// The settings with which a line can come about.
 pub(crate) fn settings(line: &str, config: Config, folder: &Path) -> Config {
     // In the place of this folder there is a file.
     let no_folder = || Backups::default().folder(folder.join("x.db").join("backups"));
     match line {
-        LOST | DISK_FAILS | DISK_WORKS => config.busy_timeout(Duration::ZERO),
+        LOST | DISK_FAILS | DISK_WORKS | TIMERS => config.busy_timeout(Duration::ZERO),
+        TIMERS_FAILED => config.timer::<Fails>(),
         COMMIT_FAILED => keeps_its_log(config),
         OVER_CEILING | NOT_COPIED => config.checkpoint_at_bytes(MIB).wal_ceiling_bytes(MIB),
         CHECKPOINT | CHECKPOINT_FAILED => config.checkpoint_at_bytes(64 * KIB),
@@ -69,9 +91,8 @@ pub(crate) fn role(line: &str) -> Option<Role> {
     Some(match line {
         LOST | COMMIT_FAILED | OVER_CEILING | NOT_COPIED => Role::Writer,
         CHECKPOINT | CHECKPOINT_FAILED => Role::Checkpointer,
-        RUN_FAILED | NEARLY_FULL | DAMAGED | DISK_FAILS | DISK_WORKS | ROLLUPS | CLOCK | FILES => {
-            Role::Supervisor
-        }
+        RUN_FAILED | NEARLY_FULL | DAMAGED | DISK_FAILS | DISK_WORKS | ROLLUPS | CLOCK | FILES
+        | TIMERS | TIMERS_FAILED | TIMERS_UNKNOWN => Role::Supervisor,
         BACKUP_FAILED | FOLDER => Role::Backups,
         _ => return None,
     })
@@ -160,6 +181,36 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
                 armed.hits(line) >= times
             })
             .await;
+        }
+        TIMERS => {
+            for time in 1..=times {
+                let lock = lock(trial);
+                until("they are looked at in vain", async || {
+                    let _ = answered(store.run_due()).await;
+                    armed.hits(line) >= time
+                })
+                .await;
+                drop(lock);
+            }
+        }
+        TIMERS_FAILED | TIMERS_UNKNOWN => {
+            let other = Connection::open(&trial.path).unwrap();
+            other.busy_timeout(crate::common::HANG).unwrap();
+            for time in 1..=times {
+                let name = match line {
+                    TIMERS_FAILED => Fails::NAME.to_owned(),
+                    _ => format!("nobody's {time}"),
+                };
+                let sql = "INSERT INTO botstore_timer (name, message, due_at, created_at, try_at)
+                           VALUES (?1, 'null', ?2, ?2, ?2)";
+                let past = "2020-01-01T00:00:00.000000+00:00";
+                other.execute(sql, [&*name, past]).unwrap();
+                until("it is told", async || {
+                    let _ = answered(store.run_due()).await;
+                    armed.hits(line) >= time
+                })
+                .await;
+            }
         }
         ROLLUPS => {
             let _ = answered(store.run_due()).await;

@@ -76,3 +76,20 @@ async fn a_store_writes_no_more_once_another_has_its_lock() {
     second.close().await.unwrap();
     assert_eq!(crate::replaced::messages(&path), INTERACTIONS as i64 + 2);
 }
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_made_again_is_told_as_that_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let store = open(&path).await;
+    let mut events = store.events();
+    fs::remove_file(lock_of(&path)).unwrap();
+    fs::create_dir(lock_of(&path)).unwrap();
+    while told(&mut events).await != FileProblem::LockLost {}
+    store.write(interaction(INTERACTIONS)).await.unwrap();
+    fs::remove_dir(lock_of(&path)).unwrap();
+    while told(&mut events).await != FileProblem::LockRemoved {}
+    let second = Store::open(&path).await.err().map(|error| error.kind());
+    assert_eq!(second, Some(ErrorKind::AlreadyOpen));
+    store.close().await.unwrap();
+}

@@ -10,6 +10,7 @@ mod exact;
 mod filling;
 mod kept;
 mod odd;
+mod offsets;
 mod pieces;
 mod spans;
 mod support;

@@ -11,7 +11,9 @@ use botstore::integrity::{CheckFile, CheckReport};
 use botstore::interactions::SaveInteraction;
 use botstore::messages::{SaveMessage, SessionMessages};
 use botstore::rollups::ReconcileRollups;
-use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, Session};
+use botstore::sessions::{
+    CreateSession, EndSession, ExpireIdle, GetSession, Session, SessionMembers,
+};
 use botstore::testing::{TestStore, usd};
 use botstore::tools::{SessionToolUse, ToolCall};
 use botstore::users::EnsureUser;
@@ -273,4 +275,47 @@ async fn messages_of_history_survive_json() {
     let message = r#"{"user_id": 1, "session_id": "ada-1", "prompt": "p"}"#;
     let message: SaveMessage = serde_json::from_str(message).expect("a message");
     assert_eq!(message, SaveMessage::new(ADA, "ada-1", "p"));
+}
+
+#[tokio::test]
+async fn history_makes_its_session_and_a_name_of_then_replaces_none() {
+    let then = at("2019-05-01T09:00:00Z");
+    let message = |id| SaveMessage::new(7, id, "Hello").creating("/old").at(then);
+    let exchange = |id| {
+        SaveInteraction::new(7, id, "Hello")
+            .creating("/old")
+            .at(then)
+    };
+    let store = TestStore::open().await.expect("a store");
+    store
+        .write(message("one").username("ada"))
+        .await
+        .expect("an id");
+    store
+        .write(exchange("two").username("lovelace"))
+        .await
+        .expect("a receipt");
+    let joins = exchange("group").joining(-100);
+    store.write(joins).await.expect("a receipt");
+    let seven = user(&store, 7).await;
+    assert_eq!(
+        (seven.username.as_deref(), seven.first_seen),
+        (Some("ada"), then)
+    );
+    for (owner, id) in [(7, "one"), (7, "two"), (-100, "group")] {
+        let made = session(&store, owner, id).await;
+        assert_eq!((made.created_at, made.last_used), (then, then), "{id}");
+        assert_eq!(made.project_path, "/old");
+    }
+    let members = store
+        .read(SessionMembers::new(-100, "group"))
+        .await
+        .expect("a page");
+    assert_eq!(members.items[0].joined_at, then);
+    store
+        .write(SaveMessage::new(7, "one", "now").username("countess"))
+        .await
+        .expect("an id");
+    assert_eq!(user(&store, 7).await.username.as_deref(), Some("countess"));
+    agrees(&store).await;
 }

@@ -411,3 +411,17 @@ async fn members_and_their_messages_survive_json() {
     let taken = CreateSession::new(BOB, "ada-1", "/x");
     refused(&store, taken, NotFound, "session_id").await;
 }
+
+#[tokio::test]
+async fn members_of_a_session_that_is_gone_are_none_of_the_next_with_its_id() {
+    let store = shared().await;
+    let other = Connection::open(store.path()).unwrap();
+    other.pragma_update(None, "foreign_keys", false).unwrap();
+    other
+        .execute_batch("DELETE FROM sessions; DELETE FROM botstore_session_member WHERE session_id NOT IN ('ada-1');")
+        .unwrap();
+    let create = CreateSession::new(STRANGER, "ada-1", "/srv");
+    store.write(EnsureUser::new(STRANGER, None)).await.unwrap();
+    store.write(create).await.unwrap();
+    assert!(!may_read(&store, BOB, "ada-1").await);
+}

@@ -1,0 +1,64 @@
+//! A step that makes triggers anew in a file whose day does not begin at midnight UTC.
+
+use botstore::interactions::SaveInteraction;
+use botstore::messages::DeleteMessage;
+use botstore::rollups::ReconcileRollups;
+use botstore::testing::FixedClock;
+use botstore::{Config, Store, UnknownTriggers, schema};
+use chrono::{FixedOffset, TimeZone, Utc};
+
+#[tokio::test]
+async fn a_day_that_begins_elsewhere_stays_so_through_steps_and_their_taking_back() {
+    for offset in [-11 * 60, 120, 345] {
+        let east = |minutes: i32| FixedOffset::east_opt(minutes * 60).unwrap();
+        // What a later program says of it: nothing, the same, or midnight UTC.
+        for then in [None, Some(offset), Some(0)] {
+            let folder = tempfile::tempdir().unwrap();
+            let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 1, 1, 23, 0, 0).unwrap());
+            let config = || {
+                let config = Config::new(folder.path().join("bot.db")).clock(clock.clone());
+                config.unknown_triggers(UnknownTriggers::Refuse)
+            };
+            let first = config().day_offset(east(offset));
+            let store = Store::open(first).await.unwrap();
+            let saved = store.write(said()).await.unwrap();
+            store.close().await.unwrap();
+            schema::rollback(config(), "botstore", 9).unwrap();
+            let later = match then {
+                Some(minutes) => config().day_offset(east(minutes)),
+                None => config(),
+            };
+            let store = Store::open(later).await.unwrap();
+            let more = store.write(said()).await.unwrap();
+            for message in [saved.message_id, more.message_id] {
+                let report = store.read(ReconcileRollups::new()).await.unwrap();
+                assert_eq!(
+                    report.differences, 0,
+                    "{offset} {then:?}: {:?}",
+                    report.named
+                );
+                store.write(DeleteMessage::new(1, message)).await.unwrap();
+            }
+            let report = store.read(ReconcileRollups::new()).await.unwrap();
+            assert_eq!(
+                report.differences, 0,
+                "{offset} {then:?}: {:?}",
+                report.named
+            );
+            assert!(
+                store
+                    .health()
+                    .await
+                    .unwrap()
+                    .unknown_objects
+                    .first
+                    .is_empty()
+            );
+            store.close().await.unwrap();
+        }
+    }
+}
+
+fn said() -> SaveInteraction {
+    SaveInteraction::new(1, "s", "?").creating("/srv")
+}
