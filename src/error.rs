@@ -256,8 +256,8 @@ impl Error {
     }
 
     /// What lies beneath it, such as the [`rusqlite::Error`], for a program to look into:
-    /// [`downcast_ref`](<dyn std::error::Error>::downcast_ref). Also where
-    /// [`source`](std::error::Error::source) leaves it out because the sentence has its words.
+    /// `downcast_ref`. Also where [`source`](std::error::Error::source) leaves it out because the sentence
+    /// has its words.
     ///
     /// ```
     /// use botstore::{Error, rusqlite};
