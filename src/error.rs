@@ -254,9 +254,8 @@ impl Error {
         Some(&*self.inner.advice).filter(|advice| !advice.is_empty())
     }
 
-    /// The error beneath it, such as a [`rusqlite::Error`], for a program to inspect with
-    /// [`downcast_ref`](<dyn std::error::Error>::downcast_ref). It is here even if
-    /// [`source`](std::error::Error::source) omits it because the sentence has its words.
+    /// The error beneath it, such as a [`rusqlite::Error`], for a program to inspect with `downcast_ref`. It is here
+    /// even if [`source`](std::error::Error::source) omits it because the sentence has its words.
     ///
     /// ```
     /// use botstore::{Error, rusqlite};

@@ -49,7 +49,7 @@
 //! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
-//! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], messages at a time |
+//! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
@@ -64,7 +64,7 @@
 //! | [`time`], [`Error`], [`ErrorKind`], [`Result`] | times, failures |
 //! | `testing` | a temporary store and a clock to set (feature `testing`) |
 //! | [`actix`], [`chrono`], [`rusqlite`], [`serde_json`] | the crates whose types are in signatures |
-//! | [`guide`] | README, architecture, performance, reliability, operations |
+//! | [`guide`] | README, bots to copy from, architecture, performance, reliability, operations |
 //!
 //! | feature | what it adds |
 //! |---|---|

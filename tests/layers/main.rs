@@ -4,6 +4,7 @@
 //! Whoever needs an arrow that points up has the wrong thing in the lower module: move it, or hand it in
 //! from above, as an argument, a closure or a trait of the lower one.
 
+mod links;
 mod made_up;
 mod map;
 mod sources;

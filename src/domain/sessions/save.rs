@@ -115,7 +115,8 @@ pub(super) fn insert(
 /// Counts a session that was just made. Members of an earlier one of this id are none of it: another program may
 /// have deleted that one with foreign keys off.
 fn begin(tx: &WriteTx<'_>, user_id: UserId, session_id: &SessionId) -> Result<()> {
-    let sql = "DELETE FROM botstore_session_member WHERE session_id = ?1";
+    let sql = "DELETE FROM botstore_session_member INDEXED BY botstore_session_member_session
+               WHERE session_id = ?1";
     tx.execute(sql, [session_id])?;
     tx.execute(
         "UPDATE users SET session_count = coalesce(session_count, 0) + 1 WHERE user_id = ?1",
