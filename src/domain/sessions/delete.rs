@@ -3,7 +3,7 @@
 use super::unknown;
 use crate::domain::columns::{cell, integer};
 use crate::domain::messages::Doomed;
-use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::{SessionId, UserId};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// A session of up to 500 rows goes at once; a larger one in pieces of at most 10,000 that aim at 20 ms each:
 /// others' changes get in between, and see it become smaller. When it fails or is given up, what was deleted stays so: send it
-/// again for the rest. As a part of another mutation it goes in one piece.
+/// again for the rest. A session that somebody makes anew under this id meanwhile, when another deletion has done the
+/// rest, stays: it is told from the old one by when it was made. As a part of another mutation it goes in one piece.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's, also one that the user is a
@@ -65,17 +66,17 @@ impl Mutation for DeleteSession {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
         tx.in_pieces(|begun, rows| {
             let session = tx.maybe(
-                "SELECT rowid, session_id, user_id FROM sessions
+                "SELECT rowid, created_at, session_id, user_id FROM sessions
                  WHERE session_id = ?1 AND user_id = ?2",
                 (&self.session_id, self.user_id),
                 DoomedSession::read,
             )?;
-            let Some(session) = session else {
+            let Some(session) = session.filter(|session| session.target.is_of(begun)) else {
                 return removal::gone_meanwhile(begun, || unknown(&self.session_id));
             };
             let mut messages = 0;
             let is_gone = session.remove(tx, &mut Allowance::of(rows), &mut messages)?;
-            Ok(removal::piece(messages, is_gone))
+            Ok(removal::piece(messages, is_gone, session.target))
         })
     }
 
@@ -98,7 +99,7 @@ const MEMBERS: Rows = Rows {
 
 /// A session that is to go. By its rowid, and the id as it is: that of an odd file may be none.
 pub(in crate::domain) struct DoomedSession {
-    rowid: i64,
+    target: Target,
     session_id: Cell,
     user_id: Cell,
 }
@@ -106,16 +107,19 @@ pub(in crate::domain) struct DoomedSession {
 impl DoomedSession {
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
-            rowid: integer(row, 0)?,
-            session_id: cell(row, 1)?,
-            user_id: cell(row, 2)?,
+            target: Target {
+                rowid: integer(row, 0)?,
+                made_at: cell(row, 1)?,
+            },
+            session_id: cell(row, 2)?,
+            user_id: cell(row, 3)?,
         })
     }
 
     /// One of a user's sessions, if there is one left.
     pub(in crate::domain) fn of_user(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<Self>> {
         tx.maybe(
-            "SELECT rowid, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
+            "SELECT rowid, created_at, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
              WHERE user_id = ?1 LIMIT 1",
             [user_id],
             Self::read,
@@ -145,7 +149,7 @@ impl DoomedSession {
             return Ok(false);
         }
         let session = "DELETE FROM sessions WHERE rowid = ?1";
-        removal::remove_row(tx, session, &self.rowid)?;
+        removal::remove_row(tx, session, &self.target.rowid)?;
         tx.execute(
             "UPDATE users SET session_count = max(0, coalesce(session_count, 0) - 1)
              WHERE user_id = ?1",
