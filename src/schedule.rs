@@ -4,7 +4,7 @@ mod timers;
 mod when;
 
 pub(crate) use timers::{
-    AT_ONCE, DueTimer, Fault, FindDue, PutOff, RunTimer, TimerKinds, TryAgain,
+    AT_ONCE, Blame, DueTimer, FindDue, PutOff, RunTimer, TimerKinds, TryAgain,
 };
 pub(crate) use when::When;
 

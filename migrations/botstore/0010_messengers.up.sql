@@ -80,7 +80,7 @@ CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
       AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
       AND NOT EXISTS (
         SELECT 1 FROM messages m
-        WHERE m.session_id = old.session_id AND m.user_id = old.user_id
+        WHERE m.session_id = old.session_id AND +m.user_id = old.user_id
           AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
           AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
           AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
@@ -150,7 +150,7 @@ AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON mess
       AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
       AND NOT EXISTS (
         SELECT 1 FROM messages m
-        WHERE m.session_id = old.session_id AND m.user_id = old.user_id
+        WHERE m.session_id = old.session_id AND +m.user_id = old.user_id
           AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
           AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
           AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))

@@ -72,18 +72,46 @@ fn unless_referred_to(removed: Result<usize>) -> Result<usize> {
     })
 }
 
-/// The result of a piece; it is the last if `is_done`.
-pub(super) fn piece(changed: usize, is_done: bool) -> Piece {
-    // The next piece finds the rows that are left, so it needs no place to continue from.
-    let begun: Place = Some((Cell::Null, 0));
+/// Which row is deleted with all that hangs on it: so that a later piece takes no row that got the id when the one
+/// that was meant was gone.
+#[derive(Clone)]
+pub(super) struct Target {
+    /// Of a row that is gone, the next new one may get it.
+    pub(super) rowid: i64,
+    /// When the row says that it was made, as it says so.
+    pub(super) made_at: Cell,
+}
+
+impl Target {
+    /// Whether a piece that begins here may go on with this row. That of a row that was there already only becomes
+    /// earlier, by a history that is brought along: one that is later is another's.
+    pub(super) fn is_of(&self, begun: &Place) -> bool {
+        let Some((made_at, rowid)) = begun else {
+            return true;
+        };
+        let is_earlier = match (&self.made_at, made_at) {
+            (Cell::Text(now), Cell::Text(then)) => now < then,
+            _ => false,
+        };
+        self.rowid == *rowid && (is_earlier || self.made_at == *made_at)
+    }
+}
+
+/// What a piece has done, that is the last where all is gone. What is left of the target is the first that the
+/// next piece finds.
+pub(super) fn piece(changed: usize, is_done: bool, target: Target) -> Piece {
+    let begun: Place = Some((target.made_at, target.rowid));
     let next = (!is_done).then_some(begun);
     Piece { changed, next }
 }
 
-/// The result of a piece whose row is missing. In a later piece, another change has removed the rest.
+/// What a piece makes of a target that is not there: between two pieces, somebody else has removed the rest.
 pub(super) fn gone_meanwhile(begun: &Place, unknown: impl FnOnce() -> Error) -> Result<Piece> {
     match begun {
-        Some(_) => Ok(piece(0, true)),
+        Some(_) => Ok(Piece {
+            changed: 0,
+            next: None,
+        }),
         None => Err(unknown()),
     }
 }

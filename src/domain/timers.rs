@@ -87,10 +87,14 @@ impl At {
     }
 }
 
-/// Like [`At`], but the time is relative to the moment at which the timer is saved, by the store's clock.
+/// The same, so long after the moment at which it is kept. It counts from the time that is for sure
+/// ([`WriteTx::sure_now`]): while the clock is ahead and not believed, it runs after as much time has passed, also
+/// when the clock is put right meanwhile. When that clock is believed, after
+/// [`Config::clock_jump_wait`](crate::Config::clock_jump_wait), what was set since it jumped may run early, by as much
+/// as it was ahead.
 ///
 /// # Errors
-/// Those of [`At`].
+/// Those of [`At`]; [`Panicked`](crate::ErrorKind::Panicked) when the clock panics, which is a host's.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct After {
@@ -159,7 +163,14 @@ impl Mutation for At {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<TimerId> {
         let at = Some(self.at).filter(|at| *at <= page::latest());
-        keep(tx, &self.refused, ("at", at), &self.name, &self.message)
+        let (field, set_at) = ("at", Timestamp(tx.now()));
+        keep(
+            tx,
+            &self.refused,
+            (field, at, set_at),
+            &self.name,
+            &self.message,
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -176,10 +187,21 @@ impl Mutation for After {
     type Output = TimerId;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<TimerId> {
+        // Not the clock, which may be a day ahead for a moment: when it is put right, what is then due tomorrow
+        // would be a day late. To count such timers anew when the clock goes back was turned down: a clock that
+        // begins in 1970 would have all of them run when it is set.
+        let now = tx.sure_now()?;
         let after = TimeDelta::from_std(self.after).ok();
-        let at = after.and_then(|after| tx.now().checked_add_signed(after));
+        let at = after.and_then(|after| now.checked_add_signed(after));
         let at = at.filter(|at| *at <= page::latest());
-        keep(tx, &self.refused, ("after", at), &self.name, &self.message)
+        let (field, set_at) = ("after", Timestamp(now));
+        keep(
+            tx,
+            &self.refused,
+            (field, at, set_at),
+            &self.name,
+            &self.message,
+        )
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -195,7 +217,7 @@ impl Mutation for After {
 fn keep(
     tx: &WriteTx<'_>,
     refused: &Refused,
-    (field, at): (&'static str, Option<DateTime<Utc>>),
+    (field, at, set_at): (&'static str, Option<DateTime<Utc>>, Timestamp),
     name: &str,
     message: &Value,
 ) -> Result<TimerId> {
@@ -209,7 +231,7 @@ fn keep(
     let timer_id = tx.insert(
         "INSERT INTO botstore_timer (name, message, due_at, created_at, try_at)
          VALUES (?1, ?2, ?3, ?4, ?3)",
-        (name, message.to_string(), Timestamp(at), tx.now_text()),
+        (name, message.to_string(), Timestamp(at), set_at),
     )?;
     tx.timers_changed();
     Ok(timer_id.into())

@@ -7,9 +7,9 @@ use super::due::Due;
 use super::handle::Handle;
 use super::in_flight::Entry;
 use super::shared::Shared;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::{FailedTimer, FiredTimer, StoreEvent};
-use crate::schedule::{AT_ONCE, DueTimer, Fault, FindDue, PutOff, RunTimer, TimerKinds, TryAgain};
+use crate::schedule::{AT_ONCE, Blame, DueTimer, FindDue, PutOff, RunTimer, TimerKinds, TryAgain};
 use chrono::{DateTime, Utc};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -125,14 +125,18 @@ impl Timers {
     /// Runs these timers in their order, each as a mutation of its own: one does not affect the others, and they
     /// share commits with other mutations.
     async fn run_all(&self, handle: &Handle, due: Vec<DueTimer>) -> Result<usize> {
-        let runs = due.iter().map(|timer| {
-            let (timer_id, kinds) = (timer.timer_id, self.kinds.clone());
-            let run = RunTimer { timer_id, kinds };
+        let blames: Vec<_> = due.iter().map(|_| Blame::default()).collect();
+        let runs = due.iter().zip(&blames).map(|(timer, blame)| {
+            let run = RunTimer {
+                timer_id: timer.timer_id,
+                kinds: self.kinds.clone(),
+                blame: blame.clone(),
+            };
             Box::pin(handle.write(run, Entry::Waits))
         });
         let answers = in_order(runs.collect()).await;
         let (mut fired, mut failed) = (Vec::new(), Vec::new());
-        for (timer, answer) in due.into_iter().zip(answers) {
+        for ((timer, blame), answer) in due.into_iter().zip(blames).zip(answers) {
             let DueTimer {
                 timer_id,
                 name,
@@ -146,7 +150,7 @@ impl Timers {
                 }),
                 // It was cancelled meanwhile, or the clock was set back.
                 Ok(false) => {}
-                Err(error) => failed.push((timer_id, name, error)),
+                Err(error) => failed.push((timer_id, name, blame.fault(&error), error)),
             }
         }
         let ran = fired.len();
@@ -155,11 +159,10 @@ impl Timers {
             handle.shared.subscribers.tell(event);
         }
         let mut told = Vec::new();
-        for (timer_id, name, error) in failed {
+        for (timer_id, name, fault, error) in failed {
             if handle.shared.is_closing() {
                 return Err(error);
             }
-            let fault = fault(&error);
             let put_off = PutOff { timer_id, fault };
             if let Some((failures, try_at)) = handle.write(put_off, Entry::Waits).await? {
                 told.push(FailedTimer {
@@ -202,14 +205,7 @@ impl Known {
     }
 }
 
-fn fault(error: &Error) -> Fault {
-    match error.is_of_the_disk() {
-        true => Fault::Disk,
-        false => Fault::Message,
-    }
-}
-
-/// The futures' answers. Each future is begun before the next, and all of them before the first has ended.
+/// Their answers, where each is begun before the next, and all before the first is over.
 async fn in_order<F: Future>(mut futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut answers: Vec<_> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {

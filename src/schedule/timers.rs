@@ -4,12 +4,14 @@
 //! is opened in which its name is registered. So timers that cannot run are not among those that are due, however
 //! many there are, and delay none.
 
-use crate::error::{Error, Result, quote};
+use crate::error::{Error, ErrorKind, Result, quote};
 use crate::limits::MAX_NAME_BYTES;
 use crate::operation::{Mutation, Timer, TimerId, WriteTx, timer};
 use crate::time::{self, Timestamp};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How many timers are handled together.
@@ -172,12 +174,35 @@ fn bytes(value: rusqlite::types::ValueRef<'_>) -> &[u8] {
 pub(crate) struct RunTimer {
     pub(crate) timer_id: TimerId,
     pub(crate) kinds: TimerKinds,
+    pub(crate) blame: Blame,
+}
+
+/// Whether it was the message that failed in the last run of a timer, and not what is around it. The error does not
+/// tell: a message may fail with any, and panic as the store's own actors do.
+#[derive(Clone, Default)]
+pub(crate) struct Blame(Arc<AtomicBool>);
+
+impl Blame {
+    fn set(&self, is_the_messages: bool) {
+        self.0.store(is_the_messages, Ordering::SeqCst);
+    }
+
+    /// Who is to blame for this error. What SQLite says of the disk is so whoever hears it; but a damaged page stays
+    /// as it is, and only the messages that come upon it fail.
+    pub(crate) fn fault(&self, error: &Error) -> Fault {
+        let of_the_disk = error.is_of_the_disk() && error.kind() != ErrorKind::Corrupt;
+        match self.0.load(Ordering::SeqCst) && !of_the_disk {
+            true => Fault::Message,
+            false => Fault::Store,
+        }
+    }
 }
 
 impl Mutation for RunTimer {
     type Output = bool;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        self.blame.set(false);
         // First, so that the message sees the table without it.
         let timer = tx.maybe(
             "DELETE FROM botstore_timer WHERE timer_id = ?1 AND try_at <= ?2 RETURNING name, message",
@@ -191,11 +216,14 @@ impl Mutation for RunTimer {
         let Some((name, message)) = timer else {
             return Ok(false);
         };
+        // A panic leaves it so.
+        self.blame.set(true);
         let run = self.kinds.run(&name).ok_or_else(|| {
             let what = format!("timer of the name {} in this program", quote(&name));
             Error::not_found("name", what)
         })?;
         run(&message, tx)?;
+        self.blame.set(false);
         Ok(true)
     }
 }
@@ -204,8 +232,8 @@ impl Mutation for RunTimer {
 pub(crate) enum Fault {
     /// The message's own code: it gets [`TRIES`] tries.
     Message,
-    /// The disk: this does not count as a try.
-    Disk,
+    /// The disk or the store, such as an actor that was started again: that is no fault of the message's.
+    Store,
 }
 
 /// Postpones a timer that has failed. Returns its failures and when it is tried again; `None` if it is gone.
@@ -231,7 +259,7 @@ impl Mutation for PutOff {
                 let failures = before.saturating_add(1);
                 (failures, pause(failures))
             }
-            Fault::Disk => (before, Some(FIRST_PAUSE)),
+            Fault::Store => (before, Some(FIRST_PAUSE)),
         };
         let now = tx.sure_now()?;
         let try_at = pause.map(|pause| time::after(now, pause));

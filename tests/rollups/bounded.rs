@@ -70,3 +70,48 @@ async fn deleting_and_changing_takes_as_long_in_a_history_of_years_as_in_one_of_
         );
     }
 }
+
+/// Deletes a session of one day, whose user said so much in other sessions on that day and those around it.
+async fn beside(others: i64) -> Vec<i32> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let store = Store::open(&path).await.unwrap();
+    store.close().await.unwrap();
+    let conn = Connection::open(&path).unwrap();
+    // As of a file that is new: nobody has counted for SQLite how many rows belong together.
+    conn.execute_batch(&format!(
+        "DROP TABLE IF EXISTS sqlite_stat1;
+         INSERT INTO users (user_id) VALUES (1);
+         INSERT INTO sessions (session_id, user_id, project_path) VALUES ('a', 1, '/'), ('b', 1, '/'), ('c', 1, '/');
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {others})
+         INSERT INTO messages (session_id, user_id, timestamp, prompt, cost)
+             SELECT iif(i % 2, 'b', 'c'), 1,
+                    strftime('%Y-%m-%dT%H:%M:%S', '2025-01-01', (i % 3) || ' days', i || ' seconds')
+                        || '.000000+00:00', 'p', 0.5 FROM n;
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5)
+         INSERT INTO messages (session_id, user_id, timestamp, prompt, cost)
+             SELECT 'a', 1, '2025-01-02T23:59:5' || i || '.000000+00:00', 'p', 0.5 FROM n;"
+    ))
+    .unwrap();
+    let steps = |sql: &str| {
+        let mut statement = conn.prepare(sql).unwrap();
+        assert_eq!(statement.execute([]).unwrap(), 1, "{sql}");
+        statement.get_status(StatementStatus::VmStep)
+    };
+    let oldest = "(SELECT message_id FROM messages INDEXED BY idx_messages_session_id
+                   WHERE session_id = 'a' ORDER BY message_id LIMIT 1)";
+    let change = format!("UPDATE messages SET cost = 1.0 WHERE message_id = {oldest}");
+    let delete = format!("DELETE FROM messages WHERE message_id = {oldest}");
+    let mut all = vec![steps(&change)];
+    all.extend((0..5).map(|_| steps(&delete)));
+    all
+}
+
+#[tokio::test]
+async fn deleting_a_session_takes_no_longer_for_what_its_user_said_in_others() {
+    let (few, many) = (beside(30).await, beside(3_000).await);
+    println!("{few:?} {many:?}");
+    for (few, many) in few.iter().zip(&many) {
+        assert!(*many < 2 * few + 200, "{few:?} steps, {many:?} beside many");
+    }
+}

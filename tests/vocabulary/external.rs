@@ -1,13 +1,15 @@
 //! Users of messengers whose ids are no numbers.
 
 use crate::support::{ADA, Run, changes_nothing, not_answered, refused, survives_json, user};
-use botstore::ErrorKind::Invalid;
+use botstore::ErrorKind::{Invalid, NoIdsLeft};
 use botstore::backup::{self, IfExists, TakeBackup, VerifyOptions};
 use botstore::integrity::CheckFile;
 use botstore::rusqlite::Connection;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
-use botstore::users::{EnsureUser, ExternalId, GetExternalId, GetExternalUser, User, Who};
+use botstore::users::{
+    DeleteUser, EnsureUser, ExternalId, GetExternalId, GetExternalUser, User, Who,
+};
 use botstore::{MAX_NAME_BYTES, Store, UserId, schema};
 use std::collections::BTreeSet;
 use tokio::task::JoinSet;
@@ -162,8 +164,6 @@ async fn whatever_the_counter_of_ids_says_a_free_one_is_given() {
         "UPDATE sqlite_sequence SET seq = -7",
         "UPDATE sqlite_sequence SET seq = 0",
         "UPDATE sqlite_sequence SET seq = 4503599627370495",
-        "UPDATE sqlite_sequence SET seq = 9007199254740990",
-        "UPDATE sqlite_sequence SET seq = 9007199254740991",
         "UPDATE sqlite_sequence SET seq = 9223372036854775807",
         "INSERT INTO sqlite_sequence VALUES ('botstore_external_user', 3)",
     ]
@@ -177,6 +177,65 @@ async fn whatever_the_counter_of_ids_says_a_free_one_is_given() {
             assert!(given.insert(user_id), "{counter}: {user_id} twice");
         }
     }
+}
+
+#[tokio::test]
+async fn an_id_that_was_given_is_not_given_again_when_none_is_left() {
+    let store = TestStore::open().await.expect("a store");
+    // A bot that gives the ids of this range by itself, from the end.
+    for user_id in [LAST - 4, LAST - 3, LAST - 1] {
+        let ensure = EnsureUser::new(user_id, "taken");
+        store.write(ensure).await.expect("a user");
+    }
+    let conn = other(&store);
+    let counter = format!(
+        "INSERT INTO sqlite_sequence VALUES ('botstore_external_user', {})",
+        LAST - 6
+    );
+    conn.execute_batch(&counter).expect("a counter");
+    for expected in [LAST - 5, LAST - 2, LAST] {
+        let name = format!("@{expected}");
+        assert_eq!(ensured(&store, &name).await, expected);
+        // With her row goes all that tells that she had it, but for the counter.
+        let gone = store.write(DeleteUser::new(expected)).await;
+        gone.expect("forgotten");
+    }
+    for _ in 0..2 {
+        let none = EnsureUser::external("matrix", "@eve");
+        let error = store.write(none).await.expect_err("none is left");
+        assert_eq!(error.kind(), NoIdsLeft, "{error}");
+        assert!(error.to_string().contains("2^53"), "{error}");
+    }
+    // Who has one is found, and whoever comes with a number comes in.
+    assert_eq!(found(&store, "matrix", "@eve").await, None);
+    store
+        .write(EnsureUser::new(42, None))
+        .await
+        .expect("a user");
+}
+
+/// Also where a bot has given the last one by itself.
+#[tokio::test]
+async fn behind_many_ids_that_are_taken_the_next_free_one_is_given_and_none_of_old() {
+    let store = TestStore::open().await.expect("a store");
+    let (ada, taken) = (ensured(&store, "@ada").await.get(), 20_000);
+    let gone = store.write(DeleteUser::new(ada)).await;
+    gone.expect("forgotten");
+    store
+        .write(EnsureUser::new(LAST, "last"))
+        .await
+        .expect("a user");
+    let conn = other(&store);
+    conn.execute_batch(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {taken})
+         INSERT INTO users (user_id) SELECT {ada} + i FROM n;
+         DELETE FROM users WHERE user_id = {ada} + 700;
+         INSERT INTO botstore_external_user VALUES ({ada} + 700, 'matrix', '@nobody');
+         UPDATE sqlite_sequence SET seq = {ada} WHERE name = 'botstore_external_user';"
+    ))
+    .expect("rows");
+    assert_eq!(ensured(&store, "@bob").await, ada + taken + 1);
+    assert_eq!(ensured(&store, "@eve").await, ada + taken + 2);
 }
 
 #[tokio::test]

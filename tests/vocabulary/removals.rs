@@ -424,6 +424,106 @@ async fn two_who_delete_the_same_at_once_are_both_done() {
     agrees(&store).await;
 }
 
+/// Deletes in one piece what somebody else deletes in several, and has its id used anew.
+enum Again {
+    Session,
+    User,
+}
+
+impl Mutation for Again {
+    type Output = ();
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
+        match self {
+            Self::Session => {
+                tx.apply(&DeleteSession::new(ADA, "ada-1"))?;
+                let save = SaveInteraction::new(ADA, "ada-1", "Again").creating("/srv");
+                tx.apply(&save).map(drop)
+            }
+            Self::User => {
+                tx.apply(&DeleteUser::new(BOB))?;
+                tx.apply(&EnsureUser::new(BOB, "new bob"))?;
+                tx.apply(&SetAllowed::allow(BOB))?;
+                let save = SaveInteraction::new(BOB, "bob-1", "Again").creating("/srv");
+                tx.apply(&save).map(drop)
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_anew_while_its_id_is_deleted_stays() {
+    let store = large().await;
+    store.clock().advance(DAY);
+    let (deleted, saved) = tokio::join!(
+        store.write(DeleteSession::new(ADA, "ada-1")),
+        store.write(Again::Session),
+    );
+    saved.expect("saved");
+    assert!(deleted.expect("done") < 1_501);
+    let list = store.read(SessionMessages::new(ADA, "ada-1")).await;
+    assert_eq!(list.expect("a page").items.len(), 1);
+    assert_eq!(user(&store, ADA).await.message_count, 1);
+    agrees(&store).await;
+    let (deleted, saved) =
+        tokio::join!(store.write(DeleteUser::new(BOB)), store.write(Again::User));
+    saved.expect("saved");
+    assert!(deleted.expect("done") < 1_501);
+    let bob = user(&store, BOB).await;
+    assert_eq!(
+        (bob.username.as_deref(), bob.message_count),
+        (Some("new bob"), 1)
+    );
+    assert!(store.read(IsAllowed::new(BOB)).await.expect("a read"));
+    agrees(&store).await;
+    // What is there anew can be deleted like anything else.
+    let gone = store.write(DeleteSession::new(ADA, "ada-1")).await;
+    assert_eq!(gone.expect("deleted"), 1);
+    assert_eq!(
+        store.write(DeleteUser::new(BOB)).await.expect("forgotten"),
+        1
+    );
+    agrees(&store).await;
+}
+
+/// Older than anything there, as messages are that come from another program. Both rows are then of that time.
+struct Older(i64, &'static str);
+
+impl Mutation for Older {
+    type Output = usize;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
+        let at = "2020-01-01T00:00:00.000000+00:00";
+        let session =
+            "UPDATE sessions SET created_at = ?2 WHERE session_id = ?1 AND created_at > ?2";
+        let user = "UPDATE users SET first_seen = ?2 WHERE user_id = ?1 AND first_seen > ?2";
+        Ok(tx.execute(session, (self.1, at))? + tx.execute(user, (self.0, at))?)
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_brought_along_meanwhile_stops_no_deletion() {
+    let store = large().await;
+    let (deleted, older) = tokio::join!(
+        store.write(DeleteSession::new(ADA, "ada-1")),
+        store.write(Older(ADA, "ada-1")),
+    );
+    assert_eq!(
+        (deleted.expect("deleted"), older.expect("older")),
+        (1_501, 2)
+    );
+    let (deleted, older) = tokio::join!(
+        store.write(DeleteUser::new(BOB)),
+        store.write(Older(BOB, "bob-1")),
+    );
+    assert_eq!(
+        (deleted.expect("forgotten"), older.expect("older")),
+        (1_501, 2)
+    );
+    assert_eq!(store.read(GetUser::new(BOB)).await.expect("a read"), None);
+    agrees(&store).await;
+}
+
 /// A host's rows about a message, which go with it, or hold it.
 struct Notes;
 

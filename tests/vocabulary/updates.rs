@@ -386,3 +386,46 @@ fn whatever_the_order_and_however_often_each_update_is_done_once() {
         .expect("it is written");
     assert!(done.iter().all(|&times| times == 1));
 }
+
+#[tokio::test]
+async fn a_number_in_json_is_the_same_update_as_its_digits() {
+    let store = without_sweeps().await;
+    for (json, text) in [
+        ("1001", "1001"),
+        ("0", "0"),
+        ("-7", "-7"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("\"$event:example.org\"", "$event:example.org"),
+        ("\"007\"", "007"),
+    ] {
+        let json = format!(r#"{{"source": "telegram", "update_id": {json}}}"#);
+        let claim: ClaimUpdate = serde_json::from_str(&json).expect(&json);
+        assert_eq!(claim, ClaimUpdate::new("telegram", text), "{json}");
+        // By way of a value, too, as a web service reads it.
+        let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let claim: ClaimUpdate = serde_json::from_value(value).expect(&json);
+        survives_json(&claim);
+        let ticket = first(&store, claim).await;
+        finish(&store, &ticket).await;
+        let again = claimed(&store, ClaimUpdate::new("telegram", text)).await;
+        assert_eq!(again, Claim::Seen, "{json}");
+    }
+    for wrong in [
+        "1.5",
+        "1e3",
+        "true",
+        "null",
+        "[1]",
+        "{}",
+        "18446744073709551616",
+    ] {
+        let json = format!(r#"{{"source": "telegram", "update_id": {wrong}}}"#);
+        let error = serde_json::from_str::<ClaimUpdate>(&json).expect_err(wrong);
+        assert!(
+            error.to_string().contains("a text or a whole number"),
+            "{error}"
+        );
+    }
+}

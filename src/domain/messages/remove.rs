@@ -2,7 +2,7 @@
 
 use super::unknown;
 use crate::domain::columns::{amount, cell, integer};
-use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::{MessageId, Usd, UserId, costs};
 use crate::error::Result;
 use crate::operation::{Mutation, ReadTx, WriteTx};
@@ -74,7 +74,12 @@ impl Mutation for DeleteMessage {
                 return removal::gone_meanwhile(begun, || unknown(self.message_id));
             };
             let is_gone = message.remove(tx, &mut Allowance::of(rows))?;
-            Ok(removal::piece(usize::from(is_gone), is_gone))
+            // No other message ever gets its id.
+            let target = Target {
+                rowid: message.message_id,
+                made_at: Cell::Null,
+            };
+            Ok(removal::piece(usize::from(is_gone), is_gone, target))
         })?;
         Ok(())
     }

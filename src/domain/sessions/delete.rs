@@ -3,7 +3,7 @@
 use super::unknown;
 use crate::domain::columns::{cell, integer};
 use crate::domain::messages::Doomed;
-use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::{SessionId, UserId};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 /// never existed: those of its users and their days, costs included. Audit rows stay, which hold no text of the
 /// session, and so do idempotency keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
 ///
-/// A session of up to 500 rows is deleted at once. A larger one is deleted in pieces of at most 10,000 rows that
-/// aim at 20 ms each; other changes run in between, and see it become smaller. If it fails, or its caller gives
-/// up, the rows deleted so far stay deleted: send it again for the rest. As part of another mutation it runs in
-/// one piece.
+/// A session of up to 500 rows goes at once; a larger one in pieces of at most 10,000 that aim at 20 ms each:
+/// others' changes get in between, and see it become smaller. When it fails or is given up, what was deleted stays so: send it
+/// again for the rest. A session that somebody makes anew under this id meanwhile, when another deletion has done the
+/// rest, stays: it is told from the old one by when it was made. As a part of another mutation it goes in one piece.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for another user's, even if the user is
@@ -66,17 +66,17 @@ impl Mutation for DeleteSession {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
         tx.in_pieces(|begun, rows| {
             let session = tx.maybe(
-                "SELECT rowid, session_id, user_id FROM sessions
+                "SELECT rowid, created_at, session_id, user_id FROM sessions
                  WHERE session_id = ?1 AND user_id = ?2",
                 (&self.session_id, self.user_id),
                 DoomedSession::read,
             )?;
-            let Some(session) = session else {
+            let Some(session) = session.filter(|session| session.target.is_of(begun)) else {
                 return removal::gone_meanwhile(begun, || unknown(&self.session_id));
             };
             let mut messages = 0;
             let is_gone = session.remove(tx, &mut Allowance::of(rows), &mut messages)?;
-            Ok(removal::piece(messages, is_gone))
+            Ok(removal::piece(messages, is_gone, session.target))
         })
     }
 
@@ -99,7 +99,7 @@ const MEMBERS: Rows = Rows {
 
 /// A session to delete: its rowid, and its id as a raw value, since the id in an odd file may be no text.
 pub(in crate::domain) struct DoomedSession {
-    rowid: i64,
+    target: Target,
     session_id: Cell,
     user_id: Cell,
 }
@@ -107,16 +107,19 @@ pub(in crate::domain) struct DoomedSession {
 impl DoomedSession {
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
-            rowid: integer(row, 0)?,
-            session_id: cell(row, 1)?,
-            user_id: cell(row, 2)?,
+            target: Target {
+                rowid: integer(row, 0)?,
+                made_at: cell(row, 1)?,
+            },
+            session_id: cell(row, 2)?,
+            user_id: cell(row, 3)?,
         })
     }
 
     /// One of a user's sessions, if one is left.
     pub(in crate::domain) fn of_user(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<Self>> {
         tx.maybe(
-            "SELECT rowid, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
+            "SELECT rowid, created_at, session_id, user_id FROM sessions INDEXED BY idx_sessions_user_id
              WHERE user_id = ?1 LIMIT 1",
             [user_id],
             Self::read,
@@ -146,7 +149,7 @@ impl DoomedSession {
             return Ok(false);
         }
         let session = "DELETE FROM sessions WHERE rowid = ?1";
-        removal::remove_row(tx, session, &self.rowid)?;
+        removal::remove_row(tx, session, &self.target.rowid)?;
         tx.execute(
             "UPDATE users SET session_count = max(0, coalesce(session_count, 0) - 1)
              WHERE user_id = ?1",

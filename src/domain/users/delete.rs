@@ -2,8 +2,9 @@
 
 use super::unknown;
 use crate::domain::UserId;
+use crate::domain::columns::{cell, integer};
 use crate::domain::messages::Doomed;
-use crate::domain::removal::{self, Allowance, Rows};
+use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::sessions::DoomedSession;
 use crate::error::Result;
 use crate::operation::{Mutation, WriteTx};
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 /// the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
 /// the user had never existed.
 ///
-/// First the user loses the permission to use the bot. Up to 500 rows are deleted at once. More are deleted in
-/// pieces of at most 10,000 rows that aim at 20 ms each, and other changes run in between. If it fails, or its
-/// caller gives up, the rows deleted so far stay deleted: send it again until it is `Ok`. It also deletes what
-/// the user does meanwhile. As part of another mutation it runs in one piece.
+/// First the user may not use the bot any more. Up to 500 rows go at once, more in pieces of at most 10,000 that
+/// aim at 20 ms each: others' changes get in between. When it fails or is given up, what was deleted stays so:
+/// send it again for the rest, and until it is `Ok`. What the user does meanwhile goes too. A user who is made anew
+/// under this id meanwhile, when another deletion has done the rest, stays. As a part of another mutation it goes in
+/// one piece.
 ///
 /// These stay: updates that were claimed or saved, as a part of a SHA-256 that names nobody, until they are
 /// swept ([`Config::idempotency_retention`](crate::Config::idempotency_retention)); timers, whose messages only
@@ -99,17 +101,27 @@ impl Mutation for DeleteUser {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<usize> {
         tx.in_pieces(|begun, rows| {
-            // So that nobody uses the bot as this user between two pieces.
-            let locked_out = tx.execute(
+            let user = tx.maybe(
+                "SELECT user_id, first_seen FROM users WHERE user_id = ?1",
+                [self.user_id],
+                |row| {
+                    Ok(Target {
+                        rowid: integer(row, 0)?,
+                        made_at: cell(row, 1)?,
+                    })
+                },
+            )?;
+            let Some(user) = user.filter(|user| user.is_of(begun)) else {
+                return removal::gone_meanwhile(begun, || unknown(self.user_id));
+            };
+            // So that nobody gets in as this user in between.
+            tx.execute(
                 "UPDATE users SET is_allowed = 0 WHERE user_id = ?1",
                 [self.user_id],
             )?;
-            if locked_out == 0 {
-                return removal::gone_meanwhile(begun, || unknown(self.user_id));
-            }
             let mut messages = 0;
             let is_gone = self.remove(tx, &mut Allowance::of(rows), &mut messages)?;
-            Ok(removal::piece(messages, is_gone))
+            Ok(removal::piece(messages, is_gone, user))
         })
     }
 }

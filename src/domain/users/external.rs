@@ -74,43 +74,39 @@ pub(super) fn ensure(tx: &WriteTx<'_>, who: &ExternalId, at: &str) -> Result<Use
     Ok(user_id)
 }
 
-/// An id that no user has or had. The bot may have given ids of this range itself, and a file may have any
-/// counter. So it is the id after the last that was given; or the one after the largest; or the first that is
-/// free.
+/// An id that nobody has, and nobody had: the first that is free after all that the store has given. What it has
+/// given, the counter says, or a row where somebody has set the counter back. The ids that a bot gives of this
+/// range by itself are passed over, and none comes after the last: to begin again with those that are free was
+/// turned down, since they are of users who were deleted.
 fn next_id(tx: &ReadTx<'_>) -> Result<UserId> {
     let (first, last) = (*GIVEN.start(), *GIVEN.end());
-    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'botstore_external_user'";
-    let given = tx.maybe(sql, [], |row| integer(row, 0))?.unwrap_or(0);
-    let next = given.saturating_add(1);
-    let next = if GIVEN.contains(&next) { next } else { first };
-    if !is_taken(tx, next)? {
-        return Ok(next.into());
-    }
-    let largest = tx.one(
-        "SELECT max(coalesce((SELECT max(user_id) FROM users WHERE user_id <= ?1), ?2),
-                    coalesce((SELECT max(user_id) FROM botstore_external_user WHERE user_id <= ?1), ?2))",
-        (last, first),
+    let given = tx.one(
+        "SELECT max(coalesce((SELECT max(seq) FROM sqlite_sequence
+                              WHERE name = 'botstore_external_user' AND typeof(seq) = 'integer'
+                                AND seq BETWEEN ?1 AND ?2), ?1 - 1),
+                    coalesce((SELECT max(user_id) FROM botstore_external_user
+                              WHERE user_id BETWEEN ?1 AND ?2), ?1 - 1))",
+        (first, last),
         |row| integer(row, 0),
     )?;
-    let next = if largest < last { largest + 1 } else { first };
-    for id in next..=last {
-        if !is_taken(tx, id)? {
-            return Ok(id.into());
-        }
+    let next = tx.one(
+        "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM users WHERE user_id = ?1) THEN ?1
+                ELSE (SELECT user_id + 1 FROM users u
+                      WHERE user_id >= ?1
+                        AND NOT EXISTS (SELECT 1 FROM users n WHERE n.user_id = u.user_id + 1)
+                      ORDER BY user_id LIMIT 1) END",
+        [given + 1],
+        |row| integer(row, 0),
+    )?;
+    if next <= last {
+        return Ok(next.into());
     }
-    let why =
-        "every id from 2^52 to 2^53-1 is taken, so no user of a messenger without numbers can come";
+    let why = "the ids up to 2^53-1 are given, and no id is given twice, so no new user of a messenger without \
+               numbers can come; whoever has an id keeps it";
     Err(Error::new(ErrorKind::NoIdsLeft, why))
 }
 
-/// A row that refers to a user whom another program deleted still occupies the id.
-fn is_taken(tx: &ReadTx<'_>, user_id: i64) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1)
-                   OR EXISTS (SELECT 1 FROM botstore_external_user WHERE user_id = ?1)";
-    Ok(tx.one(sql, [user_id], |row| integer(row, 0))? != 0)
-}
-
-/// Finds the user with this id on a messenger whose ids are not numbers; `None` if
+/// The user whom a messenger knows by an id that is no number; `None` if
 /// [`EnsureUser::external`](super::EnsureUser::external) has made none. A point read.
 ///
 /// # Errors

@@ -134,9 +134,10 @@ impl EnsureUser {
     /// The first time, the store gives the user an id, which stays the same from then on. All other messages use
     /// that id: [`User::user_id`] of the answer.
     ///
-    /// Ids are counted up from 2⁵². Telegram's have at most 52 significant bits, so one bot may serve both; all
-    /// are below 2⁵³, so JavaScript can show them. An id that a row of the users already has is skipped. The
-    /// store never gives an id twice, even when its user is deleted.
+    /// The ids are counted up from 2⁵². Telegram's have at most 52 significant bits, so one bot may serve
+    /// both; all are below 2⁵³, so JavaScript can show them. One that a row of the users already has is passed over.
+    /// One that was given is never given again, also when its user is deleted: when the last is given, a new user is
+    /// refused with [`NoIdsLeft`](crate::ErrorKind::NoIdsLeft).
     pub fn external(platform: impl Into<String>, external_id: impl Into<String>) -> Self {
         Self {
             who: Who::External(ExternalId::new(platform, external_id)),

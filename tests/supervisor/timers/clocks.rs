@@ -88,3 +88,53 @@ async fn a_file_that_is_opened_years_later_runs_what_is_due_when_the_clock_is_be
     store.close().await.unwrap();
     drop(folder);
 }
+
+#[tokio::test]
+async fn in_ten_minutes_is_in_ten_minutes_on_a_clock_that_is_wrong_too() {
+    let second = Duration::from_secs(1);
+    for jump in [HOUR, DAY, 3_650 * DAY] {
+        for is_put_right in [true, false] {
+            let store = note_store().await;
+            let right = store.now();
+            store.clock().set(right + jump);
+            settled(&store).await;
+            after(&store, 10 * MINUTE, Note::new(1)).await;
+            let set = pending(&store).await.remove(0);
+            assert_eq!(set.due_at - set.created_at, TimeDelta::minutes(10));
+            store.clock().advance(5 * MINUTE);
+            settled(&store).await;
+            if is_put_right {
+                store.clock().set(right + 5 * MINUTE);
+                settled(&store).await;
+            }
+            store.clock().advance(5 * MINUTE - second);
+            settled(&store).await;
+            assert_eq!(numbers(&store).await, NONE, "{jump:?}");
+            store.clock().advance(2 * second);
+            settled(&store).await;
+            assert_eq!(
+                numbers(&store).await,
+                [1],
+                "{jump:?}, put right: {is_put_right}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_was_named_is_kept_whatever_the_clock_said_when_it_was() {
+    let store = note_store().await;
+    let right = store.now();
+    store.clock().set(right + DAY);
+    settled(&store).await;
+    let at = At::new(right + 2 * DAY, Note::new(1));
+    store.write(at).await.unwrap();
+    store.clock().set(right);
+    settled(&store).await;
+    store.clock().advance(2 * DAY - MINUTE);
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, NONE);
+    store.clock().advance(MINUTE);
+    settled(&store).await;
+    assert_eq!(numbers(&store).await, [1]);
+}

@@ -1,6 +1,8 @@
 //! Timers that cannot run are kept and told, and in nobody's way.
 
 use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 
 fn failed(events: &mut Receiver<StoreEvent>) -> Vec<FailedTimer> {
     let told = all(events).into_iter().filter_map(|event| match event {
@@ -73,7 +75,7 @@ async fn timers_that_fail_are_in_nobodys_way_and_are_kept() {
     let store = note_store().await;
     let mut events = store.events();
     let mut bad = 0;
-    for then in [Then::Fail, Then::Panic, Then::SayClosed] {
+    for then in [Then::Fail, Then::Panic, Then::SayClosed, Then::SayCorrupt] {
         for _ in 0..EACH {
             bad += 1;
             after(&store, MINUTE, Note::then(-(bad as i64), then)).await;
@@ -121,6 +123,7 @@ async fn timers_that_fail_are_in_nobodys_way_and_are_kept() {
             .count()
     };
     assert_eq!(kinds(ErrorKind::Panicked), EACH);
+    assert_eq!(kinds(ErrorKind::Corrupt), EACH);
     // At rest until then, however often somebody looks.
     for _ in 0..5 {
         settled(&store).await;
@@ -164,4 +167,74 @@ async fn timers_that_fail_are_in_nobodys_way_and_are_kept() {
     assert_eq!(pending(&store).await.len(), unreadable.len());
     store.close().await.unwrap();
     drop(folder);
+}
+
+/// A host's clock that panics once, when it is asked the next time but so many.
+#[derive(Clone)]
+struct Trips {
+    clock: FixedClock,
+    left: Arc<AtomicI64>,
+}
+
+impl Clock for Trips {
+    fn now(&self) -> DateTime<Utc> {
+        let left = self.left.fetch_sub(1, SeqCst);
+        assert!(left != 1, "this panic is part of a test");
+        self.clock.now()
+    }
+
+    fn instant(&self) -> std::time::Instant {
+        self.clock.instant()
+    }
+}
+
+/// Wherever it is: in the transaction of many, in one timer's run before its message, or in who looks for them.
+#[tokio::test]
+async fn what_fails_beside_a_timers_message_counts_for_none_of_its_tries() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = FixedClock::at(Utc::now());
+    let left = Arc::new(AtomicI64::new(0));
+    let trips = Trips {
+        clock: clock.clone(),
+        left: Arc::clone(&left),
+    };
+    let store = opened(&folder.path().join("bot.db"), &clock, |config| {
+        config.timer::<Note>().clock(trips)
+    })
+    .await;
+    settled(&store).await;
+    let mut events = store.events();
+    let (mut told, mut expected) = (Vec::new(), Vec::new());
+    for nth in 1..=40 {
+        for number in [2 * nth, 2 * nth + 1] {
+            after(&store, MINUTE, Note::new(number)).await;
+            expected.push(number);
+        }
+        left.store(nth, SeqCst);
+        clock.advance(MINUTE);
+        let _ = store.run_due().await;
+        left.store(0, SeqCst);
+        for timer in pending(&store).await {
+            assert_eq!(timer.failures, 0, "call {nth}");
+            assert!(timer.try_at.is_some(), "call {nth}");
+        }
+        until("they have run", async || {
+            clock.advance(MINUTE);
+            settled(&store).await;
+            pending(&store).await.is_empty()
+        })
+        .await;
+        told.extend(failed(&mut events));
+    }
+    let mut ran = numbers(&store).await;
+    ran.sort_unstable();
+    assert_eq!(ran, expected, "each once");
+    assert!(!told.is_empty(), "none was hit");
+    for timer in told {
+        assert_eq!(
+            (timer.failures, timer.error.kind()),
+            (0, ErrorKind::Panicked)
+        );
+    }
+    store.close().await.unwrap();
 }

@@ -8,6 +8,7 @@ mod refused;
 use crate::common::{Numbers, Probe, patient, probe_store, until};
 use crate::{DAY, HOUR, plainly, settled};
 use botstore::page::PageRequest;
+use botstore::rusqlite::{self, ffi};
 use botstore::testing::{FixedClock, TestStore};
 use botstore::time::{Clock, Timestamp};
 use botstore::timers::{After, At, CancelTimer, PendingTimer, Timers};
@@ -33,6 +34,8 @@ enum Then {
     Panic,
     /// Says what belongs to the store: that it is closed.
     SayClosed,
+    /// Says what SQLite says of a page that is damaged.
+    SayCorrupt,
 }
 
 /// Writes a number, with how many there were before it.
@@ -67,6 +70,10 @@ impl Mutation for Note {
             Then::Succeed => Ok(()),
             Then::Fail => Err(Error::invalid("number", "was told to fail")),
             Then::SayClosed => Err(Error::new(ErrorKind::Closed, "this is the host's word")),
+            Then::SayCorrupt => {
+                let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
+                Err(rusqlite::Error::SqliteFailure(code, None).into())
+            }
             Then::Panic => panic!("this panic is part of a test"),
         }
     }
