@@ -1,7 +1,7 @@
 //! The core vocabulary: a change, a query, and the transaction that each gets.
 //!
-//! A host declares its own operations in the same way as this crate does; there is no list of operations.
-//! [`Write`](crate::Write) and [`Read`](crate::Read) carry them as actix messages.
+//! A host declares its own operations in the same way. [`Write`](crate::Write) and [`Read`](crate::Read) carry
+//! them as actix messages.
 
 mod cacheable;
 mod closure;
@@ -285,8 +285,7 @@ impl<'conn> ReadTx<'conn> {
     /// Runs another query inside this transaction, so that both see the same snapshot.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Query::texts`]); those
-    /// of the query.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Query::texts`]); the query's.
     pub fn query<Q: Query>(&self, query: &Q) -> Result<Q::Output> {
         self.limits.check(|texts| query.texts(texts))?;
         query.fetch(self)
@@ -368,8 +367,7 @@ impl<'conn> WriteTx<'conn> {
     /// Makes another change inside this transaction: both happen, or neither.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Mutation::texts`]);
-    /// those of the change.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is too large ([`Mutation::texts`]); the change's.
     pub fn apply<M: Mutation>(&self, change: &M) -> Result<M::Output> {
         self.limits.check(|texts| change.texts(texts))?;
         // Only a whole mutation can be run again; so a part of one is never left half done.

@@ -28,7 +28,8 @@ async fn a_lock_that_is_removed_or_replaced_is_told_and_made_again() {
         fs::write(lock.with_extension("new"), "1 opened").unwrap();
         fs::rename(lock.with_extension("new"), lock).unwrap();
     };
-    let done: [(&str, &dyn Fn(&Path)); 3] = [
+    type Done<'a> = (&'a str, &'a dyn Fn(&Path));
+    let done: [Done<'_>; 3] = [
         ("moved", &moved),
         ("removed", &removed),
         ("replaced", &replaced),
@@ -74,7 +75,7 @@ async fn a_store_writes_no_more_once_another_has_its_lock() {
     store.close().await.unwrap();
     second.write(interaction(INTERACTIONS + 2)).await.unwrap();
     second.close().await.unwrap();
-    assert_eq!(crate::replaced::messages(&path), INTERACTIONS as i64 + 2);
+    assert_eq!(crate::replaced::messages(&path), INTERACTIONS + 2);
 }
 
 #[tokio::test]
