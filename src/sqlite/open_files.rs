@@ -273,7 +273,13 @@ impl OpenFiles {
     pub(crate) fn log_may_be_cut(&self) -> bool {
         let bytes = self.log_bytes.load(Ordering::Acquire);
         let frame = self.frame_bytes.load(Ordering::Relaxed);
-        bytes > 0 && wal::lacks_a_frame(&beside(&self.path, "-wal"), bytes, frame)
+        let path = beside(&self.path, "-wal");
+        // Another file under the WAL's name tells nothing of the WAL.
+        let is_it = match (files::at_path(&path), self.open[1]) {
+            (AtPath::File { id, .. }, Some(open)) => id == open,
+            _ => false,
+        };
+        is_it && bytes > 0 && wal::lacks_a_frame(&path, bytes, frame)
     }
 
     /// Records that the WAL is cut, for good: everything written to it from now on comes after a hole.
