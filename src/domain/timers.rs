@@ -58,7 +58,7 @@ use std::time::Duration;
 ///
 /// store.write(After::new(Duration::from_secs(600), Wake { user_id: 42 })).await?;
 /// store.clock().advance(Duration::from_secs(600));
-/// assert_eq!(store.run_due().await?, 1);
+/// assert!(store.run_due().await? >= 1); // Duties of the store itself count as well.
 /// # Ok(()) }
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A reader that has read for less than this holds nothing up.
+/// A reader that has read for less than this rarely holds anything up.
 const BRIEF: Duration = Duration::from_millis(20);
 
 /// The purpose of a snapshot.
@@ -81,19 +81,24 @@ impl Snapshots {
             && sqlite::other_readers(&self.path).is_empty()
     }
 
-    /// What may keep the WAL from starting over, the longest-running first.
+    /// What may keep the WAL from starting over, the longest-running first. Brief readers are named only if there is
+    /// nothing else.
     pub(super) fn holders(&self) -> Vec<WalHolder> {
         let marks = self.marks().into_iter();
         let mut own: Vec<_> = marks
             .map(|(reading, since)| (since.elapsed(), reading))
-            .filter(|(running, _)| *running >= BRIEF)
             .collect();
         own.sort_by_key(|(running, _)| Reverse(*running));
+        let others = sqlite::other_readers(&self.path);
+        let long = own.iter().filter(|(running, _)| *running >= BRIEF).count();
+        if long > 0 || !others.is_empty() {
+            own.truncate(long);
+        }
         let own = own.into_iter().map(|(running, reading)| match reading {
             Purpose::Query(operation) => WalHolder::Query { operation, running },
             Purpose::Backup => WalHolder::Backup { running },
         });
-        let others = sqlite::other_readers(&self.path).into_iter();
-        own.chain(others.map(WalHolder::Process)).collect()
+        own.chain(others.into_iter().map(WalHolder::Process))
+            .collect()
     }
 }
