@@ -18,6 +18,17 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, [`Invalid`](crate::ErrorKind::Invalid) for a
 /// cost outside 0 to 1,000,000,000 dollars, or a time in the future or before 1970.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::{Usd, costs::AddCost};
+///
+/// store.write(AddCost::new(42, Usd::from_dollars(0.04)?)).await?; // An image.
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AddCost {
@@ -140,6 +151,18 @@ impl DailyCost {
 
 /// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out.
 /// Reads one row for each day, at most [`page::MAX_LIMIT`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::costs::UserDailyCosts;
+///
+/// let today = store.read(UserDailyCosts::new(42, 0)).await?;
+/// assert_eq!(today[0].request_count, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDailyCosts {
@@ -212,6 +235,18 @@ impl DayTotal {
 /// out. Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::costs::TotalCosts;
+///
+/// let month = store.read(TotalCosts::new(30)).await?;
+/// assert_eq!(month[0].total_requests, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TotalCosts {

@@ -125,6 +125,18 @@ impl Mutation for IssueToken {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user has no such token.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// # let token = store.write(botstore::tokens::IssueToken::new(42)).await?;
+/// use botstore::tokens::RevokeToken;
+///
+/// store.write(RevokeToken::new(42, token.token_id)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RevokeToken {
@@ -160,6 +172,18 @@ impl Mutation for RevokeToken {
 }
 
 /// Revokes all tokens of a user; returns how many were active.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// # let token = store.write(botstore::tokens::IssueToken::new(42)).await?;
+/// use botstore::tokens::RevokeUserTokens;
+///
+/// assert_eq!(store.write(RevokeUserTokens::new(42)).await?, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RevokeUserTokens {
@@ -241,6 +265,20 @@ fn from_row(row: &Row<'_>) -> Result<Option<UserToken>> {
 
 /// Finds the token with this secret. `None` if it is unknown, expired or revoked, which look alike. A point
 /// read.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// # let token = store.write(botstore::tokens::IssueToken::new(42)).await?;
+/// # let presented = token.secret.expose().to_owned();
+/// use botstore::tokens::{Secret, VerifyToken};
+///
+/// let token = store.read(VerifyToken::new(Secret::new(presented))).await?;
+/// assert_eq!(token.map(|token| token.user_id.get()), Some(42));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyToken {
@@ -279,6 +317,18 @@ impl Query for VerifyToken {
 
 /// Lists the tokens of a user, expired and revoked ones included, newest first: in the order in which they were
 /// issued. Reads a page.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// # let token = store.write(botstore::tokens::IssueToken::new(42)).await?;
+/// use botstore::tokens::UserTokens;
+///
+/// assert_eq!(store.read(UserTokens::new(42)).await?.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserTokens {

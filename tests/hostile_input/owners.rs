@@ -143,3 +143,18 @@ fn what_asks_nobodys_name_is_marked_and_listed_as_for_administrators() {
     let strange: Vec<_> = listed.difference(&known).collect();
     assert!(strange.is_empty(), "listed and not there: {strange:?}");
 }
+
+/// The module's page has one for all three.
+const SHOWN_TOGETHER: [&str; 4] = ["After", "ClaimUpdate", "FinishUpdate", "ReleaseUpdate"];
+
+#[test]
+fn every_operation_has_an_example() {
+    for message in messages() {
+        let has = message.documentation.contains("```");
+        assert!(
+            has || SHOWN_TOGETHER.contains(&&*message.name),
+            "{} has no example",
+            message.name
+        );
+    }
+}

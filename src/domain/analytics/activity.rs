@@ -143,6 +143,18 @@ impl Activity {
 }
 
 /// One user's activity in a span, oldest first. Reads one row for each day on which the user had a message.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::{Span, UserActivity};
+///
+/// let week = store.read(UserActivity::new(42, Span::LastDays(6))).await?;
+/// assert_eq!(week[0].messages, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserActivity {

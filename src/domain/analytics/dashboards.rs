@@ -18,6 +18,18 @@ use serde::{Deserialize, Serialize};
 /// answer. The messages and events together are limited to
 /// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes): larger lists are shortened, but not below one
 /// row each.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::UserDashboard;
+///
+/// let shown = store.read(UserDashboard::new(42)).await?;
+/// assert_eq!(shown.map(|shown| shown.recent_messages.len()), Some(1));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDashboard {
@@ -107,6 +119,18 @@ impl Query for UserDashboard {
 /// Everything that a bot shows its administrator. Its cost depends on the size of the answer.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::AdminDashboard;
+///
+/// let shown = store.read(AdminDashboard::new()).await?;
+/// assert_eq!(shown.users.items[0].user_id, 42);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

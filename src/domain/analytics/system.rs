@@ -13,6 +13,17 @@ use serde::{Deserialize, Serialize};
 /// the last week.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::SystemStats;
+///
+/// assert_eq!(store.read(SystemStats::new()).await?.total_messages, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemStats;
@@ -116,6 +127,18 @@ impl DayActivity {
 /// Reads one row for each day. [`Activity`](super::Activity) covers other spans, and weeks and months too.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::DailyActivity;
+///
+/// let days = store.read(DailyActivity::new(30)).await?;
+/// assert_eq!(days[0].active_users, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DailyActivity {
@@ -184,6 +207,18 @@ impl TopUser {
 /// The users whose messages cost most in total. Reads as many rows as it returns.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::TopUsers;
+///
+/// let top = store.read(TopUsers::new(10)).await?;
+/// assert_eq!(top[0].user_id, 42);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TopUsers {

@@ -55,6 +55,17 @@ impl UserDay {
 }
 
 /// Statistics of one user. Reads one row for each day on which the user had a message.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::analytics::UserStats;
+///
+/// assert_eq!(store.read(UserStats::new(42)).await?.total_messages, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserStats {

@@ -102,6 +102,19 @@ const BY_ID: &str = "SELECT id, user_id, event_type, event_data, success, timest
 /// Lists the events of a user, newest first: in the order in which they were saved. Reads a page. With an event
 /// type, it reads as many events as it takes to fill one; with a span of time, also the keys of the user's
 /// events in it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::audit::{EventFilter, UserAuditLog};
+///
+/// let saved = EventFilter::new().event_type("interaction");
+/// let events = store.read(UserAuditLog::new(42).filter(saved)).await?;
+/// assert_eq!(events.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserAuditLog {
@@ -180,6 +193,20 @@ impl UserAuditLog {
 /// span of time, or with a rare event type, it also reads the keys of all events in the span or of the type.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::audit::{EventFilter, RecentAuditLog};
+/// use std::time::Duration;
+///
+/// let today = EventFilter::last(Duration::from_secs(24 * 3600), store.now());
+/// let events = store.read(RecentAuditLog::new().filter(today)).await?;
+/// assert_eq!(events.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

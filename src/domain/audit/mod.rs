@@ -83,6 +83,17 @@ fn from_row(row: &Row<'_>) -> Result<Option<AuditEvent>> {
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an empty event type, details nested deeper than 127 levels, or a
 /// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::audit::LogEvent;
+///
+/// let refused = LogEvent::new(42, "authentication_failure").failed();
+/// store.write(refused.ip_address("203.0.113.7")).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogEvent {

@@ -20,6 +20,19 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an unknown key of more than 4 KiB.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::interactions::FindInteraction;
+///
+/// // Before the model is asked: has this update been answered already?
+/// let first = store.read(FindInteraction::new(42, "update-1001")).await?;
+/// assert!(first.is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FindInteraction {
@@ -156,6 +169,18 @@ pub(super) fn keep(
 /// For administrators: it changes rows of all users.
 ///
 /// The store sends it by itself: see [`Config::idempotency_retention`](crate::Config::idempotency_retention).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::interactions::SweepKeys;
+/// use std::time::Duration;
+///
+/// let week = Duration::from_secs(7 * 24 * 3600);
+/// assert_eq!(store.write(SweepKeys::new(week)).await?, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SweepKeys {

@@ -19,6 +19,18 @@ use std::time::Duration;
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
 /// [shared](sessions::ShareSession) with this one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::{messages::SessionMessages, page::PageRequest};
+///
+/// let last_ten = SessionMessages::new(42, "s-1").page(PageRequest::first(10));
+/// assert_eq!(store.read(last_ten).await?.items[0].prompt, "Hello");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionMessages {
@@ -95,6 +107,18 @@ impl SessionMessages {
 /// Lists the messages of a user, newest first: in the order in which they were saved. [`order`](Self::order)
 /// reverses it. Reads a page. To find it, reads the keys of all the user's messages, unless most of the next
 /// messages of all users are this user's.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::{messages::UserMessages, page::Order};
+///
+/// let from_the_first = UserMessages::new(42).order(Order::OldestFirst);
+/// assert_eq!(store.read(from_the_first).await?.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserMessages {
@@ -205,6 +229,19 @@ impl UserMessages {
 /// all messages in it.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::messages::RecentMessages;
+/// use std::time::Duration;
+///
+/// let last_hour = RecentMessages::new(Duration::from_secs(3600));
+/// assert_eq!(store.read(last_hour).await?.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecentMessages {

@@ -24,6 +24,17 @@ use serde::{Deserialize, Serialize};
 /// see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a
 /// duration above 1,000,000,000,000, a time in the future or before 1970, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::messages::SaveMessage;
+///
+/// let said = SaveMessage::new(42, "s-1", "Hello").creating("/srv").response("Hi!");
+/// assert_eq!(store.write(said).await?, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveMessage {

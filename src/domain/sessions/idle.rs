@@ -21,6 +21,18 @@ use std::time::Duration;
 /// ([`Config::clock_jump_wait`](crate::Config::clock_jump_wait)).
 ///
 /// For administrators: it changes sessions of all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::sessions::ExpireIdle;
+/// use std::time::Duration;
+///
+/// let day = Duration::from_secs(24 * 3600);
+/// assert_eq!(store.write(ExpireIdle::new(day)).await?, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExpireIdle {

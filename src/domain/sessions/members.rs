@@ -109,6 +109,17 @@ fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId, at: &
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for one that is neither the user's own
 /// nor shared with the user who leaves.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::sessions::UnshareSession;
+///
+/// store.write(UnshareSession::new(42, "s-1", 7)).await?; // 7 was no member.
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnshareSession {
@@ -182,6 +193,17 @@ impl Member {
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not shared with
 /// this one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::sessions::SessionMembers;
+///
+/// assert!(store.read(SessionMembers::new(42, "s-1")).await?.items.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionMembers {

@@ -42,19 +42,18 @@ mod idle;
 mod lists;
 mod members;
 mod save;
+mod summary;
 
 pub use delete::DeleteSession;
 pub(super) use delete::DoomedSession;
 pub use ensure::{EnsureSession, IntoEnded};
 pub(super) use ensure::{ensure, refused};
 pub use idle::ExpireIdle;
-pub use lists::{
-    ActiveSessions, History, ProjectSessions, SessionFilter, SessionHistory, SessionSummary,
-    SessionTotals, UserSessions,
-};
+pub use lists::{ActiveSessions, ProjectSessions, SessionFilter, UserSessions};
 pub(super) use members::join;
 pub use members::{Member, SessionMembers, ShareSession, UnshareSession, Whose};
 pub use save::{CreateSession, SaveSession};
+pub use summary::{History, SessionHistory, SessionSummary, SessionTotals};
 
 use super::columns::{amount, count, flag, id, text, time};
 use super::{SessionId, Usd, UserId};
@@ -190,6 +189,17 @@ fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Ses
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) if the user owns no such session: a member may not end it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::sessions::EndSession;
+///
+/// store.write(EndSession::new(42, "s-1")).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndSession {
@@ -229,6 +239,18 @@ impl Mutation for EndSession {
 
 /// Gets a session; `None` if it is unknown, or another user's that is not [shared](ShareSession) with this one.
 /// A point read; the owner's answer is cached until the session changes.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::sessions::GetSession;
+///
+/// let session = store.read(GetSession::new(42, "s-1")).await?;
+/// assert!(session.is_some_and(|session| session.is_active));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetSession {

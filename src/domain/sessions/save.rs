@@ -20,6 +20,18 @@ use serde::{Deserialize, Serialize};
 /// [`Conflict`](crate::ErrorKind::Conflict) if the user has a session with this id;
 /// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or longer than 4 KiB, or a time in the
 /// future or before 1970.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::sessions::CreateSession;
+///
+/// let session = store.write(CreateSession::new(42, "s-1", "/srv")).await?;
+/// assert_eq!(session.message_count, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CreateSession {
@@ -136,6 +148,18 @@ fn begin(tx: &WriteTx<'_>, user_id: UserId, session_id: &SessionId) -> Result<()
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or a session of another user;
 /// [`Invalid`](crate::ErrorKind::Invalid) for an id or path that is empty or longer than 4 KiB, a cost outside 0
 /// to 1,000,000,000 dollars, or a count above 1,000,000,000,000.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::sessions::SaveSession;
+///
+/// let totals = SaveSession::new(42, "s-1", "/srv").total_turns(3).message_count(2);
+/// assert_eq!(store.write(totals).await?.message_count, 2);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SaveSession {

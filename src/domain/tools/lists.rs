@@ -16,6 +16,19 @@ use serde::{Deserialize, Serialize};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
 /// [shared](sessions::ShareSession) with this one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # let said = botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv");
+/// # store.write(said.tool(botstore::tools::ToolCall::new("Read"))).await?;
+/// use botstore::tools::SessionToolUse;
+///
+/// let uses = store.read(SessionToolUse::new(42, "s-1")).await?;
+/// assert_eq!(uses.items[0].tool_name, "Read");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SessionToolUse {
@@ -75,6 +88,18 @@ impl SessionToolUse {
 ///
 /// A use belongs to the owner of its session, here and in statistics, whichever member asked for it: the row of
 /// a tool use names no user. [`SessionToolUse`] shows a member the uses in a shared session.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # let said = botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv");
+/// # store.write(said.tool(botstore::tools::ToolCall::new("Read"))).await?;
+/// use botstore::tools::UserToolUse;
+///
+/// assert_eq!(store.read(UserToolUse::new(42)).await?.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserToolUse {
@@ -166,6 +191,19 @@ impl ToolStat {
 /// How each tool was used, most used first. Reads one row for each tool.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # let said = botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv");
+/// # store.write(said.tool(botstore::tools::ToolCall::new("Read"))).await?;
+/// use botstore::tools::ToolStats;
+///
+/// let most_used = store.read(ToolStats::new(10)).await?;
+/// assert_eq!(most_used[0].usage_count, 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ToolStats {

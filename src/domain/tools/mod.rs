@@ -161,6 +161,18 @@ impl ToolCall {
 /// [shared](sessions::ShareSession) with this one, or a message that is not in this session;
 /// [`Invalid`](crate::ErrorKind::Invalid) for an empty tool name, an input nested deeper than 127 levels, or a
 /// text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
+/// use botstore::tools::{RecordToolUse, ToolCall};
+///
+/// let failed = ToolCall::new("Bash").failed("exit code 1");
+/// store.write(RecordToolUse::new(42, "s-1", failed)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecordToolUse {

@@ -166,6 +166,17 @@ impl Query for GetExternalUser {
 
 /// Finds a user's identity on a messenger whose ids are not numbers; `None` for a user with a number of a
 /// messenger, and for an unknown user. A point read.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::users::GetExternalId;
+///
+/// assert_eq!(store.read(GetExternalId::new(42)).await?, None);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GetExternalId {

@@ -12,6 +12,17 @@ use serde::{Deserialize, Serialize};
 /// Lists the users who may use the bot, latest first seen first. Reads a page.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::users::AllowedUsers;
+///
+/// assert!(store.read(AllowedUsers::new()).await?.items.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllowedUsers {
@@ -55,6 +66,17 @@ impl Query for AllowedUsers {
 /// Lists all users, latest first seen first. Reads a page.
 ///
 /// For administrators: the answer is about all users.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::users::ListUsers;
+///
+/// assert_eq!(store.read(ListUsers::new()).await?.items.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ListUsers {

@@ -2,10 +2,12 @@
 
 mod delete;
 mod external;
+mod get;
 mod lists;
 
 pub use delete::DeleteUser;
 pub use external::{ExternalId, GetExternalId, GetExternalUser, Who};
+pub use get::{GetUser, IsAllowed};
 pub use lists::{AllowedUsers, ListUsers};
 
 use super::columns::{amount, count, integer, maybe_text, permission, time};
@@ -13,7 +15,7 @@ use super::when::When;
 use super::{Usd, UserId};
 use crate::error::{Error, Result};
 use crate::limits::Texts;
-use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
+use crate::operation::{Mutation, ReadTx, WriteTx};
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -250,6 +252,17 @@ fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::users::SetAllowed;
+///
+/// store.write(SetAllowed::allow(42)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SetAllowed {
@@ -295,6 +308,17 @@ impl Mutation for SetAllowed {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+/// use botstore::users::Touch;
+///
+/// store.write(Touch::new(42)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Touch {
@@ -322,69 +346,5 @@ impl Mutation for Touch {
         (changed == 1)
             .then_some(())
             .ok_or_else(|| unknown(self.user_id))
-    }
-}
-
-/// Gets a user by id; `None` if unknown. A point read, cached until the user changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct GetUser {
-    /// The user.
-    pub user_id: UserId,
-}
-
-impl GetUser {
-    /// The user with this id.
-    pub fn new(user_id: impl Into<UserId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-        }
-    }
-}
-
-impl Query for GetUser {
-    type Output = Option<User>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<User>> {
-        get(tx, self.user_id)
-    }
-
-    fn cacheable(&self) -> Option<Cacheable<'_, Option<User>>> {
-        let kept = Cacheable::row("users", self.user_id.get());
-        Some(kept.bytes(|user: &Option<User>| user.as_ref().map_or(0, User::owned_bytes)))
-    }
-}
-
-/// Whether a user may use the bot; false for an unknown one. A point read, cached until the user changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IsAllowed {
-    /// The user.
-    pub user_id: UserId,
-}
-
-impl IsAllowed {
-    /// Whether this user may use the bot.
-    pub fn new(user_id: impl Into<UserId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-        }
-    }
-}
-
-impl Query for IsAllowed {
-    type Output = bool;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<bool> {
-        let allowed = tx.maybe(
-            "SELECT is_allowed FROM users WHERE user_id = ?1",
-            [self.user_id],
-            |row| permission(row, 0),
-        )?;
-        Ok(allowed.unwrap_or(false))
-    }
-
-    fn cacheable(&self) -> Option<Cacheable<'_, bool>> {
-        Some(Cacheable::row("users", self.user_id.get()))
     }
 }
