@@ -16,7 +16,7 @@ use serde_json::Value;
 pub struct PendingTimer {
     /// Its id.
     pub timer_id: TimerId,
-    /// Its message's [`Timer::NAME`].
+    /// Its message's [`Timer::NAME`](crate::Timer::NAME).
     pub name: String,
     /// Its message.
     pub message: Option<Value>,
