@@ -29,8 +29,8 @@ pub(crate) use build::warn_of_shared_cache;
 pub(crate) use cell::{Cell, cells};
 pub(crate) use ids::{id_counters, tables_without_ids};
 pub(crate) use inspect::{Inspection, inspect, open_to_back_up};
+pub(crate) use lock::FileLock;
 pub use lock::OpenIn;
-pub(crate) use lock::{FileLock, LockName};
 #[cfg(feature = "testing")]
 pub(crate) use look::trust;
 pub(crate) use look::{Meter, confine, ends_in_a_page, mind_time_opening, unbound_values};

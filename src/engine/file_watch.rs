@@ -3,7 +3,7 @@
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
-use crate::sqlite::{self, FileLock, FileProblem, LockName};
+use crate::sqlite::{self, FileLock, FileProblem};
 use rusqlite::Connection;
 
 /// The problems that the supervisor has reported.
@@ -46,12 +46,11 @@ fn keep_lock(shared: &Shared) -> Option<FileProblem> {
         return None;
     }
     match lock.keep_name(&shared.path) {
-        LockName::Kept => None,
-        LockName::Lost(FileProblem::LockTaken) => {
+        Some(FileProblem::LockTaken) => {
             shared.files.note_taken_lock();
             None
         }
-        LockName::Lost(problem) => Some(problem),
+        problem => problem,
     }
 }
 

@@ -41,15 +41,6 @@ pub(crate) struct FileLock {
     said: Mutex<Said>,
 }
 
-/// What happened to the lock's name while the store is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LockName {
-    /// The name still leads to the lock.
-    Kept,
-    /// The name was gone, or led to another file.
-    Lost(FileProblem),
-}
-
 /// The content of the lock file besides the process id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Said {
@@ -132,26 +123,27 @@ impl FileLock {
     }
 
     /// Checks whether the lock's name still leads to the lock, and takes the name again if not.
-    /// Otherwise the next program to open the file would find no lock, and write beside this store.
-    pub(crate) fn keep_name(&self, database: &Path) -> LockName {
+    /// Otherwise the next program to open the file would find no lock, and write beside this store. Returns what was
+    /// wrong with the name.
+    pub(crate) fn keep_name(&self, database: &Path) -> Option<FileProblem> {
         let path = beside(database, ".lock");
         let held = files::id_of(&self.file.lock());
         match (files::at_path(&path), held) {
-            (AtPath::File { id, .. }, Some(held)) if id == held => return LockName::Kept,
-            (AtPath::Unknown, _) | (_, None) => return LockName::Kept,
+            (AtPath::File { id, .. }, Some(held)) if id == held => return None,
+            (AtPath::Unknown, _) | (_, None) => return None,
             _ => {}
         }
         // The name may be a folder now.
         let Ok(new) = files::open_lock(&path, database) else {
-            return LockName::Lost(FileProblem::LockLost);
+            return Some(FileProblem::LockLost);
         };
         match claim(&new) {
-            Err(TryLockError::WouldBlock) => LockName::Lost(FileProblem::LockTaken),
-            Err(TryLockError::Error(_)) => LockName::Lost(FileProblem::LockLost),
+            Err(TryLockError::WouldBlock) => Some(FileProblem::LockTaken),
+            Err(TryLockError::Error(_)) => Some(FileProblem::LockLost),
             Ok(()) => {
                 *self.file.lock() = new;
                 self.write();
-                LockName::Lost(FileProblem::LockRemoved)
+                Some(FileProblem::LockRemoved)
             }
         }
     }
