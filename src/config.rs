@@ -174,7 +174,8 @@ impl Config {
 
     /// How far ahead of UTC the days of the statistics begin. Whole minutes, less than a day. Opening a file that
     /// has another offset counts all statistics again, about 300,000 messages a second. Default: the offset that
-    /// the file has, which is UTC in a new one.
+    /// the file has, which is UTC in a new one. Where clocks change twice a year, set the offset of standard time and
+    /// leave it.
     pub fn day_offset(mut self, offset: FixedOffset) -> Self {
         self.day_offset = Some(offset);
         self

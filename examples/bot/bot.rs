@@ -4,10 +4,11 @@ use crate::model::{Thought, model};
 use crate::operations::{BeginAnew, Welcome};
 use crate::text::{local, name_of, plural, shorten};
 use actix::prelude::*;
-use botstore::interactions::{Receipt, SaveInteraction};
+use botstore::interactions::{FindInteraction, Receipt, SaveInteraction};
+use botstore::messages::GetMessage;
 use botstore::page::PageRequest;
 use botstore::sessions::{Session, UserSessions};
-use botstore::testing::usd;
+use botstore::updates::{Claim, ClaimUpdate, FinishUpdate, ReleaseUpdate};
 use botstore::users::EnsureUser;
 use botstore::{Error, ErrorKind, Result, Store, Write};
 use std::time::Instant;
@@ -19,6 +20,9 @@ Say something and I answer. I also know:
 /stats          what you have said and what it cost
 /admin          the same of everybody, for those who are allowed
 /new [project]  begin another conversation
+/remind 10m tea remind you, after seconds (s), minutes (m) or hours (h)
+/reminders      what I shall remind you of; /forget and its number takes it back
+/again          have your last line delivered again, as messengers do
 /quit           say goodbye";
 
 /// As long as a message may be in most messengers.
@@ -52,8 +56,8 @@ impl Handler<Greet> for Bot {
     }
 }
 
-/// "The user has said this."
-#[derive(Message)]
+/// "The user has said this." The messenger's id of it is the same when it is delivered again.
+#[derive(Clone, Message)]
 #[rtype(result = "Result<String>")]
 pub(crate) struct Said {
     pub(crate) text: String,
@@ -110,6 +114,40 @@ impl Bot {
             "/history" => self.history().await,
             "/stats" => self.stats().await,
             "/admin" => self.admin().await,
+            "/reminders" => self.reminders().await,
+            // What only looks may be done twice. The rest may not.
+            _ => self.once(&said, command, rest).await,
+        }
+    }
+
+    /// Does what an update asks for once, however often it is delivered. A bot that is killed in between does it
+    /// again, but for the model's answer, which has a key. What must never happen twice applies `FinishUpdate`
+    /// in its own transaction.
+    async fn once(&self, said: &Said, command: &str, rest: &str) -> Result<String> {
+        let claim = ClaimUpdate::new("terminal", &said.update_id);
+        match self.store.write(claim).await? {
+            Claim::First { ticket } => {
+                let answer = self.act(said, command, rest).await;
+                // Should this fail, the claim's lease runs out by itself.
+                let _ = match answer {
+                    Ok(_) => self.store.write(FinishUpdate::new(ticket)).await,
+                    // Delivered again, it is tried again.
+                    Err(_) => self.store.write(ReleaseUpdate::new(ticket)).await,
+                };
+                answer
+            }
+            Claim::Held { .. } => Ok("I am at it.".to_owned()),
+            _ => {
+                let before = self.answered_before(&said.update_id).await?;
+                Ok(before.unwrap_or_else(|| "I have done that already.".to_owned()))
+            }
+        }
+    }
+
+    async fn act(&self, said: &Said, command: &str, rest: &str) -> Result<String> {
+        match command {
+            "/remind" => self.remind(rest).await,
+            "/forget" => self.forget(rest).await,
             "/new" => self.begin(rest).await.map(|session| {
                 format!(
                     "A new conversation about {}.",
@@ -124,7 +162,11 @@ impl Bot {
         }
     }
 
-    async fn converse(&self, said: Said) -> Result<String> {
+    async fn converse(&self, said: &Said) -> Result<String> {
+        // A bot that was killed after it had saved the answer, and before it finished the update.
+        if let Some(answer) = self.answered_before(&said.update_id).await? {
+            return Ok(answer);
+        }
         let chars = said.text.chars().count();
         if chars > MAX_CHARS {
             return Ok(format!(
@@ -148,19 +190,34 @@ impl Bot {
             .collect();
         let receipt = self
             .save(
-                SaveInteraction::new(self.user_id, session.session_id, said.text)
+                SaveInteraction::new(self.user_id, session.session_id, said.text.as_str())
                     .response(response.clone())
-                    .cost(usd(cost))
+                    .cost(cost)
                     .duration_ms(began.elapsed().as_millis() as u64)
                     .turns(1)
                     .tools(tools)
-                    .idempotency_key(said.update_id),
+                    .idempotency_key(said.update_id.as_str()),
             )
             .await?;
         Ok(format!(
-            "{response}\n[message {}, ${cost:.4}{used}]",
+            "{response}\n[message {}, {cost:.4}{used}]",
             receipt.message_id
         ))
+    }
+
+    /// What this update was answered with, if anything: the model is not asked, and paid, a second time.
+    async fn answered_before(&self, update_id: &str) -> Result<Option<String>> {
+        let find = FindInteraction::new(self.user_id, update_id);
+        let Some(receipt) = self.store.read(find).await? else {
+            return Ok(None);
+        };
+        let message = GetMessage::new(self.user_id, receipt.message_id);
+        let answer = self.store.read(message).await?.and_then(|it| it.response);
+        let answer = answer.unwrap_or_else(|| "(nothing)".to_owned());
+        Ok(Some(format!(
+            "{answer}\n[message {}, said again]",
+            receipt.message_id
+        )))
     }
 
     /// Saves the exchange; when that fails for a reason that may pass, once more. The idempotency

@@ -5,12 +5,14 @@
 //! ```
 //!
 //! The bot is an actor that keeps nothing itself. It asks the store which conversation goes on,
-//! lets a "model" answer, saves the exchange, and only then says the answer.
+//! lets a "model" answer, saves the exchange, and only then says the answer. What a messenger delivers
+//! twice it does once (`Bot::once`), and it reminds its user (`reminders.rs`).
 
 mod bot;
 mod commands;
 mod model;
 mod operations;
+mod reminders;
 mod text;
 
 use actix::{Actor, Addr};
@@ -20,6 +22,7 @@ use botstore::users::EnsureUser;
 use botstore::{Config, Result, Store};
 use chrono::Utc;
 use clap::Parser;
+use reminders::{Outbox, Remind, deliver};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,7 +67,10 @@ async fn run(args: Args) -> Result<()> {
         None => "Goodbye. I shall forget all this; with --db I would remember it.",
     };
     let db = args.db.unwrap_or_else(|| folder.path().join("bot.db"));
-    let config = Config::new(&db).every(MINUTE, move || ExpireIdle::new(idle_for));
+    let config = Config::new(&db)
+        .schema::<Outbox>()
+        .timer::<Remind>()
+        .every(MINUTE, move || ExpireIdle::new(idle_for));
     let store = Store::open(config).await?;
     // What fell idle while no bot was running.
     store.write(ExpireIdle::new(idle_for)).await?;
@@ -75,6 +81,7 @@ async fn run(args: Args) -> Result<()> {
     };
     tokio::select! {
         _ = talk(bot.start(), EnsureUser::new(args.user, args.name.as_deref())) => {}
+        () = deliver(store.clone(), args.user, interrupt) => {}
         () = stop => end_prompt(),
     }
     // Whatever was accepted is committed, and no -wal is left beside the file.
@@ -89,25 +96,27 @@ async fn talk(bot: Addr<Bot>, user: EnsureUser) -> io::Result<()> {
     // A messenger has update ids; here it is the time of the start and the number of the line.
     let started = Utc::now().timestamp_micros();
     let mut lines = lines_of_stdin();
+    let mut last = None;
     say(&answer_of(bot.send(Greet(user)).await))?;
     for number in 1.. {
-        if io::stdin().is_terminal() {
-            print!("you> ");
-            io::stdout().flush()?;
-        }
+        prompt()?;
         let Some(line) = lines.recv().await else {
             end_prompt();
             break;
         };
         let blank = |c: char| c.is_whitespace() || c.is_control();
         let text = line.trim_matches(blank).to_owned();
-        match text.as_str() {
-            "" => continue,
-            "/quit" => break,
-            _ => {}
-        }
-        let update_id = format!("{started}-{number}");
-        say(&answer_of(bot.send(Said { text, update_id }).await))?;
+        let said = match (text.as_str(), &last) {
+            ("", _) => continue,
+            ("/quit", _) => break,
+            ("/again", Some(last)) => Said::clone(last),
+            _ => {
+                let update_id = format!("{started}-{number}");
+                Said { text, update_id }
+            }
+        };
+        last = Some(said.clone());
+        say(&answer_of(bot.send(said).await))?;
     }
     Ok(())
 }
@@ -138,6 +147,20 @@ fn say(text: &str) -> io::Result<()> {
         .filter(|c| *c == '\n' || !c.is_control())
         .collect();
     writeln!(io::stdout(), "bot> {}", shown.replace('\n', "\n     "))
+}
+
+fn prompt() -> io::Result<()> {
+    if io::stdin().is_terminal() {
+        print!("you> ");
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+/// Says what was not asked for.
+fn interrupt(text: &str) {
+    end_prompt();
+    let _ = say(text).and_then(|()| prompt());
 }
 
 /// Ends with Ctrl-C, or when the system asks the program to go. Signals count from the call on.

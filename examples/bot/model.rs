@@ -1,12 +1,13 @@
 //! What stands for a language model: no network, the same answer to the same words.
 
 use crate::text::shorten;
+use botstore::Usd;
 use botstore::tools::ToolCall;
 
 /// What the model came up with.
 pub(crate) struct Thought {
     pub(crate) response: String,
-    pub(crate) cost: f64,
+    pub(crate) cost: Usd,
     pub(crate) tools: Vec<ToolCall>,
 }
 
@@ -34,8 +35,9 @@ pub(crate) fn model(prompt: &str) -> Thought {
     } else {
         format!("\"{}\": please go on.", shorten(said, 60))
     };
-    // So many thousandths of a dollar for a thousand characters, in and out.
-    let cost = (prompt.chars().count() + 3 * response.chars().count()) as f64 * 0.000_003;
+    // Three millionths of a dollar for a character of the prompt, and nine for one of the answer.
+    let characters = prompt.chars().count() + 3 * response.chars().count();
+    let cost = Usd::from_nanos(3_000 * characters as i64);
     Thought {
         response,
         cost,

@@ -1,5 +1,5 @@
 // Asks the server every two seconds and shows its answers. Whatever users wrote goes into the page
-// as text, never as HTML.
+// as text, never as HTML. A word with an underscore is a field of an answer; those of this program have none.
 
 import { bar, draw, match, setText } from "./charts.js";
 import { ago, format, nameOf } from "./format.js";
@@ -60,6 +60,7 @@ async function refresh() {
     $("notice").hidden = true;
   } catch (error) {
     if (question !== asked) return;
+    console.error(error);
     showState("bad", "no answer");
     tell(error instanceof Refused ? `Refused: ${error.message}.` : "The program does not answer.");
     // What was refused once will be again, until another link or page is opened.
@@ -101,8 +102,8 @@ function sums({ days, overview }) {
   return {
     period,
     today: days.at(-1),
-    error_rate: period.messages ? period.errors / period.messages : null,
-    per_session: overview.stats.total_messages / Math.max(1, overview.stats.total_sessions),
+    errorRate: period.messages ? period.errors / period.messages : null,
+    perSession: overview.stats.total_messages / Math.max(1, overview.stats.total_sessions),
   };
 }
 
@@ -181,8 +182,8 @@ function showUser(page) {
 function store({ writer, last_backup, last_checkpoint }, now) {
   const { done, failed } = last_backup ?? {};
   return {
-    per_group: writer.committed / Math.max(1, writer.groups),
-    last_error: writer.last_error ?? "no error of the disk",
+    perBatch: writer.committed / Math.max(1, writer.batches),
+    lastError: writer.last_error ?? "no error of the disk",
     checkpoint: last_checkpoint ? `copied ${ago(last_checkpoint.at, now)}` : "not copied yet",
     backup: {
       when: done || failed ? ago((done ?? failed).at, now) : "none",
@@ -200,7 +201,7 @@ function drawDays(main, { days }) {
   const points = (value, second) => days.map((day) => {
     return { label: format.date(day.date), value: value(day), second: second?.(day), day };
   });
-  const { period, error_rate } = sums({ days, overview: { stats: {} } });
+  const { period, errorRate } = sums({ days, overview: { stats: {} } });
   const rate = (day) => (day.messages ? day.errors / day.messages : 0);
   const failed = (errors) => (errors ? `, ${format.number(errors)} failed` : "");
   chart(main, "messages", {
@@ -221,7 +222,7 @@ function drawDays(main, { days }) {
     kind: "line",
     tick: format.percent,
     tell: ({ label, value, day }) => `${label}: ${format.percent(value)} of ${format.number(day.messages)}`,
-    sum: error_rate === null ? "no messages" : `${format.percent(error_rate)} of ${format.number(period.messages)}`,
+    sum: errorRate === null ? "no messages" : `${format.percent(errorRate)} of ${format.number(period.messages)}`,
   });
   chart(main, "active_users", {
     points: points((day) => day.active_users),
@@ -253,13 +254,13 @@ function drawHealth(main, { writer }) {
   });
   chart(main, "rate", spec(rates, format.short));
   chart(main, "log", spec(points((sample) => sample.wal_bytes), format.bytes, { base: 1024 }));
-  const sizes = writer.group_sizes.slice(0, Math.max(4, writer.group_sizes.findLastIndex((n) => n > 0) + 1));
-  chart(main, "groups", {
+  const sizes = writer.batch_sizes.slice(0, Math.max(4, writer.batch_sizes.findLastIndex((n) => n > 0) + 1));
+  chart(main, "batches", {
     points: sizes.map((value, i) => ({ label: i < 2 ? `${i + 1}` : `${2 ** (i - 1) + 1}–${2 ** i}`, value })),
     tick: format.short,
     scale: { whole: true },
     tell: ({ label, value }) => `${label} changes: ${format.number(value)}`,
-    sum: `largest ${format.number(writer.largest_group)}`,
+    sum: `largest ${format.number(writer.largest_batch)}`,
   });
 }
 

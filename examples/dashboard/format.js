@@ -4,6 +4,7 @@ const number = new Intl.NumberFormat("en");
 const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const price = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
@@ -16,7 +17,10 @@ export const format = {
   plain: (value) => String(value),
   percent: (value) => percent.format(value),
   price: (value) => "$" + price.format(value),
-  dollars: (value) => "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toFixed(3)),
+  dollars(value) {
+    if (value > 0 && value < 0.01) return "$" + small.format(value);
+    return "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toFixed(3));
+  },
   time: (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`),
   date: (text) => day.format(new Date(text)),
   bytes(value) {
@@ -35,7 +39,10 @@ export function ago(time, now) {
   return format.date(time);
 }
 
+/** What turns the order of letters round: with it "gnp.exe" reads "exe.png". */
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
 /** What to call a user. */
 export function nameOf({ user_id, username }) {
-  return username || `user ${user_id}`;
+  return username?.replace(TURNING, "") || `user ${user_id}`;
 }

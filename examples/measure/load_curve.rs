@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p botstore-measure --bin load_curve
-//! cargo run --release -p botstore-measure --bin load_curve -- --seconds 1 --out load.svg
+//! cargo run --release -p botstore-measure --bin load_curve -- --out docs/load_curve.svg
 //! ```
 //!
 //! Every caller waits for its answer before it saves the next interaction, so there are never more
@@ -33,9 +33,9 @@ struct Args {
     /// How long each point is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// The drawing, an SVG
-    #[arg(long, default_value = "docs/load_curve.svg")]
-    out: PathBuf,
+    /// Where the drawing goes, an SVG; without it there is only the table
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -82,8 +82,10 @@ fn run(args: &Args) -> Result<()> {
             points.push(point);
         }
     }
-    std::fs::write(&args.out, draw(&points)?)?;
-    println!("drawn in {}", args.out.display());
+    if let Some(out) = &args.out {
+        std::fs::write(out, draw(&points)?)?;
+        println!("drawn in {}", out.display());
+    }
     Ok(())
 }
 

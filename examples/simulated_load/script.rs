@@ -1,7 +1,7 @@
 //! What callers send, made from the seed alone, so that the verification can make it again.
 
+use botstore::Usd;
 use botstore::interactions::SaveInteraction;
-use botstore::testing::usd;
 use botstore::tools::ToolCall;
 
 pub(crate) const PROMPT_BYTES: usize = 200;
@@ -50,7 +50,7 @@ pub(crate) fn interaction(seed: u64, number: u64, users: u32) -> SaveInteraction
             session_id(user),
             text(number, "What does this do? ", PROMPT_BYTES),
         )
-        .cost(usd(f64::from(dice.u16(..)) / 1_048_576.0))
+        .cost(Usd::from_nanos(1_000 * i64::from(dice.u16(..))))
         .duration_ms(dice.u64(200..60_000))
         .turns(dice.u32(1..8))
         .tools(tools)

@@ -44,7 +44,7 @@ fn a_browser_shows_the_numbers_of_the_store() {
         );
     }
     shown(&page, "overview.stats.total_cost", "$1.25");
-    shown(&page, "error_rate", "20%");
+    shown(&page, "errorRate", "20%");
     assert!(
         page.contains("1.25") && page.contains("5, 1 failed"),
         "{page}"
@@ -61,7 +61,7 @@ fn a_browser_shows_the_numbers_of_the_store() {
     let user = &page[page.find("id=\"user\"").expect("the user's part")..];
     shown(user, "overview.stats.total_messages", "2");
     shown(user, "overview.stats.total_cost", "$0.500");
-    shown(user, "error_rate", "50%");
+    shown(user, "errorRate", "50%");
     assert!(!page.contains("<img src=\"x\""), "{page}");
 
     let stranger = format!("http://{}/", dashboard.address);

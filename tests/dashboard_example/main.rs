@@ -4,6 +4,7 @@
 mod browser;
 #[path = "../shared/example.rs"]
 mod example;
+mod fields;
 mod program;
 #[path = "../shared/wait.rs"]
 mod wait;

@@ -49,9 +49,11 @@ const SCANS: &[&str] = &[];
 
 /// What may sort, told by a part of the statement: what says so in its doc.
 const SORTS: &[&str] = &[
-    // UserSessions, ProjectSessions, ActiveSessions, SessionSummary: sessions of one user, of one
-    // project, and live ones are few. An index by time of last use would change with every message.
-    "FROM sessions",
+    // ProjectSessions, ActiveSessions, SessionSummary: sessions of one project, live ones, and a user's
+    // projects are few. An index by time of last use would change with every message.
+    "FROM sessions INDEXED BY idx_sessions_project_path",
+    "FROM sessions INDEXED BY botstore_sessions_active",
+    "DISTINCT project_path FROM sessions",
     // UserSessions of what others share with the user.
     "CROSS JOIN sessions s",
     // UserToolUse merges the sessions of a user.

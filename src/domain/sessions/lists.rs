@@ -22,7 +22,7 @@ pub enum SessionFilter {
 }
 
 /// Lists the sessions of a user, last used first: the user's own, unless [`whose`](Self::whose) says otherwise.
-/// Sorts the user's sessions.
+/// One's own come in the order of an index; those that others share are sorted.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
