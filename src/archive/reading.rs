@@ -153,11 +153,11 @@ impl VerifyOptions {
         {
             return Err(not_authentic(match unproven {
                 Unproven::Clear => {
-                    "it is in the clear, and an identity was given: whoever can write into the \
+                    "it is not encrypted, although an identity was given: anybody who can write to the \
                      folder could have made it"
                 }
                 Unproven::Format1 => {
-                    "it is of format 1, and an identity was given: its name and time could have \
+                    "it has format 1, although an identity was given: its name and time could have \
                      been changed"
                 }
             }));
@@ -166,7 +166,7 @@ impl VerifyOptions {
             (Some(contents), None) => Ok(contents.clone()),
             (None, Some(sealed)) => manifest.unseal(&keys::open_text(&self.identities, sealed)?),
             _ => {
-                let why = "its manifest tells of no contents, or of two";
+                let why = "its manifest lists its contents not at all, or twice";
                 Err(Error::new(ErrorKind::BadBackup, why))
             }
         }

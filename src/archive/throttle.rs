@@ -190,8 +190,8 @@ impl Throttle {
     pub(super) fn check(&self) -> Result<()> {
         if self.rest.stopped.load(Ordering::Relaxed) {
             let why = match (self.rest.closing)() {
-                true => "the store was closed before it was done",
-                false => "it was asked to stop",
+                true => "the store was closed before this was done",
+                false => "stopped on request",
             };
             return Err(Error::new(ErrorKind::Cancelled, why));
         }

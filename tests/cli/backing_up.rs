@@ -268,6 +268,6 @@ fn ctrl_c_stops_a_backup_which_leaves_nothing_behind() {
     let output = backup.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{error}");
-    assert!(error.contains("asked to stop"), "{error}");
+    assert!(error.contains("stopped on request"), "{error}");
     assert_eq!(names(), Vec::<String>::new());
 }

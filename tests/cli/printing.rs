@@ -188,7 +188,7 @@ fn the_name_of_a_forged_manifest_is_quoted_with_escapes() {
     let told = on("verify", &hostile.forged, &[]).came_to(3);
     let told = told.clean("verify").err;
     let name = escaped(hostile.name.split('\n').next().unwrap());
-    let said = format!("its manifest is that of \"{name}");
+    let said = format!("its manifest belongs to \"{name}");
     assert!(told.contains(&said), "{told}");
 }
 
