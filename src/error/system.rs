@@ -43,19 +43,19 @@ pub(super) fn meaning(error: &io::Error) -> Meaning {
         Io::ReadOnlyFilesystem => (
             ErrorKind::ReadOnly,
             "the disk is mounted to be read only: mount it to be written. If nobody has mounted it \
-             so, Linux did, after an error: look at the system's log",
+             so, Linux did, after an error: check the system's log",
         ),
         Io::PermissionDenied => (
             ErrorKind::ReadOnly,
-            "look at the owner and mode of the file and of its folder, and as whom this program runs",
+            "check the owner and mode of the file and of its folder, and as whom this program runs",
         ),
         Io::NotFound => (
             ErrorKind::Io,
-            "look at the path: it, or a folder above it, is not there",
+            "check the path: it, or a folder above it, is not there",
         ),
         Io::NotADirectory => (
             ErrorKind::Io,
-            "look at the path: something that should be a folder in it is none",
+            "check the path: something that should be a folder in it is none",
         ),
         Io::IsADirectory => (ErrorKind::Io, "name a file: there is a folder at the path"),
         Io::AlreadyExists => (
@@ -106,12 +106,12 @@ fn unnamed(error: &io::Error) -> (ErrorKind, &'static str) {
         ),
         Errno::LOOP => (
             ErrorKind::Io,
-            "look at the path: a link in it leads in a circle, or there is a link where none is \
+            "check the path: a link in it leads in a circle, or there is a link where none is \
              followed",
         ),
         Errno::IO | Errno::NXIO | Errno::NODEV => (
             ErrorKind::Io,
-            "the disk does not do what it is asked: look at the system's log, and save what is on it",
+            "the disk does not do what it is asked: check the system's log, and save what is on it",
         ),
         Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL => (
             ErrorKind::Io,

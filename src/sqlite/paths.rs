@@ -74,7 +74,7 @@ fn follow(path: &Path) -> Result<PathBuf> {
         }
     }
     let why = format!("{} is a link in a circle", path.display());
-    let advice = "look at the path: a link in it leads in a circle";
+    let advice = "check the path: a link in it leads in a circle";
     Err(Error::new(ErrorKind::Io, why).with_advice(advice))
 }
 

@@ -175,7 +175,7 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
                 .find(|line| line.starts_with("what to do"));
             let next = next.expect("a last sentence");
             assert!(next.contains("restore a backup"), "{}", check.out);
-            assert!(!check.out.contains("mended"), "{}", check.out);
+            assert!(!check.out.contains("repaired"), "{}", check.out);
         }
         let store = Store::open(given.config())
             .await

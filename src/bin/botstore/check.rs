@@ -184,7 +184,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
         match rollups.differences {
             0 => "none".to_owned(),
             rows if mended.is_some() => {
-                format!("{}, mended", text::count(rows as u64, "difference"))
+                format!("{}, repaired", text::count(rows as u64, "difference"))
             }
             rows => verdict_of(rows as u64, rollups.named.len() as u64, "difference"),
         },
@@ -270,7 +270,7 @@ fn odd_values(found: &Findings<OddValue>) -> String {
             odd.why.clone(),
             odd.becomes
                 .as_deref()
-                .unwrap_or("nothing else: it stays")
+                .unwrap_or("nothing: it stays as it is")
                 .to_owned(),
         ]
     });
@@ -279,7 +279,7 @@ fn odd_values(found: &Findings<OddValue>) -> String {
         Column::Number("row"),
         Column::Text("holds"),
         Column::Text("which is"),
-        Column::Text("--repair makes of it"),
+        Column::Text("--repair writes"),
     ];
     text::table(columns, &rows.collect::<Vec<_>>())
 }

@@ -51,7 +51,7 @@ pub(crate) fn tell_of_panics() {
 }
 
 fn tell_of(panic: &PanicHookInfo<'_>, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "error: this is a mistake in botstore: please report it")?;
+    writeln!(to, "error: this is a bug in botstore: please report it")?;
     writeln!(to, "{panic}")?;
     // Captured only if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();

@@ -125,8 +125,8 @@ impl Restore {
                 .and_then(|status| status.store_id);
             let own = own.ok_or_else(|| {
                 let why = format!(
-                    "the backups in {} are of several databases, and which of them {} was cannot be \
-                     told: name the backup",
+                    "the backups in {} are of several databases, and it is unknown which of these {} \
+                     was: name the backup",
                     folder.display(),
                     self.to.display()
                 );
@@ -136,7 +136,7 @@ impl Restore {
             listing.backups.retain(is_own);
         }
         let newest = listing.backups.pop().ok_or_else(|| {
-            let what = format_args!("backup that can be used in {}", folder.display());
+            let what = format_args!("usable backup in {}", folder.display());
             Error::not_found("backup", what)
         })?;
         let newer = |(path, _): &Unusable| path.file_name() > newest.path.file_name();

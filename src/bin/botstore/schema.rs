@@ -103,7 +103,7 @@ impl Rollback {
         if !self.yes && print::somebody_is_there() {
             let plan = plan()?;
             if !plan.is_empty() && ask::whether_to(&back_in_words(&plan)) == Consent::Refused {
-                let text = "taken back    nothing, as was answered\n".to_owned();
+                let text = "taken back    nothing: you declined\n".to_owned();
                 let (json, exit) = (json!({ "steps": [], "backup": null }), Exit::Stopped);
                 return Ok(Answer { text, json, exit });
             }
