@@ -73,7 +73,7 @@ impl Mutation for MendRollups {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         if repairs(tx)? != self.expected {
-            let why = "another repair has mended some of it: compare again";
+            let why = "another repair has changed the same rollups: compare again";
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         tx.as_the_store(|tx| {
