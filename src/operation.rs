@@ -184,8 +184,8 @@ impl<'conn> ReadTx<'conn> {
         if self.in_transaction && self.conn.is_autocommit() {
             return Err(Error::new(
                 ErrorKind::Sql,
-                "SQLite has ended the transaction after an error that the operation passed over; \
-                 nothing of it was changed",
+                "SQLite ended the transaction after an error that the operation ignored; its changes were \
+                 undone",
             ));
         }
         Ok(self.conn.prepare_cached(sql)?)

@@ -103,7 +103,7 @@ impl BackupWorker {
         };
         let result = caught(|| work(&mut conn, self)).unwrap_or_else(|| {
             let why =
-                "code of the host's panicked; the panic's message is where the panic hook writes";
+                "code of the host's panicked; the panic hook's output has the panic's message";
             Err(Error::new(ErrorKind::Panicked, why))
         });
         // After an error its state may be in doubt, and it is seldom needed.

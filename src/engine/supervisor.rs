@@ -116,7 +116,7 @@ impl Supervisor {
             }
             let event = StoreEvent::ActorRestarted { role, restarts };
             self.handle.shared.subscribers.tell(event);
-            quietly(|| tracing::error!(%role, restarts, "an actor panicked and was started again"));
+            quietly(|| tracing::error!(%role, restarts, "an actor panicked and was restarted"));
         }
     }
 }

@@ -65,7 +65,7 @@ fn follow(path: &Path) -> Result<PathBuf> {
                 return Err(Error::new(
                     ErrorKind::ForeignFile,
                     format!(
-                        "{} is a folder, and has to be a file: name one in it",
+                        "{} is a folder, but must be a file: name a file in it",
                         path.display()
                     ),
                 ));

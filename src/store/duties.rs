@@ -61,7 +61,7 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
         let event = StoreEvent::RollupsDiffer { rows };
         // The first comparison may end before a host has subscribed.
         handle.shared.subscribers.tell_or_keep(event);
-        tracing::warn!(rows, "the rollups are not what a full count says");
+        tracing::warn!(rows, "the rollups differ from a full count");
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ fn what_is_missing_or_in_the_way_decides_what_to_do() {
         (&["export", file, "--out", letter], "for --out"),
         (
             &["export", file, "--out", into_nothing],
-            "folder above it, is not there",
+            "folder above it, does not exist",
         ),
         (&["verify", file], "`botstore backups FILE` lists them"),
         (&["verify", missing], "`botstore backups FILE` lists them"),

@@ -144,7 +144,7 @@ impl Batcher {
 fn restarted(kind: ErrorKind) -> Error {
     Error::new(
         kind,
-        "the writer panicked and was started again; nothing was changed, and the panic's message is \
-         where the panic hook writes",
+        "the writer panicked and was restarted; nothing was changed, and the panic hook's output \
+         has the panic's message",
     )
 }
