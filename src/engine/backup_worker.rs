@@ -193,7 +193,7 @@ impl BackupWorker {
         self.backup_due.set(due);
         self.shared.last_runs.backup_is_due_from(due);
         if let Some(error) = trouble {
-            tracing::warn!(%error, "the folder of backups cannot be looked at");
+            tracing::warn!(%error, "the folder of backups cannot be read");
         }
         // Reading the folder takes time, and a backup that has become due meanwhile counts as due.
         let now = self.shared.now();

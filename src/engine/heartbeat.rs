@@ -106,8 +106,8 @@ impl Heartbeat {
                 Doing::Drill => "a drill",
             };
             let why = format!(
-                "{what} has got no further for {:?}: look whether the disk or share of the backups \
-                 answers; others are made when it does",
+                "{what} has made no progress for {:?}: check whether the disk or share of the backups \
+                 answers; when it does, backups continue",
                 self.deadline
             );
             let error = Error::new(ErrorKind::Deadline, why).in_operation(job.doing.operation());

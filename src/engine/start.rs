@@ -161,7 +161,7 @@ async fn tell_of_the_end(handle: Arc<Handle>) {
     handle.interactive.end(why.clone());
     handle.analytics.end(why);
     shared.subscribers.tell(StoreEvent::ActorGivenUp { role });
-    quietly(|| tracing::error!(%role, "an actor panics again and again, and is given up"));
+    quietly(|| tracing::error!(%role, "an actor panicked too often and is not restarted"));
 }
 
 /// Starts the backup worker on a thread of its own, and the actor in front of it.

@@ -92,7 +92,7 @@ impl Supervision {
             return Ok(());
         };
         let why = format!(
-            "the {role} has panicked {} times within {:?} and is not started again; the panic hook's \
+            "the {role} has panicked {} times within {:?} and is not restarted; the panic hook's \
              output has the panic's message. Close the store and open it again",
             self.most_restarts, self.within
         );

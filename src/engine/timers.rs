@@ -84,7 +84,7 @@ impl Timers {
                 known.next = None;
                 known.look.retry(shared.now(), LOOK);
                 if !shared.is_closing() {
-                    tracing::warn!(%error, "timers could not be looked at");
+                    tracing::warn!(%error, "due timers could not be read");
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Timers {
                 tracing::warn!(
                     timer = name,
                     timers,
-                    "nobody has registered timers of this name; they are kept"
+                    "timers of this name are not registered; they are kept"
                 );
                 let event = StoreEvent::TimersUnknown { name, timers };
                 // The first look may end before a host has subscribed.
