@@ -85,7 +85,7 @@ fn failed(error: Error, schema: &SchemaDef) -> Error {
     error.because(
         kind,
         format_args!(
-            "counting the rows of schema {} failed and the next opening goes on where it was cut short",
+            "counting the rows of schema {} failed and the next opening continues it",
             quote(schema.name)
         ),
     )

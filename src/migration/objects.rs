@@ -202,9 +202,9 @@ pub(crate) fn refuse_objects(tx: &ReadTx<'_>, program: &Program<'_>, path: &Path
     Err(Error::new(
         ErrorKind::Untrusted,
         format!(
-            "{} has what no step of this program made, and this configuration refuses that: {found}. \
-             Look at it (botstore status, or sqlite3's .schema); drop it, or open the file with \
-             UnknownTriggers::Allow or Disable",
+            "{} has objects that no step of this program made, and this configuration refuses them: \
+             {found}. Inspect them (botstore status, or sqlite3's .schema); drop them, or open the \
+             file with UnknownTriggers::Allow or Disable",
             path.display()
         ),
     ))

@@ -59,17 +59,13 @@ pub(super) fn run(
         ..Progress::default()
     });
     if begun.is_some() {
-        tracing::info!(
-            schema = schema.name,
-            step,
-            "going on where it was cut short"
-        );
+        tracing::info!(schema = schema.name, step, "continuing an interrupted step");
     }
     let of = parts.len() as u32;
     if from.part >= of {
         return Err(Error::new(
             ErrorKind::Migration,
-            "somebody has written into the file how far the step is, which is further than it goes; \
+            "the step's recorded progress lies beyond the step's end, so another program wrote it; \
              restore a backup",
         ));
     }

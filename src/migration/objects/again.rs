@@ -103,7 +103,10 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
     }
     let (difference, missing) = super::look(&tx, program.schemas)?;
     for Missing { told, .. } in missing.iter().filter(|missing| !missing.told.made_again) {
-        tracing::warn!(object = %told, schema = told.schema, "dropped by somebody: restore a backup");
+        tracing::warn!(
+            object = %told, schema = told.schema,
+            "this object was dropped: restore a backup"
+        );
     }
     let again = || missing.iter().filter(|missing| missing.told.made_again);
     for schema in program.schemas {
@@ -139,7 +142,10 @@ fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
     match done {
         Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
             let told = &missing.told;
-            tracing::warn!(object = %told, %error, "it cannot be made again");
+            tracing::warn!(
+                object = %told, %error,
+                "a missing or altered object cannot be made again"
+            );
             Ok(())
         }
         done => done,
@@ -149,7 +155,10 @@ fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
 /// Makes one object again.
 fn make(conn: &Connection, missing: &Missing) -> Result<()> {
     let Missing { told, object, .. } = missing;
-    tracing::warn!(object = %told, schema = told.schema, "dropped or altered by somebody, made again");
+    tracing::warn!(
+        object = %told, schema = told.schema,
+        "this object was dropped or altered, and is made again"
+    );
     let drop = match missing.is_altered {
         true => format!(
             "DROP INDEX main.\"{}\";\n",
