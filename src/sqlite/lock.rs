@@ -236,7 +236,7 @@ fn refuse_other_name_in_use(database: &Path) -> Result<()> {
     }
     let why = format!(
         "{} is open under another name (a hard link, or a mount of the file by itself), with a log beside \
-         that name: one store writes to a file at a time, and all who open it have to use one name",
+         that name: one store writes to a file at a time, and all programs must open it by one name",
         database.display()
     );
     Err(Error::new(ErrorKind::AlreadyOpen, why))
