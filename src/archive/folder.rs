@@ -53,12 +53,12 @@ impl Backup {
         }
         let artefact = path.join(artefact_name(manifest.is_encrypted()));
         files::refuse_other_than_plain(&artefact).map_err(|e| bad_backup(e, &path))?;
-        let is = fs::symlink_metadata(&artefact).map(|data| data.len());
-        let says = manifest.artefact.bytes;
-        match is {
-            Ok(is) if is == says => Ok(Self { path, manifest }),
-            Ok(is) => Err(bad(format!(
-                "{} has {is} bytes, but {says} by its manifest",
+        let found = fs::symlink_metadata(&artefact).map(|data| data.len());
+        let expected = manifest.artefact.bytes;
+        match found {
+            Ok(bytes) if bytes == expected => Ok(Self { path, manifest }),
+            Ok(bytes) => Err(bad(format!(
+                "{} has {bytes} bytes, but {expected} by its manifest",
                 artefact.display()
             ))),
             Err(e) => Err(bad(format!("{} cannot be found: {e}", artefact.display()))),

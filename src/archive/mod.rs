@@ -95,13 +95,13 @@ impl TakeBackup {
     }
 
     /// Reports the progress, at most twenty times a second and also at the start and the end of each
-    /// [`Stage`]. `tell` runs on the thread that makes the backup, and stops it by returning
+    /// [`Stage`]. `report` runs on the thread that makes the backup, and stops it by returning
     /// [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
-        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.on_progress = Some(Box::new(tell));
+        self.on_progress = Some(Box::new(report));
         self
     }
 }

@@ -85,12 +85,12 @@ impl VerifyOptions {
         self
     }
 
-    /// Reports the progress. `tell` stops the work by returning [`Break`](ControlFlow::Break).
+    /// Reports the progress. `report` stops the work by returning [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
-        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.on_progress = Some(Box::new(tell));
+        self.on_progress = Some(Box::new(report));
         self
     }
 

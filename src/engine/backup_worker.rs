@@ -132,12 +132,12 @@ impl BackupWorker {
             bytes: backup.manifest.artefact.bytes,
         };
         *self.shared.last_runs.backup.lock() = Some(LastRun::Done(report.clone()));
-        self.shared.subscribers.tell(StoreEvent::BackupDone(report));
+        self.shared.subscribers.send(StoreEvent::BackupDone(report));
         if !not_removed.is_empty() {
             let event = StoreEvent::BackupsNotRemoved {
                 backups: not_removed,
             };
-            self.shared.subscribers.tell(event);
+            self.shared.subscribers.send(event);
         }
         if std::mem::take(&mut self.waits_for_a_backup) {
             self.drill_due.forget();
@@ -151,7 +151,7 @@ impl BackupWorker {
         })?;
         *self.shared.last_runs.drill.lock() = Some(LastRun::Done(report.clone()));
         let event = StoreEvent::DrillDone(report.clone());
-        self.shared.subscribers.tell(event);
+        self.shared.subscribers.send(event);
         Ok(report)
     }
 

@@ -24,7 +24,7 @@ impl FileWatch {
         for &problem in news() {
             let path = shared.path.clone();
             let event = StoreEvent::FileProblem { problem, path };
-            shared.subscribers.tell_or_keep(event);
+            shared.subscribers.send_or_keep(event);
         }
         let path = shared.path.display();
         for problem in news() {
@@ -116,6 +116,6 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
         ),
     };
     let event = StoreEvent::CopySaved { path: saved };
-    shared.subscribers.tell_or_keep(event);
+    shared.subscribers.send_or_keep(event);
     Err(Error::new(ErrorKind::Replaced, sentence))
 }

@@ -115,7 +115,7 @@ impl Supervisor {
                 continue;
             }
             let event = StoreEvent::ActorRestarted { role, restarts };
-            self.handle.shared.subscribers.tell(event);
+            self.handle.shared.subscribers.send(event);
             quietly(|| tracing::error!(%role, restarts, "an actor panicked and was restarted"));
         }
     }

@@ -6,16 +6,16 @@ use rusqlite::ffi::{self, ErrorCode as Code};
 use std::io;
 
 /// The most bytes of SQLite's text, which may hold names from the file. Leaves room for advice.
-const SAID_BYTES: usize = 600;
+const TEXT_BYTES: usize = 600;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         // First of all, since any call may change it. See `system`.
         let system = io::Error::last_os_error();
         let error = match error {
-            rusqlite::Error::SqliteFailure(code, Some(said)) if said.len() > SAID_BYTES => {
-                let said = quote::bounded_by(SAID_BYTES, said);
-                rusqlite::Error::SqliteFailure(code, Some(said))
+            rusqlite::Error::SqliteFailure(code, Some(text)) if text.len() > TEXT_BYTES => {
+                let text = quote::bounded_by(TEXT_BYTES, text);
+                rusqlite::Error::SqliteFailure(code, Some(text))
             }
             error => error,
         };
@@ -24,7 +24,7 @@ impl From<rusqlite::Error> for Error {
             why,
         } = classify(&error, &system);
         let code = error.sqlite_error().copied();
-        let message = match (why, code.is_some_and(is_the_systems) && tells(&system)) {
+        let message = match (why, code.is_some_and(is_the_systems) && has_errno(&system)) {
             ("", false) => error.to_string(),
             ("", true) => format!("{error}: {system}"),
             (why, _) => format!("{error}; {why}"),
@@ -160,7 +160,7 @@ fn is_the_systems(code: ffi::Error) -> bool {
         )
 }
 
-fn tells(system: &io::Error) -> bool {
+fn has_errno(system: &io::Error) -> bool {
     system.raw_os_error().is_some_and(|errno| errno != 0)
 }
 

@@ -170,7 +170,10 @@ fn look(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<(UnknownObjects, Vec<M
             known.compare(tx, object, &mut found)?;
         }
         missing = again::missing(tx, schemas, &known, &there)?;
-        found.missing = missing.iter().map(|missing| missing.told.clone()).collect();
+        found.missing = missing
+            .iter()
+            .map(|missing| missing.report.clone())
+            .collect();
     }
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {

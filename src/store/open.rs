@@ -68,7 +68,7 @@ impl Running {
         }
         if !prepared.unknown_objects.is_empty() {
             let standing = StoreEvent::UnknownObjects(prepared.unknown_objects.clone());
-            subscribers.tell_each(standing);
+            subscribers.set_standing(standing);
         }
         let recipients = [(); 2].map(|()| Door::new(&engine.handle));
         let [mutations, queries] = recipients.clone();

@@ -29,7 +29,7 @@ impl Mended {
         paths::with_maybe(json, "report", self.report.as_deref())
     }
 
-    pub(crate) fn tell(&self, facts: &mut Facts) {
+    pub(crate) fn add_to(&self, facts: &mut Facts) {
         if let Some(backup) = &self.backup {
             facts.add("backup", backup.display());
             facts.add("repaired", text::count(self.values.written, "value"));

@@ -260,7 +260,7 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
                 _ => true,
             })
     };
-    let told = |reference: &Reference| {
+    let described = |reference: &Reference| {
         let from = reference.from.join(", ");
         format!("FOREIGN KEY ({from}) to {}", quote(&reference.table))
     };
@@ -268,7 +268,7 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
         let may_be_missing = name == NO_LONGER.0 && expected.from == [NO_LONGER.1];
         let has = table.references.iter().any(|found| same(found, expected));
         if !has && !may_be_missing {
-            return Some(format!("has no {}", told(expected)));
+            return Some(format!("has no {}", described(expected)));
         }
     }
     let of_the_bots = |column: &String| {
@@ -278,5 +278,8 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
     let more = table.references.iter().find(|found| {
         found.from.iter().any(of_the_bots) && !bots.references.iter().any(|own| same(found, own))
     })?;
-    Some(format!("has a {}, unlike the Python bot's", told(more)))
+    Some(format!(
+        "has a {}, unlike the Python bot's",
+        described(more)
+    ))
 }
