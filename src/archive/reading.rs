@@ -166,7 +166,7 @@ impl VerifyOptions {
             (Some(contents), None) => Ok(contents.clone()),
             (None, Some(sealed)) => manifest.unseal(&keys::open_text(&self.identities, sealed)?),
             _ => {
-                let why = "its manifest lists its contents not at all, or twice";
+                let why = "its manifest lists no contents, or lists them twice";
                 Err(Error::new(ErrorKind::BadBackup, why))
             }
         }

@@ -28,7 +28,7 @@ impl FileWatch {
         }
         let path = shared.path.display();
         for problem in news() {
-            tracing::warn!(%path, %problem, "its files are not where they should be");
+            tracing::warn!(%path, %problem, "something is wrong with the place of the database's files");
         }
     }
 }

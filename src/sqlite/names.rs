@@ -45,7 +45,7 @@ pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
         };
     }
     if rest.contains(&b'?') {
-        return refuse("must have no parameters after a ?, since the store sets them itself");
+        return refuse("must be without parameters (after a ?), since the store sets them itself");
     }
     // The Python bot reads two slashes as three.
     let slashes = rest

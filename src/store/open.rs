@@ -188,8 +188,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     if !unknown_objects.is_empty() {
         tracing::warn!(
             path = %path.display(), total = unknown_objects.total,
-            "the file has triggers, views, virtual tables or generated columns that no step of this \
-             program made"
+            "the file has schema objects that no step of this program made"
         );
     }
     Ok(Prepared {

@@ -292,7 +292,7 @@ fn one_file_prints() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/botstore");
     let main = fs::read_to_string(folder.join("main.rs")).unwrap();
     assert!(main.contains("#![deny(clippy::print_stdout, clippy::print_stderr)]"));
-    assert!(main.contains("print::tell_of_panics();"));
+    assert!(main.contains("print::report_panics();"));
     let mut files = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

@@ -30,8 +30,7 @@ const ELSEWHERE: [&str; 4] = [
     GIVEN_UP,
     // opening.rs
     "accounts other than its owner's can read or write this file: chmod 600 it",
-    "the file has triggers, views, virtual tables or generated columns that no step of this program \
-     made",
+    "the file has schema objects that no step of this program made",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -62,13 +62,13 @@ impl Restore {
             true => UnknownTriggers::Refuse,
             false => UnknownTriggers::Allow,
         };
-        let (backup, passed_over) = self.choose()?;
+        let (backup, skipped) = self.choose()?;
         let config = config(&self.to).unknown_triggers(unknown);
         let restored = backup::restore(config, backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
-        for (path, error) in &passed_over {
-            facts.add_lines("passed over", format_args!("{}: {error}", path.display()));
+        for (path, error) in &skipped {
+            facts.add_lines("skipped", format_args!("{}: {error}", path.display()));
         }
         if let Some(replaced) = &restored.replaced {
             facts.add("moved aside", replaced.display());
@@ -77,7 +77,7 @@ impl Restore {
             facts.add("revoked", text::count(revoked, "token"));
         }
         let json = json!({
-            "passed_over": passed_over.iter().map(unusable).collect::<Vec<_>>(),
+            "skipped": skipped.iter().map(unusable).collect::<Vec<_>>(),
             "revoked_tokens": restored.revoked_tokens,
             "unknown_objects": restored.unknown_objects,
             "backup": json_of(&restored.backup),
