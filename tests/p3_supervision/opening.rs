@@ -123,7 +123,6 @@ async fn an_opening_whose_log_panics_says_so_and_leaves_the_file_to_be_opened() 
         .unwrap()
         .execute_batch(trigger)
         .unwrap();
-    let unknown = "the file has triggers, views, virtual tables or generated columns that no step of \
-        this program made";
+    let unknown = "the file has schema objects that no step of this program made";
     opens_again_after(unknown, &path).await;
 }
