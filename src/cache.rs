@@ -268,7 +268,7 @@ impl Changes {
     }
 
     /// Voids the answers about the rows of a committed transaction.
-    pub(crate) fn tell(&self, cache: &Cache) {
+    pub(crate) fn apply_to(&self, cache: &Cache) {
         let mut places = self.0.lock();
         cache.changed(places.drain(..));
     }

@@ -137,9 +137,9 @@ impl Error {
         Self::new(
             ErrorKind::NoIdsLeft,
             format!(
-                "there is no id left to give: the counter in sqlite_sequence, or an id, is the largest \
-                 number there is in {named:?}. The disk has room; somebody has written to the file. \
-                 Restore a backup, or set them right"
+                "no id is left in {named:?}: the counter in sqlite_sequence, or an id, is the largest \
+                 possible number. The disk is not full; another program wrote that number. Restore a \
+                 backup, or correct the number"
             ),
         )
     }
@@ -300,8 +300,8 @@ impl From<actix::MailboxError> for Error {
             actix::MailboxError::Closed => Self::closed(),
             actix::MailboxError::Timeout => Self::new(
                 ErrorKind::InDoubt,
-                "the message was not answered within the time that its sender waits; it may be carried \
-                 out all the same",
+                "the sender stopped waiting before the message was answered; it may still be carried \
+                 out",
             ),
         }
     }

@@ -272,7 +272,7 @@ impl Subscribers {
             actor.do_send(event);
         }
         self.actors().push(actor);
-        self.tell_kept();
+        self.send_kept();
     }
 
     pub(crate) fn receiver(&self) -> broadcast::Receiver<StoreEvent> {
@@ -280,13 +280,13 @@ impl Subscribers {
         if let Some(event) = self.standing() {
             let _ = self.tasks.send(event);
         }
-        self.tell_kept();
+        self.send_kept();
         receiver
     }
 
     /// Keeps an event for the first subscriber; if nobody subscribes, only the latest 64 are kept.
     pub(crate) fn keep(&self, event: StoreEvent) {
-        let mut kept = self.cacheable();
+        let mut kept = self.kept();
         if kept.len() == BACKLOG {
             kept.remove(0);
         }
@@ -294,23 +294,23 @@ impl Subscribers {
     }
 
     /// Sends an event to all subscribers, or keeps it for the first one.
-    pub(crate) fn tell_or_keep(&self, event: StoreEvent) {
+    pub(crate) fn send_or_keep(&self, event: StoreEvent) {
         let nobody = self.tasks.receiver_count() == 0 && self.actors().is_empty();
         match nobody {
             true => self.keep(event),
-            false => self.tell(event),
+            false => self.send(event),
         }
     }
 
-    fn tell_kept(&self) {
-        let kept = std::mem::take(&mut *self.cacheable());
+    fn send_kept(&self) {
+        let kept = std::mem::take(&mut *self.kept());
         for event in kept {
-            self.tell(event);
+            self.send(event);
         }
     }
 
     /// Sends an event to everybody who subscribes from now on.
-    pub(crate) fn tell_each(&self, event: StoreEvent) {
+    pub(crate) fn set_standing(&self, event: StoreEvent) {
         *self.standing.lock() = Some(event);
     }
 
@@ -319,7 +319,7 @@ impl Subscribers {
     }
 
     /// Sends an event to all subscribers, without waiting.
-    pub(crate) fn tell(&self, event: StoreEvent) {
+    pub(crate) fn send(&self, event: StoreEvent) {
         let mut actors = self.actors();
         actors.retain(Recipient::connected);
         for actor in actors.iter() {
@@ -331,7 +331,7 @@ impl Subscribers {
         quietly(|| drop(self.tasks.send(event)));
     }
 
-    fn cacheable(&self) -> MutexGuard<'_, Vec<StoreEvent>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<StoreEvent>> {
         self.kept.lock()
     }
 

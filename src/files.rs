@@ -78,7 +78,7 @@ pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
     Err(Error::new(
         ErrorKind::DiskFull,
         format!(
-            "{what} takes up to {} MiB in {}, and {} MiB are free",
+            "{what} needs up to {} MiB in {}, but only {} MiB are free",
             needed.div_ceil(1 << 20),
             folder.display(),
             free >> 20
@@ -88,7 +88,7 @@ pub(crate) fn check_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
 
 /// Returns how many bytes are free for this program on the disk that `path` is on.
 pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
-    fs4::available_space(path).map_err(|e| cannot("ask for the room beside", path, e))
+    fs4::available_space(path).map_err(|e| cannot("determine the free space beside", path, e))
 }
 
 /// Whether this program may create files in a folder, judging by its mode.

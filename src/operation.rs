@@ -184,8 +184,8 @@ impl<'conn> ReadTx<'conn> {
         if self.in_transaction && self.conn.is_autocommit() {
             return Err(Error::new(
                 ErrorKind::Sql,
-                "SQLite has ended the transaction after an error that the operation passed over; \
-                 nothing of it was changed",
+                "SQLite ended the transaction after an error that the operation ignored; its changes were \
+                 undone",
             ));
         }
         Ok(self.conn.prepare_cached(sql)?)
@@ -202,7 +202,7 @@ impl<'conn> ReadTx<'conn> {
     }
 
     /// The error of a failed statement. SQLite reports "full" both for a disk and for a table without ids.
-    fn told(&self, error: rusqlite::Error) -> Error {
+    fn why(&self, error: rusqlite::Error) -> Error {
         let error = Error::from(error);
         if !error.is_full() {
             return error;
@@ -247,7 +247,7 @@ impl<'conn> ReadTx<'conn> {
     ) -> Result<Option<T>> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        rows.next().map_err(|e| self.told(e))?.map(read).transpose()
+        rows.next().map_err(|e| self.why(e))?.map(read).transpose()
     }
 
     /// Returns every row of the statement, in its order. Put a `LIMIT` into the statement.
@@ -274,7 +274,7 @@ impl<'conn> ReadTx<'conn> {
     ) -> Result<()> {
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
-        while let Some(row) = rows.next().map_err(|e| self.told(e))? {
+        while let Some(row) = rows.next().map_err(|e| self.why(e))? {
             if !look(row)? {
                 break;
             }
@@ -351,7 +351,7 @@ impl<'conn> WriteTx<'conn> {
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; returns the number of rows that it changed.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
         let done = self.prepare(sql)?.execute(params);
-        done.map_err(|e| self.told(e))
+        done.map_err(|e| self.why(e))
     }
 
     /// Runs an `INSERT`; returns the new row's id.
@@ -361,7 +361,7 @@ impl<'conn> WriteTx<'conn> {
     /// [`NotFound`](crate::ErrorKind::NotFound) if a row that it refers to does not.
     pub fn insert(&self, sql: &str, params: impl Params) -> Result<i64> {
         let done = self.prepare(sql)?.insert(params);
-        done.map_err(|e| self.told(e))
+        done.map_err(|e| self.why(e))
     }
 
     /// Makes another change inside this transaction: both happen, or neither.

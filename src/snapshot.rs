@@ -53,15 +53,18 @@ pub fn snapshot<T>(
     if missing > 0 {
         return Err(Error::new(
             ErrorKind::OlderSchema,
-            format!("{} has {missing} steps to go", path.display()),
+            match missing {
+                1 => format!("{} lacks 1 schema step", path.display()),
+                _ => format!("{} lacks {missing} schema steps", path.display()),
+            },
         ));
     }
     if !plan.uncounted.is_empty() {
         return Err(Error::new(
             ErrorKind::OlderSchema,
             format!(
-                "the rows of {} are still to be counted, so its statistics say nothing yet: an upgrade was \
-                 cut short",
+                "the rows of {} are not counted yet, so it has no statistics: an upgrade was \
+                 interrupted",
                 path.display()
             ),
         ));

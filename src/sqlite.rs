@@ -163,8 +163,8 @@ pub(crate) fn fire_triggers_on_replace(conn: &mut Connection) -> Result<()> {
     if let Some(trigger) = &circle {
         tracing::warn!(
             trigger = %quote(trigger),
-            "a trigger may fire itself: what REPLACE removes fires none in this file, and stays \
-             in the statistics until they are reconciled"
+            "a trigger may fire itself, so rows that REPLACE removes fire no triggers in this file, \
+             and stay in the statistics until these are reconciled"
         );
     }
     Ok(conn.pragma_update(None, "recursive_triggers", circle.is_none())?)
@@ -317,8 +317,8 @@ pub(crate) fn too_big_for(error: Error) -> Error {
     match error.is_too_big() {
         true => error.because(
             ErrorKind::Untrusted,
-            "the schema computes a value that is larger than the file itself, which none that a \
-             store made does",
+            "the schema computes a value that is larger than the whole file, which no store's schema \
+             does",
         ),
         false => error,
     }

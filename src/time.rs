@@ -133,7 +133,7 @@ fn in_reach(micros: i64) -> Option<DateTime<Utc>> {
 /// The time of a host's clock, which may panic.
 pub(crate) fn ask(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     caught(|| clock.now()).ok_or_else(|| {
-        let why = "the clock that the store was given panicked; nothing was changed";
+        let why = "the host's clock panicked; nothing was changed";
         Error::new(ErrorKind::Panicked, why)
     })
 }

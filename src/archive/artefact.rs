@@ -140,18 +140,18 @@ pub(super) fn unpack(
             break;
         }
         if target.bytes + read as u64 > expected {
-            let why = "it holds more than its manifest says";
+            let why = "it is larger than its manifest says";
             return Err(Error::new(ErrorKind::BadBackup, why));
         }
         target
             .write_all(&chunk[..read])
-            .map_err(|e| Error::io("what was in the backup could not be written", e))?;
+            .map_err(|e| Error::io("the unpacked database could not be written", e))?;
         pacer.step(Stage::Unpack, target.bytes, expected)?;
     }
     target
         .file
         .sync_all()
-        .map_err(|e| Error::io("what was in the backup could not be synced", e))?;
+        .map_err(|e| Error::io("the unpacked database could not be synced", e))?;
     drop(frame);
     // Bytes after the end of the frame belong to the checksum of the file.
     io::copy(&mut source, &mut io::sink()).map_err(damaged)?;

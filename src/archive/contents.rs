@@ -67,7 +67,7 @@ pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
     if verdict != "ok" {
         return Err(Error::new(
             ErrorKind::Corrupt,
-            format!("SQLite's integrity check of the copy says: {verdict}"),
+            format!("SQLite's integrity check of the copy failed: {verdict}"),
         ));
     }
     let mut expected = original.clone();
@@ -78,7 +78,7 @@ pub(super) fn check(copy: &Connection, original: &Inventory) -> Result<u64> {
     if Inventory::read(copy)? != expected {
         return Err(Error::new(
             ErrorKind::Corrupt,
-            "the copy has other rows or schema steps than the original",
+            "the copy's rows or schema steps differ from the original's",
         ));
     }
     let sql = "SELECT count(*) FROM pragma_foreign_key_check";

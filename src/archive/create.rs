@@ -98,7 +98,7 @@ pub(super) fn create<O: SnapshotObserver>(
         true => Lock::Age(&look),
     };
     let (again, file) = scratch.file("check.db")?;
-    let garbled = "what was written reads back differently: the disk is not to be trusted";
+    let garbled = "the backup reads back differently from what was written: do not trust this disk";
     let read = artefact::unpack(&packed, file, database.bytes, lock, job.pacer);
     let read = read.map_err(|error| match error.kind() {
         ErrorKind::BadBackup | ErrorKind::WrongKey => error.because(ErrorKind::Corrupt, garbled),

@@ -67,7 +67,7 @@ pub(super) fn drill(
     let contents = backup
         .manifest
         .contents
-        .ok_or_else(|| Error::new(ErrorKind::BadBackup, "it tells of no contents"))?;
+        .ok_or_else(|| Error::new(ErrorKind::BadBackup, "it lists no contents"))?;
     Ok(DrillReport {
         backup: backup.manifest.name,
         at: program.clock.now(),
@@ -90,7 +90,10 @@ pub(super) fn note(path: &Path, database: &Path, report: &DrillReport) -> Result
         .and_then(|text| files::replace(&path.join(NOTE), &text, database));
     written.map_err(|error| {
         let kind = error.kind();
-        error.because(kind, "the drill went well, but could not be written down")
+        error.because(
+            kind,
+            "the drill succeeded, but its result could not be saved",
+        )
     })
 }
 

@@ -49,19 +49,19 @@ impl Backup {
             .map_err(|e| Error::io(path.display(), e))?;
         if name.file_name().is_none_or(|n| n != manifest.name.as_str()) {
             let name = quote(&manifest.name);
-            return Err(bad(format!("its manifest is that of {name}")));
+            return Err(bad(format!("its manifest belongs to {name}")));
         }
         let artefact = path.join(artefact_name(manifest.is_encrypted()));
         files::refuse_other_than_plain(&artefact).map_err(|e| bad_backup(e, &path))?;
-        let is = fs::symlink_metadata(&artefact).map(|data| data.len());
-        let says = manifest.artefact.bytes;
-        match is {
-            Ok(is) if is == says => Ok(Self { path, manifest }),
-            Ok(is) => Err(bad(format!(
-                "{} has {is} bytes, and its manifest says {says}",
+        let found = fs::symlink_metadata(&artefact).map(|data| data.len());
+        let expected = manifest.artefact.bytes;
+        match found {
+            Ok(bytes) if bytes == expected => Ok(Self { path, manifest }),
+            Ok(bytes) => Err(bad(format!(
+                "{} has {bytes} bytes, but {expected} by its manifest",
                 artefact.display()
             ))),
-            Err(e) => Err(bad(format!("{} is not to be had: {e}", artefact.display()))),
+            Err(e) => Err(bad(format!("{} cannot be found: {e}", artefact.display()))),
         }
     }
 
@@ -163,7 +163,7 @@ fn in_folder(path: &Path) -> Result<Backup> {
     match files::kind_of(path)? {
         Some(Kind::Folder) | None => Backup::at(path),
         Some(other) => {
-            let why = format!("{} is {other}, and a backup is a folder", path.display());
+            let why = format!("{} is {other}, but a backup is a folder", path.display());
             Err(Error::new(ErrorKind::BadBackup, why))
         }
     }
@@ -271,7 +271,8 @@ impl Folder {
             }
             let path = self.path.join(name);
             if let Err(error) = files::remove_all(&path) {
-                tracing::warn!(path = %path.display(), %error, "what was cut short stays");
+                tracing::warn!(path = %path.display(), %error, "remains of an interrupted backup could \
+                    not be removed");
                 self.left_over.push(NotRemoved::new(&path, &error));
             }
         }
@@ -329,7 +330,8 @@ impl Folder {
             let name = entry.map_err(failed)?.file_name();
             if !own.iter().any(|own| name == *own) && !files::is_nobodys(&name) {
                 let why = format!(
-                    "{} also holds {}, which is not the backup's, so it stays: move that elsewhere",
+                    "{} was not removed, because it also holds {}, which is not part of the backup: \
+                     move that elsewhere",
                     backup.path.display(),
                     name.display()
                 );

@@ -186,7 +186,7 @@ mod with_age {
         let damaged = |e: age::DecryptError| match e {
             age::DecryptError::NoMatchingKeys | age::DecryptError::DecryptionFailed => Error::new(
                 ErrorKind::WrongKey,
-                "it is encrypted for another key than the identity that was given",
+                "it is encrypted for a key other than that of the given identity",
             ),
             e => Error::new(ErrorKind::BadBackup, format!("it cannot be decrypted: {e}")),
         };

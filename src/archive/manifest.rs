@@ -196,7 +196,7 @@ impl Manifest {
         }
         let Some(mac) = &self.mac else {
             return Err(not_authentic(
-                "it is not signed, and a key was given: whoever can write into the folder could \
+                "it is not signed, although a key was given: anybody who can write to the folder could \
                  have made it",
             ));
         };
@@ -207,8 +207,7 @@ impl Manifest {
             }
         }
         Err(not_authentic(
-            "it is not signed with the key that was given: it was forged or changed, or made with \
-             another key",
+            "it is not signed with the given key: it was forged or changed, or signed with another key",
         ))
     }
 
@@ -220,7 +219,12 @@ impl Manifest {
         if self.format == UNBOUND {
             return serde_json::from_slice(text).map_err(|e| damaged(&e));
         }
-        let unlike = |_| not_authentic("what is sealed in it is no manifest: it was put together");
+        let unlike = |_| {
+            not_authentic(
+                "its encrypted part holds no manifest: it was assembled from \
+                 parts of others",
+            )
+        };
         let inner: Self = serde_json::from_slice(text).map_err(unlike)?;
         let outer = Self {
             contents: inner.contents.clone(),
@@ -237,13 +241,13 @@ impl Manifest {
         for (field, sealed) in sealed {
             if outside.get(field) != Some(sealed) {
                 return Err(not_authentic(format!(
-                    "it was relabelled: its manifest has another {field:?} than what is sealed in it"
+                    "it was relabelled: {field:?} in its manifest differs from the encrypted copy"
                 )));
             }
         }
         inner
             .contents
-            .ok_or_else(|| damaged(&"it tells of no contents"))
+            .ok_or_else(|| damaged(&"it lists no contents"))
     }
 
     /// Whether the backup is encrypted.
@@ -268,7 +272,8 @@ impl Manifest {
         let Format { format } = serde_json::from_slice(text).map_err(|e| damaged(&e))?;
         if format > BOUND {
             let why = format!(
-                "it has format {format}, and this program reads up to {BOUND}: use a newer one"
+                "it has format {format}, and this program reads formats up to {BOUND}: use a newer \
+                 program"
             );
             return Err(Error::new(ErrorKind::BadBackup, why));
         }
@@ -282,7 +287,7 @@ impl Manifest {
             || manifest.to_text()?.as_bytes() != text
             || manifest.checksum != manifest.own_checksum()?
         {
-            return Err(damaged(&"it is not as it was written"));
+            return Err(damaged(&"it was changed after it was written"));
         }
         Ok(manifest)
     }

@@ -95,13 +95,13 @@ impl TakeBackup {
     }
 
     /// Reports the progress, at most twenty times a second and also at the start and the end of each
-    /// [`Stage`]. `tell` runs on the thread that makes the backup, and stops it by returning
+    /// [`Stage`]. `report` runs on the thread that makes the backup, and stops it by returning
     /// [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
-        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.on_progress = Some(Box::new(tell));
+        self.on_progress = Some(Box::new(report));
         self
     }
 }
@@ -185,12 +185,14 @@ pub(crate) fn settle(path: &Path) -> Result<()> {
     if let Finished::TakenBack(error) = swap::finish(path)? {
         tracing::warn!(
             path = %path.display(), %error,
-            "a restore that was cut short cannot be finished, and was taken back: the file is the one before it"
+            "an interrupted restore could not be finished and was undone: the file is the one from \
+             before the restore"
         );
     }
     // A failure here is no reason not to open the file.
     if let Err(error) = partial::clear_unsealed(path) {
-        tracing::warn!(path = %path.display(), %error, "what a backup left in the clear stays");
+        tracing::warn!(path = %path.display(), %error, "unencrypted remains of a backup could not be \
+            removed");
     }
     Ok(())
 }
@@ -235,13 +237,13 @@ pub(crate) fn before_upgrade(
     if let Ok(Some(copy)) = &made {
         tracing::warn!(
             copy = %copy.display(),
-            "the backups are encrypted, and no recipient is set: the one before the upgrade is in \
-             the clear, beside the database"
+            "the backups are encrypted, but no recipient is set: the backup made before the upgrade is \
+             not encrypted, and lies beside the database"
         );
     }
     made.map_err(|error| {
         let kind = error.kind();
-        let why = "no backup could be made before the upgrade, so the file is as it was";
+        let why = "the backup that comes first could not be made, so the file is as it was";
         error.because(kind, why)
     })
 }
@@ -314,7 +316,7 @@ pub(crate) struct Made {
 /// there. Without any it changes nothing.
 pub(crate) fn clear_unfinished(source: &Source<'_>) {
     if let Err(error) = Folder::clear(&source.folder(), source.path) {
-        tracing::debug!(%error, "what was cut short among the backups stays");
+        tracing::debug!(%error, "remains of interrupted backups could not be removed");
     }
 }
 

@@ -87,7 +87,7 @@ impl Name {
             let text = name.to_string();
             if Self::parse(&text) != Some(name) {
                 let why = format!(
-                    "no backup can be called {text}: look at the clock, and at the names in the \
+                    "{text} cannot be the name of a backup: check the clock, and the names in the \
                      folder of the backups"
                 );
                 return Err(Error::new(ErrorKind::Invalid, why));

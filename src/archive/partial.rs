@@ -55,7 +55,7 @@ impl Partial {
         let path = sqlite::beside(database, UNSEALED);
         let in_use = || {
             let why = format!(
-                "another program is at work with an encrypted backup of {}; try again when it is done",
+                "another program is working on an encrypted backup of {}; try again when it is done",
                 database.display()
             );
             Error::new(ErrorKind::Busy, why)

@@ -85,12 +85,12 @@ impl VerifyOptions {
         self
     }
 
-    /// Reports the progress. `tell` stops the work by returning [`Break`](ControlFlow::Break).
+    /// Reports the progress. `report` stops the work by returning [`Break`](ControlFlow::Break).
     pub fn on_progress(
         mut self,
-        tell: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
+        report: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.on_progress = Some(Box::new(tell));
+        self.on_progress = Some(Box::new(report));
         self
     }
 
@@ -153,11 +153,11 @@ impl VerifyOptions {
         {
             return Err(not_authentic(match unproven {
                 Unproven::Clear => {
-                    "it is in the clear, and an identity was given: whoever can write into the \
+                    "it is not encrypted, although an identity was given: anybody who can write to the \
                      folder could have made it"
                 }
                 Unproven::Format1 => {
-                    "it is of format 1, and an identity was given: its name and time could have \
+                    "it has format 1, although an identity was given: its name and time could have \
                      been changed"
                 }
             }));
@@ -166,7 +166,7 @@ impl VerifyOptions {
             (Some(contents), None) => Ok(contents.clone()),
             (None, Some(sealed)) => manifest.unseal(&keys::open_text(&self.identities, sealed)?),
             _ => {
-                let why = "its manifest tells of no contents, or of two";
+                let why = "its manifest lists no contents, or lists them twice";
                 Err(Error::new(ErrorKind::BadBackup, why))
             }
         }

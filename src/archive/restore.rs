@@ -65,7 +65,7 @@ pub(crate) fn restore(
         return Err(Error::conflict(
             "path",
             format_args!(
-                "file at {}: say that it is to be moved aside, or restore to another path",
+                "file at {}: let the restore move it aside, or restore to another path",
                 path.display()
             ),
         ));
@@ -89,12 +89,12 @@ pub(crate) fn restore(
     let aside = swap::free_name(&path, program.clock.now());
     let replaced = swap::is_taken(&path).then(|| beside(&path, &aside));
     let noted = read.and_then(|read| swap::begin(&path, &aside).map(|()| read));
-    let (backup, unknown_objects, revoked_tokens) =
-        noted.inspect_err(|_| {
-            if let Err(error) = swap::give_up(&path) {
-                tracing::warn!(path = %path.display(), %error, "what was got ready for a restore stays");
-            }
-        })?;
+    let (backup, unknown_objects, revoked_tokens) = noted.inspect_err(|_| {
+        if let Err(error) = swap::give_up(&path) {
+            tracing::warn!(path = %path.display(), %error, "files prepared for a restore could not \
+                    be removed");
+        }
+    })?;
     if let Finished::TakenBack(error) = swap::finish(&path)? {
         let kind = error.kind();
         let doing = format_args!("{} was not replaced and is as it was", path.display());

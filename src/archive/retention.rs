@@ -242,7 +242,8 @@ fn carry_out(plan: &RetentionPlan, folder: &Folder) -> Vec<NotRemoved> {
         match folder.remove(backup) {
             Ok(()) => tracing::info!(backup = %backup.path.display(), "removed an old backup"),
             Err(error) => {
-                tracing::warn!(backup = %backup.path.display(), %error, "an old backup stays");
+                tracing::warn!(backup = %backup.path.display(), %error, "an old backup could not be \
+                    removed");
                 not_removed.push(NotRemoved::new(&backup.path, &error));
             }
         }

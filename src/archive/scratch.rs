@@ -43,7 +43,9 @@ impl Scratch {
                 }
             }
         }
-        Err(failed(io::Error::other("each new folder was cleared away")))
+        Err(failed(io::Error::other(
+            "another program removed each new folder",
+        )))
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -110,9 +112,11 @@ pub(super) fn clear(place: &Path) {
         }
         if let Ok(Claim::Ours(_claim)) = claim(&path) {
             match fs::remove_dir_all(&path) {
-                Ok(()) => tracing::info!(path = %path.display(), "removed what was left unpacked"),
+                Ok(()) => tracing::info!(path = %path.display(), "removed the unpacked files of a \
+                    process that has ended"),
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "what was left unpacked stays");
+                    tracing::warn!(path = %path.display(), %error, "the unpacked files of a process \
+                        that has ended could not be removed");
                 }
             }
         }

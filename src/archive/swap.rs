@@ -156,7 +156,7 @@ fn cannot_finish(path: &Path, aside: Option<&Path>, error: Error) -> Error {
         None => String::new(),
     };
     let advice = format!(
-        "mend that and open the file again, which goes on with the restore; or give the restore up: \
+        "solve that and open the file again, which continues the restore; or abandon the restore: \
          {put_back}remove {} and {} beside it",
         name(&note),
         name(&new)
@@ -268,7 +268,8 @@ impl<'a> Swap<'a> {
         if !old.is_empty() {
             if which > 1 {
                 let kept = self.kept(which);
-                tracing::warn!(path = %kept.display(), "somebody else's database goes aside, too");
+                tracing::warn!(path = %kept.display(), "another database was created in the place; it \
+                    is moved aside, too");
             }
             files::create_own_folder(&self.aside, Some(self.path))?;
             self.copy_what_cannot_be_moved()?;

@@ -19,7 +19,7 @@ const STINT: Duration = Duration::from_millis(4);
 const INSTRUCTIONS: std::ffi::c_int = 1_000;
 
 /// The shortest time between two reports of progress.
-const TELL_EVERY: Duration = Duration::from_millis(50);
+const REPORT_EVERY: Duration = Duration::from_millis(50);
 
 /// The progress of a backup, a restore or a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Stage {
     Check,
 }
 
-/// A function that is told the progress, and decides whether to go on.
+/// A function that gets the progress, and decides whether to go on.
 pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
 /// How much of the time a backup works.
@@ -170,14 +170,14 @@ impl Throttle {
             .on_progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (on_progress, told_at, told) = &mut *place;
-        if let Some(tell) = on_progress
-            && (*told != Some(stage) || done >= total || told_at.elapsed() >= TELL_EVERY)
+        let (on_progress, reported_at, reported) = &mut *place;
+        if let Some(report) = on_progress
+            && (*reported != Some(stage) || done >= total || reported_at.elapsed() >= REPORT_EVERY)
         {
-            *told_at = Instant::now();
-            *told = Some(stage);
+            *reported_at = Instant::now();
+            *reported = Some(stage);
             let progress = Progress { stage, done, total };
-            if tell(progress).is_break() {
+            if report(progress).is_break() {
                 self.rest.stopped.store(true, Ordering::Relaxed);
             }
         }
@@ -190,8 +190,8 @@ impl Throttle {
     pub(super) fn check(&self) -> Result<()> {
         if self.rest.stopped.load(Ordering::Relaxed) {
             let why = match (self.rest.closing)() {
-                true => "the store was closed before it was done",
-                false => "it was asked to stop",
+                true => "the store was closed before this was done",
+                false => "stopped on request",
             };
             return Err(Error::new(ErrorKind::Cancelled, why));
         }

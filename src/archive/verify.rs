@@ -70,7 +70,7 @@ pub(super) fn read_back(
     let named = |error| name_file(error, &path);
     let encrypted = backup.manifest.is_encrypted();
     let expected = contents.database.bytes;
-    files::check_room(files::folder_of(to), expected, "what is in the backup")?;
+    files::check_room(files::folder_of(to), expected, "the database in the backup")?;
     let pacer = Throttle::new(pace, reading.on_progress, closing).limit(reading.deadline);
     let lock = match encrypted {
         false => Lock::Clear,
@@ -101,17 +101,17 @@ pub(super) fn read_back(
     });
     let found = pacer.explain(looked).map_err(|error| match error.kind() {
         _ if error.is_too_big() => {
-            let why = "its schema computes a value that is larger than the database itself";
+            let why = "its schema computes a value that is larger than the whole database";
             named(error.because(ErrorKind::BadBackup, why))
         }
         // SQLite reports damage with several kinds of errors.
         ErrorKind::Corrupt | ErrorKind::ForeignFile | ErrorKind::Sql => {
-            named(error.because(ErrorKind::BadBackup, "what is in it"))
+            named(error.because(ErrorKind::BadBackup, "the database in it"))
         }
         _ => named(error),
     })?;
     if found != contents {
-        let why = "what is in it is not what its manifest says";
+        let why = "its contents differ from its manifest";
         return Err(named(Error::new(ErrorKind::BadBackup, why)));
     }
     backup.manifest.contents = Some(contents);

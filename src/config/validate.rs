@@ -130,8 +130,8 @@ impl Config {
             if before.iter().any(|other| other.name == schedule.name) {
                 let name = quote(&schedule.name);
                 let why = format!(
-                    "there are two of the name {name}, by which the file remembers when each last ran; \
-                     give one a name of its own with every_named or daily_at_named"
+                    "has the name {name} twice, under which the file records when each last ran; give one \
+                     a name of its own with every_named or daily_at_named"
                 );
                 return Err(Error::invalid("every", &why));
             }

@@ -105,7 +105,7 @@ pub(super) fn values(tx: &ReadTx<'_>) -> Result<Findings<OddValue>> {
                 let becomes = match kind.judge(value) {
                     Judged::Fine => return Ok(()),
                     Judged::Kept => None,
-                    Judged::ShownAs(_) if kind.is_private() => Some("what is shown".to_owned()),
+                    Judged::ShownAs(_) if kind.is_private() => Some("the shown value".to_owned()),
                     Judged::ShownAs(new) => Some(new.to_string()),
                 };
                 found.add(OddValue {
@@ -132,7 +132,7 @@ fn in_words(kind: Kind, value: ValueRef<'_>) -> String {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) if !kind.is_private() => format!("the text {}", quote(text)),
             Ok(_) => format!("a text of {} bytes", bytes.len()),
-            Err(_) => format!("a text of {} bytes that is no UTF-8", bytes.len()),
+            Err(_) => format!("a text of {} bytes that is not UTF-8", bytes.len()),
         },
     }
 }

@@ -150,7 +150,7 @@ fn foreign_cursor() -> Error {
 fn gone() -> Error {
     Error::invalid(
         "after",
-        "is the place of a row that is not there any more: begin with the first page",
+        "points to a row that no longer exists: start again with the first page",
     )
 }
 

@@ -64,8 +64,8 @@ fn unless_referred_to(removed: Result<usize>) -> Result<usize> {
     removed.map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::new(
             ErrorKind::Conflict,
-            "a row of a table of the bot's own refers to what is to be deleted: delete that row first, or \
-             declare the reference with ON DELETE CASCADE",
+            "a row in one of the bot's own tables refers to a row that would be deleted: delete the \
+             referring row first, or declare the reference with ON DELETE CASCADE",
         )
         .with_source(error),
         _ => error,

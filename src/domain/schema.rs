@@ -95,7 +95,7 @@ impl Schema for BotSchema {
         if rows > 0 {
             tracing::info!(
                 rows,
-                "rows that another program wrote now have the store's spelling of time"
+                "times that another program wrote are now in the store's format"
             );
         }
         // Each lookup of a session needs this table. If it is missing, opening should fail, and not every

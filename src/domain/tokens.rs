@@ -99,7 +99,7 @@ impl Mutation for IssueToken {
                     .ok()
                     .and_then(|time| tx.now().checked_add_signed(time))
                     .filter(|at| *at <= page::latest())
-                    .ok_or_else(|| Error::invalid("expires_in", "is past the year 9999"))
+                    .ok_or_else(|| Error::invalid("expires_in", "must end before the year 10000"))
             })
             .transpose()?;
         let secret = Secret::random()?;

@@ -103,7 +103,7 @@ impl BackupWorker {
         };
         let result = caught(|| work(&mut conn, self)).unwrap_or_else(|| {
             let why =
-                "code of the host's panicked; the panic's message is where the panic hook writes";
+                "code of the host's panicked; the panic hook's output has the panic's message";
             Err(Error::new(ErrorKind::Panicked, why))
         });
         // After an error its state may be in doubt, and it is seldom needed.
@@ -132,12 +132,12 @@ impl BackupWorker {
             bytes: backup.manifest.artefact.bytes,
         };
         *self.shared.last_runs.backup.lock() = Some(LastRun::Done(report.clone()));
-        self.shared.subscribers.tell(StoreEvent::BackupDone(report));
+        self.shared.subscribers.send(StoreEvent::BackupDone(report));
         if !not_removed.is_empty() {
             let event = StoreEvent::BackupsNotRemoved {
                 backups: not_removed,
             };
-            self.shared.subscribers.tell(event);
+            self.shared.subscribers.send(event);
         }
         if std::mem::take(&mut self.waits_for_a_backup) {
             self.drill_due.forget();
@@ -151,7 +151,7 @@ impl BackupWorker {
         })?;
         *self.shared.last_runs.drill.lock() = Some(LastRun::Done(report.clone()));
         let event = StoreEvent::DrillDone(report.clone());
-        self.shared.subscribers.tell(event);
+        self.shared.subscribers.send(event);
         Ok(report)
     }
 
@@ -193,7 +193,7 @@ impl BackupWorker {
         self.backup_due.set(due);
         self.shared.last_runs.backup_is_due_from(due);
         if let Some(error) = trouble {
-            tracing::warn!(%error, "the folder of backups cannot be looked at");
+            tracing::warn!(%error, "the folder of backups cannot be read");
         }
         // Reading the folder takes time, and a backup that has become due meanwhile counts as due.
         let now = self.shared.now();

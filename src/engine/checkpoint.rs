@@ -211,7 +211,7 @@ impl CheckpointPolicy {
             ceiling_bytes,
             held_by,
         };
-        self.shared.subscribers.tell(event);
+        self.shared.subscribers.send(event);
     }
 
     /// Limits by how much the next commit that starts the WAL over cuts its file. That commit cuts it down to

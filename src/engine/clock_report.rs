@@ -18,7 +18,7 @@ impl ClockReport {
         let was_reported = std::mem::replace(&mut self.is_reported, ahead.is_some());
         if let Some(by) = ahead.filter(|_| !was_reported) {
             let event = StoreEvent::ClockAhead { by };
-            shared.subscribers.tell_or_keep(event);
+            shared.subscribers.send_or_keep(event);
             tracing::warn!(?by, "the clock is ahead of the time that has passed");
         }
     }

@@ -11,12 +11,12 @@ pub(crate) struct DiskState {
     failing: AtomicBool,
     /// Whether a checkpoint could not sync the file.
     no_checkpoint: AtomicBool,
-    said: Mutex<Said>,
+    reported: Mutex<Reported>,
 }
 
 /// The errors that the disk, or SQLite about the file, has reported.
 #[derive(Default)]
-struct Said {
+struct Reported {
     last_error: Option<Error>,
     /// Whether the last error came since the last call of `take_news`.
     is_news: bool,
@@ -29,13 +29,13 @@ impl DiskState {
         if !error.is_of_the_disk() {
             return;
         }
-        let mut said = self.said.lock();
-        said.last_error = Some(error.clone());
+        let mut reported = self.reported.lock();
+        reported.last_error = Some(error.clone());
         // The other pages can still be written.
         if error.kind() == ErrorKind::Corrupt {
-            said.damage = Some(error.clone());
+            reported.damage = Some(error.clone());
         } else {
-            said.is_news = true;
+            reported.is_news = true;
             self.failing.store(true, Relaxed);
         }
     }
@@ -76,18 +76,18 @@ impl DiskState {
 
     /// The damage that was found.
     pub(crate) fn damage(&self) -> Option<Error> {
-        self.said.lock().damage.clone()
+        self.reported.lock().damage.clone()
     }
 
     pub(crate) fn last_error(&self) -> Option<Error> {
-        self.said.lock().last_error.clone()
+        self.reported.lock().last_error.clone()
     }
 
     /// The last failure, if it came since the last call.
     pub(super) fn take_news(&self) -> Option<Error> {
-        let mut said = self.said.lock();
-        let is_news = std::mem::take(&mut said.is_news);
-        said.last_error.clone().filter(|_| is_news)
+        let mut reported = self.reported.lock();
+        let is_news = std::mem::take(&mut reported.is_news);
+        reported.last_error.clone().filter(|_| is_news)
     }
 
     /// Whether the disk works, checkpoints may run, and no damage was found.

@@ -40,7 +40,7 @@ impl DiskWatch {
         let was_low = std::mem::replace(&mut self.space_is_low, free_bytes < low_bytes);
         if self.space_is_low && !was_low {
             let event = StoreEvent::DiskNearlyFull { free_bytes };
-            shared.subscribers.tell(event);
+            shared.subscribers.send(event);
             tracing::warn!(free_bytes, "the disk is nearly full");
         }
     }
@@ -51,18 +51,18 @@ impl DiskWatch {
         let damage = shared.disk.damage();
         if let Some(damage) = damage.filter(|_| !self.damage_reported) {
             self.damage_reported = true;
-            shared.subscribers.tell(StoreEvent::Damaged(damage.clone()));
+            shared.subscribers.send(StoreEvent::Damaged(damage.clone()));
             tracing::error!(error = %damage, "the file is damaged");
         }
         match shared.disk.take_news() {
             Some(error) if !self.failing_reported => {
                 self.failing_reported = true;
-                shared.subscribers.tell(StoreEvent::Failing(error.clone()));
+                shared.subscribers.send(StoreEvent::Failing(error.clone()));
                 tracing::warn!(%error, "the disk fails");
             }
             None if self.failing_reported && !shared.disk.is_failing() => {
                 self.failing_reported = false;
-                shared.subscribers.tell(StoreEvent::Recovered);
+                shared.subscribers.send(StoreEvent::Recovered);
                 tracing::info!("the disk works again");
             }
             _ => {}

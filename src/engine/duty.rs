@@ -54,7 +54,7 @@ impl Duty {
                 if let Turn::Due(Some(done)) = &turn
                     && let Some(event) = announce(done)
                 {
-                    handle.shared.subscribers.tell(event);
+                    handle.shared.subscribers.send(event);
                 }
                 Ok(turn)
             }

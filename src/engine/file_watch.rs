@@ -24,11 +24,11 @@ impl FileWatch {
         for &problem in news() {
             let path = shared.path.clone();
             let event = StoreEvent::FileProblem { problem, path };
-            shared.subscribers.tell_or_keep(event);
+            shared.subscribers.send_or_keep(event);
         }
         let path = shared.path.display();
         for problem in news() {
-            tracing::warn!(%path, %problem, "its files are not where they should be");
+            tracing::warn!(%path, %problem, "something is wrong with the place of the database's files");
         }
     }
 }
@@ -89,8 +89,8 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     let saved = saved.map_err(|error| {
         let kind = error.kind();
         let why = format!(
-            "the files of {path} were replaced, removed, emptied or cut under the store, and what it had \
-             could not be saved whole; its WAL stays as it is"
+            "the files of {path} were replaced, removed, emptied or cut under the store, and its data \
+             could not be saved completely; its WAL stays as it is"
         );
         error.because(kind, why)
     })?;
@@ -105,17 +105,17 @@ pub(super) fn save_and_close(conn: Connection, shared: &Shared, lock: &FileLock)
     let copy = saved.display();
     let sentence = match shared.files.known().contains(&FileProblem::WalCut) {
         true => format!(
-            "the WAL of {path} was cut under the store; what could be read of it is saved in {copy}, a \
-             database like any other. What has the old name is as it was without that WAL: compare the two \
+            "the WAL of {path} was cut under the store; what could be read of it is saved in {copy}, \
+             an ordinary database. The file with the old name lacks that WAL's changes: compare both \
              with the newest backup, and keep the one that you want"
         ),
         false => format!(
-            "the files of {path} were replaced, removed or emptied under the store; all that it had is saved \
-             in {copy}, a database like any other. What has the old name now was not touched: compare the \
-             two, and keep the one that you want"
+            "the files of {path} were replaced, removed or emptied under the store; all its data is \
+             saved in {copy}, an ordinary database. The file that now has the old name was not \
+             touched: compare the two, and keep the one that you want"
         ),
     };
     let event = StoreEvent::CopySaved { path: saved };
-    shared.subscribers.tell_or_keep(event);
+    shared.subscribers.send_or_keep(event);
     Err(Error::new(ErrorKind::Replaced, sentence))
 }

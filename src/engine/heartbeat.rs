@@ -15,7 +15,7 @@ struct Job {
     doing: Doing,
     /// By the store's clock.
     began: DateTime<Utc>,
-    heard: Instant,
+    last_progress: Instant,
     given_up: Option<Error>,
 }
 
@@ -35,7 +35,7 @@ impl Heartbeat {
         *self.job.lock() = Some(Job {
             doing: Doing::Backup,
             began: now,
-            heard: Instant::now(),
+            last_progress: Instant::now(),
             given_up: None,
         });
     }
@@ -49,7 +49,7 @@ impl Heartbeat {
     pub(super) fn turn_to(&self, doing: Doing) {
         if let Some(job) = &mut *self.job.lock() {
             job.doing = doing;
-            job.heard = Instant::now();
+            job.last_progress = Instant::now();
             job.given_up = None;
         }
     }
@@ -57,7 +57,7 @@ impl Heartbeat {
     /// Records progress of the worker; returns true if it is to stop, because it was given up before.
     pub(super) fn beat(&self) -> bool {
         self.job.lock().as_mut().is_some_and(|job| {
-            job.heard = Instant::now();
+            job.last_progress = Instant::now();
             job.given_up.is_some()
         })
     }
@@ -98,7 +98,7 @@ impl Heartbeat {
             if let Some(error) = &job.given_up {
                 return Err(error.clone());
             }
-            if job.heard.elapsed() < self.deadline {
+            if job.last_progress.elapsed() < self.deadline {
                 return Ok(());
             }
             let what = match job.doing {
@@ -106,8 +106,8 @@ impl Heartbeat {
                 Doing::Drill => "a drill",
             };
             let why = format!(
-                "{what} has got no further for {:?}: look whether the disk or share of the backups \
-                 answers; others are made when it does",
+                "{what} has made no progress for {:?}: check whether the disk or share of the backups \
+                 answers; when it does, backups continue",
                 self.deadline
             );
             let error = Error::new(ErrorKind::Deadline, why).in_operation(job.doing.operation());

@@ -82,8 +82,8 @@ impl<O, T> Pending<O, T> {
         let outcome = caught(|| work(operation)).unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Panicked,
-                "the operation's own code panicked and nothing was changed; \
-                 the panic's message is where the panic hook writes",
+                "the operation's own code panicked and nothing was changed; the panic hook's output \
+                 has the panic's message",
             ))
         });
         let outcome = outcome.map_err(|error| error.in_operation(self.name));

@@ -43,7 +43,7 @@ impl Doing {
                 StoreEvent::DrillFailed(error.clone())
             }
         };
-        shared.subscribers.tell(event);
+        shared.subscribers.send(event);
     }
 }
 

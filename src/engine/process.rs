@@ -53,8 +53,8 @@ impl OwnProcess {
             return Ok(());
         }
         let why = format!(
-            "the store is open in process {}, and not in this one, which was forked from it; nothing was \
-             carried out. Fork first, and open the store then",
+            "the store is open in process {}, and not in this one, which was forked from it; the \
+             request was not carried out. Fork first, then open the store",
             self.number
         );
         Err(Error::new(ErrorKind::Closed, why))

@@ -173,6 +173,7 @@ impl WorkQueue {
 pub(super) fn too_late() -> Error {
     Error::new(
         ErrorKind::Deadline,
-        "it waited for a reader until its deadline; more readers, or fewer queries at once",
+        "it waited for a reader until its deadline; configure more readers, or send fewer queries at \
+         once",
     )
 }

@@ -75,8 +75,8 @@ impl Supervised for Reader {
     fn restarting(&mut self, _ctx: &mut Self::Context) {
         self.connection = None;
         if let Some(job) = self.job.take() {
-            let why = "the reader panicked and was started again; the panic's message is where the \
-                       panic hook writes";
+            let why = "the reader panicked and was restarted; the panic hook's output has the panic's \
+                       message";
             job.refuse(Error::new(ErrorKind::Panicked, why));
         }
     }

@@ -155,8 +155,8 @@ impl Shared {
         if self.is_closing() {
             return Error::closed();
         }
-        let why = "the actor that was at it panicked and was started again; the panic's message is \
-                   where the panic hook writes";
+        let why = "the actor that worked on it panicked and was restarted; the panic hook's output \
+                   has the panic's message";
         Error::new(ErrorKind::Panicked, why)
     }
 

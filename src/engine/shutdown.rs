@@ -67,8 +67,8 @@ impl Engine {
             Ok(Err(_)) => Err(shared.why_dropped()),
             Err(_) => Err(Error::new(
                 ErrorKind::Deadline,
-                "a mutation, or the disk, keeps the writer from closing the file, which stays open until \
-                 that ends; nothing acknowledged is lost",
+                "a mutation or the disk keeps the writer busy, so the file stays open until that ends; \
+                 nothing acknowledged is lost",
             )),
         }
     }

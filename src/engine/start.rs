@@ -132,7 +132,7 @@ pub(crate) fn start(
     let post = threads.post_on(Arbiter::current(), Role::Supervisor);
     let supervisor = post.start(supervisor);
     actix::spawn(keep_time(Arc::clone(&handle)));
-    actix::spawn(tell_of_the_end(Arc::clone(&handle)));
+    actix::spawn(report_given_up(Arc::clone(&handle)));
     Ok(Engine {
         handle,
         supervisor,
@@ -154,14 +154,14 @@ async fn keep_time(handle: Arc<Handle>) {
 }
 
 /// Reports an actor that was given up, and ends the waiting for readers that may no longer run.
-async fn tell_of_the_end(handle: Arc<Handle>) {
+async fn report_given_up(handle: Arc<Handle>) {
     let shared = &handle.shared;
     let &role = shared.supervision.given_up.wait().await;
     let why = shared.why_dropped();
     handle.interactive.end(why.clone());
     handle.analytics.end(why);
-    shared.subscribers.tell(StoreEvent::ActorGivenUp { role });
-    quietly(|| tracing::error!(%role, "an actor panics again and again, and is given up"));
+    shared.subscribers.send(StoreEvent::ActorGivenUp { role });
+    quietly(|| tracing::error!(%role, "an actor panicked too often and is not restarted"));
 }
 
 /// Starts the backup worker on a thread of its own, and the actor in front of it.

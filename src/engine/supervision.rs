@@ -92,8 +92,8 @@ impl Supervision {
             return Ok(());
         };
         let why = format!(
-            "the {role} has panicked {} times within {:?} and is not started again; the panic's message is \
-             where the panic hook writes. Close the store and open it again",
+            "the {role} has panicked {} times within {:?} and is not restarted; the panic hook's \
+             output has the panic's message. Close the store and open it again",
             self.most_restarts, self.within
         );
         Err(Error::new(ErrorKind::Unavailable, why))

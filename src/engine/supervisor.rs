@@ -115,8 +115,8 @@ impl Supervisor {
                 continue;
             }
             let event = StoreEvent::ActorRestarted { role, restarts };
-            self.handle.shared.subscribers.tell(event);
-            quietly(|| tracing::error!(%role, restarts, "an actor panicked and was started again"));
+            self.handle.shared.subscribers.send(event);
+            quietly(|| tracing::error!(%role, restarts, "an actor panicked and was restarted"));
         }
     }
 }

@@ -84,7 +84,7 @@ impl Timers {
                 known.next = None;
                 known.look.retry(shared.now(), LOOK);
                 if !shared.is_closing() {
-                    tracing::warn!(%error, "timers could not be looked at");
+                    tracing::warn!(%error, "due timers could not be read");
                 }
             }
         }
@@ -105,11 +105,11 @@ impl Timers {
                 tracing::warn!(
                     timer = name,
                     timers,
-                    "nobody has registered timers of this name; they are kept"
+                    "timers of this name are not registered; they are kept"
                 );
                 let event = StoreEvent::TimersUnknown { name, timers };
                 // The first look may end before a host has subscribed.
-                handle.shared.subscribers.tell_or_keep(event);
+                handle.shared.subscribers.send_or_keep(event);
             }
             if !due.timers.is_empty() {
                 left = Left::Perhaps;
@@ -156,16 +156,16 @@ impl Timers {
         let ran = fired.len();
         if ran > 0 {
             let event = StoreEvent::TimersFired { timers: fired };
-            handle.shared.subscribers.tell(event);
+            handle.shared.subscribers.send(event);
         }
-        let mut told = Vec::new();
+        let mut put_off = Vec::new();
         for (timer_id, name, fault, error) in failed {
             if handle.shared.is_closing() {
                 return Err(error);
             }
-            let put_off = PutOff { timer_id, fault };
-            if let Some((failures, try_at)) = handle.write(put_off, Entry::Waits).await? {
-                told.push(FailedTimer {
+            let message = PutOff { timer_id, fault };
+            if let Some((failures, try_at)) = handle.write(message, Entry::Waits).await? {
+                put_off.push(FailedTimer {
                     timer_id,
                     name,
                     failures,
@@ -174,13 +174,13 @@ impl Timers {
                 });
             }
         }
-        if let Some(first) = told.first() {
+        if let Some(first) = put_off.first() {
             tracing::warn!(
-                timers = told.len(), timer = first.name, failures = first.failures, error = %first.error,
+                timers = put_off.len(), timer = first.name, failures = first.failures, error = %first.error,
                 "timers failed, and are kept"
             );
-            let event = StoreEvent::TimersFailed { timers: told };
-            handle.shared.subscribers.tell(event);
+            let event = StoreEvent::TimersFailed { timers: put_off };
+            handle.shared.subscribers.send(event);
         }
         Ok(ran)
     }

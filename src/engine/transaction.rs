@@ -148,7 +148,7 @@ impl WriteConnection {
         let Err(error) = committed.map_err(Error::from) else {
             batch.progress = Progress::Committed;
             // Before any answer: a caller that knows of the change must not get an older answer from the cache.
-            self.changes.tell(&self.shared.cache);
+            self.changes.apply_to(&self.shared.cache);
             let wrote = conn.total_changes() > begun.changes;
             return Attempt::Committed { wrote };
         };

@@ -270,8 +270,9 @@ impl Handler<CloseFile> for Writer {
         if busy {
             return Err(Error::new(
                 ErrorKind::Busy,
-                "another program, or a backup or query that was left behind, uses the file, so its WAL \
-                 stays beside it; nothing is lost, and the next opening or closing takes it in",
+                "another program, or an unfinished backup or query, still uses the file, so its WAL \
+                 stays beside it; nothing is lost, and the next opening or closing copies it into the \
+                 file",
             ));
         }
         sqlite::enable_checkpoint_on_close(&conn)?;

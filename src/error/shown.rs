@@ -31,7 +31,7 @@ impl fmt::Debug for Error {
                 .field("field", &self.inner.field)
                 .field("message", &self.inner.message)
                 .field("advice", &self.advice())
-                .field("source", &self.untold())
+                .field("source", &self.unshown())
                 .finish();
         }
         let mut line = OneLine(f);
@@ -64,16 +64,16 @@ impl std::error::Error for Error {
     /// The error beneath, unless the sentence has its words, so that a report of the whole chain (`{:#}` of
     /// anyhow, `{:?}` of this) shows each text once. [`Error::cause`] gives it in any case.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.untold().map(|source| source as _)
+        self.unshown().map(|source| source as _)
     }
 }
 
 impl Error {
-    fn untold(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
-        let said = |source: &dyn std::error::Error| {
+    fn unshown(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        let is_shown = |source: &dyn std::error::Error| {
             let words = super::quote::cut(source.to_string());
             self.inner.message.contains(&*words)
         };
-        self.cause().filter(|&source| !said(source))
+        self.cause().filter(|&source| !is_shown(source))
     }
 }

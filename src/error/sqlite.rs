@@ -6,16 +6,16 @@ use rusqlite::ffi::{self, ErrorCode as Code};
 use std::io;
 
 /// The most bytes of SQLite's text, which may hold names from the file. Leaves room for advice.
-const SAID_BYTES: usize = 600;
+const TEXT_BYTES: usize = 600;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         // First of all, since any call may change it. See `system`.
         let system = io::Error::last_os_error();
         let error = match error {
-            rusqlite::Error::SqliteFailure(code, Some(said)) if said.len() > SAID_BYTES => {
-                let said = quote::bounded_by(SAID_BYTES, said);
-                rusqlite::Error::SqliteFailure(code, Some(said))
+            rusqlite::Error::SqliteFailure(code, Some(text)) if text.len() > TEXT_BYTES => {
+                let text = quote::bounded_by(TEXT_BYTES, text);
+                rusqlite::Error::SqliteFailure(code, Some(text))
             }
             error => error,
         };
@@ -24,7 +24,7 @@ impl From<rusqlite::Error> for Error {
             why,
         } = classify(&error, &system);
         let code = error.sqlite_error().copied();
-        let message = match (why, code.is_some_and(is_the_systems) && tells(&system)) {
+        let message = match (why, code.is_some_and(is_the_systems) && has_errno(&system)) {
             ("", false) => error.to_string(),
             ("", true) => format!("{error}: {system}"),
             (why, _) => format!("{error}; {why}"),
@@ -94,12 +94,12 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
         ) => Verdict::plain(ErrorKind::Conflict),
         (Code::ConstraintViolation, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Verdict::explained(
             ErrorKind::NotFound,
-            "it refers to a row that is not there, or takes away one that others refer to",
+            "it refers to a row that does not exist, or removes one that other rows refer to",
         ),
         (Code::ConstraintViolation | Code::TypeMismatch, _) => Verdict::plain(ErrorKind::Invalid),
         (Code::TooBig, _) => Verdict::explained(
             ErrorKind::Invalid,
-            "a value is larger than SQLite takes, or than may be here",
+            "a value exceeds SQLite's limit, or a lower one that the store has set",
         ),
         (Code::DiskFull, _) => Verdict::advised(ErrorKind::DiskFull, "make room and try again"),
         // The index of the WAL could not grow; it is a file like the others.
@@ -121,7 +121,7 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
         // SQLite gives up after ten seconds, or fifty attempts, in which others were faster each time.
         (Code::FileLockingProtocolFailed | Code::SchemaChanged, _) => Verdict::explained(
             ErrorKind::Busy,
-            "other programs open and change the file all the time",
+            "other programs constantly open and change the file",
         ),
         (Code::ReadOnly, ffi::SQLITE_READONLY_DBMOVED) => Verdict::advised(
             ErrorKind::ReadOnly,
@@ -144,8 +144,8 @@ fn classify_code(code: ffi::Error, system: &io::Error) -> Verdict {
         ),
         (Code::AuthorizationForStatementDenied, _) => Verdict::explained(
             ErrorKind::Sql,
-            "a query may read rows, a mutation may change them, nothing else: \
-             transactions, tables and settings belong to the store and its migrations",
+            "a query may only read rows, and a mutation may only change them: transactions, tables and \
+             settings belong to the store and its migrations",
         ),
         _ => Verdict::plain(ErrorKind::Sql),
     }
@@ -160,7 +160,7 @@ fn is_the_systems(code: ffi::Error) -> bool {
         )
 }
 
-fn tells(system: &io::Error) -> bool {
+fn has_errno(system: &io::Error) -> bool {
     system.raw_os_error().is_some_and(|errno| errno != 0)
 }
 

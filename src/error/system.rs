@@ -42,33 +42,31 @@ pub(super) fn meaning(error: &io::Error) -> Meaning {
         ),
         Io::ReadOnlyFilesystem => (
             ErrorKind::ReadOnly,
-            "the disk is mounted to be read only: mount it to be written. If nobody has mounted it \
-             so, Linux did, after an error: look at the system's log",
+            "the disk is mounted read-only: remount it writable. If nobody mounted it read-only, Linux \
+             did so after an error: check the system's log",
         ),
         Io::PermissionDenied => (
             ErrorKind::ReadOnly,
-            "look at the owner and mode of the file and of its folder, and as whom this program runs",
+            "check the owner and mode of the file and of its folder, and the account that this program \
+             runs as",
         ),
         Io::NotFound => (
             ErrorKind::Io,
-            "look at the path: it, or a folder above it, is not there",
+            "check the path: it, or a folder above it, does not exist",
         ),
         Io::NotADirectory => (
             ErrorKind::Io,
-            "look at the path: something that should be a folder in it is none",
+            "check the path: a part of it that should be a folder is not one",
         ),
         Io::IsADirectory => (ErrorKind::Io, "name a file: there is a folder at the path"),
-        Io::AlreadyExists => (
-            ErrorKind::Io,
-            "look at what is there, or choose another name",
-        ),
+        Io::AlreadyExists => (ErrorKind::Io, "check what is there, or choose another name"),
         Io::InvalidFilename => (
             ErrorKind::Io,
             "choose a shorter path: the names of the files beside it have to fit as well",
         ),
         Io::StaleNetworkFileHandle => (
             ErrorKind::Io,
-            "the share was mounted or exported anew: start the program again",
+            "the share was mounted or exported anew: restart the program",
         ),
         Io::ResourceBusy => (
             ErrorKind::Io,
@@ -77,14 +75,14 @@ pub(super) fn meaning(error: &io::Error) -> Meaning {
         Io::CrossesDevices => (ErrorKind::Io, "keep both places on one disk"),
         Io::OutOfMemory => (ErrorKind::Io, OUT_OF_MEMORY),
         Io::TimedOut | Io::HostUnreachable | Io::NotConnected | Io::NetworkUnreachable => {
-            (ErrorKind::Io, "look whether the share answers")
+            (ErrorKind::Io, "check whether the share answers")
         }
         _ => unnamed(error),
     };
     Meaning::new(kind, advice)
 }
 
-pub(super) const OUT_OF_MEMORY: &str = "the system has no memory left for it";
+pub(super) const OUT_OF_MEMORY: &str = "the system is out of memory";
 
 /// The meaning of errors that the standard library does not name.
 #[cfg(unix)]
@@ -97,26 +95,25 @@ fn unnamed(error: &io::Error) -> (ErrorKind, &'static str) {
         Errno::MFILE => (
             ErrorKind::TooManyFiles,
             "this process has as many files open as it may: raise its limit (`ulimit -n`, \
-             LimitNOFILE=), or look for what does not close its files",
+             LimitNOFILE=), or find out which part of it leaves files open",
         ),
         Errno::NFILE => (
             ErrorKind::TooManyFiles,
-            "all processes together have as many files open as the system takes: look for the one \
-             that does not close its files, or raise fs.file-max",
+            "all processes together have as many files open as the system takes: find the one that \
+             leaves files open, or raise fs.file-max",
         ),
         Errno::LOOP => (
             ErrorKind::Io,
-            "look at the path: a link in it leads in a circle, or there is a link where none is \
+            "check the path: a link in it leads in a circle, or there is a link where none is \
              followed",
         ),
         Errno::IO | Errno::NXIO | Errno::NODEV => (
             ErrorKind::Io,
-            "the disk does not do what it is asked: look at the system's log, and save what is on it",
+            "the disk fails: check the system's log, and save the data on it",
         ),
         Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL => (
             ErrorKind::Io,
-            "the file system does not do what is needed of it: keep the file on a disk of this \
-             machine",
+            "the file system lacks what the store needs: keep the file on a disk of this machine",
         ),
         _ => (ErrorKind::Io, ""),
     }

@@ -102,7 +102,7 @@ pub(super) fn refuse_second_name(path: &Path, data: &Metadata) -> Result<()> {
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(data) > 1 {
         let why = format!(
-            "{} has another name too (a hard link), and what is written here would be written there",
+            "{} has another name too (a hard link), so a write to one would change the other",
             path.display()
         );
         return Err(Error::new(ErrorKind::ForeignFile, why));
@@ -113,6 +113,6 @@ pub(super) fn refuse_second_name(path: &Path, data: &Metadata) -> Result<()> {
 }
 
 pub(super) fn is_other(path: &Path, is: Kind, should_be: Kind) -> Error {
-    let why = format!("{} is {is}, and has to be {should_be}", path.display());
+    let why = format!("{} is {is}, but must be {should_be}", path.display());
     Error::new(ErrorKind::ForeignFile, why)
 }

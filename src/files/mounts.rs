@@ -27,8 +27,8 @@ fn is_mount_root(path: &Path) -> Option<bool> {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
     const ROOT: StatxAttributes = StatxAttributes::MOUNT_ROOT;
     let data = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok()?;
-    let tells = data.stx_attributes_mask.contains(ROOT);
-    tells.then(|| data.stx_attributes.contains(ROOT))
+    let is_known = data.stx_attributes_mask.contains(ROOT);
+    is_known.then(|| data.stx_attributes.contains(ROOT))
 }
 
 #[cfg(not(target_os = "linux"))]

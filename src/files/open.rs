@@ -189,10 +189,10 @@ pub(crate) fn create_folder(path: &Path, like: Option<&Path>) -> Result<()> {
 fn no_folder(path: &Path) -> Result<()> {
     let kind = kind_of(path)?.unwrap_or(Kind::Unknown);
     let what = match kind {
-        Kind::Link => format!("{kind} that leads to no folder"),
+        Kind::Link => format!("{kind} that does not lead to a folder"),
         _ => kind.to_string(),
     };
-    let why = format!("{} is {what}, and has to be a folder", path.display());
+    let why = format!("{} is {what}, but must be a folder", path.display());
     Err(Error::new(ErrorKind::Io, why))
 }
 

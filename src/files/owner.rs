@@ -27,8 +27,8 @@ pub(crate) fn refuse_strangers_link(path: &Path) -> Result<()> {
             && ![own, folder.uid()].contains(&link.uid())
         {
             let why = format!(
-                "{} is a link that another account has laid where everybody may write, and is not \
-                 followed",
+                "{} is a link that another account made in a folder where everybody may write, and is \
+                 not followed",
                 path.display()
             );
             return Err(Error::new(ErrorKind::ForeignFile, why));

@@ -30,7 +30,8 @@ pub(crate) fn refuse_unmovable(path: &Path) -> Result<()> {
         return match owner::may_write(path) {
             Ok(()) => Ok(()),
             Err(e) => refuse(format!(
-                "it is a mount point, so it has to be written into, and that is not allowed: {e}"
+                "it is a mount point, so it can only be overwritten in place, and that is not allowed: \
+                 {e}"
             )),
         };
     }

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 /// The time between two reports of progress.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a piece should take: many times as long as its sync, and a fraction of the time for which
 /// another program waits for the lock.
@@ -40,7 +40,7 @@ pub(crate) fn count(conn: &Connection, program: &Program<'_>) -> Result<()> {
 fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Result<()> {
     tracing::info!(schema = schema.name, "counting the rows for statistics");
     let mut wal = Wal::new(conn, program.sqlite.wal_ceiling_bytes)?;
-    let (mut rows, mut told) = (FIRST_ROWS, Instant::now());
+    let (mut rows, mut reported) = (FIRST_ROWS, Instant::now());
     loop {
         let counted = transaction(conn, program.clock, |tx| piece(tx, schema, &mut rows))?;
         wal.after_a_piece()?;
@@ -49,8 +49,8 @@ fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Re
             return Ok(());
         };
         tracing::debug!(table, last_id, "counted a piece of the rows");
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
             tracing::info!(table, last_id, "counting rows");
         }
     }
@@ -85,7 +85,7 @@ fn failed(error: Error, schema: &SchemaDef) -> Error {
     error.because(
         kind,
         format_args!(
-            "counting the rows of schema {} failed and the next opening goes on where it was cut short",
+            "counting the rows of schema {} failed and the next opening continues it",
             quote(schema.name)
         ),
     )

@@ -180,7 +180,7 @@ pub(super) fn compare(schema: &SchemaDef, applied: &[Entry]) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::NewerSchema,
                 format!(
-                    "the file has step {} ({}) of schema {:?}, and this program knows them up to \
+                    "the file has step {} ({}) of schema {:?}, and this program knows its steps up to \
                      {}: run the newer program, or restore the backup from before its upgrade",
                     entry.step,
                     quote(&entry.name),
@@ -213,8 +213,8 @@ pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Re
         Err(Error::new(
             ErrorKind::ChangedMigration,
             format!(
-                "step {} ({}) of schema {schema:?} reads differently from what the file has \
-                 applied{which}. {advice}\n\
+                "step {} ({}) of schema {schema:?} differs from the step that was applied to the \
+                 file{which}. {advice}\n\
                  --- applied to the file\n{}\n--- in this program\n{}\n---",
                 entry.step,
                 quote(&entry.name),
@@ -228,15 +228,15 @@ pub(super) fn compare_step(schema: &str, entry: &Entry, known: &Migration) -> Re
         return changed(advice, "", &entry.up_sql, known.up);
     }
     if !reads_as(&entry.down_sql, known.down) {
-        let advice = "If no program of yours ever had that text, somebody else has written it into \
-                      the file, and it was not run: restore a backup.";
-        let which = " in the way back";
+        let advice = "If no program of yours ever had that text, another program wrote it into the \
+                      file, and it was not run: restore a backup.";
+        let which = ", in its down SQL";
         return changed(advice, which, &entry.down_sql, known.down);
     }
     // Older rows have a checksum of the up text alone.
     let is_of = |sum: String| sum == entry.checksum;
     if !is_of(checksum(known.up, known.down)) && !is_of(digest(&normalised(known.up))) {
-        let advice = "Somebody has written into its ledger: restore a backup.";
+        let advice = "Another program changed the file's ledger: restore a backup.";
         let which = ", by its checksum";
         return changed(advice, which, &entry.up_sql, known.up);
     }

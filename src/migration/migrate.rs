@@ -74,7 +74,7 @@ pub(crate) fn refuse_beyond(
     let has = ledger::last(&ReadTx::new(conn, program.clock.now()), schema.name)?;
     if schema.last() < has {
         let why = format!(
-            "must be at least {has}, which the file has; botstore::schema::rollback takes steps back"
+            "must be at least {has}, the file's step; botstore::schema::rollback takes steps back"
         );
         return Err(Error::invalid("to", &why));
     }

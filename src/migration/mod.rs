@@ -300,8 +300,8 @@ pub(crate) fn check_definitions(schemas: &[SchemaDef]) -> Result<()> {
         for (expected, migration) in (1..).zip(schema.migrations) {
             if migration.step != expected {
                 return Err(wrong(format!(
-                    "the steps of schema {:?} must be numbered 1, 2, 3 and so on; \
-                     where step {expected} should be is step {}",
+                    "the steps of schema {:?} must be numbered 1, 2, 3 and so on; in place of step \
+                     {expected} there is step {}",
                     schema.name, migration.step
                 )));
             }

@@ -170,7 +170,10 @@ fn look(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<(UnknownObjects, Vec<M
             known.compare(tx, object, &mut found)?;
         }
         missing = again::missing(tx, schemas, &known, &there)?;
-        found.missing = missing.iter().map(|missing| missing.told.clone()).collect();
+        found.missing = missing
+            .iter()
+            .map(|missing| missing.report.clone())
+            .collect();
     }
     for name in ledger::schemas(tx)? {
         if !schemas.iter().any(|schema| schema.name == name) {
@@ -202,9 +205,9 @@ pub(crate) fn refuse_objects(tx: &ReadTx<'_>, program: &Program<'_>, path: &Path
     Err(Error::new(
         ErrorKind::Untrusted,
         format!(
-            "{} has what no step of this program made, and this configuration refuses that: {found}. \
-             Look at it (botstore status, or sqlite3's .schema); drop it, or open the file with \
-             UnknownTriggers::Allow or Disable",
+            "{} has objects that no step of this program made, and this configuration refuses them: \
+             {found}. Inspect them (botstore status, or sqlite3's .schema); drop them, or open the \
+             file with UnknownTriggers::Allow or Disable",
             path.display()
         ),
     ))

@@ -25,7 +25,7 @@ use rusqlite::{Batch, Connection};
 use std::time::{Duration, Instant};
 
 /// The time between two reports of progress.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// About how much a piece writes into the WAL. Large enough that its sync is a small part of it.
 const PIECE_BYTES: i64 = 8 << 20;
@@ -59,17 +59,13 @@ pub(super) fn run(
         ..Progress::default()
     });
     if begun.is_some() {
-        tracing::info!(
-            schema = schema.name,
-            step,
-            "going on where it was cut short"
-        );
+        tracing::info!(schema = schema.name, step, "continuing an interrupted step");
     }
     let of = parts.len() as u32;
     if from.part >= of {
         return Err(Error::new(
             ErrorKind::Migration,
-            "somebody has written into the file how far the step is, which is further than it goes; \
+            "the step's recorded progress lies beyond the step's end, so another program wrote it; \
              restore a backup",
         ));
     }
@@ -127,7 +123,7 @@ fn rewrite(
     );
     let update = within_a_range(sql)?;
     let mut next = Some(here.next_row.unwrap_or(i64::MIN));
-    let (mut rows, mut told) = (FIRST_ROWS, Instant::now());
+    let (mut rows, mut reported) = (FIRST_ROWS, Instant::now());
     while let Some(first) = next {
         let piece = |conn: &Connection| {
             let mut find = conn.prepare_cached(&find)?;
@@ -146,8 +142,8 @@ fn rewrite(
         })?;
         next = last.and_then(|last| last.checked_add(1));
         tracing::debug!(table, rows, last_id = last, "rewrote a piece of the rows");
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
             tracing::info!(table, last_id = last, "rewriting rows");
         }
         let (written, wanted) = (wal.after_a_piece()?, wal.frames_in(PIECE_BYTES));

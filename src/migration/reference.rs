@@ -104,7 +104,10 @@ impl Reference {
             let done = self.conn.execute_batch(migration.up);
             look(self, migration)?;
             if let Err(error) = done {
-                tracing::debug!(schema = schema.name, migration.step, %error, "not on an empty file");
+                tracing::debug!(
+                    schema = schema.name, migration.step, %error,
+                    "a step failed on an empty file"
+                );
                 return Ok(Ran::InPart);
             }
         }

@@ -99,7 +99,7 @@ impl<'a> Stepper<'a> {
         use ErrorKind::{Conflict, Invalid, Sql};
         match done {
             Err(error) if matches!(error.kind(), Conflict | Invalid | Sql) => {
-                tracing::warn!(index, %error, "the form that it had cannot be given back");
+                tracing::warn!(index, %error, "the index's earlier form cannot be restored");
                 Ok(())
             }
             done => done,
@@ -155,7 +155,7 @@ impl<'a> Stepper<'a> {
                     return Err(Error::new(
                         ErrorKind::Invalid,
                         format!(
-                            "it leaves {} rows that refer to nothing",
+                            "it leaves {} rows that refer to missing rows",
                             left - orphans_before
                         ),
                     ));
@@ -233,7 +233,7 @@ pub(super) fn step_failed(
     };
     let left = match left {
         Left::AsBefore => "the file is as it was before it",
-        Left::Begun => "the next opening goes on where it was cut short",
+        Left::Begun => "the next opening continues it",
     };
     error.because(
         kind,

@@ -48,8 +48,8 @@ impl WayBack {
         let tx = ReadTx::new(conn, program.clock.now());
         if let Some(begun) = progress::of(&tx, schema)? {
             let why = format!(
-                "step {} of schema {schema:?} is applied in part: open the file with the bot, or run \
-                 botstore migrate, which goes on with it, and then take it back; or restore the backup \
+                "step {} of schema {schema:?} is only partly applied: open the file with the bot, or \
+                 run botstore migrate, which completes it, and then take it back; or restore the backup \
                  from before the upgrade",
                 begun.step
             );
@@ -209,9 +209,9 @@ fn steps_back(
     Err(Error::to_be_read(
         ErrorKind::Untrusted,
         format!(
-            "this program does not know all of these steps of schema {schema:?}, and what would take \
-             them back is SQL that the file brings along; it was not run. Restore the backup from \
-             before the upgrade or use the newer program; or read this SQL, and say that you trust \
+            "this program does not know all of these steps of schema {schema:?}, and the SQL that \
+             takes them back comes from the file; it was not run. Restore the backup from before the \
+             upgrade or use the newer program; or read this SQL, and allow it if you trust \
              it:{foreign}\n---"
         ),
     ))

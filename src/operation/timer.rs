@@ -65,7 +65,7 @@ pub(crate) fn kept<T: Timer>(mut timer: T) -> Result<Value> {
         json::drop_flat(|values| timer.take_json(values));
         return Err(refused);
     }
-    let unreadable = |_| Error::invalid("message", "must be JSON that its own type reads again");
+    let unreadable = |_| Error::invalid("message", "must be JSON that its own type can read");
     let value = serde_json::to_value(&timer).map_err(unreadable)?;
     // From the text, as it will be read: that reader limits the depth.
     serde_json::from_str::<T>(&value.to_string()).map_err(unreadable)?;
@@ -80,7 +80,7 @@ pub(crate) fn kept<T: Timer>(mut timer: T) -> Result<Value> {
 pub(crate) fn read<T: Timer>(message: &str) -> Result<T> {
     serde_json::from_str(message).map_err(|error| {
         let why = format!(
-            "is not what {} reads: see its {} in column {}",
+            "cannot be read as {}: see its {} in column {}",
             T::name(),
             match error.classify() {
                 serde_json::error::Category::Data => "value",

@@ -55,7 +55,7 @@ impl TimerKinds {
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(name) = self.twice {
             let why = format!(
-                "was given the name {} twice; two types need two names",
+                "has the name {} twice; two types need two names",
                 quote(name)
             );
             return Err(Error::invalid("timer", &why));
@@ -219,7 +219,7 @@ impl Mutation for RunTimer {
         // A panic leaves it so.
         self.blame.set(true);
         let run = self.kinds.run(&name).ok_or_else(|| {
-            let what = format!("timer of the name {} in this program", quote(&name));
+            let what = format!("timer named {} in this program", quote(&name));
             Error::not_found("name", what)
         })?;
         run(&message, tx)?;

@@ -107,7 +107,10 @@ impl Inspection {
         let locked = match has_room_to_lock(path) {
             true => open_locked(path, settings),
             false => {
-                let why = format!("no room is left beside {} to lock it", path.display());
+                let why = format!(
+                    "there is no room beside {} for the files that lock it",
+                    path.display()
+                );
                 Err(Error::new(ErrorKind::DiskFull, why))
             }
         };
@@ -183,7 +186,7 @@ pub(crate) fn open_to_back_up(path: &Path, settings: &Settings) -> Result<Tidy> 
     refuse_unsettled(path)?;
     if !before.is_so(path) {
         let why = format!(
-            "another file was put in the place of {} while it was opened; try again",
+            "another file replaced {} while it was opened; try again",
             path.display()
         );
         return Err(Error::new(ErrorKind::Busy, why));
@@ -198,7 +201,7 @@ fn cannot_lock(error: Error, path: &Path) -> Error {
         return error;
     }
     let why = format!(
-        "the WAL beside it, {}, has changes that can only be read where this account can make a file \
+        "the WAL beside it, {}, has changes that this account can read only if it can create a file \
          beside it",
         beside(path, "-wal").display()
     );
@@ -316,8 +319,8 @@ fn changing(path: &Path) -> Error {
     Error::new(
         ErrorKind::Busy,
         format!(
-            "{} is being changed by another program while it is read: try again when that is done, or \
-             as an account that may write to the file and its folder, which can lock it meanwhile",
+            "another program changes {} while it is read: try again later, or as an account that may \
+             write to the file and its folder, and so can lock it",
             path.display()
         ),
     )

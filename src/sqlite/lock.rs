@@ -38,12 +38,12 @@ pub enum OpenIn {
 /// WAL may hold what the database does not, it also identifies these two files.
 pub(crate) struct FileLock {
     file: Mutex<File>,
-    said: Mutex<Said>,
+    content: Mutex<Content>,
 }
 
 /// The content of the lock file besides the process id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Said {
+struct Content {
     opened: bool,
     noted: Option<Noted>,
 }
@@ -92,14 +92,14 @@ impl FileLock {
                 return Err(files::cannot("lock", &path, e));
             }
         }
-        let said = match files::at_path(database) {
+        let content = match files::at_path(database) {
             // A new database is about to be created.
-            AtPath::Nothing => Said::default(),
+            AtPath::Nothing => Content::default(),
             AtPath::File { .. } | AtPath::Unknown => read(&file).1,
         };
         let lock = Self {
             file: Mutex::new(file),
-            said: Mutex::new(said),
+            content: Mutex::new(content),
         };
         refuse_other_name_in_use(database)?;
         lock.write();
@@ -109,7 +109,7 @@ impl FileLock {
     /// Records that a store has opened the database, and which files the database and its WAL are.
     pub(crate) fn note_opened(&self, files: &OpenFiles) {
         let noted = files.numbers();
-        *self.said.lock() = Said {
+        *self.content.lock() = Content {
             opened: true,
             noted: noted.map(|(database, wal)| Noted { database, wal }),
         };
@@ -118,7 +118,7 @@ impl FileLock {
 
     /// Records that everything is in the database, and nothing in the WAL.
     pub(crate) fn note_closed(&self) {
-        self.said.lock().noted = None;
+        self.content.lock().noted = None;
         self.write();
     }
 
@@ -151,7 +151,7 @@ impl FileLock {
     /// Writes the lock file. Its content is for error texts, and for the first opening after a crash. A
     /// failure does not prevent opening.
     fn write(&self) {
-        let Said { opened, noted } = *self.said.lock();
+        let Content { opened, noted } = *self.content.lock();
         let mut text = std::process::id().to_string();
         if opened {
             text = format!("{text} {OPENED}");
@@ -236,7 +236,7 @@ fn refuse_other_name_in_use(database: &Path) -> Result<()> {
     }
     let why = format!(
         "{} is open under another name (a hard link, or a mount of the file by itself), with a log beside \
-         that name: one store writes to a file at a time, and all who open it have to use one name",
+         that name: one store writes to a file at a time, and all programs must open it by one name",
         database.display()
     );
     Err(Error::new(ErrorKind::AlreadyOpen, why))
@@ -276,15 +276,15 @@ pub(super) fn noted(database: &Path) -> Option<Noted> {
     look_inside(database).noted
 }
 
-fn look_inside(database: &Path) -> Said {
+fn look_inside(database: &Path) -> Content {
     match files::open(&beside(database, ".lock")) {
         Ok(Some(file)) => read(&file).1,
-        _ => Said::default(),
+        _ => Content::default(),
     }
 }
 
 /// Returns the process id in the lock file, and the rest of its content.
-fn read(file: &File) -> (Option<u32>, Said) {
+fn read(file: &File) -> (Option<u32>, Content) {
     let mut text = String::new();
     // A lock file that cannot be read counts as empty.
     let _ = file.take(MAX_BYTES).read_to_string(&mut text);
@@ -294,5 +294,5 @@ fn read(file: &File) -> (Option<u32>, Said) {
     let mut number = || words.next()?.parse().ok();
     let noted = number().zip(number());
     let noted = noted.map(|(database, wal)| Noted { database, wal });
-    (process, Said { opened, noted })
+    (process, Content { opened, noted })
 }

@@ -34,7 +34,9 @@ pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
         .next()
         .is_some_and(|scheme| matches!(scheme, "sqlite" | "sqlite3"));
     if scheme == "file" {
-        return refuse("must be a path and no file: URI, whose parameters a store sets itself");
+        return refuse(
+            "must be a path instead of a file: URI, whose parameters the store sets itself",
+        );
     }
     if !is_sqlite {
         return match rest.starts_with(b"//") {
@@ -43,9 +45,7 @@ pub(crate) fn path_of(name: &Path) -> Result<PathBuf> {
         };
     }
     if rest.contains(&b'?') {
-        return refuse(
-            "must be without what stands after the ?, since a store sets its parameters itself",
-        );
+        return refuse("must be without parameters (after a ?), since the store sets them itself");
     }
     // The Python bot reads two slashes as three.
     let slashes = rest
@@ -93,17 +93,14 @@ fn at_home(path: &Path) -> Result<PathBuf> {
     if first == "~" {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let home = home.ok_or_else(|| {
-            Error::invalid(
-                "path",
-                "must not begin with ~ where HOME does not say what that is",
-            )
+            Error::invalid("path", "must not begin with ~ if HOME names no folder")
         })?;
         return Ok(home.join(rest));
     }
     // A file may have such a name; but a missing folder of that name would be created.
     let is_folder = !rest.as_os_str().is_empty();
     if is_folder && first.as_encoded_bytes().starts_with(b"~") && !Path::new(first).exists() {
-        let why = "must not begin with the home of another account; write the folder out";
+        let why = "must not begin with another account's ~; write out the folder";
         return Err(Error::invalid("path", why));
     }
     Ok(path.to_owned())

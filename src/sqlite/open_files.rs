@@ -75,7 +75,7 @@ impl FileProblem {
 impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const CLOSE: &str = "nothing more is written. Close the store and do not kill its process: \
-                             closing saves all that it has as a new file beside the old name, and says \
+                             closing saves all its data in a new file beside the old name, and reports \
                              where";
         const REOPEN: &str = "nothing more is written, and nothing is lost. Close the store and do not \
                               kill its process: closing copies the WAL into the database; then open it \
@@ -112,10 +112,10 @@ impl fmt::Display for FileProblem {
                  no longer see its locks; {REOPEN}"
             ),
             Self::WalCut => f.write_str(
-                "the database's WAL (-wal) was cut or written over under an open store, and with it went \
-                 changes that were in it alone; nothing more is written, nor copied from it into the \
-                 database. Close the store, which saves what can be read of it as a new file, and \
-                 restore a backup",
+                "the database's WAL (-wal) was cut or written over under an open store, and changes \
+                 that were only in it are lost; nothing more is written, nor copied from the WAL into \
+                 the database. Close the store, which saves what can be read of the WAL in a new file, \
+                 and restore a backup",
             ),
             Self::LockTaken => f.write_str(
                 "the database's lock file (.lock) was removed under an open store, and another store has \
@@ -124,7 +124,8 @@ impl fmt::Display for FileProblem {
             ),
             Self::LockRemoved => f.write_str(
                 "the database's lock file (.lock) was removed or replaced under an open store, which has \
-                 made it again: leave it where it is, since it keeps a second store from the file",
+                 made it again: leave it where it is, since it keeps a second store from opening the \
+                 file",
             ),
             Self::LockLost => f.write_str(
                 "the database's lock file (.lock) was removed or replaced under an open store, which cannot make \
@@ -132,20 +133,21 @@ impl fmt::Display for FileProblem {
                  account may write to the folder",
             ),
             Self::PathLeadsElsewhere => f.write_str(
-                "the path that the store was opened by leads to another file now, or to none: the store \
-                 goes on with the file that it has, and the next opening will not find what it writes \
-                 there. Let the link lead back, or close the store before it is changed",
+                "the path that the store was opened by now leads to another file, or to none: the \
+                 store keeps writing to the old file, and the next opening will not find those \
+                 changes. Point the link back at the old file, or close the store before you change \
+                 the link",
             ),
             Self::HardLinked { names } => write!(
                 f,
-                "the database has {names} names (hard links), and a WAL beside one of them only: who opens \
-                 it by another does not see the newest changes, and may damage it. Remove the other \
-                 names, or make them symbolic links"
+                "the database has {names} names (hard links), and a WAL beside only one of them: a \
+                 program that opens it by another does not see the newest changes, and may damage it. \
+                 Remove the other names, or make them symbolic links"
             ),
             Self::MountPoint => f.write_str(
-                "the database is mounted by itself: its WAL lies beside it and not on what is mounted, \
-                 as in a container that goes with it, and so do the newest changes if the store is not \
-                 closed. Mount the folder that it is in",
+                "only the database's file is mounted, not its folder: its WAL, with the newest \
+                 changes, lies outside the mount, and is lost with the container if the store was not \
+                 closed. Mount the folder instead",
             ),
         }
     }

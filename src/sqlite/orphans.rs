@@ -92,8 +92,8 @@ fn number(path: &Path) -> Option<u64> {
 fn missing(database: &Path, log: &str) -> Error {
     let (database, log) = (database.display(), beside(database, log));
     let why = format!(
-        "{database} is gone, and the log that belongs to it is still there: {}. Put the database back \
-         beside it, or restore a backup (which moves the log aside). To begin anew, move the log away",
+        "{database} is gone, but its log is still there: {}. Put the database back beside the log, or \
+         restore a backup (which moves the log aside). To start with a new database, move the log away",
         log.display()
     );
     Error::new(ErrorKind::Corrupt, why)
@@ -101,14 +101,14 @@ fn missing(database: &Path, log: &str) -> Error {
 
 fn empty(database: &Path, trace: &str) -> Error {
     let what = match trace {
-        ".lock" => "though a store has had it open",
-        BACKUPS => "though there are backups of it",
-        _ => "though the log beside it has changes, which SQLite would remove",
+        ".lock" => "although a store has had it open",
+        BACKUPS => "although it has backups",
+        _ => "although the log beside it has changes, which SQLite would delete",
     };
     let why = format!(
-        "{} is empty (0 bytes), {what}: a copy that failed leaves it so, or a full disk. Nothing was \
-         changed. Restore a backup (which moves aside what is there), or put the database back. To \
-         begin anew, move it away{}",
+        "{} is empty (0 bytes), {what}: a failed copy or a full disk leaves it so. Nothing was \
+         changed. Restore a backup (which moves the empty file aside), or put the database back. To \
+         start with a new database, move it away{}",
         database.display(),
         match trace {
             "-wal" | "-journal" => ", and the log with it",
@@ -121,10 +121,10 @@ fn empty(database: &Path, trace: &str) -> Error {
 fn others(database: &Path) -> Error {
     let wal = beside(database, "-wal");
     let why = format!(
-        "{} is not the file that the WAL beside it belongs to, {}: another has taken its name while a \
-         store had it open, or before that store's changes were copied out of the WAL. Put the old file \
-         back, and nothing is lost; or move the WAL away to use this one without those changes. If this \
-         is a copy of the old file, made while no store had it open, remove {}",
+        "{} is not the database that the WAL {} belongs to: another file took its name while a store \
+         had it open, or before that store's changes were copied out of the WAL. Put the old file \
+         back, and nothing is lost; or move the WAL away to use this file without those changes. If \
+         this file is a copy of the old one, made while no store had it open, remove {}",
         database.display(),
         wal.display(),
         beside(database, ".lock").display()

@@ -65,7 +65,7 @@ fn follow(path: &Path) -> Result<PathBuf> {
                 return Err(Error::new(
                     ErrorKind::ForeignFile,
                     format!(
-                        "{} is a folder, and has to be a file: name one in it",
+                        "{} is a folder, but must be a file: name a file in it",
                         path.display()
                     ),
                 ));
@@ -74,7 +74,7 @@ fn follow(path: &Path) -> Result<PathBuf> {
         }
     }
     let why = format!("{} is a link in a circle", path.display());
-    let advice = "look at the path: a link in it leads in a circle";
+    let advice = "check the path: a link in it leads in a circle";
     Err(Error::new(ErrorKind::Io, why).with_advice(advice))
 }
 
@@ -92,7 +92,7 @@ pub(super) fn refuse_what_is_no_file(database: &Path) -> Result<()> {
 
 /// What to do with a database beside which no file can be created.
 pub(super) const COPY_BOTH: &str =
-    "copy both to a folder of your own, it and its -wal, and look there";
+    "copy the file and its -wal to a folder of your own, and open it there";
 
 /// Explains SQLite's error for a database that this process may not open or write, and says who owns
 /// it. SQLite itself only says "unable to open database file", whichever file it means, even one that
@@ -197,9 +197,9 @@ pub(crate) fn refuse_unsettled(path: &Path) -> Result<()> {
     Err(Error::new(
         ErrorKind::Busy,
         format!(
-            "a restore of {} is under way or was cut short: wait for it, or, if it has ended, open the \
-             file with the bot or run `botstore migrate` on it; both finish the restore, or take it back \
-             where it cannot be finished",
+            "a restore of {} is running or was interrupted: wait until it is done, or, if it was \
+             interrupted, open the file with the bot or run `botstore migrate` on it; both finish the \
+             restore, or undo it if it cannot be finished",
             path.display()
         ),
     ))

@@ -68,7 +68,7 @@ pub(crate) fn save_copy(
     drop(file);
     let path_shown = path.display();
     quietly(
-        || tracing::warn!(path = %path_shown, "saved what a store had whose file was replaced"),
+        || tracing::warn!(path = %path_shown, "saved the data of a store whose file was replaced"),
     );
     Ok(path)
 }
@@ -89,7 +89,7 @@ fn new_file(database: &Path, now: DateTime<Utc>) -> Result<(PathBuf, File)> {
         files::give_to_owner_of(&file, files::folder_of(database));
         return Ok((path, file));
     }
-    let why = "no name for it is free";
+    let why = "all names for the copy are taken";
     Err(Error::new(ErrorKind::Io, why))
 }
 
@@ -139,6 +139,6 @@ fn check(path: &Path, steps: &Arc<AtomicU64>) -> Result<()> {
     if said == "ok" {
         return Ok(());
     }
-    let why = "SQLite finds it damaged: restore a backup, and look through what is in it by hand";
+    let why = "SQLite finds it damaged: restore a backup, and search this copy by hand";
     Err(Error::new(ErrorKind::Corrupt, why))
 }

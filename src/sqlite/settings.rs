@@ -53,7 +53,7 @@ impl Settings {
     /// Reports work that `stop` interrupted as cancelled, not as too slow.
     pub(crate) fn explain<T>(&self, done: Result<T>) -> Result<T> {
         done.map_err(|error| match error.is_interrupted() && self.is_to_stop() {
-            true => Error::new(ErrorKind::Cancelled, "it was asked to stop"),
+            true => Error::new(ErrorKind::Cancelled, "stopped on request"),
             false => error,
         })
     }

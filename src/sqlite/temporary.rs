@@ -29,7 +29,7 @@ pub(crate) fn use_temporary_files(conn: &Connection, database: &Path) -> Result<
         tracing::info!(
             needed,
             "no folder for temporary files has this many bytes free (SQLITE_TMPDIR names one): if the \
-             file has steps to go, they take memory instead"
+             file has pending steps, they use memory instead"
         );
     }
     Ok(())

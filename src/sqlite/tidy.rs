@@ -37,7 +37,7 @@ impl Drop for Tidy {
         if self.after.is_there()
             && let Err(error) = enable_checkpoint_on_close(&self.conn)
         {
-            tracing::debug!(%error, "an empty WAL stays");
+            tracing::debug!(%error, "an empty WAL could not be removed");
         }
     }
 }
@@ -95,7 +95,7 @@ impl Drop for EmptyWal {
             match self.remove() {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => tracing::debug!(%error, "an empty WAL stays"),
+                Err(error) => tracing::debug!(%error, "an empty WAL could not be removed"),
             }
         }
     }

@@ -60,8 +60,8 @@ async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {
     if rows > 0 {
         let event = StoreEvent::RollupsDiffer { rows };
         // The first comparison may end before a host has subscribed.
-        handle.shared.subscribers.tell_or_keep(event);
-        tracing::warn!(rows, "the rollups are not what a full count says");
+        handle.shared.subscribers.send_or_keep(event);
+        tracing::warn!(rows, "the rollups differ from a full count");
     }
     Ok(())
 }

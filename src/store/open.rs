@@ -68,7 +68,7 @@ impl Running {
         }
         if !prepared.unknown_objects.is_empty() {
             let standing = StoreEvent::UnknownObjects(prepared.unknown_objects.clone());
-            subscribers.tell_each(standing);
+            subscribers.set_standing(standing);
         }
         let recipients = [(); 2].map(|()| Door::new(&engine.handle));
         let [mutations, queries] = recipients.clone();
@@ -115,7 +115,7 @@ impl Running {
         });
         self.engine.end_threads();
         drop(self.lock);
-        let why = "closing the store panicked; the panic's message is where the panic hook writes";
+        let why = "closing the store panicked; the panic hook's output has the panic's message";
         let closed = closed.unwrap_or_else(|| Err(Error::new(ErrorKind::Panicked, why)));
         self.closed.send_replace(Some(closed.clone()));
         closed
@@ -145,14 +145,14 @@ fn prepare(config: &Config) -> Result<Prepared> {
     if let Some(kind) = &network_file_system {
         tracing::warn!(
             path = %path.display(), kind,
-            "the file is on a network file system, where nothing is promised"
+            "the file is on a network file system, where the store promises nothing"
         );
     }
     let lock = FileLock::acquire(&path)?;
     for file in sqlite::open_to_others(&path) {
         tracing::warn!(
             file = %file.display(),
-            "accounts other than its owner's can read or write it: chmod 600"
+            "accounts other than its owner's can read or write this file: chmod 600 it"
         );
     }
     let mut conn = opening::connect(&path, config)?;
@@ -188,7 +188,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     if !unknown_objects.is_empty() {
         tracing::warn!(
             path = %path.display(), total = unknown_objects.total,
-            "the file has triggers, views or the like that no step of this program made"
+            "the file has schema objects that no step of this program made"
         );
     }
     Ok(Prepared {

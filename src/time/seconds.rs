@@ -6,12 +6,12 @@ use std::time::Duration;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Told {
+enum Written {
     Seconds(f64),
     Parts(Duration),
 }
 
-impl Told {
+impl Written {
     fn duration<E: de::Error>(self) -> Result<Duration, E> {
         match self {
             Self::Seconds(seconds) => Duration::try_from_secs_f64(seconds).map_err(E::custom),
@@ -25,12 +25,12 @@ pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, 
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    Told::deserialize(from)?.duration()
+    Written::deserialize(from)?.duration()
 }
 
 /// The same for an optional duration.
 pub(crate) mod maybe {
-    use super::{Deserialize, Deserializer, Duration, Serializer, Told};
+    use super::{Deserialize, Deserializer, Duration, Serializer, Written};
 
     pub(crate) fn serialize<S: Serializer>(
         time: &Option<Duration>,
@@ -46,7 +46,7 @@ pub(crate) mod maybe {
     where
         D: Deserializer<'de>,
     {
-        let told = Option::<Told>::deserialize(from)?;
-        told.map(Told::duration).transpose()
+        let written = Option::<Written>::deserialize(from)?;
+        written.map(Written::duration).transpose()
     }
 }

@@ -182,7 +182,7 @@ fn reading(clock: &dyn Clock) -> Result<(DateTime<Utc>, Instant)> {
         (clock.now(), clock.instant())
     });
     let (now, at) = asked.ok_or_else(|| {
-        let why = "the clock that the store was given panicked; nothing was changed";
+        let why = "the host's clock panicked; nothing was changed";
         Error::new(ErrorKind::Panicked, why)
     })?;
     Ok((to_micros(now), at))

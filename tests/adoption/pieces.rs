@@ -228,7 +228,7 @@ async fn who_was_killed_between_any_two_pieces_goes_on_and_the_bot_may_write_in_
         if let (_, Some((step, ..))) = now {
             // To take steps back, this one has to be whole.
             let error = schema::rollback(config(&interrupted.path), "botstore", 2).unwrap_err();
-            assert!(error.to_string().contains("applied in part"), "{error}");
+            assert!(error.to_string().contains("only partly applied"), "{error}");
             // Whoever looks at it is told that it is still to be done.
             let status = botstore::status(config(&interrupted.path)).unwrap();
             assert_eq!(i64::from(status.plan.unwrap().steps[0].step), step);

@@ -141,7 +141,7 @@ async fn a_file_that_would_change_what_is_put_into_a_column_is_refused() {
             (!is_key).then(|| line.replacen(kind, other, 1))
         });
         columns = columns.max(changed.len());
-        check_each_is_refused(changed, 1, "has declared its column").await;
+        check_each_is_refused(changed, 1, "declares its column").await;
     }
     assert!(columns >= 45, "{columns}");
 }

@@ -240,7 +240,7 @@ async fn a_clear_backup_among_sealed_ones_is_refused_also_under_a_name_of_theirs
     relabel(&planted, other, &own);
     let error = refused(&planted, || with(&ada));
     assert_eq!(error.kind(), ErrorKind::NotAuthentic, "{error}");
-    assert!(error.to_string().contains("in the clear"), "{error}");
+    assert!(error.to_string().contains("not encrypted"), "{error}");
     store.close().await.unwrap();
 }
 

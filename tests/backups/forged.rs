@@ -72,11 +72,11 @@ async fn a_manifest_in_other_words_is_refused() {
     assert_eq!(fs::read_to_string(&path).unwrap(), text, "the forger fails");
 
     forge(&backup, |manifest| manifest.format = 3);
-    refused(&backup, "use a newer one");
+    refused(&backup, "use a newer program");
     // Of a format that says that it is sealed or signed, and is neither; or of none.
     for format in [0, 2] {
         forge(&backup, |manifest| manifest.format = format);
-        refused(&backup, "not as it was written");
+        refused(&backup, "changed after it was written");
     }
     let unknown = text.replacen("{\n", "{\n  \"colour\": \"blue\",\n", 1);
     fs::write(&path, summed(&unknown)).unwrap();
@@ -85,7 +85,7 @@ async fn a_manifest_in_other_words_is_refused() {
     fs::write(&path, summed(&bytes)).unwrap();
     refused(&backup, "colour");
     fs::write(&path, summed(&text.replace(",\n", " ,\n"))).unwrap();
-    refused(&backup, "not as it was written");
+    refused(&backup, "changed after it was written");
     for empty in ["", "\n", "{}", "null", "[]", "\u{feff}{}", "\0"] {
         fs::write(&path, empty).unwrap();
         refused(&backup, "its manifest is damaged");
@@ -95,7 +95,7 @@ async fn a_manifest_in_other_words_is_refused() {
         refused(&backup, "its manifest is damaged");
     }
     fs::write(&path, format!("{text}{}", " ".repeat(5 << 20))).unwrap();
-    refused(&backup, "not as it was written");
+    refused(&backup, "changed after it was written");
     for name in [
         "..",
         ".",
@@ -105,7 +105,7 @@ async fn a_manifest_in_other_words_is_refused() {
         "20260101T000000.000000Z-manual",
     ] {
         forge(&backup, |manifest| manifest.name = name.to_owned());
-        refused(&backup, "its manifest is that of");
+        refused(&backup, "its manifest belongs to");
     }
     forge(&backup, |manifest| manifest.contents = None);
     refused(&backup, "no contents");
@@ -171,8 +171,8 @@ async fn what_belongs_to_another_backup_is_refused() {
         fs::rename(beside, two).unwrap();
     };
     swap(&manifest_of(&one), &manifest_of(&two));
-    refused(&one, "its manifest is that of");
-    refused(&two, "its manifest is that of");
+    refused(&one, "its manifest belongs to");
+    refused(&two, "its manifest belongs to");
     assert!(backup::list(folder(&store)).unwrap().backups.is_empty());
     // Then the folders too: names and manifests fit, and so do the artefacts.
     swap(&one.path, &two.path);
@@ -192,7 +192,7 @@ async fn what_belongs_to_another_backup_is_refused() {
     drop(file);
     refused(&one, "");
     fs::remove_file(two.artefact()).unwrap();
-    refused(&two, "not to be had");
+    refused(&two, "cannot be found");
     fs::create_dir(two.artefact()).unwrap();
     refused(&two, "");
     store.close().await.unwrap();

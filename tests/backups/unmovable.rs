@@ -120,7 +120,7 @@ async fn renames_that_go_on_failing_are_told_with_the_way_out_and_the_next_openi
             stuck += 1;
             for way_out in [
                 "open the file again",
-                "give the restore up",
+                "abandon the restore",
                 "remove bot.db.restoring and bot.db.restoring.db beside it",
             ] {
                 assert!(said.contains(way_out), "{said}");

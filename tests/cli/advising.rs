@@ -45,7 +45,7 @@ fn what_is_missing_or_in_the_way_decides_what_to_do() {
     let cases: &[(&[&str], &str)] = &[
         (&["status", long], "shorter path"),
         (&["check", long], "shorter path"),
-        (&["status", below], "look at the path"),
+        (&["status", below], "check the path"),
         (&["export", file, "--table", "nope"], "lists the tables"),
         (
             &["rollback", file, "--to", "0", "--schema", "nope"],
@@ -54,7 +54,7 @@ fn what_is_missing_or_in_the_way_decides_what_to_do() {
         (&["export", file, "--out", letter], "for --out"),
         (
             &["export", file, "--out", into_nothing],
-            "folder above it, is not there",
+            "folder above it, does not exist",
         ),
         (&["verify", file], "`botstore backups FILE` lists them"),
         (&["verify", missing], "`botstore backups FILE` lists them"),
@@ -63,17 +63,14 @@ fn what_is_missing_or_in_the_way_decides_what_to_do() {
             "`botstore backups FILE` lists them",
         ),
         (&["restore", backup, "--to", file], "restore --replace"),
-        (&["status", missing], "look at the path"),
-        (&["status", folder], "look at the path"),
-        (&["status", letter], "look at the path"),
-        (&["migrate", letter], "look at the path"),
-        (&["backup", letter], "look at the path"),
+        (&["status", missing], "check the path"),
+        (&["status", folder], "check the path"),
+        (&["status", letter], "check the path"),
+        (&["migrate", letter], "check the path"),
+        (&["backup", letter], "check the path"),
         (&["migrate", file, "--to", "99"], "--help"),
-        (&["backup", file, "--key", missing], "look at the path"),
-        (
-            &["verify", backup, "--identity", missing],
-            "look at the path",
-        ),
+        (&["backup", file, "--key", missing], "check the path"),
+        (&["verify", backup, "--identity", missing], "check the path"),
     ];
     for (arguments, word) in cases {
         let advice = advice(arguments);
@@ -156,7 +153,7 @@ fn a_check_ends_with_one_sentence_about_the_worst_that_it_found() {
             "DROP TRIGGER botstore_message_added;
              CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN SELECT 1; END",
             4,
-            "in place of",
+            "altered the object",
         ),
     ];
     for (sql, code, word) in steps {

@@ -85,7 +85,7 @@ fn a_damaged_backup_is_found_and_not_restored() {
     damage(&artefact);
     let found = on("verify", &backup, &[]).came_to(3);
     assert!(
-        found.err.contains("what to do: use another one"),
+        found.err.contains("what to do: use another backup"),
         "{}",
         found.err
     );
@@ -181,7 +181,7 @@ fn the_newest_backup_is_restored_without_its_name() {
     };
     let missing = run(["restore"].into_iter().chain(to)).came_to(1);
     assert!(
-        missing.err.contains("there is no backup"),
+        missing.err.contains("there is no usable backup"),
         "{}",
         missing.err
     );
@@ -194,14 +194,14 @@ fn the_newest_backup_is_restored_without_its_name() {
         let status = on("status", &place.file, &["--json"]).came_to(0).json();
         assert_eq!(status["rows"]["tool_usage"], 0);
     }
-    // One that cannot be used is passed over, and named.
+    // One that cannot be used is skipped, and named.
     fs::write(newest.join("database.zst"), "short").unwrap();
     for restored in sources(newest.parent().unwrap()) {
         let restored = restored.came_to(0);
         let named = restored
             .out
             .lines()
-            .find(|line| line.starts_with("passed over"));
+            .find(|line| line.starts_with("skipped"));
         assert!(
             named.is_some_and(|line| line.contains(text(&newest))),
             "{}",
@@ -268,6 +268,6 @@ fn ctrl_c_stops_a_backup_which_leaves_nothing_behind() {
     let output = backup.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{error}");
-    assert!(error.contains("asked to stop"), "{error}");
+    assert!(error.contains("stopped on request"), "{error}");
     assert_eq!(names(), Vec::<String>::new());
 }

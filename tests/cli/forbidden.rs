@@ -137,7 +137,7 @@ fn a_log_in_a_folder_that_may_not_be_written_is_to_be_copied_elsewhere() {
         let reads = READING.contains(&words);
         let advice = error["what_to_do"].as_str().unwrap();
         assert_eq!(
-            advice.contains("copy both to a folder of your own"),
+            advice.contains("copy the file and its -wal to a folder of your own"),
             reads,
             "{words:?}: {error}"
         );

@@ -140,7 +140,7 @@ fn a_clear_backup_is_not_read_where_an_identity_is_given_unless_that_was_said() 
     let scene = Scene::set();
     let clear = scene.place.back_up(&[]);
     let told = scene.verify(&clear, &scene.identity()).came_to(3);
-    assert!(told.err.contains("in the clear"), "{}", told.err);
+    assert!(told.err.contains("not encrypted"), "{}", told.err);
     let to = scene.place.path("again.db");
     let restore = [&scene.identity()[..], &["--to", text(&to)]].concat();
     on("restore", &clear, &restore).came_to(3);
@@ -166,7 +166,11 @@ fn with_a_key_what_it_has_not_signed_is_refused_and_told_of_in_the_list() {
     scene.verify(&scene.sealed, &both).came_to(3);
     let forged = relabelled(&signed, LATER, &[("reason", "scheduled")]);
     let told = scene.verify(&forged, &scene.key()).came_to(3);
-    assert!(told.err.contains("not signed with the key"), "{}", told.err);
+    assert!(
+        told.err.contains("not signed with the given key"),
+        "{}",
+        told.err
+    );
     let more = [&scene.key()[..], &["--json"]].concat();
     let listed = on("backups", &scene.folder, &more).came_to(3).json();
     assert_eq!(listed["backups"].as_array().unwrap().len(), 1);

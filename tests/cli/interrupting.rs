@@ -52,7 +52,7 @@ fn was_stopped(output: &Output, json: bool, of: &str) {
         assert_eq!(told["error"]["kind"], "cancelled", "{of}: {out}");
         assert_eq!(err, "", "{of}");
     } else {
-        assert!(err.contains("asked to stop"), "{of}: {err}");
+        assert!(err.contains("stopped on request"), "{of}: {err}");
     }
 }
 

@@ -136,7 +136,9 @@ fn a_file_to_be_migrated_is_told_so_and_stays_as_it_is() {
     for command in READING {
         let refused = on(command, &place.file, &[]).came_to(5);
         assert!(
-            refused.err.contains(&format!("{} steps to go", newest())),
+            refused
+                .err
+                .contains(&format!("lacks {} schema steps", newest())),
             "{}",
             refused.err
         );

@@ -169,7 +169,7 @@ fn an_encrypted_backup_leaves_the_scratch_of_another_alone() {
     let sealed = ["--recipient", recipient.as_str()];
     let refused = on("backup", &place.file, &sealed).came_to(1);
     assert!(
-        refused.err.contains("another program is at work"),
+        refused.err.contains("another program is working"),
         "{}",
         refused.err
     );

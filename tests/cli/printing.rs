@@ -188,7 +188,7 @@ fn the_name_of_a_forged_manifest_is_quoted_with_escapes() {
     let told = on("verify", &hostile.forged, &[]).came_to(3);
     let told = told.clean("verify").err;
     let name = escaped(hostile.name.split('\n').next().unwrap());
-    let said = format!("its manifest is that of \"{name}");
+    let said = format!("its manifest belongs to \"{name}");
     assert!(told.contains(&said), "{told}");
 }
 
@@ -292,7 +292,7 @@ fn one_file_prints() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/botstore");
     let main = fs::read_to_string(folder.join("main.rs")).unwrap();
     assert!(main.contains("#![deny(clippy::print_stdout, clippy::print_stderr)]"));
-    assert!(main.contains("print::tell_of_panics();"));
+    assert!(main.contains("print::report_panics();"));
     let mut files = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();

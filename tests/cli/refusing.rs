@@ -98,9 +98,9 @@ fn wrong_usage_is_told_from_failure() {
 fn the_help_tells_every_exit_code() {
     let help = run(["--help"]).came_to(0).out;
     for code in [
-        "0  fine",
+        "0  success",
         "3  damage",
-        "4  not damaged",
+        "4  no damage",
         "5  the file needs",
         "6  a running",
     ] {

@@ -131,7 +131,7 @@ impl Scene {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{name} was done before {signal}");
         assert!(
-            signal == libc::SIGKILL || error.contains("asked to stop"),
+            signal == libc::SIGKILL || error.contains("stopped on request"),
             "{error}"
         );
         output.status.code()

@@ -226,7 +226,7 @@ fn is_busy(errors: &[Error], number: usize) -> bool {
     let busy = |error: &Error| {
         error.kind() == ErrorKind::Busy
             && error.is_transient()
-            && error.to_string().contains("changed")
+            && error.to_string().contains("while it is read")
     };
     errors.len() == number && errors.iter().all(busy)
 }

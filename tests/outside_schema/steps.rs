@@ -196,7 +196,7 @@ fn a_rebuild_that_leaves_orphans_is_refused_with_the_file_as_before() {
     assert_eq!(error.kind(), ErrorKind::Migration);
     let text = error.to_string();
     assert!(
-        text.contains("leaves 1 rows that refer to nothing"),
+        text.contains("leaves 1 rows that refer to missing rows"),
         "{text}"
     );
     assert!(

@@ -18,7 +18,7 @@ const NEVER: [(&str, &str); 3] = [
         "the index of the log would have to be damaged between a commit and the look after it",
     ),
     (
-        "the file is on a network file system, where nothing is promised",
+        "the file is on a network file system, where the store promises nothing",
         "a test has none; at opening, where the whole of it is caught",
     ),
 ];
@@ -29,8 +29,8 @@ const ELSEWHERE: [&str; 4] = [
     RESTARTED,
     GIVEN_UP,
     // opening.rs
-    "accounts other than its owner's can read or write it: chmod 600",
-    "the file has triggers, views or the like that no step of this program made",
+    "accounts other than its owner's can read or write this file: chmod 600 it",
+    "the file has schema objects that no step of this program made",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

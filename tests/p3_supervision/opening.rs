@@ -116,13 +116,13 @@ async fn an_opening_whose_log_panics_says_so_and_leaves_the_file_to_be_opened() 
     let config = Config::new(&path).schema::<Probe>();
     Store::open(config).await.unwrap().close().await.unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let to_others = "accounts other than its owner's can read or write it: chmod 600";
+    let to_others = "accounts other than its owner's can read or write this file: chmod 600 it";
     opens_again_after(to_others, &path).await;
     let trigger = "CREATE TRIGGER mine AFTER INSERT ON probe BEGIN SELECT 1; END";
     Connection::open(&path)
         .unwrap()
         .execute_batch(trigger)
         .unwrap();
-    let unknown = "the file has triggers, views or the like that no step of this program made";
+    let unknown = "the file has schema objects that no step of this program made";
     opens_again_after(unknown, &path).await;
 }

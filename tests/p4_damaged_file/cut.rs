@@ -63,7 +63,7 @@ async fn is_told(cut: &'static str, write_on: bool) {
     // It does not pass off what it has as the whole.
     let error = answered(store.close()).await.unwrap_err();
     let said = error.to_string();
-    assert!(!said.contains("all that it had"), "{case}: {said}");
+    assert!(!said.contains("all its data"), "{case}: {said}");
 
     // The file is as it was when it was last copied into.
     let alone = folder.path().join("alone.db");

@@ -22,7 +22,7 @@ async fn is_told(path: &Path) {
     {
         let error = looked.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ReadOnly, "{at}: {error}");
-        let advice = "copy both to a folder of your own";
+        let advice = "copy the file and its -wal to a folder of your own";
         assert!(error.to_string().contains(advice), "{at}: {error}");
     }
     let taken = backup::take(path, Default::default()).unwrap_err();

@@ -332,7 +332,7 @@ async fn a_disk_that_fills_up_while_rows_are_counted_leaves_a_file_that_goes_on(
         }
         assert!(
             told.iter()
-                .any(|told| told.contains("the next opening goes on")),
+                .any(|told| told.contains("the next opening continues")),
             "{told:?}"
         );
         ballast.set_len(0).unwrap();

@@ -72,7 +72,7 @@ async fn every_difference_is_found_and_mended_while_the_bot_goes_on() {
         .find(|d| d.table == "botstore_day")
         .unwrap();
     assert!(
-        day.says.as_deref().unwrap().contains("messages 35"),
+        day.stored.as_deref().unwrap().contains("messages 35"),
         "{day:?}"
     );
     assert!(

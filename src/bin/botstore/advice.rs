@@ -17,70 +17,75 @@ pub(crate) fn after(error: &Error) -> &str {
 /// gives it.
 fn of_field(kind: ErrorKind, field: Option<&'static str>) -> Option<&'static str> {
     Some(match (kind, field?) {
-        (ErrorKind::NotFound, "path") => "look at the path",
+        (ErrorKind::NotFound, "path") => "check the path",
         (ErrorKind::NotFound, "backup") => {
-            "name the folder of one backup: `botstore backups FILE` lists them"
+            "name the folder of a backup: `botstore backups FILE` lists them"
         }
         (ErrorKind::NotFound, "table") => "`botstore status FILE` lists the tables",
         (ErrorKind::NotFound, "schema") => "`botstore status FILE` lists the schemas that it has",
         (ErrorKind::Conflict, "path") => {
-            "choose another name; `restore --replace` moves what is there aside and deletes nothing"
+            "choose another name, or use `restore --replace`, which moves the existing file aside and \
+             deletes nothing"
         }
-        (ErrorKind::Conflict, "out") => "choose another name for --out; nothing is written over",
+        (ErrorKind::Conflict, "out") => {
+            "choose another name for --out; existing files are not \
+             overwritten"
+        }
         _ => return None,
     })
 }
 
 fn of_kind(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Invalid => "`botstore COMMAND --help` tells what it takes",
+        ErrorKind::Invalid => "`botstore COMMAND --help` lists its arguments",
         ErrorKind::AlreadyOpen => {
-            "stop the bot first; status, check, export, dashboard and backup work beside it"
+            "stop the bot first; only status, check, export, dashboard and backup work while it runs"
         }
         ErrorKind::OlderSchema => {
-            "run `botstore migrate FILE` first (a backup is made before), or the bot, which does \
-             the same"
+            "first run `botstore migrate FILE`, which makes a backup before it migrates, or start the \
+             bot, which does the same"
         }
         ErrorKind::NewerSchema => {
-            "use the botstore of the newer program, or restore the backup from before its upgrade: \
-             `botstore backups FILE` lists them"
+            "use a newer botstore, or restore the backup from before the upgrade: `botstore backups \
+             FILE` lists them"
         }
         ErrorKind::ChangedMigration => {
-            "use the program that the file was made by; if there is none with that text, restore a \
-             backup: `botstore backups FILE` lists them"
+            "use the program that made the file; if no program has that text, restore a backup: \
+             `botstore backups FILE` lists them"
         }
         ErrorKind::Untrusted => {
-            "restore a backup that you know, or use the program that the file was made by; do not \
-             run what you have not read"
+            "restore a backup that you trust, or use the program that made the file; do not allow SQL \
+             that you have not read"
         }
         ErrorKind::NoIdsLeft => {
-            "stop the bot, and restore a backup: `botstore check FILE` lists the tables"
+            "stop the bot, and restore a backup: `botstore check FILE` lists the affected tables"
         }
         ErrorKind::Deadline => {
-            "SQLite was at work for longer than the file's size explains: do not use it, or look \
-             with a bot whose Config::inspect_deadline is longer"
+            "SQLite worked for longer than the file's size explains: do not use the file, or open it \
+             with a longer Config::inspect_deadline"
         }
         ErrorKind::Corrupt => DAMAGED,
-        ErrorKind::BadBackup => "use another one: `botstore backups FOLDER` lists them",
+        ErrorKind::BadBackup => "use another backup: `botstore backups FOLDER` lists them",
         ErrorKind::NotAuthentic => {
-            "use another one: `botstore backups FOLDER --key FILE` lists those that your key has \
-             signed. If you know where it comes from: `--accept clear` and `--accept format-1` read \
-             what an identity refuses, and without --key nothing has to be signed"
+            "use another backup: `botstore backups FOLDER --key FILE` lists those signed with your \
+             key. If you know who made this one: `--accept clear` and `--accept format-1` read what \
+             --identity refuses, and without --key no signature is required"
         }
         ErrorKind::NeedsRecipient => {
-            "name whom it is for: --recipient AGE1…; or say that it may be in the clear: --clear"
+            "encrypt it for a recipient with --recipient AGE1…, or allow an unencrypted backup with \
+             --clear"
         }
-        ErrorKind::WrongKey => "name the file of the secret key that it is for: --identity FILE",
-        ErrorKind::ForeignFile => "look at the path",
+        ErrorKind::WrongKey => "name the file of the recipient's secret key: --identity FILE",
+        ErrorKind::ForeignFile => "check the path",
         ErrorKind::DiskFull => "make room; nothing was changed",
-        ErrorKind::ReadOnly => "look at the owner and mode of the file and of its folder",
-        ErrorKind::Io => "look at the system's log",
-        ErrorKind::InDoubt => "look at the disk, and then whether the change is there",
+        ErrorKind::ReadOnly => "check the owner and mode of the file and of its folder",
+        ErrorKind::Io => "check the system's log",
+        ErrorKind::InDoubt => "check the disk, and then whether the change was made",
         ErrorKind::Busy => "try again when the other program is done",
         ErrorKind::Migration => "the file is as it was before that step; report the sentence above",
-        ErrorKind::Cancelled => "nothing; run it again when you like",
-        ErrorKind::Sql => "report it: botstore has asked SQLite for what it does not do",
-        ErrorKind::Panicked => "report it, with what stands on stderr",
+        ErrorKind::Cancelled => "nothing; run the command again when you like",
+        ErrorKind::Sql => "report this as a bug in botstore: SQLite refused a statement",
+        ErrorKind::Panicked => "report this as a bug in botstore, with the text on stderr",
         _ => "",
     }
 }
@@ -115,40 +120,41 @@ pub(crate) fn after_check(found: &[Finding]) -> &'static str {
     match found.iter().min() {
         Some(Finding::Damage) => DAMAGED,
         Some(Finding::Altered) => {
-            "find out who has put it in place of what a step made; if nobody knows, stop the bot and \
-             restore a backup from before"
+            "find out which program altered the object; if that is unknown, stop the bot and restore a \
+             backup from before the change"
         }
         Some(Finding::Ids) => {
-            "stop the bot, and restore a backup from before somebody wrote such an id, or set \
-             sqlite_sequence right"
+            "stop the bot, and restore a backup from before the id was written, or correct \
+             sqlite_sequence"
         }
         Some(Finding::Lost) => {
-            "stop the bot, and restore a backup: somebody has dropped a table, and its rows are nowhere else"
+            "stop the bot, and restore a backup: a table was dropped, and only backups have its rows"
         }
         Some(Finding::Missing) => {
-            "find out who has removed what a step made; opening the file with the bot makes it again, and \
-             so does `botstore check FILE --repair` when the bot is stopped"
+            "find out which program removed the object; the bot makes it again when it opens the file, \
+             and so does `botstore check FILE --repair` while the bot is stopped"
         }
         Some(Finding::OddValues) => {
-            "stop the bot and run `botstore check FILE --repair`, which sets odd values right after a \
-             backup (`--plan` shows how); find out which program writes them"
+            "stop the bot and run `botstore check FILE --repair`, which makes a backup and then \
+             repairs odd values (`--plan` shows how); find out which program writes them"
         }
         Some(Finding::Rollups) => {
-            "stop the bot and run `botstore check FILE --repair`, which counts the rollups anew; or \
-             have the bot do it, with Store::repair_rollups"
+            "stop the bot and run `botstore check FILE --repair`, which recounts the rollups; or let \
+             the bot do it, with Store::repair_rollups"
         }
         Some(Finding::Orphans) => {
-            "nothing for the store's sake, which goes on with such rows; find out which program \
-             removes rows that others refer to"
+            "the store works with such rows, but find out which program removes rows that others refer \
+             to"
         }
         Some(Finding::Counters) => {
             "nothing if the file was taken over from the Python bot, or the bot keeps its totals \
-             itself: statistics do not use these counters; otherwise find out who else writes to it"
+             itself: statistics do not use these counters; otherwise find out which other program \
+             writes to the file"
         }
         Some(Finding::Unknown) => {
-            "nothing if somebody of yours has put there what is listed as unknown; otherwise look at it \
-             before you trust the file"
+            "nothing if you know who made the objects listed as unknown; otherwise inspect them before \
+             you trust the file"
         }
-        None => "nothing: all that was checked is as it should be",
+        None => "nothing: everything that was checked is fine",
     }
 }

@@ -15,16 +15,16 @@ use std::process::ExitCode;
 /// The last part of `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-    0  fine
-    1  failed
+    0  success
+    1  failure
     2  wrong usage
-    3  damage found: the database's, or a backup's; or a database that is gone, empty or replaced
-       beside its log; or a backup that is not authentic
-    4  not damaged, but counters or references do not agree, a value is odd, or something that a
-       step made is missing or reads otherwise
+    3  damage: the database or a backup is damaged; or a database is missing, empty or replaced
+       beside its log; or a backup is not authentic
+    4  no damage, but counters or references do not agree, a value is odd, or something that a
+       step made is missing or altered
     5  the file needs to be migrated first
     6  a running bot has the file open
-  130  stopped with Ctrl-C, SIGTERM or SIGHUP; nothing was left behind but a backup that was done";
+  130  stopped with Ctrl-C, SIGTERM or SIGHUP; only complete backups are left behind";
 
 /// The form of the answer.
 #[derive(Clone, Copy, PartialEq)]
@@ -123,7 +123,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
 }
 
 /// Writes the outcome to stdout or stderr.
-pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
+pub(crate) fn write(outcome: Outcome, shape: Shape) -> Exit {
     let (text, exit) = match (outcome, shape) {
         (Ok(answer), Shape::Text) => (answer.text, answer.exit),
         (Ok(answer), Shape::Json) if answer.json.is_null() => (String::new(), answer.exit),
@@ -151,11 +151,11 @@ pub(crate) fn tell(outcome: Outcome, shape: Shape) -> Exit {
 
 /// Reports a panic in JSON; its text is on stderr already. The exit code is that of any Rust program
 /// that panics.
-pub(crate) fn tell_of_panic(shape: Shape) -> ExitCode {
+pub(crate) fn report_panic(shape: Shape) -> ExitCode {
     const PANICKED: u8 = 101;
     if shape == Shape::Json {
-        let error = Error::new(ErrorKind::Panicked, "this is a mistake in botstore");
-        tell(Err(error.into()), shape);
+        let error = Error::new(ErrorKind::Panicked, "this is a bug in botstore");
+        write(Err(error.into()), shape);
     }
     ExitCode::from(PANICKED)
 }
@@ -197,11 +197,11 @@ pub(crate) fn usage(mut error: clap::Error, shape: Shape) -> Exit {
     let text = error.render().to_string();
     if !error.use_stderr() {
         let json = json!({ "text": text });
-        return tell(Ok(Answer::fine(text, json)), shape);
+        return write(Ok(Answer::fine(text, json)), shape);
     }
     if shape == Shape::Json {
         let what = text.trim().trim_start_matches("error: ").to_owned();
-        return tell(Err(Error::new(ErrorKind::Invalid, what).into()), shape);
+        return write(Err(Error::new(ErrorKind::Invalid, what).into()), shape);
     }
     // If stderr is closed, there is nowhere to report that.
     let _ = print::stderr().write_all(text.as_bytes());

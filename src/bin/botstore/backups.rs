@@ -176,7 +176,7 @@ impl Verify {
             reading = reading.scratch(folder);
         }
         let backup = backup::verify(self.backup, reading.on_progress(show()))?;
-        let text = text_of(&backup) + "verified      all of it was read back and is good\n";
+        let text = text_of(&backup) + "verified      the whole backup was read back and is good\n";
         Ok(Answer::fine(text, json_of(&backup)))
     }
 }

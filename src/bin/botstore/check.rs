@@ -153,7 +153,7 @@ impl Check {
                 "rollups": {
                     "differences": found.rollups.differences,
                     "first": found.rollups.named,
-                    "mended": mended.is_some(),
+                    "repaired": mended.is_some(),
                 },
                 "odd_values": mended.as_ref().map(Mended::json),
             }),
@@ -184,7 +184,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
         match rollups.differences {
             0 => "none".to_owned(),
             rows if mended.is_some() => {
-                format!("{}, mended", text::count(rows as u64, "difference"))
+                format!("{}, repaired", text::count(rows as u64, "difference"))
             }
             rows => verdict_of(rows as u64, rollups.named.len() as u64, "difference"),
         },
@@ -192,7 +192,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
     facts.add("values", verdict(&report.odd_values, "odd value"));
     mended
         .into_iter()
-        .for_each(|mended| mended.tell(&mut facts));
+        .for_each(|mended| mended.add_to(&mut facts));
     let mut text = facts.into_text();
     text += &odd_values(&report.odd_values);
     if report.orphans.total > 0 {
@@ -230,7 +230,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
         let columns = [
             Column::Text("counter"),
             Column::Text("of"),
-            Column::Number("says"),
+            Column::Number("stored"),
             Column::Number("counted"),
         ];
         let rows: Vec<_> = report.differences.first.iter().map(cells).collect();
@@ -240,7 +240,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
         let columns = [
             Column::Text("rollup"),
             Column::Text("row"),
-            Column::Text("says"),
+            Column::Text("stored"),
             Column::Text("counted"),
         ];
         let cell = |text: &Option<String>| text.as_deref().unwrap_or("nothing").to_owned();
@@ -248,7 +248,7 @@ fn text_of(report: &CheckReport, rollups: &RollupReport, mended: Option<&Mended>
             [
                 difference.table.clone(),
                 difference.row.clone(),
-                cell(&difference.says),
+                cell(&difference.stored),
                 cell(&difference.counted),
             ]
         });
@@ -270,7 +270,7 @@ fn odd_values(found: &Findings<OddValue>) -> String {
             odd.why.clone(),
             odd.becomes
                 .as_deref()
-                .unwrap_or("nothing else: it stays")
+                .unwrap_or("nothing: it stays as it is")
                 .to_owned(),
         ]
     });
@@ -279,7 +279,7 @@ fn odd_values(found: &Findings<OddValue>) -> String {
         Column::Number("row"),
         Column::Text("holds"),
         Column::Text("which is"),
-        Column::Text("--repair makes of it"),
+        Column::Text("--repair writes"),
     ];
     text::table(columns, &rows.collect::<Vec<_>>())
 }

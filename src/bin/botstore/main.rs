@@ -64,7 +64,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    print::tell_of_panics();
+    print::report_panics();
     let shape = answer::shape_asked_for(std::env::args_os().skip(1));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -81,8 +81,8 @@ fn main() -> ExitCode {
             .and_then(|()| run(cli.command, shape))
     };
     match panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(outcome) => answer::tell(outcome, shape).into(),
-        Err(_) => answer::tell_of_panic(shape),
+        Ok(outcome) => answer::write(outcome, shape).into(),
+        Err(_) => answer::report_panic(shape),
     }
 }
 

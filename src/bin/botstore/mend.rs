@@ -29,16 +29,16 @@ impl Mended {
         paths::with_maybe(json, "report", self.report.as_deref())
     }
 
-    pub(crate) fn tell(&self, facts: &mut Facts) {
+    pub(crate) fn add_to(&self, facts: &mut Facts) {
         if let Some(backup) = &self.backup {
             facts.add("backup", backup.display());
-            facts.add("set right", text::count(self.values.written, "value"));
+            facts.add("repaired", text::count(self.values.written, "value"));
             if self.values.left > 0 {
                 facts.add("left", text::count(self.values.left, "value"));
             }
         }
         if let Some(report) = &self.report {
-            facts.add("what was there", report.display());
+            facts.add("old values", report.display());
         }
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .map_err(|e| Error::io("cannot begin to mend", e))?;
+        .map_err(|e| Error::io("cannot start the repair", e))?;
     runtime.block_on(async {
         // A count of ten million messages takes longer than the deadline of a dashboard.
         let config = config

@@ -27,7 +27,7 @@ pub(crate) fn verdict(found: &UnknownObjects) -> String {
     if !found.unknown_schemas.is_empty() {
         let names = found.unknown_schemas.iter().map(|name| format!("{name:?}"));
         let names = text::printable(&names.collect::<Vec<_>>().join(", "));
-        text += &format!("; schema {names}, which it does not know, may have made them");
+        text += &format!("; schema {names}, which this program does not know, may have made them");
     }
     text
 }
@@ -47,7 +47,9 @@ pub(crate) fn missing_verdict(found: &UnknownObjects) -> String {
     }
     if lost > 0 {
         let tables = text::count(lost, "table");
-        text.push(format!("{tables} with rows of their own: restore a backup"));
+        text.push(format!(
+            "{tables} whose rows only a backup has: restore a backup"
+        ));
     }
     text.join("; ")
 }
@@ -82,7 +84,7 @@ fn unknown(found: &UnknownObjects) -> String {
     }
     let rows = found.first.iter().map(|object| {
         let altered = match object.altered {
-            true => "in place of a step's own",
+            true => "altered",
             false => "",
         };
         [

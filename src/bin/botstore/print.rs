@@ -43,15 +43,15 @@ pub(crate) fn bar() -> ProgressDrawTarget {
 }
 
 /// From here on panics are printed like everything else, because a panic's message may quote a file.
-pub(crate) fn tell_of_panics() {
+pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         // If stderr is closed, there is nowhere to report that.
-        let _ = tell_of(panic, &mut stderr());
+        let _ = report_panic(panic, &mut stderr());
     }));
 }
 
-fn tell_of(panic: &PanicHookInfo<'_>, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "error: this is a mistake in botstore: please report it")?;
+fn report_panic(panic: &PanicHookInfo<'_>, to: &mut impl Write) -> io::Result<()> {
+    writeln!(to, "error: this is a bug in botstore: please report it")?;
     writeln!(to, "{panic}")?;
     // Captured only if RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
@@ -68,19 +68,19 @@ mod tests {
 
     #[test]
     fn a_panic_cannot_steer_the_terminal() {
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let output = Arc::new(Mutex::new(Vec::new()));
         let hook = panic::take_hook();
-        let to = told.clone();
+        let to = output.clone();
         panic::set_hook(Box::new(move |panic| {
             let mut to = to.lock().expect("no panic holds it");
-            tell_of(panic, &mut Escaped::new(&mut *to, Notation::Text)).expect("memory");
+            report_panic(panic, &mut Escaped::new(&mut *to, Notation::Text)).expect("memory");
         }));
         let panicked = panic::catch_unwind(|| panic!("a name: \u{1b}[2J\u{202e}"));
         panic::set_hook(hook);
         assert!(panicked.is_err());
-        let told = told.lock().expect("no panic holds it");
-        let told = String::from_utf8_lossy(&told);
-        assert!(told.contains("a name: \\u{1b}[2J\\u{202e}\n"), "{told}");
-        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+        let output = output.lock().expect("no panic holds it");
+        let output = String::from_utf8_lossy(&output);
+        assert!(output.contains("a name: \\u{1b}[2J\\u{202e}\n"), "{output}");
+        assert!(!output.contains(['\u{1b}', '\u{202e}']), "{output}");
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn is_stopped() -> bool {
 /// [`Cancelled`](ErrorKind::Cancelled) after one of them.
 pub(crate) fn stopped() -> Result<()> {
     match is_stopped() {
-        true => Err(Error::new(ErrorKind::Cancelled, "it was asked to stop")),
+        true => Err(Error::new(ErrorKind::Cancelled, "stopped on request")),
         false => Ok(()),
     }
 }

@@ -62,13 +62,13 @@ impl Restore {
             true => UnknownTriggers::Refuse,
             false => UnknownTriggers::Allow,
         };
-        let (backup, passed_over) = self.choose()?;
+        let (backup, skipped) = self.choose()?;
         let config = config(&self.to).unknown_triggers(unknown);
         let restored = backup::restore(config, backup, existing, reading)?;
         let mut facts = Facts::default();
         facts.add("restored", restored.path.display());
-        for (path, error) in &passed_over {
-            facts.add_lines("passed over", format_args!("{}: {error}", path.display()));
+        for (path, error) in &skipped {
+            facts.add_lines("skipped", format_args!("{}: {error}", path.display()));
         }
         if let Some(replaced) = &restored.replaced {
             facts.add("moved aside", replaced.display());
@@ -77,7 +77,7 @@ impl Restore {
             facts.add("revoked", text::count(revoked, "token"));
         }
         let json = json!({
-            "passed_over": passed_over.iter().map(unusable).collect::<Vec<_>>(),
+            "skipped": skipped.iter().map(unusable).collect::<Vec<_>>(),
             "revoked_tokens": restored.revoked_tokens,
             "unknown_objects": restored.unknown_objects,
             "backup": json_of(&restored.backup),
@@ -125,8 +125,8 @@ impl Restore {
                 .and_then(|status| status.store_id);
             let own = own.ok_or_else(|| {
                 let why = format!(
-                    "the backups in {} are of several databases, and which of them {} was cannot be \
-                     told: name the backup",
+                    "the backups in {} are of several databases, and it is unknown which of these {} \
+                     was: name the backup",
                     folder.display(),
                     self.to.display()
                 );
@@ -136,7 +136,7 @@ impl Restore {
             listing.backups.retain(is_own);
         }
         let newest = listing.backups.pop().ok_or_else(|| {
-            let what = format_args!("backup that can be used in {}", folder.display());
+            let what = format_args!("usable backup in {}", folder.display());
             Error::not_found("backup", what)
         })?;
         let newer = |(path, _): &Unusable| path.file_name() > newest.path.file_name();

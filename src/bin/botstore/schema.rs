@@ -77,7 +77,7 @@ impl Migrate {
             let json = json!(plan);
             return Ok(Answer::fine(format!("{plan}\n"), json));
         }
-        told(&self.file, &self.sealing, "applied", |config| {
+        run_steps(&self.file, &self.sealing, "applied", |config| {
             match self.to {
                 Some(to) => schema::apply_to(config, OURS, to),
                 None => schema::apply(config),
@@ -103,12 +103,12 @@ impl Rollback {
         if !self.yes && print::somebody_is_there() {
             let plan = plan()?;
             if !plan.is_empty() && ask::whether_to(&back_in_words(&plan)) == Consent::Refused {
-                let text = "taken back    nothing, as was answered\n".to_owned();
+                let text = "taken back    nothing: you declined\n".to_owned();
                 let (json, exit) = (json!({ "steps": [], "backup": null }), Exit::Stopped);
                 return Ok(Answer { text, json, exit });
             }
         }
-        told(&self.file, &self.sealing, "taken back", |config| {
+        run_steps(&self.file, &self.sealing, "taken back", |config| {
             schema::rollback_with(config, &self.schema, self.to, unknown)
         })
     }
@@ -136,7 +136,7 @@ fn name_of(step: &PlannedStep) -> String {
 }
 
 /// Undoes or applies the steps, and reports each of them and the backup that was made before.
-fn told(
+fn run_steps(
     file: &File,
     sealing: &Sealing,
     done: &str,

@@ -49,7 +49,7 @@ fn text_of(status: &FileStatus) -> String {
     if let Some(kind) = &status.network_file_system {
         facts.add(
             "network",
-            format_args!("on {kind}, where nothing is promised"),
+            format_args!("on {kind}, where the store promises nothing"),
         );
     }
     for file in &status.open_to_others {
@@ -65,7 +65,7 @@ fn text_of(status: &FileStatus) -> String {
     match status.open_in {
         OpenIn::Nothing => facts.add("open", "no"),
         OpenIn::Process(pid) => facts.add("open", format_args!("in process {pid}")),
-        _ => facts.add("open", "perhaps, in a process that is not known"),
+        _ => facts.add("open", "perhaps, in an unknown process"),
     }
     let steps = status
         .schemas
@@ -112,7 +112,7 @@ fn pending(plan: &Plan) -> String {
     if plan.steps.is_empty() {
         return match plan.uncounted.is_empty() {
             true => "nothing".to_owned(),
-            false => "no step, but its rows are still to be counted".to_owned(),
+            false => "no step, but its rows have to be counted".to_owned(),
         };
     }
     let steps = text::count(plan.steps.len() as u64, "step");

@@ -283,7 +283,7 @@ impl Span {
             return Err(Error::invalid("span", "must not end before it begins"));
         }
         if (to - from).num_days() >= i64::from(MAX_DAYS) {
-            return Err(Error::invalid("span", "must be ten years at most"));
+            return Err(Error::invalid("span", "must be at most ten years"));
         }
         Ok((from, to))
     }

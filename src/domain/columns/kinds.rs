@@ -219,19 +219,17 @@ impl Kind {
     /// Says what is shown in place of an odd value.
     pub(in crate::domain) fn in_words(self) -> &'static str {
         match self {
-            Self::Owner => {
-                "no user's id: the row is left out where users are not asked for one by one"
-            }
-            Self::Key => "no text: it is shown as one, and nothing is found by it",
-            Self::Day => "no day: the row is left out",
-            Self::Link => "no id: shown as none",
-            Self::Text => "no text: shown with U+FFFD for what is none",
-            Self::Time | Self::MaybeTime => "no time",
-            Self::Amount => "no amount",
-            Self::Count => "no count",
+            Self::Owner => "not a user id: lists over all users leave the row out",
+            Self::Key => "not a text: shown as one, but lookups do not find it",
+            Self::Day => "not a day: the row is left out",
+            Self::Link => "not an id: shown as missing",
+            Self::Text => "not a text: shown with U+FFFD in place of invalid bytes",
+            Self::Time | Self::MaybeTime => "not a time",
+            Self::Amount => "not an amount",
+            Self::Count => "not a count",
             Self::Flag => "neither 0 nor 1",
-            Self::Permission => "neither 0 nor 1, so nobody is let in by it",
-            Self::Json => "no JSON: shown as one string of its text",
+            Self::Permission => "neither 0 nor 1: permits nothing",
+            Self::Json => "not JSON: shown as a string",
         }
     }
 }

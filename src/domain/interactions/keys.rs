@@ -114,7 +114,8 @@ pub(super) fn first(
         "message {} under this key, with another prompt or in another session; nothing was saved",
         receipt.message_id
     );
-    let advice = "give each exchange a key of its own; FindInteraction tells what a key led to";
+    let advice = "give each exchange a key of its own; FindInteraction returns what was saved under a \
+                  key";
     Err(Error::conflict("idempotency_key", first).with_advice(advice))
 }
 

@@ -30,8 +30,8 @@ impl LastUse {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 format!(
-                    "session {session_id} has a newer message already: bring a session's messages along in \
-                     their order, oldest first"
+                    "session {session_id} already has a newer message: bring the messages of a session \
+                     along in order, oldest first"
                 ),
             )
             .with_field("at"));

@@ -146,7 +146,7 @@ pub(crate) fn set_day_offset(
     let sql = "UPDATE botstore_total SET day_offset = ?1";
     transaction.execute(sql, [new])?;
     (COUNTS.forget)(&WriteTx::new(&transaction, now))?;
-    tracing::info!(day_offset, "the bot's day begins elsewhere now");
+    tracing::info!(day_offset, "the bot's day offset has changed");
     transaction.commit()?;
     Ok(true)
 }

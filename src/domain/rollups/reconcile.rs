@@ -67,7 +67,7 @@ pub struct RollupDifference {
     /// Which row, such as `user_id 42, day "2026-03-10"`.
     pub row: String,
     /// The row's values; `None` if the row is missing.
-    pub says: Option<String>,
+    pub stored: Option<String>,
     /// The counted values; `None` if the row should not exist.
     pub counted: Option<String>,
 }
@@ -98,7 +98,7 @@ pub(super) struct Difference {
     pub(super) rollup: Arc<Rollup>,
     pub(super) key: Vec<Cell>,
     /// The row's values without its key, if the row exists.
-    pub(super) says: Option<Vec<Cell>>,
+    pub(super) stored: Option<Vec<Cell>>,
     /// The counted values, if the row should exist.
     pub(super) counted: Option<Vec<Cell>>,
 }
@@ -119,19 +119,19 @@ impl Difference {
         RollupDifference {
             table: self.rollup.name.to_owned(),
             row: words(&self.rollup.key, &self.key),
-            says: counts(&self.says),
+            stored: counts(&self.stored),
             counted: counts(&self.counted),
         }
     }
 }
 
-/// Passes each row of the rollups that differs from a full count to `tell`.
-pub(super) fn compare(tx: &ReadTx<'_>, mut tell: impl FnMut(Difference)) -> Result<()> {
+/// Passes each row of the rollups that differs from a full count to `report`.
+pub(super) fn compare(tx: &ReadTx<'_>, mut report: impl FnMut(Difference)) -> Result<()> {
     let day_offset = super::day_offset(tx)?;
     for source in &SOURCES {
         let recount = Recount::of(source, tx, day_offset, Rows::ALL)?;
         for rollup in &recount.rollups {
-            compare_one(tx, &recount, rollup, &mut tell)?;
+            compare_one(tx, &recount, rollup, &mut report)?;
         }
     }
     Ok(())
@@ -143,32 +143,33 @@ fn compare_one(
     tx: &ReadTx<'_>,
     recount: &Recount,
     rollup: &Arc<Rollup>,
-    tell: &mut impl FnMut(Difference),
+    report: &mut impl FnMut(Difference),
 ) -> Result<()> {
     let (name, columns, is_row) = (rollup.name, rollup.columns(), rollup.is_row());
     let lookup = format!("SELECT {columns} FROM {name} WHERE {is_row}");
     let key = || 0..rollup.key.len();
     let counts = || key().end..key().end + rollup.counts.len();
-    let said = |key: &[Cell]| tx.maybe(&lookup, params_from_iter(key), |row| cells(row, counts()));
-    let mut differs = |key, says, counted| {
+    let look_up =
+        |key: &[Cell]| tx.maybe(&lookup, params_from_iter(key), |row| cells(row, counts()));
+    let mut differs = |key, stored, counted| {
         let rollup = Arc::clone(rollup);
-        tell(Difference {
+        report(Difference {
             rollup,
             key,
-            says,
+            stored,
             counted,
         });
     };
     let mut found = 0_i64;
     recount.for_each(rollup, |row| {
         let (key, counted) = (cells(row, key())?, cells(row, counts())?);
-        let says = said(&key)?;
-        found += i64::from(says.is_some());
-        let same = says
+        let stored = look_up(&key)?;
+        found += i64::from(stored.is_some());
+        let same = stored
             .as_ref()
-            .is_some_and(|says| says.iter().zip(&counted).all(same));
+            .is_some_and(|stored| stored.iter().zip(&counted).all(same));
         if !same {
-            differs(key, says, Some(counted));
+            differs(key, stored, Some(counted));
         }
         Ok(())
     })?;
@@ -180,19 +181,19 @@ fn compare_one(
     }
     recount.for_each_surplus(rollup, tx, |row| {
         let key = cells(row, key())?;
-        let says = said(&key)?;
-        differs(key, says, None);
+        let stored = look_up(&key)?;
+        differs(key, stored, None);
         Ok(())
     })
 }
 
 /// Whether a stored value equals the counted one.
-fn same((says, counted): (&Cell, &Cell)) -> bool {
-    let (a, b) = match (says, counted) {
+fn same((stored, counted): (&Cell, &Cell)) -> bool {
+    let (a, b) = match (stored, counted) {
         (&Cell::Real(a), &Cell::Real(b)) => (a, b),
         (&Cell::Real(a), &Cell::Integer(b)) => (a, b as f64),
         (&Cell::Integer(a), &Cell::Real(b)) => (a as f64, b),
-        _ => return says == counted,
+        _ => return stored == counted,
     };
     // A large sum has fewer exact digits after the point.
     a == b || (a - b).abs() <= TOLERANCE.max(b.abs() * 1e-12)

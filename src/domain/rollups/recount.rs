@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the log reports the progress of counting.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// How many rows are grouped at once. SQLite sorts them in memory, in some 150 bytes each; sorting is fastest in
 /// the processor's cache.
@@ -188,7 +188,7 @@ fn count(
 ) -> Result<Option<i64>> {
     let (of_the_step, of_the_file) = (super::quoted(0), super::quoted(day_offset));
     let select = source.select.replace(&of_the_step, &of_the_file);
-    let (mut next, mut left, mut told) = (Some(rows.from), rows.most, Instant::now());
+    let (mut next, mut left, mut reported) = (Some(rows.from), rows.most, Instant::now());
     while let Some(from) = next.filter(|&from| from <= rows.to && left > 0) {
         let (mut last, piece) = (None::<i64>, left.min(PIECE));
         let params = (from, piece, rows.to);
@@ -196,8 +196,8 @@ fn count(
             last = last.max(Some(integer(row, row.as_ref().column_index("last")?)?));
             Ok(())
         })?;
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
             tracing::info!(table = source.table, last_id = last, "counting rows");
         }
         left -= piece;

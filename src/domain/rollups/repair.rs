@@ -73,7 +73,7 @@ impl Mutation for MendRollups {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         if repairs(tx)? != self.expected {
-            let why = "another repair has mended some of it: compare again";
+            let why = "another repair has changed the same rollups: compare again";
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         tx.as_the_store(|tx| {
@@ -106,8 +106,8 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
         let sql = format!("UPDATE {name} SET {} WHERE {is_row}", sums.join(", "));
         let nothing = vec![Cell::Integer(0); counts];
         let counted = row.counted.as_ref().unwrap_or(&nothing);
-        let says = row.says.as_ref().unwrap_or(&nothing);
-        let bound = [key, counted, says].into_iter().flatten();
+        let stored = row.stored.as_ref().unwrap_or(&nothing);
+        let bound = [key, counted, stored].into_iter().flatten();
         tx.execute(&sql, params_from_iter(bound))?;
     }
     if row.counted.is_none() {
@@ -119,17 +119,17 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How a column is corrected. `counted` and `said` are the numbers of the parameters with the counted and the
+/// How a column is corrected. `counted` and `stored` are the numbers of the parameters with the counted and the
 /// stored value.
-fn sum(column: &str, counted: usize, said: usize) -> String {
+fn sum(column: &str, counted: usize, stored: usize) -> String {
     match column {
         // A day is no sum, and a later save may have written a later day.
         "last_day" => format!(
-            "last_day = CASE last_day WHEN ?{said} THEN ?{counted}
+            "last_day = CASE last_day WHEN ?{stored} THEN ?{counted}
                         ELSE max(last_day, ?{counted}) END"
         ),
         // Adding cannot correct an infinite cost: infinity minus infinity is NULL, so the counted value replaces
         // it.
-        _ => format!("{column} = coalesce({column} + (?{counted} - ?{said}), ?{counted})"),
+        _ => format!("{column} = coalesce({column} + (?{counted} - ?{stored}), ?{counted})"),
     }
 }

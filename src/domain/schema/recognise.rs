@@ -44,8 +44,8 @@ fn stranger(tx: &ReadTx<'_>, seed: &str) -> Result<Option<String>> {
     if let Some(name) = part_of_a_store(tx)? {
         let name = quote(&name);
         return Ok(Some(format!(
-            "it has {name}, as a store makes it, and no botstore_ledger: only a part of a store's file \
-             was copied; copy all of it, or restore a backup"
+            "it has {name}, which only a store makes, but no botstore_ledger: only a part of a \
+             store's file was copied; copy all of it, or restore a backup"
         )));
     }
     if let Some(name) = stand_in(tx)? {
@@ -120,9 +120,9 @@ fn without_versions(found: &[(&str, Option<Table>, Option<Table>)]) -> String {
                  give the store a file of its own"
             .to_owned(),
         Some((name, ..)) => format!(
-            "its table {VERSIONS:?} is missing, by which the Python bot knows its file, though there is \
-             a table {name:?}: if only a part of the bot's file was copied, copy all of it; otherwise \
-             give the store a file of its own"
+            "its table {VERSIONS:?} is missing, which every file of the Python bot has, although it \
+             has a table {name:?}: if only a part of the bot's file was copied, copy all of it; \
+             otherwise give the store a file of its own"
         ),
     }
 }
@@ -132,7 +132,8 @@ fn difference(name: &str, table: &Table, bots: &Table) -> Option<String> {
     columns(table, bots)
         // Only this distinguishes the bot's file from another with tables like these.
         .or_else(|| {
-            (name == VERSIONS && table.columns.len() > 1).then(|| "has further columns".to_owned())
+            (name == VERSIONS && table.columns.len() > 1)
+                .then(|| "has additional columns".to_owned())
         })
         .or_else(|| keys(table, bots))
         .or_else(|| references(name, table, bots))
@@ -141,7 +142,7 @@ fn difference(name: &str, table: &Table, bots: &Table) -> Option<String> {
                 .clauses
                 .iter()
                 .find(|clause| !bots.clauses.contains(clause))?;
-            Some(format!("says {more}, which the Python bot's does not"))
+            Some(format!("declares {more}, unlike the Python bot's"))
         })
 }
 
@@ -149,14 +150,14 @@ fn columns(table: &Table, bots: &Table) -> Option<String> {
     for (at, expected) in bots.columns.iter().enumerate() {
         let Some(column) = table.columns.get(at) else {
             return Some(format!(
-                "has no column {:?}, which the Python bot's has",
+                "has no column {:?}, unlike the Python bot's",
                 expected.name
             ));
         };
         let name = quote(&column.name);
         if !column.name.eq_ignore_ascii_case(&expected.name) {
             return Some(format!(
-                "has as column {} {name}, where the Python bot's has {:?}",
+                "has as its column {} {name}, where the Python bot's has {:?}",
                 at + 1,
                 expected.name
             ));
@@ -166,19 +167,21 @@ fn columns(table: &Table, bots: &Table) -> Option<String> {
         }
         if !holds(column, expected) {
             return Some(format!(
-                "has declared its column {name} as {}, which the Python bot's has as {}",
+                "declares its column {name} as {}, but the Python bot's declares it as {}",
                 quote(&column.kind),
                 expected.kind
             ));
         }
         if expected.not_null && !column.not_null && !column.in_key {
-            return Some(format!("lacks the NOT NULL of its column {name}"));
+            return Some(format!(
+                "has no NOT NULL at its column {name}, unlike the Python bot's"
+            ));
         }
         // A column with a default is never NULL in a row that this crate inserts.
         let takes_null = !expected.not_null && !expected.has_default && !expected.in_key;
         if column.not_null && takes_null {
             return Some(format!(
-                "has a NOT NULL at its column {name}, which the Python bot's has not"
+                "has a NOT NULL at its column {name}, unlike the Python bot's"
             ));
         }
     }
@@ -186,7 +189,7 @@ fn columns(table: &Table, bots: &Table) -> Option<String> {
     let needed = |column: &&Column| column.not_null && !column.has_default && !column.is_generated;
     more.iter().find(needed).map(|column| {
         format!(
-            "has a further column {} that is NOT NULL and has no default, so that no row can be added \
+            "has one more column, {}, that is NOT NULL and has no default, so no row can be added \
              without it",
             quote(&column.name)
         )
@@ -242,9 +245,7 @@ fn keys(table: &Table, bots: &Table) -> Option<String> {
     let mut constraints = table.unique.iter().filter(|unique| unique.is_constraint);
     let more = constraints.find(|unique| !has(bots, &unique.columns))?;
     let columns = more.columns.join(", ");
-    Some(format!(
-        "has a UNIQUE ({columns}) that the Python bot's has not"
-    ))
+    Some(format!("has a UNIQUE ({columns}), unlike the Python bot's"))
 }
 
 fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
@@ -259,7 +260,7 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
                 _ => true,
             })
     };
-    let told = |reference: &Reference| {
+    let described = |reference: &Reference| {
         let from = reference.from.join(", ");
         format!("FOREIGN KEY ({from}) to {}", quote(&reference.table))
     };
@@ -267,7 +268,7 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
         let may_be_missing = name == NO_LONGER.0 && expected.from == [NO_LONGER.1];
         let has = table.references.iter().any(|found| same(found, expected));
         if !has && !may_be_missing {
-            return Some(format!("has no {}", told(expected)));
+            return Some(format!("has no {}", described(expected)));
         }
     }
     let of_the_bots = |column: &String| {
@@ -278,7 +279,7 @@ fn references(name: &str, table: &Table, bots: &Table) -> Option<String> {
         found.from.iter().any(of_the_bots) && !bots.references.iter().any(|own| same(found, own))
     })?;
     Some(format!(
-        "has a {} that the Python bot's has not",
-        told(more)
+        "has a {}, unlike the Python bot's",
+        described(more)
     ))
 }

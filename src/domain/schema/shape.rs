@@ -185,15 +185,15 @@ fn references(tx: &ReadTx<'_>, table: &str) -> Result<Vec<Reference>> {
 /// Finds in the SQL text the clauses that no PRAGMA reports.
 fn clauses(sql: &str, without_rowid: bool, strict: bool) -> Vec<&'static str> {
     let words = bare_words(sql);
-    let says = |word: &str| words.iter().any(|found| found == word);
+    let has_word = |word: &str| words.iter().any(|found| found == word);
     let on_conflict = words
         .windows(2)
         .any(|two| two[0] == "on" && two[1] == "conflict");
     [
         (without_rowid, "WITHOUT ROWID"),
         (strict, "STRICT"),
-        (says("check"), "CHECK"),
-        (says("collate"), "COLLATE"),
+        (has_word("check"), "CHECK"),
+        (has_word("collate"), "COLLATE"),
         (on_conflict, "ON CONFLICT"),
     ]
     .into_iter()

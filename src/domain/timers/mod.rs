@@ -229,7 +229,7 @@ fn keep(
     if name.is_empty() {
         return Err(Error::invalid("name", "must not be empty"));
     }
-    let at = at.ok_or_else(|| Error::invalid(field, "is past the year 9999"))?;
+    let at = at.ok_or_else(|| Error::invalid(field, "must be before the year 10000"))?;
     let timer_id = tx.insert(
         "INSERT INTO botstore_timer (name, message, due_at, created_at, try_at)
          VALUES (?1, ?2, ?3, ?4, ?3)",

@@ -74,7 +74,10 @@ impl Mutation for ReleaseUpdate {
         match claimed(tx, &self.ticket)? {
             Some(State::Claimed(_)) => table::forget(tx, self.ticket.key()).map(|_| ()),
             Some(State::Finished) => {
-                let why = format!("{} is finished; it was not released", named(&self.ticket));
+                let why = format!(
+                    "{} is already finished, and was not released",
+                    named(&self.ticket)
+                );
                 Err(Error::new(ErrorKind::Conflict, why).with_field("ticket"))
             }
             None => Ok(()),

@@ -101,8 +101,8 @@ fn next_id(tx: &ReadTx<'_>) -> Result<UserId> {
     if next <= last {
         return Ok(next.into());
     }
-    let why = "the ids up to 2^53-1 are given, and no id is given twice, so no new user of a messenger without \
-               numbers can come; whoever has an id keeps it";
+    let why = "all ids up to 2^53-1 are taken, and none is given twice, so no new user of a messenger \
+               without numeric ids can be added; existing users keep theirs";
     Err(Error::new(ErrorKind::NoIdsLeft, why))
 }
 

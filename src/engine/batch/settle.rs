@@ -114,8 +114,8 @@ impl Batcher {
                 true => error,
                 false => error.because(
                     ErrorKind::InDoubt,
-                    "the commit failed, and the disk does not let the store take it back: if the \
-                     process ends before it does, the next opening may find it done",
+                    "the commit failed, and the disk does not let the store undo it: if the process \
+                     ends before the disk recovers, the next opening may find the change made",
                 ),
             };
             self.refuse(job, error);
@@ -144,7 +144,7 @@ impl Batcher {
 fn restarted(kind: ErrorKind) -> Error {
     Error::new(
         kind,
-        "the writer panicked and was started again; nothing was changed, and the panic's message is \
-         where the panic hook writes",
+        "the writer panicked and was restarted; nothing was changed, and the panic hook's output \
+         has the panic's message",
     )
 }

@@ -38,7 +38,7 @@ impl fmt::Display for MissingObject {
 
 /// A missing object, with the SQL that makes it again.
 pub(super) struct Missing {
-    pub(super) told: MissingObject,
+    pub(super) report: MissingObject,
     object: Object,
     /// Whether the file has another index of that name.
     is_altered: bool,
@@ -77,7 +77,7 @@ pub(super) fn missing(
         let is_table = object.kind == "table";
         let counts = schema.counts.tables.contains(&object.name.as_str());
         found.push(Missing {
-            told: MissingObject {
+            report: MissingObject {
                 schema: schema.name.to_owned(),
                 kind: kind_of(object),
                 name: bounded(&object.name, 200),
@@ -102,12 +102,15 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
         return Ok(UnknownObjects::default());
     }
     let (difference, missing) = super::look(&tx, program.schemas)?;
-    for Missing { told, .. } in missing.iter().filter(|missing| !missing.told.made_again) {
-        tracing::warn!(object = %told, schema = told.schema, "dropped by somebody: restore a backup");
+    for Missing { report, .. } in missing.iter().filter(|missing| !missing.report.made_again) {
+        tracing::warn!(
+            object = %report, schema = report.schema,
+            "this object was dropped: restore a backup"
+        );
     }
-    let again = || missing.iter().filter(|missing| missing.told.made_again);
+    let again = || missing.iter().filter(|missing| missing.report.made_again);
     for schema in program.schemas {
-        let of_schema = || again().filter(|missing| missing.told.schema == schema.name);
+        let of_schema = || again().filter(|missing| missing.report.schema == schema.name);
         if of_schema().next().is_none() {
             continue;
         }
@@ -138,8 +141,11 @@ pub(crate) fn make_again(conn: &mut Connection, program: &Program<'_>) -> Result
 fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
     match done {
         Err(error) if matches!(error.kind(), ErrorKind::Sql | ErrorKind::Conflict) => {
-            let told = &missing.told;
-            tracing::warn!(object = %told, %error, "it cannot be made again");
+            let report = &missing.report;
+            tracing::warn!(
+                object = %report, %error,
+                "a missing or altered object cannot be made again"
+            );
             Ok(())
         }
         done => done,
@@ -148,8 +154,11 @@ fn unless_impossible(missing: &Missing, done: Result<()>) -> Result<()> {
 
 /// Makes one object again.
 fn make(conn: &Connection, missing: &Missing) -> Result<()> {
-    let Missing { told, object, .. } = missing;
-    tracing::warn!(object = %told, schema = told.schema, "dropped or altered by somebody, made again");
+    let Missing { report, object, .. } = missing;
+    tracing::warn!(
+        object = %report, schema = report.schema,
+        "this object was dropped or altered, and is made again"
+    );
     let drop = match missing.is_altered {
         true => format!(
             "DROP INDEX main.\"{}\";\n",

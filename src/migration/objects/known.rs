@@ -135,7 +135,7 @@ impl Known {
         }
         let altered = self.texts.contains_key(&object.key()) && !self.is_the_bots(object);
         let kind = kind_of(object);
-        let is_told = match kind {
+        let is_reported = match kind {
             ObjectKind::Index => altered || self.acts(tx, object)?,
             ObjectKind::Table => {
                 generated(tx, object, found)?;
@@ -143,7 +143,7 @@ impl Known {
             }
             _ => true,
         };
-        if !is_told {
+        if !is_reported {
             return Ok(());
         }
         found.add(UnknownObject {

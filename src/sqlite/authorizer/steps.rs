@@ -152,7 +152,7 @@ impl StepRules {
         let taken = ours.difference(&state.ours).next();
         if let Some(name) = taken.filter(|_| schema != "botstore") {
             let why =
-                format!("it makes {name:?}, and names that begin with {OURS} are the store's");
+                format!("it makes {name:?}, but names that begin with {OURS} belong to the store");
             state.refused.get_or_insert(why);
         }
         let changed = |(table, seq): &&(String, String)| {
@@ -160,7 +160,7 @@ impl StepRules {
             others && !counters.contains(&(table.clone(), seq.clone()))
         };
         if let Some((table, _)) = state.counters.iter().find(changed) {
-            let why = format!("it changes the counter of ids of {table:?}, which is another's");
+            let why = format!("it changes the id counter of {table:?}, a table of another schema");
             state.refused.get_or_insert(why);
         }
         Ok(())
@@ -258,15 +258,15 @@ impl State {
     }
 
     fn judge(&mut self, context: &AuthContext<'_>) -> Result<(), String> {
-        let temporary = "it makes something temporary, which would hide what is in the file; leave \
-                         TEMP out of it";
+        let temporary = "it makes a temporary object, which would hide the file's own; leave TEMP out \
+                         of it";
         match context.action {
             AuthAction::Transaction { .. } => Err(
                 "its SQL begins or ends a transaction; leave BEGIN, COMMIT and ROLLBACK out of it"
                     .to_owned(),
             ),
             AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
-                Err("it reaches for another file (ATTACH, DETACH or VACUUM)".to_owned())
+                Err("it uses another file (ATTACH, DETACH or VACUUM)".to_owned())
             }
             AuthAction::Select
             | AuthAction::Read { .. }
@@ -291,7 +291,7 @@ impl State {
                     || for_queries(context) == Authorization::Allow;
                 match harmless {
                     true => Ok(()),
-                    false => Err(format!("it sets something: PRAGMA {pragma_name}")),
+                    false => Err(format!("it changes a setting: PRAGMA {pragma_name}")),
                 }
             }
             // A rename searches these too.
@@ -338,7 +338,7 @@ impl State {
                 trigger_name,
                 table_name,
             } => self.may_drop_trigger(trigger_name, table_name),
-            _ => Err("it does what no step needs".to_owned()),
+            _ => Err("it does something that no step needs".to_owned()),
         }
     }
 
