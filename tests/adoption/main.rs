@@ -4,6 +4,7 @@
 mod answers;
 #[path = "../shared/child.rs"]
 mod child;
+mod ends;
 mod forms;
 mod harmless;
 mod histories;

@@ -2,18 +2,14 @@
 //! between, and no piece is larger than the others for the file's size.
 
 use crate::child::{self, Victim, again, rounds};
+use crate::ends::Ends;
 use crate::legacy::{Legacy, Row, Tables, dump, open_plain};
 use botstore::rusqlite::Connection;
 use botstore::rusqlite::types::Value as Cell;
 use botstore::{Config, Store, UnknownTriggers, schema};
-use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 /// Enough rows for several pieces in each table, times as bots of 2025 wrote them.
 const ROWS: &str = "
@@ -126,66 +122,9 @@ fn progress(path: &Path) -> (i64, Option<(i64, i64, Option<i64>)>) {
     (applied.unwrap(), begun.transpose().unwrap())
 }
 
-/// Says each line of the log that is about a piece, and ends the process at one of them.
-struct Ends {
-    at: u64,
-    seen: AtomicU64,
-}
-
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: Vec<String>,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        match field.name() {
-            "message" => self.message = format!("{value:?}"),
-            _ => self.fields.push(format!("{value:?}")),
-        }
-    }
-}
-
-impl Subscriber for Ends {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("botstore")
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        if line.message == "rewrote a piece of the rows" {
-            println!("piece {}", line.fields.join(" "));
-        }
-        let is_of_a_piece = [
-            "migrating",
-            "migrating in pieces",
-            "rewrote a piece of the rows",
-        ];
-        if is_of_a_piece.contains(&&*line.message) && self.seen.fetch_add(1, SeqCst) + 1 == self.at
-        {
-            // As a process ends that is killed: nothing is closed.
-            std::process::abort();
-        }
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
 /// The child's part of these tests: opens the file, and may end at the so-manyth piece.
 async fn open_up_to(path: &str, at: &str) {
-    let subscriber = Ends {
-        at: at.parse().unwrap(),
-        seen: AtomicU64::new(0),
-    };
+    let subscriber = Ends::at(at.parse().unwrap());
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let store = Store::open(config(Path::new(path))).await.unwrap();
     store.close().await.unwrap();

@@ -3,7 +3,7 @@
 use crate::wait::patient;
 use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
-use botstore::{BeforeUpgrade, Config, Store};
+use botstore::{BeforeUpgrade, Config, Durability, Store};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -112,8 +112,9 @@ fn there_are_a_hundred_of_them_and_no_two_are_the_same() {
 
 pub(crate) fn config(path: &Path) -> Config {
     let config = Config::new(path).clock(FixedClock::default());
-    // What is changed beside the store is seen at once.
+    // What is changed beside the store is seen at once. No power goes off here.
     patient(config)
+        .durability(Durability::Normal)
         .before_upgrade(BeforeUpgrade::Skip)
         .row_cache_answers(0)
 }

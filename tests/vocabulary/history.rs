@@ -1,7 +1,7 @@
 //! History that a bot brings along, with its own times: as if the store had been there.
 
 use crate::support::{
-    ADA, BOB, HOUR, MICRO, at, create_session, picture, populated, refused, show_the_same,
+    ADA, BOB, HOUR, MICRO, Run, at, create_session, picture, populated, refused, show_the_same,
     survives_json, user,
 };
 use botstore::ErrorKind::{Conflict, Invalid, NotFound};
@@ -251,16 +251,6 @@ async fn a_word_for_a_time_holds_up_no_history() {
     }
     let message = SaveMessage::new(ADA, "ada-1", "p").at(at("2024-05-01T12:00:00Z"));
     store.write(message).await.expect("saved");
-}
-
-struct Run(String);
-
-impl botstore::Mutation for Run {
-    type Output = usize;
-
-    fn apply(&self, tx: &botstore::WriteTx<'_>) -> botstore::Result<usize> {
-        tx.execute(&self.0, [])
-    }
 }
 
 #[tokio::test]

@@ -1,73 +1,19 @@
 //! Random histories against a plain model in memory: every counter, every list, every refusal.
 
-use botstore::integrity::{CheckFile, CheckReport};
+mod compare;
+mod histories;
+mod steps;
+
 use botstore::interactions::SaveInteraction;
-use botstore::messages::{DeleteMessage, EditMessage, GetMessage, SessionMessages};
-use botstore::page::{Order, PageRequest};
-use botstore::rollups::ReconcileRollups;
-use botstore::sessions::{
-    CreateSession, DeleteSession, EndSession, ExpireIdle, GetSession, UserSessions,
-};
+use botstore::messages::{DeleteMessage, EditMessage};
+use botstore::sessions::{CreateSession, DeleteSession, EndSession, ExpireIdle};
 use botstore::testing::TestStore;
 use botstore::tools::ToolCall;
-use botstore::users::{DeleteUser, EnsureUser, GetUser, IsAllowed, SetAllowed};
-use botstore::{ErrorKind, Usd, analytics, costs};
-use proptest::prelude::*;
+use botstore::users::{DeleteUser, EnsureUser, SetAllowed};
+use botstore::{ErrorKind, Usd, costs};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Ensure(i64),
-    Allow(i64, bool),
-    Create(u8, i64),
-    Save {
-        session: u8,
-        user: i64,
-        cost: u16,
-        tools: u8,
-        key: Option<u8>,
-        /// How many seconds ago it was, for one of history.
-        ago: Option<u32>,
-    },
-    /// By its number among all that were saved, whether it is still there or not.
-    Edit(u8, i64, u16, bool),
-    DeleteMessage(u8, i64),
-    DeleteSession(u8, i64),
-    DeleteUser(i64),
-    End(u8, i64),
-    Wait(u32),
-    Expire(u32),
-    AddCost(i64, u16),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let user = 0_i64..4;
-    let session = 0_u8..5;
-    let step = prop_oneof![
-        2 => user.clone().prop_map(Step::Ensure),
-        1 => (user.clone(), any::<bool>()).prop_map(|(u, a)| Step::Allow(u, a)),
-        2 => (session.clone(), user.clone()).prop_map(|(s, u)| Step::Create(s, u)),
-        8 => (
-            (session.clone(), user.clone(), any::<u16>(), 0_u8..3),
-            proptest::option::of(0_u8..6),
-            proptest::option::weighted(0.2, 0_u32..200_000),
-        )
-            .prop_map(|((session, user, cost, tools), key, ago)| {
-                Step::Save { session, user, cost, tools, key, ago }
-            }),
-        2 => (0_u8..20, user.clone(), any::<u16>(), any::<bool>())
-            .prop_map(|(id, u, cost, fails)| Step::Edit(id, u, cost, fails)),
-        3 => (0_u8..20, user.clone()).prop_map(|(id, u)| Step::DeleteMessage(id, u)),
-        1 => (session.clone(), user.clone()).prop_map(|(s, u)| Step::DeleteSession(s, u)),
-        1 => user.clone().prop_map(Step::DeleteUser),
-        1 => (session, user.clone()).prop_map(|(s, u)| Step::End(s, u)),
-        2 => (0_u32..100_000).prop_map(Step::Wait),
-        1 => (0_u32..100_000).prop_map(Step::Expire),
-        1 => (user, any::<u16>()).prop_map(|(u, c)| Step::AddCost(u, c)),
-    ];
-    proptest::collection::vec(step, 1..60)
-}
+use steps::Step;
 
 #[derive(Default)]
 struct User {
@@ -393,105 +339,5 @@ impl Model {
         if *requests == 0 {
             user.days.remove(&day(message.at));
         }
-    }
-
-    fn cost(&self, of: impl Fn(&Message) -> bool) -> Usd {
-        let messages = self.messages.values().filter(|message| of(message));
-        messages.map(|message| message.cost).sum()
-    }
-
-    async fn compare(&self, store: &TestStore) {
-        for (&user_id, expected) in &self.users {
-            let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
-            assert_eq!(user.is_allowed, expected.allowed);
-            assert_eq!(
-                store.read(IsAllowed::new(user_id)).await.unwrap(),
-                expected.allowed
-            );
-            assert_eq!(user.message_count, expected.messages);
-            assert_eq!(user.session_count, expected.sessions);
-            let cost = self.cost(|message| message.user == user_id);
-            assert_eq!(user.total_cost, cost);
-            let days = costs::UserDailyCosts::new(user_id, 10_000);
-            let days = store.read(days).await.unwrap();
-            let days: Vec<_> = days
-                .iter()
-                .rev()
-                .map(|day| (day.request_count, day.daily_cost))
-                .collect();
-            assert_eq!(days, expected.days.values().copied().collect::<Vec<_>>());
-            let stats = store
-                .read(analytics::UserStats::new(user_id))
-                .await
-                .unwrap();
-            assert_eq!(stats.total_messages, expected.messages);
-            assert_eq!(stats.total_cost, cost);
-            let active = UserSessions::new(user_id).page(PageRequest::first(1_000));
-            let active = store.read(active).await.unwrap().items.len();
-            let mine = self.sessions.values().filter(|s| s.user == user_id);
-            assert_eq!(active, mine.filter(|s| s.active).count());
-        }
-        for (&session, expected) in &self.sessions {
-            let get = |user_id| GetSession::new(user_id, name(session));
-            assert_eq!(store.read(get(expected.user + 1)).await.unwrap(), None);
-            let found = store.read(get(expected.user)).await.unwrap().unwrap();
-            assert_eq!(found.is_active, expected.active);
-            assert_eq!(
-                found.total_cost,
-                self.cost(|message| message.session == session)
-            );
-            assert_eq!(found.message_count, expected.messages.len() as u64);
-            let said = expected
-                .messages
-                .iter()
-                .map(|id| self.messages[id].prompt.clone());
-            let said: Vec<_> = said.collect();
-            for order in [Order::NewestFirst, Order::OldestFirst] {
-                let list = SessionMessages::new(expected.user, name(session));
-                let list = list.page(PageRequest::first(7)).order(order);
-                let mut messages = store.pages(list).items();
-                let mut prompts = Vec::new();
-                while let Some(message) = messages.next().await {
-                    prompts.push(message.unwrap().prompt);
-                }
-                if order == Order::NewestFirst {
-                    prompts.reverse();
-                }
-                assert_eq!(prompts, said, "{order:?}");
-            }
-        }
-        for id in 1..=self.last_id {
-            let expected = self.messages.get(&id);
-            let user_id = expected.map_or(0, |message| message.user);
-            let found = store.read(GetMessage::new(user_id, id)).await.unwrap();
-            let found = found.map(|m| (m.prompt, m.cost, m.error.is_some()));
-            assert_eq!(found, expected.map(|m| (m.prompt.clone(), m.cost, m.fails)));
-        }
-        let report = store.read(ReconcileRollups::new()).await.unwrap();
-        assert_eq!(report.differences, 0, "{:#?}", report.named);
-        let report = store.read(CheckFile::new()).await.unwrap();
-        assert_eq!(report, CheckReport::default());
-        let stats = store.read(analytics::SystemStats::new()).await.unwrap();
-        assert_eq!(stats.total_messages, self.messages.len() as u64);
-        let used: u64 = stats.tools.iter().map(|tool| tool.usage_count).sum();
-        assert_eq!(used, self.messages.values().map(|m| m.tools).sum::<u64>());
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_random_history_is_what_a_plain_model_says(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let store = TestStore::open().await.unwrap();
-            let mut model = Model::default();
-            for step in &steps {
-                model.step(step, &store).await;
-            }
-            model.compare(&store).await;
-            store.close().await.unwrap();
-        });
     }
 }
