@@ -91,6 +91,9 @@ pub struct Config {
 
 const MIB: u64 = 1024 * 1024;
 
+/// The largest [`Config::checkpoint_at_bytes`], which turns copying in the background off.
+const NO_COPY_BYTES: u64 = 64 * 1024 * MIB;
+
 impl Config {
     /// The default settings for the file at `path`, which may also be written `sqlite:///path`. Opening creates
     /// the file and its folder if they are missing.
@@ -300,7 +303,9 @@ impl Config {
     /// By how much the WAL grows before it is copied into the file in the background. A page that was written
     /// several times is copied once, so a larger size means less work, but more to read when opening finds a WAL.
     /// If the last copy began at least 0.3 s ago, a sixth of this size is enough: where there is time for many
-    /// short copies, they delay requests less. Range 64 KiB–64 GiB, reduced to the ceiling; default 24 MiB.
+    /// short copies, they delay requests less. A WAL of any size is copied when nothing has been written for 3 to
+    /// 4 s. Range 64 KiB–64 GiB, reduced to the ceiling, where 64 GiB turns both kinds of copies off; default
+    /// 24 MiB.
     pub fn checkpoint_at_bytes(mut self, bytes: u64) -> Self {
         self.checkpoint_at_bytes = bytes;
         self

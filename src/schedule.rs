@@ -190,11 +190,12 @@ fn write_down(tx: &WriteTx<'_>, name: &str) -> Result<()> {
 }
 
 fn write_at(tx: &WriteTx<'_>, name: &str, at: &str) -> Result<()> {
-    tx.execute(
+    let rows = tx.execute(
         "INSERT INTO botstore_schedules (name, last_run_at) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET last_run_at = excluded.last_run_at",
         (name, at),
     )?;
+    tx.bookkeeping(rows);
     Ok(())
 }
 
@@ -237,7 +238,7 @@ impl Mutation for RecordClock {
                 Some(time) => write_at(tx, name, &time::format(time))?,
                 None => {
                     let sql = "DELETE FROM botstore_schedules WHERE name = ?1";
-                    tx.execute(sql, [name])?;
+                    tx.bookkeeping(tx.execute(sql, [name])?);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the modules below take from a configuration. They have types of their own for it, so that none of them
 //! depends on where its settings come from.
 
-use super::Config;
+use super::{Config, NO_COPY_BYTES};
 use crate::archive;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -35,6 +35,11 @@ impl Config {
     }
 
     /// The limits of messages and of their answers.
+    /// Whether the WAL is copied into the file when nothing is written.
+    pub(crate) fn copies_at_rest(&self) -> bool {
+        self.checkpoint_at_bytes < NO_COPY_BYTES
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_text_bytes: self.max_text_bytes,

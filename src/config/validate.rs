@@ -1,6 +1,6 @@
 //! Refuses settings that are out of their range, before anything is opened.
 
-use super::{Config, MIB};
+use super::{Config, MIB, NO_COPY_BYTES};
 use crate::error::{Error, Result, quote};
 use crate::migration;
 use crate::schedule::When;
@@ -100,7 +100,7 @@ impl Config {
             "checkpoint_at_bytes",
             self.checkpoint_at_bytes,
             64 * 1024,
-            64 * 1024 * MIB,
+            NO_COPY_BYTES,
         )?;
         within(
             "cache_bytes",

@@ -152,11 +152,9 @@ impl CheckpointPolicy {
     }
 
     fn order(&self) {
-        self.shared
-            .checkpoints
-            .ordered
-            .store(true, Ordering::Release);
-        self.checkpointer.do_send(Checkpoint);
+        if self.shared.checkpoints.order() {
+            self.checkpointer.do_send(Checkpoint);
+        }
     }
 
     /// Orders another copy of a WAL that was held up for long, as by a backup. The writer should not copy so much

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// "The WAL is long enough to be worth copying."
+/// "The WAL is worth copying." Answers whether all of it is in the file then.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub(super) struct Checkpoint;
 
 /// "Close the file."
@@ -21,13 +21,22 @@ pub(super) struct Checkpoint;
 #[rtype(result = "()")]
 pub(super) struct Stop;
 
-/// The state that the checkpointer and the writer share.
+/// The state that the checkpointer, the writer and the supervisor share.
 #[derive(Default)]
 pub(super) struct CheckpointLock {
     /// True from an order to the end of the work, so that there is one order at a time.
     pub(super) ordered: AtomicBool,
     /// Held during a checkpoint: SQLite runs one at a time, and refuses a second.
     pub(super) running: Mutex<()>,
+    /// Set by the writer when it has committed more than the store's own bookkeeping; cleared by the supervisor.
+    pub(super) written: AtomicBool,
+}
+
+impl CheckpointLock {
+    /// Returns true if no checkpoint was ordered. Then one is, and the caller sends for it.
+    pub(super) fn order(&self) -> bool {
+        !self.ordered.swap(true, Ordering::AcqRel)
+    }
 }
 
 pub(super) struct Checkpointer {
@@ -99,9 +108,9 @@ pub(super) fn note(
 }
 
 impl Handler<Checkpoint> for Checkpointer {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, _: Checkpoint, _ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Checkpoint, _ctx: &mut Self::Context) -> bool {
         let done = self.checkpoint();
         self.shared
             .checkpoints
@@ -110,10 +119,14 @@ impl Handler<Checkpoint> for Checkpointer {
         match done {
             Ok(Some(done)) => {
                 tracing::debug!(done.frames, done.copied, took = ?done.took, "checkpoint");
+                done.copied == done.frames
             }
-            Ok(None) => {}
+            Ok(None) => false,
             // The WAL keeps what could not be copied, and the next order tries again.
-            Err(error) => tracing::warn!(%error, "checkpoint failed"),
+            Err(error) => {
+                tracing::warn!(%error, "checkpoint failed");
+                false
+            }
         }
     }
 }

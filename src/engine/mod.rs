@@ -22,6 +22,7 @@
 //! | writer's | `BEGIN IMMEDIATE`; runs each job of the batch; `COMMIT` | `batch`, `transaction` |
 //! | writer's | voids the changed rows in the row cache, answers each job | `cache`, `job` |
 //! | writer's | looks at the WAL; perhaps orders a checkpoint | `checkpoint` |
+//! | store's own | orders one too when nothing has been written for a while | `supervisor`, `idle_watch` |
 //! | checkpointer's | copies the WAL into the file | `checkpointer` |
 //! | caller's | wakes with the answer | `handle` |
 //!
@@ -56,6 +57,7 @@ mod file_watch;
 mod gates;
 mod handle;
 mod heartbeat;
+mod idle_watch;
 mod in_flight;
 mod job;
 mod last_runs;

@@ -128,7 +128,12 @@ pub(crate) fn start(
     for (post, reader) in readers {
         post.start(reader);
     }
-    let supervisor = Supervisor::new(Arc::clone(&handle), backups.clone(), duties);
+    let supervisor = Supervisor::new(
+        Arc::clone(&handle),
+        backups.clone(),
+        checkpointer.clone(),
+        duties,
+    );
     let post = threads.post_on(Arbiter::current(), Role::Supervisor);
     let supervisor = post.start(supervisor);
     actix::spawn(keep_time(Arc::clone(&handle)));

@@ -3,11 +3,13 @@
 //! The restarts themselves, also of this actor, are in `supervision`.
 
 use super::backup_actor::{BackupActor, RunDueBackups};
+use super::checkpointer::{Checkpoint, Checkpointer};
 use super::clock_report::ClockReport;
 use super::disk_watch::DiskWatch;
 use super::duty::Duty;
 use super::file_watch::FileWatch;
 use super::handle::Handle;
+use super::idle_watch::IdleWatch;
 use super::timers::{Timers, Why};
 use super::writer::{LookAtLog, Probe};
 use crate::events::StoreEvent;
@@ -31,6 +33,7 @@ pub(crate) struct RunDue;
 pub(crate) struct Supervisor {
     handle: Arc<Handle>,
     backups: Addr<BackupActor>,
+    checkpointer: Addr<Checkpointer>,
     duties: Vec<Arc<Duty>>,
     timers: Arc<Timers>,
     /// Held during that work: a backup may take an hour, and a disk half a minute to fail.
@@ -40,16 +43,23 @@ pub(crate) struct Supervisor {
     disk: DiskWatch,
     clock: ClockReport,
     files: FileWatch,
+    idle: IdleWatch,
     /// In the order of `Supervision::health`.
     restarts_reported: Vec<u64>,
 }
 
 impl Supervisor {
-    pub(super) fn new(handle: Arc<Handle>, backups: Addr<BackupActor>, duties: Vec<Duty>) -> Self {
+    pub(super) fn new(
+        handle: Arc<Handle>,
+        backups: Addr<BackupActor>,
+        checkpointer: Addr<Checkpointer>,
+        duties: Vec<Duty>,
+    ) -> Self {
         let timers = Timers::new(handle.shared.config.timers.clone());
         Self {
             handle,
             backups,
+            checkpointer,
             timers: Arc::new(timers),
             duties: duties.into_iter().map(Arc::new).collect(),
             backing_up: Arc::default(),
@@ -58,6 +68,7 @@ impl Supervisor {
             disk: DiskWatch::new(),
             clock: ClockReport::default(),
             files: FileWatch::default(),
+            idle: IdleWatch::new(),
             restarts_reported: Vec::new(),
         }
     }
@@ -93,11 +104,14 @@ impl Supervisor {
             let probe = self.handle.writer.send(Probe);
             ctx.spawn(probe.into_actor(self).map(|_, _, _| drop(busy)));
         }
-        if shared.files.log_may_be_cut()
-            && let Ok(busy) = Arc::clone(&self.looking_at_log).try_lock_owned()
-        {
-            let look = self.handle.writer.send(LookAtLog);
-            ctx.spawn(look.into_actor(self).map(|_, _, _| drop(busy)));
+        if shared.files.log_may_be_cut() {
+            if let Ok(busy) = Arc::clone(&self.looking_at_log).try_lock_owned() {
+                let look = self.handle.writer.send(LookAtLog);
+                ctx.spawn(look.into_actor(self).map(|_, _, _| drop(busy)));
+            }
+        } else if self.idle.look(&shared) {
+            let copy = self.checkpointer.send(Checkpoint).into_actor(self);
+            ctx.spawn(copy.map(|done, this, _| this.idle.note(done.unwrap_or(false))));
         }
         self.disk.look_at_state(&shared);
         self.disk.look_for_space(&shared);

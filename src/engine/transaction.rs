@@ -12,6 +12,7 @@ use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub(super) struct WriteConnection {
     guard: Authorizer,
     watchdog: Watchdog,
     changes: Changes,
+    /// How many rows of the open transaction are mere bookkeeping.
+    bookkeeping: Cell<u64>,
     /// The size of a WAL frame, in bytes.
     pub(super) frame_bytes: u64,
     pub(super) opened: Instant,
@@ -46,6 +49,7 @@ impl WriteConnection {
             guard,
             watchdog,
             changes,
+            bookkeeping: Cell::new(0),
             frame_bytes: page as u64 + sqlite::FRAME_OVERHEAD,
             opened: Instant::now(),
         })
@@ -107,6 +111,7 @@ impl WriteConnection {
         let now = time::ask(&*self.shared.config.clock)?;
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
         self.changes.forget();
+        self.bookkeeping.set(0);
         Ok(Begun {
             at: Instant::now(),
             now,
@@ -123,6 +128,7 @@ impl WriteConnection {
                 watch: &self.shared.clock_watch,
                 clock: &*self.shared.config.clock,
                 timers_changed: &self.shared.timers_changed,
+                bookkeeping: &self.bookkeeping,
             });
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {
@@ -149,8 +155,14 @@ impl WriteConnection {
             batch.progress = Progress::Committed;
             // Before any answer: a caller that knows of the change must not get an older answer from the cache.
             self.changes.apply_to(&self.shared.cache);
-            let wrote = conn.total_changes() > begun.changes;
-            return Attempt::Committed { wrote };
+            let rows = conn.total_changes() - begun.changes;
+            if rows > self.bookkeeping.get() {
+                self.shared
+                    .checkpoints
+                    .written
+                    .store(true, Ordering::Relaxed);
+            }
+            return Attempt::Committed { wrote: rows > 0 };
         };
         self.roll_back();
         match error.may_be_logged() {

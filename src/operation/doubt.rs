@@ -1,10 +1,11 @@
-//! What a mutation may learn from the store besides its file: the time for what cannot be undone, and how to
-//! report a changed timer.
+//! What a mutation may learn from the store besides its file: the time for what cannot be undone; and what it may
+//! report to it: a changed timer, and rows that are mere bookkeeping.
 
 use super::WriteTx;
 use crate::error::Result;
 use crate::time::{Clock, ClockWatch};
 use chrono::{DateTime, Utc};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an open store provides to its transactions.
@@ -15,6 +16,8 @@ pub(crate) struct Around<'conn> {
     pub(crate) clock: &'conn dyn Clock,
     /// Set when a timer may be due earlier than was known.
     pub(crate) timers_changed: &'conn AtomicBool,
+    /// How many rows of this transaction's are mere bookkeeping.
+    pub(crate) bookkeeping: &'conn Cell<u64>,
 }
 
 impl<'conn> WriteTx<'conn> {
@@ -44,6 +47,16 @@ impl<'conn> WriteTx<'conn> {
     pub(crate) fn timers_changed(&self) {
         if let Some(around) = self.around {
             around.timers_changed.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Reports rows that only say when the store did something. They are written every minute, so they are no reason
+    /// to copy the WAL into the file.
+    pub(crate) fn bookkeeping(&self, rows: usize) {
+        if let Some(around) = self.around {
+            around
+                .bookkeeping
+                .set(around.bookkeeping.get() + rows as u64);
         }
     }
 }

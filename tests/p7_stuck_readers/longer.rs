@@ -1,15 +1,13 @@
 //! A WAL that has started over, and at once is longer than it was.
 
 use crate::common::{PutMany, probe_store};
+use crate::copy::keeps_its_log;
 use botstore::rusqlite::Connection;
-
-/// So far away that the store leaves it to the test to copy the WAL.
-const NEVER: u64 = 1 << 30;
 
 #[tokio::test]
 async fn one_that_starts_over_with_a_long_commit_is_counted_as_started_over() {
-    let store =
-        probe_store(|config| config.checkpoint_at_bytes(NEVER).wal_ceiling_bytes(NEVER)).await;
+    // It is left to the test to copy the WAL.
+    let store = probe_store(keeps_its_log).await;
     let other = Connection::open(store.path()).unwrap();
     let frames = |mode: &str| -> (i64, i64) {
         let sql = format!("PRAGMA wal_checkpoint({mode})");

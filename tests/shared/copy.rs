@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// A store for which no checkpoint is ever due: what is written to it stays in its WAL, however slow the
 /// machine is. With the default settings a WAL of a few MiB is copied into the file whenever there is
-/// time, and then starts over.
+/// time, and a short one when nothing is written; and then starts over.
 pub fn keeps_its_log(config: Config) -> Config {
     const MOST: u64 = 64 << 30;
     config.wal_ceiling_bytes(MOST).checkpoint_at_bytes(MOST)

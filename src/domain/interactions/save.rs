@@ -3,10 +3,10 @@
 use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
 use crate::domain::messages::{self, NewMessage};
-use crate::domain::sessions::{self, IntoEnded};
+use crate::domain::sessions::IntoEnded;
 use crate::domain::tools::ToolCall;
 use crate::domain::when::When;
-use crate::domain::{MessageId, SessionId, Usd, UserId, users, validate};
+use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
 use crate::limits::{self, Texts};
 use crate::operation::{Mutation, WriteTx};
@@ -255,13 +255,6 @@ impl Mutation for SaveInteraction {
             }
         }
         let when = When::of(tx, self.at)?;
-        if let Some(owner) = self.joining {
-            if let Some(project_path) = &self.creating {
-                sessions::ensure(tx, owner, &self.session_id, project_path, when.text())?;
-                users::ensure(tx, self.user_id, when.text())?;
-            }
-            sessions::join(tx, &self.session_id, owner, self.user_id, when.text())?;
-        }
         let message_id = messages::save(
             tx,
             &NewMessage {
@@ -274,6 +267,7 @@ impl Mutation for SaveInteraction {
                 turns: self.turns,
                 error: self.error.as_deref(),
                 creating: self.creating.as_deref(),
+                joining: self.joining,
                 username: self.username.as_deref(),
                 into_ended: self.into_ended,
                 when: &when,

@@ -187,6 +187,7 @@ impl Mutation for SaveMessage {
                 turns: 0,
                 error: self.error.as_deref(),
                 creating: self.creating.as_deref(),
+                joining: None,
                 username: self.username.as_deref(),
                 into_ended: self.into_ended,
                 when: &When::of(tx, self.at)?,
@@ -215,6 +216,8 @@ pub(in crate::domain) struct NewMessage<'a> {
     pub(in crate::domain) turns: u32,
     pub(in crate::domain) error: Option<&'a str>,
     pub(in crate::domain) creating: Option<&'a str>,
+    /// The session's owner, if the user is to become a member.
+    pub(in crate::domain) joining: Option<UserId>,
     pub(in crate::domain) username: Option<&'a str>,
     pub(in crate::domain) into_ended: IntoEnded,
     pub(in crate::domain) when: &'a When<'a>,
@@ -232,10 +235,9 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
     let history = new.when.is_history();
-    if let Some(project_path) = new.creating.filter(|_| history) {
-        // Before it is asked what came later in it.
-        let at = new.when.text();
-        sessions::ensure(tx, new.user_id, new.session_id, project_path, at)?;
+    if history {
+        // Before it is asked what came later in the session.
+        admit(tx, new)?;
     }
     let history = history.then(|| LastUse::of_history(tx, new)).transpose()?;
     let now = new.when.text();
@@ -252,6 +254,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
            AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
                                         WHERE m.session_id = ?1 AND m.user_id = ?2))
            AND (?6 OR is_active IS 1)
+           AND (?7 IS NULL OR user_id = ?7)
          RETURNING is_active IS 1",
         (
             new.session_id,
@@ -260,23 +263,23 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
             new.cost.nanos(),
             new.turns,
             new.into_ended == IntoEnded::Revive,
+            new.joining,
         ),
         |row| flag(row, 0),
     )?;
     let Some(is_active) = is_active else {
-        let Some(project_path) = new.creating else {
+        // Only if the UPDATE found no session: a message for an existing one, from a member, needs no lookup.
+        if let (None, None) = (new.creating, new.joining) {
             return sessions::refused(tx, new.user_id, new.session_id);
+        }
+        admit(tx, new)?;
+        let (creating, joining) = (None, None);
+        let admitted = NewMessage {
+            creating,
+            joining,
+            ..*new
         };
-        // Only if the UPDATE found no session: a message for an existing one needs no lookup.
-        sessions::ensure(
-            tx,
-            new.user_id,
-            new.session_id,
-            project_path,
-            new.when.text(),
-        )?;
-        let creating = None;
-        return save(tx, &NewMessage { creating, ..*new });
+        return save(tx, &admitted);
     };
     if !is_active && history.is_none() {
         // A conversation that continues has not ended. This is a statement of its own: as part of the UPDATE
@@ -284,13 +287,23 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         let sql = "UPDATE sessions SET is_active = 1 WHERE session_id = ?1";
         tx.execute(sql, [new.session_id])?;
     }
-    tx.execute(
-        "UPDATE users
-         SET last_active = ?2, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?3) / 1e9,
-             message_count = coalesce(message_count, 0) + 1
-         WHERE user_id = ?1",
-        (new.user_id, user_used, new.cost.nanos()),
-    )?;
+    let count_on_user = || {
+        tx.execute(
+            "UPDATE users
+             SET last_active = ?2, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?3) / 1e9,
+                 message_count = coalesce(message_count, 0) + 1
+             WHERE user_id = ?1",
+            (new.user_id, user_used, new.cost.nanos()),
+        )
+    };
+    if count_on_user()? == 0 {
+        // Another program may have left a session, or a member, without a user.
+        match new.creating {
+            None => users::exists(tx, new.user_id)?,
+            Some(_) => users::ensure(tx, new.user_id, now)?,
+        }
+        count_on_user()?;
+    }
     if let Some(username) = new.username {
         users::rename(tx, new.user_id, username, new.when)?;
     }
@@ -311,4 +324,21 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         ),
     )?;
     Ok(message_id.into())
+}
+
+/// Makes what the message needs and asks for, where it is missing: the session and its owner, the user, and the
+/// user's membership.
+fn admit(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<()> {
+    let (session_id, user_id, at) = (new.session_id, new.user_id, new.when.text());
+    let owner = new.joining.unwrap_or(user_id);
+    if let Some(project_path) = new.creating {
+        sessions::ensure(tx, owner, session_id, project_path, at)?;
+    }
+    if new.joining.is_some() {
+        if new.creating.is_some() {
+            users::ensure(tx, user_id, at)?;
+        }
+        sessions::join(tx, session_id, owner, user_id, at)?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Sessions that several users share.
 
 mod lists;
+mod speaking;
 
 use crate::support::{
     ADA, BOB, HOUR, Run, STRANGER, changes_nothing, create_session, not_answered, picture,
@@ -233,38 +234,6 @@ async fn a_member_leaves_alone_and_sends_nobody_away() {
     store.write(leave.clone()).await.expect("left");
     assert_eq!(members(&store, ADA, "ada-1").await, [EVE]);
     refused(&store, leave, NotFound, "session_id").await;
-}
-
-#[tokio::test]
-async fn whoever_speaks_in_a_group_joins_it_with_the_message_or_not_at_all() {
-    let store = shared().await;
-    let said =
-        |user_id| SaveInteraction::new(user_id, "ada-1", "Hello").idempotency_key("update-1");
-    refused(&store, said(EVE), NotFound, "session_id").await;
-    // The session must be this owner's.
-    for owner in [BOB, EVE, STRANGER] {
-        refused(&store, said(EVE).joining(owner), NotFound, "session_id").await;
-    }
-    let nobody = said(STRANGER).joining(ADA);
-    refused(&store, nobody, NotFound, "user_id").await;
-    let wrong = said(EVE).joining(ADA).cost(usd(-1.0));
-    refused(&store, wrong, Invalid, "cost").await;
-    let nameless = SaveInteraction::new(EVE, "", "Hello").joining(ADA);
-    refused(&store, nameless, Invalid, "session_id").await;
-    let receipt = store.write(said(EVE).joining(ADA)).await;
-    assert_eq!(receipt.expect("a receipt").message_id, 1);
-    assert_eq!(members(&store, EVE, "ada-1").await, [EVE, BOB]);
-    changes_nothing(&store, said(EVE).joining(ADA)).await;
-    // Members, and the owner, go on joining.
-    for user_id in [BOB, EVE, ADA] {
-        store.clock().advance(HOUR);
-        let more = SaveInteraction::new(user_id, "ada-1", "More").joining(ADA);
-        store.write(more).await.expect("a receipt");
-    }
-    assert_eq!(members(&store, EVE, "ada-1").await, [EVE, BOB]);
-    let page = store.read(SessionMembers::new(ADA, "ada-1")).await;
-    let expected = Member::new(EVE, store.now() - HOUR * 3);
-    assert_eq!(page.expect("a page").items[0], expected);
 }
 
 #[tokio::test]
