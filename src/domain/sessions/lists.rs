@@ -22,7 +22,7 @@ pub enum SessionFilter {
 }
 
 /// Lists the sessions of a user, last used first: the user's own, unless [`whose`](Self::whose) says otherwise.
-/// Sorts the user's sessions.
+/// Reads a page; sorts the user's sessions of one day at a time, and those that others share with the user.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
