@@ -35,7 +35,9 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_session_tool",
         "botstore_user_tool",
         "botstore_cost_day",
+        // Not rollups, but as easily made again.
         "botstore_session_recent",
+        "botstore_session_import",
     ],
     are_missing: |tx| {
         if !exist(tx)? {

@@ -90,8 +90,10 @@ impl Whose {
 
 /// Writes the table of days anew, after its triggers were missing for a time.
 pub(in crate::domain) fn fill(tx: &WriteTx<'_>) -> Result<()> {
-    if !sqlite::has_table(tx.conn(), "botstore_session_recent")? {
-        return Ok(());
+    for table in ["botstore_session_recent", "sessions"] {
+        if !sqlite::has_table(tx.conn(), table)? {
+            return Ok(());
+        }
     }
     tx.execute("DELETE FROM botstore_session_recent", [])?;
     tx.execute(
@@ -102,7 +104,7 @@ pub(in crate::domain) fn fill(tx: &WriteTx<'_>) -> Result<()> {
                     coalesce(substr(CAST(last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
                 WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
                 ELSE x'' END
-         FROM sessions WHERE session_id IS NOT NULL",
+         FROM sessions NOT INDEXED WHERE session_id IS NOT NULL",
         [],
     )?;
     Ok(())
