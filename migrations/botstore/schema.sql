@@ -131,12 +131,6 @@ CREATE INDEX botstore_stray_user_tokens ON user_tokens(token_id)
     OR expires_at NOT GLOB '????-??-??T??:??:??.??????+00:00'
     OR last_used NOT GLOB '????-??-??T??:??:??.??????+00:00';
 
-CREATE INDEX botstore_messages_session ON messages(session_id, timestamp);
-
-CREATE INDEX botstore_messages_user ON messages(user_id, timestamp);
-
-CREATE INDEX botstore_audit_user ON audit_log(user_id, timestamp);
-
 CREATE INDEX botstore_tokens_user ON user_tokens(user_id);
 
 CREATE INDEX botstore_costs_date ON cost_tracking(date);
@@ -230,8 +224,6 @@ CREATE TABLE botstore_cost_day (
     requests INTEGER NOT NULL,
     cost     REAL    NOT NULL
 ) WITHOUT ROWID;
-
-CREATE INDEX botstore_sessions_user ON sessions(user_id, last_used, session_id);
 
 CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN
     INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
@@ -643,4 +635,67 @@ END;
 
 CREATE INDEX botstore_tool_usage_message ON tool_usage(message_id) WHERE message_id IS NOT NULL;
 
-CREATE INDEX botstore_tool_usage_session_tool ON tool_usage(session_id, tool_name)
+CREATE TABLE botstore_session_recent (
+    session_id TEXT NOT NULL PRIMARY KEY,
+    user_id    INTEGER,
+    day        BLOB
+) WITHOUT ROWID;
+
+CREATE INDEX botstore_session_recent_day ON botstore_session_recent(user_id, day);
+
+CREATE TABLE botstore_session_import (
+    session_id TEXT    NOT NULL PRIMARY KEY REFERENCES sessions(session_id) ON DELETE CASCADE ON UPDATE CASCADE,
+    upto_id    INTEGER NOT NULL,
+    latest     TEXT    NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX botstore_messages_of_user ON messages(user_id);
+
+CREATE INDEX botstore_tool_usage_of_session ON tool_usage(session_id);
+
+CREATE TRIGGER botstore_recent_added AFTER INSERT ON sessions WHEN new.session_id IS NOT NULL BEGIN
+    INSERT INTO botstore_session_recent (session_id, user_id, day)
+    VALUES (new.session_id, new.user_id,
+           CASE typeof(new.last_used)
+               WHEN 'text' THEN coalesce(substr(CAST(new.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+               WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+               ELSE x'' END)
+    ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, day = excluded.day;
+END;
+
+CREATE TRIGGER botstore_recent_removed AFTER DELETE ON sessions BEGIN
+    DELETE FROM botstore_session_recent WHERE session_id = old.session_id;
+END;
+
+CREATE TRIGGER botstore_recent_changed AFTER UPDATE OF session_id, user_id, last_used ON sessions
+WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id
+  OR CASE typeof(old.last_used)
+         WHEN 'text' THEN coalesce(substr(CAST(old.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+         WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+         ELSE x'' END
+  <> CASE typeof(new.last_used)
+         WHEN 'text' THEN coalesce(substr(CAST(new.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+         WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+         ELSE x'' END
+BEGIN
+    DELETE FROM botstore_session_recent
+    WHERE session_id = old.session_id AND old.session_id IS NOT new.session_id;
+    INSERT INTO botstore_session_recent (session_id, user_id, day)
+    SELECT new.session_id, new.user_id,
+           CASE typeof(new.last_used)
+               WHEN 'text' THEN coalesce(substr(CAST(new.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+               WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+               ELSE x'' END
+    WHERE new.session_id IS NOT NULL
+    ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, day = excluded.day;
+END;
+
+CREATE TRIGGER botstore_import_overtaken AFTER INSERT ON messages
+WHEN EXISTS (SELECT 1 FROM botstore_session_import i
+             WHERE i.session_id = new.session_id AND i.upto_id >= new.message_id) BEGIN
+    DELETE FROM botstore_session_import WHERE session_id = new.session_id;
+END;
+
+CREATE TRIGGER botstore_import_changed AFTER UPDATE OF message_id, session_id, timestamp ON messages BEGIN
+    DELETE FROM botstore_session_import WHERE session_id = new.session_id;
+END

@@ -78,6 +78,13 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0010_messengers.up.sql"),
             include_str!("../../migrations/botstore/0010_messengers.down.sql"),
         ),
+        Migration::new(
+            11,
+            "by_id",
+            include_str!("../../migrations/botstore/0011_by_id.up.sql"),
+            include_str!("../../migrations/botstore/0011_by_id.down.sql"),
+        )
+        .in_pieces(),
     ];
 
     /// A file without this crate's ledger is a Python bot's if it has the bot's tables, declared as the bot

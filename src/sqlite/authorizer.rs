@@ -144,6 +144,7 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         | "botstore_update"
         | "botstore_external_user"
         | "botstore_session_member"
+        | "botstore_session_import"
         | "botstore_timer" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),

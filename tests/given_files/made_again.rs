@@ -82,7 +82,7 @@ async fn each_trigger_index_and_view_that_was_dropped_is_told_of_and_made_again(
 
 #[tokio::test]
 async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
-    let drop = "DROP TRIGGER botstore_message_added; DROP INDEX botstore_sessions_user;
+    let drop = "DROP TRIGGER botstore_message_added; DROP INDEX botstore_session_recent_day;
         DROP INDEX idx_sessions_user_id; DROP VIEW daily_stats;";
     for (command, more) in [("check", &["--repair"][..]), ("migrate", &[])] {
         let given = Given::file().await;
@@ -92,7 +92,7 @@ async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
             let ran = run(look, &given.path, &[]).came_to(code);
             for name in [
                 "botstore_message_added",
-                "botstore_sessions_user",
+                "botstore_session_recent_day",
                 "daily_stats",
             ] {
                 assert!(ran.out.contains(name), "{}", ran.out);
@@ -133,6 +133,43 @@ async fn each_table_of_rollups_that_was_dropped_is_made_and_counted_again() {
         assert_eq!(stats.total_messages, 4, "{table}");
         let report = store.read(ReconcileRollups::new()).await.expect("a report");
         assert_eq!(report.differences, 0, "{table}: {:?}", report.named);
+        store.close().await.expect("closed");
+    }
+}
+
+/// The days of last use are not rollups, but as easily made again.
+#[tokio::test]
+async fn sessions_are_in_their_order_though_the_days_of_their_last_use_were_dropped() {
+    for drop in [
+        "DROP TABLE botstore_session_recent",
+        "DROP TABLE botstore_session_import",
+        "DROP TRIGGER botstore_recent_added",
+        "DROP TRIGGER botstore_recent_changed",
+        "DROP TRIGGER botstore_recent_removed",
+        "DROP TRIGGER botstore_import_overtaken",
+        "DROP INDEX botstore_session_recent_day",
+    ] {
+        let given = Given::file().await;
+        // Without the tables, another program's triggers would fail.
+        given.forge(&format!(
+            "{drop};
+             DROP TRIGGER IF EXISTS botstore_recent_added;
+             DROP TRIGGER IF EXISTS botstore_recent_changed;
+             DROP TRIGGER IF EXISTS botstore_import_overtaken;
+             DROP TRIGGER IF EXISTS botstore_import_changed;
+             INSERT INTO sessions (session_id, user_id, project_path, last_used)
+                 VALUES ('old', 1, '/', '2020-01-01T00:00:00.000000+00:00'),
+                        ('new', 1, '/', '2020-01-02T00:00:00.000000+00:00'),
+                        ('moved', 1, '/', '2020-01-03T00:00:00.000000+00:00');
+             UPDATE sessions SET last_used = '2019-01-01T00:00:00.000000+00:00' WHERE session_id = 'moved';"
+        ));
+        let store = Store::open(given.config()).await.expect("a store");
+        let sessions = store.read(sessions_of(1)).await.expect("a page").items;
+        let ids: Vec<_> = sessions.iter().map(|s| s.session_id.as_str()).collect();
+        assert_eq!(ids[ids.len() - 3..], ["new", "old", "moved"], "{drop}");
+        store.write(interaction()).await.expect(drop);
+        let again = store.read(sessions_of(1)).await.expect("a page").items;
+        assert_eq!(again.len(), ids.len(), "{drop}");
         store.close().await.expect("closed");
     }
 }
@@ -191,11 +228,11 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
 #[tokio::test]
 async fn an_index_that_was_altered_is_made_anew() {
     for index in [
-        "CREATE INDEX botstore_sessions_user ON sessions(project_path)",
-        "CREATE INDEX botstore_sessions_user ON sessions(user_id) WHERE user_id > 99",
+        "CREATE INDEX botstore_session_recent_day ON botstore_session_recent(day)",
+        "CREATE INDEX botstore_session_recent_day ON botstore_session_recent(user_id) WHERE user_id > 99",
     ] {
         let given = Given::file().await;
-        given.forge(&format!("DROP INDEX botstore_sessions_user; {index};"));
+        given.forge(&format!("DROP INDEX botstore_session_recent_day; {index};"));
         run("check", &given.path, &[]).came_to(4);
         let store = Store::open(given.config()).await.expect("a store");
         let sessions = store.read(sessions_of(1));

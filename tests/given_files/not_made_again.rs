@@ -64,7 +64,7 @@ async fn what_rows_do_not_allow_stays_as_it_is_and_is_named() {
                 "{found:?}"
             );
             // The others are made again all the same.
-            given.forge("DROP INDEX botstore_sessions_user");
+            given.forge("DROP INDEX botstore_messages_of_user");
             works(config.clone()).await;
             let found = schema::unknown_objects(config).expect("a look");
             assert_eq!(found.missing.len(), 1, "{found:?}");

@@ -29,5 +29,6 @@ mod streams;
 mod support;
 mod tokens;
 mod tools;
+mod unordered;
 mod updates;
 mod users;

@@ -75,7 +75,7 @@ impl Files {
         for seed in &seeds {
             let plain = Plain::open(config(seed))?;
             let conn = plain.connection();
-            for index in ["botstore_messages_session", "botstore_messages_user"] {
+            for index in ["botstore_messages_of_user"] {
                 conn.execute_batch(&format!("DROP INDEX {index}"))?;
             }
         }

@@ -1,7 +1,9 @@
 //! Statistics of one user.
 
 use super::{DAYS, TOP, first_day};
-use crate::domain::columns::{amount, count, day, maybe_amount, maybe_number, maybe_time, text};
+use crate::domain::columns::{
+    amount, count, day, integer, maybe_amount, maybe_number, maybe_time, text,
+};
 use crate::domain::{Usd, UserId};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
@@ -137,12 +139,7 @@ impl Query for UserStats {
                 }))
             },
         )?;
-        // From the messages' index: the rollups know only the day.
-        let last_activity = tx.maybe(
-            "SELECT timestamp FROM messages WHERE user_id = ?1 ORDER BY timestamp DESC LIMIT 1",
-            [user_id],
-            |row| maybe_time(row, 0),
-        )?;
+        let last_activity = last_activity(tx, user_id)?;
         let total_sessions = tx.maybe(
             "SELECT sessions FROM botstore_user_total WHERE user_id = ?1",
             [user_id],
@@ -159,7 +156,7 @@ impl Query for UserStats {
                     total_messages: count(row, 0)?,
                     total_cost: amount(row, 1)?,
                     avg_cost: maybe_amount(row, 2)?,
-                    last_activity: last_activity.flatten(),
+                    last_activity,
                     avg_duration_ms: maybe_number(row, 3)?,
                     top_tools,
                     daily_usage: daily_usage.into_iter().flatten().collect(),
@@ -167,4 +164,57 @@ impl Query for UserStats {
             },
         )
     }
+}
+
+/// On a day with this many messages, the user's own are read, and otherwise the last ones of all users.
+const FEW: i64 = 256;
+
+/// The time of a user's last message by the clock, which need not be that of the largest id.
+///
+/// No index has a user's messages by time: each message would write it. The rollups know the last day and its number
+/// of messages. Usually they are the newest by id; then these are all that is read. Otherwise all users' messages of
+/// that day are read from its end, down to the user's last.
+fn last_activity(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<DateTime<Utc>>> {
+    let day = tx.maybe(
+        "SELECT day, messages FROM botstore_user_day
+         WHERE user_id = ?1 AND day > '' ORDER BY day DESC LIMIT 1",
+        [user_id],
+        |row| Ok((text(row, 0)?, integer(row, 1)?)),
+    )?;
+    if let Some((day, messages)) = day {
+        if messages <= FEW {
+            let (found, last) = tx.one(
+                "SELECT count(*), max(timestamp)
+                 FROM (SELECT timestamp FROM messages INDEXED BY botstore_messages_of_user
+                       WHERE user_id = ?1 ORDER BY message_id DESC LIMIT ?2)
+                 WHERE date(substr(timestamp, 1, 19), (SELECT day_offset FROM botstore_total) || ' minutes') = ?3",
+                (user_id, messages + FEW, &day),
+                |row| Ok((integer(row, 0)?, maybe_time(row, 1)?)),
+            )?;
+            if found == messages {
+                return Ok(last);
+            }
+        }
+        let last = tx.maybe(
+            "SELECT timestamp FROM messages INDEXED BY idx_messages_timestamp
+             WHERE timestamp >= date(?2, '-1 day')
+               AND timestamp < strftime('%Y-%m-%dT%H:%M:%S', ?2, '+1 day',
+                                        (SELECT -day_offset FROM botstore_total) || ' minutes')
+               AND user_id = ?1
+             ORDER BY timestamp DESC LIMIT 1",
+            (user_id, &day),
+            |row| maybe_time(row, 0),
+        )?;
+        if last.is_some() {
+            return Ok(last.flatten());
+        }
+    }
+    // The user has no message, or none with a time.
+    let newest = tx.maybe(
+        "SELECT timestamp FROM messages INDEXED BY botstore_messages_of_user
+         WHERE user_id = ?1 ORDER BY message_id DESC LIMIT 1",
+        [user_id],
+        |row| maybe_time(row, 0),
+    )?;
+    Ok(newest.flatten())
 }

@@ -1,6 +1,7 @@
 //! Lists of events.
 
 use super::{AuditEvent, INTERACTION, from_row};
+use crate::domain::columns::integer;
 use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{UserId, page};
 use crate::error::Result;
@@ -73,19 +74,19 @@ impl EventFilter {
         (self.since.map(Timestamp), self.until.map(Timestamp))
     }
 
-    /// A page of events from the time `?3` on, before `?4`, and of the type `?5`, unless these are `NULL`; and
-    /// of the user `?6`.
+    /// A page of events from the time `?3` on, before `?4`, and of the type `?5`, unless these are `NULL`. `rest` is
+    /// bound from `?6` on.
     fn list(
         &self,
         tx: &ReadTx<'_>,
         room: &mut Room,
         (page, found): (&PageRequest, Found),
-        user: Option<UserId>,
+        rest: &[&dyn ToSql],
     ) -> Result<Page<AuditEvent>> {
         let page = (page, Order::NewestFirst, found);
         let (since, until) = self.span();
         let mut what: Vec<&dyn ToSql> = vec![&since, &until, &self.event_type];
-        what.extend(user.as_ref().map(|user| user as &dyn ToSql));
+        what.extend(rest);
         let events = page::read_by_id(tx, room, page, &what, from_row, 5)?;
         if events.items.is_empty() {
             let event_type = self.event_type.as_deref().unwrap_or_default();
@@ -100,8 +101,8 @@ const BY_ID: &str = "SELECT id, user_id, event_type, event_data, success, timest
                      FROM audit_log WHERE id = ?1";
 
 /// Lists the events of a user, newest first: in the order in which they were saved. Reads a page. With an event
-/// type, it reads as many events as it takes to fill one; with a span of time, also the keys of the user's
-/// events in it.
+/// type, it reads as many events as it takes to fill one; with a span of time that lies back, also the keys of all
+/// users' events in it, or else the user's events.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -168,26 +169,66 @@ impl UserAuditLog {
         tx: &ReadTx<'_>,
         room: &mut Room,
     ) -> Result<Page<AuditEvent>> {
-        let found = match self.filter.has_span() {
-            false => Found::Rows(
-                "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
-                 FROM audit_log INDEXED BY idx_audit_log_user_id
-                 WHERE user_id = ?6 AND id <= ?1 AND (?5 IS NULL OR event_type = ?5)
-                 ORDER BY id DESC LIMIT ?2",
-            ),
-            true => Found::Ids {
-                ids: "SELECT id FROM audit_log INDEXED BY botstore_audit_user
-                      WHERE user_id = ?6 AND timestamp >= coalesce(?3, -9e999)
-                        AND timestamp < coalesce(?4, x'ffffffffffffffff') AND id <= ?1
-                        AND (?5 IS NULL OR event_type = ?5)
-                      ORDER BY id DESC LIMIT ?2",
-                row: BY_ID,
-            },
-        };
-        self.filter
-            .list(tx, room, (&self.page, found), Some(self.user_id))
+        let found = Found::Rows(
+            "SELECT id, user_id, event_type, event_data, success, timestamp, ip_address
+             FROM audit_log INDEXED BY idx_audit_log_user_id
+             WHERE user_id = ?6 AND id BETWEEN ?7 AND min(?1, ?8) AND (?3 IS NULL OR timestamp >= ?3)
+               AND (?4 IS NULL OR timestamp < ?4) AND (?5 IS NULL OR event_type = ?5)
+             ORDER BY id DESC LIMIT ?2",
+        );
+        let (oldest, newest) = self.ids(tx)?;
+        let rest: [&dyn ToSql; 3] = [&self.user_id, &oldest, &newest];
+        self.filter.list(tx, room, (&self.page, found), &rest)
+    }
+
+    /// The ids between which the page's events are.
+    ///
+    /// No index has a user's events by time: the store would write it with each interaction. The user's events are
+    /// read in their order. Where the next of them do not fill the page, a span of time is first turned into one of
+    /// ids, from the index by time, unless the span has so many events that it is quicker to read all of the user's.
+    /// The ids are only bounds: they need not be in the order of the times.
+    fn ids(&self, tx: &ReadTx<'_>) -> Result<(i64, i64)> {
+        let all = (i64::MIN, i64::MAX);
+        if !self.filter.has_span() {
+            return Ok(all);
+        }
+        let (since, until) = self.filter.span();
+        let probe = "SELECT count(*)
+                     FROM (SELECT timestamp, event_type FROM audit_log INDEXED BY idx_audit_log_user_id
+                           WHERE user_id = ?6 AND id <= ?1 ORDER BY id DESC LIMIT ?2)
+                     WHERE (?3 IS NULL OR timestamp >= ?3) AND (?4 IS NULL OR timestamp < ?4)
+                       AND (?5 IS NULL OR event_type = ?5)";
+        let look_at = (self.page.rows()? + 1) * page::LOOKED_AT;
+        let page = (&self.page, Order::NewestFirst);
+        let what: [&dyn ToSql; 4] = [&since, &until, &self.filter.event_type, &self.user_id];
+        if page::fills(tx, page, (probe, look_at), &what)? {
+            return Ok(all);
+        }
+        let first_id = self.page.first_id(Order::NewestFirst)?;
+        let of_user = tx.one(
+            "SELECT count(*) FROM audit_log INDEXED BY idx_audit_log_user_id
+             WHERE user_id = ?1 AND id <= ?2",
+            (self.user_id, first_id),
+            |row| integer(row, 0),
+        )?;
+        let most = of_user.saturating_mul(KEYS_FOR_A_ROW);
+        let (in_span, oldest, newest) = tx.one(
+            "SELECT count(*), min(id), max(id)
+             FROM (SELECT id FROM audit_log INDEXED BY idx_audit_log_timestamp
+                   WHERE timestamp >= coalesce(?1, -9e999)
+                     AND timestamp < coalesce(?2, x'ffffffffffffffff') LIMIT ?3)",
+            (&since, &until, most),
+            |row| Ok((integer(row, 0)?, integer(row, 1)?, integer(row, 2)?)),
+        )?;
+        Ok(match in_span < most {
+            true => (oldest, newest),
+            false => all,
+        })
     }
 }
+
+/// About how many keys of an index are read in the time that a row takes.
+const KEYS_FOR_A_ROW: i64 = 16;
 
 /// Lists all users' events, newest first: in the order in which they were saved. Reads a page. Near the end of a
 /// span of time, or with a rare event type, it also reads the keys of all events in the span or of the type.
@@ -290,7 +331,7 @@ impl Query for RecentAuditLog {
                 row: BY_ID,
             },
         };
-        filter.list(tx, &mut Room::of(tx), (&self.page, found), None)
+        filter.list(tx, &mut Room::of(tx), (&self.page, found), &[])
     }
 
     fn texts(&self, texts: &mut Texts) {

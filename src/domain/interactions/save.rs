@@ -4,7 +4,7 @@ use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
 use crate::domain::messages::{self, NewMessage};
 use crate::domain::sessions::IntoEnded;
-use crate::domain::tools::ToolCall;
+use crate::domain::tools::{self, ToolCall};
 use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
@@ -273,9 +273,7 @@ impl Mutation for SaveInteraction {
                 when: &when,
             },
         )?;
-        for tool in &self.tools {
-            tool.save(tx, &self.session_id, Some(message_id), &when)?;
-        }
+        tools::save_all(tx, &self.session_id, message_id, &self.tools, &when)?;
         let data = AuditData {
             session_id: &self.session_id,
             message_id,

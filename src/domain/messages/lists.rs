@@ -2,7 +2,6 @@
 //! them prepared.
 
 use super::{BY_ID, ChatMessage, from_row};
-use crate::domain::columns::count;
 use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{SessionId, UserId, page, sessions};
 use crate::error::Result;
@@ -105,8 +104,7 @@ impl SessionMessages {
 }
 
 /// Lists the messages of a user, newest first: in the order in which they were saved. [`order`](Self::order)
-/// reverses it. Reads a page. To find it, reads the keys of all the user's messages, unless most of the next
-/// messages of all users are this user's.
+/// reverses it. Reads a page.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -172,55 +170,18 @@ impl UserMessages {
         tx: &ReadTx<'_>,
         room: &mut Room,
     ) -> Result<Page<ChatMessage>> {
-        let what: &[&dyn ToSql] = &[&self.user_id];
-        let found = if self.is_among_the_next(tx)? {
-            Found::Rows(self.order.of(
-                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
-                        duration_ms, error
-                 FROM messages NOT INDEXED
-                 WHERE message_id <= ?1 AND user_id = ?3 ORDER BY message_id DESC LIMIT ?2",
-                "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
-                        duration_ms, error
-                 FROM messages NOT INDEXED
-                 WHERE message_id >= ?1 AND user_id = ?3 ORDER BY message_id LIMIT ?2",
-            ))
-        } else {
-            Found::Ids {
-                ids: self.order.of(
-                    "SELECT message_id FROM messages INDEXED BY botstore_messages_user
-                     WHERE user_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
-                    "SELECT message_id FROM messages INDEXED BY botstore_messages_user
-                     WHERE user_id = ?3 AND message_id >= ?1 ORDER BY message_id LIMIT ?2",
-                ),
-                row: BY_ID,
-            }
-        };
-        list(tx, room, (&self.page, self.order, found), what)
-    }
-
-    /// Whether a walk along all messages finds the page faster than sorting the keys of the user's: it does for
-    /// a user with many messages next to each other. Finding out costs at most an eighth of what sorting reads.
-    fn is_among_the_next(&self, tx: &ReadTx<'_>) -> Result<bool> {
-        let rows = self.page.rows()? + 1;
-        let sql = "SELECT message_count FROM users WHERE user_id = ?1";
-        let has = tx.maybe(sql, [self.user_id], |row| count(row, 0))?;
-        let look_at = (has.unwrap_or(0) / 8).min(MOST_LOOKED_AT);
-        let look_at = u32::try_from(look_at).unwrap_or(u32::MAX);
-        let probe = self.order.of(
-            "SELECT count(*)
-             FROM (SELECT 1
-                   FROM (SELECT user_id FROM messages WHERE message_id <= ?1
-                         ORDER BY message_id DESC LIMIT ?2)
-                   WHERE user_id = ?3 LIMIT ?4)",
-            "SELECT count(*)
-             FROM (SELECT 1
-                   FROM (SELECT user_id FROM messages WHERE message_id >= ?1
-                         ORDER BY message_id LIMIT ?2)
-                   WHERE user_id = ?3 LIMIT ?4)",
+        let sql = self.order.of(
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages INDEXED BY botstore_messages_of_user
+             WHERE user_id = ?3 AND message_id <= ?1 ORDER BY message_id DESC LIMIT ?2",
+            "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+                    duration_ms, error
+             FROM messages INDEXED BY botstore_messages_of_user
+             WHERE user_id = ?3 AND message_id >= ?1 ORDER BY message_id LIMIT ?2",
         );
-        let what: &[&dyn ToSql] = &[&self.user_id, &rows];
-        let page = (&self.page, self.order);
-        Ok(look_at >= rows && page::fills(tx, page, (probe, look_at), what)?)
+        let page = (&self.page, self.order, Found::Rows(sql));
+        list(tx, room, page, &[&self.user_id])
     }
 }
 
@@ -326,9 +287,6 @@ impl Query for RecentMessages {
         self.page.texts(texts);
     }
 }
-
-/// How many messages of all users may be counted to find one user's, at most.
-const MOST_LOOKED_AT: u64 = 4_096;
 
 fn list(
     tx: &ReadTx<'_>,

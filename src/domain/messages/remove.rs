@@ -137,8 +137,8 @@ impl Doomed {
     ) -> Result<Vec<Self>> {
         tx.all(
             "SELECT message_id, session_id, user_id, substr(timestamp, 1, 10), cost
-             FROM messages INDEXED BY botstore_messages_user
-             WHERE user_id = ?1 ORDER BY timestamp LIMIT ?2",
+             FROM messages INDEXED BY botstore_messages_of_user
+             WHERE user_id = ?1 ORDER BY message_id LIMIT ?2",
             (user_id, rows),
             Self::read,
         )

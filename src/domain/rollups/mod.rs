@@ -15,6 +15,7 @@ pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 
 use super::columns::{count, flag, integer};
+use super::sessions;
 use crate::error::{ErrorKind, Result};
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
@@ -34,6 +35,9 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_session_tool",
         "botstore_user_tool",
         "botstore_cost_day",
+        // Not rollups, but as easily made again.
+        "botstore_session_recent",
+        "botstore_session_import",
     ],
     are_missing: |tx| {
         if !exist(tx)? {
@@ -45,6 +49,7 @@ pub(crate) const COUNTS: Counts = Counts {
         Ok(filled != Some(1))
     },
     forget: |tx| {
+        sessions::fill_recent(tx)?;
         if !exist(tx)? {
             return Ok(());
         }

@@ -87,7 +87,7 @@ impl Mutation for DeleteSession {
 
 /// The session's tool uses that belong to none of its messages.
 const TOOLS: Rows = Rows {
-    find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
+    find: "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_of_session
            WHERE session_id = ?1 LIMIT ?2",
     remove: "DELETE FROM tool_usage WHERE id = ?1",
 };

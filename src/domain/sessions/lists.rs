@@ -22,7 +22,7 @@ pub enum SessionFilter {
 }
 
 /// Lists the sessions of a user, last used first: the user's own, unless [`whose`](Self::whose) says otherwise.
-/// One's own come in the order of an index; those that others share are sorted.
+/// Reads a page; sorts the user's sessions of one day at a time, and those that others share with the user.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -41,6 +41,7 @@ mod ensure;
 mod idle;
 mod lists;
 mod members;
+mod recent;
 mod save;
 mod summary;
 
@@ -52,6 +53,7 @@ pub use idle::ExpireIdle;
 pub use lists::{ActiveSessions, ProjectSessions, SessionFilter, UserSessions};
 pub(super) use members::join;
 pub use members::{Member, SessionMembers, ShareSession, UnshareSession, Whose};
+pub(super) use recent::fill as fill_recent;
 pub use save::{CreateSession, SaveSession};
 pub use summary::{History, SessionHistory, SessionSummary, SessionTotals};
 

@@ -11,7 +11,7 @@ use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 
 /// Lists the tool uses of a session, newest first: in the order in which they were saved, whatever the clock
-/// said. Reads a page, and to find it the keys of the session's uses.
+/// said. Reads a page.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, or another user's that is not
@@ -77,9 +77,11 @@ impl SessionToolUse {
         room: &mut Room,
     ) -> Result<Page<ToolUse>> {
         sessions::may_use(tx, &self.session_id, self.user_id)?;
-        let ids = "SELECT id FROM tool_usage INDEXED BY botstore_tool_usage_session_tool
-                   WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
-        list(tx, room, &self.page, ids, &self.session_id)
+        let uses = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
+                           error_message
+                    FROM tool_usage INDEXED BY botstore_tool_usage_of_session
+                    WHERE session_id = ?3 AND id <= ?1 ORDER BY id DESC LIMIT ?2";
+        list(tx, room, &self.page, Found::Rows(uses), &self.session_id)
     }
 }
 
@@ -132,10 +134,14 @@ impl Query for UserToolUse {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Page<ToolUse>> {
         // CROSS JOIN fixes the order: first the user's sessions, then the uses in each.
         let ids = "SELECT t.id FROM sessions s INDEXED BY idx_sessions_user_id
-                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_session_tool
+                   CROSS JOIN tool_usage t INDEXED BY botstore_tool_usage_of_session
                        ON t.session_id = s.session_id
                    WHERE s.user_id = ?3 AND t.id <= ?1 ORDER BY t.id DESC LIMIT ?2";
-        list(tx, &mut Room::of(tx), &self.page, ids, &self.user_id)
+        let row = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
+                          error_message
+                   FROM tool_usage WHERE id = ?1";
+        let found = Found::Ids { ids, row };
+        list(tx, &mut Room::of(tx), &self.page, found, &self.user_id)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -143,18 +149,13 @@ impl Query for UserToolUse {
     }
 }
 
-/// A page of the uses whose ids the statement selects.
 fn list(
     tx: &ReadTx<'_>,
     room: &mut Room,
     page: &PageRequest,
-    ids: &'static str,
+    found: Found,
     of: &dyn ToSql,
 ) -> Result<Page<ToolUse>> {
-    let row = "SELECT id, session_id, message_id, tool_name, tool_input, timestamp, success,
-                      error_message
-               FROM tool_usage WHERE id = ?1";
-    let found = Found::Ids { ids, row };
     let page = (page, Order::NewestFirst, found);
     page::read_by_id(tx, room, page, &[of], from_row, 5)
 }

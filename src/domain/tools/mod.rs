@@ -12,7 +12,7 @@ use crate::json;
 use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
 use chrono::{DateTime, Utc};
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -129,7 +129,8 @@ impl ToolCall {
         texts.text("error_message", self.error_message.as_deref());
     }
 
-    pub(super) fn save(
+    /// Saves the use; returns its id.
+    fn save(
         &self,
         tx: &WriteTx<'_>,
         session_id: &str,
@@ -138,20 +139,62 @@ impl ToolCall {
     ) -> Result<i64> {
         let input = self.tool_input.as_ref().map(columns::json_cell);
         tx.insert(
-            "INSERT INTO tool_usage (session_id, message_id, tool_name, tool_input, timestamp,
+            "INSERT INTO tool_usage (session_id, message_id, timestamp, tool_name, tool_input,
                                      success, error_message)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             (
                 session_id,
                 message_id,
+                when.text(),
                 &self.tool_name,
                 input,
-                when.text(),
                 self.success,
                 &self.error_message,
             ),
         )
     }
+}
+
+/// Saves uses of tools of a message, in their order.
+///
+/// An interaction has few, so there is a statement for four, for two and for one: SQLite keeps these prepared. A text
+/// for each number was turned down: each would take a place among the prepared statements.
+pub(super) fn save_all(
+    tx: &WriteTx<'_>,
+    session_id: &str,
+    message_id: MessageId,
+    calls: &[ToolCall],
+    when: &When<'_>,
+) -> Result<()> {
+    let four = "INSERT INTO tool_usage (session_id, message_id, timestamp, tool_name, tool_input,
+                                        success, error_message)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7), (?1, ?2, ?3, ?8, ?9, ?10, ?11),
+                       (?1, ?2, ?3, ?12, ?13, ?14, ?15), (?1, ?2, ?3, ?16, ?17, ?18, ?19)";
+    let two = "INSERT INTO tool_usage (session_id, message_id, timestamp, tool_name, tool_input,
+                                       success, error_message)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7), (?1, ?2, ?3, ?8, ?9, ?10, ?11)";
+    let fours = calls.chunks_exact(4);
+    let twos = fours.remainder().chunks_exact(2);
+    let one = twos.remainder().first();
+    for (sql, calls) in fours
+        .map(|calls| (four, calls))
+        .chain(twos.map(|calls| (two, calls)))
+    {
+        let input = |call: &ToolCall| call.tool_input.as_ref().map(columns::json_cell);
+        let inputs: Vec<_> = calls.iter().map(input).collect();
+        let at = when.text();
+        let mut bound: Vec<&dyn ToSql> = vec![&session_id, &message_id, &at];
+        for (call, input) in calls.iter().zip(&inputs) {
+            let of_call: [&dyn ToSql; 4] =
+                [&call.tool_name, input, &call.success, &call.error_message];
+            bound.extend(of_call);
+        }
+        tx.execute(sql, &bound[..])?;
+    }
+    if let Some(call) = one {
+        call.save(tx, session_id, Some(message_id), when)?;
+    }
+    Ok(())
 }
 
 /// Records one use of a tool outside an interaction; returns its id.

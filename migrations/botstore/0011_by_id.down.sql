@@ -1,0 +1,14 @@
+CREATE INDEX botstore_messages_session ON messages(session_id, timestamp);
+CREATE INDEX botstore_messages_user ON messages(user_id, timestamp);
+CREATE INDEX botstore_audit_user ON audit_log(user_id, timestamp);
+CREATE INDEX botstore_sessions_user ON sessions(user_id, last_used, session_id);
+CREATE INDEX botstore_tool_usage_session_tool ON tool_usage(session_id, tool_name);
+DROP TRIGGER botstore_import_changed;
+DROP TRIGGER botstore_import_overtaken;
+DROP TRIGGER botstore_recent_changed;
+DROP TRIGGER botstore_recent_removed;
+DROP TRIGGER botstore_recent_added;
+DROP INDEX botstore_tool_usage_of_session;
+DROP INDEX botstore_messages_of_user;
+DROP TABLE botstore_session_import;
+DROP TABLE botstore_session_recent;
