@@ -45,6 +45,7 @@
 mod backup_actor;
 mod backup_worker;
 mod batch;
+mod callers_reads;
 mod checkpoint;
 mod checkpointer;
 mod clock_report;
@@ -62,6 +63,7 @@ mod last_runs;
 mod metrics;
 mod process;
 mod queue;
+mod read_connection;
 mod reader;
 mod shared;
 mod shutdown;
