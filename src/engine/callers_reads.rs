@@ -3,8 +3,8 @@
 //! A query is handed to a reader, and its answer back, in some 10 µs, which is several times what a short query
 //! takes. So a caller may run its query itself, on a connection that nobody uses at the moment, under the rules of
 //! a reader: the gates, the deadline, the guard, the boundary of panics, the row cache. It never waits, neither
-//! for a connection nor at a gate, and SQLite stops it after [`BUDGET`]; then the query goes to the readers as if
-//! nothing had happened, since it has changed nothing.
+//! for a connection nor at a gate nor for a lock, and SQLite stops it after [`BUDGET`]; then the query goes to the
+//! readers as if nothing had happened, since it has changed nothing.
 //!
 //! A connection for each thread of the host was turned down: the store does not know how many there are.
 
@@ -13,7 +13,7 @@ use super::read_connection::ReadConnection;
 use super::shared::Shared;
 use super::snapshots::SnapshotSlot;
 use crate::config::{Config, PointReads};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::panics::caught;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -26,13 +26,17 @@ const BUDGET: Duration = Duration::from_micros(200);
 /// The connections for reads on callers' threads.
 pub(super) struct CallersReads {
     seats: Box<[Seat]>,
-    /// Whether a seat has lost its connection. A reader opens the next one: a caller must not wait for the disk.
-    vacant: AtomicBool,
+    /// Whether a seat needs a reader: because it has lost its connection, or because a query was cut.
+    neglected: AtomicBool,
     closed: AtomicBool,
 }
 
 struct Seat {
+    /// `None` after one that was in doubt. A reader opens the next one: a caller must not wait for the disk.
     connection: Mutex<Option<ReadConnection>>,
+    /// Whether the last query was cut. It may be that SQLite had to read the schema first, as after a change by
+    /// another program. A reader does that in time for the next query, which would be cut again.
+    was_cut: AtomicBool,
     slot: SnapshotSlot,
     answered: AtomicU64,
     cut: AtomicU64,
@@ -57,7 +61,8 @@ impl CallersReads {
         };
         let seat = |_| {
             Ok(Seat {
-                connection: Mutex::new(Some(ReadConnection::open(shared)?)),
+                connection: Mutex::new(Some(connect(shared)?)),
+                was_cut: AtomicBool::new(false),
                 slot: shared.snapshots.add(),
                 answered: AtomicU64::new(0),
                 cut: AtomicU64::new(0),
@@ -65,7 +70,7 @@ impl CallersReads {
         };
         Ok(Self {
             seats: (0..seats).map(seat).collect::<Result<_>>()?,
-            vacant: AtomicBool::new(false),
+            neglected: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         })
     }
@@ -85,8 +90,12 @@ impl CallersReads {
             }
             if in_doubt {
                 shared.metrics.reconnects.count();
-                self.vacant.store(true, Relaxed);
                 *connection = None;
+            }
+            let was_cut = matches!(ran, Some(Ran::Cut));
+            seat.was_cut.store(was_cut, Relaxed);
+            if in_doubt || was_cut {
+                self.neglected.store(true, Relaxed);
             }
             // Closing has passed by while the query ran.
             if self.closed.load(Relaxed) {
@@ -97,24 +106,29 @@ impl CallersReads {
         false
     }
 
-    /// Opens a connection for each seat that has lost its own. A reader does this between two queries.
-    pub(super) fn fill_seats(&self, shared: &Shared) {
-        if !self.vacant.load(Relaxed) || !self.vacant.swap(false, Relaxed) {
+    /// Does what callers leave to a reader, which calls this between two queries.
+    pub(super) fn tend(&self, shared: &Shared) {
+        if !self.neglected.load(Relaxed) || !self.neglected.swap(false, Relaxed) {
             return;
         }
         for seat in &self.seats {
             let Some(mut connection) = seat.connection.try_lock() else {
+                // It is in use; the next time.
+                self.neglected.store(true, Relaxed);
                 continue;
             };
-            if connection.is_some() || self.closed.load(Relaxed) {
-                continue;
+            if self.closed.load(Relaxed) {
+                return;
             }
-            match ReadConnection::open(shared) {
-                Ok(open) => *connection = Some(open),
-                Err(error) => {
-                    shared.disk.note(&error);
-                    self.vacant.store(true, Relaxed);
-                }
+            let tended = match &*connection {
+                None => connect(shared).map(|open| *connection = Some(open)),
+                Some(open) if seat.was_cut.swap(false, Relaxed) => open.read_schema(),
+                Some(_) => continue,
+            };
+            if let Err(error) = tended {
+                shared.disk.note(&error);
+                *connection = None;
+                self.neglected.store(true, Relaxed);
             }
         }
     }
@@ -142,6 +156,12 @@ impl CallersReads {
     }
 }
 
+fn connect(shared: &Shared) -> Result<ReadConnection> {
+    let open = ReadConnection::open(shared)?.impatient()?;
+    open.read_schema()?;
+    Ok(open)
+}
+
 impl Seat {
     fn run(
         &self,
@@ -158,8 +178,13 @@ impl Seat {
         };
         let until = deadline.min(snapshot.since() + BUDGET);
         let interrupted = snapshot.run(job, until);
-        // After some errors no statement works, neither this one.
-        if snapshot.end().is_err() && job.error().is_none() {
+        let ended = snapshot.end();
+        // After some errors no statement works, neither this one. And a reader may wait for a lock.
+        let to_the_end = match job.error().map(Error::kind) {
+            None => ended.is_ok(),
+            Some(kind) => kind != ErrorKind::Busy,
+        };
+        if !to_the_end {
             return Ran::Not;
         }
         // Nobody else counts here: the seat is locked.

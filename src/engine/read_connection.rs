@@ -11,7 +11,7 @@ use crate::sqlite::{self, Authorizer, Watchdog};
 use crate::time;
 use rusqlite::Connection;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct ReadConnection {
     conn: Connection,
@@ -37,6 +37,18 @@ impl ReadConnection {
             guard,
             watchdog,
         })
+    }
+
+    /// The same connection, which does not wait for another program's lock.
+    pub(super) fn impatient(self) -> Result<Self> {
+        self.conn.busy_timeout(Duration::ZERO)?;
+        Ok(self)
+    }
+
+    /// Reads the schema, if that has changed or was never read: it may take longer than a caller's thread has.
+    pub(super) fn read_schema(&self) -> Result<()> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)";
+        Ok(self.conn.query_row(sql, [], |_| Ok(()))?)
     }
 
     /// Begins a snapshot. SQLite takes it at the first read.

@@ -73,14 +73,19 @@ impl Handler<Serve> for Reader {
         let queue = handle.queue(self.lane);
         while let Some(queued) = self.next.take().or_else(|| queue.next()) {
             self.serve(queued);
-            handle.callers_reads.fill_seats(&handle.shared);
-            // The writer sleeps in fsync; on a busy machine it would wake to find readers on every core.
-            if handle.write_limit.in_flight() > 0 {
-                std::thread::yield_now();
-            }
+            handle.callers_reads.tend(&handle.shared);
+            give_way(&handle);
         }
         self.connection = None;
         ctx.stop();
+    }
+}
+
+/// Lets the writer run, if there is a mutation: it sleeps in fsync, and on a busy machine it would wake to find
+/// readers on every core.
+fn give_way(handle: &Handle) {
+    if handle.write_limit.in_flight() > 0 {
+        std::thread::yield_now();
     }
 }
 
@@ -106,8 +111,8 @@ impl Reader {
         self.settle(outcome);
     }
 
-    /// Runs the current query in a snapshot, and answers it if another one follows in the same snapshot; the last
-    /// one is left to be settled.
+    /// Runs the current query in a snapshot, and after it others; answers them. One that fails is the last, and is
+    /// left to be settled when the snapshot has ended.
     fn run(&mut self) -> Result<()> {
         let shared = &self.handle.shared;
         let queue = self.handle.queue(self.lane);
@@ -133,9 +138,17 @@ impl Reader {
             };
             snapshot.run(&mut **job, *deadline);
             // The connection may be in doubt after a failure.
-            if job.error().is_some() || ran == most {
+            if job.error().is_some() {
                 break;
             }
+            // Before the snapshot ends, which takes a microsecond of which the caller need not know.
+            if let Some(done) = self.current.take() {
+                done.job.answer();
+            }
+            if ran == most {
+                break;
+            }
+            give_way(&self.handle);
             let Some(next) = queue.try_next() else { break };
             let now = Instant::now();
             let is_late = now >= next.deadline || now >= snapshot.since() + SHARED_FOR;
@@ -144,19 +157,16 @@ impl Reader {
                 break;
             }
             snapshot.rename(next.job.name());
-            if let Some(done) = self.current.replace(next) {
-                done.job.answer();
-            }
+            self.current = Some(next);
         }
         snapshot.end()
     }
 
-    /// Answers the current query.
+    /// Gives the connection up if it is in doubt, and answers the current query if it has no answer yet.
     fn settle(&mut self, outcome: Result<()>) {
-        let Some(Queued { job, .. }) = self.current.take() else {
-            return;
-        };
-        let error = outcome.as_ref().err().or(job.error());
+        let current = self.current.take().map(|queued| queued.job);
+        let of_the_query = current.as_ref().and_then(|job| job.error());
+        let error = outcome.as_ref().err().or(of_the_query);
         let open = self.connection.as_ref();
         if open.is_some_and(|open| open.is_in_doubt(error)) {
             self.connection = None;
@@ -167,6 +177,7 @@ impl Reader {
         }
         let interrupted = self.handle.shared.interrupt.load(Ordering::Relaxed)
             && error.is_some_and(|error| error.kind() == ErrorKind::Deadline);
+        let Some(job) = current else { return };
         match outcome {
             _ if interrupted => job.refuse(Error::closed()),
             Err(error) => job.refuse(error),

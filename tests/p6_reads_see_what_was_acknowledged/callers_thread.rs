@@ -2,6 +2,7 @@
 
 use crate::common::{Endless, HoldReader, Numbers, Put, answered, hold, kind, probe_store, until};
 use crate::shared_snapshots::{DAMAGED, ROWS, ask_for, with_a_damaged_row};
+use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
 use botstore::{
     Cacheable, Config, ErrorKind, Lane, PointReads, Query, Read, ReadTx, Result, Store,
@@ -181,6 +182,28 @@ async fn one_that_never_ends_meets_its_deadline() {
         ErrorKind::Deadline
     );
     assert_eq!(counts(&store).await, (0, 1));
+}
+
+/// Reading the schema takes longer than a caller's thread has, so that is done elsewhere.
+#[tokio::test]
+async fn another_programs_new_tables_do_not_drive_reads_away_for_good() {
+    let store = open().await;
+    store.read(Numbers).await.unwrap();
+    let other = Connection::open(store.path()).unwrap();
+    other.execute_batch("BEGIN").unwrap();
+    for number in 0..1_000 {
+        let sql = format!("CREATE TABLE foreign_{number} (a INTEGER PRIMARY KEY, b TEXT, c, d)");
+        other.execute_batch(&sql).unwrap();
+    }
+    other.execute_batch("COMMIT").unwrap();
+    until("they run on their callers' threads again", async || {
+        let (before, _) = counts(&store).await;
+        for _ in 0..10 {
+            store.read(Numbers).await.unwrap();
+        }
+        counts(&store).await.0 == before + 10
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

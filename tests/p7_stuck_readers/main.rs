@@ -7,6 +7,7 @@ mod child;
 mod common;
 mod log;
 mod longer;
+mod on_callers_thread;
 mod outsider;
 mod scans;
 mod starting_over;
