@@ -1,16 +1,19 @@
 //! Point reads that wait for a reader share a snapshot. What becomes of one of them is its own affair.
 
+use crate::Newest;
 use crate::common::{
     Endless, HANG, HoldReader, Holding, Probe, Put, answered, hold, hold_reader, is_sent, kind,
     patient, probe_store, until,
 };
+use botstore::rusqlite::Connection;
 use botstore::testing::TestStore;
 use botstore::time::Clock;
 use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -93,6 +96,60 @@ async fn those_that_wait_share_a_snapshot() {
             break;
         }
         assert!(began.elapsed() < HANG, "{} snapshots", snapshots.len());
+    }
+}
+
+/// Stays in its snapshot until the test has asked something else.
+struct Waits {
+    begun: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Query for Waits {
+    type Output = ();
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<()> {
+        tx.one("SELECT count(*) FROM probe", [], |_| Ok(()))?;
+        self.begun.store(true, SeqCst);
+        spin_until(&self.asked);
+        Ok(())
+    }
+}
+
+fn spin_until(flag: &AtomicBool) {
+    let began = Instant::now();
+    while !flag.load(SeqCst) {
+        assert!(began.elapsed() < HANG, "this never came");
+        std::hint::spin_loop();
+    }
+}
+
+/// Whoever has changed the file: here another program, whose commit is quick enough for the snapshot to be young.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_asked_after_a_change_gets_a_snapshot_that_has_it() {
+    let store = probe_store(|config| config.readers(1)).await;
+    let other = Connection::open(store.path()).unwrap();
+    other
+        .execute_batch("PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0")
+        .unwrap();
+    let mut put = other
+        .prepare("INSERT INTO probe (number) VALUES (?1)")
+        .unwrap();
+    for number in 0..200 {
+        let (begun, asked) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let waits = Waits {
+            begun: Arc::clone(&begun),
+            asked: Arc::clone(&asked),
+        };
+        let sender = Store::clone(&store);
+        let waiting = tokio::spawn(async move { sender.read(waits).await });
+        spin_until(&begun);
+        put.execute([number]).unwrap();
+        let mut newest = pin!(store.read(Newest));
+        is_sent(newest.as_mut());
+        asked.store(true, SeqCst);
+        assert_eq!(answered(newest).await.unwrap(), number);
+        waiting.await.unwrap().unwrap();
     }
 }
 
