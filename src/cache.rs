@@ -102,6 +102,12 @@ pub(crate) struct Snapshot {
     at: Instant,
 }
 
+impl Snapshot {
+    pub(crate) fn at(&self) -> Instant {
+        self.at
+    }
+}
+
 pub(crate) struct Cache {
     answers: Box<[Mutex<Vec<Entry>>]>,
     /// How many bytes each set may hold.

@@ -2,8 +2,11 @@
 
 mod inspecting;
 mod parts;
+mod point_reads;
 mod times;
 mod validate;
+
+pub use point_reads::PointReads;
 
 use crate::archive::Backups;
 use crate::limits::Limits;
@@ -59,6 +62,7 @@ pub struct Config {
     pub(crate) stop: Option<fn() -> bool>,
     pub(crate) disk_low_bytes: u64,
     pub(crate) readers: usize,
+    pub(crate) point_reads: PointReads,
     pub(crate) analytics_readers: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) max_in_flight_bytes: usize,
@@ -109,6 +113,7 @@ impl Config {
             stop: None,
             disk_low_bytes: 512 * MIB,
             readers: cores.min(4),
+            point_reads: PointReads::default(),
             analytics_readers: 1,
             max_in_flight: 4096,
             max_in_flight_bytes: 64 * MIB as usize,

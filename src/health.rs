@@ -133,4 +133,11 @@ pub struct ReaderHealth {
     pub waiting: usize,
     /// Queries waiting or running.
     pub in_flight: usize,
+    /// Queries since opening that were answered on their callers' threads: see
+    /// [`Config::point_reads`](crate::Config::point_reads).
+    #[serde(default)]
+    pub on_callers_thread: u64,
+    /// Queries since opening that took too long for their callers' threads, and went to the readers.
+    #[serde(default)]
+    pub cut_on_callers_thread: u64,
 }

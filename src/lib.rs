@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`prelude`] | what nearly every bot imports |
 //! | [`Store`] | open, write, read, close |
-//! | [`Config`], [`Durability`], [`BeforeUpgrade`] | every knob |
+//! | [`Config`], [`Durability`], [`BeforeUpgrade`], [`PointReads`] | every knob |
 //! | [`Health`], [`WriterHealth`], [`ReaderHealth`], [`CheckpointReport`], [`ActorHealth`] | how it is |
 //! | [`UserId`], [`SessionId`], [`MessageId`], [`TokenId`], [`TimerId`], [`Usd`] | ids and money |
 //! | [`users`] | [`EnsureUser`](users::EnsureUser) [`SetAllowed`](users::SetAllowed) [`Touch`](users::Touch) [`DeleteUser`](users::DeleteUser) · [`GetUser`](users::GetUser) [`GetExternalUser`](users::GetExternalUser) [`GetExternalId`](users::GetExternalId) [`IsAllowed`](users::IsAllowed) [`AllowedUsers`](users::AllowedUsers) [`ListUsers`](users::ListUsers) |
@@ -107,7 +107,7 @@ mod store;
 pub mod testing;
 pub mod time;
 
-pub use config::{BeforeUpgrade, Config};
+pub use config::{BeforeUpgrade, Config, PointReads};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
     analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, timers,

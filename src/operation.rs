@@ -25,7 +25,7 @@ use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use serde_json::Value;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
 /// A change. The writer runs it inside a transaction that it may share with other callers' changes.
@@ -82,7 +82,7 @@ pub trait Mutation: Send + 'static {
     }
 }
 
-/// A query. Any reader runs it, read-only, inside one snapshot of the file.
+/// A query. A reader runs it, read-only, inside one snapshot of the file; maybe twice, so it has no other effect.
 ///
 /// ```
 /// use botstore::{Query, ReadTx, Result};
@@ -153,7 +153,8 @@ fn short_name<T: ?Sized>() -> &'static str {
 pub struct ReadTx<'conn> {
     conn: &'conn Connection,
     now: DateTime<Utc>,
-    now_text: String,
+    /// Made when it is first asked for: that takes as long as a short query's SQL.
+    now_text: OnceCell<String>,
     limits: Limits,
     /// Whether a transaction was open when this was made; then it must still be open.
     in_transaction: bool,
@@ -161,11 +162,10 @@ pub struct ReadTx<'conn> {
 
 impl<'conn> ReadTx<'conn> {
     pub(crate) fn new(conn: &'conn Connection, now: DateTime<Utc>) -> Self {
-        let now = time::to_micros(now);
         Self {
             conn,
-            now,
-            now_text: time::format(now),
+            now: time::to_micros(now),
+            now_text: OnceCell::new(),
             limits: Limits::DEFAULT,
             in_transaction: !conn.is_autocommit(),
         }
@@ -221,7 +221,7 @@ impl<'conn> ReadTx<'conn> {
 
     /// [`now`](Self::now) as the file stores it, ready to be bound.
     pub fn now_text(&self) -> &str {
-        &self.now_text
+        self.now_text.get_or_init(|| time::format(self.now))
     }
 
     /// Returns the first row of the statement.

@@ -264,10 +264,13 @@ impl Store {
         shared.check_process()?;
         let lane = |lane, readers| {
             let (waiting, in_flight) = handle.read_load(lane);
+            let (on_callers_thread, cut_on_callers_thread) = handle.reads_of_callers(lane);
             ReaderHealth {
                 readers,
                 waiting,
                 in_flight,
+                on_callers_thread,
+                cut_on_callers_thread,
             }
         };
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());

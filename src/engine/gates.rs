@@ -38,6 +38,11 @@ impl ReadGates {
         Inside::Point(self.points.read())
     }
 
+    /// As [`enter_point`](Self::enter_point), for a caller that must not wait.
+    pub(super) fn try_enter_point(&self) -> Option<Inside<'_>> {
+        self.points.try_read().map(Inside::Point)
+    }
+
     /// Waits until the running point reads have ended, and holds others back meanwhile. Gives up after
     /// [`PATIENCE`].
     pub(super) fn drain_points(&self) {

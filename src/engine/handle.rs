@@ -1,5 +1,6 @@
 //! The way in: takes an operation, waits for a permit, hands the operation to an actor, and waits for the answer.
 
+use super::callers_reads::CallersReads;
 use super::in_flight::{Entry, InFlightLimit};
 use super::job::{Pending, Reply};
 use super::queue::WorkQueue;
@@ -22,6 +23,7 @@ pub(crate) struct Handle {
     pub(super) write_limit: InFlightLimit,
     pub(super) interactive: Arc<WorkQueue>,
     pub(super) analytics: Arc<WorkQueue>,
+    pub(super) callers_reads: CallersReads,
 }
 
 impl Handle {
@@ -47,7 +49,8 @@ impl Handle {
             let permit = self.write_limit.enter(bytes, entry).await;
             self.shared.check_open()?;
             self.shared.files.check()?;
-            let (pending, reply) = Pending::new(name, mutation, permit?);
+            let mut pending = Pending::new(name, mutation, permit?);
+            let reply = pending.reply();
             self.writer.do_send(Admitted(Box::new(pending)));
             self.answer(reply).await
         };
@@ -82,12 +85,25 @@ impl Handle {
             let _place = entry.place(bytes)?;
             let permit = queue.limit.enter(bytes, entry).await;
             self.shared.check_open()?;
-            let (pending, reply) = Pending::new(name, query, permit?);
+            let mut pending = Pending::new(name, query, permit?);
+            if self.runs_here(lane, entry)
+                && self.callers_reads.run(&self.shared, &mut pending, deadline)
+                && let Some(answer) = pending.take_outcome()
+            {
+                return answer;
+            }
+            let reply = pending.reply();
             queue.push(Box::new(pending), deadline);
             self.answer(reply).await
         };
         let answer = queue.wait(deadline, answer).await;
         answer.map_err(|error| error.in_operation(name))
+    }
+
+    /// Whether a query may run on the thread that polls it. Not if it came as a message: then that is the store's
+    /// own thread.
+    fn runs_here(&self, lane: Lane, entry: Entry<'_>) -> bool {
+        lane == Lane::Interactive && !matches!(entry, Entry::Behind(_))
     }
 
     /// Refuses a message in a forked child, and one that is too large, before it takes a permit.
@@ -154,6 +170,14 @@ impl Handle {
         let in_flight = limit.in_flight();
         let waiting = in_flight.saturating_sub(metrics.in_batch.get() as usize);
         (waiting, in_flight, limit.bytes_in_flight())
+    }
+
+    /// Queries of a lane that were answered on their callers' threads, and that were interrupted there.
+    pub(crate) fn reads_of_callers(&self, lane: Lane) -> (u64, u64) {
+        match lane {
+            Lane::Interactive => self.callers_reads.counts(),
+            Lane::Analytics => (0, 0),
+        }
     }
 
     /// Queries waiting and in flight on a lane.

@@ -8,6 +8,7 @@ use crate::cache::{Cache, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Mutation, Pieces, Query, ReadTx, WriteTx};
 use crate::panics::{caught, quietly};
+use crate::sqlite::Watchdog;
 use std::any::TypeId;
 use std::mem;
 use tokio::sync::oneshot;
@@ -42,8 +43,30 @@ pub(super) trait ReadJob: Job {
     /// The query's name.
     fn name(&self) -> &'static str;
 
-    /// Runs the query, and caches its answer if it may be cached.
-    fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot);
+    /// Runs the query, and caches its answer if it may be cached. It may be run again, if the first run was
+    /// interrupted.
+    fn run(&mut self, tx: &ReadTx<'_>, cache: &AnswerCache<'_>);
+}
+
+/// Caches the answer of a query that runs in this snapshot.
+pub(super) struct AnswerCache<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) snapshot: &'a Snapshot,
+    /// That of the query.
+    pub(super) watchdog: &'a Watchdog,
+}
+
+impl AnswerCache<'_> {
+    fn put<Q: Query>(&self, query: &Q, answer: &Q::Output, tx: &ReadTx<'_>) -> Result<()> {
+        let kept = query.cacheable();
+        // An interrupted query may have passed over the error, and answer whatever it has.
+        match kept.filter(|_| !self.watchdog.has_interrupted()) {
+            None => Ok(()),
+            Some(kept) => self
+                .cache
+                .put(TypeId::of::<Q>(), &kept, answer, tx, self.snapshot),
+        }
+    }
 }
 
 /// An operation, the outcome of its last run, and the caller that waits for it.
@@ -61,17 +84,29 @@ pub(super) struct Pending<O, T> {
 pub(super) type Reply<T> = oneshot::Receiver<Result<T>>;
 
 impl<O, T> Pending<O, T> {
-    pub(super) fn new(name: &'static str, operation: O, permit: Permit) -> (Self, Reply<T>) {
-        let (reply, receiver) = oneshot::channel();
-        let pending = Self {
+    pub(super) fn new(name: &'static str, operation: O, permit: Permit) -> Self {
+        Self {
             name,
             operation: Some(operation),
             outcome: None,
             pieces: Pieces::Fresh,
             permit: Some(permit),
-            reply: Some(reply),
-        };
-        (pending, receiver)
+            reply: None,
+        }
+    }
+
+    /// The end on which its caller waits, for a job that is sent to an actor.
+    pub(super) fn reply(&mut self) -> Reply<T> {
+        let (reply, receiver) = oneshot::channel();
+        self.reply = Some(reply);
+        receiver
+    }
+
+    /// The outcome of the last run, for a caller that has run the job itself. The job is over then.
+    pub(super) fn take_outcome(&mut self) -> Option<Result<T>> {
+        let outcome = self.outcome.take()?;
+        self.finish(None);
+        Some(outcome)
     }
 
     fn run_with(&mut self, work: impl FnOnce(&O) -> Result<T>) {
@@ -153,12 +188,10 @@ impl<Q: Query> ReadJob for Pending<Q, Q::Output> {
         self.name
     }
 
-    fn run(&mut self, tx: &ReadTx<'_>, cache: &Cache, snapshot: &Snapshot) {
+    fn run(&mut self, tx: &ReadTx<'_>, cache: &AnswerCache<'_>) {
         self.run_with(|query| {
             let answer = query.fetch(tx)?;
-            if let Some(kept) = query.cacheable() {
-                cache.put(TypeId::of::<Q>(), &kept, &answer, tx, snapshot)?;
-            }
+            cache.put(query, &answer, tx)?;
             Ok(answer)
         });
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!   caller ── Handle ──▶ mailbox ──▶ Writer           one connection that writes
 //!                  ├───▶ queue ────▶ Reader × n       read-only, point reads and pages
+//!                  ├───▶ CallersReads                 the same, on the caller's thread
 //!                  └───▶ queue ────▶ Reader × m       read-only, scans
 //!                                    Checkpointer     WAL → file
 //!                                    Supervisor       what is due, the disk, restarts
@@ -36,6 +37,7 @@
 //! * **WAL**, **frame**: SQLite's write-ahead log, and one page in it.
 //! * **checkpoint**: copies frames into the file. A WAL that is copied completely *starts over*.
 //! * **ceiling**: the size of the WAL at which the writer copies frames too.
+//! * **snapshot**: the state of the file that a read transaction sees; several point reads may share one.
 //! * **lane**: the readers that answer a kind of queries, and their queue.
 //! * **row cache**: answers that depend on one row, kept on the callers' side.
 //! * **gate**: keeps readers out for a moment, so that the WAL can start over.
@@ -46,6 +48,7 @@
 mod backup_actor;
 mod backup_worker;
 mod batch;
+mod callers_reads;
 mod checkpoint;
 mod checkpointer;
 mod clock_report;
@@ -64,6 +67,7 @@ mod last_runs;
 mod metrics;
 mod process;
 mod queue;
+mod read_connection;
 mod reader;
 mod shared;
 mod shutdown;

@@ -2,18 +2,19 @@
 //!
 //! The readers of a lane share one [`WorkQueue`](super::queue::WorkQueue); each takes queries from it until it
 //! ends.
+//!
+//! **Point reads share a snapshot**: a `BEGIN` and a `COMMIT` take as long as a short query. So a reader of the
+//! interactive lane goes on with the queries that were asked before its snapshot began, and which therefore see in
+//! it every change that their callers know of. It takes them from the queue one by one. To take many at once was
+//! turned down: behind a slow one they would wait for this reader while others are idle.
 
 use super::handle::Handle;
-use super::job::ReadJob;
-use super::queue;
-use super::shared::Shared;
-use super::snapshots::{Purpose, SnapshotSlot};
+use super::queue::{self, Queued};
+use super::read_connection::ReadConnection;
+use super::snapshots::SnapshotSlot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::{Lane, ReadTx};
-use crate::sqlite::{self, Authorizer, Watchdog};
-use crate::time;
+use crate::operation::Lane;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Supervised};
-use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,6 +22,13 @@ use std::time::{Duration, Instant};
 /// How long a scan is held back if none runs: a little more than the time between two attempts of the writer at a
 /// WAL that is held up.
 const HELD: Duration = Duration::from_millis(500);
+
+/// The most point reads in one snapshot: then the snapshot is a fiftieth of its queries' time.
+const SHARED_BY: usize = 64;
+
+/// How old a snapshot becomes before the next query gets another one. So a checkpoint waits for little more than a
+/// single query.
+const SHARED_FOR: Duration = Duration::from_micros(200);
 
 /// "Take queries from the queue until it ends."
 #[derive(Message)]
@@ -33,34 +41,9 @@ pub(super) struct Reader {
     slot: SnapshotSlot,
     connection: Option<ReadConnection>,
     /// The current query. Here and not on the stack, so that it is answered after a panic.
-    job: Option<Box<dyn ReadJob>>,
-}
-
-struct ReadConnection {
-    conn: Connection,
-    /// Prepared once, with texts that no operation can use.
-    begin: String,
-    end: String,
-    guard: Authorizer,
-    watchdog: Watchdog,
-}
-
-impl ReadConnection {
-    fn open(shared: &Shared) -> Result<Self> {
-        let settings = shared.config.sqlite_settings();
-        let files = &shared.files;
-        let mut conn = files.connect(|path| sqlite::open_reader(path, &settings))?;
-        let guard = Authorizer::install(&mut conn, sqlite::for_queries)?;
-        let watchdog = Watchdog::new(Arc::clone(&shared.interrupt));
-        watchdog.install(&mut conn)?;
-        Ok(Self {
-            conn,
-            begin: sqlite::unguarded("BEGIN")?,
-            end: sqlite::unguarded("COMMIT")?,
-            guard,
-            watchdog,
-        })
-    }
+    current: Option<Queued>,
+    /// A query that was taken from the queue and needs another snapshot. Here for the same reason.
+    next: Option<Queued>,
 }
 
 impl Actor for Reader {
@@ -74,10 +57,10 @@ impl Actor for Reader {
 impl Supervised for Reader {
     fn restarting(&mut self, _ctx: &mut Self::Context) {
         self.connection = None;
-        if let Some(job) = self.job.take() {
+        if let Some(queued) = self.current.take() {
             let why = "the reader panicked and was restarted; the panic hook's output has the panic's \
                        message";
-            job.refuse(Error::new(ErrorKind::Panicked, why));
+            queued.job.refuse(Error::new(ErrorKind::Panicked, why));
         }
     }
 }
@@ -87,15 +70,22 @@ impl Handler<Serve> for Reader {
 
     fn handle(&mut self, _: Serve, ctx: &mut Self::Context) {
         let handle = Arc::clone(&self.handle);
-        while let Some((job, deadline)) = handle.queue(self.lane).next() {
-            self.serve(job, deadline);
-            // The writer sleeps in fsync; on a busy machine it would wake to find readers on every core.
-            if handle.write_limit.in_flight() > 0 {
-                std::thread::yield_now();
-            }
+        let queue = handle.queue(self.lane);
+        while let Some(queued) = self.next.take().or_else(|| queue.next()) {
+            self.serve(queued);
+            handle.callers_reads.tend(&handle.shared);
+            give_way(&handle);
         }
         self.connection = None;
         ctx.stop();
+    }
+}
+
+/// Lets the writer run, if there is a mutation: it sleeps in fsync, and on a busy machine it would wake to find
+/// readers on every core.
+fn give_way(handle: &Handle) {
+    if handle.write_limit.in_flight() > 0 {
+        std::thread::yield_now();
     }
 }
 
@@ -106,60 +96,79 @@ impl Reader {
             connection: Some(ReadConnection::open(&handle.shared)?),
             handle,
             lane,
-            job: None,
+            current: None,
+            next: None,
         })
     }
 
-    fn serve(&mut self, job: Box<dyn ReadJob>, deadline: Instant) {
+    fn serve(&mut self, queued: Queued) {
         let interrupted = self.handle.shared.interrupt.load(Ordering::Relaxed);
-        if interrupted || job.is_abandoned() {
-            return job.refuse(Error::closed());
+        if interrupted || queued.job.is_abandoned() {
+            return queued.job.refuse(Error::closed());
         }
-        self.job = Some(job);
-        let outcome = self.run(deadline);
+        self.current = Some(queued);
+        let outcome = self.run();
         self.settle(outcome);
     }
 
-    /// Runs the current query in a transaction: SQLite takes the snapshot at its first read.
-    fn run(&mut self, deadline: Instant) -> Result<()> {
-        if Instant::now() >= deadline {
-            return Err(queue::too_late());
-        }
+    /// Runs the current query in a snapshot, and after it others; answers them. One that fails is the last, and is
+    /// left to be settled when the snapshot has ended.
+    fn run(&mut self) -> Result<()> {
         let shared = &self.handle.shared;
-        let Some(job) = &mut self.job else {
+        let queue = self.handle.queue(self.lane);
+        let Some(first) = &self.current else {
             return Ok(());
         };
+        if Instant::now() >= first.deadline {
+            return Err(queue::too_late());
+        }
         let open = match &mut self.connection {
             Some(open) => open,
             none => none.insert(ReadConnection::open(shared)?),
         };
-        let _inside = match self.lane {
-            Lane::Interactive => shared.gates.enter_point(),
-            Lane::Analytics => shared.gates.enter_scan(deadline, HELD),
+        let (inside, most) = match self.lane {
+            Lane::Interactive => (shared.gates.enter_point(), SHARED_BY),
+            Lane::Analytics => (shared.gates.enter_scan(first.deadline, HELD), 1),
         };
-        let _mark = self.slot.mark(Purpose::Query(job.name()));
-        let now = time::ask(&*shared.config.clock)?;
-        let snapshot = shared.cache.before_snapshot();
-        open.conn.prepare_cached(&open.begin)?.execute([])?;
-        let tx = ReadTx::new(&open.conn, now).within(shared.config.limits());
-        let guarded = || open.guard.during(|| job.run(&tx, &shared.cache, &snapshot));
-        open.watchdog.until(deadline, guarded);
-        if !open.conn.is_autocommit() {
-            open.conn.prepare_cached(&open.end)?.execute([])?;
+        let asked = queue.asked();
+        let snapshot = open.begin(shared, &self.slot, inside, first.job.name())?;
+        for ran in 1.. {
+            let Some(Queued { job, deadline, .. }) = &mut self.current else {
+                break;
+            };
+            snapshot.run(&mut **job, *deadline);
+            // The connection may be in doubt after a failure.
+            if job.error().is_some() {
+                break;
+            }
+            // Before the snapshot ends, which takes a microsecond of which the caller need not know.
+            if let Some(done) = self.current.take() {
+                done.job.answer();
+            }
+            if ran == most {
+                break;
+            }
+            give_way(&self.handle);
+            let Some(next) = queue.try_next() else { break };
+            let now = Instant::now();
+            let is_late = now >= next.deadline || now >= snapshot.since() + SHARED_FOR;
+            if is_late || !next.is_among(asked) || next.job.is_abandoned() {
+                self.next = Some(next);
+                break;
+            }
+            snapshot.rename(next.job.name());
+            self.current = Some(next);
         }
-        Ok(())
+        snapshot.end()
     }
 
-    /// Answers the current query.
+    /// Gives the connection up if it is in doubt, and answers the current query if it has no answer yet.
     fn settle(&mut self, outcome: Result<()>) {
-        let Some(job) = self.job.take() else { return };
-        let error = outcome.as_ref().err().or(job.error());
-        // A connection whose transaction cannot be ended is in doubt, and after an I/O error its memory may differ
-        // from the file. Opening a new one costs a millisecond.
+        let current = self.current.take().map(|queued| queued.job);
+        let of_the_query = current.as_ref().and_then(|job| job.error());
+        let error = outcome.as_ref().err().or(of_the_query);
         let open = self.connection.as_ref();
-        let in_doubt = open.is_some_and(|open| !open.conn.is_autocommit())
-            || error.is_some_and(Error::leaves_in_doubt);
-        if in_doubt {
+        if open.is_some_and(|open| open.is_in_doubt(error)) {
             self.connection = None;
             self.handle.shared.metrics.reconnects.count();
         }
@@ -168,6 +177,7 @@ impl Reader {
         }
         let interrupted = self.handle.shared.interrupt.load(Ordering::Relaxed)
             && error.is_some_and(|error| error.kind() == ErrorKind::Deadline);
+        let Some(job) = current else { return };
         match outcome {
             _ if interrupted => job.refuse(Error::closed()),
             Err(error) => job.refuse(error),

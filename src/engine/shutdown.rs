@@ -17,6 +17,9 @@ use tokio::time::timeout;
 /// operation in Rust code.
 const LEAVE_BEHIND_AFTER: Duration = Duration::from_secs(10);
 
+/// How often closing looks whether a caller's thread has ended its query.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Engine {
     /// Closes the store. Takes at most the deadline for closing and twice [`LEAVE_BEHIND_AFTER`], and longer while
     /// a copy is being saved and makes progress.
@@ -38,6 +41,10 @@ impl Engine {
             let _ = drained.await;
             for actor in others {
                 actor.ended.wait().await;
+            }
+            // At once, except for one that a caller uses.
+            while !self.handle.callers_reads.close() {
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
             let _ = backups.await;
         });

@@ -41,6 +41,15 @@ impl SnapshotObserver for SnapshotSlot {
 
 pub(super) struct Mark<'a>(&'a SnapshotSlot);
 
+impl Mark<'_> {
+    /// The same snapshot now has this purpose.
+    pub(super) fn rename(&self, reading: Purpose) {
+        if let Some((purpose, _)) = &mut *self.0.0.lock() {
+            *purpose = reading;
+        }
+    }
+}
+
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
         *self.0.0.lock() = None;

@@ -2,6 +2,7 @@
 
 use super::backup_actor::BackupActor;
 use super::backup_worker::BackupWorker;
+use super::callers_reads::CallersReads;
 use super::checkpointer::Checkpointer;
 use super::duty::Duty;
 use super::handle::Handle;
@@ -113,6 +114,7 @@ pub(crate) fn start(
         write_limit: limit(),
         interactive: queue(config.interactive_deadline),
         analytics: queue(config.analytics_deadline),
+        callers_reads: CallersReads::open(&shared, config)?,
     });
 
     // Everything that may fail comes before the first reader starts: a reader that waits for a query occupies its

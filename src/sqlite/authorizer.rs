@@ -202,6 +202,7 @@ pub(crate) struct Watchdog {
     /// Nanoseconds after `epoch`; 0 while no query runs.
     deadline: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Watchdog {
@@ -211,6 +212,7 @@ impl Watchdog {
             epoch: Instant::now(),
             deadline: Arc::default(),
             stop,
+            interrupted: Arc::default(),
         }
     }
 
@@ -220,9 +222,13 @@ impl Watchdog {
             STEPS_BETWEEN_CHECKS,
             Some(move || {
                 let deadline = watch.deadline.load(Ordering::Relaxed);
-                deadline != 0
+                let interrupts = deadline != 0
                     && (watch.stop.load(Ordering::Relaxed)
-                        || watch.epoch.elapsed().as_nanos() as u64 > deadline)
+                        || watch.epoch.elapsed().as_nanos() as u64 > deadline);
+                if interrupts {
+                    watch.interrupted.store(true, Ordering::Relaxed);
+                }
+                interrupts
             }),
         )?;
         Ok(())
@@ -231,10 +237,17 @@ impl Watchdog {
     /// Runs `query` with this deadline.
     pub(crate) fn until<T>(&self, deadline: Instant, query: impl FnOnce() -> T) -> T {
         let after = deadline.saturating_duration_since(self.epoch).as_nanos();
+        self.interrupted.store(false, Ordering::Relaxed);
         self.deadline
             .store((after as u64).max(1), Ordering::Relaxed);
         let answer = query();
         self.deadline.store(0, Ordering::Relaxed);
         answer
+    }
+
+    /// Whether the query that runs, or ran last, was interrupted. Its error does not tell: the query may have
+    /// passed over it.
+    pub(crate) fn has_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 }

@@ -60,7 +60,8 @@ impl Store {
     ///
     /// Nothing happens until it is awaited. Readers of the interactive [lane](Ask::lane) answer it; use the
     /// analytics lane for a query that may read many rows. The row cache never keeps the answer: that takes a type
-    /// of its own ([`Query`]).
+    /// of its own ([`Query`]). The closure may run twice ([`Config::point_reads`]), so it has no effect besides its
+    /// answer.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

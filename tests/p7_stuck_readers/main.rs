@@ -11,6 +11,7 @@ mod common;
 mod copy;
 mod log;
 mod longer;
+mod on_callers_thread;
 mod outsider;
 mod scans;
 mod starting_over;
