@@ -76,7 +76,7 @@ impl Files {
             let plain = Plain::open(config(seed))?;
             let conn = plain.connection();
             for index in ["botstore_messages_session", "botstore_messages_user"] {
-                conn.execute_batch(&format!("DROP INDEX {index}"))?;
+                conn.execute_batch(&format!("DROP INDEX IF EXISTS {index}"))?;
             }
         }
         Ok(Self {
@@ -163,7 +163,7 @@ fn many_callers(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (plain, actix, tokio) = (median(&ceiling), median(&ours[0]), median(&ours[1]));
     rows.push(Row {
-        id: "s7",
+        id: "s7".into(),
         what: "point reads/s, 64 callers : plain on 2 threads",
         unit: "×",
         value: actix.max(tokio) / plain,
@@ -201,7 +201,7 @@ fn one_caller(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (plain, actix, tokio) = (median(&ceiling), median(&ours[0]), median(&ours[1]));
     rows.push(Row {
-        id: "s8",
+        id: "s8".into(),
         what: "p50 of a point read, one caller, over plain",
         unit: "µs",
         value: actix.min(tokio) - plain,
@@ -233,7 +233,7 @@ fn kept(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
         rates.push(rate);
     }
     rows.push(Row {
-        id: "s9",
+        id: "s9".into(),
         what: "kept answers/s, one thread",
         unit: "/s",
         value: median(&rates),
@@ -278,7 +278,7 @@ fn beside_scans(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (alone, beside) = (median(&alone), median(&beside));
     rows.push(Row {
-        id: "s10",
+        id: "s10".into(),
         what: "p99 of point reads, four scans running : none",
         unit: "×",
         value: beside / alone,
@@ -316,7 +316,7 @@ fn beside_writes(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> 
     let (plain_read, read) = (median(&plain_reads), median(&reads));
     let (plain_written, written) = (median(&plain_writes), median(&writes));
     rows.push(Row {
-        id: "s11",
+        id: "s11".into(),
         what: "reads/s, 64 reading and 4 writing : plain",
         unit: "×",
         value: read / plain_read,
@@ -324,7 +324,7 @@ fn beside_writes(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> 
         detail: format!("{read:.0}/s and {plain_read:.0}/s"),
     });
     rows.push(Row {
-        id: "s11b",
+        id: "s11b".into(),
         what: "writes/s beside them : plain, one transaction each",
         unit: "×",
         value: written / plain_written,
