@@ -91,14 +91,26 @@ pub fn save_all(
     tx.commit()
 }
 
+/// How the last messages of a session are found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LastMessages {
+    /// As the Python bot does: all of the session's are read and sorted.
+    ByTime,
+    /// As an index has them.
+    ById,
+}
+
 /// Point read `number`: a third each asks for a user, a session, and the last ten messages of a session. Gives the
 /// number of rows.
-pub fn ask(conn: &Connection, number: u64) -> Result<usize> {
+pub fn ask(conn: &Connection, number: u64, last: LastMessages) -> Result<usize> {
     let (user_id, session_id) = seed::speaker(number);
     match number % 3 {
         0 => rows(conn, sql::GET_USER, params![user_id]),
         1 => rows(conn, sql::GET_SESSION, params![session_id]),
-        _ => rows(conn, sql::LAST_MESSAGES, params![session_id]),
+        _ => match last {
+            LastMessages::ByTime => rows(conn, sql::LAST_BY_TIME, params![session_id]),
+            LastMessages::ById => rows(conn, sql::LAST_BY_ID, params![session_id]),
+        },
     }
 }
 

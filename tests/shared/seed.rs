@@ -35,8 +35,12 @@ pub mod sql {
     pub const GET_SESSION: &str =
         "SELECT session_id, user_id, project_path, created_at, last_used, total_cost,
          total_turns, message_count, is_active FROM sessions WHERE session_id = ?1";
-    /// In the order of saving, which the index on `session_id` has: faster than the Python bot, which sorts by time.
-    pub const LAST_MESSAGES: &str =
+    /// The last ten messages as the Python bot asks for them: each message of the session is read, and sorted.
+    pub const LAST_BY_TIME: &str =
+        "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
+         duration_ms, error FROM messages WHERE session_id = ?1 ORDER BY timestamp DESC LIMIT 10";
+    /// In the order of saving, which the index on `session_id` has.
+    pub const LAST_BY_ID: &str =
         "SELECT message_id, session_id, user_id, timestamp, prompt, response, cost,
          duration_ms, error FROM messages WHERE session_id = ?1 ORDER BY message_id DESC LIMIT 10";
 }

@@ -48,6 +48,10 @@ struct Args {
     /// How many messages the large file has (rows N), such as 100k or 1M; by default 1M, and 100k if quick
     #[arg(long, value_parser = number)]
     messages: Option<u64>,
+    /// At how many pages in the WAL a commit of plain rusqlite copies it (rows N): by default at 64 MiB, which is the
+    /// store's ceiling; SQLite's own default is 1000
+    #[arg(long)]
+    plain_checkpoint: Option<u64>,
     /// Instead of rows: which tables and indexes the WAL frames of an interaction belong to
     #[arg(long)]
     frames: bool,
@@ -107,7 +111,7 @@ fn number(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     match digits.parse::<u64>() {
-        Ok(number) if (1..=100_000_000).contains(&(number * times)) => Ok(number * times),
+        Ok(number) if (1..=100_000_000 / times).contains(&number) => Ok(number * times),
         _ => Err("expected a number from 1 to 100M, such as 2000, 100k or 1M".to_owned()),
     }
 }

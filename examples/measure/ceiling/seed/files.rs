@@ -25,6 +25,8 @@ pub(super) struct Files {
     messages: u64,
     folder: TempDir,
     page_size: u32,
+    /// At how many pages in the WAL a commit of plain rusqlite copies it.
+    plain_checkpoint: u64,
     /// How many runs there were: each has exchanges of its own.
     runs: AtomicU64,
 }
@@ -55,11 +57,13 @@ pub(super) fn temporary() -> Result<TempDir> {
 
 impl Files {
     /// Makes a plain bot's file with so many messages, and has the store take over a copy of it.
-    pub(super) fn make(messages: u64) -> Result<Self> {
+    pub(super) fn make(messages: u64, plain_checkpoint: Option<u64>) -> Result<Self> {
         let folder = temporary()?;
+        let page_size = page_size(&folder.path().join("new.db"))?;
         let files = Self {
             messages,
-            page_size: page_size(&folder.path().join("new.db"))?,
+            page_size,
+            plain_checkpoint: plain_checkpoint.unwrap_or(WAL_BYTES / u64::from(page_size)),
             folder,
             runs: AtomicU64::new(1),
         };
@@ -144,8 +148,7 @@ impl Files {
 
     /// A connection as a bot opens it.
     pub(super) fn open_plain(&self, run: &Run) -> Result<Connection> {
-        let pages = WAL_BYTES / u64::from(self.page_size);
-        Ok(plain::open(run, CACHE_BYTES, pages)?)
+        Ok(plain::open(run, CACHE_BYTES, self.plain_checkpoint)?)
     }
 }
 

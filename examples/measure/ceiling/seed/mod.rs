@@ -57,7 +57,7 @@ fn made(args: &Args) -> impl Iterator<Item = Result<Files>> + '_ {
     [(File::Empty, 0), (File::Large, args.large())]
         .into_iter()
         .filter(|(file, _)| args.wants_file(*file))
-        .map(|(_, messages)| Files::make(messages))
+        .map(|(_, messages)| Files::make(messages, args.plain_checkpoint))
 }
 
 /// What a row is measured on.

@@ -6,7 +6,8 @@ use super::reads::{ask_store, plain_reads};
 use crate::load::{RUNTIMES, Runtime, Timed, Until, call, median};
 use crate::table::{Row, Target};
 use botstore::{Error, ErrorKind, Result, Store};
-use botstore_measure::{plain, process, seed};
+use botstore_measure::plain::{self, LastMessages};
+use botstore_measure::{process, seed};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -178,7 +179,7 @@ fn one_caller(case: &Case<'_>, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// N6 and N7: 16 callers reading and 4 writing, against a thread that reads and one that writes.
+/// N6 and N7: 16 callers reading and 4 writing, against a thread that reads as the Python bot does and one that writes.
 pub(super) fn beside_reads(case: &Case<'_>, rows: &mut Vec<Row>) -> Result<()> {
     let time = Duration::from_secs_f64(if case.args.quick { 0.75 } else { 3.0 });
     let (mut plain_read, mut plain_written) = (Vec::new(), Vec::new());
@@ -218,7 +219,7 @@ fn plain_mixed(case: &Case<'_>, time: Duration) -> Result<(f64, f64)> {
     let mut conn = case.files.open_plain(&run)?;
     let started = Instant::now();
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| plain_reads(case.files, &run, 1, time));
+        let reading = scope.spawn(|| plain_reads(case.files, &run, 1, LastMessages::ByTime, time));
         let mut written = 0;
         while started.elapsed() < time {
             plain::save_all(&mut conn, [seed::exchange(run.first + written)], &now())?;
