@@ -1,6 +1,8 @@
 //! What every peer does: so many callers that each wait for one answer before they save again, and a line of figures.
 //! Each peer is a package of its own (`links = "sqlite3"` allows one SQLite a build), and includes this file.
 
+#![allow(dead_code, reason = "plain rusqlite has no callers")]
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
