@@ -75,9 +75,7 @@ impl Files {
         for seed in &seeds {
             let plain = Plain::open(config(seed))?;
             let conn = plain.connection();
-            for index in ["botstore_messages_of_user"] {
-                conn.execute_batch(&format!("DROP INDEX {index}"))?;
-            }
+            conn.execute_batch("DROP INDEX botstore_messages_of_user")?;
         }
         Ok(Self {
             ours,
@@ -178,7 +176,7 @@ fn many_callers(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     rows.push(own_indexes("s7c", &indexed, &inline, 1.0));
     let (plain, actix, tokio) = (median(&ceiling), median(&ours[0]), median(&ours[1]));
     rows.push(Row {
-        id: "s7",
+        id: "s7".into(),
         what: "point reads/s, 64 callers : plain on 2 threads",
         unit: "×",
         value: actix.max(tokio) / plain,
@@ -196,7 +194,7 @@ fn many_callers(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
 fn own_indexes(id: &'static str, plain: &[f64], ours: &[Vec<f64>; 2], least: f64) -> Row {
     let (plain, actix, tokio) = (median(plain), median(&ours[0]), median(&ours[1]));
     Row {
-        id,
+        id: id.into(),
         what: "point reads/s, 64 callers : plain on 2 threads over the same indexes",
         unit: "×",
         value: actix.max(tokio) / plain,
@@ -232,10 +230,10 @@ fn one_caller(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
             inline[at].push(timed.quantile(0.5));
         }
     }
-    let row = |id, what, ours: &[Vec<f64>; 2], most| {
+    let row = |id: &'static str, what, ours: &[Vec<f64>; 2], most| {
         let (plain, actix, tokio) = (median(&ceiling), median(&ours[0]), median(&ours[1]));
         Row {
-            id,
+            id: id.into(),
             what,
             unit: "µs",
             value: actix.min(tokio) - plain,
@@ -272,7 +270,7 @@ fn kept(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
         rates.push(rate);
     }
     rows.push(Row {
-        id: "s9",
+        id: "s9".into(),
         what: "kept answers/s, one thread",
         unit: "/s",
         value: median(&rates),
@@ -317,7 +315,7 @@ fn beside_scans(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (alone, beside) = (median(&alone), median(&beside));
     rows.push(Row {
-        id: "s10",
+        id: "s10".into(),
         what: "p99 of point reads, four scans running : none",
         unit: "×",
         value: beside / alone,
@@ -355,7 +353,7 @@ fn beside_writes(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> 
     let (plain_read, read) = (median(&plain_reads), median(&reads));
     let (plain_written, written) = (median(&plain_writes), median(&writes));
     rows.push(Row {
-        id: "s11",
+        id: "s11".into(),
         what: "reads/s, 64 reading and 4 writing : plain",
         unit: "×",
         value: read / plain_read,
@@ -363,7 +361,7 @@ fn beside_writes(args: &Args, files: &Files, rows: &mut Vec<Row>) -> Result<()> 
         detail: format!("{read:.0}/s and {plain_read:.0}/s"),
     });
     rows.push(Row {
-        id: "s11b",
+        id: "s11b".into(),
         what: "writes/s beside them : plain, one transaction each",
         unit: "×",
         value: written / plain_written,

@@ -36,7 +36,7 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
         opened.push(took.as_secs_f64() * 1_000.0);
     }
     rows.push(Row {
-        id: "s13",
+        id: "s13".into(),
         what: "opening a file of 1 million messages, first answer",
         unit: "ms",
         value: median(&opened),
@@ -61,7 +61,7 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     })?;
     if let (Some(before), Some(after)) = (before, after) {
         rows.push(Row {
-            id: "s12",
+            id: "s12".into(),
             what: "resident at 256 callers beyond page caches",
             unit: "MiB",
             value: (after - before - caches).max(0.0),

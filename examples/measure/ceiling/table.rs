@@ -1,6 +1,7 @@
 //! The table of what was measured.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// What a value must be to meet its target.
 #[derive(Clone, Copy)]
@@ -10,7 +11,7 @@ pub(crate) enum Target {
 }
 
 pub(crate) struct Row {
-    pub(crate) id: &'static str,
+    pub(crate) id: Cow<'static, str>,
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) value: f64,
@@ -40,11 +41,20 @@ impl Row {
     }
 }
 
-pub(crate) fn print(rows: &[Row]) {
-    println!("\n{:<5} {:<44} {:>12} {:>14}", "", "", "measured", "target");
+/// Prints rows under a title that tells what is on the other side.
+pub(crate) fn print(title: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    let widest = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (id, what) = (widest(|row| row.id.len()), widest(|row| row.what.len()));
+    println!(
+        "\n{title}\n{:<id$} {:<what$} {:>12} {:>14}",
+        "", "", "measured", "target"
+    );
     for row in rows {
         println!(
-            "{:<5} {:<44} {:>12} {:>14}  {}   {}",
+            "{:<id$} {:<what$} {:>12} {:>14}  {}   {}",
             row.id.to_uppercase(),
             row.what,
             row.shown(),
@@ -55,7 +65,7 @@ pub(crate) fn print(rows: &[Row]) {
     }
 }
 
-pub(crate) fn json(rows: &[Row]) -> Value {
+pub(crate) fn json<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Value {
     let mut all = serde_json::Map::new();
     for row in rows {
         let target = match row.target {
@@ -66,7 +76,7 @@ pub(crate) fn json(rows: &[Row]) -> Value {
             name: row.value, "unit": row.unit, "target": target, "met": row.met(),
             "what": row.what, "detail": row.detail,
         });
-        all.insert(row.id.to_owned(), entry);
+        all.insert(row.id.to_string(), entry);
     }
     Value::Object(all)
 }

@@ -124,7 +124,7 @@ fn throughput(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
         }
         let (plain, actix, tokio) = (median(&ceiling), median(&rates[0]), median(&rates[1]));
         rows.push(Row {
-            id,
+            id: id.into(),
             what,
             unit: "×",
             value: actix.max(tokio) / plain,
@@ -133,7 +133,7 @@ fn throughput(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
         });
         if callers == 256 {
             rows.push(Row {
-                id: "s5",
+                id: "s5".into(),
                 what: "p99 : p50, 256 callers",
                 unit: "×",
                 value: median(&tails),
@@ -170,7 +170,7 @@ fn one_caller(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (plain, actix, tokio) = (median(&ceiling), median(&ours[0]), median(&ours[1]));
     rows.push(Row {
-        id: "s3",
+        id: "s3".into(),
         what: "p50 of one caller : plain, one transaction",
         unit: "×",
         value: actix.min(tokio) / plain,
@@ -186,7 +186,7 @@ fn steady(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     let (timed, largest) = store_run(Runtime::Actix, 1, Until::Time(time))?;
     let (p50, p99) = (timed.quantile(0.5), timed.quantile(0.99));
     rows.push(Row {
-        id: "s4",
+        id: "s4".into(),
         what: "p99 : p50 of one caller, steady load",
         unit: "×",
         value: p99 / p50,
@@ -230,7 +230,7 @@ fn failures(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     }
     let (good, mixed) = (median(&good), median(&mixed));
     rows.push(Row {
-        id: "s6",
+        id: "s6".into(),
         what: "operations/s, one in ten failing : none",
         unit: "×",
         value: mixed / good,

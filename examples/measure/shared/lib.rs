@@ -4,3 +4,13 @@ pub mod arrivals;
 pub mod bot;
 pub mod figures;
 pub mod process;
+
+use botstore::rusqlite;
+
+// What tests compare with, too.
+#[path = "../../../tests/shared/frames.rs"]
+pub mod frames;
+#[path = "../../../tests/shared/plain.rs"]
+pub mod plain;
+#[path = "../../../tests/shared/seed.rs"]
+pub mod seed;

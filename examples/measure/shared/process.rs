@@ -1,6 +1,8 @@
 //! What the operating system says of this process. Linux tells it under `/proc`; elsewhere there is
 //! nothing to tell, and what hangs on it is left out.
 
+use std::time::Duration;
+
 /// The memory that is resident now, in bytes.
 pub fn memory() -> Option<u64> {
     Some(status("VmRSS:")? * 1024)
@@ -9,6 +11,20 @@ pub fn memory() -> Option<u64> {
 /// The most memory that was ever resident, in bytes.
 pub fn peak_memory() -> Option<u64> {
     Some(status("VmHWM:")? * 1024)
+}
+
+/// The CPU time so far, of the program and of the kernel for it, to a hundredth of a second.
+pub fn cpu() -> Option<Duration> {
+    /// Linux counts it in these for every program.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name, which may have spaces; user and system time are the 14th and 15th.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut ticks = after_name.split_whitespace().skip(11);
+    let mut next = || ticks.next()?.parse::<f64>().ok();
+    Some(Duration::from_secs_f64(
+        (next()? + next()?) / TICKS_PER_SECOND,
+    ))
 }
 
 /// Threads.

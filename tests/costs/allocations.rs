@@ -1,9 +1,7 @@
 //! What an operation costs its caller in allocations: the message, its place in the queue, the reply.
 
-mod common;
-
+use crate::common::{Holding, Numbers, Put, hold_reader, hold_writer, probe_store};
 use allocation_counter::measure;
-use common::{Holding, Numbers, Put, hold_reader, hold_writer, probe_store};
 use std::future::Future;
 use std::task::{Context, Waker};
 use tokio::task::unconstrained;

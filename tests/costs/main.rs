@@ -1,0 +1,14 @@
+//! What an operation costs: allocations of its caller, and pages that are written to the disk.
+
+mod allocations;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../shared/frames.rs"]
+mod frames;
+mod pages;
+#[path = "../shared/plain.rs"]
+mod plain;
+#[path = "../shared/seed.rs"]
+mod seed;
+
+use botstore::rusqlite;
