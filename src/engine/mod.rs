@@ -48,6 +48,7 @@ mod batch;
 mod checkpoint;
 mod checkpointer;
 mod clock_report;
+mod counting;
 mod disk_state;
 mod disk_watch;
 mod due;

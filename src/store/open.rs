@@ -165,14 +165,10 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
-    let mut unknown_objects = upgraded.unknown_objects;
+    let unknown_objects = upgraded.unknown_objects;
     if let Some(offset) = config.day_offset {
-        let minutes = offset.local_minus_utc() / 60;
-        let triggers = |tx: &ReadTx<'_>| migration::own_triggers(tx, &config.schemas);
-        if rollups::set_day_offset(&mut conn, triggers, minutes, now)? {
+        if rollups::set_day_offset(&mut conn, offset, now)? {
             migration::count(&conn, &config.program())?;
-            // Triggers that somebody altered were made anew with the others.
-            unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
         }
     }
     sqlite::use_memory(&conn)?;

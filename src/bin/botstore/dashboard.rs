@@ -47,7 +47,7 @@ impl Dashboard {
 
 /// Returns how far the bot's day is ahead of UTC, in minutes.
 fn day_offset(tx: &ReadTx<'_>) -> Result<i64> {
-    let sql = "SELECT CAST(day_offset AS INTEGER) FROM botstore_total LIMIT 1";
+    let sql = "SELECT CAST(offset_seconds AS INTEGER) / 60 FROM botstore_zone ORDER BY since DESC LIMIT 1";
     let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
     Ok(offset.flatten().unwrap_or(0))
 }
