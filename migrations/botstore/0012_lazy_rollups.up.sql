@@ -56,13 +56,17 @@ INSERT INTO botstore_counted SELECT 'cost_tracking', CASE
     WHEN EXISTS (SELECT 1 FROM messages) OR EXISTS (SELECT 1 FROM tool_usage) OR EXISTS (SELECT 1 FROM cost_tracking)
     THEN -9223372036854775808 ELSE 9223372036854775807 END;
 
--- How far the bot's clock is ahead of UTC, from a time in UTC on: days are those of that clock.
+-- How far the bot's clock is ahead of UTC, from a time in UTC on: days are those of that clock. Each row names the
+-- zone: as the IANA database does, or by an offset that never changes.
 CREATE TABLE botstore_zone (
     since          TEXT    NOT NULL PRIMARY KEY,
-    offset_seconds INTEGER NOT NULL
+    offset_seconds INTEGER NOT NULL,
+    zone           TEXT    NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO botstore_zone
-    SELECT '0000-01-01 00:00:00', coalesce(CAST(max(day_offset) AS INTEGER), 0) * 60 FROM botstore_total;
+    SELECT '0000-01-01 00:00:00', minutes * 60, CASE minutes WHEN 0 THEN 'UTC'
+           ELSE substr('-+', 1 + (minutes > 0), 1) || printf('%02d:%02d', abs(minutes) / 60, abs(minutes) % 60) END
+    FROM (SELECT coalesce(CAST(max(day_offset) AS INTEGER), 0) AS minutes FROM botstore_total);
 
 DROP TABLE botstore_total;
 CREATE TABLE botstore_total (

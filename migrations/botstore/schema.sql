@@ -299,7 +299,8 @@ CREATE TABLE botstore_counted (
 
 CREATE TABLE botstore_zone (
     since          TEXT    NOT NULL PRIMARY KEY,
-    offset_seconds INTEGER NOT NULL
+    offset_seconds INTEGER NOT NULL,
+    zone           TEXT    NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE botstore_total (

@@ -1,4 +1,6 @@
-//! Users' costs by day. A day is a UTC day.
+//! Users' costs by day, of messages and of other requests. A day is a UTC day, whatever
+//! [`Config::time_zone`](crate::Config::time_zone) is: other programs write the same table with UTC days, and a row of
+//! it cannot be divided. What messages cost by the days of the zone is in [`analytics`](crate::analytics).
 
 use super::columns::{amount, count, day, nanos};
 use super::page;
@@ -137,7 +139,8 @@ impl DailyCost {
     }
 }
 
-/// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out.
+/// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out. Days
+/// are UTC days in any [`time_zone`](crate::Config::time_zone).
 /// Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
 /// ```
@@ -219,8 +222,8 @@ impl DayTotal {
     }
 }
 
-/// Lists all users' costs of today and the `days` days before, newest first; days without a request are left
-/// out. Reads one row for each day, at most [`page::MAX_LIMIT`].
+/// Lists all users' costs of today and the `days` days before, newest first; days without a request are left out.
+/// Days are UTC days in any [`time_zone`](crate::Config::time_zone). Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
 /// For administrators: the answer is about all users.
 ///

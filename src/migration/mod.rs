@@ -17,7 +17,7 @@ mod step;
 mod wal;
 mod way_back;
 
-pub(crate) use counting::{Waiting, count, count_waiting};
+pub(crate) use counting::{Waiting, count_waiting};
 pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
 pub(crate) use migrate::{

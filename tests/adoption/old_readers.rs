@@ -4,7 +4,6 @@
 use crate::legacy::Legacy;
 use botstore::rusqlite::Connection;
 use botstore::{Config, Store, schema};
-use chrono::FixedOffset;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -113,8 +112,7 @@ fn readable(path: &Path, when: &str) {
 async fn nothing_in_a_file_is_newer_than_sqlite_3_31() {
     let folder = tempfile::tempdir().unwrap();
     let new = folder.path().join("new.db");
-    let offset = FixedOffset::east_opt(5 * 3600 + 1800).unwrap();
-    let store = Store::open(Config::new(&new).day_offset(offset))
+    let store = Store::open(Config::new(&new).time_zone("Europe/Berlin"))
         .await
         .unwrap();
     store.close().await.unwrap();

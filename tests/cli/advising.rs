@@ -185,11 +185,16 @@ async fn the_dashboard_tells_whose_days_it_shows() {
     let place = Place::new();
     place.open().await.close().await.unwrap();
     let plain = on("dashboard", &place.file, &["--json"]).came_to(0).json();
-    assert_eq!(plain["day_offset_minutes"], 0);
-    let offset = chrono::FixedOffset::west_opt(9 * 3600 + 1800).unwrap();
-    let config = botstore::Config::new(&place.file).day_offset(offset);
-    let store = botstore::Store::open(config).await.unwrap();
-    store.close().await.unwrap();
+    assert_eq!(plain["stats"]["time_zone"], "UTC");
     let shown = on("dashboard", &place.file, &[]).came_to(0).out;
-    assert!(shown.contains("UTC-09:30"), "{shown}");
+    assert!(shown.contains("of UTC\n"), "{shown}");
+    for zone in ["-09:30", "Europe/Berlin"] {
+        let config = botstore::Config::new(&place.file).time_zone(zone);
+        let store = botstore::Store::open(config).await.unwrap();
+        store.close().await.unwrap();
+        let shown = on("dashboard", &place.file, &[]).came_to(0).out;
+        assert!(shown.contains(&format!("of {zone}\n")), "{shown}");
+        let json = on("dashboard", &place.file, &["--json"]).came_to(0).json();
+        assert_eq!(json["stats"]["time_zone"], zone);
+    }
 }

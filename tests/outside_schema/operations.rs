@@ -104,7 +104,7 @@ const FORBIDDEN: &[&str] = &[
     "UPDATE botstore_counted SET last_id = 7 WHERE source = 'messages'",
     "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2",
     "DELETE FROM botstore_counted",
-    "INSERT INTO botstore_zone VALUES ('2026-01-01 00:00:00', 60)",
+    "INSERT INTO botstore_zone VALUES ('2026-01-01 00:00:00', 60, 'UTC')",
     "INSERT INTO botstore_message_count (messages, user_id) VALUES (7, 1)",
     "DELETE FROM botstore_day",
     "INSERT INTO botstore_user_day VALUES (1, '2026-01-01', 1, 1, 1, 1, 1, 1)",

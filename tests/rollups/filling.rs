@@ -299,8 +299,8 @@ async fn a_file_that_is_half_counted_can_go_back_and_to_another_day() {
         is_exact(&path, &format!("back to {to} and on"));
     }
     let (_folder, path) = half();
-    let offset = chrono::FixedOffset::east_opt(2 * 60 * 60).unwrap();
-    let store = Store::open(config(&path).day_offset(offset)).await.unwrap();
+    let config = config(&path).time_zone("+02:00");
+    let store = Store::open(config).await.unwrap();
     compare(&store, 120).await;
     store.close().await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! Rollups stay right, cost what they show, are mended, and are filled in files from before them.
 
-use crate::support::{compare, open_plain};
+use crate::support::{compare, open_plain, zone_of};
 use botstore::analytics::SystemStats;
 use botstore::interactions::SaveInteraction;
 use botstore::rollups::ReconcileRollups;
@@ -210,17 +210,17 @@ async fn the_last_moment_of_a_day_is_counted_the_same_by_triggers_and_by_a_full_
     let clock = botstore::testing::FixedClock::default();
     let (_folder, path) = filled(1).await.into_file().await.unwrap();
     for offset in [0, 330, -60] {
-        let there = chrono::FixedOffset::east_opt(offset * 60).unwrap();
-        let config = Config::new(&path).clock(clock.clone()).day_offset(there);
+        let config = Config::new(&path).clock(clock.clone());
+        let config = config.time_zone(zone_of(offset));
         let store = Store::open(config).await.unwrap();
         for micros in [0, 499_000, 999_000, 999_499, 999_500, 999_999] {
             let midnight = chrono::TimeZone::with_ymd_and_hms(&chrono::Utc, 2026, 3, 11, 0, 0, 0);
-            let local = chrono::TimeDelta::minutes(i64::from(offset));
+            let local = chrono::TimeDelta::minutes(offset);
             let before = chrono::TimeDelta::microseconds(1_000_000 - micros);
             clock.set(midnight.unwrap() - local - before);
             store.write(interaction(1)).await.unwrap();
         }
-        compare(&store, i64::from(offset)).await;
+        compare(&store, offset).await;
         store.close().await.unwrap();
     }
 }

@@ -16,3 +16,5 @@ mod pieces;
 mod spans;
 mod support;
 mod waiting;
+mod zone_rules;
+mod zones;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// The longest span, in days: ten years.
 pub const MAX_DAYS: u32 = 3_660;
 
-/// A span of days. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
+/// A span of days in [`Config::time_zone`](crate::Config::time_zone), which is UTC by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -2,18 +2,21 @@
 //!
 //! Totals here are sums over messages and tool uses, so they include rows that no counter has counted. They come
 //! from [`rollups`](crate::rollups), which each change updates: the cost of an answer depends on its size,
-//! however old the bot is. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
+//! however old the bot is. Days are those of [`Config::time_zone`](crate::Config::time_zone), which is UTC by default;
+//! [`TimeZone`] names it, and so do the statistics.
 //! These queries run in the analytics lane.
 
 mod activity;
 mod dashboards;
 mod system;
 mod user;
+mod zone;
 
 pub use activity::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserActivity};
 pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
 pub use system::{DailyActivity, DayActivity, SystemStatistics, SystemStats, TopUser, TopUsers};
 pub use user::{ToolCount, UserDay, UserStatistics, UserStats};
+pub use zone::TimeZone;
 
 use super::rollups;
 use crate::error::Result;
@@ -38,6 +41,11 @@ const LAST_DAY: &str = "9999-12-31";
 /// The average of so many values with this sum; `None` of none.
 fn average(values: u64, sum: Option<f64>) -> Option<f64> {
     sum.filter(|_| values > 0).map(|sum| sum / values as f64)
+}
+
+/// The name of the zone in which a bot's days are by default.
+fn utc() -> String {
+    "UTC".to_owned()
 }
 
 /// The day this many days before today, as the file spells it.

@@ -1,8 +1,8 @@
 //! Statistics of all users.
 
-use super::{DAYS, LAST_DAY, TOP, average, first_day};
+use super::{DAYS, LAST_DAY, TOP, average, first_day, utc};
 use crate::domain::columns::{count, day, integer, maybe_number, maybe_text, nanos};
-use crate::domain::rollups::now;
+use crate::domain::rollups::{self, now};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::{Usd, UserId, page};
 use crate::error::Result;
@@ -37,7 +37,7 @@ impl SystemStats {
 }
 
 /// The answer to [`SystemStats`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemStatistics {
     /// Users with a message.
@@ -58,6 +58,28 @@ pub struct SystemStatistics {
     pub tools: Vec<ToolStat>,
     /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_activity: Vec<DayActivity>,
+    /// The zone whose days these are, such as `UTC`, `Europe/Berlin` or `+05:30`: see
+    /// [`Config::time_zone`](crate::Config::time_zone).
+    #[serde(default = "utc")]
+    pub time_zone: String,
+}
+
+/// Of a bot in UTC without a message.
+impl Default for SystemStatistics {
+    fn default() -> Self {
+        Self {
+            total_users: 0,
+            total_sessions: 0,
+            total_messages: 0,
+            total_cost: Usd::ZERO,
+            avg_duration_ms: None,
+            active_users_7d: 0,
+            top_users: Vec::new(),
+            tools: Vec::new(),
+            daily_activity: Vec::new(),
+            time_zone: utc(),
+        }
+    }
 }
 
 impl Query for SystemStats {
@@ -69,6 +91,7 @@ impl Query for SystemStats {
         let top_users = tx.query(&TopUsers { limit: TOP })?;
         let tools = tx.query(&ToolStats { limit: TOP })?;
         let daily_activity = tx.query(&DailyActivity { days: DAYS })?;
+        let time_zone = rollups::shown_zone(tx).to_string();
         tx.one(&now::total(), [from], |row| {
             Ok(SystemStatistics {
                 total_users: count(row, 0)?,
@@ -80,6 +103,7 @@ impl Query for SystemStats {
                 top_users,
                 tools,
                 daily_activity,
+                time_zone,
             })
         })
     }
@@ -89,7 +113,7 @@ impl Query for SystemStats {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DayActivity {
-    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
+    /// The day in [`Config::time_zone`](crate::Config::time_zone).
     pub date: NaiveDate,
     /// Users with a message.
     pub active_users: u64,

@@ -1,8 +1,8 @@
 //! Statistics of one user.
 
-use super::{DAYS, FIRST_DAY, LAST_DAY, TOP, average, first_day};
+use super::{DAYS, FIRST_DAY, LAST_DAY, TOP, average, first_day, utc};
 use crate::domain::columns::{count, day, integer, maybe_number, maybe_time, nanos, text};
-use crate::domain::rollups::now;
+use crate::domain::rollups::{self, now};
 use crate::domain::{Usd, UserId};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
@@ -34,7 +34,7 @@ impl ToolCount {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDay {
-    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
+    /// The day in [`Config::time_zone`](crate::Config::time_zone).
     pub date: NaiveDate,
     /// Messages.
     pub messages: u64,
@@ -85,7 +85,7 @@ impl UserStats {
 }
 
 /// The answer to [`UserStats`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserStatistics {
     /// Sessions with a message of the user.
@@ -104,6 +104,27 @@ pub struct UserStatistics {
     pub top_tools: Vec<ToolCount>,
     /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_usage: Vec<UserDay>,
+    /// The zone whose days these are, such as `UTC`, `Europe/Berlin` or `+05:30`: see
+    /// [`Config::time_zone`](crate::Config::time_zone).
+    #[serde(default = "utc")]
+    pub time_zone: String,
+}
+
+/// Of a user without a message, of a bot in UTC.
+impl Default for UserStatistics {
+    fn default() -> Self {
+        Self {
+            total_sessions: 0,
+            total_messages: 0,
+            total_cost: Usd::ZERO,
+            avg_cost: None,
+            last_activity: None,
+            avg_duration_ms: None,
+            top_tools: Vec::new(),
+            daily_usage: Vec::new(),
+            time_zone: utc(),
+        }
+    }
 }
 
 impl Query for UserStats {
@@ -130,6 +151,7 @@ impl Query for UserStats {
                 sessions: count(row, 1)?,
             }))
         })?;
+        let time_zone = rollups::shown_zone(tx).to_string();
         let last_activity = last_activity(tx, user_id)?;
         tx.one(&now::total_of_user(), [user_id], |row| {
             let (total_messages, total_cost) = (count(row, 1)?, nanos(row, 4)?);
@@ -143,6 +165,7 @@ impl Query for UserStats {
                 avg_duration_ms: average(count(row, 2)?, maybe_number(row, 3)?),
                 top_tools,
                 daily_usage: daily_usage.into_iter().flatten().collect(),
+                time_zone,
             })
         })
     }

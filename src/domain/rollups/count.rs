@@ -87,7 +87,7 @@ pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
         run(tx, sql, (facts.table, NOTHING))?;
     }
     // Somebody may have dropped the table.
-    let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0
+    let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0, 'UTC'
                 WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)";
     run(tx, zone, [])?;
     Ok(())

@@ -14,9 +14,12 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+mod zone;
 
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
+pub(crate) use zone::{agree_on_zone, shown_zone};
+pub(super) use zone::{is_utc, today};
 
 use super::columns::{self, integer};
 use super::sessions;
@@ -24,8 +27,6 @@ use crate::error::Result;
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
-use chrono::{DateTime, FixedOffset, NaiveDate, Offset, Utc};
-use rusqlite::Connection;
 
 /// What migrations and the engine need to know about the rollups.
 pub(crate) const COUNTS: Counts = Counts {
@@ -96,36 +97,6 @@ pub(super) fn look(tx: &WriteTx<'_>) -> Result<()> {
     })
 }
 
-/// Sets the offset of the bot's clock from UTC, for ever, and has all rows counted again. Returns whether the offset
-/// was another; if it was not, does nothing.
-pub(crate) fn set_day_offset(
-    conn: &mut Connection,
-    day_offset: FixedOffset,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let transaction = conn.transaction()?;
-    let tx = WriteTx::new(&transaction, now);
-    let new = i64::from(day_offset.local_minus_utc());
-    let row = |row: &rusqlite::Row<'_>| Ok((columns::text(row, 0)?, integer(row, 1)?));
-    let old = tx.all(
-        "SELECT since, offset_seconds FROM botstore_zone LIMIT 2",
-        [],
-        row,
-    )?;
-    if old == [(ALWAYS.to_owned(), new)] {
-        return Ok(false);
-    }
-    tx.execute("DELETE FROM botstore_zone", [])?;
-    tx.execute("INSERT INTO botstore_zone VALUES (?1, ?2)", (ALWAYS, new))?;
-    (COUNTS.forget)(&tx)?;
-    tracing::info!(%day_offset, "the bot's day begins elsewhere now");
-    transaction.commit()?;
-    Ok(true)
-}
-
-/// The first row of a zone: its offset is valid at all times before the next.
-const ALWAYS: &str = "0000-01-01 00:00:00";
-
 /// How triggers of steps 7 to 10 spell the offset of the day in the steps, and in a file that has them or gets them
 /// back. Triggers of step 12 look the offset up.
 pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
@@ -142,22 +113,4 @@ pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
     };
     let offset = tx.maybe(sql, [], |row| integer(row, 0))?;
     Ok(offset.map(|offset| (quoted(0), quoted(offset))))
-}
-
-/// Today, by the bot's clock.
-pub(super) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
-    let sql = format!("SELECT {}", facts::day("?1"));
-    let today = tx.one(&sql, [tx.now_text()], |row| columns::day(row, 0))?;
-    Ok(today.unwrap_or_else(|| tx.now().date_naive()))
-}
-
-/// The offset of the bot's clock now, for other purposes than statistics. UTC if the file does not say: an emptied
-/// table must not keep a store from opening.
-pub(crate) fn offset_of_day(tx: &ReadTx<'_>) -> FixedOffset {
-    let sql = "SELECT offset_seconds FROM botstore_zone
-               WHERE since <= datetime(substr(?1, 1, 19)) ORDER BY since DESC LIMIT 1";
-    let seconds = tx.maybe(sql, [tx.now_text()], |row| integer(row, 0));
-    let seconds = seconds.ok().flatten().unwrap_or(0);
-    let offset = i32::try_from(seconds).ok().and_then(FixedOffset::east_opt);
-    offset.unwrap_or_else(|| Utc.fix())
 }
