@@ -9,6 +9,7 @@ mod validate;
 pub use point_reads::PointReads;
 
 use crate::archive::Backups;
+use crate::error::Result;
 use crate::limits::Limits;
 use crate::migration::{Schema, SchemaDef, UnknownTriggers};
 #[cfg(doc)]
@@ -17,8 +18,7 @@ use crate::operation::Mutation;
 use crate::operation::Query;
 use crate::schedule::{Schedule, TimerKinds};
 use crate::sqlite::Durability;
-use crate::time::{Clock, SystemClock};
-use chrono::FixedOffset;
+use crate::time::{Clock, SystemClock, Zone};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub struct Config {
     pub(crate) row_cache_answers: usize,
     pub(crate) row_cache_bytes: usize,
     pub(crate) idempotency_retention: Duration,
-    pub(crate) day_offset: Option<FixedOffset>,
+    time_zone: Option<String>,
     pub(crate) reconcile_every: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_jump_wait: Duration,
@@ -134,7 +134,7 @@ impl Config {
             row_cache_answers: 16_384,
             row_cache_bytes: 8 * MIB as usize,
             idempotency_retention: Duration::from_secs(7 * 24 * 60 * 60),
-            day_offset: None,
+            time_zone: None,
             reconcile_every: None,
             clock: Arc::new(SystemClock),
             clock_jump_wait: Duration::from_secs(60 * 60),
@@ -180,13 +180,29 @@ impl Config {
         self
     }
 
-    /// How far ahead of UTC the days of the statistics begin. Whole minutes, less than a day. Opening a file that
-    /// has another offset counts all statistics again, about 300,000 messages a second. Default: the offset that
-    /// the file has, which is UTC in a new one. Where clocks change twice a year, set the offset of standard time and
-    /// leave it.
-    pub fn day_offset(mut self, offset: FixedOffset) -> Self {
-        self.day_offset = Some(offset);
+    /// Where the bot's days begin and end: the days of statistics, of costs, and of
+    /// [`daily_at`](Self::daily_at). The name of a zone in the
+    /// [IANA database](https://en.wikipedia.org/wiki/List_of_tz_database_time_zones), such as `Europe/Berlin`, whose
+    /// days have 23 or 25 hours where the clocks are set; or a fixed offset from UTC, such as `+05:30`. The database
+    /// is compiled in, so it is the same on every machine; the machine's own zone is not looked at.
+    ///
+    /// The file keeps the zone. Opening it with another, or with a program that has newer rules for the zone, counts
+    /// the statistics again if a day of theirs may be another; see [`docs/operations.md`](crate::guide::operations)
+    /// for how long that takes. Default: the zone that the file has, which is UTC in a new one.
+    ///
+    /// Opening refuses an unknown name with [`Invalid`](crate::ErrorKind::Invalid), and proposes names that are near.
+    ///
+    /// ```no_run
+    /// let config = botstore::Config::new("bot.db").time_zone("America/Sao_Paulo");
+    /// ```
+    pub fn time_zone(mut self, name: impl Into<String>) -> Self {
+        self.time_zone = Some(name.into());
         self
+    }
+
+    /// The time zone, if one was given.
+    pub(crate) fn zone(&self) -> Result<Option<Zone>> {
+        self.time_zone.as_deref().map(Zone::named).transpose()
     }
 
     /// Compares the rollups with a full count at this interval, and reports a difference as

@@ -11,6 +11,7 @@ use crate::error::{ErrorKind, Result};
 use crate::migration::{self, Plan, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
 use crate::sqlite;
+use crate::time::Zone;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
@@ -45,25 +46,31 @@ pub(crate) struct Upgraded {
     pub(crate) unknown_objects: UnknownObjects,
 }
 
-/// Applies what is missing, and lets the schemas check the file; returns what it did.
+/// Applies what is missing, brings the file to its time zone, and lets the schemas check it; returns what it did, and
+/// the zone.
 pub(crate) fn upgrade(
     conn: &mut Connection,
     path: &Path,
     config: &Config,
     upgrading: Upgrading,
-) -> Result<Upgraded> {
+) -> Result<(Upgraded, Zone)> {
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
-    let opened = migration::opened(conn, &config.program());
+    // Before rows are counted, so that they are counted once.
+    let zone = rollups::agree_on_zone(conn, config.zone()?, config.clock.now());
+    let opened = zone.and_then(|zone| {
+        migration::opened(conn, &config.program())?;
+        Ok(zone)
+    });
     let lost = &done.unknown_objects.missing;
     let lost = lost.iter().find(|missing| !missing.made_again);
-    opened.map_err(|error| match (error.kind(), lost) {
+    let zone = opened.map_err(|error| match (error.kind(), lost) {
         (ErrorKind::Sql, Some(lost)) => {
             let why = format!("{lost} that a step made is missing; restore a backup");
             error.because(ErrorKind::Corrupt, why)
         }
         _ => error,
     })?;
-    Ok(done)
+    Ok((done, zone))
 }
 
 /// Makes again what somebody has dropped of the applied steps. Then applies the missing steps of these schemas,

@@ -13,8 +13,8 @@ use crate::json;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::panics::caught;
 use crate::sqlite;
-use crate::time::{self, ClockRecord};
-use chrono::{DateTime, FixedOffset, Utc};
+use crate::time::{self, ClockRecord, Zone};
+use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use std::any::Any;
 use std::sync::Arc;
@@ -51,10 +51,10 @@ impl Schedule {
         }
     }
 
-    /// The same schedule in days of this offset from UTC.
-    pub(crate) fn in_days_of(mut self, day: FixedOffset) -> Self {
-        if let When::DailyAt(_, offset) = &mut self.when {
-            *offset = day;
+    /// The same schedule in days of this zone.
+    pub(crate) fn in_days_of(mut self, zone: Zone) -> Self {
+        if let When::DailyAt(_, of) = &mut self.when {
+            *of = zone;
         }
         self
     }

@@ -67,7 +67,8 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     if done.is_ok() {
         lock.note_closed();
     }
-    Ok(config.sqlite_settings().explain(done)?.plan)
+    let (done, _) = config.sqlite_settings().explain(done)?;
+    Ok(done.plan)
 }
 
 /// Applies the steps of `schema` up to step `to`, and those of no other schema, to a file that no store has open;

@@ -6,8 +6,10 @@
 
 pub(crate) mod seconds;
 mod watch;
+mod zone;
 
 pub(crate) use watch::{ClockRecord, ClockWatch};
+pub(crate) use zone::Zone;
 
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::panics::caught;

@@ -1,4 +1,4 @@
-// How values look. Days are UTC days, as in the store.
+// How values look. A day is a date without a time, in whichever zone the store counts.
 
 const number = new Intl.NumberFormat("en");
 const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });

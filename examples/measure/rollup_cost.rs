@@ -1,15 +1,15 @@
-//! What keeping rollups costs those who write: interactions a second of a store with the triggers,
-//! without them, and with the same statements sent by the operation instead.
+//! What keeping rollups costs those who write: interactions a second of a store that keeps them, and of one that
+//! does not.
 //!
 //! ```text
 //! cargo run --release -p botstore-measure --bin rollup_cost
 //! ```
 //!
-//! The three take turns on new files, several rounds, and the medians count.
+//! The two take turns on new files, several rounds, and the medians count.
 
-use botstore::interactions::SaveInteraction;
+use botstore::rusqlite::Connection;
 use botstore::testing::Plain;
-use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Mutation, Result, Store, WriteTx};
+use botstore::{BeforeUpgrade, Config, Error, ErrorKind, Result, Store};
 use botstore_measure::bot::{interaction, sign_up};
 use clap::Parser;
 use std::process::ExitCode;
@@ -34,77 +34,10 @@ const SPAN: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     None,
-    Triggers,
-    Statements,
+    Rollups,
 }
 
-const WAYS: [(Way, &str); 3] = [
-    (Way::None, "no rollups"),
-    (Way::Triggers, "triggers"),
-    (Way::Statements, "statements"),
-];
-
-/// An interaction that keeps the rollups itself.
-struct SaveAndCount(SaveInteraction);
-
-impl Mutation for SaveAndCount {
-    type Output = ();
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        tx.apply(&self.0)?;
-        let saved = &self.0;
-        let day = &tx.now_text()[..10];
-        let (user_id, duration) = (saved.user_id, saved.duration_ms.unwrap_or(0) as i64);
-        tx.execute(
-            "INSERT INTO botstore_day VALUES (?1, 0, 1, 0, 1, ?2, ?3) ON CONFLICT (day) DO UPDATE SET
-                 messages = messages + 1, timed = timed + 1,
-                 duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost",
-            (day, duration, saved.cost.dollars()),
-        )?;
-        tx.execute(
-            "INSERT INTO botstore_user_total VALUES (?1, 0, 1, ?2, ?3)
-             ON CONFLICT (user_id) DO UPDATE SET messages = messages + 1,
-                 cost = cost + excluded.cost, last_day = max(last_day, excluded.last_day)",
-            (user_id, saved.cost.dollars(), day),
-        )?;
-        tx.execute(
-            "INSERT INTO botstore_user_day VALUES (?1, ?2, 0, 1, 0, 1, ?3, ?4)
-             ON CONFLICT (user_id, day) DO UPDATE SET messages = messages + 1, timed = timed + 1,
-                 duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost",
-            (user_id, day, duration, saved.cost.dollars()),
-        )?;
-        tx.execute(
-            "INSERT INTO botstore_session_day VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            (&saved.session_id, user_id, day),
-        )?;
-        for tool in &saved.tools {
-            tx.execute(
-                "INSERT INTO botstore_tool VALUES (?1, 1, 1, 0, 0)
-                 ON CONFLICT (tool_name) DO UPDATE SET uses = uses + 1, successes = successes + 1",
-                [&tool.tool_name],
-            )?;
-            tx.execute(
-                "INSERT INTO botstore_session_tool VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                (&saved.session_id, &tool.tool_name),
-            )?;
-            tx.execute(
-                "INSERT INTO botstore_user_tool VALUES (?1, ?2, 1)
-                 ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + 1",
-                (user_id, &tool.tool_name),
-            )?;
-        }
-        tx.execute(
-            "INSERT INTO botstore_cost_day VALUES (?1, 1, 1, ?2) ON CONFLICT (day) DO UPDATE SET
-                 requests = requests + 1, cost = cost + excluded.cost",
-            (day, saved.cost.dollars()),
-        )?;
-        Ok(())
-    }
-
-    fn size_bytes(&self) -> usize {
-        self.0.size_bytes()
-    }
-}
+const WAYS: [(Way, &str); 2] = [(Way::None, "no rollups"), (Way::Rollups, "rollups")];
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -122,7 +55,7 @@ fn other(error: impl std::fmt::Display) -> Error {
 
 fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new().map_err(other)?;
-    let mut rates = [Vec::new(), Vec::new(), Vec::new()];
+    let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..args.rounds {
         for ((way, _), rates) in WAYS.into_iter().zip(&mut rates) {
             rates.push(runtime.block_on(measure(args.callers, way))?);
@@ -144,11 +77,11 @@ async fn measure(callers: u64, way: Way) -> Result<f64> {
     let config = Config::new(folder.path().join("bot.db")).before_upgrade(BeforeUpgrade::Skip);
     let plain = Plain::open(config.clone())?;
     plain.write(sign_up)?;
-    if way != Way::Triggers {
-        drop_triggers(&plain)?;
-    }
     drop(plain);
     let store = Store::open(config).await?;
+    if way == Way::None {
+        keep_none(&store)?;
+    }
     let next = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut tasks = JoinSet::new();
@@ -157,10 +90,7 @@ async fn measure(callers: u64, way: Way) -> Result<f64> {
         tasks.spawn(async move {
             while started.elapsed() < SPAN {
                 let interaction = interaction(next.fetch_add(1, Relaxed));
-                match way {
-                    Way::Statements => store.write(SaveAndCount(interaction)).await?,
-                    _ => store.write(interaction).await.map(|_| ())?,
-                }
+                store.write(interaction).await?;
             }
             Ok::<_, Error>(())
         });
@@ -173,9 +103,11 @@ async fn measure(callers: u64, way: Way) -> Result<f64> {
     Ok(rate)
 }
 
-fn drop_triggers(plain: &Plain) -> Result<()> {
-    let conn = plain.connection();
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+/// Makes the open store keep no rollups: no trigger counts, and no row waits to be counted.
+fn keep_none(store: &Store) -> Result<()> {
+    let conn = Connection::open(store.path())?;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger'
+               AND tbl_name IN ('messages', 'tool_usage', 'cost_tracking')";
     let names: Vec<String> = {
         let mut triggers = conn.prepare(sql)?;
         let names = triggers.query_map([], |row| row.get(0))?;
@@ -184,5 +116,6 @@ fn drop_triggers(plain: &Plain) -> Result<()> {
     for name in names {
         conn.execute_batch(&format!("DROP TRIGGER {name}"))?;
     }
+    conn.execute_batch("UPDATE botstore_counted SET last_id = 9223372036854775807")?;
     Ok(())
 }

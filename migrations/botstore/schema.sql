@@ -144,269 +144,6 @@ CREATE INDEX botstore_sessions_active ON sessions(user_id) WHERE is_active = 1;
 CREATE INDEX botstore_audit_type ON audit_log(event_type, timestamp)
     WHERE event_type <> 'interaction';
 
-CREATE TABLE botstore_total (
-    id         INTEGER PRIMARY KEY CHECK (id = 1),
-    users      INTEGER NOT NULL, -- with a message
-    sessions   INTEGER NOT NULL, -- with a message
-    filled     INTEGER NOT NULL,
-    repairing  INTEGER NOT NULL, -- 1 while a repair writes these tables themselves
-    repairs    INTEGER NOT NULL, -- so that two repairs do not both mend the same
-    day_offset INTEGER NOT NULL  -- minutes
-);
-
-CREATE TABLE botstore_day (
-    day         TEXT    NOT NULL PRIMARY KEY,
-    users       INTEGER NOT NULL,
-    messages    INTEGER NOT NULL,
-    errors      INTEGER NOT NULL,
-    timed       INTEGER NOT NULL, -- messages whose duration is known
-    duration_ms INTEGER NOT NULL, -- the sum of those
-    cost        REAL    NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE botstore_user_total (
-    user_id  INTEGER PRIMARY KEY,
-    sessions INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    cost     REAL    NOT NULL,
-    last_day TEXT    NOT NULL
-);
-
-CREATE INDEX botstore_user_total_cost ON botstore_user_total(cost DESC);
-
-CREATE INDEX botstore_user_total_day ON botstore_user_total(last_day);
-
-CREATE TABLE botstore_user_day (
-    user_id     INTEGER NOT NULL,
-    day         TEXT    NOT NULL,
-    sessions    INTEGER NOT NULL,
-    messages    INTEGER NOT NULL,
-    errors      INTEGER NOT NULL,
-    timed       INTEGER NOT NULL,
-    duration_ms INTEGER NOT NULL,
-    cost        REAL    NOT NULL,
-    PRIMARY KEY (user_id, day)
-) WITHOUT ROWID;
-
-CREATE INDEX botstore_user_day_day ON botstore_user_day(day);
-
-CREATE TABLE botstore_session_day (
-    session_id TEXT    NOT NULL,
-    user_id    INTEGER NOT NULL,
-    day        TEXT    NOT NULL,
-    PRIMARY KEY (session_id, user_id, day)
-) WITHOUT ROWID;
-
-CREATE TABLE botstore_tool (
-    tool_name TEXT    NOT NULL PRIMARY KEY,
-    uses      INTEGER NOT NULL,
-    successes INTEGER NOT NULL,
-    errors    INTEGER NOT NULL,
-    sessions  INTEGER NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE botstore_session_tool (
-    session_id TEXT NOT NULL,
-    tool_name  TEXT NOT NULL,
-    PRIMARY KEY (session_id, tool_name)
-) WITHOUT ROWID;
-
-CREATE TABLE botstore_user_tool (
-    user_id   INTEGER NOT NULL,
-    tool_name TEXT    NOT NULL,
-    uses      INTEGER NOT NULL,
-    PRIMARY KEY (user_id, tool_name)
-) WITHOUT ROWID;
-
-CREATE TABLE botstore_cost_day (
-    day      TEXT    NOT NULL PRIMARY KEY,
-    users    INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    cost     REAL    NOT NULL
-) WITHOUT ROWID;
-
-CREATE TRIGGER botstore_message_added AFTER INSERT ON messages BEGIN
-    INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-    VALUES (coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
-            new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
-            0.0 + coalesce(new.cost, 0.0))
-    ON CONFLICT (day) DO UPDATE SET
-        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
-        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
-    INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
-    VALUES (new.user_id, 0, 1, 0.0 + coalesce(new.cost, 0.0),
-            coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
-    ON CONFLICT (user_id) DO UPDATE SET
-        messages = messages + 1, cost = cost + excluded.cost,
-        last_day = max(last_day, excluded.last_day);
-    INSERT INTO botstore_user_day
-        (user_id, day, sessions, messages, errors, timed, duration_ms, cost)
-    VALUES (new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1,
-            new.error IS NOT NULL, new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
-            0.0 + coalesce(new.cost, 0.0))
-    ON CONFLICT (user_id, day) DO UPDATE SET
-        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
-        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
-    INSERT INTO botstore_session_day (session_id, user_id, day)
-    VALUES (new.session_id, new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
-    ON CONFLICT DO NOTHING;
-END;
-
-CREATE TRIGGER botstore_user_added AFTER INSERT ON botstore_user_total
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_total SET users = users + 1;
-END;
-
-CREATE TRIGGER botstore_user_removed AFTER DELETE ON botstore_user_total
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_total SET users = users - 1;
-END;
-
-CREATE TRIGGER botstore_user_day_added AFTER INSERT ON botstore_user_day
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_day SET users = users + 1 WHERE day = new.day;
-END;
-
-CREATE TRIGGER botstore_user_day_removed AFTER DELETE ON botstore_user_day
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_day SET users = users - 1 WHERE day = old.day;
-END;
-
-CREATE TRIGGER botstore_session_day_added AFTER INSERT ON botstore_session_day
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_user_day SET sessions = sessions + 1
-    WHERE user_id = new.user_id AND day = new.day;
-    UPDATE botstore_user_total SET sessions = sessions + 1
-    WHERE user_id = new.user_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_session_day d
-        WHERE d.session_id = new.session_id AND d.user_id = new.user_id AND d.day <> new.day);
-    UPDATE botstore_total SET sessions = sessions + 1
-    WHERE (SELECT count(*) FROM (
-        SELECT 1 FROM botstore_session_day d WHERE d.session_id = new.session_id LIMIT 2)) = 1;
-END;
-
-CREATE TRIGGER botstore_session_day_removed AFTER DELETE ON botstore_session_day
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_user_day SET sessions = sessions - 1
-    WHERE user_id = old.user_id AND day = old.day;
-    UPDATE botstore_user_total SET sessions = sessions - 1
-    WHERE user_id = old.user_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_session_day d
-        WHERE d.session_id = old.session_id AND d.user_id = old.user_id);
-    UPDATE botstore_total SET sessions = sessions - 1
-    WHERE NOT EXISTS (
-        SELECT 1 FROM botstore_session_day d WHERE d.session_id = old.session_id);
-END;
-
-CREATE TRIGGER botstore_tool_added AFTER INSERT ON tool_usage BEGIN
-    INSERT INTO botstore_tool (tool_name, uses, successes, errors, sessions)
-    VALUES (new.tool_name, 1, coalesce(new.success = 1, 0), coalesce(new.success = 0, 0), 0)
-    ON CONFLICT (tool_name) DO UPDATE SET
-        uses = uses + 1, successes = successes + excluded.successes,
-        errors = errors + excluded.errors;
-    INSERT INTO botstore_session_tool (session_id, tool_name)
-    VALUES (new.session_id, new.tool_name)
-    ON CONFLICT DO NOTHING;
-    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
-    SELECT user_id, new.tool_name, 1 FROM sessions WHERE session_id = new.session_id
-    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + 1;
-END;
-
-CREATE TRIGGER botstore_tool_removed AFTER DELETE ON tool_usage BEGIN
-    UPDATE botstore_tool SET
-        uses = uses - 1, successes = successes - coalesce(old.success = 1, 0),
-        errors = errors - coalesce(old.success = 0, 0)
-    WHERE tool_name = old.tool_name;
-    DELETE FROM botstore_session_tool
-    WHERE session_id = old.session_id AND tool_name = old.tool_name
-      AND NOT EXISTS (SELECT 1 FROM tool_usage t
-                      WHERE t.session_id = old.session_id AND t.tool_name = old.tool_name);
-    UPDATE botstore_user_tool SET uses = uses - 1
-    WHERE tool_name = old.tool_name
-      AND user_id = (SELECT user_id FROM sessions WHERE session_id = old.session_id);
-    DELETE FROM botstore_user_tool
-    WHERE tool_name = old.tool_name AND uses = 0
-      AND user_id = (SELECT user_id FROM sessions WHERE session_id = old.session_id);
-    DELETE FROM botstore_tool WHERE tool_name = old.tool_name AND uses = 0;
-END;
-
-CREATE TRIGGER botstore_tool_changed
-AFTER UPDATE OF session_id, tool_name, success ON tool_usage BEGIN
-    INSERT INTO botstore_tool (tool_name, uses, successes, errors, sessions)
-    VALUES (new.tool_name, 1, coalesce(new.success = 1, 0), coalesce(new.success = 0, 0), 0)
-    ON CONFLICT (tool_name) DO UPDATE SET
-        uses = uses + 1, successes = successes + excluded.successes,
-        errors = errors + excluded.errors;
-    INSERT INTO botstore_session_tool (session_id, tool_name)
-    VALUES (new.session_id, new.tool_name)
-    ON CONFLICT DO NOTHING;
-    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
-    SELECT user_id, new.tool_name, 1 FROM sessions WHERE session_id = new.session_id
-    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + 1;
-    UPDATE botstore_tool SET
-        uses = uses - 1, successes = successes - coalesce(old.success = 1, 0),
-        errors = errors - coalesce(old.success = 0, 0)
-    WHERE tool_name = old.tool_name;
-    DELETE FROM botstore_session_tool
-    WHERE session_id = old.session_id AND tool_name = old.tool_name
-      AND NOT EXISTS (SELECT 1 FROM tool_usage t
-                      WHERE t.session_id = old.session_id AND t.tool_name = old.tool_name);
-    UPDATE botstore_user_tool SET uses = uses - 1
-    WHERE tool_name = old.tool_name
-      AND user_id = (SELECT user_id FROM sessions WHERE session_id = old.session_id);
-    DELETE FROM botstore_user_tool
-    WHERE tool_name = old.tool_name AND uses = 0
-      AND user_id = (SELECT user_id FROM sessions WHERE session_id = old.session_id);
-    DELETE FROM botstore_tool WHERE tool_name = old.tool_name AND uses = 0;
-END;
-
-CREATE TRIGGER botstore_session_tool_added AFTER INSERT ON botstore_session_tool
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_tool SET sessions = sessions + 1 WHERE tool_name = new.tool_name;
-END;
-
-CREATE TRIGGER botstore_session_tool_removed AFTER DELETE ON botstore_session_tool
-WHEN (SELECT repairing FROM botstore_total) = 0 BEGIN
-    UPDATE botstore_tool SET sessions = sessions - 1 WHERE tool_name = old.tool_name;
-END;
-
-CREATE TRIGGER botstore_cost_added AFTER INSERT ON cost_tracking BEGIN
-    INSERT INTO botstore_cost_day (day, users, requests, cost)
-    VALUES (new.date, 1, coalesce(new.request_count, 0), 0.0 + coalesce(new.daily_cost, 0.0))
-    ON CONFLICT (day) DO UPDATE SET
-        users = users + 1, requests = requests + excluded.requests, cost = cost + excluded.cost;
-END;
-
-CREATE TRIGGER botstore_cost_removed AFTER DELETE ON cost_tracking BEGIN
-    UPDATE botstore_cost_day SET
-        users = users - 1, requests = requests - coalesce(old.request_count, 0),
-        cost = cost - coalesce(old.daily_cost, 0.0)
-    WHERE day = old.date;
-    DELETE FROM botstore_cost_day WHERE day = old.date AND users = 0;
-END;
-
-CREATE TRIGGER botstore_cost_changed
-AFTER UPDATE OF date, daily_cost, request_count ON cost_tracking
-WHEN old.date = new.date BEGIN
-    UPDATE botstore_cost_day SET
-        requests = requests + coalesce(new.request_count, 0) - coalesce(old.request_count, 0),
-        cost = cost + (coalesce(new.daily_cost, 0.0) - coalesce(old.daily_cost, 0.0))
-    WHERE day = new.date;
-END;
-
-CREATE TRIGGER botstore_cost_moved AFTER UPDATE OF date ON cost_tracking
-WHEN old.date <> new.date BEGIN
-    INSERT INTO botstore_cost_day (day, users, requests, cost)
-    VALUES (new.date, 1, coalesce(new.request_count, 0), 0.0 + coalesce(new.daily_cost, 0.0))
-    ON CONFLICT (day) DO UPDATE SET
-        users = users + 1, requests = requests + excluded.requests, cost = cost + excluded.cost;
-    UPDATE botstore_cost_day SET
-        users = users - 1, requests = requests - coalesce(old.request_count, 0),
-        cost = cost - coalesce(old.daily_cost, 0.0)
-    WHERE day = old.date;
-    DELETE FROM botstore_cost_day WHERE day = old.date AND users = 0;
-END;
-
 CREATE TABLE botstore_idempotency (
     user_id         INTEGER NOT NULL CHECK (typeof(user_id) = 'integer'),
     idempotency_key TEXT    NOT NULL CHECK (typeof(idempotency_key) = 'text'),
@@ -426,36 +163,6 @@ CREATE TABLE botstore_store (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     store_id TEXT    NOT NULL CHECK (typeof(store_id) = 'text')
 );
-
-CREATE TRIGGER botstore_session_added AFTER INSERT ON sessions
-WHEN EXISTS (SELECT 1 FROM tool_usage t WHERE t.session_id = new.session_id) BEGIN
-    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
-    SELECT new.user_id, tool_name, count(*) FROM tool_usage
-    WHERE session_id = new.session_id GROUP BY tool_name
-    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
-END;
-
-CREATE TRIGGER botstore_session_removed AFTER DELETE ON sessions
-WHEN EXISTS (SELECT 1 FROM tool_usage t WHERE t.session_id = old.session_id) BEGIN
-    UPDATE botstore_user_tool SET uses = uses - (
-        SELECT count(*) FROM tool_usage t
-        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_user_tool WHERE user_id = old.user_id AND uses = 0;
-END;
-
-CREATE TRIGGER botstore_session_moved AFTER UPDATE OF session_id, user_id ON sessions
-WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id BEGIN
-    UPDATE botstore_user_tool SET uses = uses - (
-        SELECT count(*) FROM tool_usage t
-        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_user_tool WHERE user_id = old.user_id AND uses = 0;
-    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
-    SELECT new.user_id, tool_name, count(*) FROM tool_usage
-    WHERE session_id = new.session_id GROUP BY tool_name
-    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
-END;
 
 CREATE VIEW user_stats AS
     SELECT
@@ -517,121 +224,6 @@ CREATE INDEX botstore_timer_try ON botstore_timer(try_at);
 CREATE INDEX botstore_timer_name ON botstore_timer(name);
 
 CREATE INDEX botstore_timer_waits ON botstore_timer(name) WHERE try_at IS NULL;
-
-CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages BEGIN
-    UPDATE botstore_day SET
-        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
-        timed = timed - (old.duration_ms IS NOT NULL),
-        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
-        cost = cost - coalesce(old.cost, 0.0)
-    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    UPDATE botstore_user_day SET
-        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
-        timed = timed - (old.duration_ms IS NOT NULL),
-        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
-        cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_session_day
-    WHERE session_id = old.session_id AND user_id = old.user_id
-      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE m.session_id = old.session_id AND +m.user_id = old.user_id
-          AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
-          AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE m.timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
-          AND +m.session_id = old.session_id AND +m.user_id = old.user_id
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') = ''
-          AND m.session_id = old.session_id AND m.user_id = old.user_id
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = '');
-    DELETE FROM botstore_user_day
-    WHERE user_id = old.user_id AND messages = 0
-      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
-    UPDATE botstore_user_total
-    SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_day
-    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
-END;
-
-CREATE TRIGGER botstore_message_changed
-AFTER UPDATE OF session_id, user_id, timestamp, cost, duration_ms, error ON messages BEGIN
-    INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-    VALUES (coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1, new.error IS NOT NULL,
-            new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
-            0.0 + coalesce(new.cost, 0.0))
-    ON CONFLICT (day) DO UPDATE SET
-        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
-        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
-    INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
-    VALUES (new.user_id, 0, 1, 0.0 + coalesce(new.cost, 0.0),
-            coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
-    ON CONFLICT (user_id) DO UPDATE SET
-        messages = messages + 1, cost = cost + excluded.cost,
-        last_day = max(last_day, excluded.last_day);
-    INSERT INTO botstore_user_day
-        (user_id, day, sessions, messages, errors, timed, duration_ms, cost)
-    VALUES (new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''), 0, 1,
-            new.error IS NOT NULL, new.duration_ms IS NOT NULL, CAST(coalesce(new.duration_ms, 0) AS INTEGER),
-            0.0 + coalesce(new.cost, 0.0))
-    ON CONFLICT (user_id, day) DO UPDATE SET
-        messages = messages + 1, errors = errors + excluded.errors, timed = timed + excluded.timed,
-        duration_ms = duration_ms + excluded.duration_ms, cost = cost + excluded.cost;
-    INSERT INTO botstore_session_day (session_id, user_id, day)
-    VALUES (new.session_id, new.user_id, coalesce(date(substr(new.timestamp, 1, 19), '+0 minutes'), ''))
-    ON CONFLICT DO NOTHING;
-    UPDATE botstore_day SET
-        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
-        timed = timed - (old.duration_ms IS NOT NULL),
-        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
-        cost = cost - coalesce(old.cost, 0.0)
-    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    UPDATE botstore_user_day SET
-        messages = messages - 1, errors = errors - (old.error IS NOT NULL),
-        timed = timed - (old.duration_ms IS NOT NULL),
-        duration_ms = duration_ms - CAST(coalesce(old.duration_ms, 0) AS INTEGER),
-        cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    UPDATE botstore_user_total SET messages = messages - 1, cost = cost - coalesce(old.cost, 0.0)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_session_day
-    WHERE session_id = old.session_id AND user_id = old.user_id
-      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '')
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE m.session_id = old.session_id AND +m.user_id = old.user_id
-          AND m.timestamp > date(substr(old.timestamp, 1, 19), '-1 day')
-          AND m.timestamp < date(substr(old.timestamp, 1, 19), '+2 days')
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE m.timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
-          AND +m.session_id = old.session_id AND +m.user_id = old.user_id
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), ''))
-      AND NOT EXISTS (
-        SELECT 1 FROM messages m
-        WHERE coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') = ''
-          AND m.session_id = old.session_id AND m.user_id = old.user_id
-          AND coalesce(date(substr(m.timestamp, 1, 19), '+0 minutes'), '') = '');
-    DELETE FROM botstore_user_day
-    WHERE user_id = old.user_id AND messages = 0
-      AND day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '');
-    DELETE FROM botstore_user_total WHERE user_id = old.user_id AND messages = 0;
-    UPDATE botstore_user_total
-    SET last_day = (SELECT max(day) FROM botstore_user_day d WHERE d.user_id = old.user_id)
-    WHERE user_id = old.user_id;
-    DELETE FROM botstore_day
-    WHERE day = coalesce(date(substr(old.timestamp, 1, 19), '+0 minutes'), '') AND messages = 0;
-END;
 
 CREATE INDEX botstore_tool_usage_message ON tool_usage(message_id) WHERE message_id IS NOT NULL;
 
@@ -698,4 +290,395 @@ END;
 
 CREATE TRIGGER botstore_import_changed AFTER UPDATE OF message_id, session_id, timestamp ON messages BEGIN
     DELETE FROM botstore_session_import WHERE session_id = new.session_id;
+END;
+
+CREATE TABLE botstore_counted (
+    source  TEXT    NOT NULL PRIMARY KEY,
+    last_id INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_zone (
+    since          TEXT    NOT NULL PRIMARY KEY,
+    offset_seconds INTEGER NOT NULL,
+    zone           TEXT    NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_total (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    users    INTEGER NOT NULL, -- with a message
+    sessions INTEGER NOT NULL, -- with a message
+    repairs  INTEGER NOT NULL  -- so that two repairs do not both mend the same
+);
+
+CREATE TABLE botstore_day (
+    day         TEXT    NOT NULL PRIMARY KEY,
+    users       INTEGER NOT NULL,
+    messages    INTEGER NOT NULL,
+    errors      INTEGER NOT NULL,
+    timed       INTEGER NOT NULL, -- messages whose duration is known
+    duration_ms INTEGER NOT NULL, -- the sum of those
+    cost        INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_user_total (
+    user_id  INTEGER PRIMARY KEY,
+    sessions INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    cost     INTEGER NOT NULL,
+    last_day TEXT    NOT NULL
+);
+
+CREATE INDEX botstore_user_total_cost ON botstore_user_total(cost DESC);
+
+CREATE INDEX botstore_user_total_day ON botstore_user_total(last_day);
+
+CREATE TABLE botstore_user_day (
+    day         TEXT    NOT NULL,
+    user_id     INTEGER NOT NULL,
+    sessions    INTEGER NOT NULL,
+    messages    INTEGER NOT NULL,
+    errors      INTEGER NOT NULL,
+    timed       INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    cost        INTEGER NOT NULL,
+    PRIMARY KEY (day, user_id)
+) WITHOUT ROWID;
+
+CREATE INDEX botstore_user_day_user ON botstore_user_day(user_id, day);
+
+CREATE TABLE botstore_session_day (
+    day        TEXT    NOT NULL,
+    user_id    INTEGER NOT NULL,
+    session_id TEXT    NOT NULL,
+    messages   INTEGER NOT NULL,
+    PRIMARY KEY (day, user_id, session_id)
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_session_user (
+    session_id TEXT    NOT NULL,
+    user_id    INTEGER NOT NULL,
+    messages   INTEGER NOT NULL,
+    PRIMARY KEY (session_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_tool (
+    tool_name TEXT    NOT NULL PRIMARY KEY,
+    uses      INTEGER NOT NULL,
+    successes INTEGER NOT NULL,
+    errors    INTEGER NOT NULL,
+    sessions  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_session_tool (
+    session_id TEXT    NOT NULL,
+    tool_name  TEXT    NOT NULL,
+    uses       INTEGER NOT NULL,
+    PRIMARY KEY (session_id, tool_name)
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_user_tool (
+    user_id   INTEGER NOT NULL,
+    tool_name TEXT    NOT NULL,
+    uses      INTEGER NOT NULL,
+    PRIMARY KEY (user_id, tool_name)
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_cost_day (
+    day      TEXT    NOT NULL PRIMARY KEY,
+    users    INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    cost     INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost);
+
+CREATE TABLE botstore_tool_count (uses, session_id, tool_name, successes, errors);
+
+CREATE TABLE botstore_cost_count (users, day, requests, cost);
+
+CREATE TRIGGER botstore_messages_added BEFORE INSERT ON botstore_message_count
+WHEN new.messages > 0 AND typeof(new.user_id) = 'integer' BEGIN
+    UPDATE botstore_total SET
+        users = users + NOT EXISTS (SELECT 1 FROM botstore_user_total u WHERE u.user_id = new.user_id),
+        sessions = sessions + NOT EXISTS (
+            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.user_id = new.user_id);
+    INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
+    VALUES (new.day, NOT EXISTS (
+                SELECT 1 FROM botstore_user_day d WHERE d.day = new.day AND d.user_id = new.user_id),
+            new.messages, new.errors, new.timed, CAST(new.duration_ms AS INTEGER), CAST(new.cost AS INTEGER))
+    ON CONFLICT (day) DO UPDATE SET
+        users = users + excluded.users, messages = messages + excluded.messages,
+        errors = errors + excluded.errors, timed = timed + excluded.timed,
+        duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
+        cost = CAST(cost + excluded.cost AS INTEGER);
+    INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
+    VALUES (new.user_id, NOT EXISTS (
+                SELECT 1 FROM botstore_session_user s
+                WHERE s.session_id = new.session_id AND s.user_id = new.user_id),
+            new.messages, CAST(new.cost AS INTEGER), new.day)
+    ON CONFLICT (user_id) DO UPDATE SET
+        sessions = sessions + excluded.sessions, messages = messages + excluded.messages,
+        cost = CAST(cost + excluded.cost AS INTEGER), last_day = max(last_day, excluded.last_day);
+    INSERT INTO botstore_user_day (day, user_id, sessions, messages, errors, timed, duration_ms, cost)
+    VALUES (new.day, new.user_id, NOT EXISTS (
+                SELECT 1 FROM botstore_session_day s
+                WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id),
+            new.messages, new.errors, new.timed, CAST(new.duration_ms AS INTEGER), CAST(new.cost AS INTEGER))
+    ON CONFLICT (day, user_id) DO UPDATE SET
+        sessions = sessions + excluded.sessions, messages = messages + excluded.messages,
+        errors = errors + excluded.errors, timed = timed + excluded.timed,
+        duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
+        cost = CAST(cost + excluded.cost AS INTEGER);
+    INSERT INTO botstore_session_user (session_id, user_id, messages)
+    VALUES (new.session_id, new.user_id, new.messages)
+    ON CONFLICT (session_id, user_id) DO UPDATE SET messages = messages + excluded.messages;
+    INSERT INTO botstore_session_day (day, user_id, session_id, messages)
+    VALUES (new.day, new.user_id, new.session_id, new.messages)
+    ON CONFLICT (day, user_id, session_id) DO UPDATE SET messages = messages + excluded.messages;
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_messages_removed BEFORE INSERT ON botstore_message_count
+WHEN new.messages < 0 AND typeof(new.user_id) = 'integer' BEGIN
+    UPDATE botstore_session_day SET messages = messages + new.messages
+    WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id;
+    UPDATE botstore_session_user SET messages = messages + new.messages
+    WHERE session_id = new.session_id AND user_id = new.user_id;
+    UPDATE botstore_user_day SET
+        sessions = sessions - EXISTS (
+            SELECT 1 FROM botstore_session_day s
+            WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id
+              AND s.messages <= 0),
+        messages = messages + new.messages, errors = errors + new.errors, timed = timed + new.timed,
+        duration_ms = CAST(duration_ms + new.duration_ms AS INTEGER), cost = CAST(cost + new.cost AS INTEGER)
+    WHERE day = new.day AND user_id = new.user_id;
+    UPDATE botstore_user_total SET
+        sessions = sessions - EXISTS (
+            SELECT 1 FROM botstore_session_user s
+            WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.messages <= 0),
+        messages = messages + new.messages, cost = CAST(cost + new.cost AS INTEGER)
+    WHERE user_id = new.user_id;
+    UPDATE botstore_day SET
+        users = users - EXISTS (
+            SELECT 1 FROM botstore_user_day d
+            WHERE d.day = new.day AND d.user_id = new.user_id AND d.messages <= 0),
+        messages = messages + new.messages, errors = errors + new.errors, timed = timed + new.timed,
+        duration_ms = CAST(duration_ms + new.duration_ms AS INTEGER), cost = CAST(cost + new.cost AS INTEGER)
+    WHERE day = new.day;
+    UPDATE botstore_total SET
+        users = users - EXISTS (
+            SELECT 1 FROM botstore_user_total u WHERE u.user_id = new.user_id AND u.messages <= 0),
+        sessions = sessions - NOT EXISTS (
+            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.messages > 0)
+    WHERE EXISTS (
+        SELECT 1 FROM botstore_session_user s
+        WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.messages <= 0);
+    DELETE FROM botstore_session_day
+    WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id AND messages <= 0;
+    DELETE FROM botstore_session_user
+    WHERE session_id = new.session_id AND user_id = new.user_id AND messages <= 0;
+    DELETE FROM botstore_user_day WHERE day = new.day AND user_id = new.user_id AND messages <= 0;
+    DELETE FROM botstore_user_total WHERE user_id = new.user_id AND messages <= 0;
+    UPDATE botstore_user_total
+    SET last_day = coalesce((SELECT max(d.day) FROM botstore_user_day d WHERE d.user_id = new.user_id), '')
+    WHERE user_id = new.user_id AND last_day = new.day;
+    DELETE FROM botstore_day WHERE day = new.day AND messages <= 0;
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_tools_added BEFORE INSERT ON botstore_tool_count
+WHEN new.uses > 0 BEGIN
+    INSERT INTO botstore_tool (tool_name, uses, successes, errors, sessions)
+    VALUES (new.tool_name, new.uses, new.successes, new.errors, NOT EXISTS (
+                SELECT 1 FROM botstore_session_tool s
+                WHERE s.session_id = new.session_id AND s.tool_name = new.tool_name))
+    ON CONFLICT (tool_name) DO UPDATE SET
+        uses = uses + excluded.uses, successes = successes + excluded.successes,
+        errors = errors + excluded.errors, sessions = sessions + excluded.sessions;
+    INSERT INTO botstore_session_tool (session_id, tool_name, uses)
+    VALUES (new.session_id, new.tool_name, new.uses)
+    ON CONFLICT (session_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
+    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
+    SELECT user_id, new.tool_name, new.uses FROM sessions WHERE session_id = new.session_id
+    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_tools_removed BEFORE INSERT ON botstore_tool_count
+WHEN new.uses < 0 BEGIN
+    UPDATE botstore_session_tool SET uses = uses + new.uses
+    WHERE session_id = new.session_id AND tool_name = new.tool_name;
+    UPDATE botstore_tool SET
+        uses = uses + new.uses, successes = successes + new.successes, errors = errors + new.errors,
+        sessions = sessions - EXISTS (
+            SELECT 1 FROM botstore_session_tool s
+            WHERE s.session_id = new.session_id AND s.tool_name = new.tool_name AND s.uses <= 0)
+    WHERE tool_name = new.tool_name;
+    UPDATE botstore_user_tool SET uses = uses + new.uses
+    WHERE tool_name = new.tool_name
+      AND user_id = (SELECT s.user_id FROM sessions s WHERE s.session_id = new.session_id);
+    DELETE FROM botstore_user_tool
+    WHERE tool_name = new.tool_name AND uses <= 0
+      AND user_id = (SELECT s.user_id FROM sessions s WHERE s.session_id = new.session_id);
+    DELETE FROM botstore_session_tool
+    WHERE session_id = new.session_id AND tool_name = new.tool_name AND uses <= 0;
+    DELETE FROM botstore_tool WHERE tool_name = new.tool_name AND uses <= 0;
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_costs_added BEFORE INSERT ON botstore_cost_count
+WHEN new.users > 0 BEGIN
+    INSERT INTO botstore_cost_day (day, users, requests, cost)
+    VALUES (new.day, new.users, CAST(new.requests AS INTEGER), CAST(new.cost AS INTEGER))
+    ON CONFLICT (day) DO UPDATE SET
+        users = users + excluded.users, requests = CAST(requests + excluded.requests AS INTEGER),
+        cost = CAST(cost + excluded.cost AS INTEGER);
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_costs_removed BEFORE INSERT ON botstore_cost_count
+WHEN new.users < 0 BEGIN
+    UPDATE botstore_cost_day SET
+        users = users + new.users, requests = CAST(requests + new.requests AS INTEGER),
+        cost = CAST(cost + new.cost AS INTEGER)
+    WHERE day = new.day;
+    DELETE FROM botstore_cost_day WHERE day = new.day AND users <= 0;
+    SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER botstore_message_added AFTER INSERT ON messages
+WHEN new.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages') BEGIN
+    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT 1, coalesce(new.session_id, ''), new.user_id,
+        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+        (new.error IS NOT NULL), (new.duration_ms IS NOT NULL),
+        max(0, min(1000000000000, CAST(coalesce(new.duration_ms, 0) AS INTEGER))),
+        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+END;
+
+CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages
+WHEN old.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages') BEGIN
+    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT -1, coalesce(old.session_id, ''), old.user_id,
+        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+        -(old.error IS NOT NULL), -(old.duration_ms IS NOT NULL),
+        -max(0, min(1000000000000, CAST(coalesce(old.duration_ms, 0) AS INTEGER))),
+        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+END;
+
+CREATE TRIGGER botstore_message_changed AFTER UPDATE ON messages
+WHEN min(old.message_id, new.message_id) <= (SELECT last_id FROM botstore_counted WHERE source = 'messages')
+  AND (old.message_id IS NOT new.message_id
+    OR old.session_id IS NOT new.session_id
+    OR old.user_id IS NOT new.user_id
+    OR old.timestamp IS NOT new.timestamp
+    OR old.cost IS NOT new.cost
+    OR old.duration_ms IS NOT new.duration_ms
+    OR old.error IS NOT new.error) BEGIN
+    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT 1, coalesce(new.session_id, ''), new.user_id,
+        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+        (new.error IS NOT NULL), (new.duration_ms IS NOT NULL),
+        max(0, min(1000000000000, CAST(coalesce(new.duration_ms, 0) AS INTEGER))),
+        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    WHERE new.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
+    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT -1, coalesce(old.session_id, ''), old.user_id,
+        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+        -(old.error IS NOT NULL), -(old.duration_ms IS NOT NULL),
+        -max(0, min(1000000000000, CAST(coalesce(old.duration_ms, 0) AS INTEGER))),
+        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    WHERE old.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
+END;
+
+CREATE TRIGGER botstore_tool_added AFTER INSERT ON tool_usage
+WHEN new.id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage') BEGIN
+    INSERT INTO botstore_tool_count (uses, session_id, tool_name, successes, errors)
+    SELECT 1, coalesce(new.session_id, ''), coalesce(new.tool_name, ''), coalesce(new.success = 1, 0), coalesce(new.success = 0, 0);
+END;
+
+CREATE TRIGGER botstore_tool_removed AFTER DELETE ON tool_usage
+WHEN old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage') BEGIN
+    INSERT INTO botstore_tool_count (uses, session_id, tool_name, successes, errors)
+    SELECT -1, coalesce(old.session_id, ''), coalesce(old.tool_name, ''), -coalesce(old.success = 1, 0), -coalesce(old.success = 0, 0);
+END;
+
+CREATE TRIGGER botstore_tool_changed AFTER UPDATE ON tool_usage
+WHEN min(old.id, new.id) <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage')
+  AND (old.id IS NOT new.id
+    OR old.session_id IS NOT new.session_id
+    OR old.tool_name IS NOT new.tool_name
+    OR old.success IS NOT new.success) BEGIN
+    INSERT INTO botstore_tool_count (uses, session_id, tool_name, successes, errors)
+    SELECT 1, coalesce(new.session_id, ''), coalesce(new.tool_name, ''), coalesce(new.success = 1, 0), coalesce(new.success = 0, 0)
+    WHERE new.id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage');
+    INSERT INTO botstore_tool_count (uses, session_id, tool_name, successes, errors)
+    SELECT -1, coalesce(old.session_id, ''), coalesce(old.tool_name, ''), -coalesce(old.success = 1, 0), -coalesce(old.success = 0, 0)
+    WHERE old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage');
+END;
+
+CREATE TRIGGER botstore_cost_added AFTER INSERT ON cost_tracking
+WHEN new.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking') BEGIN
+    INSERT INTO botstore_cost_count (users, day, requests, cost)
+    SELECT 1, CAST(coalesce(new.date, '') AS TEXT), max(0, min(1000000000000, CAST(coalesce(new.request_count, 0) AS INTEGER))),
+        CAST(round(1e9 * CASE WHEN 0.0 + new.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.daily_cost WHEN 0.0 + new.daily_cost > 9e6 AND 0.0 + new.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+END;
+
+CREATE TRIGGER botstore_cost_removed AFTER DELETE ON cost_tracking
+WHEN old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking') BEGIN
+    INSERT INTO botstore_cost_count (users, day, requests, cost)
+    SELECT -1, CAST(coalesce(old.date, '') AS TEXT), -max(0, min(1000000000000, CAST(coalesce(old.request_count, 0) AS INTEGER))),
+        -CAST(round(1e9 * CASE WHEN 0.0 + old.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.daily_cost WHEN 0.0 + old.daily_cost > 9e6 AND 0.0 + old.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+END;
+
+CREATE TRIGGER botstore_cost_changed AFTER UPDATE ON cost_tracking
+WHEN min(old.id, new.id) <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking')
+  AND (old.id IS NOT new.id
+    OR old.date IS NOT new.date
+    OR old.daily_cost IS NOT new.daily_cost
+    OR old.request_count IS NOT new.request_count) BEGIN
+    INSERT INTO botstore_cost_count (users, day, requests, cost)
+    SELECT 1, CAST(coalesce(new.date, '') AS TEXT), max(0, min(1000000000000, CAST(coalesce(new.request_count, 0) AS INTEGER))),
+        CAST(round(1e9 * CASE WHEN 0.0 + new.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.daily_cost WHEN 0.0 + new.daily_cost > 9e6 AND 0.0 + new.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    WHERE new.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking');
+    INSERT INTO botstore_cost_count (users, day, requests, cost)
+    SELECT -1, CAST(coalesce(old.date, '') AS TEXT), -max(0, min(1000000000000, CAST(coalesce(old.request_count, 0) AS INTEGER))),
+        -CAST(round(1e9 * CASE WHEN 0.0 + old.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.daily_cost WHEN 0.0 + old.daily_cost > 9e6 AND 0.0 + old.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    WHERE old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking');
+END;
+
+CREATE TRIGGER botstore_session_added AFTER INSERT ON sessions
+WHEN EXISTS (SELECT 1 FROM botstore_session_tool t WHERE t.session_id = new.session_id) BEGIN
+    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
+    SELECT new.user_id, tool_name, uses FROM botstore_session_tool WHERE session_id = new.session_id
+    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
+END;
+
+CREATE TRIGGER botstore_session_removed AFTER DELETE ON sessions
+WHEN EXISTS (SELECT 1 FROM botstore_session_tool t WHERE t.session_id = old.session_id) BEGIN
+    UPDATE botstore_user_tool SET uses = uses - (
+        SELECT t.uses FROM botstore_session_tool t
+        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
+    WHERE user_id = old.user_id AND tool_name IN (
+        SELECT t.tool_name FROM botstore_session_tool t WHERE t.session_id = old.session_id);
+    DELETE FROM botstore_user_tool
+    WHERE user_id = old.user_id AND uses <= 0 AND tool_name IN (
+        SELECT t.tool_name FROM botstore_session_tool t WHERE t.session_id = old.session_id);
+END;
+
+CREATE TRIGGER botstore_session_moved AFTER UPDATE OF session_id, user_id ON sessions
+WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id BEGIN
+    INSERT INTO botstore_user_tool (user_id, tool_name, uses)
+    SELECT new.user_id, tool_name, uses FROM botstore_session_tool WHERE session_id = new.session_id
+    ON CONFLICT (user_id, tool_name) DO UPDATE SET uses = uses + excluded.uses;
+    UPDATE botstore_user_tool SET uses = uses - (
+        SELECT t.uses FROM botstore_session_tool t
+        WHERE t.session_id = old.session_id AND t.tool_name = botstore_user_tool.tool_name)
+    WHERE user_id = old.user_id AND tool_name IN (
+        SELECT t.tool_name FROM botstore_session_tool t WHERE t.session_id = old.session_id);
+    DELETE FROM botstore_user_tool
+    WHERE user_id = old.user_id AND uses <= 0 AND tool_name IN (
+        SELECT t.tool_name FROM botstore_session_tool t WHERE t.session_id = old.session_id);
 END

@@ -4,10 +4,10 @@ use super::Config;
 use crate::error::Result;
 use crate::operation::{Closure, Mutation, Timer, WriteTx};
 use crate::schedule::{Schedule, When};
-use crate::time::Clock;
 #[cfg(doc)]
 use crate::time::SystemClock;
-use chrono::{NaiveTime, Offset, Utc};
+use crate::time::{Clock, Zone};
+use chrono::NaiveTime;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,21 +56,22 @@ impl Config {
         self
     }
 
-    /// Sends a mutation once a day, at this time of the store's day: see [`day_offset`](Self::day_offset), which
-    /// is UTC by default. A run that was missed because no store had the file open happens once, late. A run that
-    /// fails is tried again after a minute. As with [`every`](Self::every), the file keeps the time of the last
+    /// Sends a mutation once a day, at this time in the [`time_zone`](Self::time_zone), which is UTC by default. On
+    /// a day on which the zone's clocks skip this time, it runs when they are set; if they show it twice, the first
+    /// time. A run that was missed because no store had the file open happens once, late. A run that fails is tried
+    /// again after a minute. As with [`every`](Self::every), the file keeps the time of the last
     /// run under the mutation's [`name`](Mutation::name). The first run is at the first such time after the file
     /// was first opened with this schedule. If the clock is set back over that time, the mutation runs once more.
     ///
     /// ```no_run
     /// use botstore::{Config, sessions::ExpireIdle};
-    /// use chrono::{FixedOffset, NaiveTime};
+    /// use chrono::NaiveTime;
     /// use std::time::Duration;
     ///
     /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     /// let at_three = NaiveTime::from_hms_opt(3, 0, 0).unwrap();
     /// let config = Config::new("bot.db")
-    ///     .day_offset(FixedOffset::east_opt(2 * 3600).unwrap())
+    ///     .time_zone("Europe/Berlin")
     ///     .daily_at(at_three, || ExpireIdle::new(30 * DAY));
     /// ```
     pub fn daily_at<M: Mutation>(
@@ -88,8 +89,8 @@ impl Config {
         time: NaiveTime,
         make: impl Fn() -> M + Send + Sync + 'static,
     ) -> Self {
-        // Opening replaces UTC by the file's own day offset.
-        let when = When::DailyAt(time, Utc.fix());
+        // Opening replaces UTC by the zone that the file is in then.
+        let when = When::DailyAt(time, Zone::UTC);
         self.schedules.push(Schedule::new(name, when, make));
         self
     }

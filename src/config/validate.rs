@@ -108,12 +108,7 @@ impl Config {
             64 * 1024,
             16 * 1024 * MIB as usize,
         )?;
-        if self
-            .day_offset
-            .is_some_and(|o| o.local_minus_utc() % 60 != 0)
-        {
-            return Err(Error::invalid("day_offset", "must be in whole minutes"));
-        }
+        self.zone()?;
         if let Some(interval) = self.reconcile_every {
             within("reconcile_every", interval, s(1), Duration::MAX)?;
         }

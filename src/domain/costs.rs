@@ -1,10 +1,12 @@
-//! Users' costs by day. A day is a UTC day.
+//! Users' costs by day, of messages and of other requests. A day is a UTC day, whatever
+//! [`Config::time_zone`](crate::Config::time_zone) is: other programs write the same table with UTC days, and a row of
+//! it cannot be divided. What messages cost by the days of the zone is in [`analytics`](crate::analytics).
 
-use super::columns::{amount, count, day};
+use super::columns::{amount, count, day, nanos};
 use super::page;
 use super::when::When;
-use super::{Usd, UserId, rollups, users, validate};
-use crate::error::{ErrorKind, Result};
+use super::{Usd, UserId, users, validate};
+use crate::error::Result;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::sqlite::Cell;
 use crate::time;
@@ -73,27 +75,17 @@ impl Mutation for AddCost {
 }
 
 pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>) -> Result<()> {
-    // Another program may have left an infinite value. It would stay infinite, and fail the triggers.
-    let add = || {
-        tx.execute(
-            "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
-             VALUES (?1, ?2, ?3, 1)
-             ON CONFLICT (user_id, date) DO UPDATE SET
-                 daily_cost = (?4 + round(1e9 *
-                     CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
-                 request_count = 1
-                     + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
-            (user_id, when.day(), cost.dollars(), cost.nanos()),
-        )
-    };
-    match add() {
-        // The rollups hold the infinite value too, until the next opening.
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            rollups::make_finite(tx)?;
-            add()?;
-        }
-        added => drop(added?),
-    }
+    // Another program may have left an infinite value, which would stay infinite.
+    tx.execute(
+        "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
+         VALUES (?1, ?2, ?3, 1)
+         ON CONFLICT (user_id, date) DO UPDATE SET
+             daily_cost = (?4 + round(1e9 *
+                 CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
+             request_count = 1
+                 + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
+        (user_id, when.day(), cost.dollars(), cost.nanos()),
+    )?;
     Ok(())
 }
 
@@ -105,22 +97,20 @@ pub(super) fn recount(
     day: &Cell,
     (nanos, requests): (i64, i64),
 ) -> Result<()> {
-    rollups::subtracting(
-        tx,
+    tx.execute(
         "UPDATE cost_tracking
          SET daily_cost = max(0.0, ?3 + round(1e9 *
                  CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
              request_count = max(0, ?4 +
                  CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END)
          WHERE user_id = ?1 AND date = ?2",
-        &[user_id, day, &nanos, &requests],
+        (user_id, day, nanos, requests),
     )?;
     if requests < 0 {
-        rollups::subtracting(
-            tx,
+        tx.execute(
             "DELETE FROM cost_tracking
              WHERE user_id = ?1 AND date = ?2 AND request_count = 0 AND daily_cost = 0",
-            &[user_id, day],
+            (user_id, day),
         )?;
     }
     Ok(())
@@ -149,7 +139,8 @@ impl DailyCost {
     }
 }
 
-/// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out.
+/// Lists a user's costs of today and the `days` days before, newest first; days without a request are left out. Days
+/// are UTC days in any [`time_zone`](crate::Config::time_zone).
 /// Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
 /// ```
@@ -231,8 +222,8 @@ impl DayTotal {
     }
 }
 
-/// Lists all users' costs of today and the `days` days before, newest first; days without a request are left
-/// out. Reads one row for each day, at most [`page::MAX_LIMIT`].
+/// Lists all users' costs of today and the `days` days before, newest first; days without a request are left out.
+/// Days are UTC days in any [`time_zone`](crate::Config::time_zone). Reads one row for each day, at most [`page::MAX_LIMIT`].
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -276,7 +267,7 @@ impl Query for TotalCosts {
                 };
                 Ok(Some(DayTotal {
                     date,
-                    total_cost: amount(row, 1)?,
+                    total_cost: nanos(row, 1)?,
                     total_requests: count(row, 2)?,
                     active_users: count(row, 3)?,
                 }))

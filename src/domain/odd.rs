@@ -3,7 +3,6 @@
 
 use super::columns::{Judged, Kind, TABLES, Table, integer};
 use super::integrity::Findings;
-use super::rollups;
 use crate::error::{Result, quote};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
 use crate::sqlite::{self, Cell};
@@ -170,7 +169,7 @@ impl Query for FindOddValues {
         let mut bytes = 0;
         let Place(mut number, mut from) = self.from;
         while let Some(table) = TABLES.get(number) {
-            // The triggers that count a row refuse to change one without an owner.
+            // A row without an owner is left as it is.
             let (mut ownerless, mut enough) = (None, None);
             let next = look_at(tx, table, from, |row, column, kind, value| {
                 if enough.is_some_and(|last| last < row) {
@@ -265,10 +264,6 @@ impl Mutation for SetRight {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<u64> {
         let mut written = 0;
         for odd in &self.values {
-            // The triggers subtract the old value from sums, and infinity minus infinity is no number.
-            if matches!(odd.old, Cell::Real(number) if number.abs() >= 1e18) {
-                rollups::make_finite(tx)?;
-            }
             let Odd { table, column, .. } = odd;
             let sql = format!(
                 "UPDATE {table} SET {column} = ?1 WHERE rowid = ?2 AND {column} IS ?3

@@ -1,10 +1,10 @@
 //! Removes many rows in pieces: a limited number in each.
 
-use super::{columns, rollups};
+use super::columns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Piece, Place, WriteTx};
 use crate::sqlite::Cell;
-use rusqlite::ToSql;
+use rusqlite::{ToSql, params_from_iter};
 
 /// How many rows a piece may still remove.
 pub(super) struct Allowance {
@@ -35,8 +35,7 @@ impl Allowance {
     ) -> Result<bool> {
         let keys = tx.all(rows.find, (of, self.rows), columns::cells)?;
         for key in keys {
-            let key: Vec<_> = key.iter().map(|cell| cell as &dyn ToSql).collect();
-            unless_referred_to(rollups::subtracting(tx, rows.remove, &key))?;
+            unless_referred_to(tx.execute(rows.remove, params_from_iter(key)))?;
             self.spend(1);
         }
         Ok(self.rows > 0)
@@ -55,7 +54,7 @@ pub(super) struct Rows {
 
 /// Removes one row, when no other row of the store's tables belongs to it any more.
 pub(super) fn remove_row(tx: &WriteTx<'_>, sql: &str, key: &dyn ToSql) -> Result<()> {
-    unless_referred_to(rollups::subtracting(tx, sql, &[key]))?;
+    unless_referred_to(tx.execute(sql, [key]))?;
     Ok(())
 }
 

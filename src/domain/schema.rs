@@ -85,6 +85,12 @@ impl Schema for BotSchema {
             include_str!("../../migrations/botstore/0011_by_id.down.sql"),
         )
         .in_pieces(),
+        Migration::new(
+            12,
+            "lazy_rollups",
+            include_str!("../../migrations/botstore/0012_lazy_rollups.up.sql"),
+            include_str!("../../migrations/botstore/0012_lazy_rollups.down.sql"),
+        ),
     ];
 
     /// A file without this crate's ledger is a Python bot's if it has the bot's tables, declared as the bot
@@ -137,9 +143,7 @@ pub(crate) const LEGACY: Legacy = Legacy {
 
 /// The first condition of each statement is, letter for letter, that of a partial index of step 3, so that
 /// SQLite finds the rows through the index. A text that is no time stays as it is, and its row is not written: a
-/// trigger might refuse the row's other values, and then the file would not open. Two more kinds of message
-/// stay, for the same reason: one whose owner is no number, and one with an infinite cost, which a trigger
-/// cannot subtract from a sum.
+/// trigger of the bot's own might refuse the other values of that row, and then the file would not open.
 const STRAYS: &[&str] = &[
     "UPDATE users
      SET first_seen = botstore_utc(first_seen), last_active = botstore_utc(last_active)
@@ -155,8 +159,7 @@ const STRAYS: &[&str] = &[
         OR botstore_utc(last_used) IS NOT last_used)",
     "UPDATE messages SET timestamp = botstore_utc(timestamp)
      WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
-       AND botstore_utc(timestamp) IS NOT timestamp AND typeof(user_id) = 'integer'
-       AND abs(0.0 + coalesce(cost, 0.0)) < 1e18",
+       AND botstore_utc(timestamp) IS NOT timestamp",
     "UPDATE tool_usage SET timestamp = botstore_utc(timestamp)
      WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'
        AND botstore_utc(timestamp) IS NOT timestamp",

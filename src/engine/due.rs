@@ -1,24 +1,29 @@
 //! When something recurring is due: duties, backups, drills, looks at the disk.
 
+use crate::schedule::When;
 use crate::time::after;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// Something recurring. This only caches when it is due; the last run is recorded elsewhere.
 pub(super) struct Due {
-    every: Duration,
+    when: When,
     at: Option<DateTime<Utc>>,
 }
 
 impl Due {
     pub(super) fn every(every: Duration) -> Self {
-        Self { every, at: None }
+        Self::of(When::Every(every))
     }
 
-    /// When it is due, if that is known. A time further away than the interval counts as unknown: the clock was
-    /// set back since.
+    pub(super) fn of(when: When) -> Self {
+        Self { when, at: None }
+    }
+
+    /// When it is due, if that is known. A time after the next one from now counts as unknown: the clock was set
+    /// back since.
     pub(super) fn at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.at.filter(|&at| at <= after(now, self.every))
+        self.at.filter(|&at| at <= self.when.next(now))
     }
 
     /// Whether it is due, or that is unknown.
@@ -28,7 +33,7 @@ impl Due {
 
     /// Records the last run; returns when the next is due.
     pub(super) fn ran(&mut self, last: DateTime<Utc>) -> DateTime<Utc> {
-        *self.at.insert(after(last, self.every))
+        *self.at.insert(self.when.next(last))
     }
 
     /// Sets when it is due.
@@ -36,10 +41,10 @@ impl Due {
         self.at = Some(at);
     }
 
-    /// Records that it failed, or that there was nothing to do: it is tried again after the interval, or after
-    /// `pause` if that is shorter.
+    /// Records that it failed, or that there was nothing to do: it is tried again after `pause`, or when it is next
+    /// due if that is earlier.
     pub(super) fn retry(&mut self, now: DateTime<Utc>, pause: Duration) {
-        self.at = Some(after(now, self.every.min(pause)));
+        self.at = Some(after(now, pause).min(self.when.next(now)));
     }
 
     /// Makes it unknown when it is due.

@@ -18,7 +18,6 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Recurring work. The file keeps the time of the last run, under this name.
 pub(crate) struct Duty {
     name: String,
-    when: When,
     run: Box<dyn Fn(Arc<Handle>) -> Run + Send + Sync>,
     /// Held during a run, so that runs do not pile up while the writer is delayed.
     pub(super) due: Arc<Mutex<Due>>,
@@ -38,9 +37,8 @@ impl Duty {
     {
         Self {
             name: name.to_owned(),
-            when,
             run: Box::new(move |handle| Box::pin(run(handle))),
-            due: Arc::new(Mutex::new(Due::every(when.longest()))),
+            due: Arc::new(Mutex::new(Due::of(when))),
         }
     }
 
@@ -97,7 +95,7 @@ impl Duty {
         }
         match (self.run)(Arc::clone(&handle)).await {
             Ok(Turn::Due(done)) => {
-                due.set(self.when.next(shared.now()));
+                due.ran(shared.now());
                 // This value is the host's, and its drop may panic.
                 quietly(|| drop(done));
                 return 1;

@@ -52,6 +52,7 @@ mod callers_reads;
 mod checkpoint;
 mod checkpointer;
 mod clock_report;
+mod counting;
 mod disk_state;
 mod disk_watch;
 mod due;

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) clock_watch: ClockWatch,
     /// Set by the writer when a timer was set; cleared by the supervisor.
     pub(crate) timers_changed: AtomicBool,
+    /// Whether rows may wait to be counted: set by the writer after a commit, cleared when it has counted the rest.
+    pub(super) may_wait: AtomicBool,
     /// Written by everything that uses the disk.
     pub(crate) disk: DiskState,
     /// Written by the writer and the readers.
@@ -92,6 +94,7 @@ impl Shared {
             cache: Cache::new(config.row_cache_answers, config.row_cache_bytes),
             clock_watch,
             timers_changed: AtomicBool::new(false),
+            may_wait: AtomicBool::new(true),
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),

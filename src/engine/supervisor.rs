@@ -11,7 +11,7 @@ use super::file_watch::FileWatch;
 use super::handle::Handle;
 use super::idle_watch::IdleWatch;
 use super::timers::{Timers, Why};
-use super::writer::{LookAtLog, Probe};
+use super::writer::{CountRest, LookAtLog, Probe};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
 use actix::{
@@ -19,11 +19,16 @@ use actix::{
     Supervised, WrapFuture,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// How often the supervisor checks whether something is due: the resolution of every schedule.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How many ticks rows wait to be counted, if too few have come to be due: a minute. At each tick, a bot with one
+/// message a second would write the counts for each.
+const WAIT_TICKS: u32 = 60;
 
 /// "Run what is due now"; answers the number of runs.
 #[derive(Message)]
@@ -40,6 +45,8 @@ pub(crate) struct Supervisor {
     backing_up: Arc<Mutex<()>>,
     probing: Arc<Mutex<()>>,
     looking_at_log: Arc<Mutex<()>>,
+    /// For how many ticks rows may have waited to be counted.
+    waited: u32,
     disk: DiskWatch,
     clock: ClockReport,
     files: FileWatch,
@@ -65,6 +72,7 @@ impl Supervisor {
             backing_up: Arc::default(),
             probing: Arc::default(),
             looking_at_log: Arc::default(),
+            waited: 0,
             disk: DiskWatch::new(),
             clock: ClockReport::default(),
             files: FileWatch::default(),
@@ -112,6 +120,14 @@ impl Supervisor {
         } else if self.idle.look(&shared) {
             let copy = self.checkpointer.send(Checkpoint).into_actor(self);
             ctx.spawn(copy.map(|done, this, _| this.idle.note(done.unwrap_or(false))));
+        }
+        self.waited = match shared.may_wait.load(Relaxed) {
+            true => self.waited + 1,
+            false => 0,
+        };
+        if self.waited >= WAIT_TICKS {
+            self.waited = 0;
+            self.handle.writer.do_send(CountRest);
         }
         self.disk.look_at_state(&shared);
         self.disk.look_for_space(&shared);

@@ -7,15 +7,18 @@
 use super::batch::{Batcher, Step};
 use super::checkpoint::CheckpointPolicy;
 use super::checkpointer::Checkpointer;
+use super::counting::Counting;
 use super::file_watch::{must_be_saved, save_and_close};
 use super::job::Pending;
 use super::shared::Shared;
+use super::transaction::WriteConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Mutation;
 use crate::sqlite::{self, FileLock};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use rusqlite::Connection;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How long the writer spins before it parks: see `queue`.
@@ -58,6 +61,11 @@ pub(super) struct Optimize;
 #[rtype(result = "()")]
 pub(super) struct Probe;
 
+/// "Count the rows that wait, however few."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CountRest;
+
 /// "Check whether the whole WAL is there."
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -69,6 +77,7 @@ pub(super) struct Writer {
     lock: Arc<FileLock>,
     batcher: Batcher,
     checkpoints: CheckpointPolicy,
+    counting: Counting,
     /// Whether a [`Commit`] is on its way.
     commit_queued: bool,
     /// Until when to spin for the next mutation.
@@ -90,6 +99,7 @@ impl Writer {
             lock,
             batcher: Batcher::new(conn, Arc::clone(shared))?,
             checkpoints: CheckpointPolicy::new(Arc::clone(shared), checkpointer)?,
+            counting: Counting::new(Arc::clone(shared)),
             commit_queued: false,
             spin_until: Instant::now(),
             drained: false,
@@ -106,9 +116,21 @@ impl Writer {
     fn step(&mut self) -> Step {
         let step = self.batcher.step();
         if matches!(step, Step::Settled) {
+            self.count(Counting::after_commit);
             self.look_at_wal();
         }
         step
+    }
+
+    /// Counts rows that wait. A failure harms nobody: the rows wait on, and answers count them.
+    fn count(&mut self, count: impl FnOnce(&mut Counting, &WriteConnection) -> Result<()>) {
+        let Some(open) = self.batcher.connection() else {
+            return;
+        };
+        if let Err(error) = count(&mut self.counting, open) {
+            self.batcher.note_failure(&error);
+            tracing::warn!(%error, "rows could not be counted for statistics; they wait");
+        }
     }
 
     fn look_for_a_cut(&mut self) {
@@ -225,6 +247,19 @@ impl Handler<Probe> for Writer {
     }
 }
 
+impl Handler<CountRest> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: CountRest, _ctx: &mut Self::Context) {
+        if self.shared.is_closing() || self.shared.disk.is_failing() {
+            return;
+        }
+        self.batcher.finish();
+        self.count(Counting::rest);
+        self.look_at_wal();
+    }
+}
+
 impl Handler<LookAtLog> for Writer {
     type Result = ();
 
@@ -247,6 +282,10 @@ impl Handler<CloseFile> for Writer {
         {
             open.conn.busy_timeout(CLOSE_PATIENCE)?;
             return save_and_close(open.conn, &self.shared, &self.lock);
+        }
+        if self.shared.may_wait.load(Relaxed) && !self.shared.disk.is_failing() {
+            self.batcher.limit_patience(CLOSE_PATIENCE);
+            self.count(Counting::rest);
         }
         let conn = match self.batcher.take_connection() {
             // Only the suspect connection still has the files.

@@ -1,6 +1,6 @@
-//! Computes a schema's counts in pieces, each in its own transaction, before there is a store. The file
-//! records the progress, so a killed process continues at the next opening. The counts are valid once
-//! the last piece is in.
+//! Counts a schema's rows in pieces, each in its own transaction: what waits when a file is opened, and
+//! some hundred rows at a time while a store is open. The file records the progress, so a killed process
+//! continues at the next opening.
 //!
 //! A piece is a number of rows, not one table of counts: the rows of a table are what grows over the
 //! years. The time that a piece took determines the size of the next.
@@ -10,6 +10,8 @@ use super::wal::Wal;
 use super::{Counted, Program, SchemaDef, Then};
 use crate::error::{Error, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
+use crate::time::Clock;
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
@@ -26,12 +28,53 @@ const FIRST_ROWS: i64 = 16;
 /// A bound on memory: a piece's counts take at most some 100 bytes a row.
 const MOST_ROWS: i64 = 100_000;
 
-/// Computes the missing counts of each schema.
+/// A bound on the time that the writer is occupied, if another program has written many rows.
+const MOST_AT_ONCE: i64 = 4_000;
+
+/// Counts the rows of each schema until few wait.
 pub(crate) fn count(conn: &Connection, program: &Program<'_>) -> Result<()> {
     for schema in program.schemas {
         let tx = ReadTx::new(conn, program.clock.now());
-        if (schema.counts.are_missing)(&tx)? {
+        if (schema.counts.are_due)(&tx)? {
             count_one(conn, program, schema).map_err(|e| failed(e, schema))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which rows that wait are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// Those of which so many wait that it is time.
+    Due,
+    /// However few.
+    Any,
+}
+
+/// Counting asks for no time, and the host's clock may panic where the writer has nothing to answer for it.
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+}
+
+/// Counts rows of each schema that wait, on the connection of an open store, between two transactions. It leaves the
+/// rest to the next time if there are many thousand.
+pub(crate) fn count_waiting(
+    conn: &Connection,
+    program: &Program<'_>,
+    waiting: Waiting,
+) -> Result<()> {
+    for SchemaDef { counts, .. } in program.schemas {
+        let tx = ReadTx::new(conn, NoClock.now());
+        let counts_any = waiting == Waiting::Any && !counts.tables.is_empty();
+        if counts_any || (counts.are_due)(&tx)? {
+            transaction(conn, &NoClock, |tx| {
+                while let Counted::UpTo(.., Then::Others) = (counts.count)(tx, MOST_AT_ONCE)? {}
+                Ok(())
+            })?;
         }
     }
     Ok(())
@@ -56,21 +99,16 @@ fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Re
     }
 }
 
-/// Counts a piece of about `rows` rows, and sets `rows` for the next. If other programs keep changing
-/// what was counted, it counts all the rest at once, so that it ends in any case.
+/// Counts a piece of up to `rows` rows, and sets `rows` for the next.
 fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted> {
-    loop {
-        let began = Instant::now();
-        let counted = (schema.counts.count)(tx, *rows)?;
-        *rows = match counted {
-            // The row sizes of one table say nothing about another's.
-            Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,
-            _ => adapted(*rows, began.elapsed()),
-        };
-        if !matches!(counted, Counted::UpTo(_, _, Then::Alone)) {
-            return Ok(counted);
-        }
-    }
+    let began = Instant::now();
+    let counted = (schema.counts.count)(tx, *rows)?;
+    *rows = match counted {
+        // The row sizes of one table say nothing about another's.
+        Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,
+        _ => adapted(*rows, began.elapsed()),
+    };
+    Ok(counted)
 }
 
 /// Returns the size of the next piece, if this many rows took this long.

@@ -17,7 +17,7 @@ mod step;
 mod wal;
 mod way_back;
 
-pub(crate) use counting::count;
+pub(crate) use counting::{Waiting, count_waiting};
 pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
 pub(crate) use migrate::{
@@ -26,7 +26,7 @@ pub(crate) use migrate::{
 };
 pub use objects::{MissingObject, ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
 pub(crate) use objects::{
-    make_again, own_triggers, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
+    make_again, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
 };
 pub use plan::{Plan, PlannedStep};
 pub(crate) use plan::{plan, plan_in, refuse_foreign, refuse_unknown};
@@ -172,25 +172,25 @@ impl Legacy {
     };
 }
 
-/// Tables of counts, which triggers of the schema keep up to date, and which can be computed anew.
+/// Tables of counts. They cover the rows of other tables up to an id; triggers of the schema keep them so when these
+/// rows change. They can be computed anew.
 #[derive(Clone, Copy)]
 pub(crate) struct Counts {
     pub(crate) tables: &'static [&'static str],
-    /// Whether the counts are missing.
+    /// Whether the rows were never counted to the end. Until then, answers may take long.
     pub(crate) are_missing: fn(&ReadTx<'_>) -> Result<bool>,
+    /// Whether so many rows wait to be counted that it is time.
+    pub(crate) are_due: fn(&ReadTx<'_>) -> Result<bool>,
     /// Discards the counts, so that they are computed anew from the beginning.
     pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
-    /// Counts the next piece, of about this many rows.
+    /// Counts the next piece, of at most this many rows.
     pub(crate) count: fn(&WriteTx<'_>, i64) -> Result<Counted>,
-    /// The triggers that a file may have while the counts are computed, each with its table and its
-    /// SQL.
-    pub(crate) meanwhile: fn() -> Vec<Meanwhile>,
 }
 
 /// What has been counted after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// The rows of this table up to this row id; there are more.
+    /// The rows of this table up to this row id; there may be more.
     UpTo(&'static str, Option<i64>, Then),
     All,
 }
@@ -202,24 +202,15 @@ pub(crate) enum Then {
     More,
     /// Rows of another table.
     Others,
-    /// More rows, in the same transaction: other programs must not write before all is counted.
-    Alone,
-}
-
-/// A trigger that a file may have for a while.
-pub(crate) struct Meanwhile {
-    pub(crate) name: String,
-    pub(crate) table: &'static str,
-    pub(crate) sql: String,
 }
 
 impl Counts {
     const NONE: Self = Self {
         tables: &[],
         are_missing: |_| Ok(false),
+        are_due: |_| Ok(false),
         forget: |_| Ok(()),
         count: |_, _| Ok(Counted::All),
-        meanwhile: Vec::new,
     };
 }
 

@@ -239,10 +239,7 @@ pub(super) fn refuse_stand_ins(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result
 }
 
 /// Returns the triggers that the applied steps made, by name, with the text that an unchanged file has.
-pub(crate) fn own_triggers(
-    tx: &ReadTx<'_>,
-    schemas: &[SchemaDef],
-) -> Result<Vec<(String, String)>> {
+fn own_triggers(tx: &ReadTx<'_>, schemas: &[SchemaDef]) -> Result<Vec<(String, String)>> {
     let known = Known::of(tx, schemas)?;
     let triggers = known.objects.into_iter().filter(Object::is_trigger);
     Ok(triggers

@@ -5,8 +5,8 @@ use super::found::{self, Found};
 use super::migrate::refuse_objects;
 use super::plan::{Plan, PlannedStep};
 use super::reference::Makers;
-use super::step::{Left, Rebuild, Stepper, step_failed, transaction};
-use super::{Program, SchemaDef, ledger, progress, reference};
+use super::step::{Left, Rebuild, Stepper, step_failed};
+use super::{Program, ledger, progress, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -100,15 +100,6 @@ impl WayBack {
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
         let Makers { owners, made, .. } = self.makers;
-        // The triggers that exist while counts are computed belong to no step, so no step drops them.
-        transaction(conn, program.clock, |tx| {
-            for SchemaDef { counts, .. } in program.schemas {
-                if (counts.are_missing)(tx)? {
-                    (counts.forget)(tx)?;
-                }
-            }
-            Ok(())
-        })?;
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
         // Before the steps, so that a killed process still finds the step in the ledger and the form

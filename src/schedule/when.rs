@@ -1,19 +1,16 @@
 //! When scheduled work is due.
 
-use crate::time;
-use chrono::{DateTime, Days, FixedOffset, NaiveTime, Utc};
+use crate::time::{self, Zone};
+use chrono::{DateTime, NaiveTime, Utc};
 use std::time::Duration;
-
-/// How long a day is.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
     /// This long after the last run.
     Every(Duration),
-    /// At this time of each day with this offset from UTC. An interval of a day would drift: after one late run
-    /// all others would be late.
-    DailyAt(NaiveTime, FixedOffset),
+    /// At this time of each day of this zone. An interval of a day would drift: after one late run all others would
+    /// be late.
+    DailyAt(NaiveTime, Zone),
 }
 
 impl When {
@@ -22,34 +19,15 @@ impl When {
     pub(crate) fn next(self, last: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Every(interval) => time::after(last, interval),
-            Self::DailyAt(at, day) => next_at(last, at, day).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            Self::DailyAt(at, zone) => zone.next(last, at).unwrap_or(DateTime::<Utc>::MAX_UTC),
         }
     }
-
-    /// The longest time from one run to the next.
-    pub(crate) fn longest(self) -> Duration {
-        match self {
-            Self::Every(interval) => interval,
-            Self::DailyAt(..) => DAY,
-        }
-    }
-}
-
-/// The first time after `last` at which a clock with this offset shows `at`.
-fn next_at(last: DateTime<Utc>, at: NaiveTime, day: FixedOffset) -> Option<DateTime<Utc>> {
-    let last = last.naive_utc().checked_add_offset(day)?;
-    let today = last.date();
-    let date = match at > last.time() {
-        true => today,
-        false => today.checked_add_days(Days::new(1))?,
-    };
-    Some(date.and_time(at).checked_sub_offset(day)?.and_utc())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::{TimeDelta, Timelike};
+    use chrono::{FixedOffset, TimeDelta, Timelike};
     use proptest::prelude::*;
 
     proptest! {
@@ -60,11 +38,12 @@ mod tests {
             let last = DateTime::from_timestamp_micros(last).unwrap();
             let day = FixedOffset::east_opt(minutes * 60).unwrap();
             let at = NaiveTime::from_num_seconds_from_midnight_opt(at, 0).unwrap();
-            let next = When::DailyAt(at, day).next(last);
+            let daily = When::DailyAt(at, Zone::Fixed(day));
+            let next = daily.next(last);
             prop_assert!(next > last && next - last <= TimeDelta::days(1));
             let shown = next.with_timezone(&day).time();
             prop_assert_eq!(shown.num_seconds_from_midnight(), at.num_seconds_from_midnight());
-            prop_assert_eq!(When::DailyAt(at, day).next(next), next + TimeDelta::days(1));
+            prop_assert_eq!(daily.next(next), next + TimeDelta::days(1));
         }
     }
 
@@ -72,8 +51,13 @@ mod tests {
     fn what_the_calendar_does_not_reach_never_comes() {
         let last = DateTime::<Utc>::MAX_UTC;
         for minutes in [-1_439, 0, 1_439] {
-            let day = FixedOffset::east_opt(minutes * 60).unwrap();
-            assert_eq!(When::DailyAt(NaiveTime::MIN, day).next(last), last);
+            let zone = Zone::Fixed(FixedOffset::east_opt(minutes * 60).unwrap());
+            assert_eq!(When::DailyAt(NaiveTime::MIN, zone).next(last), last);
+        }
+        for zone in ["UTC", "Europe/Berlin", "Pacific/Apia"] {
+            let daily = When::DailyAt(NaiveTime::MIN, Zone::named(zone).unwrap());
+            assert_eq!(daily.next(last), last);
+            daily.next(DateTime::<Utc>::MIN_UTC);
         }
         assert_eq!(
             When::Every(Duration::MAX).next(DateTime::<Utc>::MIN_UTC),

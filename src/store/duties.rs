@@ -7,18 +7,18 @@ use crate::domain::sessions::ExpireIdle;
 use crate::engine::{Duty, Entry, Handle};
 use crate::events::StoreEvent;
 use crate::schedule::{Done, Ran, RecordClock};
-use chrono::FixedOffset;
+use crate::time::Zone;
 use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `day` is the offset of the store's day.
-pub(super) fn of(config: &Config, day: FixedOffset) -> Vec<Duty> {
+/// `zone` is the one in which the store's days are.
+pub(super) fn of(config: &Config, zone: Zone) -> Vec<Duty> {
     let schedules = config.schedules.iter().cloned();
     let mut duties: Vec<_> = schedules
-        .map(|schedule| Duty::scheduled(schedule.in_days_of(day), announce))
+        .map(|schedule| Duty::scheduled(schedule.in_days_of(zone), announce))
         .collect();
     let older_than = config.idempotency_retention;
     duties.push(Duty::upkeep(

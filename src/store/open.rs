@@ -5,7 +5,7 @@ use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
 use crate::config::Config;
-use crate::domain::{messages, rollups};
+use crate::domain::messages;
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
@@ -17,9 +17,8 @@ use crate::panics::{caught, quietly};
 use crate::recipients::{Door, Mutations, Queries};
 use crate::schedule;
 use crate::sqlite::{self, FileLock, OpenFiles};
-use crate::time::ClockRecord;
+use crate::time::{ClockRecord, Zone};
 use actix::Actor;
-use chrono::FixedOffset;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +58,7 @@ struct Running {
 impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
-        let duties = duties::of(config, prepared.day);
+        let duties = duties::of(config, prepared.zone);
         let Prepared { conn, files, .. } = prepared;
         let engine = engine::start(conn, &lock, files, config, duties, prepared.clock)?;
         let subscribers = &engine.handle.shared.subscribers;
@@ -132,8 +131,8 @@ struct Prepared {
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
     clock: ClockRecord,
-    /// Where the file's day begins.
-    day: FixedOffset,
+    /// The zone in whose days the file counts.
+    zone: Zone,
     /// Events for the first subscribers.
     news: Vec<StoreEvent>,
 }
@@ -160,27 +159,17 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let files = OpenFiles::of(&path, &config.path);
     // Before the steps, which leave a WAL if the process is killed.
     lock.note_opened(&files);
-    let upgraded = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
+    let (upgraded, zone) = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
     sqlite::warn_of_shared_cache(&conn)?;
     let now = config.clock.now();
-    let mut unknown_objects = upgraded.unknown_objects;
-    if let Some(offset) = config.day_offset {
-        let minutes = offset.local_minus_utc() / 60;
-        let triggers = |tx: &ReadTx<'_>| migration::own_triggers(tx, &config.schemas);
-        if rollups::set_day_offset(&mut conn, triggers, minutes, now)? {
-            migration::count(&conn, &config.program())?;
-            // Triggers that somebody altered were made anew with the others.
-            unknown_objects = migration::unknown_in(&ReadTx::new(&conn, now), &config.schemas)?;
-        }
-    }
+    let unknown_objects = upgraded.unknown_objects;
     sqlite::use_memory(&conn)?;
     // Changing the place of temporary tables resets all that is temporary; and these triggers may be new.
     migration::run_own_triggers(&conn, &config.program())?;
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;
-    let day = rollups::offset_of_day(&tx);
     let mut clock = schedule::recorded_clock(&tx)?;
     if clock.believed.is_none() {
         clock.believed = messages::newest_time(&tx)?;
@@ -200,7 +189,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         unknown_objects,
         network_file_system,
         clock,
-        day,
+        zone,
         news: news.into_iter().collect(),
     })
 }

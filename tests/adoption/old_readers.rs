@@ -4,13 +4,13 @@
 use crate::legacy::Legacy;
 use botstore::rusqlite::Connection;
 use botstore::{Config, Store, schema};
-use chrono::FixedOffset;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The functions that the schema may use, all of which 3.31 has. Add one only after a look at when SQLite got it.
-const FUNCTIONS: [&str; 10] = [
-    "avg", "coalesce", "count", "date", "length", "max", "substr", "sum", "typeof", "cast",
+const FUNCTIONS: [&str; 14] = [
+    "avg", "coalesce", "count", "date", "datetime", "length", "max", "min", "raise", "round",
+    "substr", "sum", "typeof", "cast",
 ];
 
 /// What SQLite has learnt since, that stands as a word in a schema.
@@ -112,8 +112,7 @@ fn readable(path: &Path, when: &str) {
 async fn nothing_in_a_file_is_newer_than_sqlite_3_31() {
     let folder = tempfile::tempdir().unwrap();
     let new = folder.path().join("new.db");
-    let offset = FixedOffset::east_opt(5 * 3600 + 1800).unwrap();
-    let store = Store::open(Config::new(&new).day_offset(offset))
+    let store = Store::open(Config::new(&new).time_zone("Europe/Berlin"))
         .await
         .unwrap();
     store.close().await.unwrap();

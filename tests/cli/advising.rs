@@ -170,7 +170,7 @@ fn a_list_that_is_cut_says_how_much_of_it_is_shown() {
     let place = Place::filled(1);
     place.alter(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
-         INSERT INTO botstore_day SELECT date('2020-01-01', i || ' days'), 0, 1, 0, 0, 0, 0.0 FROM n",
+         INSERT INTO botstore_day SELECT date('2020-01-01', i || ' days'), 0, 1, 0, 0, 0, 0 FROM n",
     );
     let shown = on("check", &place.file, &[]).came_to(4).out;
     assert!(shown.contains("300 differences, the first "), "{shown}");
@@ -182,11 +182,16 @@ async fn the_dashboard_tells_whose_days_it_shows() {
     let place = Place::new();
     place.open().await.close().await.unwrap();
     let plain = on("dashboard", &place.file, &["--json"]).came_to(0).json();
-    assert_eq!(plain["day_offset_minutes"], 0);
-    let offset = chrono::FixedOffset::west_opt(9 * 3600 + 1800).unwrap();
-    let config = botstore::Config::new(&place.file).day_offset(offset);
-    let store = botstore::Store::open(config).await.unwrap();
-    store.close().await.unwrap();
+    assert_eq!(plain["stats"]["time_zone"], "UTC");
     let shown = on("dashboard", &place.file, &[]).came_to(0).out;
-    assert!(shown.contains("UTC-09:30"), "{shown}");
+    assert!(shown.contains("of UTC\n"), "{shown}");
+    for zone in ["-09:30", "Europe/Berlin"] {
+        let config = botstore::Config::new(&place.file).time_zone(zone);
+        let store = botstore::Store::open(config).await.unwrap();
+        store.close().await.unwrap();
+        let shown = on("dashboard", &place.file, &[]).came_to(0).out;
+        assert!(shown.contains(&format!("of {zone}\n")), "{shown}");
+        let json = on("dashboard", &place.file, &["--json"]).came_to(0).json();
+        assert_eq!(json["stats"]["time_zone"], zone);
+    }
 }

@@ -182,9 +182,10 @@ pub(crate) fn interaction(number: u64) -> SaveInteraction {
 /// Overwrites bytes in the middle of a file.
 pub(crate) fn damage(file: &Path) {
     let mut bytes = fs::read(file).unwrap();
-    let middle = bytes.len() / 2;
-    let end = bytes.len().min(middle + 8192);
-    bytes[middle..end].fill(0xA5);
+    // Behind the schema, which stands in the first half of a small file: without it nothing can be told.
+    let start = bytes.len() / 4 * 3;
+    let end = bytes.len().min(start + 8192);
+    bytes[start..end].fill(0xA5);
     fs::write(file, bytes).unwrap();
 }
 

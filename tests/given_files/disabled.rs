@@ -38,9 +38,8 @@ async fn with_disable_what_steps_made_runs_and_nothing_else() {
         config.unknown_triggers(UnknownTriggers::Disable)
     };
     let before = given.dump();
-    for offset in [0, 3600] {
-        let offset = chrono::FixedOffset::east_opt(offset).expect("an offset");
-        let store = Store::open(config().day_offset(offset))
+    for zone in ["UTC", "Europe/Berlin"] {
+        let store = Store::open(config().time_zone(zone))
             .await
             .expect("a store");
         assert_eq!(told(&store).await.total, 2);

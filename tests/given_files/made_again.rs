@@ -113,11 +113,17 @@ async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
 #[tokio::test]
 async fn each_table_of_rollups_that_was_dropped_is_made_and_counted_again() {
     for table in [
+        "botstore_message_count",
+        "botstore_tool_count",
+        "botstore_cost_count",
+        "botstore_counted",
+        "botstore_zone",
         "botstore_total",
         "botstore_day",
         "botstore_user_total",
         "botstore_user_day",
         "botstore_session_day",
+        "botstore_session_user",
         "botstore_tool",
         "botstore_session_tool",
         "botstore_user_tool",
@@ -373,7 +379,9 @@ async fn what_a_hosts_steps_made_is_missing_also_where_all_of_it_is() {
 #[tokio::test]
 async fn a_file_whose_rows_are_still_to_be_counted_is_refused_in_words_and_never_shown_as_empty() {
     let given = Given::file().await;
-    given.forge("UPDATE botstore_total SET filled = 0; DELETE FROM botstore_user_day; DELETE FROM botstore_day");
+    given.forge(
+        "DELETE FROM botstore_counted; DELETE FROM botstore_user_day; DELETE FROM botstore_day",
+    );
     for command in ["dashboard", "check"] {
         let ran = run(command, &given.path, &[]).came_to(5);
         assert!(ran.err.contains("not counted yet"), "{}", ran.err);

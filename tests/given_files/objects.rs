@@ -171,9 +171,7 @@ async fn a_file_of_the_python_bot_has_nothing_unknown_before_or_after_it_is_take
             health.unknown_objects
         );
         store.close().await.expect("closed");
-        // The triggers of the rollups have another text now.
-        let offset = chrono::FixedOffset::west_opt(5 * 3600).expect("an offset");
-        let store = Store::open(config.day_offset(offset)).await.expect(name);
+        let store = Store::open(config.time_zone("-05:00")).await.expect(name);
         let health = store.health().await.expect("health");
         assert!(
             health.unknown_objects.is_empty(),

@@ -257,7 +257,7 @@ async fn rows_from_before_the_way_back_was_under_the_checksum_stay_valid() {
 
 /// The name of a trigger in a file may be any text, and so may be what stands in its SQL.
 #[tokio::test]
-async fn another_day_offset_runs_nothing_that_the_file_says() {
+async fn another_time_zone_runs_nothing_that_the_file_says() {
     let given = Given::file().await;
     let victim = given.path_of("authorized_keys");
     given.forge(&format!(
@@ -265,8 +265,7 @@ async fn another_day_offset_runs_nothing_that_the_file_says() {
              SELECT '+0 minutes'; END;",
         attach(&victim)
     ));
-    let offset = chrono::FixedOffset::east_opt(3600).expect("an hour");
-    let opened = Store::open(given.config().day_offset(offset)).await;
+    let opened = Store::open(given.config().time_zone("+01:00")).await;
     assert!(!victim.exists());
     let store = opened.expect("it opens");
     let report = store.read(botstore::rollups::ReconcileRollups::new()).await;

@@ -7,7 +7,6 @@ use botstore::messages::SaveMessage;
 use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::{Config, ErrorKind, Store};
-use chrono::FixedOffset;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -146,7 +145,6 @@ async fn a_file_with_the_longest_answers_opens_where_the_day_is_another() {
     let store = TestStore::open().await.expect("a store");
     saved_twice(&store, Duration::ZERO).await;
     let (_folder, path) = store.into_file().await.expect("closed");
-    let offset = FixedOffset::east_opt(3600).expect("an hour");
-    let store = Store::open(Config::new(path).day_offset(offset)).await;
+    let store = Store::open(Config::new(path).time_zone("+01:00")).await;
     store.expect("a store").close().await.expect("closed");
 }

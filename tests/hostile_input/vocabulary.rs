@@ -320,7 +320,8 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         ),
         question::<TopUsers>(json!({ "limit": 5 })),
         question::<UserDashboard>(json!({ "user_id": 1 })),
-        question::<AdminDashboard>(json!({ "users": page })),
+        question::<AdminDashboard>(json!({ "users": page, "days": 5 })),
+        question::<TimeZone>(Value::Null),
         reconcile(),
         question::<CheckFile>(Value::Null),
         // Last, since what they delete is what the others are about.

@@ -36,6 +36,12 @@ const CHANGES: [&str; 8] = [
     "DELETE FROM tool_usage WHERE id = (SELECT max(id) FROM tool_usage)",
 ];
 
+/// Has all rows counted.
+async fn count(path: &std::path::Path) {
+    let store = Store::open(path).await.unwrap();
+    store.close().await.unwrap();
+}
+
 async fn steps(days: i64) -> Vec<i32> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.db");
@@ -43,6 +49,7 @@ async fn steps(days: i64) -> Vec<i32> {
     store.close().await.unwrap();
     let conn = Connection::open(&path).unwrap();
     conn.execute_batch(&lived(days)).unwrap();
+    count(&path).await;
     // So that message 1001 is the only one of its day, as the last one is, and nothing refers to them.
     conn.execute_batch(
         "DELETE FROM tool_usage WHERE message_id BETWEEN 1000 AND 1009 OR message_id = 505
@@ -93,6 +100,7 @@ async fn beside(others: i64) -> Vec<i32> {
              SELECT 'a', 1, '2025-01-02T23:59:5' || i || '.000000+00:00', 'p', 0.5 FROM n;"
     ))
     .unwrap();
+    count(&path).await;
     let steps = |sql: &str| {
         let mut statement = conn.prepare(sql).unwrap();
         assert_eq!(statement.execute([]).unwrap(), 1, "{sql}");

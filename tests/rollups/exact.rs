@@ -1,6 +1,6 @@
 //! Random histories.
 
-use crate::support::compare;
+use crate::support::{compare, zone_of};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
@@ -10,7 +10,7 @@ use botstore::testing::{FixedClock, TestStore};
 use botstore::tools::{RecordToolUse, ToolCall};
 use botstore::users::EnsureUser;
 use botstore::{Config, Durability, Store};
-use chrono::{FixedOffset, TimeZone, Utc};
+use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -249,16 +249,16 @@ proptest! {
             again.close().await.unwrap();
 
             // The bot moves: its days begin elsewhere.
-            let there = FixedOffset::east_opt(offset * 60).unwrap();
-            let moved = Store::open(config().day_offset(there)).await.unwrap();
-            compare(&moved, i64::from(offset)).await;
+            let moved = config().time_zone(zone_of(offset));
+            let moved = Store::open(moved).await.unwrap();
+            compare(&moved, offset).await;
             live(&moved, &clock, &second).await;
-            compare(&moved, i64::from(offset)).await;
+            compare(&moved, offset).await;
             moved.close().await.unwrap();
             by_hand(&path, &second);
             // A tool that says nothing of days leaves them where they are.
             let tool = Store::open(config()).await.unwrap();
-            compare(&tool, i64::from(offset)).await;
+            compare(&tool, offset).await;
             tool.close().await.unwrap();
         });
     }

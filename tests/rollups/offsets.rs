@@ -1,16 +1,17 @@
-//! A step that makes triggers anew in a file whose day does not begin at midnight UTC.
+//! Steps, and their taking back, in a file whose day does not begin at midnight UTC.
 
+use crate::support::zone_of;
+use botstore::analytics::SystemStats;
 use botstore::interactions::SaveInteraction;
 use botstore::messages::DeleteMessage;
 use botstore::rollups::ReconcileRollups;
 use botstore::testing::FixedClock;
 use botstore::{Config, Store, UnknownTriggers, schema};
-use chrono::{FixedOffset, TimeZone, Utc};
+use chrono::{TimeZone, Utc};
 
 #[tokio::test]
 async fn a_day_that_begins_elsewhere_stays_so_through_steps_and_their_taking_back() {
     for offset in [-11 * 60, 120, 345] {
-        let east = |minutes: i32| FixedOffset::east_opt(minutes * 60).unwrap();
         // What a later program says of it: nothing, the same, or midnight UTC.
         for then in [None, Some(offset), Some(0)] {
             let folder = tempfile::tempdir().unwrap();
@@ -19,16 +20,22 @@ async fn a_day_that_begins_elsewhere_stays_so_through_steps_and_their_taking_bac
                 let config = Config::new(folder.path().join("bot.db")).clock(clock.clone());
                 config.unknown_triggers(UnknownTriggers::Refuse)
             };
-            let first = config().day_offset(east(offset));
+            let first = config().time_zone(zone_of(offset));
             let store = Store::open(first).await.unwrap();
             let saved = store.write(said()).await.unwrap();
             store.close().await.unwrap();
             schema::rollback(config(), "botstore", 9).unwrap();
             let later = match then {
-                Some(minutes) => config().day_offset(east(minutes)),
+                Some(minutes) => config().time_zone(zone_of(minutes)),
                 None => config(),
             };
             let store = Store::open(later).await.unwrap();
+            let zone = match then {
+                Some(0) => "UTC".to_owned(),
+                _ => zone_of(offset),
+            };
+            let stats = store.read(SystemStats::new()).await.unwrap();
+            assert_eq!(stats.time_zone, zone, "{offset} {then:?}");
             let more = store.write(said()).await.unwrap();
             for message in [saved.message_id, more.message_id] {
                 let report = store.read(ReconcileRollups::new()).await.unwrap();

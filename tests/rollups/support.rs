@@ -35,6 +35,13 @@ fn near_or_none(what: &str, a: Option<f64>, b: Option<f64>) {
     near(what, a.unwrap_or(0.0), b.unwrap_or(0.0));
 }
 
+/// The name of a zone whose clock is always this many minutes ahead of UTC.
+pub(crate) fn zone_of(offset: i64) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    let minutes = offset.unsigned_abs();
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// The day of a message: by the seed's own SQL where the day is that of UTC. With a modifier, `date`
 /// rounds to the next millisecond, so it gets whole seconds.
 fn day(offset: i64) -> String {

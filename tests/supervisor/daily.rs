@@ -5,7 +5,7 @@ use crate::{DAY, HOUR, counting, runs, settled};
 use botstore::testing::FixedClock;
 use botstore::time::Clock;
 use botstore::{Config, ErrorKind, Store};
-use chrono::{DateTime, FixedOffset, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,10 +13,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn at(hour: u32, minute: u32) -> NaiveTime {
     NaiveTime::from_hms_opt(hour, minute, 0).unwrap()
-}
-
-fn offset(minutes: i32) -> FixedOffset {
-    FixedOffset::east_opt(minutes * 60).unwrap()
 }
 
 /// The clock's own start is 15:30 UTC.
@@ -27,46 +23,118 @@ fn time(text: &str) -> DateTime<Utc> {
 #[tokio::test]
 async fn it_runs_at_that_time_of_the_stores_day_each_day() {
     // Behind and ahead of UTC, by more than half a day, over the turn of the day, and not in whole hours.
-    for (minutes, at, first) in [
-        (0, at(9, 0), "2026-03-11 09:00"),
-        (0, at(15, 30), "2026-03-11 15:30"),
-        (0, at(15, 31), "2026-03-10 15:31"),
-        (0, at(0, 0), "2026-03-11 00:00"),
-        (345, at(9, 0), "2026-03-11 03:15"),
-        (345, at(21, 14), "2026-03-11 15:29"),
-        (345, at(21, 16), "2026-03-10 15:31"),
-        (-720, at(3, 0), "2026-03-11 15:00"),
-        (840, at(6, 0), "2026-03-10 16:00"),
+    for (zone, at, first) in [
+        ("UTC", at(9, 0), "2026-03-11 09:00"),
+        ("UTC", at(15, 30), "2026-03-11 15:30"),
+        ("UTC", at(15, 31), "2026-03-10 15:31"),
+        ("UTC", at(0, 0), "2026-03-11 00:00"),
+        ("+05:45", at(9, 0), "2026-03-11 03:15"),
+        ("+05:45", at(21, 14), "2026-03-11 15:29"),
+        ("+05:45", at(21, 16), "2026-03-10 15:31"),
+        ("-12:00", at(3, 0), "2026-03-11 15:00"),
+        ("Pacific/Kiritimati", at(6, 0), "2026-03-10 16:00"),
     ] {
-        let day = offset(minutes);
-        let configure = |config: Config| config.day_offset(day).daily_at(at, counting());
+        let configure = |config: Config| config.time_zone(zone).daily_at(at, counting());
         let store = probe_store(configure).await;
         store.clock().advance_to(time(first) - SECOND);
         settled(&store).await;
-        assert_eq!(runs(&store).await, 0, "{minutes} {at}");
+        assert_eq!(runs(&store).await, 0, "{zone} {at}");
         for run in 1..=3 {
             store.clock().advance(SECOND);
             settled(&store).await;
             settled(&store).await;
-            assert_eq!(runs(&store).await, run, "{minutes} {at}");
+            assert_eq!(runs(&store).await, run, "{zone} {at}");
             store.clock().advance(DAY - SECOND);
             settled(&store).await;
-            assert_eq!(runs(&store).await, run, "{minutes} {at}");
+            assert_eq!(runs(&store).await, run, "{zone} {at}");
         }
     }
 }
 
-async fn daily(
-    path: &Path,
-    clock: &FixedClock,
-    time: NaiveTime,
-    day: Option<FixedOffset>,
-) -> Store {
+/// Days on which clocks are set: by an hour, by half of one, at midnight, at the end of a day; and one that a zone
+/// left out.
+#[tokio::test]
+async fn it_runs_once_on_each_day_of_a_zone_whose_clocks_are_set() {
+    for (zone, at, from, ran) in [
+        (
+            "Europe/Berlin",
+            at(2, 30),
+            "2026-03-28 00:00",
+            ["28 02:30 CET", "29 03:00 CEST", "30 02:30 CEST"],
+        ),
+        (
+            "Europe/Berlin",
+            at(2, 30),
+            "2026-10-24 00:00",
+            ["24 02:30 CEST", "25 02:30 CEST", "26 02:30 CET"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            at(2, 0),
+            "2026-10-02 12:00",
+            ["03 02:00 +1030", "04 02:30 +11", "05 02:00 +11"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            at(1, 30),
+            "2026-04-03 16:00",
+            ["05 01:30 +11", "06 01:30 +1030", "07 01:30 +1030"],
+        ),
+        (
+            "Asia/Beirut",
+            at(0, 0),
+            "2026-03-27 23:00",
+            ["29 01:00 EEST", "30 00:00 EEST", "31 00:00 EEST"],
+        ),
+        (
+            "Asia/Beirut",
+            at(23, 30),
+            "2026-10-24 00:00",
+            ["24 23:30 EEST", "25 23:30 EET", "26 23:30 EET"],
+        ),
+        (
+            "America/St_Johns",
+            at(0, 0),
+            "2010-11-06 12:00",
+            ["07 00:00 NDT", "08 00:00 NST", "09 00:00 NST"],
+        ),
+        (
+            "Pacific/Apia",
+            at(9, 0),
+            "2011-12-28 20:00",
+            ["29 09:00 -10", "31 09:00 +14", "01 09:00 +14"],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.db");
+        let clock = FixedClock::at(time(from));
+        let config = Config::new(&path).clock(clock.clone()).schema::<Probe>();
+        let config = config.time_zone(zone).daily_at(at, counting());
+        let store = Store::open(config).await.unwrap();
+        settled(&store).await;
+        let zoned: chrono_tz::Tz = zone.parse().unwrap();
+        let mut told = Vec::new();
+        while told.len() < ran.len() && clock.now() < time(from) + TimeDelta::days(6) {
+            let before = runs(&store).await;
+            clock.advance_to(clock.now() + TimeDelta::minutes(30));
+            settled(&store).await;
+            settled(&store).await;
+            let now = clock.now().with_timezone(&zoned);
+            for _ in before..runs(&store).await {
+                told.push(now.format("%d %H:%M %Z").to_string());
+            }
+        }
+        assert_eq!(told, ran, "{zone}");
+        store.close().await.unwrap();
+    }
+}
+
+async fn daily(path: &Path, clock: &FixedClock, time: NaiveTime, zone: Option<&str>) -> Store {
     let config = Config::new(path).clock(clock.clone()).schema::<Probe>();
     let now = clock.now().timestamp();
     let config = config.daily_at_named("daily", time, move || Put::new(now));
-    let store = Store::open(match day {
-        Some(day) => config.day_offset(day),
+    let store = Store::open(match zone {
+        Some(zone) => config.time_zone(zone),
         None => config,
     });
     let store = store.await.unwrap();
@@ -104,7 +172,7 @@ async fn the_day_is_the_files_where_the_settings_do_not_say() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.db");
     let clock = FixedClock::at(time("2026-03-10 05:00"));
-    let there = Some(offset(180));
+    let there = Some("+03:00");
     daily(&path, &clock, at(9, 0), there)
         .await
         .close()

@@ -66,10 +66,8 @@ const SORTS: &[&str] = &[
     "messages INDEXED BY idx_messages_timestamp",
     "audit_log INDEXED BY idx_audit_log_timestamp",
     "audit_log INDEXED BY botstore_audit_type",
-    // UserStats: the tools that one user has used.
-    "FROM botstore_user_tool",
     // Activity by week and month counts the users of each once.
-    "FROM botstore_user_day INDEXED BY botstore_user_day_day",
+    "FROM botstore_user_day WHERE day",
 ];
 
 const GROWING: &[&str] = &[

@@ -3,9 +3,7 @@
 use crate::answer::{Answer, Outcome};
 use crate::file::{config, named};
 use crate::text::{self, Column, Facts};
-use botstore::analytics::{AdminDashboard, DailyActivity, SystemOverview};
-use botstore::costs::TotalCosts;
-use botstore::{ReadTx, Result};
+use botstore::analytics::{AdminDashboard, SystemOverview};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -13,8 +11,9 @@ use std::path::PathBuf;
 /// Shows what a bot shows its admin
 ///
 /// Reads everything from one snapshot, even while a bot has the file open. Sums are computed from
-/// messages, so they include what no counter has recorded. Activity is by the day of the bot
-/// (Config::day_offset; UTC days if it has set none), costs are by UTC days.
+/// messages, so they include what no counter has recorded. Days are those of the bot's time zone
+/// (Config::time_zone), which is named: UTC if it has set none. Costs of UTC days include requests
+/// that are no messages.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Dashboard {
@@ -31,28 +30,14 @@ const SHOWN: usize = 10;
 
 impl Dashboard {
     pub(crate) fn run(&self) -> Outcome {
-        let days = self.days;
-        let (shown, offset) = botstore::snapshot(config(&self.file), |tx| {
-            let mut shown = tx.query(&AdminDashboard::new())?;
-            shown.stats.daily_activity = tx.query(&DailyActivity::new(days))?;
-            shown.total_costs = tx.query(&TotalCosts::new(days))?;
-            Ok((shown, day_offset(tx)?))
-        })?;
-        let text = totals(&shown, offset) + &days_of(&shown) + &lists(&shown) + &events(&shown);
-        let mut json = json!(shown);
-        json["day_offset_minutes"] = offset.into();
-        Ok(Answer::fine(text, json))
+        let dashboard = AdminDashboard::new().days(self.days);
+        let shown = botstore::snapshot(config(&self.file), |tx| tx.query(&dashboard))?;
+        let text = totals(&shown) + &days_of(&shown) + &lists(&shown) + &events(&shown);
+        Ok(Answer::fine(text, json!(shown)))
     }
 }
 
-/// Returns how far the bot's day is ahead of UTC, in minutes.
-fn day_offset(tx: &ReadTx<'_>) -> Result<i64> {
-    let sql = "SELECT CAST(day_offset AS INTEGER) FROM botstore_total LIMIT 1";
-    let offset = tx.maybe(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
-    Ok(offset.flatten().unwrap_or(0))
-}
-
-fn totals(shown: &SystemOverview, offset: i64) -> String {
+fn totals(shown: &SystemOverview) -> String {
     let stats = &shown.stats;
     let mut facts = Facts::default();
     facts.add("messages", stats.total_messages);
@@ -64,16 +49,7 @@ fn totals(shown: &SystemOverview, offset: i64) -> String {
     if let Some(ms) = stats.avg_duration_ms {
         facts.add("answers took", format_args!("{:.1} s on average", ms / 1e3));
     }
-    if offset != 0 {
-        let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
-        let (hours, minutes) = (minutes / 60, minutes % 60);
-        facts.add(
-            "days",
-            format_args!(
-                "of activity are those of UTC{sign}{hours:02}:{minutes:02}, of costs UTC days"
-            ),
-        );
-    }
+    facts.add("days", format_args!("of {}", stats.time_zone));
     facts.into_text()
 }
 
@@ -102,8 +78,13 @@ fn days_of(shown: &SystemOverview) -> String {
             Column::Number("cost $"),
         ]
     };
-    text::table(columns("messages"), &activity.collect::<Vec<_>>())
-        + &text::table(columns("requests"), &costs.collect::<Vec<_>>())
+    let (activity, costs): (Vec<_>, Vec<_>) = (activity.collect(), costs.collect());
+    let messages = text::table(columns("messages"), &activity);
+    // Where the bot's days are not UTC days, costs are those of messages.
+    match costs == activity {
+        true => messages,
+        false => messages + &text::table(columns("requests"), &costs),
+    }
 }
 
 fn lists(shown: &SystemOverview) -> String {

@@ -1,17 +1,19 @@
 //! Activity in a span of days, by day, week or month: for plots and tables.
 
-use crate::domain::columns::{amount, count, day, maybe_number};
-use crate::domain::rollups;
+use crate::domain::columns::{count, day, integer, maybe_number, nanos};
+use crate::domain::rollups::{self, now};
 use crate::domain::{Usd, UserId};
 use crate::error::{Error, Result};
 use crate::operation::{Lane, Query, ReadTx};
 use chrono::{Datelike, Days, Months, NaiveDate};
+use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The longest span, in days: ten years.
 pub const MAX_DAYS: u32 = 3_660;
 
-/// A span of days. Days are UTC days, or those of [`Config::day_offset`](crate::Config::day_offset).
+/// A span of days in [`Config::time_zone`](crate::Config::time_zone), which is UTC by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -209,27 +211,53 @@ impl Query for Activity {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
         let (from, to) = self.span.days(tx)?;
-        let days = tx.all(
-            "SELECT day, users, messages, errors, timed, duration_ms, cost
-             FROM botstore_day WHERE day >= ?1 AND day <= ?2 ORDER BY day",
-            (from.to_string(), to.to_string()),
-            read_day,
-        )?;
+        let span = [from.to_string(), to.to_string()];
+        let mut days = tx.all(&now::days(), params_from_iter(&span), read_day)?;
+        days.reverse();
         let days: Vec<_> = days.into_iter().flatten().collect();
         let mut periods = gather(from, to, self.by, self.gaps, &days);
         if self.by != Bucket::Day {
+            let late = tx.all(&now::late_users(), params_from_iter(&span), |row| {
+                Ok((day(row, 0)?, integer(row, 1)?))
+            })?;
             for period in &mut periods {
-                period.active_users = tx.one(
-                    "SELECT count(DISTINCT user_id)
-                     FROM botstore_user_day INDEXED BY botstore_user_day_day
-                     WHERE day >= ?1 AND day <= ?2",
-                    (period.from.to_string(), period.to.to_string()),
-                    |row| count(row, 0),
-                )?;
+                period.active_users = active_users(tx, period, &late)?;
             }
         }
         Ok(periods)
     }
+}
+
+/// Counts each user of a period once. `late` are the days and users of the messages that wait to be counted.
+fn active_users(
+    tx: &ReadTx<'_>,
+    period: &PeriodActivity,
+    late: &[(Option<NaiveDate>, i64)],
+) -> Result<u64> {
+    let (from, to) = (period.from.to_string(), period.to.to_string());
+    let counted = tx.one(
+        "SELECT count(DISTINCT user_id) FROM botstore_user_day WHERE day >= ?1 AND day <= ?2",
+        (&from, &to),
+        |row| count(row, 0),
+    )?;
+    let within =
+        |day: &Option<NaiveDate>| day.is_some_and(|day| period.from <= day && day <= period.to);
+    let late: BTreeSet<_> = late
+        .iter()
+        .filter(|(day, _)| within(day))
+        .map(|(_, user_id)| *user_id)
+        .collect();
+    let mut new = 0;
+    for user_id in late {
+        let is_counted = tx.maybe(
+            "SELECT 1 FROM botstore_user_day INDEXED BY botstore_user_day_user
+             WHERE user_id = ?1 AND day >= ?2 AND day <= ?3",
+            (user_id, &from, &to),
+            |_| Ok(()),
+        )?;
+        new += u64::from(is_counted.is_none());
+    }
+    Ok(counted + new)
 }
 
 impl Query for UserActivity {
@@ -238,12 +266,9 @@ impl Query for UserActivity {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
         let (from, to) = self.span.days(tx)?;
-        let days = tx.all(
-            "SELECT day, 1, messages, errors, timed, duration_ms, cost
-             FROM botstore_user_day WHERE user_id = ?1 AND day >= ?2 AND day <= ?3 ORDER BY day",
-            (self.user_id, from.to_string(), to.to_string()),
-            read_day,
-        )?;
+        let span = (self.user_id, from.to_string(), to.to_string());
+        let mut days = tx.all(&now::days_of_user(), span, read_day)?;
+        days.reverse();
         let days: Vec<_> = days.into_iter().flatten().collect();
         let mut periods = gather(from, to, self.by, self.gaps, &days);
         for period in &mut periods {
@@ -264,7 +289,7 @@ fn read_day(row: &rusqlite::Row<'_>) -> Result<Option<Day>> {
         errors: count(row, 3)?,
         timed: count(row, 4)?,
         duration_ms: maybe_number(row, 5)?.unwrap_or(0.0),
-        cost: amount(row, 6)?,
+        cost: nanos(row, 6)?,
     }))
 }
 

@@ -1,11 +1,18 @@
 //! Everything about one user, or about all users, in one answer.
+//!
+//! **One answer has days of one zone.** `cost_tracking` has UTC days, since other programs write it too, and its rows
+//! cannot be divided. So where the bot's days are others, the costs by day are those of its messages.
 
-use super::{DAY, DAYS, SystemStatistics, SystemStats, UserStatistics, UserStats};
+use super::{
+    DAY, DAYS, DailyActivity, DayActivity, SystemStatistics, SystemStats, UserDay, UserStatistics,
+    UserStats,
+};
 use crate::domain::UserId;
 use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog};
 use crate::domain::costs::{DailyCost, DayTotal, TotalCosts, UserDailyCosts};
 use crate::domain::messages::{ChatMessage, UserMessages};
 use crate::domain::page::{Page, PageRequest, Room};
+use crate::domain::rollups;
 use crate::domain::sessions::{Session, SessionFilter, UserSessions, Whose};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
@@ -60,7 +67,9 @@ pub struct UserOverview {
     pub recent_messages: Vec<ChatMessage>,
     /// The twenty newest events.
     pub recent_audit: Vec<AuditEvent>,
-    /// The costs of today and the 30 days before, newest first.
+    /// The costs of today and the 30 days before, newest first, by the days of [`UserStatistics::time_zone`]. In UTC,
+    /// they are those of [`UserDailyCosts`]. In any other zone, they are those of messages: the requests of
+    /// [`AddCost`](crate::costs::AddCost) are known by their UTC day only, and are in `UserDailyCosts` alone.
     pub daily_costs: Vec<DailyCost>,
 }
 
@@ -102,16 +111,18 @@ impl Query for UserDashboard {
             page: PageRequest::first(20),
         };
         let audit = audit.fetch_within(tx, &mut room)?;
+        let stats = tx.query(&UserStats { user_id })?;
+        let daily_costs = match rollups::is_utc(tx)? {
+            true => tx.query(&UserDailyCosts::new(user_id, DAYS))?,
+            false => stats.daily_usage.iter().map(cost_of).collect(),
+        };
         Ok(Some(UserOverview {
             user,
-            stats: tx.query(&UserStats { user_id })?,
+            stats,
             recent_sessions: sessions.items,
             recent_messages: messages.items,
             recent_audit: audit.items,
-            daily_costs: tx.query(&UserDailyCosts {
-                user_id,
-                days: DAYS,
-            })?,
+            daily_costs,
         }))
     }
 }
@@ -131,16 +142,27 @@ impl Query for UserDashboard {
 /// assert_eq!(shown.users.items[0].user_id, 42);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct AdminDashboard {
     /// Which page of the users.
     pub users: PageRequest,
+    /// How many days before today activity and costs go back; capped at [`page::MAX_LIMIT`](crate::page::MAX_LIMIT).
+    pub days: u32,
+}
+
+impl Default for AdminDashboard {
+    fn default() -> Self {
+        Self {
+            users: PageRequest::default(),
+            days: DAYS,
+        }
+    }
 }
 
 impl AdminDashboard {
-    /// With the first page of the users, of 50.
+    /// With the first page of the users, of 50, and the last 30 days.
     pub fn new() -> Self {
         Self::default()
     }
@@ -148,6 +170,12 @@ impl AdminDashboard {
     /// Which page of the users.
     pub fn users(mut self, users: PageRequest) -> Self {
         self.users = users;
+        self
+    }
+
+    /// How many days before today activity and costs go back. Default: 30.
+    pub fn days(mut self, days: u32) -> Self {
+        self.days = days;
         self
     }
 }
@@ -162,7 +190,9 @@ pub struct SystemOverview {
     pub users: Page<User>,
     /// The newest events of the last 24 hours, at most 100.
     pub recent_audit: Vec<AuditEvent>,
-    /// The costs of today and the 30 days before, newest first.
+    /// The costs of the same days as in [`stats`](Self::stats), newest first. In UTC, they are those of
+    /// [`TotalCosts`]. In any other [`time_zone`](SystemStatistics::time_zone), they are those of messages: the
+    /// requests of [`AddCost`](crate::costs::AddCost) are known by their UTC day only, and are in `TotalCosts` alone.
     pub total_costs: Vec<DayTotal>,
     /// The hundred tools used most.
     pub tool_stats: Vec<ToolStat>,
@@ -177,13 +207,21 @@ impl Query for AdminDashboard {
             filter: EventFilter::last(DAY, tx.now()),
             page: PageRequest::first(100),
         })?;
+        let mut stats = tx.query(&SystemStats)?;
+        if self.days != DAYS {
+            stats.daily_activity = tx.query(&DailyActivity::new(self.days))?;
+        }
+        let total_costs = match rollups::is_utc(tx)? {
+            true => tx.query(&TotalCosts::new(self.days))?,
+            false => stats.daily_activity.iter().map(total_of).collect(),
+        };
         Ok(SystemOverview {
-            stats: tx.query(&SystemStats)?,
+            stats,
             users: tx.query(&ListUsers {
                 page: self.users.clone(),
             })?,
             recent_audit: audit.items,
-            total_costs: tx.query(&TotalCosts { days: DAYS })?,
+            total_costs,
             tool_stats: tx.query(&ToolStats { limit: 100 })?,
         })
     }
@@ -191,4 +229,19 @@ impl Query for AdminDashboard {
     fn texts(&self, texts: &mut Texts) {
         self.users.texts(texts);
     }
+}
+
+/// What a user's messages of a day cost.
+fn cost_of(day: &UserDay) -> DailyCost {
+    DailyCost::new(day.date, day.cost, day.messages)
+}
+
+/// What all messages of a day cost.
+fn total_of(day: &DayActivity) -> DayTotal {
+    DayTotal::new(
+        day.date,
+        day.total_cost,
+        day.total_messages,
+        day.active_users,
+    )
 }

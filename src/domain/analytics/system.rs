@@ -1,7 +1,8 @@
 //! Statistics of all users.
 
-use super::{DAYS, TOP, first_day};
-use crate::domain::columns::{amount, count, day, integer, maybe_number, maybe_text};
+use super::{DAYS, LAST_DAY, TOP, average, first_day, utc};
+use crate::domain::columns::{count, day, integer, maybe_number, maybe_text, nanos};
+use crate::domain::rollups::{self, now};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::{Usd, UserId, page};
 use crate::error::Result;
@@ -10,7 +11,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// Statistics of all users. Reads one row for each day of the bot's life, for each tool, and for each user of
-/// the last week.
+/// the last week; and the newest messages and tool uses, some hundred, which wait to be counted.
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -36,7 +37,7 @@ impl SystemStats {
 }
 
 /// The answer to [`SystemStats`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemStatistics {
     /// Users with a message.
@@ -57,6 +58,28 @@ pub struct SystemStatistics {
     pub tools: Vec<ToolStat>,
     /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_activity: Vec<DayActivity>,
+    /// The zone whose days these are, such as `UTC`, `Europe/Berlin` or `+05:30`: see
+    /// [`Config::time_zone`](crate::Config::time_zone).
+    #[serde(default = "utc")]
+    pub time_zone: String,
+}
+
+/// Of a bot in UTC without a message.
+impl Default for SystemStatistics {
+    fn default() -> Self {
+        Self {
+            total_users: 0,
+            total_sessions: 0,
+            total_messages: 0,
+            total_cost: Usd::ZERO,
+            avg_duration_ms: None,
+            active_users_7d: 0,
+            top_users: Vec::new(),
+            tools: Vec::new(),
+            daily_activity: Vec::new(),
+            time_zone: utc(),
+        }
+    }
 }
 
 impl Query for SystemStats {
@@ -64,36 +87,25 @@ impl Query for SystemStats {
     type Output = SystemStatistics;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemStatistics> {
-        let active_users_7d = tx.one(
-            "SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
-             WHERE last_day >= ?1",
-            [first_day(tx, 7)?],
-            |row| count(row, 0),
-        )?;
+        let from = first_day(tx, 7)?;
         let top_users = tx.query(&TopUsers { limit: TOP })?;
         let tools = tx.query(&ToolStats { limit: TOP })?;
         let daily_activity = tx.query(&DailyActivity { days: DAYS })?;
-        tx.one(
-            "SELECT ever.users, ever.sessions, days.messages, days.cost, days.duration_ms
-             FROM botstore_total ever,
-                  (SELECT total(messages) AS messages, sum(cost) AS cost,
-                          total(duration_ms) / nullif(total(timed), 0) AS duration_ms
-                   FROM botstore_day) days",
-            [],
-            |row| {
-                Ok(SystemStatistics {
-                    total_users: count(row, 0)?,
-                    total_sessions: count(row, 1)?,
-                    total_messages: count(row, 2)?,
-                    total_cost: amount(row, 3)?,
-                    avg_duration_ms: maybe_number(row, 4)?,
-                    active_users_7d,
-                    top_users,
-                    tools,
-                    daily_activity,
-                })
-            },
-        )
+        let time_zone = rollups::shown_zone(tx).to_string();
+        tx.one(&now::total(), [from], |row| {
+            Ok(SystemStatistics {
+                total_users: count(row, 0)?,
+                total_sessions: count(row, 1)?,
+                active_users_7d: count(row, 2)?,
+                total_messages: count(row, 3)?,
+                total_cost: nanos(row, 6)?,
+                avg_duration_ms: average(count(row, 4)?, maybe_number(row, 5)?),
+                top_users,
+                tools,
+                daily_activity,
+                time_zone,
+            })
+        })
     }
 }
 
@@ -101,7 +113,7 @@ impl Query for SystemStats {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DayActivity {
-    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
+    /// The day in [`Config::time_zone`](crate::Config::time_zone).
     pub date: NaiveDate,
     /// Users with a message.
     pub active_users: u64,
@@ -158,22 +170,19 @@ impl Query for DailyActivity {
     type Output = Vec<DayActivity>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayActivity>> {
-        let days = tx.all(
-            "SELECT day, users, messages, cost FROM botstore_day
-             WHERE day >= ?1 ORDER BY day DESC LIMIT ?2",
-            (first_day(tx, self.days)?, page::MAX_LIMIT),
-            |row| {
-                let Some(date) = day(row, 0)? else {
-                    return Ok(None);
-                };
-                Ok(Some(DayActivity {
-                    date,
-                    active_users: count(row, 1)?,
-                    total_messages: count(row, 2)?,
-                    total_cost: amount(row, 3)?,
-                }))
-            },
-        )?;
+        let sql = now::days() + " LIMIT ?3";
+        let span = (first_day(tx, self.days)?, LAST_DAY, page::MAX_LIMIT);
+        let days = tx.all(&sql, span, |row| {
+            let Some(date) = day(row, 0)? else {
+                return Ok(None);
+            };
+            Ok(Some(DayActivity {
+                date,
+                active_users: count(row, 1)?,
+                total_messages: count(row, 2)?,
+                total_cost: nanos(row, 6)?,
+            }))
+        })?;
         Ok(days.into_iter().flatten().collect())
     }
 }
@@ -238,20 +247,14 @@ impl Query for TopUsers {
     type Output = Vec<TopUser>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<TopUser>> {
-        tx.all(
-            "SELECT u.user_id, u.telegram_username, t.cost, t.messages
-             FROM botstore_user_total t INDEXED BY botstore_user_total_cost
-             CROSS JOIN users u ON u.user_id = t.user_id
-             ORDER BY t.cost DESC, t.user_id LIMIT ?1",
-            [page::limit("limit", self.limit)?],
-            |row| {
-                Ok(TopUser {
-                    user_id: integer(row, 0)?.into(),
-                    username: maybe_text(row, 1)?,
-                    total_cost: amount(row, 2)?,
-                    total_messages: count(row, 3)?,
-                })
-            },
-        )
+        let limit = page::limit("limit", self.limit)?;
+        tx.all(&now::top_users(), [limit], |row| {
+            Ok(TopUser {
+                user_id: integer(row, 0)?.into(),
+                username: maybe_text(row, 1)?,
+                total_cost: nanos(row, 2)?,
+                total_messages: count(row, 3)?,
+            })
+        })
     }
 }

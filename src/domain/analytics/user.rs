@@ -1,13 +1,13 @@
 //! Statistics of one user.
 
-use super::{DAYS, TOP, first_day};
-use crate::domain::columns::{
-    amount, count, day, integer, maybe_amount, maybe_number, maybe_time, text,
-};
+use super::{DAYS, FIRST_DAY, LAST_DAY, TOP, average, first_day, utc};
+use crate::domain::columns::{count, day, integer, maybe_number, maybe_time, nanos, text};
+use crate::domain::rollups::{self, now};
 use crate::domain::{Usd, UserId};
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use chrono::{DateTime, NaiveDate, Utc};
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 /// How often a tool was used.
@@ -34,7 +34,7 @@ impl ToolCount {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDay {
-    /// The day: UTC, or that of [`Config::day_offset`](crate::Config::day_offset).
+    /// The day in [`Config::time_zone`](crate::Config::time_zone).
     pub date: NaiveDate,
     /// Messages.
     pub messages: u64,
@@ -85,7 +85,7 @@ impl UserStats {
 }
 
 /// The answer to [`UserStats`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserStatistics {
     /// Sessions with a message of the user.
@@ -104,6 +104,27 @@ pub struct UserStatistics {
     pub top_tools: Vec<ToolCount>,
     /// Today and the 30 days before, newest first; days without a message are left out.
     pub daily_usage: Vec<UserDay>,
+    /// The zone whose days these are, such as `UTC`, `Europe/Berlin` or `+05:30`: see
+    /// [`Config::time_zone`](crate::Config::time_zone).
+    #[serde(default = "utc")]
+    pub time_zone: String,
+}
+
+/// Of a user without a message, of a bot in UTC.
+impl Default for UserStatistics {
+    fn default() -> Self {
+        Self {
+            total_sessions: 0,
+            total_messages: 0,
+            total_cost: Usd::ZERO,
+            avg_cost: None,
+            last_activity: None,
+            avg_duration_ms: None,
+            top_tools: Vec::new(),
+            daily_usage: Vec::new(),
+            time_zone: utc(),
+        }
+    }
 }
 
 impl Query for UserStats {
@@ -112,57 +133,41 @@ impl Query for UserStats {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<UserStatistics> {
         let user_id = self.user_id;
-        let top_tools = tx.all(
-            "SELECT tool_name, uses FROM botstore_user_tool
-             WHERE user_id = ?1 ORDER BY uses DESC, tool_name LIMIT ?2",
-            (user_id, TOP),
-            |row| {
-                Ok(ToolCount {
-                    tool_name: text(row, 0)?,
-                    usage_count: count(row, 1)?,
-                })
-            },
-        )?;
-        let daily_usage = tx.all(
-            "SELECT day, messages, cost, sessions FROM botstore_user_day
-             WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC",
-            (user_id, first_day(tx, DAYS)?),
-            |row| {
-                let Some(date) = day(row, 0)? else {
-                    return Ok(None);
-                };
-                Ok(Some(UserDay {
-                    date,
-                    messages: count(row, 1)?,
-                    cost: amount(row, 2)?,
-                    sessions: count(row, 3)?,
-                }))
-            },
-        )?;
+        let top_tools = tx.all(&now::top_tools_of_user(), (user_id, TOP), |row| {
+            Ok(ToolCount {
+                tool_name: text(row, 0)?,
+                usage_count: count(row, 1)?,
+            })
+        })?;
+        let span = (user_id, first_day(tx, DAYS)?, LAST_DAY);
+        let daily_usage = tx.all(&now::days_of_user(), span, |row| {
+            let Some(date) = day(row, 0)? else {
+                return Ok(None);
+            };
+            Ok(Some(UserDay {
+                date,
+                messages: count(row, 2)?,
+                cost: nanos(row, 6)?,
+                sessions: count(row, 1)?,
+            }))
+        })?;
+        let time_zone = rollups::shown_zone(tx).to_string();
         let last_activity = last_activity(tx, user_id)?;
-        let total_sessions = tx.maybe(
-            "SELECT sessions FROM botstore_user_total WHERE user_id = ?1",
-            [user_id],
-            |row| count(row, 0),
-        )?;
-        tx.one(
-            "SELECT total(messages), sum(cost), sum(cost) / nullif(total(messages), 0),
-                    total(duration_ms) / nullif(total(timed), 0)
-             FROM botstore_user_day WHERE user_id = ?1",
-            [user_id],
-            |row| {
-                Ok(UserStatistics {
-                    total_sessions: total_sessions.unwrap_or(0),
-                    total_messages: count(row, 0)?,
-                    total_cost: amount(row, 1)?,
-                    avg_cost: maybe_amount(row, 2)?,
-                    last_activity,
-                    avg_duration_ms: maybe_number(row, 3)?,
-                    top_tools,
-                    daily_usage: daily_usage.into_iter().flatten().collect(),
-                })
-            },
-        )
+        tx.one(&now::total_of_user(), [user_id], |row| {
+            let (total_messages, total_cost) = (count(row, 1)?, nanos(row, 4)?);
+            let avg_nanos = average(total_messages, Some(total_cost.nanos() as f64));
+            Ok(UserStatistics {
+                total_sessions: count(row, 0)?,
+                total_messages,
+                total_cost,
+                avg_cost: avg_nanos.map(|nanos| Usd::from_nanos(nanos.round() as i64)),
+                last_activity,
+                avg_duration_ms: average(count(row, 2)?, maybe_number(row, 3)?),
+                top_tools,
+                daily_usage: daily_usage.into_iter().flatten().collect(),
+                time_zone,
+            })
+        })
     }
 }
 
@@ -175,32 +180,23 @@ const FEW: i64 = 256;
 /// of messages. Usually they are the newest by id; then these are all that is read. Otherwise all users' messages of
 /// that day are read from its end, down to the user's last.
 fn last_activity(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<DateTime<Utc>>> {
-    let day = tx.maybe(
-        "SELECT day, messages FROM botstore_user_day
-         WHERE user_id = ?1 AND day > '' ORDER BY day DESC LIMIT 1",
-        [user_id],
-        |row| Ok((text(row, 0)?, integer(row, 1)?)),
-    )?;
+    let last_day = now::days_of_user() + " LIMIT 1";
+    let span = (user_id, FIRST_DAY, LAST_DAY);
+    let day = tx.maybe(&last_day, span, |row| Ok((text(row, 0)?, integer(row, 2)?)))?;
     if let Some((day, messages)) = day {
         if messages <= FEW {
-            let (found, last) = tx.one(
-                "SELECT count(*), max(timestamp)
-                 FROM (SELECT timestamp FROM messages INDEXED BY botstore_messages_of_user
-                       WHERE user_id = ?1 ORDER BY message_id DESC LIMIT ?2)
-                 WHERE date(substr(timestamp, 1, 19), (SELECT day_offset FROM botstore_total) || ' minutes') = ?3",
-                (user_id, messages + FEW, &day),
-                |row| Ok((integer(row, 0)?, maybe_time(row, 1)?)),
-            )?;
+            let sql = now::latest_of_day();
+            let bound = (user_id, messages + FEW, &day);
+            let row = |row: &Row<'_>| Ok((integer(row, 0)?, maybe_time(row, 1)?));
+            let (found, last) = tx.one(&sql, bound, row)?;
             if found == messages {
                 return Ok(last);
             }
         }
+        // However far the bot's clock is ahead of UTC, or behind it: the user has no message on a later day.
         let last = tx.maybe(
             "SELECT timestamp FROM messages INDEXED BY idx_messages_timestamp
-             WHERE timestamp >= date(?2, '-1 day')
-               AND timestamp < strftime('%Y-%m-%dT%H:%M:%S', ?2, '+1 day',
-                                        (SELECT -day_offset FROM botstore_total) || ' minutes')
-               AND user_id = ?1
+             WHERE timestamp >= date(?2, '-2 days') AND timestamp < date(?2, '+3 days') AND user_id = ?1
              ORDER BY timestamp DESC LIMIT 1",
             (user_id, &day),
             |row| maybe_time(row, 0),

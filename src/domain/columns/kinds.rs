@@ -26,6 +26,8 @@ pub(in crate::domain) enum Kind {
     MaybeTime,
     /// US dollars, or NULL.
     Amount,
+    /// What one interaction or one day cost, or NULL: US dollars. Statistics count one from 0 to 9 million.
+    Cost,
     /// A whole number from 0, or NULL.
     Count,
     /// A yes or no: 0, 1 or NULL.
@@ -74,13 +76,12 @@ pub(in crate::domain) const TABLES: [Table; 9] = {
         Table {
             name: "messages",
             columns: &[
-                // First, since the triggers refuse any other change of a row whose cost is infinite.
-                ("cost", Amount),
                 ("session_id", Key),
                 ("user_id", Owner),
                 ("timestamp", Time),
                 ("prompt", Text),
                 ("response", Text),
+                ("cost", Cost),
                 ("duration_ms", Count),
                 ("error", Text),
             ],
@@ -124,7 +125,7 @@ pub(in crate::domain) const TABLES: [Table; 9] = {
             columns: &[
                 ("user_id", Owner),
                 ("date", Day),
-                ("daily_cost", Amount),
+                ("daily_cost", Cost),
                 ("request_count", Count),
             ],
         },
@@ -146,7 +147,8 @@ pub(in crate::domain) enum Judged {
     Fine,
     /// This value is shown in its place, and a repair writes it.
     ShownAs(Cell),
-    /// The value stays: the row is found by it, and only the owner of the file can know the right one.
+    /// The value stays: only the owner of the file can know the right one. The row is found by it, or it is a cost
+    /// that is shown as it is and counted as another.
     Kept,
 }
 
@@ -185,6 +187,10 @@ impl Kind {
                     Cell::Real(amount.unwrap_or(0.0))
                 })
             }
+            Self::Cost => match values::amount(value).filter(|_| is_number) {
+                Some(amount) => kept(values::COUNTED_COST.contains(&amount)),
+                None => Self::Amount.judge(value),
+            },
             Self::Count => fine(is_null || matches!(value, ValueRef::Integer(0..)), &|| {
                 let count = values::count(value).unwrap_or(0);
                 Cell::Integer(i64::try_from(count).unwrap_or(i64::MAX))
@@ -226,6 +232,9 @@ impl Kind {
             Self::Text => "not a text: shown with U+FFFD in place of invalid bytes",
             Self::Time | Self::MaybeTime => "not a time",
             Self::Amount => "not an amount",
+            Self::Cost => {
+                "not a cost from 0 to 9,000,000 dollars: counted as the nearest, or as 0 if it is no amount"
+            }
             Self::Count => "not a count",
             Self::Flag => "neither 0 nor 1",
             Self::Permission => "neither 0 nor 1: permits nothing",

@@ -90,12 +90,17 @@ pub(super) fn day(row: &Row<'_>, column: usize) -> Result<Option<NaiveDate>> {
 
 /// An amount of money; 0 for a value that is none, or infinite.
 pub(super) fn amount(row: &Row<'_>, column: usize) -> Result<Usd> {
-    Ok(maybe_amount(row, column)?.unwrap_or(Usd::ZERO))
+    let amount = values::amount(row.get_ref(column)?);
+    Ok(amount.map_or(Usd::ZERO, Usd::nearest))
 }
 
-/// The same, but `None` instead of 0.
-pub(super) fn maybe_amount(row: &Row<'_>, column: usize) -> Result<Option<Usd>> {
-    Ok(values::amount(row.get_ref(column)?).map(Usd::nearest))
+/// An amount of money in whole billionths, of the rollups. A sum that is too large for them is at its limit.
+pub(super) fn nanos(row: &Row<'_>, column: usize) -> Result<Usd> {
+    Ok(Usd::from_nanos(match row.get_ref(column)? {
+        ValueRef::Integer(nanos) => nanos,
+        // The cast of a float saturates at the limits of the type.
+        value => values::number(value).unwrap_or(0.0) as i64,
+    }))
 }
 
 /// A number that a statement has computed; `None` for NULL and infinity.

@@ -45,6 +45,9 @@ pub(super) fn amount(value: ValueRef<'_>) -> Option<f64> {
     number(value).filter(|amount| amount.abs() < ENDLESS)
 }
 
+/// What a cost counts for in statistics, in US dollars: a larger one counts as this, and a negative one as 0.
+pub(super) const COUNTED_COST: std::ops::RangeInclusive<f64> = 0.0..=9e6;
+
 /// A whole number from 0; 0 for a negative one. `None` for NULL.
 pub(super) fn count(value: ValueRef<'_>) -> Option<u64> {
     match value {

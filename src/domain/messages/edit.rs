@@ -3,7 +3,7 @@
 use super::get::get;
 use super::{ChatMessage, unknown};
 use crate::domain::columns::{amount, cell};
-use crate::domain::{MessageId, Usd, UserId, costs, rollups, validate};
+use crate::domain::{MessageId, Usd, UserId, costs, validate};
 use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
 use crate::sqlite::Cell;
@@ -207,20 +207,19 @@ impl EditMessage {
         let duration_ms = duration_ms.and_then(|ms| i64::try_from(*ms).ok());
         let (fails, error) = self.error.new_value();
         if self.cost.is_some() || is_timed || fails {
-            rollups::subtracting(
-                tx,
+            tx.execute(
                 "UPDATE messages SET cost = coalesce(?2, cost),
                                      duration_ms = CASE WHEN ?3 THEN ?4 ELSE duration_ms END,
                                      error = CASE WHEN ?5 THEN ?6 ELSE error END
                  WHERE message_id = ?1",
-                &[
-                    &self.message_id,
-                    &self.cost.map(Usd::dollars),
-                    &is_timed,
-                    &duration_ms,
-                    &fails,
-                    &error,
-                ],
+                (
+                    self.message_id,
+                    self.cost.map(Usd::dollars),
+                    is_timed,
+                    duration_ms,
+                    fails,
+                    error,
+                ),
             )?;
         }
         Ok(())

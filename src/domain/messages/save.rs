@@ -227,13 +227,13 @@ pub(in crate::domain) struct NewMessage<'a> {
 /// leaves nothing to undo.
 pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     validate::not_empty("session_id", new.session_id)?;
-    validate::cost("cost", new.cost)?;
-    new.creating
-        .map_or(Ok(()), |path| validate::not_empty("creating", path))?;
     let duration_ms = new
         .duration_ms
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
+    validate::cost("cost", new.cost)?;
+    new.creating
+        .map_or(Ok(()), |path| validate::not_empty("creating", path))?;
     let history = new.when.is_history();
     if history {
         // Before it is asked what came later in the session.

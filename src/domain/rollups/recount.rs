@@ -1,12 +1,13 @@
-//! Counts all rows again, in memory.
+//! Counts all counted rows again, in memory.
 
+use super::facts::NOTHING;
 use super::sources::Source;
 use crate::domain::columns::integer;
 use crate::error::Result;
-use crate::operation::{ReadTx, WriteTx};
-use crate::sqlite::{self, Cell, cells};
+use crate::operation::ReadTx;
+use crate::sqlite;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, Params, Row, params_from_iter};
+use rusqlite::{Connection, Params, Row};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,6 @@ pub(super) struct Rollup {
     pub(super) key: Vec<String>,
     /// Its other columns, if it has any.
     pub(super) counts: Vec<String>,
-    /// The one of `counts` that triggers on other rollups keep.
-    distinct: Option<&'static str>,
 }
 
 impl Rollup {
@@ -45,24 +44,6 @@ impl Rollup {
     }
 }
 
-/// Which rows of a table are counted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rows {
-    /// The first and the last id.
-    pub(super) from: i64,
-    pub(super) to: i64,
-    /// How many rows to count, at most.
-    pub(super) most: i64,
-}
-
-impl Rows {
-    pub(super) const ALL: Self = Self {
-        from: i64::MIN,
-        to: i64::MAX,
-        most: i64::MAX,
-    };
-}
-
 /// The rollups of a [`Source`] as they should be, in a database in memory. It takes some 90 bytes for each day
 /// of a session, or 70 for each tool of a session.
 ///
@@ -72,40 +53,24 @@ impl Rows {
 pub(super) struct Recount {
     conn: Connection,
     pub(super) rollups: Vec<Arc<Rollup>>,
-    /// The first id that was not counted, if rows may be left.
-    pub(super) next: Option<i64>,
 }
 
 impl Recount {
-    /// Reads and counts rows of a source. `day_offset` is in minutes.
-    pub(super) fn of(
-        source: &Source,
-        tx: &ReadTx<'_>,
-        day_offset: i64,
-        rows: Rows,
-    ) -> Result<Self> {
+    /// Reads and counts those rows of a source that the rollups cover.
+    pub(super) fn of(source: &Source, tx: &ReadTx<'_>) -> Result<Self> {
         let conn = sqlite::scratch()?;
-        conn.execute_batch(source.schema)?;
-        let next = count(source, tx, &conn, day_offset, rows)?;
+        conn.execute_batch(&source.schema())?;
+        count(source, tx, &conn)?;
         let mut rollups = Vec::new();
         for of in source.rollups {
-            let (name, distinct) = (of.name, of.distinct);
+            let name = of.name;
             let view = conn.prepare(&format!("SELECT * FROM {name}"))?;
             let columns = (0..view.column_count()).map(|at| Ok(view.column_name(at)?.to_owned()));
             let mut key = columns.collect::<Result<Vec<_>>>()?;
             let counts = key.split_off(of.key.len());
-            rollups.push(Arc::new(Rollup {
-                name,
-                key,
-                counts,
-                distinct,
-            }));
+            rollups.push(Arc::new(Rollup { name, key, counts }));
         }
-        Ok(Self {
-            conn,
-            rollups,
-            next,
-        })
+        Ok(Self { conn, rollups })
     }
 
     /// Passes each counted row to `look`, in the order of the key.
@@ -139,71 +104,28 @@ impl Recount {
         for_each(&self.conn, &sql, look)?;
         Ok(self.conn.execute_batch("DROP TABLE kept")?)
     }
-
-    /// Adds these counts to the file's rows, as the triggers would have. The numbers of different users and
-    /// sessions are left to the triggers on the rollups.
-    pub(super) fn add(&self, rollup: &Rollup, tx: &WriteTx<'_>) -> Result<()> {
-        let (name, columns, key) = (rollup.name, rollup.columns(), rollup.key.join(", "));
-        let counts = rollup.counts.iter();
-        let counts = counts.filter(|column| Some(column.as_str()) != rollup.distinct);
-        let sums: Vec<_> = counts.map(|column| sum(column)).collect();
-        let or_add = match sums.is_empty() {
-            true => "NOTHING".to_owned(),
-            false => format!("UPDATE SET {}", sums.join(", ")),
-        };
-        let count = rollup.key.len() + rollup.counts.len();
-        let places = places(count);
-        let add = format!(
-            "INSERT INTO {name} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO {or_add}"
-        );
-        let mut distinct = rollup.counts.iter();
-        let distinct = distinct.position(|column| Some(column.as_str()) == rollup.distinct);
-        self.for_each(rollup, |row| {
-            let mut cells = cells(row, 0..count)?;
-            if let Some(at) = distinct {
-                cells[rollup.key.len() + at] = Cell::Integer(0);
-            }
-            tx.execute(&add, params_from_iter(cells))?;
-            Ok(())
-        })
-    }
 }
 
-/// How two values of a column are combined: days by their maximum, counts by their sum.
-fn sum(column: &str) -> String {
-    match column {
-        "last_day" => "last_day = max(last_day, excluded.last_day)".to_owned(),
-        _ => format!("{column} = {column} + excluded.{column}"),
-    }
-}
-
-/// Counts rows of a source into its table in memory, one piece at a time. Returns the first id that was not
-/// counted, if rows may be left.
-fn count(
-    source: &Source,
-    tx: &ReadTx<'_>,
-    into: &Connection,
-    day_offset: i64,
-    rows: Rows,
-) -> Result<Option<i64>> {
-    let (of_the_step, of_the_file) = (super::quoted(0), super::quoted(day_offset));
-    let select = source.select.replace(&of_the_step, &of_the_file);
-    let (mut next, mut left, mut reported) = (Some(rows.from), rows.most, Instant::now());
-    while let Some(from) = next.filter(|&from| from <= rows.to && left > 0) {
-        let (mut last, piece) = (None::<i64>, left.min(PIECE));
-        let params = (from, piece, rows.to);
-        insert_each(tx, &select, params, into, source.insert, |row| {
+/// Counts rows of a source into its table in memory, one piece at a time.
+fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection) -> Result<()> {
+    let last_id = format!("SELECT {}", source.facts.last_id());
+    let to = tx.one(&last_id, [], |row| integer(row, 0))?;
+    // Nothing is counted yet, though there may be a row with this id.
+    let mut next = Some(NOTHING).filter(|_| to != NOTHING);
+    let (select, mut reported) = (source.select(), Instant::now());
+    while let Some(from) = next.filter(|&from| from <= to) {
+        let mut last = None::<i64>;
+        insert_each(tx, &select, (from, PIECE, to), into, source.insert, |row| {
             last = last.max(Some(integer(row, row.as_ref().column_index("last")?)?));
             Ok(())
         })?;
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
-            tracing::info!(table = source.table, last_id = last, "counting rows");
+            tracing::info!(table = source.facts.table, last_id = last, "counting rows");
         }
-        left -= piece;
         next = last.and_then(|last| last.checked_add(1));
     }
-    Ok(next.filter(|&next| next <= rows.to))
+    Ok(())
 }
 
 /// This many placeholders.

@@ -77,12 +77,8 @@ impl Mutation for MendRollups {
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         tx.as_the_store(|tx| {
-            // The triggers that keep distinct counts must not count these changes.
-            let sql = "UPDATE botstore_total SET repairing = 1, repairs = repairs + 1";
-            tx.execute(sql, [])?;
-            self.rows.iter().try_for_each(|row| mend(row, tx))?;
-            tx.execute("UPDATE botstore_total SET repairing = 0", [])?;
-            Ok(())
+            tx.execute("UPDATE botstore_total SET repairs = repairs + 1", [])?;
+            self.rows.iter().try_for_each(|row| mend(row, tx))
         })
     }
 }
@@ -111,7 +107,7 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
         tx.execute(&sql, params_from_iter(bound))?;
     }
     if row.counted.is_none() {
-        let is_nothing = |column| format!(" AND abs(0.0 + {column}) < 1e-6");
+        let is_nothing = |column| format!(" AND {column} IN (0, '')");
         let is_nothing: String = rollup.counts.iter().map(is_nothing).collect();
         let sql = format!("DELETE FROM {name} WHERE {is_row}{is_nothing}");
         tx.execute(&sql, params_from_iter(key))?;
@@ -128,8 +124,10 @@ fn sum(column: &str, counted: usize, stored: usize) -> String {
             "last_day = CASE last_day WHEN ?{stored} THEN ?{counted}
                         ELSE max(last_day, ?{counted}) END"
         ),
-        // Adding cannot correct an infinite cost: infinity minus infinity is NULL, so the counted value replaces
-        // it.
-        _ => format!("{column} = coalesce({column} + (?{counted} - ?{stored}), ?{counted})"),
+        // Adding cannot correct a value that is no integer, so the counted value replaces it.
+        _ => format!(
+            "{column} = CASE WHEN typeof({column} + (?{counted} - ?{stored})) = 'integer'
+                             THEN {column} + (?{counted} - ?{stored}) ELSE ?{counted} END"
+        ),
     }
 }

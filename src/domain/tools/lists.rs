@@ -3,6 +3,7 @@
 use super::{ToolUse, from_row};
 use crate::domain::columns::{count, text};
 use crate::domain::page::{Found, Order, Page, PageRequest, Room};
+use crate::domain::rollups::now;
 use crate::domain::{SessionId, UserId, page, sessions};
 use crate::error::Result;
 use crate::limits::Texts;
@@ -224,19 +225,15 @@ impl Query for ToolStats {
     type Output = Vec<ToolStat>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<ToolStat>> {
-        tx.all(
-            "SELECT tool_name, uses, sessions, successes, errors
-             FROM botstore_tool ORDER BY uses DESC, tool_name LIMIT ?1",
-            [page::limit("limit", self.limit)?],
-            |row| {
-                Ok(ToolStat {
-                    tool_name: text(row, 0)?,
-                    usage_count: count(row, 1)?,
-                    sessions_used: count(row, 2)?,
-                    success_count: count(row, 3)?,
-                    error_count: count(row, 4)?,
-                })
-            },
-        )
+        let limit = page::limit("limit", self.limit)?;
+        tx.all(&now::top_tools(), [limit], |row| {
+            Ok(ToolStat {
+                tool_name: text(row, 0)?,
+                usage_count: count(row, 1)?,
+                sessions_used: count(row, 2)?,
+                success_count: count(row, 3)?,
+                error_count: count(row, 4)?,
+            })
+        })
     }
 }

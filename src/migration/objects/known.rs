@@ -84,18 +84,6 @@ impl Known {
                 is_kept: false,
             });
         }
-        for meanwhile in schemas
-            .iter()
-            .flat_map(|schema| (schema.counts.meanwhile)())
-        {
-            known.add(&Object {
-                kind: "trigger".to_owned(),
-                name: meanwhile.name,
-                table: meanwhile.table.to_owned(),
-                sql: meanwhile.sql,
-                is_kept: false,
-            });
-        }
         known.objects = objects;
         Ok(known)
     }

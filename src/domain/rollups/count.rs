@@ -1,0 +1,190 @@
+//! Counts the rows that wait, in pieces that are transactions of their own.
+//!
+//! **A piece moves the row id up to which a table is counted**, and adds the rows between to the rollups. What the
+//! rollups hold is a function of the rows up to that id, before a piece and after it. So it does not matter who is
+//! killed when, and what other programs write in between: a row that is counted is watched by the triggers, and one
+//! that is not is counted later, as it is then.
+//!
+//! The first count of a file is the same as any later one, only longer.
+//!
+//! Turned down: to count a range of ids while triggers count what comes after it. Then a change of a row in the range
+//! needed further triggers, which had the count begin again.
+
+use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES, sum};
+use super::{ROLLUPS, exist};
+use crate::domain::columns::{flag, id, integer};
+use crate::error::Result;
+use crate::migration::{Counted, Then};
+use crate::operation::{ReadTx, WriteTx};
+use rusqlite::Params;
+
+/// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
+/// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
+const MESSAGES_AT_ONCE: u32 = 512;
+
+/// The same for tool uses, of which a message has several.
+const TOOL_USES_AT_ONCE: u32 = 2_048;
+
+/// How many bytes of texts wait, at most: a message's cost comes after its texts, and an answer has to read past them.
+const BYTES_AT_ONCE: u32 = 2 << 20;
+
+/// Costs come last: they are counted to the last row, and that says that everything was counted once.
+const ORDER: [&Facts; 3] = [&MESSAGES, &TOOL_USES, &COSTS];
+
+/// How many rows are counted at once, to bound memory, where all are counted in one transaction.
+const AT_ONCE_AGAIN: i64 = 100_000;
+
+/// The row id up to which costs are counted once they were counted: all that there may be.
+const ALL: i64 = i64::MAX;
+
+/// Whether the file has rollups that were never counted to the end.
+pub(super) fn are_missing(tx: &ReadTx<'_>) -> Result<bool> {
+    if !exist(tx)? {
+        return Ok(false);
+    }
+    let sql = "SELECT count(*) = 3 AND max(last_id) FILTER (WHERE source = 'cost_tracking') = ?1
+               FROM botstore_counted";
+    Ok(!tx.one(sql, [ALL], |row| flag(row, 0))?)
+}
+
+/// Whether so many rows wait that it is time to count them.
+pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
+    if are_missing(tx)? {
+        return Ok(true);
+    }
+    if !exist(tx)? {
+        return Ok(false);
+    }
+    let wait = |facts: &Facts, bytes: &str, most: u32| {
+        let Facts { table, id, .. } = facts;
+        let last = facts.last_id();
+        // The length of a text is in front of the row: no text is read for it.
+        let sql = format!(
+            "SELECT count(*) >= ?1 OR total(bytes) >= ?2
+             FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last} LIMIT ?1)"
+        );
+        tx.one(&sql, [most, BYTES_AT_ONCE], |row| flag(row, 0))
+    };
+    let texts = "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)";
+    let input = "coalesce(octet_length(tool_input), 0)";
+    Ok(wait(&MESSAGES, texts, MESSAGES_AT_ONCE)? || wait(&TOOL_USES, input, TOOL_USES_AT_ONCE)?)
+}
+
+/// Empties the rollups: all rows wait to be counted.
+pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
+    if !exist(tx)? {
+        return Ok(());
+    }
+    for table in ROLLUPS {
+        run(tx, &format!("DELETE FROM {table}"), [])?;
+    }
+    let total = "REPLACE INTO botstore_total
+                 SELECT 1, 0, 0, coalesce(max(repairs), 0) + 1 FROM botstore_total";
+    run(tx, total, [])?;
+    run(tx, "DELETE FROM botstore_counted", [])?;
+    for facts in ORDER {
+        let sql = "INSERT INTO botstore_counted VALUES (?1, ?2)";
+        run(tx, sql, (facts.table, NOTHING))?;
+    }
+    // Somebody may have dropped the table.
+    let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0, 'UTC'
+                WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)";
+    run(tx, zone, [])?;
+    Ok(())
+}
+
+/// Counts the next piece, of up to `rows` rows of one table.
+pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
+    let sources = "SELECT count(*) = 3 FROM botstore_counted
+                   WHERE source IN ('messages', 'tool_usage', 'cost_tracking')";
+    if !tx.one(sources, [], |row| flag(row, 0))? {
+        forget(tx)?;
+    }
+    let is_first = are_missing(tx)?;
+    if let Some((table, last_id, then)) = count_one(tx, rows)? {
+        return Ok(Counted::UpTo(table, Some(last_id), then));
+    }
+    if is_first {
+        if !adds_up(tx)? {
+            tracing::info!(
+                "another program has replaced rows that were counted; all are counted again, at once"
+            );
+            forget(tx)?;
+            while count_one(tx, AT_ONCE_AGAIN)?.is_some() {}
+        }
+        counted_to(tx, &COSTS, ALL)?;
+    }
+    Ok(Counted::All)
+}
+
+/// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
+/// what comes next; `None` if no row waits.
+fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
+    for facts in ORDER {
+        let Facts { table, id: key, .. } = facts;
+        let last = facts.last_id();
+        let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;
+        // No id is smaller than the first, so that one would never be after the last row that is counted.
+        let after = if last == NOTHING { ">=" } else { ">" };
+        let sql = format!(
+            "SELECT max(id) FROM
+                 (SELECT {key} AS id FROM {table} WHERE {key} {after} ?1 ORDER BY {key} LIMIT ?2)"
+        );
+        if let Some(to) = tx.one(&sql, (last, rows), |row| id(row, 0))? {
+            run(tx, &addition(facts, after), [last, to])?;
+            counted_to(tx, facts, to)?;
+            let more = format!("SELECT 1 FROM {table} WHERE {key} > ?1 LIMIT 1");
+            let then = match tx.maybe(&more, [to], |_| Ok(()))? {
+                Some(()) => Then::More,
+                None => Then::Others,
+            };
+            return Ok(Some((table, to, then)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether as many rows are counted as there are. While rows are counted for the first time, for minutes perhaps, it
+/// shows that another program has used `REPLACE`, which fires no trigger for what it removes.
+fn adds_up(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT (SELECT coalesce(sum(messages), 0) FROM botstore_day)
+                    = (SELECT count(*) FROM messages WHERE typeof(user_id) = 'integer')
+                  AND (SELECT coalesce(sum(uses), 0) FROM botstore_tool) = (SELECT count(*) FROM tool_usage)
+                  AND (SELECT coalesce(sum(users), 0) FROM botstore_cost_day)
+                    = (SELECT count(*) FROM cost_tracking)
+                  AND (SELECT coalesce(sum(uses), 0) FROM botstore_user_tool)
+                    = (SELECT coalesce(sum(t.uses), 0) FROM botstore_session_tool t
+                       JOIN sessions s ON s.session_id = t.session_id)";
+    tx.one(sql, [], |row| flag(row, 0))
+}
+
+fn counted_to(tx: &WriteTx<'_>, facts: &Facts, last_id: i64) -> Result<()> {
+    let sql = "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2";
+    run(tx, sql, (last_id, facts.table))?;
+    Ok(())
+}
+
+/// Adds the rows after `?1` up to `?2` to the rollups.
+fn addition(facts: &Facts, after: &str) -> String {
+    let Facts {
+        inbox, rows, id, ..
+    } = facts;
+    let keys: Vec<_> = facts.key_names().collect();
+    let names: Vec<_> = keys.iter().copied().chain(facts.sum_names()).collect();
+    let sums: String = facts
+        .sum_names()
+        .map(|name| format!(", {}", sum(name)))
+        .collect();
+    let (keys, names) = (keys.join(", "), names.join(", "));
+    let select = facts.select();
+    format!(
+        "INSERT INTO {inbox} ({rows}, {names}) SELECT count(*), {keys}{sums}
+         FROM ({select} WHERE {id} {after} ?1 AND {id} <= ?2) GROUP BY {keys}"
+    )
+}
+
+/// Not from the cache of statements: the guard is not asked about a statement there, and the next who uses its text
+/// may be an operation.
+fn run(tx: &WriteTx<'_>, sql: &str, params: impl Params) -> Result<usize> {
+    Ok(tx.conn().prepare(sql)?.execute(params)?)
+}

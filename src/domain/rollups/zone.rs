@@ -1,0 +1,159 @@
+//! The zone in whose days the file counts: rows of `botstore_zone`, since other programs' changes of counted rows fire
+//! the triggers, which can look up an offset but know no zone.
+
+use super::{COUNTS, facts};
+use crate::domain::columns;
+use crate::error::{Result, quote};
+use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite::{Cell, cells};
+use crate::time::Zone;
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc};
+use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+
+/// From when on the first offset of a zone is taken: always.
+const ALWAYS: &str = "0000-01-01 00:00:00";
+
+/// How the table spells a time.
+const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
+
+/// No zone's clock is behind UTC by as much.
+const LONGEST_LEAD: TimeDelta = TimeDelta::days(2);
+
+/// More rows than any zone has.
+const MOST_ROWS: usize = 1_000;
+
+/// A row: since when, the offset in seconds, and the zone's name.
+type Row = Vec<Cell>;
+
+/// Brings the file's zone to the one that is wanted, or if none is, to what this program knows of the file's own. If
+/// a row that is counted may be of another day then, all rows wait to be counted anew. Returns the zone.
+///
+/// New rules for a zone mostly change the offset at a time that is still to come, and then nothing is counted.
+pub(crate) fn agree_on_zone(
+    conn: &mut Connection,
+    wanted: Option<Zone>,
+    now: DateTime<Utc>,
+) -> Result<Zone> {
+    // Not deferred: another program may write between what is read and what is written.
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = WriteTx::new(&transaction, now);
+    let old = rows(&tx)?;
+    let known = || match name(&old) {
+        Some(name) => Zone::named(name).ok(),
+        None => Some(Zone::UTC),
+    };
+    let Some(zone) = wanted.or_else(known) else {
+        let zone = shown_zone(&tx);
+        let unknown = quote(name(&old).unwrap_or_default());
+        tracing::warn!(%unknown, %zone, "this program does not know the file's time zone; its offsets stay");
+        return Ok(zone);
+    };
+    let new = rows_of(zone);
+    if old == new {
+        return Ok(zone);
+    }
+    let is_recounted = match first_difference(&old, &new) {
+        Some(since) => are_counted_after(&tx, &since)?,
+        None => false,
+    };
+    tx.execute("DELETE FROM botstore_zone", [])?;
+    for row in &new {
+        let sql = "INSERT INTO botstore_zone VALUES (?1, ?2, ?3)";
+        tx.execute(sql, params_from_iter(row))?;
+    }
+    if is_recounted {
+        (COUNTS.forget)(&tx)?;
+    }
+    transaction.commit()?;
+    tracing::info!(%zone, is_recounted, "the file has another time zone, or other rules for it");
+    Ok(zone)
+}
+
+/// The file's rows, of whatever types somebody may have written.
+fn rows(tx: &ReadTx<'_>) -> Result<Vec<Row>> {
+    let sql = "SELECT since, offset_seconds, zone FROM botstore_zone ORDER BY since LIMIT ?1";
+    tx.all(sql, [MOST_ROWS as i64], |row| cells(row, 0..3))
+}
+
+/// The rows of a zone.
+fn rows_of(zone: Zone) -> Vec<Row> {
+    let name = zone.to_string();
+    let offsets = zone.offsets();
+    let rows = offsets.iter().enumerate().map(|(at, since)| {
+        let from = match at {
+            0 => ALWAYS.to_owned(),
+            _ => since.at.format(SPELLING).to_string(),
+        };
+        let seconds = Cell::Integer(since.offset.local_minus_utc().into());
+        vec![Cell::text(from), seconds, Cell::text(&name)]
+    });
+    rows.collect()
+}
+
+/// The name in the rows; `None` if there is no row.
+fn name(rows: &[Row]) -> Option<&str> {
+    rows.last().map(|row| match row.last() {
+        Some(Cell::Text(name)) => std::str::from_utf8(name).unwrap_or_default(),
+        _ => "",
+    })
+}
+
+/// Since when rows may mean other days; `None` if they do not.
+fn first_difference(old: &[Row], new: &[Row]) -> Option<String> {
+    // Without the names: two may mean the same zone.
+    let same = old
+        .iter()
+        .zip(new)
+        .take_while(|(old, new)| old[..2] == new[..2]);
+    let same = same.count();
+    let since = |rows: &[Row]| {
+        rows.get(same).map(|row| match row.first() {
+            Some(Cell::Text(since)) => String::from_utf8_lossy(since).into_owned(),
+            _ => ALWAYS.to_owned(),
+        })
+    };
+    [since(old), since(new)].into_iter().flatten().min()
+}
+
+/// Whether a row that is counted may have a time after this.
+fn are_counted_after(tx: &ReadTx<'_>, since: &str) -> Result<bool> {
+    let since = NaiveDateTime::parse_from_str(since, SPELLING).ok();
+    let day = since.and_then(|since| since.checked_sub_signed(LONGEST_LEAD));
+    // Texts of years before 1 are not in the order of days.
+    let day = day.filter(|day| day.year() > 0);
+    let day = day.map_or_else(String::new, |day| day.date().to_string());
+    let sql = "SELECT EXISTS (SELECT 1 FROM botstore_day WHERE day >= ?1)";
+    tx.one(sql, [day], |row| columns::flag(row, 0))
+}
+
+/// The zone in whose days the file counts. For a name that this program does not know, its offset now, and for a file
+/// that does not say, UTC: neither must keep a store from opening, or an answer from being given.
+pub(crate) fn shown_zone(tx: &ReadTx<'_>) -> Zone {
+    let sql = "SELECT zone FROM botstore_zone ORDER BY since DESC LIMIT 1";
+    match tx.maybe(sql, [], |row| columns::text(row, 0)) {
+        Ok(Some(name)) => Zone::named(&name).unwrap_or_else(|_| Zone::Fixed(offset_now(tx))),
+        Ok(None) | Err(_) => Zone::UTC,
+    }
+}
+
+fn offset_now(tx: &ReadTx<'_>) -> FixedOffset {
+    let sql = "SELECT offset_seconds FROM botstore_zone
+               WHERE since <= datetime(substr(?1, 1, 19)) ORDER BY since DESC LIMIT 1";
+    let seconds = tx.maybe(sql, [tx.now_text()], |row| columns::integer(row, 0));
+    let seconds = seconds.ok().flatten().unwrap_or(0);
+    let offset = i32::try_from(seconds).ok().and_then(FixedOffset::east_opt);
+    offset.unwrap_or_else(|| Utc.fix())
+}
+
+/// Whether the file's days are those of UTC.
+pub(in crate::domain) fn is_utc(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM botstore_zone WHERE offset_seconds <> 0)";
+    tx.one(sql, [], |row| columns::flag(row, 0))
+}
+
+/// Today, by the bot's clock.
+pub(in crate::domain) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
+    let sql = format!("SELECT {}", facts::day("?1"));
+    let today = tx.one(&sql, [tx.now_text()], |row| columns::day(row, 0))?;
+    Ok(today.unwrap_or_else(|| tx.now().date_naive()))
+}
