@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// The functions that the schema may use, all of which 3.31 has. Add one only after a look at when SQLite got it.
 const FUNCTIONS: [&str; 14] = [
-    "avg", "coalesce", "count", "date", "datetime", "length", "max", "min", "raise", "round", "substr",
-    "sum", "typeof", "cast",
+    "avg", "coalesce", "count", "date", "datetime", "length", "max", "min", "raise", "round",
+    "substr", "sum", "typeof", "cast",
 ];
 
 /// What SQLite has learnt since, that stands as a word in a schema.
