@@ -22,6 +22,7 @@
 //! | writer's | takes it from the mailbox, as a job; the first queues a commit behind the others | `writer`, `job` |
 //! | writer's | `BEGIN IMMEDIATE`; runs each job of the batch; `COMMIT` | `batch`, `transaction` |
 //! | writer's | voids the changed rows in the row cache, answers each job | `cache`, `job` |
+//! | writer's | perhaps counts the rows that wait, in a transaction of its own | `counting` |
 //! | writer's | looks at the WAL; perhaps orders a checkpoint | `checkpoint` |
 //! | store's own | orders one too when nothing has been written for a while | `supervisor`, `idle_watch` |
 //! | checkpointer's | copies the WAL into the file | `checkpointer` |

@@ -8,7 +8,8 @@ use crate::subscriber::{At, panics, panics_once_at};
 use crate::trial::{is_unavailable, trial};
 use botstore::{ErrorKind, StoreEvent};
 
-pub(crate) const OF_THE_WRITER: &[&str] = &[LOST, COMMIT_FAILED, OVER_CEILING, NOT_COPIED];
+pub(crate) const OF_THE_WRITER: &[&str] =
+    &[LOST, COMMIT_FAILED, OVER_CEILING, NOT_COPIED, UNCOUNTED];
 pub(crate) const OF_THE_CHECKPOINTER: &[&str] = &[CHECKPOINT, CHECKPOINT_FAILED];
 pub(crate) const OF_THE_SUPERVISOR: &[&str] = &[
     RUN_FAILED,

@@ -20,6 +20,7 @@ pub(crate) const LOST: &str = "a transaction was lost";
 pub(crate) const COMMIT_FAILED: &str = "a commit failed";
 pub(crate) const OVER_CEILING: &str = "the WAL is over its ceiling";
 pub(crate) const NOT_COPIED: &str = "the WAL could not be copied";
+pub(crate) const UNCOUNTED: &str = "rows could not be counted for statistics; they wait";
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_FAILED: &str = "checkpoint failed";
 pub(crate) const RUN_FAILED: &str = "a scheduled run failed";
@@ -89,7 +90,7 @@ pub(crate) fn settings(line: &str, config: Config, folder: &Path) -> Config {
 /// where the store's own thread catches it.
 pub(crate) fn role(line: &str) -> Option<Role> {
     Some(match line {
-        LOST | COMMIT_FAILED | OVER_CEILING | NOT_COPIED => Role::Writer,
+        LOST | COMMIT_FAILED | OVER_CEILING | NOT_COPIED | UNCOUNTED => Role::Writer,
         CHECKPOINT | CHECKPOINT_FAILED => Role::Checkpointer,
         RUN_FAILED | NEARLY_FULL | DAMAGED | DISK_FAILS | DISK_WORKS | ROLLUPS | CLOCK | FILES
         | TIMERS | TIMERS_FAILED | TIMERS_UNKNOWN => Role::Supervisor,
@@ -165,6 +166,26 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
             let _ = answered(store.write(many())).await;
             panicked("the writer copies the log").await;
             disk::heal();
+        }
+        UNCOUNTED => {
+            let other = Connection::open(&trial.path).unwrap();
+            other.busy_timeout(crate::common::HANG).unwrap();
+            other
+                .execute_batch(
+                    "PRAGMA foreign_keys = OFF;
+                     CREATE TRIGGER refuses BEFORE UPDATE ON botstore_counted BEGIN
+                         SELECT RAISE(ABORT, 'no'); END;
+                     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+                     INSERT INTO messages (session_id, user_id, prompt) SELECT 'elsewhere', 0, '' FROM n;",
+                )
+                .unwrap();
+            until("rows are counted in vain", async || {
+                let _ = answered(store.write(many())).await;
+                armed.hits(line) >= times
+            })
+            .await;
+            let gone = "DROP TRIGGER refuses; DELETE FROM messages WHERE session_id = 'elsewhere'";
+            other.execute_batch(gone).unwrap();
         }
         CHECKPOINT => panicked("a checkpoint").await,
         CHECKPOINT_FAILED => {

@@ -56,7 +56,8 @@ impl UserDay {
     }
 }
 
-/// Statistics of one user. Reads one row for each day on which the user had a message.
+/// Statistics of one user. Reads one row for each day on which the user had a message; and the user's messages, and all
+/// tool uses, that wait to be counted, which are some hundred at most.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
