@@ -1,3 +1,4 @@
+CREATE INDEX botstore_costs_date ON cost_tracking(date);
 CREATE INDEX botstore_messages_session ON messages(session_id, timestamp);
 CREATE INDEX botstore_messages_user ON messages(user_id, timestamp);
 CREATE INDEX botstore_audit_user ON audit_log(user_id, timestamp);

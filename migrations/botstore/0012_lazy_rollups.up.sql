@@ -158,8 +158,7 @@ CREATE TABLE botstore_cost_day (
 ) WITHOUT ROWID;
 
 -- What is inserted into these three is added to the tables, and not kept here: they are always empty. One row may
--- stand for many messages of a session, a user and a day; one whose counts are negative takes them away. So triggers,
--- and those who count many rows at once, do the same. Not views: where one comes first in SQLite's own list of tables,
+-- stand for many messages of a session, a user and a day; one whose counts are negative takes them away. Not views: where one comes first in SQLite's own list of tables,
 -- its integrity check passes over what belongs to no table.
 CREATE TABLE botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost);
 CREATE TABLE botstore_tool_count (uses, session_id, tool_name, successes, errors);

@@ -133,8 +133,6 @@ CREATE INDEX botstore_stray_user_tokens ON user_tokens(token_id)
 
 CREATE INDEX botstore_tokens_user ON user_tokens(user_id);
 
-CREATE INDEX botstore_costs_date ON cost_tracking(date);
-
 CREATE INDEX botstore_users_first_seen ON users(first_seen);
 
 CREATE INDEX botstore_users_allowed ON users(first_seen) WHERE is_allowed = 1;
@@ -228,12 +226,11 @@ CREATE INDEX botstore_timer_waits ON botstore_timer(name) WHERE try_at IS NULL;
 CREATE INDEX botstore_tool_usage_message ON tool_usage(message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE botstore_session_recent (
-    session_id TEXT NOT NULL PRIMARY KEY,
-    user_id    INTEGER,
-    day        BLOB
+    user_id    INTEGER NOT NULL,
+    day        BLOB    NOT NULL,
+    session_id TEXT    NOT NULL,
+    PRIMARY KEY (user_id, day, session_id)
 ) WITHOUT ROWID;
-
-CREATE INDEX botstore_session_recent_day ON botstore_session_recent(user_id, day);
 
 CREATE TABLE botstore_session_import (
     session_id TEXT    NOT NULL PRIMARY KEY REFERENCES sessions(session_id) ON DELETE CASCADE ON UPDATE CASCADE,
@@ -246,17 +243,23 @@ CREATE INDEX botstore_messages_of_user ON messages(user_id);
 CREATE INDEX botstore_tool_usage_of_session ON tool_usage(session_id);
 
 CREATE TRIGGER botstore_recent_added AFTER INSERT ON sessions WHEN new.session_id IS NOT NULL BEGIN
-    INSERT INTO botstore_session_recent (session_id, user_id, day)
-    VALUES (new.session_id, new.user_id,
+    INSERT INTO botstore_session_recent (user_id, day, session_id)
+    VALUES (new.user_id,
            CASE typeof(new.last_used)
                WHEN 'text' THEN coalesce(substr(CAST(new.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
                WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
-               ELSE x'' END)
-    ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, day = excluded.day;
+               ELSE x'' END,
+           new.session_id)
+    ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER botstore_recent_removed AFTER DELETE ON sessions BEGIN
-    DELETE FROM botstore_session_recent WHERE session_id = old.session_id;
+    DELETE FROM botstore_session_recent
+    WHERE user_id = old.user_id AND session_id = old.session_id
+      AND day = CASE typeof(old.last_used)
+                    WHEN 'text' THEN coalesce(substr(CAST(old.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+                    WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+                    ELSE x'' END;
 END;
 
 CREATE TRIGGER botstore_recent_changed AFTER UPDATE OF session_id, user_id, last_used ON sessions
@@ -271,15 +274,20 @@ WHEN old.session_id IS NOT new.session_id OR old.user_id IS NOT new.user_id
          ELSE x'' END
 BEGIN
     DELETE FROM botstore_session_recent
-    WHERE session_id = old.session_id AND old.session_id IS NOT new.session_id;
-    INSERT INTO botstore_session_recent (session_id, user_id, day)
-    SELECT new.session_id, new.user_id,
+    WHERE user_id = old.user_id AND session_id = old.session_id
+      AND day = CASE typeof(old.last_used)
+                    WHEN 'text' THEN coalesce(substr(CAST(old.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+                    WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+                    ELSE x'' END;
+    INSERT INTO botstore_session_recent (user_id, day, session_id)
+    SELECT new.user_id,
            CASE typeof(new.last_used)
                WHEN 'text' THEN coalesce(substr(CAST(new.last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
                WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
-               ELSE x'' END
+               ELSE x'' END,
+           new.session_id
     WHERE new.session_id IS NOT NULL
-    ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, day = excluded.day;
+    ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER botstore_import_overtaken AFTER INSERT ON messages

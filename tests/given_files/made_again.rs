@@ -82,7 +82,7 @@ async fn each_trigger_index_and_view_that_was_dropped_is_told_of_and_made_again(
 
 #[tokio::test]
 async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
-    let drop = "DROP TRIGGER botstore_message_added; DROP INDEX botstore_session_recent_day;
+    let drop = "DROP TRIGGER botstore_message_added; DROP INDEX botstore_messages_of_user;
         DROP INDEX idx_sessions_user_id; DROP VIEW daily_stats;";
     for (command, more) in [("check", &["--repair"][..]), ("migrate", &[])] {
         let given = Given::file().await;
@@ -92,7 +92,7 @@ async fn check_lists_what_is_missing_and_repair_or_migrate_makes_it_again() {
             let ran = run(look, &given.path, &[]).came_to(code);
             for name in [
                 "botstore_message_added",
-                "botstore_session_recent_day",
+                "botstore_messages_of_user",
                 "daily_stats",
             ] {
                 assert!(ran.out.contains(name), "{}", ran.out);
@@ -153,7 +153,7 @@ async fn sessions_are_in_their_order_though_the_days_of_their_last_use_were_drop
         "DROP TRIGGER botstore_recent_changed",
         "DROP TRIGGER botstore_recent_removed",
         "DROP TRIGGER botstore_import_overtaken",
-        "DROP INDEX botstore_session_recent_day",
+        "DROP INDEX botstore_messages_of_user",
     ] {
         let given = Given::file().await;
         // Without the tables, another program's triggers would fail.
@@ -234,11 +234,11 @@ async fn a_table_with_rows_of_its_own_is_told_of_and_not_made_anew() {
 #[tokio::test]
 async fn an_index_that_was_altered_is_made_anew() {
     for index in [
-        "CREATE INDEX botstore_session_recent_day ON botstore_session_recent(day)",
-        "CREATE INDEX botstore_session_recent_day ON botstore_session_recent(user_id) WHERE user_id > 99",
+        "CREATE INDEX botstore_messages_of_user ON messages(session_id)",
+        "CREATE INDEX botstore_messages_of_user ON messages(user_id) WHERE user_id > 99",
     ] {
         let given = Given::file().await;
-        given.forge(&format!("DROP INDEX botstore_session_recent_day; {index};"));
+        given.forge(&format!("DROP INDEX botstore_messages_of_user; {index};"));
         run("check", &given.path, &[]).came_to(4);
         let store = Store::open(given.config()).await.expect("a store");
         let sessions = store.read(sessions_of(1));

@@ -1,7 +1,6 @@
 //! Saves messages.
 
 use super::history::LastUse;
-use crate::domain::columns::flag;
 use crate::domain::sessions::IntoEnded;
 use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, costs, sessions, users, validate};
@@ -245,29 +244,35 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         Some(last_use) => (&last_use.session, &last_use.user),
         None => (&now, &now),
     };
-    let is_active = tx.maybe(
-        "UPDATE sessions
-         SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
-             total_turns = coalesce(total_turns, 0) + ?5,
-             message_count = coalesce(message_count, 0) + 1
-         WHERE session_id = ?1
-           AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
-                                        WHERE m.session_id = ?1 AND m.user_id = ?2))
-           AND (?6 OR is_active IS 1)
-           AND (?7 IS NULL OR user_id = ?7)
-         RETURNING is_active IS 1",
-        (
-            new.session_id,
-            new.user_id,
-            session_used,
-            new.cost.nanos(),
-            new.turns,
-            new.into_ended == IntoEnded::Revive,
-            new.joining,
-        ),
-        |row| flag(row, 0),
-    )?;
-    let Some(is_active) = is_active else {
+    // First as if it were active, which it nearly always is: `RETURNING` would say so too, but SQLite makes a table
+    // for it each time.
+    let use_session = |into_ended: IntoEnded| -> Result<bool> {
+        let used = tx.execute(
+            "UPDATE sessions
+             SET last_used = ?3, total_cost = (round(coalesce(total_cost, 0.0) * 1e9) + ?4) / 1e9,
+                 total_turns = coalesce(total_turns, 0) + ?5,
+                 message_count = coalesce(message_count, 0) + 1
+             WHERE session_id = ?1
+               AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
+                                            WHERE m.session_id = ?1 AND m.user_id = ?2))
+               AND (?6 OR is_active IS 1)
+               AND (?7 IS NULL OR user_id = ?7)",
+            (
+                new.session_id,
+                new.user_id,
+                session_used,
+                new.cost.nanos(),
+                new.turns,
+                into_ended == IntoEnded::Revive,
+                new.joining,
+            ),
+        )?;
+        Ok(used > 0)
+    };
+    let is_active = use_session(IntoEnded::Refuse)?;
+    let is_used =
+        is_active || (new.into_ended == IntoEnded::Revive && use_session(IntoEnded::Revive)?);
+    if !is_used {
         // Only if the UPDATE found no session: a message for an existing one, from a member, needs no lookup.
         if let (None, None) = (new.creating, new.joining) {
             return sessions::refused(tx, new.user_id, new.session_id);
@@ -280,7 +285,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
             ..*new
         };
         return save(tx, &admitted);
-    };
+    }
     if !is_active && history.is_none() {
         // A conversation that continues has not ended. This is a statement of its own: as part of the UPDATE
         // above, it would write the index of active sessions with each message.

@@ -10,7 +10,8 @@
 //! Turned down: to count a range of ids while triggers count what comes after it. Then a change of a row in the range
 //! needed further triggers, which had the count begin again.
 
-use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES, sum};
+use super::adding::{add_costs, add_messages, add_tool_uses};
+use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES};
 use super::{ROLLUPS, exist};
 use crate::domain::columns::{flag, id, integer};
 use crate::error::Result;
@@ -28,8 +29,15 @@ const TOOL_USES_AT_ONCE: u32 = 2_048;
 /// How many bytes of texts wait, at most: a message's cost comes after its texts, and an answer has to read past them.
 const BYTES_AT_ONCE: u32 = 2 << 20;
 
+/// Adds the rows after an id, up to another, to the rollups. The text is how the first id is compared.
+type Add = fn(&WriteTx<'_>, &str, [i64; 2]) -> Result<()>;
+
 /// Costs come last: they are counted to the last row, and that says that everything was counted once.
-const ORDER: [&Facts; 3] = [&MESSAGES, &TOOL_USES, &COSTS];
+const ORDER: [(&Facts, Add); 3] = [
+    (&MESSAGES, add_messages),
+    (&TOOL_USES, add_tool_uses),
+    (&COSTS, add_costs),
+];
 
 /// How many rows are counted at once, to bound memory, where all are counted in one transaction.
 const AT_ONCE_AGAIN: i64 = 100_000;
@@ -82,7 +90,7 @@ pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
                  SELECT 1, 0, 0, coalesce(max(repairs), 0) + 1 FROM botstore_total";
     run(tx, total, [])?;
     run(tx, "DELETE FROM botstore_counted", [])?;
-    for facts in ORDER {
+    for (facts, _) in ORDER {
         let sql = "INSERT INTO botstore_counted VALUES (?1, ?2)";
         run(tx, sql, (facts.table, NOTHING))?;
     }
@@ -120,7 +128,7 @@ pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
 /// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
 /// what comes next; `None` if no row waits.
 fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
-    for facts in ORDER {
+    for (facts, add) in ORDER {
         let Facts { table, id: key, .. } = facts;
         let last = facts.last_id();
         let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;
@@ -131,7 +139,7 @@ fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, T
                  (SELECT {key} AS id FROM {table} WHERE {key} {after} ?1 ORDER BY {key} LIMIT ?2)"
         );
         if let Some(to) = tx.one(&sql, (last, rows), |row| id(row, 0))? {
-            run(tx, &addition(facts, after), [last, to])?;
+            add(tx, after, [last, to])?;
             counted_to(tx, facts, to)?;
             let more = format!("SELECT 1 FROM {table} WHERE {key} > ?1 LIMIT 1");
             let then = match tx.maybe(&more, [to], |_| Ok(()))? {
@@ -162,25 +170,6 @@ fn counted_to(tx: &WriteTx<'_>, facts: &Facts, last_id: i64) -> Result<()> {
     let sql = "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2";
     run(tx, sql, (last_id, facts.table))?;
     Ok(())
-}
-
-/// Adds the rows after `?1` up to `?2` to the rollups.
-fn addition(facts: &Facts, after: &str) -> String {
-    let Facts {
-        inbox, rows, id, ..
-    } = facts;
-    let keys: Vec<_> = facts.key_names().collect();
-    let names: Vec<_> = keys.iter().copied().chain(facts.sum_names()).collect();
-    let sums: String = facts
-        .sum_names()
-        .map(|name| format!(", {}", sum(name)))
-        .collect();
-    let (keys, names) = (keys.join(", "), names.join(", "));
-    let select = facts.select();
-    format!(
-        "INSERT INTO {inbox} ({rows}, {names}) SELECT count(*), {keys}{sums}
-         FROM ({select} WHERE {id} {after} ?1 AND {id} <= ?2) GROUP BY {keys}"
-    )
 }
 
 /// Not from the cache of statements: the guard is not asked about a statement there, and the next who uses its text

@@ -7,6 +7,7 @@
 //! [`ReconcileRollups`] compares them with a full count, and
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 
+mod adding;
 mod count;
 mod facts;
 pub(super) mod now;

@@ -6,7 +6,8 @@
 //! it took 24 ms for one with 27,000.
 //!
 //! The day is the beginning of the time, as bytes: see `migrations/botstore/0011_by_id.up.sql`. A session without an
-//! id, which only another program makes, is not in the table, and is looked up by its missing id.
+//! id, which only another program makes, is not in the table, and is looked up by its missing id. An entry counts only
+//! if the session still has its user and its day.
 
 use super::Whose;
 use crate::error::Result;
@@ -21,9 +22,14 @@ impl Whose {
             Self::Own => {
                 "SELECT s.session_id, s.user_id, project_path, created_at, last_used,
                         total_cost, total_turns, message_count, is_active, s.rowid, r.day
-                 FROM botstore_session_recent r INDEXED BY botstore_session_recent_day
+                 FROM botstore_session_recent r
                  CROSS JOIN sessions s ON s.session_id = r.session_id AND s.user_id = r.user_id
-                 WHERE r.user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, s.session_id) < (?3, ?4)
+                 WHERE r.user_id = ?1 AND r.day = CASE typeof(last_used)
+                       WHEN 'text' THEN
+                           coalesce(substr(CAST(last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+                       WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+                       ELSE x'' END
+                   AND (is_active = 1 OR ?2) AND (last_used, s.session_id) < (?3, ?4)
                    AND r.day <= CASE typeof(?3)
                        WHEN 'text' THEN
                            coalesce(substr(CAST(?3 AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
@@ -55,9 +61,14 @@ impl Whose {
             Self::Both => {
                 "SELECT s.session_id, s.user_id, project_path, created_at, last_used,
                         total_cost, total_turns, message_count, is_active, s.rowid, r.day
-                 FROM botstore_session_recent r INDEXED BY botstore_session_recent_day
+                 FROM botstore_session_recent r
                  CROSS JOIN sessions s ON s.session_id = r.session_id AND s.user_id = r.user_id
-                 WHERE r.user_id = ?1 AND (is_active = 1 OR ?2) AND (last_used, s.session_id) < (?3, ?4)
+                 WHERE r.user_id = ?1 AND r.day = CASE typeof(last_used)
+                       WHEN 'text' THEN
+                           coalesce(substr(CAST(last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+                       WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+                       ELSE x'' END
+                   AND (is_active = 1 OR ?2) AND (last_used, s.session_id) < (?3, ?4)
                    AND r.day <= CASE typeof(?3)
                        WHEN 'text' THEN
                            coalesce(substr(CAST(?3 AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
@@ -76,10 +87,14 @@ impl Whose {
                    AND (last_used, session_id) < (?3, ?4)
                  UNION ALL
                  SELECT s.session_id, s.user_id, project_path, created_at, last_used,
-                        total_cost, total_turns, message_count, is_active, s.rowid, r.day
+                        total_cost, total_turns, message_count, is_active, s.rowid,
+                        CASE typeof(last_used)
+                        WHEN 'text' THEN
+                            coalesce(substr(CAST(last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
+                        WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
+                        ELSE x'' END
                  FROM botstore_session_member m INDEXED BY botstore_session_member_user
                  CROSS JOIN sessions s ON s.session_id = m.session_id
-                 CROSS JOIN botstore_session_recent r ON r.session_id = s.session_id
                  WHERE m.user_id = ?1 AND s.user_id IS NOT ?1 AND (is_active = 1 OR ?2)
                    AND (last_used, s.session_id) < (?3, ?4)
                  ORDER BY 11 DESC, 5 DESC, 1 DESC LIMIT ?5"
@@ -97,14 +112,16 @@ pub(in crate::domain) fn fill(tx: &WriteTx<'_>) -> Result<()> {
     }
     tx.execute("DELETE FROM botstore_session_recent", [])?;
     tx.execute(
-        "INSERT INTO botstore_session_recent (session_id, user_id, day)
-         SELECT session_id, user_id,
+        "INSERT INTO botstore_session_recent (user_id, day, session_id)
+         SELECT user_id,
                 CASE typeof(last_used)
                 WHEN 'text' THEN
                     coalesce(substr(CAST(last_used AS BLOB), 1, length(CAST('YYYY-MM-DD' AS BLOB))), x'')
                 WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
-                ELSE x'' END
-         FROM sessions NOT INDEXED WHERE session_id IS NOT NULL",
+                ELSE x'' END,
+                session_id
+         FROM sessions NOT INDEXED WHERE session_id IS NOT NULL
+         ORDER BY 1, 2, 3",
         [],
     )?;
     Ok(())
