@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The name of the zone whose days statistics have, such as `UTC`, `Europe/Berlin` or `+05:30`: what stands beside the
 /// days of a chart or a table. See [`Config::time_zone`](crate::Config::time_zone).
 ///
+/// For administrators: the answer is the same for all users.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {

@@ -54,10 +54,11 @@ struct OfUser {
 pub(super) fn add_messages(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
     let mut groups = Vec::new();
     for_each(tx, &groups_of(&MESSAGES, after), ids, |row| {
+        let mut keys = cells(row, 1..3)?.into_iter();
         // A message whose owner is no number is counted nowhere.
-        if let Some(Cell::Integer(user_id)) = cells(row, 2..3)?.pop() {
+        if let (Some(session_id), Some(Cell::Integer(user_id))) = (keys.next(), keys.next()) {
             groups.push(Group {
-                session_id: Cell::from(row.get_ref(1)?),
+                session_id,
                 user_id,
                 day: text(row, 3)?,
                 sums: Sums {
@@ -92,7 +93,8 @@ pub(super) fn add_messages(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Resu
         let row = (&group.session_id, group.user_id, group.sums.messages);
         if add.run(row)? {
             of_user.sums.new += 1;
-            new_sessions += is_first.query_row([&group.session_id], |row| row.get::<_, i64>(0))?;
+            let mut first = is_first.query([&group.session_id])?;
+            new_sessions += first.next()?.map_or(Ok(0), |row| integer(row, 0))?;
         }
     }
     let new_users = add_users(tx, &users)?;
@@ -211,7 +213,10 @@ pub(super) fn add_tool_uses(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Res
          SELECT user_id, ?2, ?3 FROM sessions WHERE session_id = ?1",
     )?;
     for_each(tx, &groups_of(&TOOL_USES, after), ids, |row| {
-        let (session_id, name) = (Cell::from(row.get_ref(1)?), Cell::from(row.get_ref(2)?));
+        let mut keys = cells(row, 1..3)?.into_iter();
+        let (Some(session_id), Some(name)) = (keys.next(), keys.next()) else {
+            return Ok(());
+        };
         let uses = integer(row, 0)?;
         let group = (&session_id, &name, uses);
         let is_new = add.run(group)?;

@@ -250,10 +250,7 @@ mod tests {
             for line in plan.iter().filter(|line| line.starts_with("SCAN ")) {
                 let may =
                     |scan: &&str| line == scan || scan.ends_with('(') && line.starts_with(scan);
-                assert!(
-                    MAY_SCAN.iter().any(|scan| may(&scan)),
-                    "{line}\n{plan:#?}\n{sql}"
-                );
+                assert!(MAY_SCAN.iter().any(may), "{line}\n{plan:#?}\n{sql}");
             }
             let rows = |table: &str| {
                 let begins = format!("SEARCH {table} ");
