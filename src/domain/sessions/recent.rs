@@ -120,8 +120,7 @@ pub(in crate::domain) fn fill(tx: &WriteTx<'_>) -> Result<()> {
                 WHEN 'blob' THEN x'ffffffffffffffffffffffffffffffffffffffff'
                 ELSE x'' END,
                 session_id
-         FROM sessions NOT INDEXED WHERE session_id IS NOT NULL
-         ORDER BY 1, 2, 3",
+         FROM sessions NOT INDEXED WHERE session_id IS NOT NULL",
         [],
     )?;
     Ok(())
