@@ -88,6 +88,8 @@ async fn one_that_does_not_end_is_named() {
         matches!(held_by[..], [WalHolder::Query { operation, .. }] if operation == Count::name()),
         "{held_by:?}"
     );
-    assert!(on_callers_thread(&store).await > 0);
+    // It began there. Whether SQLite then took longer than it may is the machine's.
+    let readers = store.health().await.unwrap().interactive;
+    assert!(readers.on_callers_thread + readers.cut_on_callers_thread > 0);
     store.close().await.unwrap();
 }
