@@ -8,6 +8,7 @@ mod disabled;
 mod endless;
 mod ids;
 mod made_again;
+mod made_again_of_hosts;
 mod not_made_again;
 mod objects;
 mod step_rules;
