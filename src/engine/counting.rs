@@ -42,10 +42,11 @@ impl Counting {
         }
     }
 
-    /// Counts the rows that wait, however few.
+    /// Counts the rows that wait, however few. After a failure they are still known to wait.
     pub(super) fn rest(&mut self, open: &WriteConnection) -> Result<()> {
+        self.count(open, Waiting::Any)?;
         self.shared.may_wait.store(false, Relaxed);
-        self.count(open, Waiting::Any)
+        Ok(())
     }
 
     fn count(&mut self, open: &WriteConnection, waiting: Waiting) -> Result<()> {

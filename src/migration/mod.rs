@@ -191,7 +191,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     /// The rows of this table up to this row id; there may be more.
-    UpTo(&'static str, Option<i64>, Then),
+    UpTo(&'static str, i64, Then),
     All,
 }
 

@@ -1,7 +1,7 @@
 //! Statistics and dashboards. The answer to each is from one snapshot.
 //!
 //! Totals here are sums over messages and tool uses, so they include rows that no counter has counted. They come
-//! from [`rollups`](crate::rollups), which each change updates: the cost of an answer depends on its size,
+//! from [`rollups`](crate::rollups), to which answers add the rows that wait to be counted: the cost of an answer depends on its size,
 //! however old the bot is. Days are those of [`Config::time_zone`](crate::Config::time_zone), which is UTC by default;
 //! [`TimeZone`] names it, and so do the statistics.
 //! These queries run in the analytics lane.

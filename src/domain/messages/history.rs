@@ -39,8 +39,8 @@ impl LastUse {
             (new.user_id, new.when.text()),
             |row| cell(row, 0),
         )?;
-        // An unknown user makes the message's INSERT fail, by its reference.
-        let user = user.unwrap_or(Cell::Null);
+        // If the user is missing, and is made with the message.
+        let user = user.unwrap_or_else(|| Cell::text(new.when.text()));
         tx.execute(
             "UPDATE sessions SET created_at = ?2 WHERE session_id = ?1 AND created_at > ?2",
             (new.session_id, new.when.text()),

@@ -98,8 +98,8 @@ pub(in crate::domain) fn read_by_id<T>(
 /// that the page would take, of the next `?2` rows from the id `?1` on; `what` is bound from `?3` on.
 ///
 /// No index has the rows of a span of time by id. So there are two ways to find the page. A walk along the ids
-/// is quick if most of the next rows are in the span. Otherwise the ids of all rows in the span are sorted,
-/// which an index by time holds. This decides. To sort always was turned down: most requests are for the first
+/// is quick if most of the next rows are in the span. Otherwise a list of all users sorts the ids of all rows in the
+/// span, which an index by time holds, and a user's events take its least and its greatest id as bounds. This decides. To sort always was turned down: most requests are for the first
 /// page of a long span.
 pub(in crate::domain) fn fills(
     tx: &ReadTx<'_>,

@@ -17,7 +17,7 @@ use crate::domain::columns::{flag, id, integer};
 use crate::error::Result;
 use crate::migration::{Counted, Then};
 use crate::operation::{ReadTx, WriteTx};
-use rusqlite::Params;
+use rusqlite::{Params, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
 /// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
@@ -47,21 +47,22 @@ const ALL: i64 = i64::MAX;
 
 /// Whether the file has rollups that were never counted to the end.
 pub(super) fn are_missing(tx: &ReadTx<'_>) -> Result<bool> {
-    if !exist(tx)? {
-        return Ok(false);
-    }
+    Ok(exist(tx)? && !are_counted_once(tx)?)
+}
+
+fn are_counted_once(tx: &ReadTx<'_>) -> Result<bool> {
     let sql = "SELECT count(*) = 3 AND max(last_id) FILTER (WHERE source = 'cost_tracking') = ?1
                FROM botstore_counted";
-    Ok(!tx.one(sql, [ALL], |row| flag(row, 0))?)
+    tx.one(sql, [ALL], |row| flag(row, 0))
 }
 
 /// Whether so many rows wait that it is time to count them.
 pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
-    if are_missing(tx)? {
-        return Ok(true);
-    }
     if !exist(tx)? {
         return Ok(false);
+    }
+    if !are_counted_once(tx)? {
+        return Ok(true);
     }
     let wait = |facts: &Facts, bytes: &str, most: u32| {
         let Facts { table, id, .. } = facts;
@@ -110,7 +111,7 @@ pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
     }
     let is_first = are_missing(tx)?;
     if let Some((table, last_id, then)) = count_one(tx, rows)? {
-        return Ok(Counted::UpTo(table, Some(last_id), then));
+        return Ok(Counted::UpTo(table, last_id, then));
     }
     if is_first {
         if !adds_up(tx)? {
@@ -174,6 +175,10 @@ fn counted_to(tx: &WriteTx<'_>, facts: &Facts, last_id: i64) -> Result<()> {
 
 /// Not from the cache of statements: the guard is not asked about a statement there, and the next who uses its text
 /// may be an operation.
+pub(super) fn prepare<'a>(tx: &'a WriteTx<'_>, sql: &str) -> Result<Statement<'a>> {
+    Ok(tx.conn().prepare(sql)?)
+}
+
 fn run(tx: &WriteTx<'_>, sql: &str, params: impl Params) -> Result<usize> {
-    Ok(tx.conn().prepare(sql)?.execute(params)?)
+    Ok(prepare(tx, sql)?.execute(params)?)
 }

@@ -2,7 +2,7 @@
 //! counted, some hundred at once (`count`), and answers add them (`now`). A row that is counted already, and changes
 //! or goes, is counted by triggers in the transaction that changes it
 //! (`migrations/botstore/0012_lazy_rollups.up.sql`). So the cost of an answer depends on its size and not on the
-//! bot's age, and saving a message writes no page of counts.
+//! bot's age, and saving a message writes no page of counts but that of the day's costs.
 //!
 //! [`ReconcileRollups`] compares them with a full count, and
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.

@@ -24,7 +24,7 @@ pub(super) struct Rollup {
     pub(super) name: &'static str,
     /// The columns of its key.
     pub(super) key: Vec<String>,
-    /// Its other columns, if it has any.
+    /// Its other columns.
     pub(super) counts: Vec<String>,
 }
 
@@ -48,8 +48,8 @@ impl Rollup {
 /// of a session, or 70 for each tool of a session.
 ///
 /// The connection that reads the file cannot count: it may not write, even to a temporary table. One `GROUP BY`
-/// over all rows was turned down: SQLite sorts them in memory, 150 bytes each. So was a second implementation of
-/// the triggers in Rust, with maps: it was twice as fast and not quite the same.
+/// over all rows was turned down: SQLite sorts them in memory, 150 bytes each. So were maps in
+/// Rust, which were twice as fast: they would share the mistakes of those that count.
 pub(super) struct Recount {
     conn: Connection,
     pub(super) rollups: Vec<Arc<Rollup>>,

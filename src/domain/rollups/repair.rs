@@ -95,17 +95,15 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
         let sql = format!("INSERT OR IGNORE INTO {name} ({columns}) VALUES ({fresh})");
         tx.execute(&sql, params_from_iter(key))?;
     }
-    if counts > 0 {
-        let columns = rollup.counts.iter().zip(width + 1..);
-        let sums = columns.map(|(column, at)| sum(column, at, at + counts));
-        let sums: Vec<_> = sums.collect();
-        let sql = format!("UPDATE {name} SET {} WHERE {is_row}", sums.join(", "));
-        let nothing = vec![Cell::Integer(0); counts];
-        let counted = row.counted.as_ref().unwrap_or(&nothing);
-        let stored = row.stored.as_ref().unwrap_or(&nothing);
-        let bound = [key, counted, stored].into_iter().flatten();
-        tx.execute(&sql, params_from_iter(bound))?;
-    }
+    let columns = rollup.counts.iter().zip(width + 1..);
+    let sums = columns.map(|(column, at)| sum(column, at, at + counts));
+    let sums: Vec<_> = sums.collect();
+    let sql = format!("UPDATE {name} SET {} WHERE {is_row}", sums.join(", "));
+    let nothing = vec![Cell::Integer(0); counts];
+    let counted = row.counted.as_ref().unwrap_or(&nothing);
+    let stored = row.stored.as_ref().unwrap_or(&nothing);
+    let bound = [key, counted, stored].into_iter().flatten();
+    tx.execute(&sql, params_from_iter(bound))?;
     if row.counted.is_none() {
         let is_nothing = |column| format!(" AND {column} IN (0, '')");
         let is_nothing: String = rollup.counts.iter().map(is_nothing).collect();

@@ -1,7 +1,7 @@
 //! The zone in whose days the file counts: rows of `botstore_zone`, since other programs' changes of counted rows fire
 //! the triggers, which can look up an offset but know no zone.
 
-use super::{COUNTS, facts};
+use super::{count, facts};
 use crate::domain::columns;
 use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
@@ -62,7 +62,7 @@ pub(crate) fn agree_on_zone(
         tx.execute(sql, params_from_iter(row))?;
     }
     if is_recounted {
-        (COUNTS.forget)(&tx)?;
+        count::forget(&tx)?;
     }
     transaction.commit()?;
     tracing::info!(%zone, is_recounted, "the file has another time zone, or other rules for it");

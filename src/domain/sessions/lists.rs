@@ -1,4 +1,4 @@
-//! Lists of sessions, and the totals of a user's sessions.
+//! Lists of sessions.
 
 use super::{Session, Whose, from_row};
 use crate::domain::UserId;

@@ -103,13 +103,19 @@ impl Whose {
     }
 }
 
-/// Writes the table of days anew, after its triggers were missing for a time.
+/// Writes the table of days anew, after its triggers were missing for a time, and forgets what a history was compared
+/// with: the triggers that notice other messages may have been missing, too.
 pub(in crate::domain) fn fill(tx: &WriteTx<'_>) -> Result<()> {
-    for table in ["botstore_session_recent", "sessions"] {
+    for table in [
+        "botstore_session_recent",
+        "botstore_session_import",
+        "sessions",
+    ] {
         if !sqlite::has_table(tx.conn(), table)? {
             return Ok(());
         }
     }
+    tx.execute("DELETE FROM botstore_session_import", [])?;
     tx.execute("DELETE FROM botstore_session_recent", [])?;
     tx.execute(
         "INSERT INTO botstore_session_recent (user_id, day, session_id)
