@@ -99,3 +99,19 @@ async fn who_speaks_in_a_session_is_made_if_another_program_has_removed_only_the
         assert!(may_read(&store, user_id, "ada-1").await);
     }
 }
+
+#[tokio::test]
+async fn history_of_a_user_whom_another_program_has_removed_says_when_the_user_was_there() {
+    let store = shared().await;
+    let other = Connection::open(store.path()).expect("a connection");
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM users WHERE user_id = 1")
+        .expect("deleted");
+    let said = SaveInteraction::new(ADA, "ada-1", "Hello").creating("/srv");
+    let at = botstore::time::Clock::now(store.clock());
+    store.write(said.at(at)).await.expect("a receipt");
+    let sql =
+        "SELECT last_active IS NOT NULL AND last_active = first_seen FROM users WHERE user_id = 1";
+    let is_known: bool = other.query_row(sql, [], |row| row.get(0)).expect("a user");
+    assert!(is_known);
+}
