@@ -48,6 +48,7 @@ fn program(source: &str) -> String {
 const SCANS: &[&str] = &[
     // Opening, once a trigger of that table was missing.
     "INSERT INTO botstore_session_recent",
+    "DELETE FROM botstore_session_import",
 ];
 
 /// What may sort, told by a part of the statement: what says so in its doc.
