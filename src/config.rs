@@ -10,7 +10,6 @@ pub use point_reads::PointReads;
 
 use crate::archive::Backups;
 use crate::error::Result;
-use crate::limits::Limits;
 use crate::migration::{Schema, SchemaDef, UnknownTriggers};
 #[cfg(doc)]
 use crate::operation::Mutation;
@@ -18,6 +17,7 @@ use crate::operation::Mutation;
 use crate::operation::Query;
 use crate::schedule::{Schedule, TimerKinds};
 use crate::sqlite::Durability;
+use crate::texts::Limits;
 use crate::time::{Clock, SystemClock, Zone};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -90,7 +90,6 @@ mod files;
 pub mod guide;
 mod health;
 mod json;
-mod limits;
 mod migration;
 mod opening;
 mod operation;
@@ -105,6 +104,7 @@ mod status;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod texts;
 pub mod time;
 
 pub use config::{BeforeUpgrade, Config, PointReads};
@@ -117,7 +117,6 @@ pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};
 pub use events::{BackupReport, FailedTimer, FiredTimer, LastRun, Role, StoreEvent, WalHolder};
 pub use health::{ActorHealth, CheckpointReport, Health, ReaderHealth, WriterHealth};
-pub use limits::{MAX_NAME_BYTES, Texts};
 pub use migration::{SchemaStep, UnknownTriggers};
 pub use operation::{Cacheable, Lane, Mutation, Query, ReadTx, Timer, TimerId, WriteTx};
 pub use recipients::{Mutations, Queries, Read, Write};
@@ -125,6 +124,7 @@ pub use snapshot::snapshot;
 pub use sqlite::{Durability, FileProblem, OpenIn};
 pub use status::{FileStatus, status};
 pub use store::{Ask, Items, Pages, Store, Transact};
+pub use texts::{MAX_NAME_BYTES, Texts};
 
 // What is in signatures here, so that a bot needs none of it in its own Cargo.toml, and always has the
 // version that fits: a program may hold two of each, with types of their own.

@@ -19,8 +19,8 @@ pub(crate) use pieces::{Piece, Pieces, Place};
 pub use timer::{Timer, TimerId};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{self, Limits, Texts};
 use crate::sqlite::{self, Authorizer};
+use crate::texts::{self, Limits, Texts};
 use crate::time;
 use chrono::{DateTime, Utc};
 use rusqlite::{CachedStatement, Connection, Params, Row};
@@ -73,7 +73,7 @@ pub trait Mutation: Send + 'static {
     /// [`Config::max_in_flight_bytes`](crate::Config::max_in_flight_bytes). The default counts the struct itself
     /// and its [`texts`](Self::texts).
     fn size_bytes(&self) -> usize {
-        size_of_val(self) + limits::weigh(|texts| self.texts(texts))
+        size_of_val(self) + texts::weigh(|texts| self.texts(texts))
     }
 
     /// The name in errors, events and schedules. The default is the type's name without its path.
@@ -124,7 +124,7 @@ pub trait Query: Send + 'static {
 
     /// How many bytes this message holds while it waits, as [`Mutation::size_bytes`].
     fn size_bytes(&self) -> usize {
-        size_of_val(self) + limits::weigh(|texts| self.texts(texts))
+        size_of_val(self) + texts::weigh(|texts| self.texts(texts))
     }
 
     /// Says that the answer depends on one row, so that the row cache may keep it on the callers' side until that

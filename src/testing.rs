@@ -19,8 +19,8 @@
 //! ```
 
 use crate::archive::Upgrading;
-use crate::limits::Limits;
 use crate::sqlite::FileLock;
+use crate::texts::Limits;
 use crate::time::{self, Clock};
 use crate::{Config, Error, ReadTx, Result, Store, Usd, WriteTx, opening, sqlite};
 use chrono::{DateTime, TimeDelta, Utc};

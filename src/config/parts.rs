@@ -4,9 +4,9 @@
 use super::{Config, NO_COPY_BYTES};
 use crate::archive;
 use crate::error::Result;
-use crate::limits::Limits;
 use crate::migration::{Program, UnknownTriggers};
 use crate::sqlite::{self, FileTriggers};
+use crate::texts::Limits;
 use std::path::{Path, PathBuf};
 
 impl Config {

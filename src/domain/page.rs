@@ -21,9 +21,9 @@ pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};
 
 use super::columns;
 use crate::error::{Error, Result};
-use crate::limits::Texts;
 use crate::operation::ReadTx;
 use crate::sqlite::Cell;
+use crate::texts::Texts;
 use crate::time;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use rusqlite::Row;

@@ -4,7 +4,7 @@ use super::Mutation;
 use super::number::number;
 use crate::error::{Error, Result};
 use crate::json;
-use crate::limits::Limits;
+use crate::texts::Limits;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -5,8 +5,8 @@
 //! many there are, and delay none.
 
 use crate::error::{Error, ErrorKind, Result, quote};
-use crate::limits::MAX_NAME_BYTES;
 use crate::operation::{Mutation, Timer, TimerId, WriteTx, timer};
+use crate::texts::MAX_NAME_BYTES;
 use crate::time::{self, Timestamp};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;

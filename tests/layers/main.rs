@@ -18,7 +18,7 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["error", "guide", "panics"],
     &["files", "json", "time"],
-    &["limits"],
+    &["texts"],
     &["sqlite"],
     &["operation"],
     &["cache", "migration", "schedule"],
@@ -40,7 +40,7 @@ const NARROW: &[(&str, &[&str])] = &[(
         "error",
         "files",
         "json",
-        "limits",
+        "texts",
         "migration",
         "operation",
         "sqlite",

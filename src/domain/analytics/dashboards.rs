@@ -17,8 +17,8 @@ use crate::domain::sessions::{Session, SessionFilter, UserSessions, Whose};
 use crate::domain::tools::{ToolStat, ToolStats};
 use crate::domain::users::{GetUser, ListUsers, User};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
+use crate::texts::Texts;
 use serde::{Deserialize, Serialize};
 
 /// Everything that a bot shows a user about the user; `None` if unknown. Its cost depends on the size of the

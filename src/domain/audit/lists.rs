@@ -5,8 +5,8 @@ use crate::domain::columns::integer;
 use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::{UserId, page};
 use crate::error::Result;
-use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
+use crate::texts::{self, Texts};
 use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 use rusqlite::ToSql;
@@ -90,7 +90,7 @@ impl EventFilter {
         let events = page::read_by_id(tx, room, page, &what, from_row, 5)?;
         if events.items.is_empty() {
             let event_type = self.event_type.as_deref().unwrap_or_default();
-            limits::not_held("event_type", event_type)?;
+            texts::not_held("event_type", event_type)?;
         }
         Ok(events)
     }

@@ -8,9 +8,9 @@ use super::{Receipt, SaveInteraction};
 use crate::domain::updates::{Digest, table};
 use crate::domain::{UserId, columns, page};
 use crate::error::{Error, Result};
-use crate::limits::{self, Texts};
 use crate::operation::{Mutation, Piece, Query, ReadTx, WriteTx};
 use crate::sqlite::Cell;
+use crate::texts::{self, Texts};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Query for FindInteraction {
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<Receipt>> {
         let found = saved(tx, self.user_id, &self.idempotency_key)?;
         if found.is_none() {
-            limits::not_held("idempotency_key", &self.idempotency_key)?;
+            texts::not_held("idempotency_key", &self.idempotency_key)?;
         }
         Ok(found.map(|saved| saved.receipt))
     }

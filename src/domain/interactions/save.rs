@@ -8,8 +8,8 @@ use crate::domain::tools::{self, ToolCall};
 use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
-use crate::limits::{self, Texts};
 use crate::operation::{Mutation, WriteTx};
+use crate::texts::{self, Texts};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -323,6 +323,6 @@ impl Mutation for SaveInteraction {
     }
 
     fn size_bytes(&self) -> usize {
-        size_of_val(self) + size_of_val(&*self.tools) + limits::weigh(|texts| self.texts(texts))
+        size_of_val(self) + size_of_val(&*self.tools) + texts::weigh(|texts| self.texts(texts))
     }
 }

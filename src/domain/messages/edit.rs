@@ -4,9 +4,9 @@ use super::get::get;
 use super::{ChatMessage, unknown};
 use crate::domain::columns::{amount, cell};
 use crate::domain::{MessageId, Usd, UserId, costs, validate};
-use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
 use crate::sqlite::Cell;
+use crate::texts::Texts;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The change of an optional value. In JSON it is a [merge patch](https://www.rfc-editor.org/rfc/rfc7396): a

@@ -6,9 +6,9 @@ use crate::domain::messages::Doomed;
 use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::{SessionId, UserId};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
 use crate::sqlite::Cell;
+use crate::texts::Texts;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,8 @@ use super::save::insert;
 use super::{Session, get, may_use, unknown};
 use crate::domain::{SessionId, UserId, users, validate};
 use crate::error::{Error, ErrorKind, Result, quote};
-use crate::limits::Texts;
 use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::texts::Texts;
 use serde::{Deserialize, Serialize};
 
 /// Gets a session, and begins it if it is missing. A new session is counted on the user. An existing one keeps

@@ -4,8 +4,8 @@ use super::{Session, Whose, from_row};
 use crate::domain::UserId;
 use crate::domain::page::{self, Found, Ids, List, Page, PageRequest, Room};
 use crate::error::Result;
-use crate::limits::{self, Texts};
 use crate::operation::{Query, ReadTx};
+use crate::texts::{self, Texts};
 use rusqlite::Params;
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +159,7 @@ impl Query for ProjectSessions {
         let bound = (&self.project_path, all, at, id, rows + 1);
         let sessions = list(tx, rows, sql, bound)?;
         if sessions.items.is_empty() {
-            limits::not_held("project_path", &self.project_path)?;
+            texts::not_held("project_path", &self.project_path)?;
         }
         Ok(sessions)
     }

@@ -60,8 +60,8 @@ pub use summary::{History, SessionHistory, SessionSummary, SessionTotals};
 use super::columns::{amount, count, flag, id, text, time};
 use super::{SessionId, Usd, UserId};
 use crate::error::{Error, Result, quote};
-use crate::limits::{self, Texts};
 use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
+use crate::texts::{self, Texts};
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -134,7 +134,7 @@ fn from_row(row: &Row<'_>) -> Result<Option<Session>> {
 }
 
 pub(super) fn unknown(session_id: &str) -> Error {
-    if let Err(error) = limits::not_held("session_id", session_id) {
+    if let Err(error) = texts::not_held("session_id", session_id) {
         return error;
     }
     let session_id = quote(session_id);
@@ -181,7 +181,7 @@ fn get(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Sess
 fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Session>> {
     let found = get(tx, session_id, user_id)?;
     if found.is_none() {
-        limits::not_held("session_id", session_id)?;
+        texts::not_held("session_id", session_id)?;
     }
     Ok(found)
 }

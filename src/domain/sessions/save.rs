@@ -4,8 +4,8 @@ use super::{Session, get, owns, unknown};
 use crate::domain::when::When;
 use crate::domain::{SessionId, Usd, UserId, users, validate};
 use crate::error::{Error, Result, quote};
-use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
+use crate::texts::Texts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,8 @@ use crate::domain::page::{PageRequest, Room};
 use crate::domain::tools::ToolUse;
 use crate::domain::{SessionId, Usd, UserId, messages, page, tools};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Query, ReadTx};
+use crate::texts::Texts;
 use serde::{Deserialize, Serialize};
 
 /// Totals of a user's own sessions. Reads the user's sessions.

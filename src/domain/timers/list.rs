@@ -3,8 +3,8 @@
 use crate::domain::columns::{count, id, json, maybe_time, text, time};
 use crate::domain::page::{self, Found, Order, Page, PageRequest, Room};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Query, ReadTx, TimerId};
+use crate::texts::Texts;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};

@@ -11,8 +11,8 @@ pub use list::{PendingTimer, Timers};
 
 use super::page;
 use crate::error::{Error, Result};
-use crate::limits::Texts;
 use crate::operation::{self, Mutation, Timer, TimerId, WriteTx};
+use crate::texts::Texts;
 use crate::time::Timestamp;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ use crate::domain::page::{Found, Order, Page, PageRequest, Room};
 use crate::domain::rollups::now;
 use crate::domain::{SessionId, UserId, page, sessions};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Lane, Query, ReadTx};
+use crate::texts::Texts;
 use rusqlite::ToSql;
 use serde::{Deserialize, Serialize};
 

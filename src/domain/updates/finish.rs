@@ -3,8 +3,8 @@
 use super::Ticket;
 use super::table::{self, State};
 use crate::error::{Error, ErrorKind, Result, quote};
-use crate::limits::Texts;
 use crate::operation::{Mutation, WriteTx};
+use crate::texts::Texts;
 use serde::{Deserialize, Serialize};
 
 /// Finishes an update: later claims of it are answered with [`Seen`](super::Claim::Seen). Sent again, it changes

@@ -4,8 +4,8 @@ use super::{User, from_row};
 use crate::domain::columns::{integer, text};
 use crate::domain::{UserId, validate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::Texts;
 use crate::operation::{Query, ReadTx, WriteTx};
+use crate::texts::Texts;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 

@@ -4,8 +4,8 @@ use super::{User, from_row};
 use crate::domain::page;
 use crate::domain::page::{Found, Ids, List, Page, PageRequest, Room};
 use crate::error::Result;
-use crate::limits::Texts;
 use crate::operation::{Query, ReadTx};
+use crate::texts::Texts;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
