@@ -6,9 +6,9 @@
 
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
-use crate::domain::{BOT_LEGACY, BotSchema, rollups};
+use crate::domain::{BOT_LEGACY, BotSchema, LLM_LEGACY, LlmSchema, rollups};
 use crate::error::{ErrorKind, Result};
-use crate::migration::{self, Plan, SchemaDef, UnknownObjects};
+use crate::migration::{self, Plan, Schema, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
 use crate::sqlite;
 use crate::time::Zone;
@@ -17,15 +17,19 @@ use std::path::{Path, PathBuf};
 
 /// Returns the configuration with this crate's own tables in front of the host's, with checked settings, and with
 /// paths that stay valid when the working directory changes. Call it once per entry point: a second call would add
-/// a second schema of the same name.
+/// schemas of the same names.
 pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     let mut config = config.into();
     config.path = config.path()?;
     config.backups.understand_folder()?;
-    let own = SchemaDef::of::<BotSchema>()
+    let bot = SchemaDef::of::<BotSchema>()
         .with_legacy(BOT_LEGACY)
         .with_counts(rollups::COUNTS);
-    config.schemas.insert(0, own);
+    // Its triggers look up in what zone the days are.
+    let llm = SchemaDef::of::<LlmSchema>()
+        .with_legacy(LLM_LEGACY)
+        .building_on(BotSchema::NAME, 12);
+    config.schemas.splice(0..0, [bot, llm]);
     config.check()?;
     config.backups.fix_folder()?;
     Ok(config)

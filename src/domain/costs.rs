@@ -4,11 +4,13 @@
 
 use super::columns::{amount, count, day, nanos};
 use super::page;
+use super::usage::{self, Usage};
 use super::when::When;
 use super::{Usd, UserId, users, validate};
 use crate::error::Result;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::sqlite::Cell;
+use crate::texts::Texts;
 use crate::time;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use rusqlite::ToSql;
@@ -41,6 +43,9 @@ pub struct AddCost {
     /// When the request was, for imported history: it counts on that day.
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
+    /// What the request to a model used.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 impl AddCost {
@@ -50,7 +55,14 @@ impl AddCost {
             user_id: user_id.into(),
             cost,
             at: None,
+            usage: None,
         }
+    }
+
+    /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too.
+    pub fn usage(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
+        self
     }
 
     /// When the request was, for history that a bot imports: from 1970 to now.
@@ -70,7 +82,15 @@ impl Mutation for AddCost {
         if when.is_history() {
             users::was_there(tx, self.user_id, &when)?;
         }
-        add(tx, self.user_id, self.cost, &when)
+        let priced = usage::price(self.usage.as_ref(), self.cost)?;
+        add(tx, self.user_id, priced.cost, &when)?;
+        usage::save_other(tx, self.user_id, self.usage.as_ref(), priced, &when)
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        if let Some(usage) = &self.usage {
+            usage.texts(texts);
+        }
     }
 }
 

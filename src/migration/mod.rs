@@ -63,7 +63,7 @@ use std::ops::RangeInclusive;
 /// }
 /// ```
 pub trait Schema: 'static {
-    /// The name in the ledger. It must never change. `"botstore"` is taken.
+    /// The name in the ledger. It must never change. `"botstore"` and `"botstore_llm"` are taken.
     const NAME: &'static str;
 
     /// The steps, numbered 1, 2, 3 and so on. A released step must never change: add another.
@@ -136,6 +136,15 @@ pub(crate) struct SchemaDef {
     pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
     pub(crate) legacy: Legacy,
     pub(crate) counts: Counts,
+    pub(crate) builds_on: Option<BuildsOn>,
+}
+
+/// The step of another schema whose tables a schema's triggers use. Without that step, they would fail whatever fires
+/// them; so who takes it back takes this schema back before.
+#[derive(Clone, Copy)]
+pub(crate) struct BuildsOn {
+    pub(crate) schema: &'static str,
+    pub(crate) step: u32,
 }
 
 /// What a program brings to a file: the schemas that it knows, and how it opens the file.
@@ -164,7 +173,7 @@ pub(crate) struct Legacy {
 pub(crate) type Respelling = (String, String);
 
 impl Legacy {
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         steps: 0,
         listed: None,
         views: &[],
@@ -223,7 +232,13 @@ impl SchemaDef {
             opened: S::opened,
             legacy: Legacy::NONE,
             counts: Counts::NONE,
+            builds_on: None,
         }
+    }
+
+    pub(crate) fn building_on(mut self, schema: &'static str, step: u32) -> Self {
+        self.builds_on = Some(BuildsOn { schema, step });
+        self
     }
 
     pub(crate) fn with_counts(mut self, counts: Counts) -> Self {

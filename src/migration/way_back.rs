@@ -6,7 +6,7 @@ use super::migrate::refuse_objects;
 use super::plan::{Plan, PlannedStep};
 use super::reference::Makers;
 use super::step::{Left, Rebuild, Stepper, step_failed};
-use super::{Program, ledger, progress, reference};
+use super::{BuildsOn, Program, ledger, progress, reference};
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -29,6 +29,8 @@ pub enum UnknownSteps {
 
 /// A plan to undo steps, which can be shown before anything is changed.
 pub(crate) struct WayBack {
+    schema: String,
+    /// Those of schemas that build on this one come first.
     steps: Vec<PlannedStep>,
     /// Which step made which object, for all schemas.
     makers: Makers,
@@ -37,7 +39,8 @@ pub(crate) struct WayBack {
 }
 
 impl WayBack {
-    /// Plans to undo the steps of `schema` after step `to`.
+    /// Plans to undo the steps of `schema` after step `to`, and before them those of the schemas whose triggers need
+    /// one of these.
     pub(crate) fn new(
         conn: &Connection,
         program: &Program<'_>,
@@ -55,7 +58,14 @@ impl WayBack {
             );
             return Err(Error::new(ErrorKind::Migration, why));
         }
-        let mut steps = steps_back(&tx, program, schema, to, unknown)?;
+        let mut steps = Vec::new();
+        for other in program.schemas {
+            let needs = |on: BuildsOn| on.schema == schema && to < on.step;
+            if other.builds_on.is_some_and(needs) && ledger::last(&tx, other.name)? > 0 {
+                steps.extend(steps_back(&tx, program, other.name, 0, unknown)?);
+            }
+        }
+        steps.extend(steps_back(&tx, program, schema, to, unknown)?);
         let makers = match unknown {
             UnknownSteps::Refuse => reference::makers(program.schemas)?,
             UnknownSteps::Trust => reference::makers_with_trusted(program.schemas, &tx)?,
@@ -66,7 +76,8 @@ impl WayBack {
             None => BTreeMap::new(),
         };
         for step in steps.iter_mut().filter(|_| ours.is_some()) {
-            let keeps = found.get(&step.step).into_iter();
+            let keeps = found.get(&step.step).filter(|_| step.schema == schema);
+            let keeps = keeps.into_iter();
             let keeps = keeps.flat_map(Found::tables_and_views);
             step.keeps = keeps.map(str::to_owned).collect();
             let makes = makers.made.iter().filter(|made| {
@@ -78,6 +89,7 @@ impl WayBack {
             step.drops = drops.filter(|name| !step.keeps.contains(name)).collect();
         }
         Ok(Self {
+            schema: schema.to_owned(),
             steps,
             makers,
             found,
@@ -100,18 +112,21 @@ impl WayBack {
     pub(crate) fn take(self, conn: &mut Connection, program: &Program<'_>) -> Result<Plan> {
         let mut done = Plan::default();
         let Makers { owners, made, .. } = self.makers;
+        let found_by = |step: &PlannedStep| {
+            let found = self.found.get(&step.step);
+            found.filter(|_| step.schema == self.schema)
+        };
         let stepper = Stepper::new(conn, program.clock, owners)?;
         let there_before: Vec<_> = self.found.values().flat_map(Found::tables).collect();
         // Before the steps, so that a killed process still finds the step in the ledger and the form
         // recorded.
         for step in &self.steps {
-            let found = self.found.get(&step.step);
-            for (index, form) in found.into_iter().flat_map(Found::forms) {
+            for (index, form) in found_by(step).into_iter().flat_map(Found::forms) {
                 stepper.give_back(&step.schema, index, form)?;
             }
         }
         for step in self.steps {
-            let found = self.found.get(&step.step).cloned().unwrap_or_default();
+            let found = found_by(&step).cloned().unwrap_or_default();
             stepper.keep(&found, &there_before)?;
             let known = program
                 .schemas

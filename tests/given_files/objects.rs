@@ -259,25 +259,42 @@ async fn objects_of_a_schema_that_only_the_file_knows_are_listed_with_that_said(
 }
 
 #[tokio::test]
-async fn the_list_of_what_all_steps_make_is_what_they_make() {
+async fn the_lists_of_what_all_steps_make_are_what_they_make() {
     let given = Given::file().await;
-    let conn = given.conn();
-    let sql = "SELECT sql FROM sqlite_schema
-               WHERE sql IS NOT NULL AND name <> 'botstore_ledger' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
-               ORDER BY rowid";
-    let mut made = conn.prepare(sql).expect("prepared");
-    let made = made.query_map([], |row| row.get(0)).expect("a query");
-    let made: Vec<String> = made.collect::<Result<_, _>>().expect("texts");
-    let made = made.join(";\n\n") + "\n";
-    if made == include_str!("../../migrations/botstore/schema.sql").replace("\r\n", "\n") {
-        return;
+    let made = || {
+        let conn = given.conn();
+        let sql = "SELECT sql FROM sqlite_schema
+                   WHERE sql IS NOT NULL AND name <> 'botstore_ledger' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'
+                   ORDER BY rowid";
+        let mut made = conn.prepare(sql).expect("prepared");
+        let made = made.query_map([], |row| row.get(0)).expect("a query");
+        made.collect::<Result<Vec<String>, _>>().expect("texts")
+    };
+    let all = made();
+    schema::rollback(given.config(), "botstore_llm", 0).expect("taken back");
+    let bots = made();
+    let (first, rest) = all.split_at(bots.len());
+    assert_eq!(first, bots);
+    for (name, made, listed) in [
+        (
+            "botstore",
+            first,
+            include_str!("../../migrations/botstore/schema.sql"),
+        ),
+        (
+            "botstore_llm",
+            rest,
+            include_str!("../../migrations/botstore_llm/schema.sql"),
+        ),
+    ] {
+        let made = made.join(";\n\n") + "\n";
+        if made != listed.replace("\r\n", "\n") {
+            let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.sql"));
+            std::fs::write(&now, made).expect("written");
+            let now = now.display();
+            panic!("the steps make something else: copy {now} to migrations/{name}/schema.sql");
+        }
     }
-    let now = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.sql");
-    std::fs::write(&now, made).expect("written");
-    panic!(
-        "the steps make something else: copy {} to migrations/botstore/schema.sql",
-        now.display()
-    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use crate::domain::audit::{self, NewEvent};
 use crate::domain::messages::{self, NewMessage};
 use crate::domain::sessions::IntoEnded;
 use crate::domain::tools::{self, ToolCall};
+use crate::domain::usage::{self, Usage};
 use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
@@ -35,7 +36,8 @@ use serde_json::Value;
 /// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
-/// together; ids, names and keys may have 4 KiB.
+/// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
+/// parts above their whole, or with another cost than the exchange.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -107,6 +109,9 @@ pub struct SaveInteraction {
     /// The session's owner, if the user is to become a member: see [`joining`](Self::joining()).
     #[serde(default)]
     pub joining: Option<UserId>,
+    /// What the request to the model used, if there was one.
+    #[serde(default)]
+    pub usage: Option<Usage>,
 }
 
 impl SaveInteraction {
@@ -133,12 +138,19 @@ impl SaveInteraction {
             into_ended: IntoEnded::Revive,
             at: None,
             joining: None,
+            usage: None,
         }
     }
 
     /// What the bot answered, if it did.
     pub fn response(mut self, response: impl Into<String>) -> Self {
         self.response = Some(response.into());
+        self
+    }
+
+    /// What the request to the model used. Its cost, if it has one, is that of the exchange.
+    pub fn usage(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
         self
     }
 
@@ -255,6 +267,7 @@ impl Mutation for SaveInteraction {
             }
         }
         let when = When::of(tx, self.at)?;
+        let priced = usage::price(self.usage.as_ref(), self.cost)?;
         let message_id = messages::save(
             tx,
             &NewMessage {
@@ -262,7 +275,7 @@ impl Mutation for SaveInteraction {
                 session_id: &self.session_id,
                 prompt: &self.prompt,
                 response: self.response.as_deref(),
-                cost: self.cost,
+                cost: priced.cost,
                 duration_ms: self.duration_ms,
                 turns: self.turns,
                 error: self.error.as_deref(),
@@ -274,10 +287,13 @@ impl Mutation for SaveInteraction {
             },
         )?;
         tools::save_all(tx, &self.session_id, message_id, &self.tools, &when)?;
+        if let Some(usage) = &self.usage {
+            usage::save(tx, message_id, self.user_id, usage, priced, &when)?;
+        }
         let data = AuditData {
             session_id: &self.session_id,
             message_id,
-            cost: self.cost,
+            cost: priced.cost,
             duration_ms: self.duration_ms,
             num_turns: self.turns,
             is_error: self.error.is_some(),
@@ -312,6 +328,9 @@ impl Mutation for SaveInteraction {
         texts.name("username", self.username.as_deref());
         for tool in &self.tools {
             tool.texts(texts);
+        }
+        if let Some(usage) = &self.usage {
+            usage.texts(texts);
         }
         // The audit row holds the names of all tools in one text.
         let names = self.tools.iter().map(|tool| tool.tool_name.len()).sum();

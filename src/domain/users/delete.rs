@@ -67,7 +67,7 @@ const TOKENS: Rows = Rows {
 };
 
 /// The user's other rows, which are neither messages nor in a session.
-const REST: [Rows; 5] = [
+const REST: [Rows; 6] = [
     Rows {
         find: "SELECT id FROM audit_log INDEXED BY idx_audit_log_user_id
                WHERE user_id = ?1 LIMIT ?2",
@@ -77,6 +77,12 @@ const REST: [Rows; 5] = [
         find: "SELECT id FROM cost_tracking INDEXED BY idx_cost_tracking_user_date
                WHERE user_id = ?1 LIMIT ?2",
         remove: "DELETE FROM cost_tracking WHERE id = ?1",
+    },
+    // Those of messages go with these.
+    Rows {
+        find: "SELECT usage_id FROM botstore_usage INDEXED BY botstore_usage_other_user
+               WHERE user_id = ?1 AND usage_id < 0 LIMIT ?2",
+        remove: "DELETE FROM botstore_usage WHERE usage_id = ?1",
     },
     Rows {
         find: "SELECT user_id, idempotency_key FROM botstore_idempotency

@@ -150,7 +150,8 @@ impl StepRules {
         let mut state = self.state();
         state.compiling = false;
         let taken = ours.difference(&state.ours).next();
-        if let Some(name) = taken.filter(|_| schema != "botstore") {
+        let is_ours = matches!(&*schema, "botstore" | "botstore_llm");
+        if let Some(name) = taken.filter(|_| !is_ours) {
             let why =
                 format!("it makes {name:?}, but names that begin with {OURS} belong to the store");
             state.refused.get_or_insert(why);

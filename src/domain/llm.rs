@@ -1,0 +1,24 @@
+//! The steps of the tables that a bot without a language model does not need: what requests used, and what follows
+//! from it.
+
+use crate::migration::{Legacy, Migration, Schema};
+
+/// The tables about language models.
+pub(crate) struct LlmSchema;
+
+impl Schema for LlmSchema {
+    const NAME: &'static str = "botstore_llm";
+
+    const MIGRATIONS: &'static [Migration] = &[Migration::new(
+        1,
+        "usage",
+        include_str!("../../migrations/botstore_llm/0001_usage.up.sql"),
+        include_str!("../../migrations/botstore_llm/0001_usage.down.sql"),
+    )];
+}
+
+/// No file has these tables from elsewhere.
+pub(crate) const LEGACY: Legacy = Legacy {
+    listed: Some(include_str!("../../migrations/botstore_llm/schema.sql")),
+    ..Legacy::NONE
+};
