@@ -313,17 +313,20 @@ async fn a_file_that_is_migrated_a_step_at_a_time_never_shows_zero() {
     schema::rollback(given.config(), "botstore", 2).expect("taken back");
     let last = {
         let plan = schema::plan(given.config()).expect("a plan");
-        plan.steps.last().expect("a step").step
+        let steps = plan.steps.iter().filter(|step| step.schema == "botstore");
+        steps.map(|step| step.step).max().expect("a step")
     };
     for step in 3..=last {
         let step = step.to_string();
         run("migrate", &given.path, &["--to", &step]).came_to(0);
         let shown = run("dashboard", &given.path, &["--json"]);
         match shown.code {
-            5 => assert!(step != last.to_string(), "{}", shown.err),
+            5 => {}
             _ => assert_eq!(shown.came_to(0).json()["stats"]["total_messages"], 3),
         }
     }
-    run("dashboard", &given.path, &[]).came_to(0);
+    run("migrate", &given.path, &[]).came_to(0);
+    let shown = run("dashboard", &given.path, &["--json"]).came_to(0).json();
+    assert_eq!(shown["stats"]["total_messages"], 3, "{shown}");
     run("check", &given.path, &[]).came_to(0);
 }
