@@ -139,8 +139,11 @@ fn make(args: &Args, last_step: u32) -> Result<Made, Failure> {
     file::close(conn)?;
     let indexing = started.elapsed() - inserting;
 
-    if last_step > STEP_OF_ROWS {
-        schema::apply_to(config(), SCHEMA, last_step)?;
+    match args.schema_step {
+        // The newest, with everything beside it.
+        None => drop(schema::apply(config())?),
+        Some(step) if step > STEP_OF_ROWS => drop(schema::apply_to(config(), SCHEMA, step)?),
+        Some(_) => {}
     }
     Ok(Made {
         rows,
