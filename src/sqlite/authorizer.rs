@@ -145,7 +145,8 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         | "botstore_external_user"
         | "botstore_session_member"
         | "botstore_session_import"
-        | "botstore_timer" => false,
+        | "botstore_timer"
+        | "botstore_usage" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }

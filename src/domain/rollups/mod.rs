@@ -15,10 +15,12 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+mod usage;
 mod zone;
 
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
+pub(crate) use usage::COUNTS as USAGE_COUNTS;
 pub(crate) use zone::{agree_on_zone, shown_zone};
 pub(super) use zone::{is_utc, today};
 
@@ -28,6 +30,7 @@ use crate::error::Result;
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
+use count::BOT;
 
 /// What migrations and the engine need to know about the rollups.
 pub(crate) const COUNTS: Counts = Counts {
@@ -51,13 +54,13 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_session_recent",
         "botstore_session_import",
     ],
-    are_missing: count::are_missing,
+    are_missing: |tx| count::are_missing(tx, &BOT),
     are_due: count::are_due,
     forget: |tx| {
         sessions::fill_recent(tx)?;
-        count::forget(tx)
+        count::forget(tx, &BOT)
     },
-    count: count::count,
+    count: |tx, rows| count::count(tx, &BOT, rows),
 };
 
 /// The tables of counts, except the one of a single row.
@@ -75,11 +78,6 @@ const ROLLUPS: [&str; 9] = [
 
 /// The table of one row.
 const TOTAL: &str = "botstore_total";
-
-/// Whether the file has rollups.
-fn exist(tx: &ReadTx<'_>) -> Result<bool> {
-    sqlite::has_table(tx.conn(), "botstore_counted")
-}
 
 /// Removes what an older version of this program left in the file if it was killed while it counted: a table, and
 /// triggers that restarted its count.

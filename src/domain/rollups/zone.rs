@@ -1,11 +1,11 @@
 //! The zone in whose days the file counts: rows of `botstore_zone`, since other programs' changes of counted rows fire
 //! the triggers, which can look up an offset but know no zone.
 
-use super::{count, facts};
+use super::{count, facts, usage};
 use crate::domain::columns;
 use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
-use crate::sqlite::{Cell, cells};
+use crate::sqlite::{self, Cell, cells};
 use crate::time::Zone;
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -62,7 +62,8 @@ pub(crate) fn agree_on_zone(
         tx.execute(sql, params_from_iter(row))?;
     }
     if is_recounted {
-        count::forget(&tx)?;
+        count::forget(&tx, &count::BOT)?;
+        count::forget(&tx, &usage::LLM)?;
     }
     transaction.commit()?;
     tracing::info!(%zone, is_recounted, "the file has another time zone, or other rules for it");
@@ -122,8 +123,15 @@ fn are_counted_after(tx: &ReadTx<'_>, since: &str) -> Result<bool> {
     // Texts of years before 1 are not in the order of days.
     let day = day.filter(|day| day.year() > 0);
     let day = day.map_or_else(String::new, |day| day.date().to_string());
-    let sql = "SELECT EXISTS (SELECT 1 FROM botstore_day WHERE day >= ?1)";
-    tx.one(sql, [day], |row| columns::flag(row, 0))
+    for table in ["botstore_day", "botstore_model_day"] {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE day >= ?1)");
+        if sqlite::has_table(tx.conn(), table)?
+            && tx.one(&sql, [&day], |row| columns::flag(row, 0))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The zone in whose days the file counts. For a name that this program does not know, its offset now, and for a file
