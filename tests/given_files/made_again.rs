@@ -321,16 +321,22 @@ async fn a_file_whose_rows_are_still_to_be_counted_is_refused_in_words_and_never
 async fn a_file_that_is_migrated_a_step_at_a_time_never_shows_zero() {
     let given = Given::file().await;
     schema::rollback(given.config(), "botstore", 2).expect("taken back");
-    let plan = schema::plan(given.config()).expect("a plan");
-    let last = plan.steps.last().expect("a step");
-    for next in &plan.steps {
-        schema::apply_to(given.config(), &next.schema, next.step).expect("applied");
+    let last = {
+        let plan = schema::plan(given.config()).expect("a plan");
+        let steps = plan.steps.iter().filter(|step| step.schema == "botstore");
+        steps.map(|step| step.step).max().expect("a step")
+    };
+    for step in 3..=last {
+        let step = step.to_string();
+        run("migrate", &given.path, &["--to", &step]).came_to(0);
         let shown = run("dashboard", &given.path, &["--json"]);
         match shown.code {
-            5 => assert!(next != last, "{}", shown.err),
+            5 => {}
             _ => assert_eq!(shown.came_to(0).json()["stats"]["total_messages"], 3),
         }
     }
-    run("dashboard", &given.path, &[]).came_to(0);
+    run("migrate", &given.path, &[]).came_to(0);
+    let shown = run("dashboard", &given.path, &["--json"]).came_to(0).json();
+    assert_eq!(shown["stats"]["total_messages"], 3, "{shown}");
     run("check", &given.path, &[]).came_to(0);
 }

@@ -32,7 +32,7 @@ fn forge_step(given: &Given, schema: &str, step: u32, down: &str) {
 fn last_step() -> u32 {
     let plan = schema::plan("a-file-that-is-not-there.db").expect("a plan");
     let steps = plan.steps.iter().filter(|step| step.schema == "botstore");
-    steps.last().expect("a step").step
+    steps.map(|step| step.step).max().expect("a step")
 }
 
 fn attach(file: &Path) -> String {
