@@ -3,7 +3,9 @@
 mod save;
 mod totals;
 
-pub use totals::{DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage};
+pub use totals::{
+    DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
+};
 
 pub(super) use save::{price, save, save_other};
 

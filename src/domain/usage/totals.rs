@@ -104,6 +104,14 @@ impl DayTotals {
             totals: UsageTotals::default(),
         }
     }
+
+    fn read(row: &Row<'_>) -> Result<Option<Self>> {
+        let Some(date) = day(row, 0)? else {
+            return Ok(None);
+        };
+        let totals = UsageTotals::read(row, 1)?;
+        Ok(Some(Self { date, totals }))
+    }
 }
 
 /// What all users' requests of today and the `days` days before used, by provider and model: what costs most comes
@@ -204,13 +212,13 @@ impl Query for UserModelUsage {
     }
 }
 
-/// What the requests of today and the `days` days before used, by day, newest first: of all users and models, or of
-/// one user, of one model, or both. Days without such a request are left out. Days are those of
+/// What all users' requests of today and the `days` days before used, by day, newest first; of one model, if it is
+/// named. Days without such a request are left out. Days are those of
 /// [`Config::time_zone`](crate::Config::time_zone). At most [`page::MAX_LIMIT`] days.
 ///
 /// Reads one row for each day and model, and the newest requests, some hundred, which wait to be counted.
 ///
-/// For administrators unless it asks for one user: the answer is about all users.
+/// For administrators: the answer is about all users.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an empty model, or one of more than 4 KiB.
@@ -225,7 +233,7 @@ impl Query for UserModelUsage {
 /// let said = SaveInteraction::new(42, "s-1", "Hello").creating("/srv");
 /// store.write(said.usage(Usage::new("openai", "gpt-5-mini").output_tokens(40))).await?;
 ///
-/// let week = store.read(UsageByDay::new(6).model("gpt-5-mini").user_id(42)).await?;
+/// let week = store.read(UsageByDay::new(6)).await?;
 /// assert_eq!(week[0].totals.output_tokens, 40);
 /// assert!(store.read(UsageByDay::new(6).model("gpt-5")).await?.is_empty());
 /// # Ok(()) }
@@ -238,30 +246,17 @@ pub struct UsageByDay {
     /// Only requests to this model, whoever runs it.
     #[serde(default)]
     pub model: Option<String>,
-    /// Only requests of this user.
-    #[serde(default)]
-    pub user_id: Option<UserId>,
 }
 
 impl UsageByDay {
-    /// Today and this many days before, of all users and models.
+    /// Today and this many days before, of all models.
     pub fn new(days: u32) -> Self {
-        Self {
-            days,
-            model: None,
-            user_id: None,
-        }
+        Self { days, model: None }
     }
 
     /// Only requests to this model, whoever runs it.
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
-        self
-    }
-
-    /// Only requests of this user.
-    pub fn user_id(mut self, user_id: impl Into<UserId>) -> Self {
-        self.user_id = Some(user_id.into());
         self
     }
 }
@@ -271,31 +266,85 @@ impl Query for UsageByDay {
     type Output = Vec<DayTotals>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotals>> {
-        let model = self.model.as_deref();
-        model.map_or(Ok(()), |model| validate::not_empty("model", model))?;
-        let first = first_day(tx, self.days)?;
-        let read = |row: &Row<'_>| {
-            let Some(date) = day(row, 0)? else {
-                return Ok(None);
-            };
-            let totals = UsageTotals::read(row, 1)?;
-            Ok(Some(DayTotals { date, totals }))
-        };
-        let days = match self.user_id {
-            Some(user_id) => {
-                let which = (first, LAST_DAY, page::MAX_LIMIT, model, user_id);
-                tx.all(&now::days_of_user(), which, read)
-            }
-            None => tx.all(
-                &now::days(),
-                (first, LAST_DAY, page::MAX_LIMIT, model),
-                read,
-            ),
-        };
-        Ok(days?.into_iter().flatten().collect())
+        let model = named(self.model.as_deref())?;
+        let span = (first_day(tx, self.days)?, LAST_DAY, page::MAX_LIMIT, model);
+        let days = tx.all(&now::days(), span, DayTotals::read)?;
+        Ok(days.into_iter().flatten().collect())
     }
 
     fn texts(&self, texts: &mut Texts) {
         texts.name("model", self.model.as_deref());
     }
+}
+
+/// What one user's requests of today and the `days` days before used, by day, as [`UsageByDay`] says of all users.
+/// Nothing for a user without requests, or unknown.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for an empty model, or one of more than 4 KiB.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> botstore::Result<()> {
+/// # let store = botstore::testing::TestStore::open().await?;
+/// use botstore::interactions::SaveInteraction;
+/// use botstore::usage::{Usage, UserUsageByDay};
+///
+/// let said = SaveInteraction::new(42, "s-1", "Hello").creating("/srv");
+/// store.write(said.usage(Usage::new("openai", "gpt-5-mini").output_tokens(40))).await?;
+///
+/// let today = store.read(UserUsageByDay::new(42, 0).model("gpt-5-mini")).await?;
+/// assert_eq!(today[0].totals.requests, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserUsageByDay {
+    /// The user.
+    pub user_id: UserId,
+    /// How many days before today.
+    pub days: u32,
+    /// Only requests to this model, whoever runs it.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+impl UserUsageByDay {
+    /// Today and this many days before, of all models.
+    pub fn new(user_id: impl Into<UserId>, days: u32) -> Self {
+        Self {
+            user_id: user_id.into(),
+            days,
+            model: None,
+        }
+    }
+
+    /// Only requests to this model, whoever runs it.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+}
+
+impl Query for UserUsageByDay {
+    const LANE: Lane = Lane::Analytics;
+    type Output = Vec<DayTotals>;
+
+    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<DayTotals>> {
+        let (model, user_id) = (named(self.model.as_deref())?, self.user_id);
+        let first = first_day(tx, self.days)?;
+        let which = (first, LAST_DAY, page::MAX_LIMIT, model, user_id);
+        let days = tx.all(&now::days_of_user(), which, DayTotals::read)?;
+        Ok(days.into_iter().flatten().collect())
+    }
+
+    fn texts(&self, texts: &mut Texts) {
+        texts.name("model", self.model.as_deref());
+    }
+}
+
+/// The model, if it is named; then it is not empty, which stands for requests that do not say.
+fn named(model: Option<&str>) -> Result<Option<&str>> {
+    model.map_or(Ok(()), |model| validate::not_empty("model", model))?;
+    Ok(model)
 }

@@ -1,10 +1,12 @@
 //! A full count of what requests used, by SQL that shares nothing with the store's.
 
 use crate::support::{all, open_plain};
+use botstore::Store;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::{Connection, Row};
-use botstore::usage::{ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage};
-use botstore::{Store, UserId};
+use botstore::usage::{
+    ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
+};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -129,10 +131,18 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
             assert_eq!(by_model(models), due, "{user_id} after {after:#?}");
         }
         for model in &models {
-            let mut query = UsageByDay::new(DAYS);
-            query.model.clone_from(model);
-            query.user_id = user.map(UserId::from);
-            let days = store.read(query).await.unwrap();
+            let days = match user {
+                Some(user_id) => {
+                    let mut query = UserUsageByDay::new(user_id, DAYS);
+                    query.model.clone_from(model);
+                    store.read(query).await.unwrap()
+                }
+                None => {
+                    let mut query = UsageByDay::new(DAYS);
+                    query.model.clone_from(model);
+                    store.read(query).await.unwrap()
+                }
+            };
             assert!(days.is_sorted_by(|a, b| a.date > b.date), "{days:?}");
             let days = days
                 .iter()
