@@ -95,3 +95,76 @@ pub(in crate::domain) fn others() -> String {
          GROUP BY day, user_id"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{BotSchema, LlmSchema};
+    use crate::migration::Schema;
+    use rusqlite::Connection;
+    use rusqlite::functions::FunctionFlags;
+
+    /// A file with all steps, to examine plans: its `botstore_utc` changes no time.
+    fn migrated() -> Connection {
+        let conn = Connection::open_in_memory().unwrap();
+        let flags = FunctionFlags::SQLITE_DETERMINISTIC;
+        conn.create_scalar_function("botstore_utc", 1, flags, |context| context.get::<String>(0))
+            .unwrap();
+        for migration in BotSchema::MIGRATIONS.iter().chain(LlmSchema::MIGRATIONS) {
+            conn.execute_batch(migration.up).unwrap();
+        }
+        conn
+    }
+
+    fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+        let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines = explain.raw_query().mapped(|row| row.get("detail"));
+        lines.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    /// What may be read from end to end: what waits, and parts of the statement itself.
+    fn may_scan(line: &str) -> bool {
+        ["SCAN tail", "SCAN o"].contains(&line) || line.starts_with("SCAN (")
+    }
+
+    #[test]
+    fn no_statement_reads_what_grows_from_end_to_end() {
+        let conn = migrated();
+        let by_index = [
+            (
+                models(),
+                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+            ),
+            (
+                days(),
+                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+            ),
+            (
+                models_of_user(),
+                "botstore_user_model_day USING INDEX botstore_user_model_day_user (user_id=? AND day>? AND day<?)",
+            ),
+            (
+                days_of_user(),
+                "botstore_user_model_day USING INDEX botstore_user_model_day_user (user_id=? AND day>? AND day<?)",
+            ),
+            (
+                others_of_user(),
+                "botstore_other_day USING INDEX botstore_other_day_user (user_id=? AND day>? AND day<?)",
+            ),
+            (
+                others(),
+                "botstore_other_day USING PRIMARY KEY (day>? AND day<?)",
+            ),
+        ];
+        for (sql, search) in by_index {
+            let plan = plan(&conn, &sql);
+            let is_there = |found: &str| plan.iter().any(|line| line.contains(found));
+            assert!(is_there(search), "{search}\n{plan:#?}\n{sql}");
+            // What waits is found by its id.
+            assert!(is_there("SEARCH botstore_usage USING"), "{plan:#?}\n{sql}");
+            let scans = plan.iter().filter(|line| line.starts_with("SCAN "));
+            let scans: Vec<_> = scans.filter(|line| !may_scan(line)).collect();
+            assert!(scans.is_empty(), "{scans:?}\n{plan:#?}\n{sql}");
+        }
+    }
+}
