@@ -165,3 +165,38 @@ async fn odd_values_of_usage_are_named_and_set_right() {
     assert_eq!(left.total, 0, "{left:?}");
     store.close().await.unwrap();
 }
+
+/// By another program, whose triggers are not recursive: what `REPLACE` removes would stay counted. And an `OR` of the
+/// statement holds for what its triggers do.
+#[tokio::test]
+async fn a_row_that_belongs_to_no_message_gives_way_to_that_of_a_message_that_gets_its_id() {
+    for moves in [
+        "UPDATE",
+        "UPDATE OR IGNORE",
+        "UPDATE OR REPLACE",
+        "UPDATE OR FAIL",
+    ] {
+        let (_folder, path) = {
+            let store = store().await;
+            for number in 0..4 {
+                store.write(said(number)).await.unwrap();
+            }
+            store.into_file().await.unwrap()
+        };
+        let orphan = "INSERT INTO botstore_usage (usage_id, user_id, at, request_model) VALUES (50, 3, '2026-03-10', 'old')";
+        by_hand(&path, orphan);
+        // Closing counts it.
+        let store = Store::open(config(&path)).await.unwrap();
+        store.close().await.unwrap();
+        by_hand(
+            &path,
+            &format!("{moves} messages SET message_id = 50 WHERE message_id = 3"),
+        );
+        let store = Store::open(config(&path)).await.unwrap();
+        compare_usage(&store, 0, &moves).await;
+        let models = store.read(ModelUsage::new(9)).await.unwrap();
+        let requests: u64 = models.iter().map(|of| of.totals.requests).sum();
+        assert_eq!(requests, 4, "{moves}: {models:?}");
+        store.close().await.unwrap();
+    }
+}
