@@ -28,6 +28,7 @@ pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     // Its triggers look up in what zone the days are.
     let llm = SchemaDef::of::<LlmSchema>()
         .with_legacy(LLM_LEGACY)
+        .with_counts(rollups::USAGE_COUNTS)
         .building_on(BotSchema::NAME, 12);
     config.schemas.splice(0..0, [bot, llm]);
     config.check()?;

@@ -40,7 +40,11 @@ const ROWS: &str = "PRAGMA foreign_keys = OFF;
     UPDATE tool_usage SET success = 0 WHERE id = 2;
     DELETE FROM tool_usage WHERE id = 3;
     UPDATE cost_tracking SET daily_cost = 3, date = '2026-03-11' WHERE user_id = 1;
-    UPDATE sessions SET user_id = 2;";
+    UPDATE sessions SET user_id = 2;
+    INSERT INTO botstore_usage (usage_id, user_id, at, request_model, chat_id, platform)
+        VALUES (4, 1, '2026-03-10', 'gpt', '7', 'telegram'), (-1, 1, '2026-03-10', NULL, NULL, NULL);
+    UPDATE botstore_usage SET input_tokens = 9 WHERE usage_id = 3;
+    DELETE FROM botstore_usage WHERE usage_id = 1;";
 
 fn sessions_of(user_id: i64) -> UserSessions {
     UserSessions::new(user_id)
@@ -134,6 +138,12 @@ async fn each_table_of_rollups_that_was_dropped_is_made_and_counted_again() {
         "botstore_session_tool",
         "botstore_user_tool",
         "botstore_cost_day",
+        "botstore_usage_counted",
+        "botstore_model_day",
+        "botstore_user_model_day",
+        "botstore_chat_day",
+        "botstore_other_day",
+        "botstore_usage_count",
     ] {
         let given = Given::file().await;
         given.forge(&format!("DROP TABLE {table};"));

@@ -17,6 +17,7 @@ use botstore::timers::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::updates::*;
+use botstore::usage::*;
 use botstore::users::*;
 use botstore::{Error, Mutation, Query, Read, ReadTx, Result, Store, Write, WriteTx};
 use serde::Serialize;
@@ -316,6 +317,10 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<CancelTimer>(json!({ "timer_id": 1 })),
         question::<Timers>(json!({ "name": "name-1", "page": page })),
         change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
+        question::<ModelUsage>(json!({ "days": 5 })),
+        question::<UserModelUsage>(json!({ "user_id": 1, "days": 5 })),
+        question::<UsageByDay>(json!({ "days": 5, "model": "m-1" })),
+        question::<UserUsageByDay>(json!({ "user_id": 1, "days": 5, "model": "m-1" })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
         question::<UserStats>(json!({ "user_id": 1 })),

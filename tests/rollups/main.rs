@@ -15,6 +15,7 @@ mod offsets;
 mod pieces;
 mod spans;
 mod support;
+mod usage;
 mod waiting;
 mod zone_rules;
 mod zones;

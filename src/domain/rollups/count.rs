@@ -12,11 +12,12 @@
 
 use super::adding::{add_costs, add_messages, add_tool_uses};
 use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES};
-use super::{ROLLUPS, exist};
+use super::usage::LLM;
 use crate::domain::columns::{flag, id, integer};
 use crate::error::Result;
 use crate::migration::{Counted, Then};
 use crate::operation::{ReadTx, WriteTx};
+use crate::sqlite;
 use rusqlite::{Params, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
@@ -32,12 +33,70 @@ const BYTES_AT_ONCE: u32 = 2 << 20;
 /// Adds the rows after an id, up to another, to the rollups. The text is how the first id is compared.
 type Add = fn(&WriteTx<'_>, &str, [i64; 2]) -> Result<()>;
 
-/// Costs come last: they are counted to the last row, and that says that everything was counted once.
-const ORDER: [(&Facts, Add); 3] = [
-    (&MESSAGES, add_messages),
-    (&TOOL_USES, add_tool_uses),
-    (&COSTS, add_costs),
-];
+/// The rollups of a schema.
+pub(super) struct Set {
+    /// The table of the ids up to which rows are counted.
+    pub(super) counted: &'static str,
+    /// Its row that says, by the largest id, that everything was counted once.
+    pub(super) once: &'static str,
+    /// What is counted, in this order.
+    pub(super) sources: &'static [(&'static Facts, Add)],
+    /// The tables of counts.
+    pub(super) rollups: &'static [&'static str],
+    /// Whether as many rows are counted as there are. While rows are counted for the first time, for minutes perhaps,
+    /// it shows that another program has used `REPLACE`, which fires no trigger for what it removes.
+    pub(super) adds_up: fn(&ReadTx<'_>) -> Result<bool>,
+    /// What else to do when all counts are discarded.
+    pub(super) forget: fn(&WriteTx<'_>) -> Result<()>,
+}
+
+/// The rollups of messages, tool uses and costs.
+pub(super) const BOT: Set = Set {
+    counted: "botstore_counted",
+    // Costs are counted to the last row.
+    once: COSTS.table,
+    sources: &[
+        (&MESSAGES, add_messages),
+        (&TOOL_USES, add_tool_uses),
+        (&COSTS, add_costs),
+    ],
+    rollups: &super::ROLLUPS,
+    adds_up,
+    forget: |tx| {
+        let total = "REPLACE INTO botstore_total
+                     SELECT 1, 0, 0, coalesce(max(repairs), 0) + 1 FROM botstore_total";
+        run(tx, total, [])?;
+        // Somebody may have dropped the table.
+        let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0, 'UTC'
+                    WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)";
+        match run(tx, zone, [])? {
+            0 => Ok(()),
+            _ => LLM.forget_later(tx),
+        }
+    },
+};
+
+impl Set {
+    /// Whether the file has these rollups.
+    pub(super) fn exist(&self, tx: &ReadTx<'_>) -> Result<bool> {
+        sqlite::has_table(tx.conn(), self.counted)
+    }
+
+    /// Has the next count discard the counts first: one of their tables may be missing until then.
+    fn forget_later(&self, tx: &WriteTx<'_>) -> Result<()> {
+        if self.exist(tx)? {
+            run(tx, &format!("DELETE FROM {}", self.counted), [])?;
+        }
+        Ok(())
+    }
+
+    /// The rows of the table of ids.
+    fn rows(&self) -> impl Iterator<Item = &'static str> {
+        let sources = self.sources.iter().map(|(facts, _)| facts.table);
+        let once = Some(self.once).filter(|once| sources.clone().all(|table| table != *once));
+        sources.chain(once)
+    }
+}
 
 /// How many rows are counted at once, to bound memory, where all are counted in one transaction.
 const AT_ONCE_AGAIN: i64 = 100_000;
@@ -46,22 +105,24 @@ const AT_ONCE_AGAIN: i64 = 100_000;
 const ALL: i64 = i64::MAX;
 
 /// Whether the file has rollups that were never counted to the end.
-pub(super) fn are_missing(tx: &ReadTx<'_>) -> Result<bool> {
-    Ok(exist(tx)? && !are_counted_once(tx)?)
+pub(super) fn are_missing(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
+    Ok(set.exist(tx)? && !are_counted_once(tx, set)?)
 }
 
-fn are_counted_once(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT count(*) = 3 AND max(last_id) FILTER (WHERE source = 'cost_tracking') = ?1
-               FROM botstore_counted";
-    tx.one(sql, [ALL], |row| flag(row, 0))
+pub(super) fn are_counted_once(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
+    let Set { counted, once, .. } = set;
+    let sql = format!(
+        "SELECT count(*) = ?1 AND max(last_id) FILTER (WHERE source = '{once}') = ?2 FROM {counted}"
+    );
+    tx.one(&sql, (set.rows().count() as i64, ALL), |row| flag(row, 0))
 }
 
-/// Whether so many rows wait that it is time to count them.
+/// Whether so many messages or tool uses wait that it is time to count them.
 pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
-    if !exist(tx)? {
+    if !BOT.exist(tx)? {
         return Ok(false);
     }
-    if !are_counted_once(tx)? {
+    if !are_counted_once(tx, &BOT)? {
         return Ok(true);
     }
     let wait = |facts: &Facts, bytes: &str, most: u32| {
@@ -80,56 +141,49 @@ pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
 }
 
 /// Empties the rollups: all rows wait to be counted.
-pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
-    if !exist(tx)? {
+pub(super) fn forget(tx: &WriteTx<'_>, set: &Set) -> Result<()> {
+    if !set.exist(tx)? {
         return Ok(());
     }
-    for table in ROLLUPS {
+    for table in set.rollups.iter().chain([&set.counted]) {
         run(tx, &format!("DELETE FROM {table}"), [])?;
     }
-    let total = "REPLACE INTO botstore_total
-                 SELECT 1, 0, 0, coalesce(max(repairs), 0) + 1 FROM botstore_total";
-    run(tx, total, [])?;
-    run(tx, "DELETE FROM botstore_counted", [])?;
-    for (facts, _) in ORDER {
-        let sql = "INSERT INTO botstore_counted VALUES (?1, ?2)";
-        run(tx, sql, (facts.table, NOTHING))?;
+    let sql = format!("INSERT INTO {} VALUES (?1, ?2)", set.counted);
+    for source in set.rows() {
+        run(tx, &sql, (source, NOTHING))?;
     }
-    // Somebody may have dropped the table.
-    let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0, 'UTC'
-                WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)";
-    run(tx, zone, [])?;
-    Ok(())
+    (set.forget)(tx)
 }
 
 /// Counts the next piece, of up to `rows` rows of one table.
-pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
-    let sources = "SELECT count(*) = 3 FROM botstore_counted
-                   WHERE source IN ('messages', 'tool_usage', 'cost_tracking')";
-    if !tx.one(sources, [], |row| flag(row, 0))? {
-        forget(tx)?;
+pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Counted> {
+    let (sources, counted): (Vec<_>, _) = (set.rows().collect(), set.counted);
+    let (known, sources) = (sources.len() as i64, sources.join("', '"));
+    let sql = format!("SELECT count(*) = ?1 FROM {counted} WHERE source IN ('{sources}')");
+    if !tx.one(&sql, [known], |row| flag(row, 0))? {
+        forget(tx, set)?;
     }
-    let is_first = are_missing(tx)?;
-    if let Some((table, last_id, then)) = count_one(tx, rows)? {
+    let is_first = are_missing(tx, set)?;
+    if let Some((table, last_id, then)) = count_one(tx, set, rows)? {
         return Ok(Counted::UpTo(table, last_id, then));
     }
     if is_first {
-        if !adds_up(tx)? {
+        if !(set.adds_up)(tx)? {
             tracing::info!(
                 "another program has replaced rows that were counted; all are counted again, at once"
             );
-            forget(tx)?;
-            while count_one(tx, AT_ONCE_AGAIN)?.is_some() {}
+            forget(tx, set)?;
+            while count_one(tx, set, AT_ONCE_AGAIN)?.is_some() {}
         }
-        counted_to(tx, &COSTS, ALL)?;
+        counted_to(tx, set, set.once, ALL)?;
     }
     Ok(Counted::All)
 }
 
 /// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
 /// what comes next; `None` if no row waits.
-fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
-    for (facts, add) in ORDER {
+fn count_one(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
+    for (facts, add) in set.sources {
         let Facts { table, id: key, .. } = facts;
         let last = facts.last_id();
         let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;
@@ -141,7 +195,7 @@ fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, T
         );
         if let Some(to) = tx.one(&sql, (last, rows), |row| id(row, 0))? {
             add(tx, after, [last, to])?;
-            counted_to(tx, facts, to)?;
+            counted_to(tx, set, table, to)?;
             let more = format!("SELECT 1 FROM {table} WHERE {key} > ?1 LIMIT 1");
             let then = match tx.maybe(&more, [to], |_| Ok(()))? {
                 Some(()) => Then::More,
@@ -153,8 +207,6 @@ fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, T
     Ok(None)
 }
 
-/// Whether as many rows are counted as there are. While rows are counted for the first time, for minutes perhaps, it
-/// shows that another program has used `REPLACE`, which fires no trigger for what it removes.
 fn adds_up(tx: &ReadTx<'_>) -> Result<bool> {
     let sql = "SELECT (SELECT coalesce(sum(messages), 0) FROM botstore_day)
                     = (SELECT count(*) FROM messages WHERE typeof(user_id) = 'integer')
@@ -167,9 +219,9 @@ fn adds_up(tx: &ReadTx<'_>) -> Result<bool> {
     tx.one(sql, [], |row| flag(row, 0))
 }
 
-fn counted_to(tx: &WriteTx<'_>, facts: &Facts, last_id: i64) -> Result<()> {
-    let sql = "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2";
-    run(tx, sql, (last_id, facts.table))?;
+fn counted_to(tx: &WriteTx<'_>, set: &Set, source: &str, last_id: i64) -> Result<()> {
+    let sql = format!("UPDATE {} SET last_id = ?1 WHERE source = ?2", set.counted);
+    run(tx, &sql, (last_id, source))?;
     Ok(())
 }
 

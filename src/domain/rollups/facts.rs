@@ -8,6 +8,8 @@ pub(super) struct Facts {
     pub(super) table: &'static str,
     /// Its row id.
     pub(super) id: &'static str,
+    /// The table of the ids up to which rows are counted.
+    pub(super) counted: &'static str,
     /// The table into which counts are inserted. Its triggers add them to the rollups, and keep no row.
     pub(super) inbox: &'static str,
     /// Its first column: how many rows.
@@ -45,6 +47,7 @@ impl Value {
 pub(super) const MESSAGES: Facts = Facts {
     table: "messages",
     id: "message_id",
+    counted: "botstore_counted",
     inbox: "botstore_message_count",
     rows: "messages",
     keys: &[
@@ -63,6 +66,7 @@ pub(super) const MESSAGES: Facts = Facts {
 pub(super) const TOOL_USES: Facts = Facts {
     table: "tool_usage",
     id: "id",
+    counted: "botstore_counted",
     inbox: "botstore_tool_count",
     rows: "uses",
     keys: &[
@@ -75,10 +79,59 @@ pub(super) const TOOL_USES: Facts = Facts {
     ],
 };
 
+/// The tokens are those of each kind, as its provider counts them: input and output are wholes, the others parts.
+pub(super) const USAGE: Facts = Facts {
+    table: "botstore_usage",
+    id: "usage_id",
+    counted: "botstore_usage_counted",
+    inbox: "botstore_usage_count",
+    rows: "requests",
+    keys: &[
+        ("day", Value::Day("at")),
+        ("user_id", Value::Sql("{}user_id")),
+        (
+            "provider",
+            Value::Sql("CAST(coalesce({}provider_name, '') AS TEXT)"),
+        ),
+        (
+            "model",
+            Value::Sql("CAST(coalesce({}request_model, '') AS TEXT)"),
+        ),
+        (
+            "chat",
+            Value::Sql("CAST(coalesce({}platform || '/' || {}chat_id, '') AS TEXT)"),
+        ),
+        ("other", Value::Sql("({}usage_id < 0)")),
+    ],
+    sums: &[
+        ("unpriced", Value::Sql("({}cost_nanos IS NULL)")),
+        (
+            "unmeasured",
+            Value::Sql("({}input_tokens IS NULL OR {}output_tokens IS NULL)"),
+        ),
+        ("input_tokens", Value::Whole("input_tokens")),
+        (
+            "cached_input_tokens",
+            Value::Whole("cache_read_input_tokens"),
+        ),
+        (
+            "cache_write_tokens",
+            Value::Whole("cache_creation_input_tokens"),
+        ),
+        ("output_tokens", Value::Whole("output_tokens")),
+        ("reasoning_tokens", Value::Whole("reasoning_output_tokens")),
+        (
+            "cost",
+            Value::Sql("max(0, min(9000000000000000, CAST(coalesce({}cost_nanos, 0) AS INTEGER)))"),
+        ),
+    ],
+};
+
 /// The days are those in the rows.
 pub(super) const COSTS: Facts = Facts {
     table: "cost_tracking",
     id: "id",
+    counted: "botstore_counted",
     inbox: "botstore_cost_count",
     rows: "users",
     keys: &[("day", Value::Sql("CAST(coalesce({}date, '') AS TEXT)"))],
@@ -100,8 +153,8 @@ impl Facts {
 
     /// The row id up to which rows are counted, as SQL.
     pub(super) fn last_id(&self) -> String {
-        let table = self.table;
-        format!("(SELECT last_id FROM botstore_counted WHERE source = '{table}')")
+        let (table, counted) = (self.table, self.counted);
+        format!("(SELECT last_id FROM {counted} WHERE source = '{table}')")
     }
 
     /// The names of the columns that are added up.
@@ -153,8 +206,11 @@ mod tests {
     /// The step's text is released, so nothing can make it from these functions.
     #[test]
     fn the_triggers_count_what_the_statements_count() {
-        let step = include_str!("../../../migrations/botstore/0012_lazy_rollups.up.sql");
-        for facts in [MESSAGES, TOOL_USES, COSTS] {
+        let step = concat!(
+            include_str!("../../../migrations/botstore/0012_lazy_rollups.up.sql"),
+            include_str!("../../../migrations/botstore_llm/0002_llm_rollups.up.sql"),
+        );
+        for facts in [MESSAGES, TOOL_USES, COSTS, USAGE] {
             for row in ["new.", "old."] {
                 for (name, value) in facts.keys.iter().chain(facts.sums) {
                     let (sql, table) = (value.sql(row), facts.table);

@@ -4,6 +4,8 @@
 //! (`migrations/botstore/0012_lazy_rollups.up.sql`). So the cost of an answer depends on its size and not on the
 //! bot's age, and saving a message writes no page of counts but that of the day's costs.
 //!
+//! Those of what requests to models used (`usage`) are a set of their own, in a schema of its own.
+//!
 //! [`ReconcileRollups`] compares them with a full count, and
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 
@@ -15,12 +17,15 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+mod usage;
 mod zone;
 
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
+pub(crate) use usage::COUNTS as USAGE_COUNTS;
+pub(super) use usage::now as usage_now;
+pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today};
 pub(crate) use zone::{agree_on_zone, shown_zone};
-pub(super) use zone::{is_utc, today};
 
 use super::columns::{self, integer};
 use super::sessions;
@@ -28,6 +33,7 @@ use crate::error::Result;
 use crate::migration::{Counts, Respelling};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
+use count::BOT;
 
 /// What migrations and the engine need to know about the rollups.
 pub(crate) const COUNTS: Counts = Counts {
@@ -51,13 +57,13 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_session_recent",
         "botstore_session_import",
     ],
-    are_missing: count::are_missing,
+    are_missing: |tx| count::are_missing(tx, &BOT),
     are_due: count::are_due,
     forget: |tx| {
         sessions::fill_recent(tx)?;
-        count::forget(tx)
+        count::forget(tx, &BOT)
     },
-    count: count::count,
+    count: |tx, rows| count::count(tx, &BOT, rows),
 };
 
 /// The tables of counts, except the one of a single row.
@@ -75,11 +81,6 @@ const ROLLUPS: [&str; 9] = [
 
 /// The table of one row.
 const TOTAL: &str = "botstore_total";
-
-/// Whether the file has rollups.
-fn exist(tx: &ReadTx<'_>) -> Result<bool> {
-    sqlite::has_table(tx.conn(), "botstore_counted")
-}
 
 /// Removes what an older version of this program left in the file if it was killed while it counted: a table, and
 /// triggers that restarted its count.

@@ -1,17 +1,25 @@
 //! The zone in whose days the file counts: rows of `botstore_zone`, since other programs' changes of counted rows fire
 //! the triggers, which can look up an offset but know no zone.
 
-use super::{count, facts};
+use super::{count, facts, usage};
 use crate::domain::columns;
 use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
-use crate::sqlite::{Cell, cells};
+use crate::sqlite::{self, Cell, cells};
 use crate::time::Zone;
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc};
+use chrono::{
+    DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc,
+};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 /// From when on the first offset of a zone is taken: always.
 const ALWAYS: &str = "0000-01-01 00:00:00";
+
+/// No day is earlier, as the file spells days: what is no time has the day ''.
+pub(in crate::domain) const FIRST_DAY: &str = "0001-01-01";
+
+/// No day is later, as the file spells days: the calendar's last. One of year 10,000 begins with a sign.
+pub(in crate::domain) const LAST_DAY: &str = "9999-12-31";
 
 /// How the table spells a time.
 const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
@@ -62,7 +70,8 @@ pub(crate) fn agree_on_zone(
         tx.execute(sql, params_from_iter(row))?;
     }
     if is_recounted {
-        count::forget(&tx)?;
+        count::forget(&tx, &count::BOT)?;
+        count::forget(&tx, &usage::LLM)?;
     }
     transaction.commit()?;
     tracing::info!(%zone, is_recounted, "the file has another time zone, or other rules for it");
@@ -122,8 +131,15 @@ fn are_counted_after(tx: &ReadTx<'_>, since: &str) -> Result<bool> {
     // Texts of years before 1 are not in the order of days.
     let day = day.filter(|day| day.year() > 0);
     let day = day.map_or_else(String::new, |day| day.date().to_string());
-    let sql = "SELECT EXISTS (SELECT 1 FROM botstore_day WHERE day >= ?1)";
-    tx.one(sql, [day], |row| columns::flag(row, 0))
+    for table in ["botstore_day", "botstore_model_day"] {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE day >= ?1)");
+        if sqlite::has_table(tx.conn(), table)?
+            && tx.one(&sql, [&day], |row| columns::flag(row, 0))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The zone in whose days the file counts. For a name that this program does not know, its offset now, and for a file
@@ -156,4 +172,12 @@ pub(in crate::domain) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
     let sql = format!("SELECT {}", facts::day("?1"));
     let today = tx.one(&sql, [tx.now_text()], |row| columns::day(row, 0))?;
     Ok(today.unwrap_or_else(|| tx.now().date_naive()))
+}
+
+/// The day this many days before today, as the file spells it.
+pub(in crate::domain) fn first_day(tx: &ReadTx<'_>, days: u32) -> Result<String> {
+    let first = today(tx)?.checked_sub_days(Days::new(days.into()));
+    // Texts of years before 1 are not in the order of days.
+    let first = first.filter(|first| first.year() > 0);
+    Ok(first.map_or_else(|| FIRST_DAY.to_owned(), |first| first.to_string()))
 }

@@ -1,6 +1,11 @@
 //! What requests to language models used: tokens, money, and where the conversation was.
 
 mod save;
+mod totals;
+
+pub use totals::{
+    DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
+};
 
 pub(super) use save::{price, save, save_other};
 

@@ -1,0 +1,9 @@
+DROP TRIGGER botstore_usage_added;
+DROP TRIGGER botstore_usage_removed;
+DROP TRIGGER botstore_usage_changed;
+DROP TABLE botstore_usage_count;
+DROP TABLE botstore_model_day;
+DROP TABLE botstore_user_model_day;
+DROP TABLE botstore_chat_day;
+DROP TABLE botstore_other_day;
+DROP TABLE botstore_usage_counted;
