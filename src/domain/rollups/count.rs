@@ -15,19 +15,22 @@ use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES};
 use super::{ROLLUPS, exist};
 use crate::domain::columns::{flag, id, integer};
 use crate::error::Result;
-use crate::migration::{Counted, Then};
+use crate::migration::{Counted, Then, Waiting};
 use crate::operation::{ReadTx, WriteTx};
-use rusqlite::{Params, Statement};
+use rusqlite::{Params, Row, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
 /// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
-const MESSAGES_AT_ONCE: u32 = 512;
+const MESSAGES_AT_ONCE: u32 = 1_024;
 
 /// The same for tool uses, of which a message has several.
 const TOOL_USES_AT_ONCE: u32 = 2_048;
 
-/// How many bytes of texts wait, at most: a message's cost comes after its texts, and an answer has to read past them.
-const BYTES_AT_ONCE: u32 = 2 << 20;
+/// If the newest rows that wait hold so many bytes of texts, those that wait are counted at once: a message's cost comes
+/// after its texts, and an answer has to read past them. Not all rows that wait are looked at, which would read each
+/// row as often as it is asked whether rows are due: it is asked at least once in so many rows.
+const NEWEST: u32 = 128;
+const BYTES_OF_NEWEST: u32 = 512 << 10;
 
 /// Adds the rows after an id, up to another, to the rollups. The text is how the first id is compared.
 type Add = fn(&WriteTx<'_>, &str, [i64; 2]) -> Result<()>;
@@ -64,19 +67,28 @@ pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
     if !are_counted_once(tx)? {
         return Ok(true);
     }
-    let wait = |facts: &Facts, bytes: &str, most: u32| {
-        let Facts { table, id, .. } = facts;
-        let last = facts.last_id();
-        // The length of a text is in front of the row: no text is read for it.
-        let sql = format!(
-            "SELECT count(*) >= ?1 OR total(bytes) >= ?2
-             FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last} LIMIT ?1)"
-        );
-        tx.one(&sql, [most, BYTES_AT_ONCE], |row| flag(row, 0))
+    Ok(is_due(tx, &MESSAGES)? || is_due(tx, &TOOL_USES)?)
+}
+
+/// Whether so many rows of one table wait. As many as their ids span, at most: to count them would read each.
+fn is_due(tx: &ReadTx<'_>, facts: &Facts) -> Result<bool> {
+    let (bytes, most) = match facts.table {
+        "messages" => (
+            "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)",
+            MESSAGES_AT_ONCE,
+        ),
+        "tool_usage" => ("coalesce(octet_length(tool_input), 0)", TOOL_USES_AT_ONCE),
+        _ => return Ok(false),
     };
-    let texts = "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)";
-    let input = "coalesce(octet_length(tool_input), 0)";
-    Ok(wait(&MESSAGES, texts, MESSAGES_AT_ONCE)? || wait(&TOOL_USES, input, TOOL_USES_AT_ONCE)?)
+    let (Facts { table, id, .. }, last) = (facts, facts.last_id());
+    // The length of a text is in front of the row: no text is read for it.
+    let sql = format!(
+        "SELECT (SELECT max({id}) FROM {table}) - (SELECT min({id}) FROM {table} WHERE {id} > {last}) >= ?1
+             OR (SELECT total(bytes) FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last}
+                                           ORDER BY {id} DESC LIMIT ?2)) >= ?3"
+    );
+    let row = |row: &Row<'_>| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false));
+    tx.one(&sql, [most - 1, NEWEST, BYTES_OF_NEWEST], row)
 }
 
 /// Empties the rollups: all rows wait to be counted.
@@ -103,14 +115,16 @@ pub(super) fn forget(tx: &WriteTx<'_>) -> Result<()> {
 }
 
 /// Counts the next piece, of up to `rows` rows of one table.
-pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
+pub(super) fn count(tx: &WriteTx<'_>, rows: i64, waiting: Waiting) -> Result<Counted> {
     let sources = "SELECT count(*) = 3 FROM botstore_counted
                    WHERE source IN ('messages', 'tool_usage', 'cost_tracking')";
     if !tx.one(sources, [], |row| flag(row, 0))? {
         forget(tx)?;
     }
     let is_first = are_missing(tx)?;
-    if let Some((table, last_id, then)) = count_one(tx, rows)? {
+    // The first count leaves nothing.
+    let waiting = if is_first { Waiting::Any } else { waiting };
+    if let Some((table, last_id, then)) = count_one(tx, rows, waiting)? {
         return Ok(Counted::UpTo(table, last_id, then));
     }
     if is_first {
@@ -119,7 +133,7 @@ pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
                 "another program has replaced rows that were counted; all are counted again, at once"
             );
             forget(tx)?;
-            while count_one(tx, AT_ONCE_AGAIN)?.is_some() {}
+            while count_one(tx, AT_ONCE_AGAIN, Waiting::Any)?.is_some() {}
         }
         counted_to(tx, &COSTS, ALL)?;
     }
@@ -128,8 +142,15 @@ pub(super) fn count(tx: &WriteTx<'_>, rows: i64) -> Result<Counted> {
 
 /// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
 /// what comes next; `None` if no row waits.
-fn count_one(tx: &WriteTx<'_>, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
+fn count_one(
+    tx: &WriteTx<'_>,
+    rows: i64,
+    waiting: Waiting,
+) -> Result<Option<(&'static str, i64, Then)>> {
     for (facts, add) in ORDER {
+        if waiting == Waiting::Due && !is_due(tx, facts)? {
+            continue;
+        }
         let Facts { table, id: key, .. } = facts;
         let last = facts.last_id();
         let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;
