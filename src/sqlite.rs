@@ -15,6 +15,7 @@ mod paths;
 mod readers;
 mod rescue;
 mod settings;
+mod statements;
 mod tables;
 mod temporary;
 mod tidy;
@@ -66,9 +67,6 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
-
-/// More than the number of statements, so that none is prepared twice.
-const STATEMENT_CACHE: usize = 256;
 
 /// Opens a connection that may write, and creates the file if it is missing. This function creates it,
 /// not SQLite, so that from the beginning only its owner can read it. SQLite creates the files beside a
@@ -259,7 +257,7 @@ fn common(conn: &Connection, settings: &Settings) -> Result<()> {
     conn.pragma_update(None, "cache_size", -((settings.cache_bytes / 1024) as i64))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cell_size_check", true)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    statements::keep(conn)?;
     add_functions(conn)
 }
 

@@ -18,6 +18,7 @@ DROP TRIGGER botstore_session_moved;
 DROP TRIGGER botstore_cost_added;
 DROP TRIGGER botstore_cost_removed;
 DROP TRIGGER botstore_cost_changed;
+DROP TRIGGER botstore_cost_grown;
 DROP TABLE botstore_message_count;
 DROP TABLE botstore_tool_count;
 DROP TABLE botstore_cost_count;

@@ -120,10 +120,11 @@ CREATE TABLE botstore_session_day (
     PRIMARY KEY (day, user_id, session_id)
 ) WITHOUT ROWID;
 
+-- Written once for each day of a session.
 CREATE TABLE botstore_session_user (
     session_id TEXT    NOT NULL,
     user_id    INTEGER NOT NULL,
-    messages   INTEGER NOT NULL,
+    days       INTEGER NOT NULL, -- with a message
     PRIMARY KEY (session_id, user_id)
 ) WITHOUT ROWID;
 
@@ -201,9 +202,11 @@ WHEN new.messages > 0 AND typeof(new.user_id) = 'integer' BEGIN
         errors = errors + excluded.errors, timed = timed + excluded.timed,
         duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
-    INSERT INTO botstore_session_user (session_id, user_id, messages)
-    VALUES (new.session_id, new.user_id, new.messages)
-    ON CONFLICT (session_id, user_id) DO UPDATE SET messages = messages + excluded.messages;
+    INSERT INTO botstore_session_user (session_id, user_id, days)
+    SELECT new.session_id, new.user_id, 1 WHERE NOT EXISTS (
+        SELECT 1 FROM botstore_session_day s
+        WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id)
+    ON CONFLICT (session_id, user_id) DO UPDATE SET days = days + 1;
     INSERT INTO botstore_session_day (day, user_id, session_id, messages)
     VALUES (new.day, new.user_id, new.session_id, new.messages)
     ON CONFLICT (day, user_id, session_id) DO UPDATE SET messages = messages + excluded.messages;
@@ -215,8 +218,11 @@ CREATE TRIGGER botstore_messages_removed BEFORE INSERT ON botstore_message_count
 WHEN new.messages < 0 AND typeof(new.user_id) = 'integer' BEGIN
     UPDATE botstore_session_day SET messages = messages + new.messages
     WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id;
-    UPDATE botstore_session_user SET messages = messages + new.messages
-    WHERE session_id = new.session_id AND user_id = new.user_id;
+    UPDATE botstore_session_user SET days = days - 1
+    WHERE session_id = new.session_id AND user_id = new.user_id AND EXISTS (
+        SELECT 1 FROM botstore_session_day s
+        WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id
+          AND s.messages <= 0);
     UPDATE botstore_user_day SET
         sessions = sessions - EXISTS (
             SELECT 1 FROM botstore_session_day s
@@ -228,7 +234,7 @@ WHEN new.messages < 0 AND typeof(new.user_id) = 'integer' BEGIN
     UPDATE botstore_user_total SET
         sessions = sessions - EXISTS (
             SELECT 1 FROM botstore_session_user s
-            WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.messages <= 0),
+            WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.days <= 0),
         messages = messages + new.messages, cost = CAST(cost + new.cost AS INTEGER)
     WHERE user_id = new.user_id;
     UPDATE botstore_day SET
@@ -242,14 +248,14 @@ WHEN new.messages < 0 AND typeof(new.user_id) = 'integer' BEGIN
         users = users - EXISTS (
             SELECT 1 FROM botstore_user_total u WHERE u.user_id = new.user_id AND u.messages <= 0),
         sessions = sessions - NOT EXISTS (
-            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.messages > 0)
+            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.days > 0)
     WHERE EXISTS (
         SELECT 1 FROM botstore_session_user s
-        WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.messages <= 0);
+        WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.days <= 0);
     DELETE FROM botstore_session_day
     WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id AND messages <= 0;
     DELETE FROM botstore_session_user
-    WHERE session_id = new.session_id AND user_id = new.user_id AND messages <= 0;
+    WHERE session_id = new.session_id AND user_id = new.user_id AND days <= 0;
     DELETE FROM botstore_user_day WHERE day = new.day AND user_id = new.user_id AND messages <= 0;
     DELETE FROM botstore_user_total WHERE user_id = new.user_id AND messages <= 0;
     UPDATE botstore_user_total
@@ -399,11 +405,8 @@ WHEN old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracki
         -CAST(round(1e9 * CASE WHEN 0.0 + old.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.daily_cost WHEN 0.0 + old.daily_cost > 9e6 AND 0.0 + old.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
 END;
 CREATE TRIGGER botstore_cost_changed AFTER UPDATE ON cost_tracking
-WHEN min(old.id, new.id) <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking')
-  AND (old.id IS NOT new.id
-    OR old.date IS NOT new.date
-    OR old.daily_cost IS NOT new.daily_cost
-    OR old.request_count IS NOT new.request_count) BEGIN
+WHEN (old.id IS NOT new.id OR old.date IS NOT new.date)
+  AND min(old.id, new.id) <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking') BEGIN
     INSERT INTO botstore_cost_count (users, day, requests, cost)
     SELECT 1, CAST(coalesce(new.date, '') AS TEXT), max(0, min(1000000000000, CAST(coalesce(new.request_count, 0) AS INTEGER))),
         CAST(round(1e9 * CASE WHEN 0.0 + new.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.daily_cost WHEN 0.0 + new.daily_cost > 9e6 AND 0.0 + new.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
@@ -412,6 +415,19 @@ WHEN min(old.id, new.id) <= (SELECT last_id FROM botstore_counted WHERE source =
     SELECT -1, CAST(coalesce(old.date, '') AS TEXT), -max(0, min(1000000000000, CAST(coalesce(old.request_count, 0) AS INTEGER))),
         -CAST(round(1e9 * CASE WHEN 0.0 + old.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.daily_cost WHEN 0.0 + old.daily_cost > 9e6 AND 0.0 + old.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
     WHERE old.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking');
+END;
+-- Each message changes the row of its user's day, and nothing but its sums: so the difference goes straight into the
+-- sums of the day.
+CREATE TRIGGER botstore_cost_grown AFTER UPDATE ON cost_tracking
+WHEN old.id IS new.id AND old.date IS new.date
+  AND (old.daily_cost IS NOT new.daily_cost OR old.request_count IS NOT new.request_count)
+  AND new.id <= (SELECT last_id FROM botstore_counted WHERE source = 'cost_tracking') BEGIN
+    UPDATE botstore_cost_day SET
+        requests = CAST(requests + (max(0, min(1000000000000, CAST(coalesce(new.request_count, 0) AS INTEGER)))
+            - max(0, min(1000000000000, CAST(coalesce(old.request_count, 0) AS INTEGER)))) AS INTEGER),
+        cost = CAST(cost + (CAST(round(1e9 * CASE WHEN 0.0 + new.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.daily_cost WHEN 0.0 + new.daily_cost > 9e6 AND 0.0 + new.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+            - CAST(round(1e9 * CASE WHEN 0.0 + old.daily_cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.daily_cost WHEN 0.0 + old.daily_cost > 9e6 AND 0.0 + old.daily_cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)) AS INTEGER)
+    WHERE day = CAST(coalesce(new.date, '') AS TEXT);
 END;
 
 -- A session that comes, goes, or gets another id or owner takes its counted tool uses along.

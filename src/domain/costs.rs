@@ -96,17 +96,23 @@ impl Mutation for AddCost {
 }
 
 pub(super) fn add(tx: &WriteTx<'_>, user_id: UserId, cost: Usd, when: &When<'_>) -> Result<()> {
+    // Two statements, since nearly every request finds the day's row: an upsert would look for a conflict first.
     // Another program may have left an infinite value, which would stay infinite.
-    tx.execute(
-        "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
-         VALUES (?1, ?2, ?3, 1)
-         ON CONFLICT (user_id, date) DO UPDATE SET
-             daily_cost = (?4 + round(1e9 *
+    let added = tx.execute(
+        "UPDATE cost_tracking
+         SET daily_cost = (?3 + round(1e9 *
                  CASE WHEN abs(0.0 + daily_cost) < 1e18 THEN daily_cost ELSE 0.0 END)) / 1e9,
              request_count = 1
-                 + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END",
-        (user_id, when.day(), cost.dollars(), cost.nanos()),
+                 + CASE WHEN abs(0.0 + request_count) < 1e18 THEN request_count ELSE 0 END
+         WHERE user_id = ?1 AND date = ?2",
+        (user_id, when.day(), cost.nanos()),
     )?;
+    if added == 0 {
+        tx.execute(
+            "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count) VALUES (?1, ?2, ?3, 1)",
+            (user_id, when.day(), cost.dollars()),
+        )?;
+    }
     Ok(())
 }
 

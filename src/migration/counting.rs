@@ -45,7 +45,7 @@ pub(crate) fn count(conn: &Connection, program: &Program<'_>) -> Result<()> {
 /// Which rows that wait are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// Those of which so many wait that it is time.
+    /// Those of a table of which so many wait that it is time.
     Due,
     /// However few.
     Any,
@@ -71,9 +71,14 @@ pub(crate) fn count_waiting(
         let tx = ReadTx::new(conn, NoClock.now());
         let counts_any = waiting == Waiting::Any && !counts.tables.is_empty();
         if counts_any || (counts.are_due)(&tx)? {
-            transaction(conn, &NoClock, |tx| {
-                while let Counted::UpTo(.., Then::Others) = (counts.count)(tx, MOST_AT_ONCE)? {}
-                Ok(())
+            let count = |tx: &WriteTx<'_>| (counts.count)(tx, MOST_AT_ONCE, waiting);
+            transaction(conn, &NoClock, |tx| match waiting {
+                // One table at a time, so that mutations wait for a few milliseconds at most.
+                Waiting::Due => count(tx).map(|_| ()),
+                Waiting::Any => {
+                    while let Counted::UpTo(.., Then::Others) = count(tx)? {}
+                    Ok(())
+                }
             })?;
         }
     }
@@ -102,7 +107,7 @@ fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Re
 /// Counts a piece of up to `rows` rows, and sets `rows` for the next.
 fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted> {
     let began = Instant::now();
-    let counted = (schema.counts.count)(tx, *rows)?;
+    let counted = (schema.counts.count)(tx, *rows, Waiting::Any)?;
     *rows = match counted {
         // The row sizes of one table say nothing about another's.
         Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,

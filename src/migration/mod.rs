@@ -193,7 +193,7 @@ pub(crate) struct Counts {
     /// Discards the counts, so that they are computed anew from the beginning.
     pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
     /// Counts the next piece, of at most this many rows.
-    pub(crate) count: fn(&WriteTx<'_>, i64) -> Result<Counted>,
+    pub(crate) count: fn(&WriteTx<'_>, i64, Waiting) -> Result<Counted>,
 }
 
 /// What has been counted after a piece.
@@ -219,7 +219,7 @@ impl Counts {
         are_missing: |_| Ok(false),
         are_due: |_| Ok(false),
         forget: |_| Ok(()),
-        count: |_, _| Ok(Counted::All),
+        count: |_, _, _| Ok(Counted::All),
     };
 }
 

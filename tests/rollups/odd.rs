@@ -214,7 +214,7 @@ async fn whatever_stands_in_a_rollup_is_mended() {
                  UPDATE botstore_day SET users = {value}, messages = {value}, cost = {value};
                  UPDATE botstore_user_total SET sessions = {value}, cost = {value}, last_day = {value};
                  UPDATE botstore_user_day SET duration_ms = {value}, timed = {value}, errors = {value};
-                 UPDATE botstore_session_user SET messages = {value};
+                 UPDATE botstore_session_user SET days = {value};
                  UPDATE botstore_tool SET uses = {value}, sessions = {value};
                  UPDATE botstore_cost_day SET requests = {value}, cost = {value};
                  INSERT INTO botstore_day VALUES ({value}, 1, 1, 1, 1, {value}, {value});

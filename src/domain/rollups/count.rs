@@ -15,20 +15,23 @@ use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES};
 use super::usage::LLM;
 use crate::domain::columns::{flag, id, integer};
 use crate::error::Result;
-use crate::migration::{Counted, Then};
+use crate::migration::{Counted, Then, Waiting};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
-use rusqlite::{Params, Statement};
+use rusqlite::{Params, Row, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
 /// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
-const MESSAGES_AT_ONCE: u32 = 512;
+const MESSAGES_AT_ONCE: u32 = 1_024;
 
 /// The same for tool uses, of which a message has several.
 const TOOL_USES_AT_ONCE: u32 = 2_048;
 
-/// How many bytes of texts wait, at most: a message's cost comes after its texts, and an answer has to read past them.
-const BYTES_AT_ONCE: u32 = 2 << 20;
+/// If the newest rows that wait hold so many bytes of texts, those that wait are counted at once: a message's cost comes
+/// after its texts, and an answer has to read past them. Not all rows that wait are looked at, which would read each
+/// row as often as it is asked whether rows are due: it is asked at least once in so many rows.
+const NEWEST: u32 = 128;
+const BYTES_OF_NEWEST: u32 = 512 << 10;
 
 /// Adds the rows after an id, up to another, to the rollups. The text is how the first id is compared.
 type Add = fn(&WriteTx<'_>, &str, [i64; 2]) -> Result<()>;
@@ -40,7 +43,7 @@ pub(super) struct Set {
     /// Its row that says, by the largest id, that everything was counted once.
     pub(super) once: &'static str,
     /// What is counted, in this order.
-    pub(super) sources: &'static [(&'static Facts, Add)],
+    pub(super) sources: &'static [Part],
     /// The tables of counts.
     pub(super) rollups: &'static [&'static str],
     /// Whether as many rows are counted as there are. While rows are counted for the first time, for minutes perhaps,
@@ -50,15 +53,49 @@ pub(super) struct Set {
     pub(super) forget: fn(&WriteTx<'_>) -> Result<()>,
 }
 
+/// A table whose rows are counted, and how.
+pub(super) struct Part {
+    pub(super) facts: &'static Facts,
+    pub(super) add: Add,
+    /// When it is time; `None` if its rows never wait.
+    pub(super) due: Option<Due>,
+}
+
+/// It is time to count rows when so many wait, or so many bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Due {
+    pub(super) rows: u32,
+    /// The bytes that an answer reads past in one row, as SQL.
+    pub(super) bytes: &'static str,
+}
+
 /// The rollups of messages, tool uses and costs.
 pub(super) const BOT: Set = Set {
     counted: "botstore_counted",
     // Costs are counted to the last row.
     once: COSTS.table,
     sources: &[
-        (&MESSAGES, add_messages),
-        (&TOOL_USES, add_tool_uses),
-        (&COSTS, add_costs),
+        Part {
+            facts: &MESSAGES,
+            add: add_messages,
+            due: Some(Due {
+                rows: MESSAGES_AT_ONCE,
+                bytes: "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)",
+            }),
+        },
+        Part {
+            facts: &TOOL_USES,
+            add: add_tool_uses,
+            due: Some(Due {
+                rows: TOOL_USES_AT_ONCE,
+                bytes: "coalesce(octet_length(tool_input), 0)",
+            }),
+        },
+        Part {
+            facts: &COSTS,
+            add: add_costs,
+            due: None,
+        },
     ],
     rollups: &super::ROLLUPS,
     adds_up,
@@ -92,7 +129,7 @@ impl Set {
 
     /// The rows of the table of ids.
     fn rows(&self) -> impl Iterator<Item = &'static str> {
-        let sources = self.sources.iter().map(|(facts, _)| facts.table);
+        let sources = self.sources.iter().map(|part| part.facts.table);
         let once = Some(self.once).filter(|once| sources.clone().all(|table| table != *once));
         sources.chain(once)
     }
@@ -117,27 +154,38 @@ pub(super) fn are_counted_once(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
     tx.one(&sql, (set.rows().count() as i64, ALL), |row| flag(row, 0))
 }
 
-/// Whether so many messages or tool uses wait that it is time to count them.
-pub(super) fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
-    if !BOT.exist(tx)? {
+/// Whether so many rows wait that it is time to count them.
+pub(super) fn are_due(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
+    if !set.exist(tx)? {
         return Ok(false);
     }
-    if !are_counted_once(tx, &BOT)? {
+    if !are_counted_once(tx, set)? {
         return Ok(true);
     }
-    let wait = |facts: &Facts, bytes: &str, most: u32| {
-        let Facts { table, id, .. } = facts;
-        let last = facts.last_id();
+    for source in set.sources {
+        if source.is_due(tx)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Part {
+    /// Whether so many rows wait. As many as their ids span, at most: to count them would read each.
+    fn is_due(&self, tx: &ReadTx<'_>) -> Result<bool> {
+        let Some(Due { rows, bytes }) = self.due else {
+            return Ok(false);
+        };
+        let (Facts { table, id, .. }, last) = (self.facts, self.facts.last_id());
         // The length of a text is in front of the row: no text is read for it.
         let sql = format!(
-            "SELECT count(*) >= ?1 OR total(bytes) >= ?2
-             FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last} LIMIT ?1)"
+            "SELECT (SELECT max({id}) FROM {table}) - (SELECT min({id}) FROM {table} WHERE {id} > {last}) >= ?1
+                 OR (SELECT total(bytes) FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last}
+                                               ORDER BY {id} DESC LIMIT ?2)) >= ?3"
         );
-        tx.one(&sql, [most, BYTES_AT_ONCE], |row| flag(row, 0))
-    };
-    let texts = "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)";
-    let input = "coalesce(octet_length(tool_input), 0)";
-    Ok(wait(&MESSAGES, texts, MESSAGES_AT_ONCE)? || wait(&TOOL_USES, input, TOOL_USES_AT_ONCE)?)
+        let row = |row: &Row<'_>| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false));
+        tx.one(&sql, [rows - 1, NEWEST, BYTES_OF_NEWEST], row)
+    }
 }
 
 /// Empties the rollups: all rows wait to be counted.
@@ -156,7 +204,7 @@ pub(super) fn forget(tx: &WriteTx<'_>, set: &Set) -> Result<()> {
 }
 
 /// Counts the next piece, of up to `rows` rows of one table.
-pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Counted> {
+pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64, waiting: Waiting) -> Result<Counted> {
     let (sources, counted): (Vec<_>, _) = (set.rows().collect(), set.counted);
     let (known, sources) = (sources.len() as i64, sources.join("', '"));
     let sql = format!("SELECT count(*) = ?1 FROM {counted} WHERE source IN ('{sources}')");
@@ -164,7 +212,9 @@ pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Counted> {
         forget(tx, set)?;
     }
     let is_first = are_missing(tx, set)?;
-    if let Some((table, last_id, then)) = count_one(tx, set, rows)? {
+    // The first count leaves nothing.
+    let waiting = if is_first { Waiting::Any } else { waiting };
+    if let Some((table, last_id, then)) = count_one(tx, set, rows, waiting)? {
         return Ok(Counted::UpTo(table, last_id, then));
     }
     if is_first {
@@ -173,7 +223,7 @@ pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Counted> {
                 "another program has replaced rows that were counted; all are counted again, at once"
             );
             forget(tx, set)?;
-            while count_one(tx, set, AT_ONCE_AGAIN)?.is_some() {}
+            while count_one(tx, set, AT_ONCE_AGAIN, Waiting::Any)?.is_some() {}
         }
         counted_to(tx, set, set.once, ALL)?;
     }
@@ -182,8 +232,17 @@ pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Counted> {
 
 /// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
 /// what comes next; `None` if no row waits.
-fn count_one(tx: &WriteTx<'_>, set: &Set, rows: i64) -> Result<Option<(&'static str, i64, Then)>> {
-    for (facts, add) in set.sources {
+fn count_one(
+    tx: &WriteTx<'_>,
+    set: &Set,
+    rows: i64,
+    waiting: Waiting,
+) -> Result<Option<(&'static str, i64, Then)>> {
+    for source in set.sources {
+        if waiting == Waiting::Due && !source.is_due(tx)? {
+            continue;
+        }
+        let Part { facts, add, .. } = source;
         let Facts { table, id: key, .. } = facts;
         let last = facts.last_id();
         let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;

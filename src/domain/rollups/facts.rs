@@ -144,9 +144,21 @@ pub(super) const COSTS: Facts = Facts {
 impl Facts {
     /// Selects the facts of each row, with its row id as `id`. Ends before the `WHERE`.
     pub(super) fn select(&self) -> String {
+        self.select_as(|value| value.sql(""))
+    }
+
+    /// The same with the time, to the second, in place of its day. The day of the one is the day of the other.
+    pub(super) fn select_times(&self) -> String {
+        self.select_as(|value| match value {
+            Value::Day(column) => second(column),
+            _ => value.sql(""),
+        })
+    }
+
+    fn select_as(&self, sql: impl Fn(&Value) -> String) -> String {
         let columns = self.keys.iter().chain(self.sums);
         let columns: String = columns
-            .map(|(name, value)| format!(", {} AS {name}", value.sql("")))
+            .map(|(name, value)| format!(", {} AS {name}", sql(value)))
             .collect();
         format!("SELECT {} AS id{columns} FROM {}", self.id, self.table)
     }
@@ -171,11 +183,16 @@ impl Facts {
 /// The day of a time, by the bot's clock at that time; '' if it is none. The time is cut to the second: with a
 /// modifier, SQLite's `date()` rounds, and would count the last half millisecond of a day to the next.
 pub(super) fn day(time: &str) -> String {
-    let at = format!("datetime(substr({time}, 1, 19))");
+    let at = format!("datetime({})", second(time));
     format!(
         "coalesce(date({at}, coalesce((SELECT offset_seconds FROM botstore_zone \
          WHERE since <= {at} ORDER BY since DESC LIMIT 1), 0) || ' seconds'), '')"
     )
+}
+
+/// A time, cut to the second.
+fn second(time: &str) -> String {
+    format!("substr({time}, 1, 19)")
 }
 
 /// An amount of US dollars in billionths: from 0 to 9 million dollars, so that a thousand of them can be added up.

@@ -58,12 +58,12 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_session_import",
     ],
     are_missing: |tx| count::are_missing(tx, &BOT),
-    are_due: count::are_due,
+    are_due: |tx| count::are_due(tx, &BOT),
     forget: |tx| {
         sessions::fill_recent(tx)?;
         count::forget(tx, &BOT)
     },
-    count: |tx, rows| count::count(tx, &BOT, rows),
+    count: |tx, rows, waiting| count::count(tx, &BOT, rows, waiting),
 };
 
 /// The tables of counts, except the one of a single row.

@@ -87,7 +87,7 @@ pub(super) const SOURCES: [Source; 4] = [
 
             CREATE VIEW botstore_session_day AS SELECT day, user_id, session_id, messages FROM session_days;
             CREATE VIEW botstore_session_user AS
-                SELECT session_id, user_id, sum(messages) AS messages
+                SELECT session_id, user_id, count(*) AS days
                 FROM session_days GROUP BY session_id, user_id;
             CREATE VIEW botstore_user_day AS
                 SELECT day, user_id, count(*) AS sessions, sum(messages) AS messages, sum(errors) AS errors,

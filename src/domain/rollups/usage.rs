@@ -6,15 +6,13 @@ mod source;
 
 pub(super) use source::SOURCE;
 
-use super::count::{self, Set};
+use super::count::{self, Due, Part, Set};
 use super::facts::USAGE;
 use crate::domain::columns::flag;
-use crate::error::Result;
 use crate::migration::Counts;
-use crate::operation::ReadTx;
 
 /// How many requests wait until it is worthwhile to count them, as for messages.
-const AT_ONCE: u32 = 512;
+const AT_ONCE: u32 = 1_024;
 
 /// What migrations and the engine need to know about these rollups.
 pub(crate) const COUNTS: Counts = Counts {
@@ -27,15 +25,22 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_usage_count",
     ],
     are_missing: |tx| count::are_missing(tx, &LLM),
-    are_due,
+    are_due: |tx| count::are_due(tx, &LLM),
     forget: |tx| count::forget(tx, &LLM),
-    count: |tx, rows| count::count(tx, &LLM, rows),
+    count: |tx, rows, waiting| count::count(tx, &LLM, rows, waiting),
 };
 
 pub(super) const LLM: Set = Set {
     counted: USAGE.counted,
     once: "once",
-    sources: &[(&USAGE, adding::add)],
+    sources: &[Part {
+        facts: &USAGE,
+        add: adding::add,
+        due: Some(Due {
+            rows: AT_ONCE,
+            bytes: "0",
+        }),
+    }],
     rollups: &[
         "botstore_model_day",
         "botstore_user_model_day",
@@ -49,18 +54,3 @@ pub(super) const LLM: Set = Set {
     },
     forget: |_| Ok(()),
 };
-
-/// Whether so many requests wait that it is time to count them.
-fn are_due(tx: &ReadTx<'_>) -> Result<bool> {
-    if !LLM.exist(tx)? {
-        return Ok(false);
-    }
-    if !count::are_counted_once(tx, &LLM)? {
-        return Ok(true);
-    }
-    let last = USAGE.last_id();
-    let sql = format!(
-        "SELECT count(*) >= ?1 FROM (SELECT 1 FROM botstore_usage WHERE usage_id > {last} LIMIT ?1)"
-    );
-    tx.one(&sql, [AT_ONCE], |row| flag(row, 0))
-}
