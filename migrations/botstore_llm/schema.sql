@@ -41,4 +41,16 @@ WHEN old.message_id IS NOT new.message_id
             CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) END,
         cost_source = CASE WHEN old.cost IS new.cost THEN cost_source ELSE 'provider' END
     WHERE usage_id = old.message_id;
-END
+END;
+
+CREATE TABLE botstore_price (
+    provider     TEXT    NOT NULL CHECK (typeof(provider) = 'text' AND provider <> ''),
+    model        TEXT    NOT NULL CHECK (typeof(model) = 'text' AND model <> ''),
+    valid_from   TEXT    NOT NULL CHECK (typeof(valid_from) = 'text' AND length(valid_from) = 32),
+    input        INTEGER NOT NULL CHECK (typeof(input) = 'integer' AND input >= 0),
+    cached_input INTEGER          CHECK (typeof(cached_input) IN ('integer', 'null') AND cached_input >= 0), -- else as input
+    cache_write  INTEGER          CHECK (typeof(cache_write) IN ('integer', 'null') AND cache_write >= 0),   -- else as input
+    output       INTEGER NOT NULL CHECK (typeof(output) = 'integer' AND output >= 0),
+    reasoning    INTEGER          CHECK (typeof(reasoning) IN ('integer', 'null') AND reasoning >= 0),       -- else as output
+    PRIMARY KEY (provider, model, valid_from)
+) WITHOUT ROWID

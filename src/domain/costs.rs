@@ -59,7 +59,8 @@ impl AddCost {
         }
     }
 
-    /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too.
+    /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too: the request
+    /// costs what tokens and [`prices`](crate::prices) say, or 0 without a price.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
         self
@@ -82,7 +83,7 @@ impl Mutation for AddCost {
         if when.is_history() {
             users::was_there(tx, self.user_id, &when)?;
         }
-        let priced = usage::price(self.usage.as_ref(), self.cost)?;
+        let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
         add(tx, self.user_id, priced.cost, &when)?;
         usage::save_other(tx, self.user_id, self.usage.as_ref(), priced, &when)
     }

@@ -117,7 +117,7 @@ impl Facts {
 
 /// The day of a time, by the bot's clock at that time; '' if it is none. The time is cut to the second: with a
 /// modifier, SQLite's `date()` rounds, and would count the last half millisecond of a day to the next.
-pub(super) fn day(time: &str) -> String {
+pub(in crate::domain) fn day(time: &str) -> String {
     let at = format!("datetime(substr({time}, 1, 19))");
     format!(
         "coalesce(date({at}, coalesce((SELECT offset_seconds FROM botstore_zone \

@@ -17,6 +17,7 @@ mod repair;
 mod sources;
 mod zone;
 
+pub(super) use facts::day as day_of;
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 pub(crate) use zone::{agree_on_zone, shown_zone};
