@@ -11,6 +11,7 @@ use botstore::costs::*;
 use botstore::integrity::CheckFile;
 use botstore::interactions::*;
 use botstore::messages::*;
+use botstore::prices::*;
 use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
 use botstore::timers::*;
@@ -318,6 +319,20 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
+        change::<SetPrice>(json!({
+            "provider": "acme", "model": "model-#", "input": 3.0, "output": 15.0, "cached_input": 0.5,
+            "cache_write": 3.75, "reasoning": 20.0, "valid_from": at,
+        })),
+        question::<Price>(json!({ "provider": "acme", "model": "model-#", "at": at })),
+        question::<Prices>(json!({
+            "provider": "acme", "page": { "limit": 5, "after": "1773156600000000:4.acmemodel" },
+        })),
+        question::<UnpricedModels>(json!({ "days": 5 })),
+        change::<ImportPrices>(json!({ "json": "{}", "valid_from": at })),
+        change::<Reprice>(json!({
+            "from": "2026-03-01T00:00:00Z", "to": "2027-03-01T00:00:00Z", "provider": "acme",
+            "model": "model-#",
+        })),
         question::<UserStats>(json!({ "user_id": 1 })),
         question::<SystemStats>(Value::Null),
         question::<DailyActivity>(json!({ "days": 5 })),
@@ -332,6 +347,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         reconcile(),
         question::<CheckFile>(Value::Null),
         // Last, since what they delete is what the others are about.
+        change::<RemovePrice>(json!({ "provider": "acme", "model": "parrot", "valid_from": at })),
         change::<EditMessage>(json!({
             "message_id": 1, "user_id": 1, "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "error": "e",

@@ -2,6 +2,7 @@
 
 use super::{Cursor, PageRequest, Place, foreign_cursor};
 use crate::error::Result;
+use crate::texts::{MAX_NAME_BYTES, Texts};
 use crate::time;
 use chrono::{DateTime, Utc};
 
@@ -24,6 +25,17 @@ impl Cursor {
 }
 
 impl PageRequest {
+    /// A cursor of two names has room for two of the longest, and for what divides them.
+    pub(in crate::domain) fn texts_of_names(&self, texts: &mut Texts) {
+        const DIVIDER: usize = "4096.".len();
+        if let Some(Cursor {
+            place: Place::Text(_, id),
+        }) = &self.after
+        {
+            texts.names_looked_for("after", id.as_str(), 2 * MAX_NAME_BYTES + DIVIDER);
+        }
+    }
+
     /// After which names and time the rows come; before all of them for the first page.
     pub(in crate::domain) fn after_names(&self) -> Result<Names> {
         let Some(Cursor { place }) = &self.after else {

@@ -3,7 +3,7 @@
 use super::ModelPrice;
 use crate::domain::usage::Usage;
 use crate::domain::{Usd, validate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, quote};
 
 /// Prices are for this many tokens.
 const MILLION: i128 = 1_000_000;
@@ -74,9 +74,10 @@ impl Tokens {
 
 fn too_much(price: &ModelPrice) -> Error {
     let why = format!(
-        "cost: these tokens at the price of {:?} of {:?} cost more than 1,000,000,000 US dollars: correct the price, \
-         or the numbers of tokens",
-        price.model, price.provider
+        "of these tokens at the price of {} of {} is more than 1,000,000,000 US dollars: correct the price, or the \
+         numbers of tokens",
+        quote(&price.model),
+        quote(&price.provider)
     );
-    Error::new(ErrorKind::Invalid, why).with_field("cost")
+    Error::invalid("cost", &why)
 }

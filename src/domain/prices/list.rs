@@ -151,6 +151,6 @@ impl Query for Prices {
 
     fn texts(&self, texts: &mut Texts) {
         texts.name("provider", self.provider.as_deref());
-        self.page.texts(texts);
+        self.page.texts_of_names(texts);
     }
 }

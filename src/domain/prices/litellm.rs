@@ -4,7 +4,7 @@
 use super::ModelPrice;
 use super::decimal::{self, Read};
 use crate::domain::{Usd, validate};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::texts::MAX_NAME_BYTES;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -122,12 +122,9 @@ impl Catalogue {
     pub(super) fn read(json: &str) -> Result<Self> {
         let Pairs(entries) = serde_json::from_str::<Pairs<Entry>>(json).map_err(|error| {
             // Without the sentence of `serde_json`, which may quote the text.
-            let why = format!(
-                "json: is not a JSON object of models by name: line {}, column {}",
-                error.line(),
-                error.column()
-            );
-            Error::new(ErrorKind::Invalid, why).with_field("json")
+            let (line, column) = (error.line(), error.column());
+            let why = format!("is no JSON object of models by name: line {line}, column {column}");
+            Error::invalid("json", &why)
         })?;
         let (mut catalogue, mut names) = (Self::default(), BTreeSet::new());
         for (name, entry) in entries {

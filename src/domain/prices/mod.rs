@@ -14,7 +14,8 @@
 //!
 //! divided by a million. It is computed exactly, and rounded once, to the nearest billionth of a dollar; half of one
 //! is rounded up. A kind of tokens that is not known counts as none, if the input or the output is known. If neither
-//! is, the cost is not known either.
+//! is, the cost is not known either. What is left of a whole is never less than 0: parts that exceed it cost what they
+//! are.
 //!
 //! Names of providers and models are compared letter by letter. They are the bot's own, but those of a file that it
 //! imports: see [`ImportPrices`].

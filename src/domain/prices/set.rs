@@ -140,7 +140,8 @@ impl Mutation for SetPrice {
 /// For administrators: it decides what the requests of all users cost.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) if the model has no price from this time on.
+/// [`NotFound`](crate::ErrorKind::NotFound) if the model has no price from exactly this time on; the field says which
+/// part of the name is wrong.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -190,10 +191,7 @@ impl Mutation for RemovePrice {
             (&self.provider, &self.model, &valid_from),
         )?;
         match removed {
-            0 => Err(Error::not_found(
-                "valid_from",
-                format_args!("price from {valid_from} on"),
-            )),
+            0 => Err(self.missing(tx)?),
             _ => Ok(()),
         }
     }
@@ -201,5 +199,32 @@ impl Mutation for RemovePrice {
     fn texts(&self, texts: &mut Texts) {
         texts.name("provider", self.provider.as_str());
         texts.name("model", self.model.as_str());
+    }
+}
+
+impl RemovePrice {
+    /// Says which part of the name is wrong.
+    fn missing(&self, tx: &WriteTx<'_>) -> Result<Error> {
+        let found = tx.maybe(
+            "SELECT 1 FROM botstore_price WHERE provider = ?1 LIMIT 1",
+            [&self.provider],
+            |_| Ok(()),
+        )?;
+        if found.is_none() {
+            return Ok(Error::not_found("provider", "price of this provider"));
+        }
+        let found = tx.maybe(
+            "SELECT 1 FROM botstore_price WHERE provider = ?1 AND model = ?2 LIMIT 1",
+            [&self.provider, &self.model],
+            |_| Ok(()),
+        )?;
+        if found.is_none() {
+            return Ok(Error::not_found("model", "price of this model"));
+        }
+        let from = time::format(time::to_micros(self.valid_from));
+        Ok(Error::not_found(
+            "valid_from",
+            format_args!("price from {from} on"),
+        ))
     }
 }

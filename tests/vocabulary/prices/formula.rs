@@ -75,6 +75,8 @@ fn a_kind_that_is_not_known_counts_as_none_and_without_input_and_output_there_is
             usage().input_tokens(10).cached_input_tokens(10),
             Some(3_000),
         ),
+        // Parts that exceed their whole.
+        (usage().input_tokens(5).cached_input_tokens(10), Some(3_000)),
     ] {
         assert_eq!(nanos(&price, &used), cost, "{used:?}");
     }

@@ -99,13 +99,19 @@ async fn a_price_that_was_a_mistake_is_removed_and_the_one_before_holds() {
         first
     );
     refused(&store, remove, NotFound, "valid_from").await;
-    for wrong in [
-        RemovePrice::new("acme", "parrot", first + MICRO),
-        RemovePrice::new("acme", "parrot-2", first),
-        RemovePrice::new("other", "parrot", first),
-        RemovePrice::new("acme", "parrot", DateTime::<Utc>::MIN_UTC),
+    for (field, wrong) in [
+        (
+            "valid_from",
+            RemovePrice::new("acme", "parrot", first + MICRO),
+        ),
+        (
+            "valid_from",
+            RemovePrice::new("acme", "parrot", DateTime::<Utc>::MIN_UTC),
+        ),
+        ("model", RemovePrice::new("acme", "parrot-2", first)),
+        ("provider", RemovePrice::new("other", "parrot", first)),
     ] {
-        refused(&store, wrong, NotFound, "valid_from").await;
+        refused(&store, wrong, NotFound, field).await;
     }
 }
 
@@ -171,6 +177,28 @@ async fn prices_are_listed_by_provider_model_and_time_by_pages_of_any_length() {
         let after = PageRequest::first(1).after(foreign.parse().expect("a cursor"));
         not_answered(&store, Prices::new().page(after), "after").await;
     }
+}
+
+#[tokio::test]
+async fn the_place_of_the_longest_names_is_taken_back_in_any_store() {
+    let config = |config: botstore::Config| config.max_text_bytes(1024);
+    let store = TestStore::open_with(config).await.expect("a store");
+    let name = |last: &str| "n".repeat(MAX_NAME_BYTES - 1) + last;
+    for last in ["a", "b", "c"] {
+        let set = SetPrice::new(name("n"), name(last), usd(1.0), usd(1.0));
+        store.write(set).await.expect("a price");
+    }
+    let mut request = PageRequest::first(1);
+    for last in ["a", "b", "c"] {
+        let page = store.read(Prices::new().page(request.clone())).await;
+        let page = page.expect("a page");
+        assert_eq!(page.items[0].model, name(last));
+        assert_eq!(page.next.is_some(), last != "c");
+        request.after = page.next;
+    }
+    let over = format!("1:4096.{}", "n".repeat(2 * MAX_NAME_BYTES + 1));
+    let over = PageRequest::first(1).after(over.parse().expect("a cursor"));
+    not_answered(&store, Prices::new().page(over), "after").await;
 }
 
 #[tokio::test]
