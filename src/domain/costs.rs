@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, [`Invalid`](crate::ErrorKind::Invalid) for a
-/// cost outside 0 to 1,000,000,000 dollars, or a time in the future or before 1970.
+/// cost outside 0 to 1,000,000,000 dollars, said or computed from tokens, or a time in the future or before 1970.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -31,7 +31,9 @@ pub(super) fn cost(
     }
     let asked = asked.filter(|asked| Some(*asked) != answered);
     for model in [answered, asked].into_iter().flatten() {
-        if let Some(price) = held(tx, provider, model, at)? {
+        let price = held(tx, provider, model, at)?;
+        // One that no message could have set, as another program may have left it, must stop no request.
+        if let Some(price) = price.filter(|price| price.check().is_ok()) {
             return tokens.cost(&price);
         }
     }

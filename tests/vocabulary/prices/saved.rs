@@ -5,10 +5,11 @@ use crate::support::{ADA, BOB, DAY, HOUR, at, populated, user};
 use botstore::costs::{AddCost, UserDailyCosts};
 use botstore::interactions::SaveInteraction;
 use botstore::messages::{EditMessage, GetMessage};
-use botstore::prices::{UnpricedModel, UnpricedModels};
+use botstore::prices::{Price, Prices, UnpricedModel, UnpricedModels};
+use botstore::rusqlite::Connection;
 use botstore::testing::{TestStore, usd};
 use botstore::usage::Usage;
-use botstore::{Config, MessageId, Query, ReadTx, Result, Usd};
+use botstore::{Config, MessageId, Query, ReadTx, Result, Store, Usd};
 
 /// A thousand tokens in and a hundred out.
 pub(super) fn usage(model: &str) -> Usage {
@@ -243,4 +244,34 @@ async fn other_programs_values_of_tokens_break_nothing() {
         let (.., source) = said(&store).await.pop().expect("a row");
         assert_eq!(source.as_deref(), Some("catalogue"), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_price_that_no_message_could_have_set_stops_no_request() {
+    let store = populated().await;
+    set(&store, "parrot", 3.0, 15.0, at("2026-01-01T00:00:00Z")).await;
+    let (folder, path) = store.into_file().await.expect("a file");
+    for wrong in ["-5", "9223372036854775807", "-9e999", "'much'", "x'00'"] {
+        let conn = Connection::open(&path).expect("the file");
+        conn.pragma_update(None, "ignore_check_constraints", true)
+            .expect("a setting");
+        let sql = format!(
+            "UPDATE botstore_price SET input = {wrong}, cached_input = {wrong}, output = {wrong}"
+        );
+        conn.execute(&sql, []).expect("a change");
+        conn.close().expect("closed");
+        let store = Store::open(&path).await.expect("a store");
+        let saved = store.write(interaction(usage("parrot"))).await;
+        saved.unwrap_or_else(|error| panic!("{wrong}: {error}"));
+        store
+            .read(Price::new("acme", "parrot"))
+            .await
+            .expect("an answer");
+        assert_eq!(
+            store.read(Prices::new()).await.expect("a page").items.len(),
+            1
+        );
+        store.close().await.expect("closed");
+    }
+    drop(folder);
 }
