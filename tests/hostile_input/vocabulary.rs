@@ -4,6 +4,7 @@
 //! Nothing can be forgotten: the list is compared with the sources, and an example that leaves a
 //! field out, or empty, is refused.
 
+use crate::models::about_models;
 use crate::sources::messages;
 use botstore::analytics::*;
 use botstore::audit::*;
@@ -11,7 +12,6 @@ use botstore::costs::*;
 use botstore::integrity::CheckFile;
 use botstore::interactions::*;
 use botstore::messages::*;
-use botstore::prices::*;
 use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
 use botstore::timers::*;
@@ -126,7 +126,7 @@ fn answer<T>(result: Result<T>, told: impl FnOnce(T) -> Answer) -> Answer {
     result.map_or_else(Answer::Refused, told)
 }
 
-fn change<M>(example: Value) -> Kind
+pub(crate) fn change<M>(example: Value) -> Kind
 where
     M: Mutation + Serialize + DeserializeOwned,
 {
@@ -146,7 +146,7 @@ where
     }
 }
 
-fn question<Q>(example: Value) -> Kind
+pub(crate) fn question<Q>(example: Value) -> Kind
 where
     Q: Query<Output: Serialize> + Serialize + DeserializeOwned,
 {
@@ -319,20 +319,6 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
-        change::<SetPrice>(json!({
-            "provider": "acme", "model": "model-#", "input": 3.0, "output": 15.0, "cached_input": 0.5,
-            "cache_write": 3.75, "reasoning": 20.0, "valid_from": at,
-        })),
-        question::<Price>(json!({ "provider": "acme", "model": "model-#", "at": at })),
-        question::<Prices>(json!({
-            "provider": "acme", "page": { "limit": 5, "after": "1773156600000000:4.acmemodel" },
-        })),
-        question::<UnpricedModels>(json!({ "days": 5 })),
-        change::<ImportPrices>(json!({ "json": "{}", "valid_from": at })),
-        change::<Reprice>(json!({
-            "from": "2026-03-01T00:00:00Z", "to": "2027-03-01T00:00:00Z", "provider": "acme",
-            "model": "model-#",
-        })),
         question::<UserStats>(json!({ "user_id": 1 })),
         question::<SystemStats>(Value::Null),
         question::<DailyActivity>(json!({ "days": 5 })),
@@ -347,7 +333,6 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         reconcile(),
         question::<CheckFile>(Value::Null),
         // Last, since what they delete is what the others are about.
-        change::<RemovePrice>(json!({ "provider": "acme", "model": "parrot", "valid_from": at })),
         change::<EditMessage>(json!({
             "message_id": 1, "user_id": 1, "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "error": "e",
@@ -356,6 +341,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<DeleteSession>(json!({ "session_id": "s", "user_id": 1 })),
         change::<DeleteUser>(json!({ "user_id": 1 })),
     ]
+    .into_iter()
+    .chain(about_models())
+    .collect()
 }
 
 /// Messages of which one example cannot have all fields: they are listed twice.
