@@ -115,6 +115,12 @@ impl Texts {
         self.together(field, bytes);
     }
 
+    /// The same for several names in one text, which together may have so many bytes in any store.
+    pub(crate) fn names_looked_for(&mut self, field: &'static str, names: &str, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(names.len());
+        self.at_most(self.max_text_bytes().max(bytes), field, names.len());
+    }
+
     /// The length of a message's names in one text. The limit is that of a text, but at least that of one name.
     pub(crate) fn together(&mut self, field: &'static str, bytes: usize) {
         self.at_most(self.max_text_bytes().max(MAX_NAME_BYTES), field, bytes);

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, [`Invalid`](crate::ErrorKind::Invalid) for a
-/// cost outside 0 to 1,000,000,000 dollars, or a time in the future or before 1970.
+/// cost outside 0 to 1,000,000,000 dollars, said or computed from tokens, or a time in the future or before 1970.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -60,7 +60,8 @@ impl AddCost {
         }
     }
 
-    /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too.
+    /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too: the request
+    /// costs what tokens and [`prices`](crate::prices) say, or 0 without a price.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
         self
@@ -83,7 +84,7 @@ impl Mutation for AddCost {
         if when.is_history() {
             users::was_there(tx, self.user_id, &when)?;
         }
-        let priced = usage::price(self.usage.as_ref(), self.cost)?;
+        let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
         add(tx, self.user_id, priced.cost, &when)?;
         usage::save_other(tx, self.user_id, self.usage.as_ref(), priced, &when)
     }

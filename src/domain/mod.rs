@@ -12,6 +12,7 @@ mod llm;
 pub mod messages;
 mod odd;
 pub mod page;
+pub mod prices;
 mod removal;
 pub mod rollups;
 mod schema;

@@ -11,10 +11,12 @@
 //! from lists in the order of that time; [`CheckFile`](super::integrity::CheckFile) names it, and a repair sets
 //! the time to the epoch.
 
+mod names;
 mod order;
 mod paged;
 mod reading;
 
+pub(super) use names::Names;
 pub use order::Order;
 pub use paged::Paged;
 pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};

@@ -101,16 +101,13 @@ impl Target {
 pub(super) fn piece(changed: usize, is_done: bool, target: Target) -> Piece {
     let begun: Place = Some((target.made_at, target.rowid));
     let next = (!is_done).then_some(begun);
-    Piece { changed, next }
+    Piece::of(changed, next)
 }
 
 /// What a piece makes of a target that is not there: between two pieces, somebody else has removed the rest.
 pub(super) fn gone_meanwhile(begun: &Place, unknown: impl FnOnce() -> Error) -> Result<Piece> {
     match begun {
-        Some(_) => Ok(Piece {
-            changed: 0,
-            next: None,
-        }),
+        Some(_) => Ok(Piece::of(0, None)),
         None => Err(unknown()),
     }
 }

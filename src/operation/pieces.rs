@@ -25,16 +25,30 @@ pub(crate) type Place = Option<(Cell, i64)>;
 pub(crate) struct Piece {
     /// How many rows it changed.
     pub(crate) changed: usize,
+    /// How many rows it looked at and had to leave.
+    pub(crate) left: usize,
     /// Where the next piece begins, if there may be more to do.
     pub(crate) next: Option<Place>,
+}
+
+impl Piece {
+    /// A piece that has changed so many rows and left none.
+    pub(crate) fn of(changed: usize, next: Option<Place>) -> Self {
+        Self {
+            changed,
+            left: 0,
+            next,
+        }
+    }
 }
 
 /// The progress of a mutation in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     place: Place,
-    /// How many rows it has changed.
+    /// How many rows it has changed, and how many it had to leave.
     changed: usize,
+    left: usize,
     /// How many rows the next piece reads.
     rows: u32,
 }
@@ -43,6 +57,7 @@ impl Progress {
     const NONE: Self = Self {
         place: None,
         changed: 0,
+        left: 0,
         rows: FIRST,
     };
 
@@ -52,6 +67,7 @@ impl Progress {
         let progress = Self {
             place: piece.next.flatten(),
             changed: self.changed + piece.changed,
+            left: self.left + piece.left,
             rows: adapted(self.rows, took),
         };
         (progress, goes_on)
@@ -125,6 +141,15 @@ impl WriteTx<'_> {
     /// Does the next piece of `work`, which gets its place and how many rows it may read; as a part of another
     /// mutation, does all pieces. Returns how many rows were changed so far.
     pub(crate) fn in_pieces(&self, work: impl Fn(&Place, u32) -> Result<Piece>) -> Result<usize> {
+        let (changed, _) = self.in_pieces_that_leave(work)?;
+        Ok(changed)
+    }
+
+    /// The same, and how many rows were left.
+    pub(crate) fn in_pieces_that_leave(
+        &self,
+        work: impl Fn(&Place, u32) -> Result<Piece>,
+    ) -> Result<(usize, usize)> {
         let pieces = self.pieces.take();
         let may_end = !matches!(pieces, Pieces::Whole);
         let committed = pieces.committed();
@@ -138,14 +163,14 @@ impl WriteTx<'_> {
             let began = Instant::now();
             let piece = work(&progress.place, progress.rows)?;
             let (next, goes_on) = progress.after(piece, began.elapsed());
-            let changed = next.changed;
+            let done = (next.changed, next.left);
             if may_end {
                 let next = goes_on.then_some(next);
                 self.pieces.set(Pieces::Under(Box::new((committed, next))));
-                return Ok(changed);
+                return Ok(done);
             }
             if !goes_on {
-                return Ok(changed);
+                return Ok(done);
             }
             progress = next;
         }

@@ -13,11 +13,12 @@ use std::process::{Command, Stdio};
 const STRANGER: u32 = 54_321;
 
 /// What reads a database, and what writes to it or beside it.
-const READING: [&[&str]; 5] = [
+const READING: [&[&str]; 6] = [
     &["status"],
     &["check"],
     &["export"],
     &["dashboard"],
+    &["prices"],
     &["migrate", "--plan"],
 ];
 const WRITING: [&[&str]; 3] = [&["backup"], &["migrate"], &["rollback", "--to", "5"]];

@@ -29,6 +29,7 @@ mod migrating;
 mod moments;
 mod names;
 #[cfg(target_os = "linux")]
+mod prices;
 mod printing;
 mod refusing;
 mod sealing;

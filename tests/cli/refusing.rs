@@ -4,7 +4,7 @@ use crate::support::{Place, on, run, text};
 use std::fs;
 
 /// A file, and every command on it.
-const COMMANDS: [(&str, &[&str]); 11] = [
+const COMMANDS: [(&str, &[&str]); 14] = [
     ("status", &[]),
     ("check", &[]),
     ("migrate", &[]),
@@ -16,6 +16,12 @@ const COMMANDS: [(&str, &[&str]); 11] = [
     ("prune", &[]),
     ("export", &[]),
     ("dashboard", &[]),
+    ("prices", &[]),
+    (
+        "prices",
+        &["set", "acme", "parrot", "--input", "3", "--output", "15"],
+    ),
+    ("prices", &["reprice", "--from", "2026-03-10"]),
 ];
 
 #[test]

@@ -60,13 +60,17 @@ impl Place {
             place.beside = whole - value(pointer).as_str().expect("a text").len();
         }
         match place.field.as_str() {
+            // A cursor of two names may be as large as two, and a file of prices has to be one: the tests of prices
+            // know both.
+            "after" if kind.name == "Prices" => return None,
+            "json" => return None,
             // A cursor with a session's id in it. One with a number has no room.
             "after" => match value(pointer).as_str().expect("a cursor").find(':') {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
             "at" | "by" | "cost_source" | "from" | "gaps" | "into_ended" | "order" | "since"
-            | "to" | "until" | "which" | "whose" => {
+            | "to" | "until" | "valid_from" | "which" | "whose" => {
                 return None;
             }
             _ => {}

@@ -35,7 +35,7 @@ const OPENS: [&str; 25] = [
 ];
 
 /// The file, what it uses and how often; and why.
-const MAY: [(&str, &str, usize, &str); 24] = [
+const MAY: [(&str, &str, usize, &str); 25] = [
     (
         "archive/folder.rs",
         "fs::read_dir",
@@ -106,6 +106,12 @@ const MAY: [(&str, &str, usize, &str); 24] = [
         "tempfile::",
         1,
         "exclusive, and never put in another's place",
+    ),
+    (
+        "bin/botstore/prices.rs",
+        "File::open",
+        1,
+        "a file that the operator names, after a look whether it is one, and no more of it than a text may have",
     ),
     (
         "bin/botstore/progress.rs",

@@ -14,6 +14,7 @@ mod files;
 #[cfg(unix)]
 mod folders;
 mod inventory;
+mod models;
 mod numbers;
 mod odd_files;
 mod odd_values;

@@ -94,8 +94,8 @@ async fn users_at_both_ends_of_their_ids_do_everything_that_others_do() {
             }
             let context = format!("{} of user {user_id}", kind.name);
             if let Answer::Refused(error) = kind.send(&store, message).await {
-                // There is one session, message and token of each name.
-                let fields = ["session_id", "message_id", "token_id"];
+                // There is one session, message, token and price of each name.
+                let fields = ["session_id", "message_id", "token_id", "model"];
                 let field = error.field().unwrap_or_default();
                 assert!(
                     is_told_why(&error) && fields.contains(&field),

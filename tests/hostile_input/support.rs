@@ -4,14 +4,15 @@ use crate::fields::numbered;
 use crate::vocabulary::{Answer, vocabulary};
 use crate::wait::patient;
 use botstore::interactions::SaveInteraction;
+use botstore::prices::SetPrice;
 use botstore::rusqlite::types::Value;
 use botstore::sessions::CreateSession;
-use botstore::testing::TestStore;
+use botstore::testing::{TestStore, usd};
 use botstore::tokens::IssueToken;
 use botstore::users::EnsureUser;
 use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store};
 
-/// With user 1, the session `s`, message 1 and token 1.
+/// With user 1, the session `s`, message 1, token 1 and a price.
 pub(crate) async fn populated() -> TestStore {
     populated_with(|config| config).await
 }
@@ -36,6 +37,8 @@ pub(crate) async fn populate(store: &Store) {
     store.write(save).await.expect("a receipt");
     let issue = IssueToken::new(1);
     store.write(issue).await.expect("a token");
+    let price = SetPrice::new("acme", "parrot", usd(3.0), usd(15.0));
+    store.write(price).await.expect("a price");
 }
 
 /// The whole schema, as the file has it.

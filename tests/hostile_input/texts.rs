@@ -71,6 +71,8 @@ enum ReadBack {
     Found(&'static str, Value),
     /// By a claim of the same update, which has this answer.
     Claimed(&'static str),
+    /// Nowhere: it only says which rows are meant.
+    Nowhere,
 }
 
 /// The column in which a text of `Usage` is.
@@ -139,6 +141,9 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
         ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
         ("LogEvent", "input") => asked("RecentAuditLog", "input"),
+        ("Reprice", "provider" | "model") => ReadBack::Nowhere,
+        ("SetPrice", "provider") => ReadBack::Column("botstore_price", "provider"),
+        ("SetPrice", "model") => ReadBack::Column("botstore_price", "model"),
         ("At" | "After", "name") => ReadBack::Column("botstore_timer", "name"),
         ("At" | "After", "input") => asked("Timers", "input"),
         _ => panic!("{message} took a text as {pointer}: say where it is read back"),
@@ -192,6 +197,7 @@ async fn is_kept(
         ReadBack::Asked(question, ask, key) => {
             says(&said(store, kinds, question, ask).await, key, text)
         }
+        ReadBack::Nowhere => true,
         ReadBack::Claimed(expected) => {
             let update = message.get("ticket").unwrap_or(message);
             let named = |field: &str| update[field].as_str().expect("a text").to_owned();
@@ -203,7 +209,7 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 13] = [
+const TYPED: [&str; 14] = [
     "after",
     "at",
     "by",
@@ -215,6 +221,7 @@ const TYPED: [&str; 13] = [
     "since",
     "to",
     "until",
+    "valid_from",
     "which",
     "whose",
 ];

@@ -4,6 +4,7 @@
 //! Nothing can be forgotten: the list is compared with the sources, and an example that leaves a
 //! field out, or empty, is refused.
 
+use crate::models::about_models;
 use crate::sources::messages;
 use botstore::analytics::*;
 use botstore::audit::*;
@@ -126,7 +127,7 @@ fn answer<T>(result: Result<T>, told: impl FnOnce(T) -> Answer) -> Answer {
     result.map_or_else(Answer::Refused, told)
 }
 
-fn change<M>(example: Value) -> Kind
+pub(crate) fn change<M>(example: Value) -> Kind
 where
     M: Mutation + Serialize + DeserializeOwned,
 {
@@ -146,7 +147,7 @@ where
     }
 }
 
-fn question<Q>(example: Value) -> Kind
+pub(crate) fn question<Q>(example: Value) -> Kind
 where
     Q: Query<Output: Serialize> + Serialize + DeserializeOwned,
 {
@@ -345,6 +346,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<DeleteSession>(json!({ "session_id": "s", "user_id": 1 })),
         change::<DeleteUser>(json!({ "user_id": 1 })),
     ]
+    .into_iter()
+    .chain(about_models())
+    .collect()
 }
 
 /// Messages of which one example cannot have all fields: they are listed twice.

@@ -5,6 +5,7 @@ use botstore::analytics::UserDashboard;
 use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
 use botstore::messages::{RecentMessages, SessionMessages, UserMessages};
 use botstore::page::{MAX_LIMIT, Page, PageRequest};
+use botstore::prices::Prices;
 use botstore::sessions::{
     ActiveSessions, ProjectSessions, SessionFilter, SessionHistory, SessionMembers, UserSessions,
 };
@@ -102,6 +103,11 @@ impl Mutation for Fill {
             tx.execute(
                 "INSERT INTO botstore_timer (name, message, due_at, created_at) VALUES (?1, ?2, ?3, ?3)",
                 (name, message, at),
+            )?;
+            tx.execute(
+                "INSERT INTO botstore_price (provider, model, valid_from, input, output)
+                 VALUES ('acme', ?1, ?2, 1, 1)",
+                (format!("{n} {text}"), at),
             )?;
             for part in 0..8 {
                 tx.execute(
@@ -232,6 +238,7 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
     }
     seen.insert(is_bounded(stores, |page| UserTokens::new(user_id).page(page)).await);
     seen.insert(is_bounded(stores, |page| Timers::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| Prices::new().page(page)).await);
     let seen: BTreeSet<_> = seen.into_iter().map(str::to_owned).collect();
     assert_eq!(seen, lists(), "a list that is not asked here");
 }

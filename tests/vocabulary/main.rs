@@ -5,6 +5,8 @@ mod analytics;
 mod answers;
 mod audit;
 mod bad_input;
+#[path = "../shared/child.rs"]
+mod child;
 mod costs;
 mod dashboards;
 mod edits;
@@ -22,6 +24,7 @@ mod money;
 mod opening;
 mod order;
 mod plans;
+mod prices;
 mod removals;
 mod session_lists;
 mod sessions;

@@ -83,6 +83,8 @@ const GROWING: &[&str] = &[
     "botstore_update",
     "botstore_external_user",
     "botstore_session_member",
+    "botstore_usage",
+    "botstore_price",
     "botstore_session_recent",
     "botstore_session_import",
     "botstore_user_total",

@@ -7,8 +7,9 @@ use botstore::messages::{
     ChatMessage, DeleteMessage, RecentMessages, SaveMessage, SessionMessages, UserMessages,
 };
 use botstore::page::{Order, Page, PageRequest, Paged};
+use botstore::prices::{Prices, SetPrice};
 use botstore::sessions::{ActiveSessions, ProjectSessions, UserSessions};
-use botstore::testing::TestStore;
+use botstore::testing::{TestStore, usd};
 use botstore::tokens::{IssueToken, UserTokens};
 use botstore::tools::{SessionToolUse, ToolCall, UserToolUse};
 use botstore::users::{AllowedUsers, ListUsers, SetAllowed};
@@ -128,6 +129,10 @@ async fn each_list_is_a_stream_of_all_its_rows() {
             store.write(IssueToken::new(user_id)).await.expect("issued");
         }
     }
+    for model in ["owl", "parrot", "tern"] {
+        let price = SetPrice::new("acme", model, usd(3.0), usd(15.0));
+        store.write(price).await.expect("a price");
+    }
     let two = || PageRequest::first(2);
     let lengths = [
         all(&store, ActiveSessions::new().page(two())).await.len(),
@@ -158,9 +163,13 @@ async fn each_list_is_a_stream_of_all_its_rows() {
         all(&store, UserSessions::new(ADA).page(two())).await.len(),
         all(&store, UserTokens::new(ADA).page(two())).await.len(),
         all(&store, UserToolUse::new(BOB).page(two())).await.len(),
+        all(&store, Prices::new().page(two())).await.len(),
     ];
     // Two messages are from more than a day ago.
-    assert_eq!(lengths, [2, 2, 2, 2, 169, 167, 10, 10, 10, 159, 1, 3, 159]);
+    assert_eq!(
+        lengths,
+        [2, 2, 2, 2, 169, 167, 10, 10, 10, 159, 1, 3, 159, 3]
+    );
 }
 
 /// A host's list, which counts how often it is asked, and can fail.

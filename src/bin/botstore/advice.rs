@@ -23,6 +23,12 @@ fn of_field(kind: ErrorKind, field: Option<&'static str>) -> Option<&'static str
         }
         (ErrorKind::NotFound, "table") => "`botstore status FILE` lists the tables",
         (ErrorKind::NotFound, "schema") => "`botstore status FILE` lists the schemas that it has",
+        (ErrorKind::NotFound, "provider" | "model" | "valid_from") => {
+            "`botstore prices FILE` lists the prices"
+        }
+        (ErrorKind::Invalid, "json") => {
+            "name a file as litellm publishes it: model_prices_and_context_window.json"
+        }
         (ErrorKind::Conflict, "path") => {
             "choose another name, or use `restore --replace`, which moves the existing file aside and \
              deletes nothing"
@@ -39,7 +45,7 @@ fn of_kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Invalid => "`botstore COMMAND --help` lists its arguments",
         ErrorKind::AlreadyOpen => {
-            "stop the bot first; only status, check, export, dashboard and backup work while it runs"
+            "stop the bot first; only status, check, export, dashboard, backup and the list of prices work while it runs"
         }
         ErrorKind::OlderSchema => {
             "first run `botstore migrate FILE`, which makes a backup before it migrates, or start the \

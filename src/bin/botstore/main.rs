@@ -17,6 +17,7 @@ mod keys;
 mod mend;
 mod objects;
 mod paths;
+mod prices;
 mod print;
 mod progress;
 mod restore;
@@ -56,6 +57,7 @@ enum Command {
     Prune(backups::Prune),
     Export(export::Export),
     Dashboard(dashboard::Dashboard),
+    Prices(prices::Prices),
     /// Writes the completions for a shell
     Completions {
         /// The shell
@@ -99,6 +101,7 @@ fn run(command: Command, shape: Shape) -> Outcome {
         Command::Prune(command) => command.run(),
         Command::Export(command) => command.run(shape),
         Command::Dashboard(command) => command.run(),
+        Command::Prices(command) => command.run(),
         Command::Completions { shell } => Ok(completions(shell)),
     }
 }

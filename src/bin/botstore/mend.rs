@@ -79,7 +79,7 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
 }
 
 /// Returns the result of `work`; fails if a stop was asked for before it ended.
-async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     const LOOK_EVERY: Duration = Duration::from_millis(50);
     let mut work = pin!(work);
     loop {

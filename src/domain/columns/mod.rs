@@ -103,6 +103,12 @@ pub(super) fn nanos(row: &Row<'_>, column: usize) -> Result<Usd> {
     }))
 }
 
+/// The same, but `None` for NULL.
+pub(super) fn maybe_nanos(row: &Row<'_>, column: usize) -> Result<Option<Usd>> {
+    let known = (row.get_ref(column)? != ValueRef::Null).then(|| nanos(row, column));
+    known.transpose()
+}
+
 /// A number that a statement has computed; `None` for NULL and infinity.
 pub(super) fn maybe_number(row: &Row<'_>, column: usize) -> Result<Option<f64>> {
     Ok(values::number(row.get_ref(column)?))

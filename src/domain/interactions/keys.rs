@@ -231,5 +231,5 @@ fn sweep_old(tx: &WriteTx<'_>, before: &str, rows: u32) -> Result<Piece> {
     )?;
     // The oldest rows are deleted first, so the next piece needs no other place.
     let next = (changed == rows as usize).then_some(Some((OLD_TABLE, 0)));
-    Ok(Piece { changed, next })
+    Ok(Piece::of(changed, next))
 }

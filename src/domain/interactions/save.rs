@@ -36,8 +36,9 @@ use serde_json::Value;
 /// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
-/// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, or
-/// with another cost than the exchange.
+/// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
+/// another cost than the exchange, or with tokens that cost more than 1,000,000,000 dollars by their
+/// [price](crate::prices).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -148,7 +149,9 @@ impl SaveInteraction {
         self
     }
 
-    /// What the request to the model used. Its cost, if it has one, is that of the exchange.
+    /// What the request to the model used. Its cost, if it has one, is that of the exchange. If neither has one, the
+    /// exchange costs what tokens and [`prices`](crate::prices) say; without a price its cost is not known, and
+    /// counts as 0.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
         self
@@ -267,7 +270,7 @@ impl Mutation for SaveInteraction {
             }
         }
         let when = When::of(tx, self.at)?;
-        let priced = usage::price(self.usage.as_ref(), self.cost)?;
+        let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
         let message_id = messages::save(
             tx,
             &NewMessage {

@@ -7,6 +7,7 @@ use crate::domain::{MessageId, Usd, UserId, costs, validate};
 use crate::operation::{Mutation, WriteTx};
 use crate::sqlite::Cell;
 use crate::texts::Texts;
+use rusqlite::ToSql;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The change of an optional value. In JSON it is a [merge patch](https://www.rfc-editor.org/rfc/rfc7396): a
@@ -229,18 +230,27 @@ impl EditMessage {
     fn count(&self, tx: &WriteTx<'_>, before: &(Cell, Cell, Usd), cost: Usd) -> crate::Result<()> {
         let (session_id, day, old) = before;
         let more = cost.nanos().saturating_sub(old.nanos());
-        tx.execute(
-            "UPDATE sessions
-             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
-             WHERE session_id = ?1",
-            (session_id, more),
-        )?;
-        tx.execute(
-            "UPDATE users
-             SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
-             WHERE user_id = ?1",
-            (self.user_id, more),
-        )?;
-        costs::recount(tx, &self.user_id, day, (more, 0))
+        count_more(tx, (session_id, &self.user_id, day), more)
     }
+}
+
+/// Adds nano-dollars, which may be negative, to what a message's session, its user and the user's day cost.
+pub(in crate::domain) fn count_more(
+    tx: &WriteTx<'_>,
+    (session_id, user_id, day): (&Cell, &dyn ToSql, &Cell),
+    more: i64,
+) -> crate::Result<()> {
+    tx.execute(
+        "UPDATE sessions
+         SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
+         WHERE session_id = ?1",
+        (session_id, more),
+    )?;
+    tx.execute(
+        "UPDATE users
+         SET total_cost = max(0.0, round(coalesce(total_cost, 0.0) * 1e9) + ?2) / 1e9
+         WHERE user_id = ?1",
+        (user_id, more),
+    )?;
+    costs::recount(tx, user_id, day, (more, 0))
 }

@@ -7,6 +7,7 @@ mod lists;
 mod remove;
 mod save;
 
+pub(super) use edit::count_more;
 pub use edit::{Edit, EditMessage};
 pub use get::GetMessage;
 pub use lists::{RecentMessages, SessionMessages, UserMessages};

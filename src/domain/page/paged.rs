@@ -3,6 +3,7 @@
 use super::{Page, PageRequest};
 use crate::domain::audit::{AuditEvent, RecentAuditLog, UserAuditLog};
 use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
+use crate::domain::prices::{ModelPrice, Prices};
 use crate::domain::sessions::{
     ActiveSessions, Member, ProjectSessions, Session, SessionMembers, UserSessions,
 };
@@ -62,6 +63,7 @@ paged! {
     ActiveSessions: Session,
     AllowedUsers: User,
     ListUsers: User,
+    Prices: ModelPrice,
     ProjectSessions: Session,
     RecentAuditLog: AuditEvent,
     RecentMessages: ChatMessage,

@@ -64,7 +64,7 @@ impl Mutation for ExpireIdle {
                 let sql = "UPDATE sessions SET is_active = 0 WHERE rowid = ?1";
                 changed += tx.execute(sql, [session.rowid])?;
             }
-            Ok(Piece { changed, next })
+            Ok(Piece::of(changed, next))
         })
     }
 }

@@ -172,5 +172,5 @@ pub(in crate::domain) fn sweep(
     for (key, _) in looked_at.iter().filter(|(_, is_old)| *is_old) {
         changed += forget(tx, key)?;
     }
-    Ok(Piece { changed, next })
+    Ok(Piece::of(changed, next))
 }

@@ -2,7 +2,7 @@
 
 use super::{CostSource, Usage};
 use crate::domain::when::When;
-use crate::domain::{MessageId, Usd, UserId};
+use crate::domain::{MessageId, Usd, UserId, prices};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
 
@@ -15,11 +15,17 @@ pub(in crate::domain) struct Priced {
 }
 
 /// Decides what a request cost: what the usage says; or else what the message with it says, unless that is nothing;
-/// or else what tokens and prices say.
+/// or else what tokens and the price at that time say.
 ///
 /// # Errors
-/// `Invalid` for a usage with a value out of its range, and for two costs that differ.
-pub(in crate::domain) fn price(usage: Option<&Usage>, cost: Usd) -> Result<Priced> {
+/// `Invalid` for a usage with a value out of its range, for two costs that differ, and for tokens that cost more than
+/// the store takes.
+pub(in crate::domain) fn price(
+    tx: &WriteTx<'_>,
+    usage: Option<&Usage>,
+    cost: Usd,
+    when: &When<'_>,
+) -> Result<Priced> {
     let Some(usage) = usage else {
         let known = Some((cost, CostSource::Provider));
         return Ok(Priced { cost, known });
@@ -32,7 +38,11 @@ pub(in crate::domain) fn price(usage: Option<&Usage>, cost: Usd) -> Result<Price
             return Err(Error::invalid("cost", why));
         }
         (Some(cost), _) => Some((cost, usage.cost_source)),
-        (None, said) => said,
+        (None, Some(said)) => Some(said),
+        (None, None) => {
+            let computed = prices::cost_of(tx, usage, when.text())?;
+            computed.map(|cost| (cost, CostSource::Catalogue))
+        }
     };
     let cost = known.map_or(Usd::ZERO, |(cost, _)| cost);
     Ok(Priced { cost, known })

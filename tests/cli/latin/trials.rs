@@ -40,6 +40,22 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
     ),
     (
+        "prices",
+        || both("prices", |scene| words([&database(scene)])),
+        &[],
+    ),
+    (
+        "prices",
+        || {
+            both("prices", |scene| {
+                let json = scene.path("prices.json");
+                fs::write(&json, "{}").unwrap();
+                words([&database(scene), &"import", &json])
+            })
+        },
+        &[],
+    ),
+    (
         "migrate",
         || both("migrate", |scene| words([&behind(scene), &"--plan"])),
         &[],

@@ -43,7 +43,19 @@ pub(in crate::domain) fn models() -> String {
     sql + " ORDER BY cost DESC, requests DESC, provider, model LIMIT ?3"
 }
 
-/// The same of the user `?4`.
+/// The models of the days from `?1` to `?2` with requests whose cost is not known, at most `?3`, those with most such
+/// requests first: `provider`, `model` and `unpriced`.
+pub(in crate::domain) fn unpriced() -> String {
+    let which = "AND day >= ?1 AND day <= ?2";
+    let by = "provider, model";
+    let models = grouped("botstore_model_day", "true", &tail(COUNTED), which, by);
+    format!(
+        "SELECT provider, model, unpriced FROM ({models})
+         WHERE unpriced > 0 ORDER BY unpriced DESC, provider, model LIMIT ?3"
+    )
+}
+
+/// As [`models`], of the user `?4`.
 pub(in crate::domain) fn models_of_user() -> String {
     let which = "AND day >= ?1 AND day <= ?2";
     let by = "provider, model";
@@ -133,6 +145,7 @@ mod tests {
         let by_index = [
             (
                 models(),
+                unpriced(),
                 "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
             ),
             (
