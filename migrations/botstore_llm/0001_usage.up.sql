@@ -25,7 +25,8 @@ CREATE TABLE botstore_usage (
     chat_id                     TEXT,
     thread_id                   TEXT,
     platform_message_id         TEXT,
-    reply_to                    TEXT
+    reply_to                    TEXT,
+    prompt_id                   INTEGER              -- the system prompt, in botstore_prompt
 );
 
 -- Requests that are no messages. A message writes no page of these.
@@ -42,7 +43,9 @@ WHEN old.message_id IS NOT new.message_id
   OR old.user_id IS NOT new.user_id
   OR old.timestamp IS NOT new.timestamp
   OR old.cost IS NOT new.cost BEGIN
-    UPDATE OR REPLACE botstore_usage SET
+    -- Not "UPDATE OR REPLACE": the outer statement's own "OR" would hold here instead.
+    DELETE FROM botstore_usage WHERE usage_id = new.message_id AND old.message_id IS NOT new.message_id;
+    UPDATE botstore_usage SET
         usage_id = new.message_id, user_id = new.user_id, at = new.timestamp,
         cost_nanos = CASE WHEN old.cost IS new.cost THEN cost_nanos ELSE
             CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) END,

@@ -9,12 +9,20 @@ pub(crate) struct LlmSchema;
 impl Schema for LlmSchema {
     const NAME: &'static str = "botstore_llm";
 
-    const MIGRATIONS: &'static [Migration] = &[Migration::new(
-        1,
-        "usage",
-        include_str!("../../migrations/botstore_llm/0001_usage.up.sql"),
-        include_str!("../../migrations/botstore_llm/0001_usage.down.sql"),
-    )];
+    const MIGRATIONS: &'static [Migration] = &[
+        Migration::new(
+            1,
+            "usage",
+            include_str!("../../migrations/botstore_llm/0001_usage.up.sql"),
+            include_str!("../../migrations/botstore_llm/0001_usage.down.sql"),
+        ),
+        Migration::new(
+            2,
+            "details",
+            include_str!("../../migrations/botstore_llm/0002_details.up.sql"),
+            include_str!("../../migrations/botstore_llm/0002_details.down.sql"),
+        ),
+    ];
 }
 
 /// No file has these tables from elsewhere.

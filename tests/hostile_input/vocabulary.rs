@@ -11,12 +11,14 @@ use botstore::costs::*;
 use botstore::integrity::CheckFile;
 use botstore::interactions::*;
 use botstore::messages::*;
+use botstore::metadata::*;
 use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
 use botstore::timers::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::updates::*;
+use botstore::usage::PromptText;
 use botstore::users::*;
 use botstore::{Error, Mutation, Query, Read, ReadTx, Result, Store, Write, WriteTx};
 use serde::Serialize;
@@ -209,8 +211,21 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     let sessions = json!({ "limit": 5, "after": "1773156600000000:s" });
     let tool = json!({
         "tool_name": "Read", "tool_input": { "input": "a.rs", "line": 5 }, "success": false,
-        "error_message": "none",
+        "error_message": "none", "call_id": "call-1", "result": "r", "duration_ms": 5,
     });
+    let usage = json!({
+        "provider": "openai", "model": "gpt", "response_model": "gpt-1", "response_id": "resp-1",
+        "input_tokens": 50, "cached_input_tokens": 5, "cache_write_tokens": 5, "output_tokens": 50,
+        "reasoning_tokens": 5, "cost": 0.5, "cost_source": "estimate", "finish_reason": "stop",
+        "first_token_ms": 5, "chat": { "platform": "telegram", "chat_id": "-1" }, "thread_id": "t",
+        "platform_message_id": "m", "reply_to": "m-0",
+        "prompt": { "body": "Be brief.", "name": "support", "version": "7" },
+    });
+    let attachment = json!({
+        "kind": "photo", "direction": "in", "mime": "image/png", "name": "a.png", "bytes": 5,
+        "sha256": vec![7; 32], "platform_file_id": "AgAC",
+    });
+    let metadata = json!({ "input": "x", "port": 22 });
     let ticket = |of: &str| json!({ "source": "telegram", "update_id": of, "number": 7 });
     let filter = json!({
         "event_type": "login", "since": "2026-03-01T00:00:00Z", "until": "2027-03-01T00:00:00Z",
@@ -262,6 +277,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
             "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
             "username": "ada", "into_ended": "refuse", "at": at, "joining": 1,
+            "usage": usage, "attachments": [attachment], "metadata": metadata,
         })),
         question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
         change::<ClaimUpdate>(
@@ -276,6 +292,13 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "into_ended": "revive", "at": at,
         })),
         question::<GetMessage>(json!({ "message_id": 1, "user_id": 1 })),
+        change::<RateMessage>(json!({
+            "message_id": 1, "user_id": 1, "rating": "down", "tag": "wrong", "comment": "c",
+        })),
+        question::<MessageDetails>(json!({ "message_id": 1, "user_id": 1 })),
+        change::<SetMetadata>(json!({ "user_id": 1, "session_id": "s", "metadata": metadata })),
+        question::<GetMetadata>(json!({ "user_id": 1, "session_id": "s" })),
+        question::<PromptText>(json!({ "prompt_id": 1 })),
         question::<SessionMessages>(
             json!({ "session_id": "s", "user_id": 1, "page": page, "order": "oldest_first" }),
         ),
@@ -286,6 +309,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<RecordToolUse>(
             json!({ "session_id": "s", "user_id": 1, "message_id": 1, "call": tool }),
         ),
+        question::<GetToolResult>(json!({ "user_id": 1, "tool_use_id": 1 })),
         question::<SessionToolUse>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         question::<UserToolUse>(json!({ "user_id": 1, "page": page })),
         question::<ToolStats>(json!({ "limit": 5 })),
@@ -308,7 +332,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         })),
         change::<CancelTimer>(json!({ "timer_id": 1 })),
         question::<Timers>(json!({ "name": "name-1", "page": page })),
-        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at })),
+        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
         question::<UserStats>(json!({ "user_id": 1 })),

@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod costs;
 mod dashboards;
+mod details;
 mod edits;
 mod ensuring;
 mod errors;

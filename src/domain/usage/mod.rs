@@ -1,7 +1,11 @@
 //! What requests to language models used: tokens, money, and where the conversation was.
 
+mod prompt;
+mod read;
 mod save;
 
+pub use prompt::{PromptText, SavedPrompt, SystemPrompt};
+pub(super) use read::of_message;
 pub(super) use save::{price, save, save_other};
 
 use super::{Usd, validate};
@@ -80,6 +84,10 @@ pub struct Usage {
     /// The messenger's id of the message that this one answers.
     #[serde(default)]
     pub reply_to: Option<String>,
+    /// The system prompt. In an answer of [`MessageDetails`](crate::messages::MessageDetails) it is left out here, and
+    /// told apart.
+    #[serde(default)]
+    pub prompt: Option<SystemPrompt>,
 }
 
 /// Who says what a request cost.
@@ -162,6 +170,7 @@ impl Usage {
             thread_id: None,
             platform_message_id: None,
             reply_to: None,
+            prompt: None,
         }
     }
 
@@ -255,6 +264,12 @@ impl Usage {
         self
     }
 
+    /// The system prompt.
+    pub fn prompt(mut self, prompt: SystemPrompt) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
+
     pub(super) fn texts(&self, texts: &mut Texts) {
         texts.name("provider", self.provider.as_str());
         texts.name("model", self.model.as_str());
@@ -267,12 +282,16 @@ impl Usage {
         if let Some(chat) = &self.chat {
             chat.texts(texts);
         }
+        if let Some(prompt) = &self.prompt {
+            prompt.texts(texts);
+        }
     }
 
     pub(super) fn check(&self) -> Result<()> {
         validate::not_empty("provider", &self.provider)?;
         validate::not_empty("model", &self.model)?;
         self.chat.as_ref().map_or(Ok(()), Chat::check)?;
+        self.prompt.as_ref().map_or(Ok(()), SystemPrompt::check)?;
         for (field, number) in [
             ("input_tokens", self.input_tokens),
             ("cached_input_tokens", self.cached_input_tokens),
