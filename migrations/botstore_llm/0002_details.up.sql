@@ -5,12 +5,11 @@
 CREATE TABLE botstore_prompt (
     prompt_id INTEGER PRIMARY KEY,
     sha256    BLOB NOT NULL, -- of the body
-    name      TEXT,
-    version   TEXT,
-    body      TEXT NOT NULL
+    name      TEXT NOT NULL, -- '' if it has none, since NULL is never the same as NULL
+    version   TEXT NOT NULL, -- the same
+    body      TEXT NOT NULL,
+    UNIQUE (sha256, name, version)
 );
-CREATE UNIQUE INDEX botstore_prompt_content
-    ON botstore_prompt(sha256, coalesce(name, ''), coalesce(version, ''));
 -- Whether a request still has it. A request without one writes no page of this.
 CREATE INDEX botstore_usage_prompt ON botstore_usage(prompt_id) WHERE prompt_id IS NOT NULL;
 
@@ -68,14 +67,17 @@ CREATE TABLE botstore_user_metadata (
 
 -- These rows go and move with the row that they belong to, whoever changes that. Not by foreign keys: those of a program
 -- that has them off, as is SQLite's default, do nothing; and they may read a whole table for each row that goes, since
--- SQLite plans by old statistics. So a statement here that finds many rows names its index.
-CREATE TRIGGER botstore_message_details_gone AFTER DELETE ON messages BEGIN
-    DELETE FROM botstore_attachment WHERE attachment_id IN (
-        SELECT attachment_id FROM botstore_attachment INDEXED BY botstore_attachment_message
-        WHERE message_id = old.message_id);
-    DELETE FROM botstore_feedback WHERE feedback_id IN (
-        SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_message
-        WHERE message_id = old.message_id);
+-- SQLite plans by old statistics. So first it is asked whether there are any, which is answered by an index alone. No
+-- trigger names an index: without it, as somebody may have dropped it, the row could not go.
+CREATE TRIGGER botstore_attachment_gone AFTER DELETE ON messages
+WHEN EXISTS (SELECT 1 FROM botstore_attachment WHERE message_id = old.message_id) BEGIN
+    DELETE FROM botstore_attachment WHERE message_id = old.message_id;
+END;
+CREATE TRIGGER botstore_feedback_gone AFTER DELETE ON messages
+WHEN EXISTS (SELECT 1 FROM botstore_feedback WHERE message_id = old.message_id) BEGIN
+    DELETE FROM botstore_feedback WHERE message_id = old.message_id;
+END;
+CREATE TRIGGER botstore_message_metadata_gone AFTER DELETE ON messages BEGIN
     DELETE FROM botstore_message_metadata WHERE message_id = old.message_id;
 END;
 -- What has the new id already belongs to a row that this one replaces. Not "UPDATE OF": the id may also be set as
@@ -108,10 +110,11 @@ WHEN old.session_id IS NOT new.session_id BEGIN
     UPDATE botstore_session_metadata SET session_id = new.session_id WHERE session_id = old.session_id;
 END;
 
-CREATE TRIGGER botstore_user_details_gone AFTER DELETE ON users BEGIN
-    DELETE FROM botstore_feedback WHERE feedback_id IN (
-        SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_user
-        WHERE user_id = old.user_id);
+CREATE TRIGGER botstore_user_feedback_gone AFTER DELETE ON users
+WHEN EXISTS (SELECT 1 FROM botstore_feedback WHERE user_id = old.user_id) BEGIN
+    DELETE FROM botstore_feedback WHERE user_id = old.user_id;
+END;
+CREATE TRIGGER botstore_user_metadata_gone AFTER DELETE ON users BEGIN
     DELETE FROM botstore_user_metadata WHERE user_id = old.user_id;
 END;
 CREATE TRIGGER botstore_user_details_moved AFTER UPDATE OF user_id, rowid, oid, _rowid_ ON users
@@ -125,10 +128,10 @@ END;
 -- A prompt may be made for one user. It goes with the last request that had it.
 CREATE TRIGGER botstore_prompt_gone AFTER DELETE ON botstore_usage WHEN old.prompt_id IS NOT NULL BEGIN
     DELETE FROM botstore_prompt WHERE prompt_id = old.prompt_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_usage INDEXED BY botstore_usage_prompt WHERE prompt_id = old.prompt_id);
+        SELECT 1 FROM botstore_usage WHERE prompt_id = old.prompt_id);
 END;
 CREATE TRIGGER botstore_prompt_changed AFTER UPDATE OF prompt_id ON botstore_usage
 WHEN old.prompt_id IS NOT NULL AND old.prompt_id IS NOT new.prompt_id BEGIN
     DELETE FROM botstore_prompt WHERE prompt_id = old.prompt_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_usage INDEXED BY botstore_usage_prompt WHERE prompt_id = old.prompt_id);
+        SELECT 1 FROM botstore_usage WHERE prompt_id = old.prompt_id);
 END;

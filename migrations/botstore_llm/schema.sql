@@ -49,13 +49,11 @@ END;
 CREATE TABLE botstore_prompt (
     prompt_id INTEGER PRIMARY KEY,
     sha256    BLOB NOT NULL, -- of the body
-    name      TEXT,
-    version   TEXT,
-    body      TEXT NOT NULL
+    name      TEXT NOT NULL, -- '' if it has none, since NULL is never the same as NULL
+    version   TEXT NOT NULL, -- the same
+    body      TEXT NOT NULL,
+    UNIQUE (sha256, name, version)
 );
-
-CREATE UNIQUE INDEX botstore_prompt_content
-    ON botstore_prompt(sha256, coalesce(name, ''), coalesce(version, ''));
 
 CREATE INDEX botstore_usage_prompt ON botstore_usage(prompt_id) WHERE prompt_id IS NOT NULL;
 
@@ -112,13 +110,17 @@ CREATE TABLE botstore_user_metadata (
     metadata JSON
 );
 
-CREATE TRIGGER botstore_message_details_gone AFTER DELETE ON messages BEGIN
-    DELETE FROM botstore_attachment WHERE attachment_id IN (
-        SELECT attachment_id FROM botstore_attachment INDEXED BY botstore_attachment_message
-        WHERE message_id = old.message_id);
-    DELETE FROM botstore_feedback WHERE feedback_id IN (
-        SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_message
-        WHERE message_id = old.message_id);
+CREATE TRIGGER botstore_attachment_gone AFTER DELETE ON messages
+WHEN EXISTS (SELECT 1 FROM botstore_attachment WHERE message_id = old.message_id) BEGIN
+    DELETE FROM botstore_attachment WHERE message_id = old.message_id;
+END;
+
+CREATE TRIGGER botstore_feedback_gone AFTER DELETE ON messages
+WHEN EXISTS (SELECT 1 FROM botstore_feedback WHERE message_id = old.message_id) BEGIN
+    DELETE FROM botstore_feedback WHERE message_id = old.message_id;
+END;
+
+CREATE TRIGGER botstore_message_metadata_gone AFTER DELETE ON messages BEGIN
     DELETE FROM botstore_message_metadata WHERE message_id = old.message_id;
 END;
 
@@ -151,10 +153,12 @@ WHEN old.session_id IS NOT new.session_id BEGIN
     UPDATE botstore_session_metadata SET session_id = new.session_id WHERE session_id = old.session_id;
 END;
 
-CREATE TRIGGER botstore_user_details_gone AFTER DELETE ON users BEGIN
-    DELETE FROM botstore_feedback WHERE feedback_id IN (
-        SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_user
-        WHERE user_id = old.user_id);
+CREATE TRIGGER botstore_user_feedback_gone AFTER DELETE ON users
+WHEN EXISTS (SELECT 1 FROM botstore_feedback WHERE user_id = old.user_id) BEGIN
+    DELETE FROM botstore_feedback WHERE user_id = old.user_id;
+END;
+
+CREATE TRIGGER botstore_user_metadata_gone AFTER DELETE ON users BEGIN
     DELETE FROM botstore_user_metadata WHERE user_id = old.user_id;
 END;
 
@@ -168,11 +172,11 @@ END;
 
 CREATE TRIGGER botstore_prompt_gone AFTER DELETE ON botstore_usage WHEN old.prompt_id IS NOT NULL BEGIN
     DELETE FROM botstore_prompt WHERE prompt_id = old.prompt_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_usage INDEXED BY botstore_usage_prompt WHERE prompt_id = old.prompt_id);
+        SELECT 1 FROM botstore_usage WHERE prompt_id = old.prompt_id);
 END;
 
 CREATE TRIGGER botstore_prompt_changed AFTER UPDATE OF prompt_id ON botstore_usage
 WHEN old.prompt_id IS NOT NULL AND old.prompt_id IS NOT new.prompt_id BEGIN
     DELETE FROM botstore_prompt WHERE prompt_id = old.prompt_id AND NOT EXISTS (
-        SELECT 1 FROM botstore_usage INDEXED BY botstore_usage_prompt WHERE prompt_id = old.prompt_id);
+        SELECT 1 FROM botstore_usage WHERE prompt_id = old.prompt_id);
 END

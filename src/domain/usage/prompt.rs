@@ -1,6 +1,6 @@
 //! System prompts, which the file has once for all requests.
 
-use crate::domain::columns::{integer, maybe_text, text};
+use crate::domain::columns::{integer, text};
 use crate::domain::validate;
 use crate::error::Result;
 use crate::operation::{Query, ReadTx, WriteTx};
@@ -123,18 +123,18 @@ impl SystemPrompt {
 
     /// The id under which the file has it. Saves it if it is new.
     pub(super) fn keep(&self, tx: &WriteTx<'_>) -> Result<i64> {
+        let name = self.name.as_deref().unwrap_or_default();
+        let version = self.version.as_deref().unwrap_or_default();
         let known = tx.maybe(
-            "SELECT prompt_id FROM botstore_prompt INDEXED BY botstore_prompt_content
-             WHERE sha256 = ?1 AND coalesce(name, '') = coalesce(?2, '')
-               AND coalesce(version, '') = coalesce(?3, '')",
-            (self.sha256, &self.name, &self.version),
+            "SELECT prompt_id FROM botstore_prompt WHERE sha256 = ?1 AND name = ?2 AND version = ?3",
+            (self.sha256, name, version),
             |row| integer(row, 0),
         )?;
         match known {
             Some(prompt_id) => Ok(prompt_id),
             None => tx.insert(
                 "INSERT INTO botstore_prompt (sha256, name, version, body) VALUES (?1, ?2, ?3, ?4)",
-                (self.sha256, &self.name, &self.version, &*self.body),
+                (self.sha256, name, version, &*self.body),
             ),
         }
     }
@@ -179,8 +179,8 @@ impl Query for PromptText {
         let sql = "SELECT body, name, version FROM botstore_prompt WHERE prompt_id = ?1";
         tx.maybe(sql, [self.prompt_id], |row| {
             Ok(SystemPrompt {
-                name: maybe_text(row, 1)?,
-                version: maybe_text(row, 2)?,
+                name: name(row, 1)?,
+                version: name(row, 2)?,
                 ..SystemPrompt::new(text(row, 0)?)
             })
         })
@@ -212,8 +212,13 @@ impl SavedPrompt {
     pub(super) fn from_row(row: &Row<'_>, first: usize) -> Result<Self> {
         Ok(Self {
             prompt_id: integer(row, first)?,
-            name: maybe_text(row, first + 1)?,
-            version: maybe_text(row, first + 2)?,
+            name: name(row, first + 1)?,
+            version: name(row, first + 2)?,
         })
     }
+}
+
+/// A name or a version; the file spells none as an empty text.
+fn name(row: &Row<'_>, column: usize) -> Result<Option<String>> {
+    Ok(Some(text(row, column)?).filter(|name| !name.is_empty()))
 }
