@@ -3,6 +3,7 @@
 mod inspecting;
 mod parts;
 mod point_reads;
+mod texts;
 mod times;
 mod validate;
 
@@ -68,6 +69,7 @@ pub struct Config {
     pub(crate) max_in_flight_bytes: usize,
     pub(crate) max_text_bytes: usize,
     pub(crate) max_answer_bytes: usize,
+    pub(crate) max_tool_result_bytes: usize,
     pub(crate) max_batch: usize,
     pub(crate) max_batch_time: Duration,
     pub(crate) mutation_deadline: Duration,
@@ -119,6 +121,7 @@ impl Config {
             max_in_flight_bytes: 64 * MIB as usize,
             max_text_bytes: Limits::DEFAULT.max_text_bytes,
             max_answer_bytes: Limits::DEFAULT.max_answer_bytes,
+            max_tool_result_bytes: Limits::DEFAULT.max_tool_result_bytes,
             max_batch: 256,
             max_batch_time: Duration::from_millis(10),
             mutation_deadline: Duration::from_secs(30),
@@ -242,24 +245,6 @@ impl Config {
     /// 64 MiB.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.max_in_flight_bytes = bytes;
-        self
-    }
-
-    /// How many bytes each text of a message may have: a prompt, a response, an error, a JSON value as text. A
-    /// larger one is refused with [`Invalid`](crate::ErrorKind::Invalid) and the name of its field. Names, ids,
-    /// keys and paths may have [`MAX_NAME_BYTES`](crate::MAX_NAME_BYTES), whatever this setting is. Larger texts
-    /// that a file already holds are read unchanged. Range 1 KiB–256 MiB; default 16 MiB.
-    pub fn max_text_bytes(mut self, bytes: usize) -> Self {
-        self.max_text_bytes = bytes;
-        self
-    }
-
-    /// How many bytes one page of a list may have, as stored in the file: prompts with pictures take megabytes
-    /// each. A page ends before the row that would exceed this, and its cursor continues there; but it has at
-    /// least one row. A JSON value may take several times its text in memory. A host's own query has to bound its
-    /// answer itself, by a `LIMIT`. Range 1 KiB–2 GiB; default 16 MiB.
-    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
-        self.max_answer_bytes = bytes;
         self
     }
 

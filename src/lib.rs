@@ -45,12 +45,13 @@
 //! | [`sessions`] | [`CreateSession`](sessions::CreateSession) [`EnsureSession`](sessions::EnsureSession) [`SaveSession`](sessions::SaveSession) [`EndSession`](sessions::EndSession) [`ExpireIdle`](sessions::ExpireIdle) [`DeleteSession`](sessions::DeleteSession) [`ShareSession`](sessions::ShareSession) [`UnshareSession`](sessions::UnshareSession) · [`GetSession`](sessions::GetSession) [`UserSessions`](sessions::UserSessions) [`ProjectSessions`](sessions::ProjectSessions) [`ActiveSessions`](sessions::ActiveSessions) [`SessionSummary`](sessions::SessionSummary) [`SessionHistory`](sessions::SessionHistory) [`SessionMembers`](sessions::SessionMembers) |
 //! | [`interactions`] | [`SaveInteraction`](interactions::SaveInteraction) [`SweepKeys`](interactions::SweepKeys) · [`FindInteraction`](interactions::FindInteraction) |
 //! | [`updates`] | [`ClaimUpdate`](updates::ClaimUpdate) [`FinishUpdate`](updates::FinishUpdate) [`ReleaseUpdate`](updates::ReleaseUpdate) |
-//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) [`EditMessage`](messages::EditMessage) [`DeleteMessage`](messages::DeleteMessage) · [`GetMessage`](messages::GetMessage) [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
-//! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
+//! | [`messages`] | [`SaveMessage`](messages::SaveMessage) [`EditMessage`](messages::EditMessage) [`DeleteMessage`](messages::DeleteMessage) [`RateMessage`](messages::RateMessage) · [`GetMessage`](messages::GetMessage) [`MessageDetails`](messages::MessageDetails) [`SessionMessages`](messages::SessionMessages) [`UserMessages`](messages::UserMessages) [`RecentMessages`](messages::RecentMessages) |
+//! | [`metadata`] | [`SetMetadata`](metadata::SetMetadata) · [`GetMetadata`](metadata::GetMetadata) |
+//! | [`tools`] | [`RecordToolUse`](tools::RecordToolUse) · [`GetToolResult`](tools::GetToolResult) [`SessionToolUse`](tools::SessionToolUse) [`UserToolUse`](tools::UserToolUse) [`ToolStats`](tools::ToolStats) |
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
-//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) |
+//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) [`PromptText`](usage::PromptText) |
 //! | [`prices`] | [`SetPrice`](prices::SetPrice) [`RemovePrice`](prices::RemovePrice) [`ImportPrices`](prices::ImportPrices) [`Reprice`](prices::Reprice) · [`Price`](prices::Price) [`Prices`](prices::Prices) [`UnpricedModels`](prices::UnpricedModels) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) [`TimeZone`](analytics::TimeZone) |
@@ -112,8 +113,8 @@ pub mod time;
 pub use config::{BeforeUpgrade, Config, PointReads};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
-    analytics, audit, costs, integrity, interactions, messages, page, prices, rollups, sessions,
-    timers, tokens, tools, updates, usage, users,
+    analytics, audit, costs, integrity, interactions, messages, metadata, page, prices, rollups,
+    sessions, timers, tokens, tools, updates, usage, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};

@@ -21,12 +21,15 @@ pub(crate) struct Limits {
     pub(crate) max_text_bytes: usize,
     /// [`Config::max_answer_bytes`](crate::Config::max_answer_bytes).
     pub(crate) max_answer_bytes: usize,
+    /// [`Config::max_tool_result_bytes`](crate::Config::max_tool_result_bytes).
+    pub(crate) max_tool_result_bytes: usize,
 }
 
 impl Limits {
     pub(crate) const DEFAULT: Self = Self {
         max_text_bytes: 16 * 1024 * 1024,
         max_answer_bytes: 16 * 1024 * 1024,
+        max_tool_result_bytes: 64 * 1024,
     };
 
     /// Fails if one of the texts that `name_them` names is too large.
@@ -42,6 +45,13 @@ pub(crate) fn weigh(name_them: impl FnOnce(&mut Texts)) -> usize {
     let mut texts = Texts::new(None);
     name_them(&mut texts);
     texts.bytes
+}
+
+/// The longest beginning of a text that has at most so many bytes, and no half character at its end.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let ends = |at: &usize| text.is_char_boundary(*at);
+    let end = (0..=most.min(text.len())).rev().find(ends);
+    &text[..end.unwrap_or(0)]
 }
 
 fn too_large(field: &'static str, most: usize, bytes: usize) -> Error {
@@ -132,6 +142,12 @@ impl Texts {
         let bytes = text.into().map_or(0, str::len);
         self.bytes = self.bytes.saturating_add(bytes);
         self.at_most(self.max_text_bytes(), field, bytes);
+    }
+
+    /// A text of which the file gets only the beginning: of any length. It counts for in flight as a whole.
+    pub(crate) fn cut<'t>(&mut self, text: impl Into<Option<&'t str>>) {
+        let bytes = text.into().map_or(0, str::len);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// A JSON value: at most 127 levels deep, which is the most that can be read again, and as text at most

@@ -25,7 +25,8 @@ CREATE TABLE botstore_usage (
     chat_id                     TEXT,
     thread_id                   TEXT,
     platform_message_id         TEXT,
-    reply_to                    TEXT
+    reply_to                    TEXT,
+    prompt_id                   INTEGER              -- the system prompt, in botstore_prompt
 );
 
 -- Requests that are no messages. A message writes no page of these.

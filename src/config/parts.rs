@@ -44,6 +44,7 @@ impl Config {
         Limits {
             max_text_bytes: self.max_text_bytes,
             max_answer_bytes: self.max_answer_bytes,
+            max_tool_result_bytes: self.max_tool_result_bytes,
         }
     }
 

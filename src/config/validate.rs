@@ -51,6 +51,12 @@ impl Config {
             1024,
             2048 * MIB as usize,
         )?;
+        within(
+            "max_tool_result_bytes",
+            self.max_tool_result_bytes,
+            0,
+            256 * MIB as usize,
+        )?;
         within("row_cache_answers", self.row_cache_answers, 0, 10_000_000)?;
         within(
             "row_cache_bytes",

@@ -5,6 +5,8 @@
 //! one taken over from the Python bot, which lost updates; and one whose bot keeps its sessions' totals itself
 //! with [`SaveSession`](super::sessions::SaveSession).
 
+mod orphans;
+
 pub use super::odd::{OddValue, RepairedValues, ValueRepair};
 
 use super::columns::{amount, count, id, integer, text};
@@ -246,6 +248,7 @@ fn orphans(tx: &ReadTx<'_>) -> Result<Findings<Orphan>> {
         });
         Ok(())
     })?;
+    orphans::undeclared(tx, &mut orphans)?;
     Ok(orphans)
 }
 

@@ -28,6 +28,12 @@ impl Schema for LlmSchema {
             include_str!("../../migrations/botstore_llm/0003_prices.up.sql"),
             include_str!("../../migrations/botstore_llm/0003_prices.down.sql"),
         ),
+        Migration::new(
+            4,
+            "details",
+            include_str!("../../migrations/botstore_llm/0004_details.up.sql"),
+            include_str!("../../migrations/botstore_llm/0004_details.down.sql"),
+        ),
     ];
 }
 

@@ -10,6 +10,7 @@ pub mod integrity;
 pub mod interactions;
 mod llm;
 pub mod messages;
+pub mod metadata;
 mod odd;
 pub mod page;
 pub mod prices;

@@ -19,7 +19,7 @@ mod reading;
 pub(super) use names::Names;
 pub use order::Order;
 pub use paged::Paged;
-pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_by_id};
+pub(super) use reading::{Found, LOOKED_AT, Room, fills, read, read_all, read_by_id};
 
 use super::columns;
 use crate::error::{Error, Result};
@@ -279,6 +279,12 @@ impl Cursor {
     /// The place of a row in a list in the order of ids: its first column is the id.
     fn by_id(row: &Row<'_>, time: usize) -> Result<Self> {
         let place = Place::Integer(columns::time(row, time)?, columns::integer(row, 0)?);
+        Ok(Self { place })
+    }
+
+    /// The place of a row whose first column is the rowid.
+    fn by_rowid(row: &Row<'_>) -> Result<Self> {
+        let place = Place::Row(columns::integer(row, 0)?);
         Ok(Self { place })
     }
 }

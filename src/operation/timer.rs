@@ -50,6 +50,7 @@ pub trait Timer: Mutation + Serialize + DeserializeOwned {
 const NO_LIMITS: Limits = Limits {
     max_text_bytes: usize::MAX,
     max_answer_bytes: usize::MAX,
+    max_tool_result_bytes: usize::MAX,
 };
 
 /// Returns the message as the file keeps it. Runs on the caller's side, so that no host's code runs on the writer

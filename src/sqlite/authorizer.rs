@@ -147,7 +147,14 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         | "botstore_session_import"
         | "botstore_timer"
         | "botstore_usage"
-        | "botstore_price" => false,
+        | "botstore_price"
+        | "botstore_prompt"
+        | "botstore_tool_result"
+        | "botstore_attachment"
+        | "botstore_feedback"
+        | "botstore_message_metadata"
+        | "botstore_session_metadata"
+        | "botstore_user_metadata" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }

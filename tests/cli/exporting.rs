@@ -74,6 +74,45 @@ fn who_a_user_is_elsewhere_and_who_shares_a_session_is_peoples_data() {
 }
 
 #[test]
+fn what_belongs_to_interactions_is_peoples_data_too() {
+    let place = Place::filled(1);
+    place.alter(
+        "INSERT INTO botstore_prompt VALUES (1, zeroblob(32), 'support', '', 'Be brief.');
+         INSERT INTO botstore_usage (usage_id, user_id, prompt_id)
+             SELECT message_id, user_id, 1 FROM messages;
+         INSERT INTO botstore_tool_result (tool_usage_id, result) SELECT id, 'done' FROM tool_usage LIMIT 1;
+         INSERT INTO botstore_attachment (message_id, direction, kind)
+             SELECT message_id, 'in', 'photo' FROM messages;
+         INSERT INTO botstore_feedback (message_id, user_id, rating, at)
+             SELECT message_id, user_id, 1, timestamp FROM messages;
+         INSERT INTO botstore_message_metadata SELECT message_id, '{}' FROM messages;
+         INSERT INTO botstore_session_metadata SELECT session_id, '[]' FROM sessions;
+         INSERT INTO botstore_user_metadata SELECT user_id, x'312e30' FROM users",
+    );
+    let rows = lines(&on("export", &place.file, &[]).came_to(0).out);
+    let at = |table: &str| {
+        let found = rows.iter().position(|row| row["table"] == table);
+        found.unwrap_or_else(|| panic!("no row of {table}"))
+    };
+    for (parent, child) in [
+        ("users", "botstore_user_metadata"),
+        ("sessions", "botstore_session_metadata"),
+        ("messages", "botstore_message_metadata"),
+        ("messages", "botstore_attachment"),
+        ("messages", "botstore_feedback"),
+        ("messages", "botstore_usage"),
+        ("botstore_prompt", "botstore_usage"),
+        ("tool_usage", "botstore_tool_result"),
+    ] {
+        assert!(at(parent) < at(child), "{parent}, {child}");
+    }
+    assert_eq!(rows[at("botstore_prompt")]["row"]["body"], "Be brief.");
+    // A JSON document that is a number.
+    let metadata = &rows[at("botstore_user_metadata")]["row"]["metadata"];
+    assert_eq!(metadata, "1.0");
+}
+
+#[test]
 fn secrets_are_left_out_unless_asked_for() {
     let place = Place::filled(0);
     let token = |more: &[&str]| {

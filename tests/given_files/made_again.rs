@@ -324,14 +324,20 @@ async fn a_file_that_is_migrated_a_step_at_a_time_never_shows_zero() {
     let last = {
         let plan = schema::plan(given.config()).expect("a plan");
         let steps = plan.steps.iter().filter(|step| step.schema == "botstore");
-        steps.map(|step| step.step).max().expect("a step")
+        steps.last().expect("a step").step
+    };
+    // The last comes with the steps of other schemas.
+    let to = |step: u32| match step == last {
+        true => vec![],
+        false => vec!["--to".to_owned(), step.to_string()],
     };
     for step in 3..=last {
-        let step = step.to_string();
-        run("migrate", &given.path, &["--to", &step]).came_to(0);
+        let more = to(step);
+        let more: Vec<_> = more.iter().map(String::as_str).collect();
+        run("migrate", &given.path, &more).came_to(0);
         let shown = run("dashboard", &given.path, &["--json"]);
         match shown.code {
-            5 => {}
+            5 => assert!(step != last, "{}", shown.err),
             _ => assert_eq!(shown.came_to(0).json()["stats"]["total_messages"], 3),
         }
     }

@@ -29,6 +29,7 @@ fn forge_step(given: &Given, schema: &str, step: u32, down: &str) {
         .expect("a forged row");
 }
 
+/// The last of the bot's own tables.
 fn last_step() -> u32 {
     let plan = schema::plan("a-file-that-is-not-there.db").expect("a plan");
     let steps = plan.steps.iter().filter(|step| step.schema == "botstore");

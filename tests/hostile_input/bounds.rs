@@ -14,19 +14,22 @@ const MAX_TEXT_BYTES: usize = 8192;
 const CHARACTERS: [&str; 4] = ["x", "é", "€", "🤖"];
 
 /// Fields that may be as large as the configuration says; all others are names.
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 11] = [
     "after",
+    "body",
+    "comment",
     "error",
     "error_message",
     "event_data",
     "message",
+    "metadata",
     "prompt",
     "response",
     "tool_input",
 ];
 
 /// JSON values, which are bounded as a whole.
-const VALUES: [&str; 3] = ["event_data", "message", "tool_input"];
+const VALUES: [&str; 4] = ["event_data", "message", "metadata", "tool_input"];
 
 /// A text of a message.
 struct Place {
@@ -69,10 +72,12 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "at" | "by" | "cost_source" | "from" | "gaps" | "into_ended" | "order" | "since"
-            | "to" | "until" | "valid_from" | "which" | "whose" => {
+            "at" | "by" | "cost_source" | "direction" | "from" | "gaps" | "into_ended"
+            | "order" | "rating" | "since" | "to" | "until" | "valid_from" | "which" | "whose" => {
                 return None;
             }
+            // Never too long: it is cut.
+            "result" => return None,
             _ => {}
         }
         Some(place)

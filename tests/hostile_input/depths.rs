@@ -4,6 +4,7 @@ use crate::support::{everything_is_answered, populated, populated_with};
 use crate::vocabulary::{Way, make, vocabulary};
 use botstore::audit::LogEvent;
 use botstore::interactions::SaveInteraction;
+use botstore::metadata::{GetMetadata, SetMetadata};
 use botstore::tools::{RecordToolUse, ToolCall};
 use botstore::{ErrorKind, Mutation, Store};
 use serde_json::{Map, Value};
@@ -43,6 +44,14 @@ fn saved(value: Value) -> SaveInteraction {
         .tools(vec![ToolCall::new("T"), ToolCall::new("T").input(value)])
 }
 
+fn saved_with(value: Value) -> SaveInteraction {
+    SaveInteraction::new(1, "s", "").metadata(value)
+}
+
+fn set(value: Value) -> SetMetadata {
+    SetMetadata::new(1, value)
+}
+
 /// The messages with a value in them: those whose example has one.
 #[test]
 fn no_message_with_a_value_is_forgotten() {
@@ -50,10 +59,11 @@ fn no_message_with_a_value_is_forgotten() {
         LogEvent::name(),
         RecordToolUse::name(),
         SaveInteraction::name(),
+        SetMetadata::name(),
     ];
     for kind in vocabulary() {
         let example = kind.example.to_string();
-        let has_value = ["event_data", "tool_input"]
+        let has_value = ["event_data", "tool_input", "metadata"]
             .iter()
             .any(|f| example.contains(f));
         assert_eq!(tried.contains(&kind.name), has_value, "{}", kind.name);
@@ -73,6 +83,8 @@ async fn all_are_refused(store: &Store, levels: usize, shape: Shape, way: Way) {
     refused(store, event(value()), way, "event_data", &context).await;
     refused(store, used(value()), way, "tool_input", &context).await;
     refused(store, saved(value()), way, "tool_input", &context).await;
+    refused(store, saved_with(value()), way, "metadata", &context).await;
+    refused(store, set(value()), way, "metadata", &context).await;
 }
 
 const SHAPES: [Shape; 4] = [Shape::Arrays, Shape::Objects, Shape::Mixed, Shape::Bushy];
@@ -155,7 +167,15 @@ async fn the_deepest_value_that_can_be_read_again_is_kept() {
                 .await
                 .expect("an id");
             make(&store, used(value.clone()), way).await.expect("an id");
-            make(&store, saved(value), way).await.expect("a receipt");
+            make(&store, saved(value.clone()), way)
+                .await
+                .expect("a receipt");
+            make(&store, saved_with(value.clone()), way)
+                .await
+                .expect("a receipt");
+            make(&store, set(value.clone()), way).await.expect("set");
+            let kept = store.read(GetMetadata::new(1)).await.expect("a read");
+            assert_eq!(kept, Some(value));
         }
     }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod admitted;
 mod backups;
 mod bounds;
+mod complete;
 mod depths;
 mod documents;
 mod fields;

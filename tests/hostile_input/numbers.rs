@@ -51,6 +51,15 @@ async fn a_number_at_the_end_of_its_type_is_taken_or_refused_by_name() {
                         "secs" | "nanos" if pointer.starts_with("/lease") => "lease",
                         "secs" | "nanos" if kind.name == "After" => "after",
                         "secs" | "nanos" => "expires_in",
+                        // A part is larger than its whole, which is named by its part.
+                        "input_tokens" | "cache_write_tokens"
+                            if error.field() == Some("cached_input_tokens") =>
+                        {
+                            "cached_input_tokens"
+                        }
+                        "output_tokens" if error.field() == Some("reasoning_tokens") => {
+                            "reasoning_tokens"
+                        }
                         name => name,
                     };
                     // Another user's session is looked for, and not found.

@@ -139,6 +139,15 @@ pub(crate) async fn base(path: &Path, encoding: &str) {
          INSERT INTO sessions SELECT iif(i = {ROWS}, 's', 's-' || i), 1, '/srv', at, at, 0.5, 1, 1, 1 FROM n;
          INSERT INTO messages SELECT i, 's', 1, at, 'p', 'r', 0.5, 5, NULL FROM n;
          INSERT INTO tool_usage SELECT i, 's', i, 'Read', '{{}}', at, 1, NULL FROM n;
+         INSERT INTO botstore_usage (usage_id, user_id, at, provider_name, request_model, prompt_id)
+             SELECT i, 1, at, 'openai', 'gpt', i FROM n;
+         INSERT INTO botstore_prompt SELECT i, x'00', 'support', i, 'Be brief.' FROM n;
+         INSERT INTO botstore_tool_result SELECT i, 'call', 'done', 4, 0, 5 FROM n;
+         INSERT INTO botstore_attachment SELECT i, i, 'in', 'photo', 'image/png', 'a', 5, NULL, 'f' FROM n;
+         INSERT INTO botstore_feedback SELECT i, i, 1, 1, 'good', 'Thanks', at FROM n;
+         INSERT INTO botstore_message_metadata SELECT i, '{{}}' FROM n;
+         INSERT INTO botstore_session_metadata SELECT session_id, '{{}}' FROM sessions;
+         INSERT INTO botstore_user_metadata SELECT i, '{{}}' FROM n;
          INSERT INTO audit_log SELECT i, 1, 'login', '{{}}', 1, at, '10.0.0.1' FROM n;
          INSERT INTO user_tokens SELECT i, 1, 'hash ' || i, at, NULL, NULL, 1 FROM n;
          INSERT INTO cost_tracking SELECT i, 1, date('2026-03-10', -i || ' days'), 0.5, 1 FROM n;"

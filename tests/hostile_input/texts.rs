@@ -67,6 +67,8 @@ enum ReadBack {
     Asked(&'static str, Value, &'static str),
     /// In this column: no question tells of it.
     Column(&'static str, &'static str),
+    /// In this column, the first 64 KiB of it.
+    Beginning(&'static str, &'static str),
     /// By this question: it finds something.
     Found(&'static str, Value),
     /// By a claim of the same update, which has this answer.
@@ -127,6 +129,59 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
             asked("UserMessages", "error")
         }
         ("SaveInteraction" | "RecordToolUse", "tool_name") => asked("UserToolUse", "tool_name"),
+        ("SaveInteraction" | "AddCost", field) if pointer.starts_with("/usage/prompt/") => {
+            match field {
+                "body" => ReadBack::Column("botstore_prompt", "body"),
+                "name" => ReadBack::Column("botstore_prompt", "name"),
+                _ => ReadBack::Column("botstore_prompt", "version"),
+            }
+        }
+        ("SaveInteraction" | "AddCost", field) if pointer.starts_with("/usage/") => {
+            let column = match field {
+                "provider" => "provider_name",
+                "model" => "request_model",
+                "response_model" => "response_model",
+                "response_id" => "response_id",
+                "finish_reason" => "finish_reason",
+                "platform" => "platform",
+                "chat_id" => "chat_id",
+                "thread_id" => "thread_id",
+                "platform_message_id" => "platform_message_id",
+                "reply_to" => "reply_to",
+                other => panic!("say where {other} is read back"),
+            };
+            ReadBack::Column("botstore_usage", column)
+        }
+        ("SaveInteraction", field) if pointer.starts_with("/attachments/") => {
+            let column = match field {
+                "kind" => "kind",
+                "mime" => "mime",
+                "name" => "name",
+                "platform_file_id" => "platform_file_id",
+                other => panic!("say where {other} is read back"),
+            };
+            ReadBack::Column("botstore_attachment", column)
+        }
+        ("SaveInteraction", "input") if pointer == "/metadata/input" => ReadBack::Column(
+            "botstore_message_metadata",
+            "json_extract(metadata, '$.input')",
+        ),
+        ("SetMetadata", "input") => ReadBack::Asked(
+            "GetMetadata",
+            json!({ "user_id": 1, "session_id": "s" }),
+            "input",
+        ),
+        ("RateMessage", field) => {
+            let key = if field == "tag" { "tag" } else { "comment" };
+            let details = json!({ "message_id": 1, "user_id": 1 });
+            ReadBack::Asked("MessageDetails", details, key)
+        }
+        ("SaveInteraction" | "RecordToolUse", "call_id") => {
+            ReadBack::Column("botstore_tool_result", "call_id")
+        }
+        ("SaveInteraction" | "RecordToolUse", "result") => {
+            ReadBack::Beginning("botstore_tool_result", "result")
+        }
         ("SaveInteraction" | "RecordToolUse", "input") => asked("UserToolUse", "input"),
         ("SaveInteraction" | "RecordToolUse", "error_message") => {
             asked("UserToolUse", "error_message")
@@ -193,6 +248,14 @@ async fn is_kept(
                 .await;
             rows.expect("a count") == 1
         }
+        ReadBack::Beginning(table, column) => {
+            let text = text.as_str().expect("a text");
+            let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+            let end = ends.take_while(|end| *end <= 65_536).last();
+            let beginning = text[..end.unwrap_or(0)].to_owned();
+            let rows = store.read(RowsWith(table, column, beginning)).await;
+            rows.expect("a count") == 1
+        }
         ReadBack::Found(question, ask) => !said(store, kinds, question, ask).await.is_null(),
         ReadBack::Asked(question, ask, key) => {
             says(&said(store, kinds, question, ask).await, key, text)
@@ -209,15 +272,17 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 14] = [
+const TYPED: [&str; 16] = [
     "after",
     "at",
     "by",
     "cost_source",
+    "direction",
     "from",
     "gaps",
     "into_ended",
     "order",
+    "rating",
     "since",
     "to",
     "until",

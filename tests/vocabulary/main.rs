@@ -9,6 +9,7 @@ mod bad_input;
 mod child;
 mod costs;
 mod dashboards;
+mod details;
 mod edits;
 mod ensuring;
 mod errors;

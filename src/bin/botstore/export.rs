@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// With --json and without --out the output is one object of arrays. A value that is neither text nor
 /// number is {"hex":"…"}; but a JSON document that is a number, which the store keeps as bytes, is its
 /// text. The ids of users on messengers without numeric ids are in botstore_external_user. The members
-/// of shared sessions are in botstore_session_member.
+/// of shared sessions are in botstore_session_member; what requests used, and what belongs to messages, in
+/// botstore_usage and the tables beside it.
 ///
 /// The rows are of one snapshot, even while a bot has the file open and writes. The bot's WAL cannot
 /// start over before the export ends, so do not leave it waiting in a pager.
@@ -45,13 +46,21 @@ pub(crate) struct Export {
 }
 
 /// The tables with people's data, referenced tables first. Other tables of the bot's follow by name.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 17] = [
     "users",
     "botstore_external_user",
+    "botstore_user_metadata",
     "sessions",
     "botstore_session_member",
+    "botstore_session_metadata",
     "messages",
+    "botstore_message_metadata",
+    "botstore_attachment",
+    "botstore_feedback",
+    "botstore_prompt",
+    "botstore_usage",
     "tool_usage",
+    "botstore_tool_result",
     "audit_log",
     "user_tokens",
     "cost_tracking",

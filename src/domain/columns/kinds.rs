@@ -44,7 +44,9 @@ pub(in crate::domain) struct Table {
     pub(in crate::domain) columns: &'static [(&'static str, Kind)],
 }
 
-pub(in crate::domain) const TABLES: [Table; 10] = {
+/// Of the tables beside messages, sessions and users, the ids to which a row belongs are copies; one that leads nowhere
+/// is an orphan, which the check names.
+pub(in crate::domain) const TABLES: [Table; 17] = {
     use Kind::*;
     [
         Table {
@@ -160,6 +162,46 @@ pub(in crate::domain) const TABLES: [Table; 10] = {
                 ("platform_message_id", Text),
                 ("reply_to", Text),
             ],
+        },
+        Table {
+            name: "botstore_prompt",
+            columns: &[("name", Text), ("version", Text), ("body", Text)],
+        },
+        Table {
+            name: "botstore_tool_result",
+            columns: &[
+                ("call_id", Text),
+                ("result", Text),
+                ("bytes", Count),
+                ("truncated", Flag),
+                ("duration_ms", Count),
+            ],
+        },
+        Table {
+            name: "botstore_attachment",
+            columns: &[
+                ("kind", Text),
+                ("mime", Text),
+                ("name", Text),
+                ("bytes", Count),
+                ("platform_file_id", Text),
+            ],
+        },
+        Table {
+            name: "botstore_feedback",
+            columns: &[("tag", Text), ("comment", Text), ("at", Time)],
+        },
+        Table {
+            name: "botstore_message_metadata",
+            columns: &[("metadata", Json)],
+        },
+        Table {
+            name: "botstore_session_metadata",
+            columns: &[("metadata", Json)],
+        },
+        Table {
+            name: "botstore_user_metadata",
+            columns: &[("metadata", Json)],
         },
     ]
 };

@@ -2,13 +2,15 @@
 
 use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
-use crate::domain::messages::{self, NewMessage};
+use crate::domain::messages::{self, Attachment, NewMessage};
+use crate::domain::metadata;
 use crate::domain::sessions::IntoEnded;
 use crate::domain::tools::{self, ToolCall};
 use crate::domain::usage::{self, Usage};
 use crate::domain::when::When;
 use crate::domain::{MessageId, SessionId, Usd, UserId, validate};
 use crate::error::Result;
+use crate::json;
 use crate::operation::{Mutation, WriteTx};
 use crate::texts::{self, Texts};
 use chrono::{DateTime, Utc};
@@ -33,7 +35,7 @@ use serde_json::Value;
 /// that already has another prompt or session (field `idempotency_key`); for a session that has ended, if
 /// [`into_ended`](Self::into_ended()) refuses it (field `session_id`); and for imported history that is out of
 /// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000
-/// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input
+/// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input or metadata
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
 /// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
@@ -113,6 +115,12 @@ pub struct SaveInteraction {
     /// What the request to the model used, if there was one.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// The files that came with it, in order.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// What else the bot wants to know of it.
+    #[serde(default)]
+    pub metadata: Option<Value>,
 }
 
 impl SaveInteraction {
@@ -140,6 +148,8 @@ impl SaveInteraction {
             at: None,
             joining: None,
             usage: None,
+            attachments: Vec::new(),
+            metadata: None,
         }
     }
 
@@ -190,6 +200,24 @@ impl SaveInteraction {
     /// Adds one tool that was used.
     pub fn tool(mut self, tool: ToolCall) -> Self {
         self.tools.push(tool);
+        self
+    }
+
+    /// Adds a file that came with the prompt or the answer.
+    pub fn attachment(mut self, attachment: Attachment) -> Self {
+        self.attachments.push(attachment);
+        self
+    }
+
+    /// The files that came with the prompt and the answer, in order.
+    pub fn attachments(mut self, attachments: Vec<Attachment>) -> Self {
+        self.attachments = attachments;
+        self
+    }
+
+    /// What else the bot wants to know of it: any JSON value but `null`, which is none. The store does not look into it.
+    pub fn metadata(mut self, metadata: Value) -> Self {
+        self.metadata = Some(metadata);
         self
     }
 
@@ -263,6 +291,8 @@ impl Mutation for SaveInteraction {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Receipt> {
         self.tools.iter().try_for_each(ToolCall::check)?;
+        self.attachments.iter().try_for_each(Attachment::check)?;
+        json::check("metadata", self.metadata.as_ref())?;
         if let Some(key) = &self.idempotency_key {
             validate::not_empty("idempotency_key", key)?;
             if let Some(first) = keys::first(tx, self, key)? {
@@ -293,6 +323,10 @@ impl Mutation for SaveInteraction {
         if let Some(usage) = &self.usage {
             usage::save(tx, message_id, self.user_id, usage, priced, &when)?;
         }
+        for attachment in &self.attachments {
+            attachment.save(tx, message_id)?;
+        }
+        metadata::save_of_message(tx, message_id, self.metadata.as_ref())?;
         let data = AuditData {
             session_id: &self.session_id,
             message_id,
@@ -335,6 +369,10 @@ impl Mutation for SaveInteraction {
         if let Some(usage) = &self.usage {
             usage.texts(texts);
         }
+        for attachment in &self.attachments {
+            attachment.texts(texts);
+        }
+        texts.json("metadata", self.metadata.as_ref());
         // The audit row holds the names of all tools in one text.
         let names = self.tools.iter().map(|tool| tool.tool_name.len()).sum();
         texts.together("tools", names);
@@ -342,9 +380,11 @@ impl Mutation for SaveInteraction {
 
     fn take_json(&mut self, taken: &mut Vec<Value>) {
         taken.extend(self.tools.iter_mut().filter_map(|t| t.tool_input.take()));
+        taken.extend(self.metadata.take());
     }
 
     fn size_bytes(&self) -> usize {
-        size_of_val(self) + size_of_val(&*self.tools) + texts::weigh(|texts| self.texts(texts))
+        let lists = size_of_val(&*self.tools) + size_of_val(&*self.attachments);
+        size_of_val(self) + lists + texts::weigh(|texts| self.texts(texts))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{BY_ID, ChatMessage, from_row};
 use crate::domain::{MessageId, UserId, sessions};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::operation::{Query, ReadTx};
 use serde::{Deserialize, Serialize};
 
@@ -47,18 +47,22 @@ impl Query for GetMessage {
     type Output = Option<ChatMessage>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<ChatMessage>> {
-        let Some(message) = get(tx, self.message_id)? else {
-            return Ok(None);
-        };
-        if message.user_id == self.user_id {
-            return Ok(Some(message));
-        }
-        match sessions::may_use(tx, &message.session_id, self.user_id) {
-            Ok(()) => Ok(Some(message)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        visible(tx, self.message_id, self.user_id)
     }
+}
+
+/// A message that the user may read.
+pub(super) fn visible(
+    tx: &ReadTx<'_>,
+    message_id: MessageId,
+    user_id: UserId,
+) -> Result<Option<ChatMessage>> {
+    let Some(message) = get(tx, message_id)? else {
+        return Ok(None);
+    };
+    let is_theirs =
+        message.user_id == user_id || sessions::is_usable(tx, &message.session_id, user_id)?;
+    Ok(is_theirs.then_some(message))
 }
 
 pub(super) fn get(tx: &ReadTx<'_>, message_id: MessageId) -> Result<Option<ChatMessage>> {

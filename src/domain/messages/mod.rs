@@ -1,14 +1,20 @@
 //! Messages: prompts and responses.
 
+mod attachment;
+mod details;
 mod edit;
+mod feedback;
 mod get;
 mod history;
 mod lists;
 mod remove;
 mod save;
 
+pub use attachment::{Attachment, Direction};
+pub use details::{Details, MessageDetails};
 pub(super) use edit::count_more;
 pub use edit::{Edit, EditMessage};
+pub use feedback::{Feedback, RateMessage, Rating};
 pub use get::GetMessage;
 pub use lists::{RecentMessages, SessionMessages, UserMessages};
 pub use remove::DeleteMessage;
@@ -68,6 +74,13 @@ impl ChatMessage {
             duration_ms: None,
             error: None,
         }
+    }
+
+    /// How many bytes its texts have.
+    fn owned_bytes(&self) -> usize {
+        let texts = [&self.response, &self.error].into_iter().flatten();
+        let texts = texts.map(String::len).sum::<usize>();
+        self.session_id.len() + self.prompt.len() + texts
     }
 }
 

@@ -10,15 +10,15 @@ use crate::sqlite::Cell;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Deletes a message of a user, and its tool uses. Counters and statistics are then as if it had never existed:
+/// Deletes a message of a user with its tool uses, usage, files, feedback and metadata. Counters and statistics are then as if it had never existed:
 /// those of session, user and day, its cost included. The session's turns stay, since no message says how many
 /// were its own. So do times of last use, and the message's audit row, which holds no text of it.
 ///
 /// Its idempotency key stays too: an update that is delivered again is not saved again, and gets the receipt of
 /// the deleted message.
 ///
-/// A message with thousands of tool uses is deleted in pieces that aim at 20 ms each, and other changes run in
-/// between. If it fails, or its caller gives up, the message still exists, without some of its tool uses: send
+/// A message with thousands of such rows is deleted in pieces that aim at 20 ms each, and other changes run in
+/// between. If it fails, or its caller gives up, the message still exists, without some of them: send
 /// it again. As part of another mutation it runs in one piece. What was deleted may stay readable in backups,
 /// and in free pages of the file until they are used again: see `docs/operations.md`.
 ///
@@ -92,6 +92,18 @@ const TOOLS: Rows = Rows {
     remove: "DELETE FROM tool_usage WHERE id = ?1",
 };
 
+const ATTACHMENTS: Rows = Rows {
+    find: "SELECT attachment_id FROM botstore_attachment INDEXED BY botstore_attachment_message
+           WHERE message_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM botstore_attachment WHERE attachment_id = ?1",
+};
+
+const FEEDBACK: Rows = Rows {
+    find: "SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_message
+           WHERE message_id = ?1 LIMIT ?2",
+    remove: "DELETE FROM botstore_feedback WHERE feedback_id = ?1",
+};
+
 /// A message to delete. Its ids are raw values, since those in an odd file may have any type.
 pub(in crate::domain) struct Doomed {
     message_id: i64,
@@ -151,8 +163,11 @@ impl Doomed {
         tx: &WriteTx<'_>,
         allowance: &mut Allowance,
     ) -> Result<bool> {
-        if !allowance.spend_on(tx, &TOOLS, &self.message_id)? {
-            return Ok(false);
+        for rows in [&TOOLS, &ATTACHMENTS, &FEEDBACK] {
+            // When the allowance is spent, rows may be left.
+            if !allowance.spend_on(tx, rows, &self.message_id)? {
+                return Ok(false);
+            }
         }
         tx.execute(
             "UPDATE sessions

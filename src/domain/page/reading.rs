@@ -1,6 +1,6 @@
 //! Reads a page: the one place that bounds an answer, in rows and bytes.
 
-use super::{Cursor, Order, Page, PageRequest};
+use super::{Cursor, MAX_LIMIT, Order, Page, PageRequest};
 use crate::domain::columns;
 use crate::error::Result;
 use crate::operation::ReadTx;
@@ -19,6 +19,11 @@ impl Room {
     pub(in crate::domain) fn of(tx: &ReadTx<'_>) -> Self {
         let bytes = tx.limits().max_answer_bytes;
         Self { bytes }
+    }
+
+    /// Takes the room for what is in the answer however large it is.
+    pub(in crate::domain) fn spend(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
@@ -92,6 +97,26 @@ pub(in crate::domain) fn read_by_id<T>(
     let bound = with(&first, &limit, what);
     let cursor = |row: &Row<'_>| Cursor::by_id(row, time);
     read(tx, room, (rows, found), &bound[..], from_row, cursor)
+}
+
+/// Reads the rows that belong to another row, `?1`; `?2` is how many to select at most. Their first column is the
+/// rowid. What has no room is not there, and the page says so.
+pub(in crate::domain) fn read_all<T>(
+    tx: &ReadTx<'_>,
+    room: &mut Room,
+    sql: &'static str,
+    of: &dyn ToSql,
+    from_row: impl FnMut(&Row<'_>) -> Result<Option<T>>,
+) -> Result<Page<T>> {
+    let found = (MAX_LIMIT, Found::Rows(sql));
+    read(
+        tx,
+        room,
+        found,
+        (of, MAX_LIMIT + 1),
+        from_row,
+        Cursor::by_rowid,
+    )
 }
 
 /// Whether the next `look_at` rows fill a page of a list by id that leaves rows out. `probe` counts the rows

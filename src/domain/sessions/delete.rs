@@ -12,8 +12,8 @@ use crate::texts::Texts;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Deletes a session of a user with all that is in it: its messages, other users' too, its tool uses and its
-/// memberships. Returns the number of deleted messages. Counters and statistics are then as if the session had
+/// Deletes a session of a user with all that is in it: its messages, other users' too, its tool uses, its metadata
+/// and its memberships. Returns the number of deleted messages. Counters and statistics are then as if the session had
 /// never existed: those of its users and their days, costs included. Audit rows stay, which hold no text of the
 /// session, and so do idempotency keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
 ///

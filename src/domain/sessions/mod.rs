@@ -147,12 +147,19 @@ pub(super) fn unknown(session_id: &str) -> Error {
 /// Refuses a session that is unknown, and one that is neither this user's own nor shared with this user. Both
 /// errors look alike. The members are looked up only if the user is not the owner.
 pub(super) fn may_use(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<()> {
+    is_usable(tx, session_id, user_id)?
+        .then_some(())
+        .ok_or_else(|| unknown(session_id))
+}
+
+/// Whether a session is this user's own or shared with this user.
+pub(super) fn is_usable(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<bool> {
     let sql = "SELECT 1 FROM sessions
                WHERE session_id = ?1
                  AND (user_id = ?2 OR EXISTS (SELECT 1 FROM botstore_session_member m
                                               WHERE m.session_id = ?1 AND m.user_id = ?2))";
-    tx.maybe(sql, (session_id, user_id), |_| Ok(()))?
-        .ok_or_else(|| unknown(session_id))
+    let found = tx.maybe(sql, (session_id, user_id), |_| Ok(()))?;
+    Ok(found.is_some())
 }
 
 /// Refuses a session that is unknown or has another owner. Both errors look alike.

@@ -1,8 +1,11 @@
 //! The tools that the model used.
 
 mod lists;
+mod result;
 
 pub use lists::{SessionToolUse, ToolStat, ToolStats, UserToolUse};
+pub(super) use result::of_message;
+pub use result::{GetToolResult, ToolDetails, ToolResult};
 
 use super::columns::{flag, id, integer, maybe_text, text, time};
 use super::when::When;
@@ -92,6 +95,15 @@ pub struct ToolCall {
     pub success: bool,
     /// What went wrong.
     pub error_message: Option<String>,
+    /// The provider's id of the call: at most 4 KiB.
+    #[serde(default)]
+    pub call_id: Option<String>,
+    /// What the tool returned, of any length: see [`result`](Self::result()).
+    #[serde(default)]
+    pub result: Option<String>,
+    /// How long the tool took, in milliseconds: at most 1,000,000,000,000.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
 }
 
 impl ToolCall {
@@ -102,6 +114,9 @@ impl ToolCall {
             tool_input: None,
             success: true,
             error_message: None,
+            call_id: None,
+            result: None,
+            duration_ms: None,
         }
     }
 
@@ -118,8 +133,30 @@ impl ToolCall {
         self
     }
 
+    /// The same use with the provider's id of the call.
+    pub fn call_id(mut self, call_id: impl Into<String>) -> Self {
+        self.call_id = Some(call_id.into());
+        self
+    }
+
+    /// The same use with what the tool returned, for the model or as an error. It is never too long: the file gets its
+    /// beginning, [`Config::max_tool_result_bytes`](crate::Config::max_tool_result_bytes) of it, and its length.
+    /// [`MessageDetails`](crate::messages::MessageDetails) and [`GetToolResult`] tell it.
+    pub fn result(mut self, result: impl Into<String>) -> Self {
+        self.result = Some(result.into());
+        self
+    }
+
+    /// The same use with the time that the tool took, in milliseconds.
+    pub fn duration_ms(mut self, duration_ms: u64) -> Self {
+        self.duration_ms = Some(duration_ms);
+        self
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         validate::not_empty("tool_name", &self.tool_name)?;
+        self.duration_ms
+            .map_or(Ok(0), |ms| validate::count("duration_ms", ms))?;
         json::check("tool_input", self.tool_input.as_ref())
     }
 
@@ -127,6 +164,13 @@ impl ToolCall {
         texts.name("tool_name", self.tool_name.as_str());
         texts.json("tool_input", self.tool_input.as_ref());
         texts.text("error_message", self.error_message.as_deref());
+        texts.name("call_id", self.call_id.as_deref());
+        texts.cut(self.result.as_deref());
+    }
+
+    /// Whether there is more to save than the row of the use.
+    fn has_result(&self) -> bool {
+        self.call_id.is_some() || self.result.is_some() || self.duration_ms.is_some()
     }
 
     /// Saves the use; returns its id.
@@ -138,7 +182,7 @@ impl ToolCall {
         when: &When<'_>,
     ) -> Result<i64> {
         let input = self.tool_input.as_ref().map(columns::json_cell);
-        tx.insert(
+        let id = tx.insert(
             "INSERT INTO tool_usage (session_id, message_id, timestamp, tool_name, tool_input,
                                      success, error_message)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -151,14 +195,19 @@ impl ToolCall {
                 self.success,
                 &self.error_message,
             ),
-        )
+        )?;
+        if self.has_result() {
+            result::save(tx, id, self)?;
+        }
+        Ok(id)
     }
 }
 
 /// Saves uses of tools of a message, in their order.
 ///
 /// An interaction has few, so there is a statement for four, for two and for one: SQLite keeps these prepared. A text
-/// for each number was turned down: each would take a place among the prepared statements.
+/// for each number was turned down: each would take a place among the prepared statements. Where one has a result, each
+/// is saved by itself, which tells its id.
 pub(super) fn save_all(
     tx: &WriteTx<'_>,
     session_id: &str,
@@ -166,6 +215,12 @@ pub(super) fn save_all(
     calls: &[ToolCall],
     when: &When<'_>,
 ) -> Result<()> {
+    if calls.iter().any(ToolCall::has_result) {
+        for call in calls {
+            call.save(tx, session_id, Some(message_id), when)?;
+        }
+        return Ok(());
+    }
     let four = "INSERT INTO tool_usage (session_id, message_id, timestamp, tool_name, tool_input,
                                         success, error_message)
                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7), (?1, ?2, ?3, ?8, ?9, ?10, ?11),

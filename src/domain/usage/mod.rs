@@ -1,5 +1,7 @@
 //! What requests to language models used: tokens, money, and where the conversation was.
 
+mod prompt;
+mod read;
 mod save;
 mod totals;
 
@@ -7,6 +9,8 @@ pub use totals::{
     DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
 };
 
+pub use prompt::{PromptText, SavedPrompt, SystemPrompt};
+pub(super) use read::of_message;
 pub(super) use save::{price, save, save_other};
 
 use super::{Usd, validate};
@@ -86,6 +90,10 @@ pub struct Usage {
     /// The messenger's id of the message that this one answers.
     #[serde(default)]
     pub reply_to: Option<String>,
+    /// The system prompt. In an answer of [`MessageDetails`](crate::messages::MessageDetails) it is left out here, and
+    /// told apart.
+    #[serde(default)]
+    pub prompt: Option<SystemPrompt>,
 }
 
 /// Who says what a request cost.
@@ -168,6 +176,7 @@ impl Usage {
             thread_id: None,
             platform_message_id: None,
             reply_to: None,
+            prompt: None,
         }
     }
 
@@ -261,6 +270,12 @@ impl Usage {
         self
     }
 
+    /// The system prompt.
+    pub fn prompt(mut self, prompt: SystemPrompt) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
+
     pub(super) fn texts(&self, texts: &mut Texts) {
         texts.name("provider", self.provider.as_str());
         texts.name("model", self.model.as_str());
@@ -273,12 +288,16 @@ impl Usage {
         if let Some(chat) = &self.chat {
             chat.texts(texts);
         }
+        if let Some(prompt) = &self.prompt {
+            prompt.texts(texts);
+        }
     }
 
     pub(super) fn check(&self) -> Result<()> {
         validate::not_empty("provider", &self.provider)?;
         validate::not_empty("model", &self.model)?;
         self.chat.as_ref().map_or(Ok(()), Chat::check)?;
+        self.prompt.as_ref().map_or(Ok(()), SystemPrompt::check)?;
         for (field, number) in [
             ("input_tokens", self.input_tokens),
             ("cached_input_tokens", self.cached_input_tokens),

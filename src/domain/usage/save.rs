@@ -98,13 +98,16 @@ fn insert(
     let text = |of: fn(&Usage) -> &Option<String>| usage.and_then(|usage| of(usage).as_deref());
     let chat = usage.and_then(|usage| usage.chat.as_ref());
     let (cost, source) = priced.known.unzip();
+    let prompt = usage.and_then(|usage| usage.prompt.as_ref());
+    let prompt_id = prompt.map(|prompt| prompt.keep(tx)).transpose()?;
     tx.execute(
         "INSERT INTO botstore_usage (
              usage_id, user_id, at, provider_name, request_model, response_model, response_id, input_tokens,
              cache_read_input_tokens, cache_creation_input_tokens, output_tokens, reasoning_output_tokens,
              cost_nanos, cost_source, finish_reason, time_to_first_chunk_ms, platform, chat_id, thread_id,
-             platform_message_id, reply_to)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+             platform_message_id, reply_to, prompt_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                 ?22)",
         rusqlite::params![
             usage_id,
             user_id,
@@ -127,6 +130,7 @@ fn insert(
             text(|usage| &usage.thread_id),
             text(|usage| &usage.platform_message_id),
             text(|usage| &usage.reply_to),
+            prompt_id,
         ],
     )?;
     Ok(())

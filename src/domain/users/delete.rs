@@ -11,8 +11,8 @@ use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
 
 /// Forgets a user. Deletes the user's sessions with all that is in them, other users' messages too; the user's
-/// messages in other users' sessions; tokens, costs, audit rows, memberships, idempotency keys of old files and
-/// the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
+/// messages in other users' sessions; tokens, costs, audit rows, memberships, what the user thinks of messages,
+/// metadata, idempotency keys of old files and the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
 /// the user had never existed.
 ///
 /// First the user may not use the bot any more. Up to 500 rows go at once, more in pieces of at most 10,000 that
@@ -67,7 +67,7 @@ const TOKENS: Rows = Rows {
 };
 
 /// The user's other rows, which are neither messages nor in a session.
-const REST: [Rows; 6] = [
+const REST: [Rows; 7] = [
     Rows {
         find: "SELECT id FROM audit_log INDEXED BY idx_audit_log_user_id
                WHERE user_id = ?1 LIMIT ?2",
@@ -83,6 +83,12 @@ const REST: [Rows; 6] = [
         find: "SELECT usage_id FROM botstore_usage INDEXED BY botstore_usage_other_user
                WHERE user_id = ?1 AND usage_id < 0 LIMIT ?2",
         remove: "DELETE FROM botstore_usage WHERE usage_id = ?1",
+    },
+    // On other users' messages.
+    Rows {
+        find: "SELECT feedback_id FROM botstore_feedback INDEXED BY botstore_feedback_user
+               WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_feedback WHERE feedback_id = ?1",
     },
     Rows {
         find: "SELECT user_id, idempotency_key FROM botstore_idempotency

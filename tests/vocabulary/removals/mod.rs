@@ -12,13 +12,17 @@ use botstore::audit::{LogEvent, UserAuditLog};
 use botstore::costs::AddCost;
 use botstore::integrity::{CheckFile, CheckReport};
 use botstore::interactions::SaveInteraction;
-use botstore::messages::{DeleteMessage, GetMessage, SessionMessages};
+use botstore::messages::{
+    Attachment, DeleteMessage, GetMessage, RateMessage, Rating, SessionMessages,
+};
+use botstore::metadata::SetMetadata;
 use botstore::rollups::ReconcileRollups;
 use botstore::schema::{Migration, Schema};
-use botstore::sessions::{DeleteSession, GetSession};
+use botstore::sessions::{DeleteSession, GetSession, ShareSession};
 use botstore::testing::{TestStore, usd};
 use botstore::tokens::{IssueToken, VerifyToken};
 use botstore::tools::{RecordToolUse, ToolCall};
+use botstore::usage::{SystemPrompt, Usage};
 use botstore::users::{DeleteUser, EnsureUser, GetUser, IsAllowed, SetAllowed};
 
 async fn agrees(store: &Store) {
@@ -238,12 +242,22 @@ async fn full_life(store: &Store, user_id: i64, session_id: &str) {
         .expect("allowed");
     for number in 0..4 {
         say(store, user_id, session_id, &["Read"]).await;
+        let prompt = SystemPrompt::new(format!("You talk with {user_id}."));
         let save = SaveInteraction::new(user_id, session_id, "?");
         let save = save
             .idempotency_key(format!("key-{number}"))
-            .ip_address("10.0.0.1");
-        store.write(save).await.expect("saved");
+            .ip_address("10.0.0.1")
+            .usage(Usage::new("openai", "gpt-5").prompt(prompt))
+            .tool(ToolCall::new("Read").result("# README"))
+            .attachment(Attachment::new("photo"))
+            .metadata(true.into());
+        let said = store.write(save).await.expect("saved").message_id;
+        let rate = RateMessage::new(user_id, said, Rating::Up);
+        store.write(rate).await.expect("rated");
     }
+    let set = SetMetadata::new(user_id, "theirs".into());
+    store.write(set.clone()).await.expect("set");
+    store.write(set.session_id(session_id)).await.expect("set");
     store.write(IssueToken::new(user_id)).await.expect("issued");
     store
         .write(AddCost::new(user_id, usd(3.0)))
@@ -266,6 +280,11 @@ async fn of_a_user_who_is_forgotten_no_row_is_left() {
     create_session(&store, carol, "carol-1").await;
     create_session(&store, carol, "carol-2").await;
     full_life(&store, carol, "carol-1").await;
+    // What she thinks of what others have.
+    let share = ShareSession::new(BOB, "bob-1", carol);
+    store.write(share).await.expect("shared");
+    let rate = RateMessage::new(carol, 1, Rating::Down).comment("Bob is wrong.");
+    store.write(rate).await.expect("rated");
     let issued = store.write(IssueToken::new(carol)).await.expect("issued");
     assert!(store.read(IsAllowed::new(carol)).await.expect("a read"));
     refused(&store, DeleteUser::new(STRANGER), NotFound, "user_id").await;
