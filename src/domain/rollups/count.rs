@@ -21,7 +21,7 @@ use rusqlite::{Params, Row, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
 /// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
-const MESSAGES_AT_ONCE: u32 = 1_024;
+const MESSAGES_AT_ONCE: u32 = 768;
 
 /// The same for tool uses, of which a message has several.
 const TOOL_USES_AT_ONCE: u32 = 2_048;
