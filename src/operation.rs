@@ -149,7 +149,8 @@ fn short_name<T: ?Sized>() -> &'static str {
 /// A read transaction: one snapshot of the file, and the time at which it began.
 ///
 /// Statements come from the connection's cache of prepared statements, so write the SQL as one constant text and
-/// bind every value.
+/// bind every value. Their plans do not depend on these values: a `LIKE` or `GLOB` whose pattern is bound searches no
+/// index, a range such as `name >= ?1 AND name < ?2` does.
 pub struct ReadTx<'conn> {
     conn: &'conn Connection,
     now: DateTime<Utc>,

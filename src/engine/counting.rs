@@ -1,4 +1,4 @@
-//! Has the schemas count their rows, some hundred at once, between two batches.
+//! Has the schemas count their rows, some hundred of one table at once, between two batches.
 //!
 //! In a transaction of its own: if the disk has no room for counts, no member of a batch fails for that. In the
 //! transaction of a batch it would save one sync in some hundred, and a failure would undo the batch.

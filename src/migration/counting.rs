@@ -25,7 +25,7 @@ const AIM: Duration = Duration::from_millis(200);
 /// The size of the first piece. Small, because SQLite has to read a prompt of megabytes to get past it.
 const FIRST_ROWS: i64 = 16;
 
-/// A bound on memory: a piece's counts take at most some 100 bytes a row.
+/// A bound on memory: a piece's counts take at most some 300 bytes a row.
 const MOST_ROWS: i64 = 100_000;
 
 /// A bound on the time that the writer is occupied, if another program has written many rows.

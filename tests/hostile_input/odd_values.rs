@@ -182,10 +182,15 @@ async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, colum
         "{context}"
     );
     for odd in &named.first {
-        assert_eq!(
-            (odd.table.as_str(), odd.column.as_str()),
-            (table, column),
-            "{odd:?}"
+        let named = (odd.table.as_str(), odd.column.as_str());
+        let copy = match (table, column) {
+            ("messages", "user_id") => Some(("botstore_usage", "user_id")),
+            ("messages", "timestamp") => Some(("botstore_usage", "at")),
+            _ => None,
+        };
+        assert!(
+            named == (table, column) || Some(named) == copy,
+            "{odd:?} in {table}.{column}"
         );
         assert!(
             (1..=ODD as i64).contains(&odd.row) && odd.holds.len() < 200,

@@ -133,7 +133,7 @@ pub(crate) fn is_exact(path: &Path, after: &str) {
     assert!(was_counted(&conn), "{after}");
     let waiting = "SELECT count(*) FROM messages
                    WHERE message_id > (SELECT last_id FROM botstore_counted WHERE source = 'messages')";
-    assert!(one(&conn, waiting) <= 1_024, "{after}");
+    assert!(one(&conn, waiting) <= 768, "{after}");
     conn.execute_batch(COUNTED).unwrap();
     for (is, due) in SCANS {
         for (more, less) in [(is, due), (due, is)] {

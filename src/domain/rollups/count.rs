@@ -18,11 +18,11 @@ use crate::error::Result;
 use crate::migration::{Counted, Then, Waiting};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
-use rusqlite::{Params, Row, Statement};
+use rusqlite::{Params, Statement};
 
 /// How many messages wait until it is worthwhile to count them. With more at once, more of them change the same rows:
 /// the day, the user, the session. Fewer are counted by each answer anew, a microsecond or two each.
-const MESSAGES_AT_ONCE: u32 = 1_024;
+const MESSAGES_AT_ONCE: u32 = 768;
 
 /// The same for tool uses, of which a message has several.
 const TOOL_USES_AT_ONCE: u32 = 2_048;
@@ -183,8 +183,9 @@ impl Part {
                  OR (SELECT total(bytes) FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last}
                                                ORDER BY {id} DESC LIMIT ?2)) >= ?3"
         );
-        let row = |row: &Row<'_>| Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false));
-        tx.one(&sql, [rows - 1, NEWEST, BYTES_OF_NEWEST], row)
+        tx.one(&sql, [rows - 1, NEWEST, BYTES_OF_NEWEST], |row| {
+            flag(row, 0)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::columns::flag;
 use crate::migration::Counts;
 
 /// How many requests wait until it is worthwhile to count them, as for messages.
-const AT_ONCE: u32 = 1_024;
+const AT_ONCE: u32 = 768;
 
 /// What migrations and the engine need to know about these rollups.
 pub(crate) const COUNTS: Counts = Counts {
