@@ -226,25 +226,30 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             json!({ "platform": "matrix", "external_id": "@ada:example.org" }),
         ),
         question::<GetExternalId>(json!({ "user_id": 1 })),
-        change::<SetAllowed>(json!({ "user_id": 1, "allowed": true })),
+        change::<SetAllowed>(json!({ "user_id": 1, "allowed": true, "by": 7 })),
+        change::<CorrectUserTotals>(json!({
+            "user_id": 1, "total_cost": 0.5, "message_count": 1, "session_count": 1, "by": 7,
+        })),
+        change::<RecountUserTotals>(json!({ "user_id": 1, "by": 7 })),
         change::<Touch>(json!({ "user_id": 1 })),
         question::<GetUser>(json!({ "user_id": 1 })),
         question::<IsAllowed>(json!({ "user_id": 1 })),
         question::<AllowedUsers>(json!({ "page": page })),
         question::<ListUsers>(json!({ "page": page })),
         change::<CreateSession>(
-            json!({ "session_id": "new-#", "user_id": 1, "project_path": "/srv", "at": at }),
+            json!({ "session_id": "new-#", "user_id": 1, "project_path": "/srv", "at": at, "by": 7 }),
         ),
         change::<SaveSession>(json!({
             "session_id": "own-#", "user_id": 1, "project_path": "/srv", "total_cost": 0.5,
-            "total_turns": 2, "message_count": 1,
+            "total_turns": 2, "message_count": 1, "by": 7,
         })),
         change::<EnsureSession>(
-            json!({ "session_id": "ensured-#", "user_id": 1, "project_path": "/srv" }),
+            json!({ "session_id": "ensured-#", "user_id": 1, "project_path": "/srv", "by": 7 }),
         ),
-        change::<EndSession>(json!({ "session_id": "s", "user_id": 1 })),
+        change::<EndSession>(json!({ "session_id": "s", "user_id": 1, "by": 7 })),
         change::<ExpireIdle>(json!({ "idle_for": hour })),
         question::<GetSession>(json!({ "session_id": "s", "user_id": 1 })),
+        question::<GetAnySession>(json!({ "session_id": "s" })),
         question::<UserSessions>(
             json!({ "user_id": 1, "which": "all", "whose": "both", "page": sessions }),
         ),
@@ -254,8 +259,10 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         question::<ActiveSessions>(json!({ "page": sessions })),
         question::<SessionSummary>(json!({ "user_id": 1 })),
         question::<SessionHistory>(json!({ "session_id": "s", "user_id": 1, "limit": 5 })),
-        change::<ShareSession>(json!({ "session_id": "s", "user_id": 1, "with_user": 1 })),
-        change::<UnshareSession>(json!({ "session_id": "s", "user_id": 1, "with_user": 1 })),
+        change::<ShareSession>(json!({ "session_id": "s", "user_id": 1, "with_user": 1, "by": 7 })),
+        change::<UnshareSession>(
+            json!({ "session_id": "s", "user_id": 1, "with_user": 1, "by": 7 }),
+        ),
         question::<SessionMembers>(json!({ "session_id": "s", "user_id": 1, "page": page })),
         change::<SaveInteraction>(json!({
             "user_id": 1, "session_id": "made-#", "prompt": "p", "response": "r", "cost": 0.5,
@@ -295,9 +302,9 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         })),
         question::<UserAuditLog>(json!({ "user_id": 1, "filter": filter, "page": page })),
         question::<RecentAuditLog>(json!({ "filter": filter, "page": page })),
-        change::<IssueToken>(json!({ "user_id": 1, "expires_in": hour })),
-        change::<RevokeToken>(json!({ "token_id": 1, "user_id": 1 })),
-        change::<RevokeUserTokens>(json!({ "user_id": 1 })),
+        change::<IssueToken>(json!({ "user_id": 1, "expires_in": hour, "by": 7 })),
+        change::<RevokeToken>(json!({ "token_id": 1, "user_id": 1, "by": 7 })),
+        change::<RevokeUserTokens>(json!({ "user_id": 1, "by": 7 })),
         verify(),
         question::<UserTokens>(json!({ "user_id": 1, "page": page })),
         change::<At>(json!({
@@ -330,7 +337,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "duration_ms": 5, "error": "e",
         })),
         change::<DeleteMessage>(json!({ "message_id": 1, "user_id": 1 })),
-        change::<DeleteSession>(json!({ "session_id": "s", "user_id": 1 })),
+        change::<DeleteSession>(json!({ "session_id": "s", "user_id": 1, "by": 7 })),
         change::<DeleteUser>(json!({ "user_id": 1 })),
     ]
 }
