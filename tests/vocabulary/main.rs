@@ -16,6 +16,7 @@ mod injections;
 mod integrity;
 mod interactions;
 mod keys;
+mod last_used;
 mod members;
 mod messages;
 mod money;

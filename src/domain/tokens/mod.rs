@@ -4,11 +4,13 @@
 //! so salt or a slow hash would add nothing.
 
 mod issue;
+mod last_used;
 mod revoke;
 mod verify;
 
 pub use super::secret::Secret;
 pub use issue::{IssueToken, IssuedToken};
+pub(crate) use last_used::{RecordUses, record_uses};
 pub use revoke::{RevokeToken, RevokeUserTokens};
 pub use verify::VerifyToken;
 
@@ -35,7 +37,7 @@ pub struct UserToken {
     /// When it expires; `None` for never. A value in the file that is no time reads as the epoch: the token has
     /// expired.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When another program last used it. This store does not record uses: verifying only reads.
+    /// When it was last verified; `None` for never. [`VerifyToken`] says how exact that is.
     pub last_used: Option<DateTime<Utc>>,
     /// False once it is revoked.
     pub is_active: bool,
