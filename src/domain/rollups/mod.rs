@@ -15,10 +15,12 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+mod whole_days;
 mod zone;
 
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
+pub(super) use whole_days::whole_days;
 pub(crate) use zone::{agree_on_zone, shown_zone};
 pub(super) use zone::{is_utc, today};
 
