@@ -47,7 +47,9 @@ impl Mended {
     pub(crate) fn add_to(&self, facts: &mut Facts) {
         if let Some(backup) = &self.backup {
             facts.add("backup", backup.display());
-            facts.add("repaired", text::count(self.values.written, "value"));
+            if self.values.written > 0 {
+                facts.add("repaired", text::count(self.values.written, "value"));
+            }
             if self.values.left > 0 {
                 facts.add("left", text::count(self.values.left, "value"));
             }
