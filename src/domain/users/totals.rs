@@ -124,8 +124,10 @@ impl Mutation for CorrectUserTotals {
 ///
 /// Statistics do not use the totals, so it changes none. Reads the rollups and not the messages: one row for each day
 /// on which the user had one. So a cost that another program has left and that statistics count as the nearest
-/// possible, such as a negative one, counts here as it does there. If it is for all users, it works in pieces of at most 10,000 users that aim at 20 ms each; other
-/// changes run in between. If it fails, or its caller gives up, users corrected so far stay so.
+/// possible, such as a negative one, counts here as it does there.
+///
+/// For all users, it works in pieces of at most 10,000 users that aim at 20 ms each; other changes run in between. If
+/// it fails, or its caller gives up, users corrected so far stay so.
 ///
 /// For administrators: it checks no permission.
 ///
