@@ -78,8 +78,9 @@ impl PeriodActivity {
 /// For administrators: the answer is about all users.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than [`MAX_DAYS`]. The
-/// [`LastActiveDays`](Span::LastActiveDays) may go back further, but not with [`Fill::Fill`].
+/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than
+/// [`MAX_DAYS`](super::MAX_DAYS). The [`LastActiveDays`](Span::LastActiveDays) may go back further, but not with
+/// [`Fill::Fill`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
