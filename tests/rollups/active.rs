@@ -128,6 +128,43 @@ async fn users_are_active_to_the_microsecond_in_days_of_any_length() {
     }
 }
 
+/// Where the clock is set back at 00:01 to the day before, so that the 7th is a minute, then the 6th an hour, and then
+/// the 7th again.
+#[tokio::test]
+async fn a_day_that_is_interrupted_is_no_whole_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    let clock = FixedClock::default();
+    let config = || config(&path, &clock, "America/St_Johns");
+    let mut store = Store::open(config()).await.unwrap();
+    let said = ["02:29:50", "02:30:20", "02:45", "03:29:50", "03:30:10"];
+    for (user_id, at) in (1..).zip(said) {
+        let save = SaveMessage::new(user_id, format!("s-{user_id}"), "?").creating("/srv");
+        let at = time(&format!("2010-11-07 {at}"));
+        store.write(save.at(at)).await.unwrap();
+    }
+    for what in ["waiting", "counted"] {
+        for (since, users) in [
+            ("2010-11-06 12:00", 5),
+            ("2010-11-07 02:29:40", 5),
+            ("2010-11-07 02:29:55", 4),
+            ("2010-11-07 02:30:10", 4),
+            ("2010-11-07 02:30:30", 3),
+            ("2010-11-07 02:40", 3),
+            ("2010-11-07 02:50", 2),
+            ("2010-11-07 03:29:55", 1),
+            ("2010-11-07 03:30:20", 0),
+        ] {
+            clock.set(time(since) + 168 * HOUR);
+            let found = store.read(ActiveUsers::new(168 * HOUR)).await.unwrap();
+            assert_eq!(found, users, "{what}, since {since}");
+        }
+        store.close().await.unwrap();
+        store = Store::open(config()).await.unwrap();
+    }
+    store.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn spans_at_the_ends_of_the_calendar_are_counted() {
     let folder = tempfile::tempdir().unwrap();
