@@ -18,8 +18,8 @@ const LAST_YEAR: i32 = 9_999;
 const NEVER: &str = ":";
 
 /// How many users had a message in the last so many hours, to the microsecond: one that is exactly that old is not in
-/// it. Reads one row for each of these users, and the messages of the first day of the time, from its beginning to
-/// the end of that day; whole days are counted.
+/// it. Reads one row for each of these users. If there are users who were last there on the first day of that time,
+/// also reads the messages of that day, from the beginning of the time on; whole days are counted.
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -55,15 +55,21 @@ impl Query for ActiveUsers {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<u64> {
         let since = page::since(tx.now(), self.within);
-        // Texts of years before 1 are not in the order of times, and there is no day after the year 9999.
-        let (first, begins) = match rollups::whole_days(tx, since)? {
-            _ if since.year() < 1 => (FIRST_DAY.to_owned(), FIRST_DAY.to_owned()),
+        // Texts of years before 1 are not in the order of times (no message is of year 1 either), and there is no day
+        // after the year 9999.
+        let ever = || FIRST_DAY.to_owned();
+        let never = || NEVER.to_owned();
+        // Texts of years before 1 are not in the order of times (no message is of year 1 either), and there is no day
+        // after the year 9999.
+        let (first, begins, before) = match rollups::whole_days(tx, since)? {
+            _ if since.year() < 2 => (ever(), ever(), ever()),
             Some(whole) if whole.first.year() <= LAST_YEAR => {
-                (whole.first.to_string(), time::format(whole.begins))
+                let begins = time::format(whole.begins);
+                (whole.first.to_string(), begins, whole.before.to_string())
             }
-            _ => (NEVER.to_owned(), NEVER.to_owned()),
+            _ => (never(), never(), String::new()),
         };
-        let span = (first, Timestamp(since), begins);
+        let span = (first, Timestamp(since), begins, before);
         tx.one(&now::active_since(), span, |row| count(row, 0))
     }
 }

@@ -110,7 +110,7 @@ pub(in crate::domain) fn total() -> String {
 }
 
 /// How many users had a message from the time `?2` on, where the day `?1` and those after it begin at the time `?3`.
-/// Reads the messages from `?2` to `?3`.
+/// Reads the messages from `?2` to `?3`, unless no user was there last on the days of these, which are `?4` and later.
 pub(in crate::domain) fn active_since() -> String {
     let tail = tail();
     format!(
@@ -120,7 +120,11 @@ pub(in crate::domain) fn active_since() -> String {
                 + (SELECT count(DISTINCT user_id)
                    FROM (SELECT user_id FROM tail WHERE day >= ?1
                          UNION ALL
-                         SELECT user_id FROM messages m INDEXED BY idx_messages_timestamp
+                         SELECT user_id
+                         FROM (SELECT 1 WHERE EXISTS (SELECT 1 FROM botstore_user_total
+                                                      WHERE last_day >= ?4 AND last_day < ?1)
+                                           OR EXISTS (SELECT 1 FROM tail WHERE day >= ?4 AND day < ?1))
+                         CROSS JOIN messages m INDEXED BY idx_messages_timestamp
                          WHERE timestamp >= ?2 AND timestamp < ?3 AND typeof(user_id) = 'integer') late
                    WHERE NOT EXISTS (SELECT 1 FROM botstore_user_total u
                                      WHERE u.user_id = late.user_id AND u.last_day >= ?1)) AS users"

@@ -21,6 +21,8 @@ pub(in crate::domain) struct WholeDays {
     pub(in crate::domain) first: NaiveDate,
     /// When it begins. Every later moment belongs to it or to a later day, and no earlier one does.
     pub(in crate::domain) begins: DateTime<Utc>,
+    /// The earliest day of the moments between the span's beginning and that.
+    pub(in crate::domain) before: NaiveDate,
 }
 
 /// From one time on, and until another, the bot's clock has this offset from UTC, in seconds.
@@ -94,9 +96,21 @@ fn first_after(since: NaiveDateTime, offsets: &[Offset]) -> Option<WholeDays> {
         (begins >= since && earlier_end <= begins).then_some(WholeDays {
             first: day,
             begins: begins.and_utc(),
+            before: earliest(since, begins, offsets).unwrap_or(today),
         })
     });
     days.next()
+}
+
+/// The earliest day that the clock shows in this time.
+fn earliest(from: NaiveDateTime, until: NaiveDateTime, offsets: &[Offset]) -> Option<NaiveDate> {
+    let nearby = offsets.iter();
+    let within = nearby.filter(|offset| offset.from < until && from < offset.until);
+    let shown = within.filter_map(|offset| {
+        let begins = offset.from.max(from);
+        begins.checked_add_signed(TimeDelta::seconds(offset.seconds))
+    });
+    Some(shown.min()?.date())
 }
 
 /// When the first moment of a day or of a later one is, and when the last moment of an earlier one has ended.
@@ -185,6 +199,7 @@ mod tests {
                 {
                     let is_in = shown(at) >= whole.first;
                     assert_eq!(is_in, at >= begins, "{name} {since}: {at}, {begins}");
+                    assert!(shown(at) >= whole.before, "{name} {since}: {at}");
                 }
             }
         }
