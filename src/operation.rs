@@ -7,16 +7,20 @@ mod cacheable;
 mod closure;
 pub(crate) mod doubt;
 mod lane;
+mod name;
 pub(crate) mod number;
 mod pieces;
 pub(crate) mod timer;
+mod uses;
 
 pub use cacheable::Cacheable;
 pub(crate) use cacheable::{Answer, Key};
 pub(crate) use closure::Closure;
 pub use lane::Lane;
+use name::short_name;
 pub(crate) use pieces::{Piece, Pieces, Place};
 pub use timer::{Timer, TimerId};
+pub(crate) use uses::{Use, Uses};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sqlite::{self, Authorizer};
@@ -139,13 +143,6 @@ pub trait Query: Send + 'static {
     }
 }
 
-/// `SaveInteraction` for `botstore::domain::interactions::SaveInteraction`.
-fn short_name<T: ?Sized>() -> &'static str {
-    let full = std::any::type_name::<T>();
-    let path = full.split('<').next().unwrap_or(full);
-    path.rsplit("::").next().unwrap_or(path)
-}
-
 /// A read transaction: one snapshot of the file, and the time at which it began.
 ///
 /// Statements come from the connection's cache of prepared statements, so write the SQL as one constant text and
@@ -159,6 +156,8 @@ pub struct ReadTx<'conn> {
     limits: Limits,
     /// Whether a transaction was open when this was made; then it must still be open.
     in_transaction: bool,
+    /// Where it notes what is used, in an open store.
+    uses: Option<&'conn Uses>,
 }
 
 impl<'conn> ReadTx<'conn> {
@@ -169,6 +168,7 @@ impl<'conn> ReadTx<'conn> {
             now_text: OnceCell::new(),
             limits: Limits::DEFAULT,
             in_transaction: !conn.is_autocommit(),
+            uses: None,
         }
     }
 
@@ -384,18 +384,5 @@ impl<'conn> Deref for WriteTx<'conn> {
 
     fn deref(&self) -> &Self::Target {
         &self.read
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short_name;
-
-    #[test]
-    fn names_have_neither_path_nor_type_parameters() {
-        struct Wrapped<T>(T);
-        assert_eq!(short_name::<String>(), "String");
-        assert_eq!(short_name::<Wrapped<Vec<u8>>>(), "Wrapped");
-        let _ = Wrapped(1).0;
     }
 }

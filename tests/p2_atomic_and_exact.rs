@@ -85,7 +85,8 @@ async fn no_update_is_lost_when_everybody_writes_to_the_same_rows() {
     for (table, rows) in [
         ("messages", saved),
         ("tool_usage", 2 * saved),
-        ("audit_log", saved),
+        // And the beginning of the session.
+        ("audit_log", saved + 1),
     ] {
         let sql = format!("SELECT count(*) FROM {table}");
         let found: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();

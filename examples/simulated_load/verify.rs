@@ -155,7 +155,8 @@ fn compare_counts(
         ("sessions", users),
         ("messages", acknowledged),
         ("tool_usage", 2 * acknowledged),
-        ("audit_log", acknowledged),
+        // And for each user, that it may use the bot, and the beginning of its session.
+        ("audit_log", acknowledged + 2 * users),
         ("botstore_update", acknowledged),
         ("pragma_foreign_key_check", 0),
     ] {

@@ -83,6 +83,25 @@ impl Duty {
         })
     }
 
+    /// Work whose last run is of no interest to the file, since what it works on is in memory. A run counts as none.
+    pub(crate) fn unrecorded<F>(
+        name: &'static str,
+        every: Duration,
+        work: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let when = When::Every(every);
+        Self::new(name, when, move |handle| {
+            let work = work(Arc::clone(&handle));
+            async move {
+                work.await?;
+                Ok(Turn::NotBefore(when.next(handle.shared.now())))
+            }
+        })
+    }
+
     /// Runs the duty if it is due; returns the number of runs.
     pub(super) async fn run_if_due(
         self: Arc<Self>,

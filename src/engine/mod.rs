@@ -66,6 +66,7 @@ mod idle_watch;
 mod in_flight;
 mod job;
 mod last_runs;
+mod last_uses;
 mod metrics;
 mod process;
 mod queue;

@@ -66,7 +66,9 @@ impl ReadConnection {
         Ok(ReadSnapshot {
             open: self,
             shared,
-            tx: ReadTx::new(&self.conn, now).within(shared.config.limits()),
+            tx: ReadTx::new(&self.conn, now)
+                .within(shared.config.limits())
+                .noting(&shared.uses),
             before,
             mark,
             _inside: inside,

@@ -5,6 +5,7 @@ use super::disk_state::DiskState;
 use super::gates::ReadGates;
 use super::heartbeat::Heartbeat;
 use super::last_runs::LastRuns;
+use super::last_uses::RecordUses;
 use super::metrics::Metrics;
 use super::process::OwnProcess;
 use super::snapshots::Snapshots;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Subscribers;
 use crate::health::CheckpointReport;
+use crate::operation::Uses;
 use crate::sqlite::{FileLock, FileProblem, OpenFiles};
 use crate::time::{self, ClockRecord, ClockWatch};
 use chrono::{DateTime, Utc};
@@ -42,6 +44,10 @@ pub(crate) struct Shared {
     pub(crate) timers_changed: AtomicBool,
     /// Whether rows may wait to be counted: set by the writer after a commit, cleared when it has counted the rest.
     pub(super) may_wait: AtomicBool,
+    /// Noted by all that reads; written down by a duty, and at last by the writer.
+    pub(crate) uses: Uses,
+    /// How they are written down.
+    pub(super) record_uses: RecordUses,
     /// Written by everything that uses the disk.
     pub(crate) disk: DiskState,
     /// Written by the writer and the readers.
@@ -77,6 +83,7 @@ impl Shared {
         lock: Weak<FileLock>,
         config: &Config,
         clock: ClockRecord,
+        record_uses: RecordUses,
     ) -> Self {
         let (most_restarts, within) = config.max_restarts;
         let clock_watch = ClockWatch::new(config.clock_jump_wait, clock);
@@ -95,6 +102,8 @@ impl Shared {
             clock_watch,
             timers_changed: AtomicBool::new(false),
             may_wait: AtomicBool::new(true),
+            uses: Uses::default(),
+            record_uses,
             disk: DiskState::default(),
             metrics: Metrics::default(),
             supervision: Arc::new(Supervision::new(most_restarts, within)),

@@ -7,6 +7,7 @@ use super::checkpointer::Checkpointer;
 use super::duty::Duty;
 use super::handle::Handle;
 use super::in_flight::InFlightLimit;
+use super::last_uses::RecordUses;
 use super::queue::WorkQueue;
 use super::reader::Reader;
 use super::shared::Shared;
@@ -83,7 +84,8 @@ impl Drop for Threads {
 }
 
 /// Starts all actors in the current System. `conn` is the connection that writes to `files`; its schema is up to
-/// date. The writer holds `lock` as long as it has the file open. `clock` is what the file knows about the clock.
+/// date. The writer holds `lock` as long as it has the file open. `clock` is what the file knows about the clock, and
+/// `record_uses` writes what was used into it.
 pub(crate) fn start(
     conn: Connection,
     lock: &Arc<FileLock>,
@@ -91,8 +93,10 @@ pub(crate) fn start(
     config: &Config,
     duties: Vec<Duty>,
     clock: ClockRecord,
+    record_uses: RecordUses,
 ) -> Result<Engine> {
-    let shared = Arc::new(Shared::new(files, Arc::downgrade(lock), config, clock));
+    let shared = Shared::new(files, Arc::downgrade(lock), config, clock, record_uses);
+    let shared = Arc::new(shared);
     let mut threads = Threads {
         supervision: Arc::clone(&shared.supervision),
         arbiters: Vec::new(),

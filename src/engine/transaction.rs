@@ -129,6 +129,7 @@ impl WriteConnection {
                 clock: &*self.shared.config.clock,
                 timers_changed: &self.shared.timers_changed,
                 bookkeeping: &self.bookkeeping,
+                uses: &self.shared.uses,
             });
         for next in from..batch.jobs.len() {
             if self.shared.interrupt.load(Ordering::Relaxed) {

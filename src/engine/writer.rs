@@ -10,6 +10,7 @@ use super::checkpointer::Checkpointer;
 use super::counting::Counting;
 use super::file_watch::{must_be_saved, save_and_close};
 use super::job::Pending;
+use super::last_uses;
 use super::shared::Shared;
 use super::transaction::WriteConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -130,6 +131,17 @@ impl Writer {
         if let Err(error) = count(&mut self.counting, open) {
             self.batcher.note_failure(&error);
             tracing::warn!(%error, "rows could not be counted for statistics; they wait");
+        }
+    }
+
+    /// Writes down what was used. A failure loses no more than a kill would.
+    fn record_uses(&mut self) {
+        let Some(open) = self.batcher.connection() else {
+            return;
+        };
+        if let Err(error) = last_uses::record_rest(open, &self.shared) {
+            self.batcher.note_failure(&error);
+            tracing::warn!(%error, "what was last used could not be written down");
         }
     }
 
@@ -283,9 +295,12 @@ impl Handler<CloseFile> for Writer {
             open.conn.busy_timeout(CLOSE_PATIENCE)?;
             return save_and_close(open.conn, &self.shared, &self.lock);
         }
-        if self.shared.may_wait.load(Relaxed) && !self.shared.disk.is_failing() {
+        if !self.shared.disk.is_failing() {
             self.batcher.limit_patience(CLOSE_PATIENCE);
-            self.count(Counting::rest);
+            self.record_uses();
+            if self.shared.may_wait.load(Relaxed) {
+                self.count(Counting::rest);
+            }
         }
         let conn = match self.batcher.take_connection() {
             // Only the suspect connection still has the files.

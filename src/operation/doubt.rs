@@ -1,7 +1,7 @@
 //! What a mutation may learn from the store besides its file: the time for what cannot be undone; and what it may
 //! report to it: a changed timer, and rows that are mere bookkeeping.
 
-use super::WriteTx;
+use super::{Uses, WriteTx};
 use crate::error::Result;
 use crate::time::{Clock, ClockWatch};
 use chrono::{DateTime, Utc};
@@ -18,12 +18,15 @@ pub(crate) struct Around<'conn> {
     pub(crate) timers_changed: &'conn AtomicBool,
     /// How many rows of this transaction's are mere bookkeeping.
     pub(crate) bookkeeping: &'conn Cell<u64>,
+    /// Where it notes what is used.
+    pub(crate) uses: &'conn Uses,
 }
 
 impl<'conn> WriteTx<'conn> {
     /// The same transaction, in an open store.
     pub(crate) fn amid(self, around: Around<'conn>) -> Self {
         Self {
+            read: self.read.noting(around.uses),
             around: Some(around),
             ..self
         }

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
 use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
+use crate::domain::tokens::RecordUses;
 use crate::engine::{Duty, Entry, Handle};
 use crate::events::StoreEvent;
 use crate::schedule::{Done, Ran, RecordClock};
@@ -28,6 +29,7 @@ pub(super) fn of(config: &Config, zone: Zone) -> Vec<Duty> {
     ));
     // So that a clock in doubt is still in doubt after a restart.
     duties.push(Duty::upkeep("remember the clock", MINUTE, remember_clock));
+    duties.push(Duty::unrecorded("record uses", MINUTE, record_uses));
     let optimize = async |handle: Arc<Handle>| handle.optimize().await;
     duties.push(Duty::upkeep("PRAGMA optimize", DAY, optimize));
     if let Some(every) = config.reconcile_every {
@@ -50,6 +52,18 @@ async fn sweep_keys(handle: Arc<Handle>, older_than: Duration) -> crate::Result<
 async fn remember_clock(handle: Arc<Handle>) -> crate::Result<()> {
     let record = handle.shared.clock_watch.record();
     handle.write(RecordClock(record), Entry::Waits).await
+}
+
+/// What is noted stays so until it is written.
+async fn record_uses(handle: Arc<Handle>) -> crate::Result<()> {
+    let noted = &handle.shared.uses;
+    let uses: Arc<[_]> = noted.noted().into();
+    if !uses.is_empty() {
+        let record = RecordUses(Arc::clone(&uses));
+        handle.write(record, Entry::Waits).await?;
+        noted.written(&uses);
+    }
+    Ok(())
 }
 
 async fn compare_rollups(handle: Arc<Handle>) -> crate::Result<()> {

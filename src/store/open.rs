@@ -5,7 +5,7 @@ use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
 use crate::config::Config;
-use crate::domain::messages;
+use crate::domain::{messages, tokens};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::StoreEvent;
@@ -60,7 +60,15 @@ impl Running {
         let lock = Arc::new(prepared.lock);
         let duties = duties::of(config, prepared.zone);
         let Prepared { conn, files, .. } = prepared;
-        let engine = engine::start(conn, &lock, files, config, duties, prepared.clock)?;
+        let engine = engine::start(
+            conn,
+            &lock,
+            files,
+            config,
+            duties,
+            prepared.clock,
+            tokens::record_uses,
+        )?;
         let subscribers = &engine.handle.shared.subscribers;
         for event in prepared.news {
             subscribers.keep(event);

@@ -200,9 +200,10 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     assert_eq!(ids, [9005, 9003, 9002, 9001]);
 
-    // A full count, of whole days.
-    let since = (store.now() - TimeDelta::days(7)).date_naive().to_string();
-    let sql = "SELECT count(DISTINCT user_id) FROM messages WHERE date(timestamp) >= ?1";
+    // A full count.
+    let since = (store.now() - TimeDelta::days(7)).to_rfc3339();
+    let sql =
+        "SELECT count(DISTINCT user_id) FROM messages WHERE julianday(timestamp) > julianday(?1)";
     let active: i64 = open_plain(&legacy.path)
         .query_row(sql, [since], |row| row.get(0))
         .unwrap();

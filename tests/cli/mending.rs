@@ -249,3 +249,70 @@ fn an_export_has_documents_as_they_were_written() {
         json!({ "hex": "312e30" })
     );
 }
+
+/// Totals of a user that no rows add up to: a bot that removed rows may mean them, so they are only corrected on demand.
+#[test]
+fn users_totals_are_set_right_only_where_that_is_asked_for() {
+    let place = Place::filled(3);
+    let right = "total_cost || ' ' || message_count || ' ' || session_count FROM users";
+    let right = (right, cell(&place, right));
+    place.alter("UPDATE users SET total_cost = 99.5, message_count = 1, session_count = NULL");
+    let wrong = cell(&place, right.0);
+    let before = place.picture();
+    for more in [&[][..], &["--repair", "--user-totals", "--plan"]] {
+        let told = on("check", &place.file, more).came_to(4).out;
+        assert!(
+            told.contains("users.total_cost") && told.contains("--user-totals"),
+            "{told}"
+        );
+        assert!(place.picture() == before, "{more:?} changed something");
+    }
+    on("check", &place.file, &["--user-totals"]).came_to(2);
+    on("check", &place.file, &["--repair"]).came_to(4);
+    assert_eq!(cell(&place, right.0), wrong);
+    let did = on(
+        "check",
+        &place.file,
+        &["--repair", "--user-totals", "--json"],
+    );
+    let did = did.came_to(0).json();
+    assert_eq!(did["user_totals"], 1, "{did}");
+    assert_eq!(cell(&place, right.0), right.1);
+    // What was there is in the backup, and on record.
+    let backup = PathBuf::from(did["odd_values"]["backup"].as_str().unwrap());
+    on("verify", &backup, &[]).came_to(0);
+    let recorded = "event_data FROM audit_log WHERE event_type = 'totals_corrected'";
+    assert!(cell(&place, recorded).contains("99.5"));
+    // Nothing is left to do, and nothing is done.
+    let again = on(
+        "check",
+        &place.file,
+        &["--repair", "--user-totals", "--json"],
+    );
+    assert_eq!(again.came_to(0).json()["user_totals"], Value::Null);
+}
+
+/// Odd values and wrong rollups are mended first, since totals are counted from them.
+#[test]
+fn totals_are_right_beside_odd_values_and_wrong_rollups() {
+    let place = Place::filled(4);
+    place.alter(
+        "UPDATE messages SET cost = 9e999 WHERE message_id = 2;
+         UPDATE botstore_user_day SET messages = 50, cost = 5;
+         UPDATE sessions SET total_cost = 1;",
+    );
+    let told = on("check", &place.file, &["--repair", "--user-totals"]);
+    // The session's own total is left: its bot may keep it itself.
+    let told = told.came_to(4).out;
+    assert!(
+        told.contains("1 user") && told.contains("sessions.total_cost"),
+        "{told}"
+    );
+    let left = on("check", &place.file, &["--json"]).came_to(4).json();
+    let left = left["report"]["differences"]["first"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let of_users = |counter: &Value| counter["counter"].as_str().unwrap().starts_with("users.");
+    assert!(!left.iter().any(of_users), "{left:?}");
+}

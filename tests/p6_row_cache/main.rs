@@ -7,7 +7,7 @@ mod tables;
 
 use botstore::interactions::SaveInteraction;
 use botstore::sessions::{
-    CreateSession, EndSession, GetSession, SaveSession, ShareSession, UnshareSession,
+    CreateSession, EndSession, GetAnySession, GetSession, SaveSession, ShareSession, UnshareSession,
 };
 use botstore::testing::TestStore;
 use botstore::testing::usd;
@@ -142,11 +142,11 @@ impl Mutation for ChangeAndFail {
 /// The same questions, never kept.
 struct Afresh(i64);
 
-/// What a user is told of another's session, never kept.
-struct AskedAfresh(GetSession);
+/// What anybody is told of a session, never kept.
+struct AskedAfresh<Q>(Q);
 
-impl Query for AskedAfresh {
-    type Output = Option<botstore::sessions::Session>;
+impl<Q: Query> Query for AskedAfresh<Q> {
+    type Output = Q::Output;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Self::Output> {
         tx.query(&self.0)
@@ -222,6 +222,9 @@ proptest! {
                             let afresh = store.read(AskedAfresh(get.clone())).await.unwrap();
                             assert_eq!(store.read(get).await.unwrap(), afresh);
                         }
+                        let any = GetAnySession::new(session_of(user_id));
+                        let afresh = store.read(AskedAfresh(any.clone())).await.unwrap();
+                        assert_eq!(store.read(any).await.unwrap(), afresh);
                     }
                 }
             }
@@ -289,6 +292,11 @@ async fn whatever_sql_a_host_changes_its_rows_with_its_kept_answers_follow() {
 async fn a_session_that_is_replaced_by_another_row_is_not_given_from_memory() {
     let store = store_with_users().await;
     let get = |user_id| GetSession::new(user_id, session_of(1));
+    let owner = async || {
+        let any = store.read(GetAnySession::new(session_of(1))).await;
+        any.unwrap().unwrap().user_id
+    };
+    assert_eq!(owner().await, 1);
     assert!(store.read(get(1)).await.unwrap().is_some());
     assert!(store.read(get(2)).await.unwrap().is_none());
     let replace = "INSERT OR REPLACE INTO sessions (rowid, session_id, user_id, project_path)
@@ -296,6 +304,7 @@ async fn a_session_that_is_replaced_by_another_row_is_not_given_from_memory() {
     store.write(Run(replace)).await.unwrap();
     assert!(store.read(get(1)).await.unwrap().is_none());
     assert!(store.read(get(2)).await.unwrap().is_some());
+    assert_eq!(owner().await, 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Statistics come from rollups, and rollups are exactly what a full count says: after random
 //! histories, under a host's own SQL, in adopted files, across days and offsets.
 
+mod active;
 mod any_sql;
 mod bounded;
 #[path = "../shared/child.rs"]

@@ -93,10 +93,9 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
     assert_eq!(stats.total_messages as i64, messages, "messages");
     near("cost", stats.total_cost.dollars(), cost);
     near_or_none("duration", stats.avg_duration_ms, duration);
-    let sql = format!("SELECT count(DISTINCT user_id) FROM messages WHERE {day} >= ?1");
-    let active: i64 = conn
-        .query_row(&sql, [since(now, offset, 7)], |row| row.get(0))
-        .unwrap();
+    let sql = "SELECT count(DISTINCT user_id) FROM messages WHERE timestamp > ?1";
+    let week_ago = botstore::time::format(now - TimeDelta::days(7));
+    let active: i64 = conn.query_row(sql, [week_ago], |row| row.get(0)).unwrap();
     assert_eq!(stats.active_users_7d as i64, active, "active users");
     let sql = format!(
         "SELECT {day} AS d, count(DISTINCT user_id), count(*), sum(cost) FROM messages

@@ -7,6 +7,7 @@ mod common;
 mod daily;
 mod jumps;
 mod timers;
+mod uses;
 
 use botstore::rusqlite::Connection;
 use botstore::sessions::{CreateSession, ExpireIdle, GetSession};

@@ -182,6 +182,17 @@ async fn more_sessions_and_tools_do_not_multiply_a_cost() {
 }
 
 #[tokio::test]
+async fn a_user_is_active_for_168_hours_to_the_microsecond() {
+    let store = populated().await;
+    let said = store.now();
+    say(&store, "ada-1", 1.0, &[]).await;
+    store.clock().set(said + 7 * DAY - MICRO);
+    assert_eq!(of_all(&store).await.active_users_7d, 1);
+    store.clock().advance(MICRO);
+    assert_eq!(of_all(&store).await.active_users_7d, 0);
+}
+
+#[tokio::test]
 async fn windows_of_time_reach_back_to_the_beginning_of_a_day() {
     let store = populated().await;
     let said = store.now();
@@ -192,10 +203,8 @@ async fn windows_of_time_reach_back_to_the_beginning_of_a_day() {
     };
     let midnight = said.duration_trunc(TimeDelta::days(1)).expect("a day");
     store.clock().set(midnight + 8 * DAY - MICRO);
-    assert_eq!(of_all(&store).await.active_users_7d, 1);
     assert_eq!(day(7).await, 1);
     store.clock().advance(MICRO);
-    assert_eq!(of_all(&store).await.active_users_7d, 0);
     assert_eq!(day(7).await, 0);
     store.clock().set(midnight + 31 * DAY - MICRO);
     assert_eq!(of_user(&store, ADA).await.daily_usage.len(), 1);

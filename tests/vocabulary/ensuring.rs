@@ -7,6 +7,7 @@ use crate::support::{
 use botstore::ErrorKind::{Conflict, Invalid, NotFound};
 use botstore::interactions::SaveInteraction;
 use botstore::messages::SaveMessage;
+use botstore::rusqlite::types::Value;
 use botstore::sessions::{EndSession, EnsureSession, ExpireIdle, GetSession, IntoEnded, Session};
 use botstore::testing::{TestStore, usd};
 use botstore::tools::ToolCall;
@@ -165,9 +166,14 @@ async fn a_message_makes_what_ensuring_both_before_it_makes() {
         let mut expected = pictures(true, user_id).await;
         let mut found = pictures(false, user_id).await;
         // Files have numbers of their own.
-        for own in ["botstore_store", "botstore_ledger"] {
+        for own in ["botstore_store", "botstore_ledger", "sqlite_sequence"] {
             assert!(expected.remove(own).is_some() && found.remove(own).is_some());
         }
+        // A session that is made by itself has an event of its own.
+        let events = expected.get_mut("audit_log").expect("a table");
+        let created = events.remove(0);
+        assert_eq!(created[2], Value::Text("session_created".to_owned()));
+        events[0][0] = Value::Integer(1);
         assert_eq!(found, expected);
     }
 }

@@ -87,7 +87,7 @@ async fn whatever_a_text_says_it_is_only_text() {
     for (table, rows) in picture(&store).await {
         let expected = match table.as_str() {
             "users" | "sessions" => all + 2,
-            "audit_log" => 2 * all,
+            "audit_log" => 3 * all,
             "messages" | "tool_usage" | "cost_tracking" | "botstore_update" => all,
             "botstore_idempotency" => 0,
             _ => continue,

@@ -147,24 +147,24 @@ async fn every_list_of_what_was_saved_is_in_the_order_of_saving_whatever_the_clo
     let recent = |page| RecentMessages::new(century).page(page);
     assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=ALL));
 
-    // Of each of Ada's exchanges an interaction and a login, then the same of Bob's.
+    // Of each of Ada's exchanges an interaction, a login and a token, then the same of Bob's.
     let filter = EventFilter::default;
     let events = |page| UserAuditLog::new(user_id).filter(filter()).page(page);
-    let of_both = newest_first((1..=2 * ALL).filter(|id| id % 4 == 1 || id % 4 == 2));
-    assert_eq!(ids(&store, events, event_id).await, of_both);
+    let of_all = newest_first((1..=3 * ALL).filter(|id| (1..=3).contains(&(id % 6))));
+    assert_eq!(ids(&store, events, event_id).await, of_all);
     let events = |page| RecentAuditLog::new().filter(filter()).page(page);
     assert_eq!(
         ids(&store, events, event_id).await,
-        newest_first(1..=2 * ALL)
+        newest_first(1..=3 * ALL)
     );
-    for (event_type, odd) in [("interaction", 1), ("login", 0)] {
+    for (event_type, nth) in [("interaction", 1), ("login", 2), ("token_issued", 0)] {
         let filter = {
             let mut new = filter();
             new.event_type = Some(event_type.into());
             new
         };
         let events = |page| RecentAuditLog::new().filter(filter.clone()).page(page);
-        let expected = newest_first((1..=2 * ALL).filter(|id| id % 2 == odd));
+        let expected = newest_first((1..=3 * ALL).filter(|id| id % 3 == nth));
         assert_eq!(ids(&store, events, event_id).await, expected);
     }
 
@@ -212,7 +212,12 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
         (1_000, i64::MAX),
         (i64::MIN, 0),
     ] {
-        for event_type in [None, Some("interaction"), Some("login")] {
+        for event_type in [
+            None,
+            Some("interaction"),
+            Some("login"),
+            Some("token_issued"),
+        ] {
             let filter = {
                 let mut new = EventFilter::new();
                 new.event_type = event_type.map(str::to_owned);
@@ -222,10 +227,11 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
             };
             let wanted = |id: &i64| match event_type {
                 None => true,
-                Some("login") => id % 2 == 0,
-                Some(_) => id % 2 == 1,
+                Some("interaction") => id % 3 == 1,
+                Some("login") => id % 3 == 2,
+                Some(_) => id % 3 == 0,
             };
-            let everybodys = saved(since, until).flat_map(|(n, _)| (4 * n + 1..).take(4));
+            let everybodys = saved(since, until).flat_map(|(n, _)| (6 * n + 1..).take(6));
             let everybodys = newest_first(everybodys.filter(wanted));
             let events = |page| RecentAuditLog::new().filter(filter.clone()).page(page);
             let found = ids(&store, events, event_id).await;
@@ -233,7 +239,7 @@ async fn a_span_of_time_is_of_the_clock_and_its_pages_are_in_the_order_of_saving
             let of_bob = |page| UserAuditLog::new(BOB).filter(filter.clone()).page(page);
             let bobs = everybodys
                 .into_iter()
-                .filter(|id| id % 4 == 3 || id % 4 == 0);
+                .filter(|id| !(1..=3).contains(&(id % 6)));
             let found = ids(&store, of_bob, event_id).await;
             assert_eq!(found, Vec::from_iter(bobs), "{filter:?}");
         }

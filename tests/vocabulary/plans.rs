@@ -172,6 +172,9 @@ const KEYS_BY_FIVE_ROWS: &[&str] = &[
     "DELETE FROM sessions WHERE rowid",
     // Skipped (`FkIfZero`) where no session is missing, as is always so.
     "INSERT INTO sessions (session_id",
+    // RecountUserTotals, which reads all users: of a single one, SQLite reads the table and not from an id on, and
+    // no index can be named for that either.
+    "SELECT user_id FROM users WHERE user_id >= ?1",
 ];
 
 /// The file of a store, with what SQLite knows of it at three ages. By statistics the planner

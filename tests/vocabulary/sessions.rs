@@ -6,9 +6,9 @@ use botstore::ErrorKind::{Conflict, Invalid, NotFound};
 use botstore::interactions::SaveInteraction;
 use botstore::page::PageRequest;
 use botstore::sessions::{
-    ActiveSessions, CreateSession, EndSession, ExpireIdle, GetSession, ProjectSessions,
-    SaveSession, Session, SessionFilter, SessionHistory, SessionSummary, SessionTotals,
-    UserSessions,
+    ActiveSessions, CreateSession, EndSession, ExpireIdle, GetAnySession, GetSession,
+    ProjectSessions, SaveSession, Session, SessionFilter, SessionHistory, SessionSummary,
+    SessionTotals, UserSessions,
 };
 use botstore::testing::TestStore;
 use botstore::testing::usd;
@@ -98,6 +98,25 @@ async fn the_session_of_another_user_is_as_good_as_none() {
     let error = refused(&store, save("bob-1", ADA), NotFound, "session_id").await;
     let sentence = r#"SaveSession: there is no session "bob-1" of this user (not found)"#;
     assert_eq!(error.to_string(), sentence);
+}
+
+#[tokio::test]
+async fn an_administrator_gets_any_session_and_its_owner() {
+    let store = populated().await;
+    for (session_id, owner) in [("ada-1", ADA), ("bob-1", BOB)] {
+        let any = GetAnySession::new(session_id);
+        survives_json(&any);
+        // Before a change and after it, since the answer is kept.
+        for _ in 0..2 {
+            let found = store.read(any.clone()).await.expect("a read");
+            assert_eq!(found, get(&store, session_id, owner).await);
+            assert_eq!(found.expect("a session").user_id, owner);
+            store.write(end(session_id, owner)).await.expect("ended");
+        }
+    }
+    let none = store.read(GetAnySession::new("none")).await;
+    assert_eq!(none.expect("a read"), None);
+    not_answered(&store, GetAnySession::new("s".repeat(5_000)), "session_id").await;
 }
 
 #[tokio::test]

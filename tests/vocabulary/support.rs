@@ -33,11 +33,21 @@ pub(crate) async fn populated() -> TestStore {
     store
 }
 
+/// Their sessions are as the Python bot left them, which recorded no event when one began: so a test counts its own.
 pub(crate) async fn populate(store: &TestStore) {
     for (user_id, name) in [(ADA, "ada"), (BOB, "bob")] {
         let user = EnsureUser::new(user_id, Some(name));
         store.write(user).await.expect("a user");
-        create_session(store, user_id, &format!("{name}-1")).await;
+        let begin = store.transact("begin", move |tx| {
+            tx.execute(
+                "INSERT INTO sessions (session_id, user_id, project_path, created_at, last_used)
+                 VALUES (?1, ?2, '/srv/project', ?3, ?3)",
+                (format!("{name}-1"), user_id, tx.now_text()),
+            )?;
+            let sql = "UPDATE users SET session_count = 1 WHERE user_id = ?1";
+            tx.execute(sql, [user_id])
+        });
+        begin.await.expect("a session");
     }
 }
 

@@ -154,8 +154,9 @@ pub(crate) fn after_check(found: &[Finding]) -> &'static str {
         }
         Some(Finding::Counters) => {
             "nothing if the file was taken over from the Python bot, or the bot keeps its totals \
-             itself: statistics do not use these counters; otherwise find out which other program \
-             writes to the file"
+             itself: statistics do not use these counters, and `botstore check FILE --repair \
+             --user-totals` sets those of users right; otherwise find out which other program writes \
+             to the file"
         }
         Some(Finding::Unknown) => {
             "nothing if you know who made the objects listed as unknown; otherwise inspect them before \

@@ -4,7 +4,7 @@ use crate::advice::{self, Finding};
 use crate::answer::{Answer, Exit, Outcome};
 use crate::file::{File, config};
 use crate::keys::Sealing;
-use crate::mend::{Mended, mend};
+use crate::mend::{Mended, ToMend, mend};
 use crate::objects;
 use crate::progress::count;
 use crate::text::{self, Column, Facts};
@@ -30,6 +30,10 @@ use serde_json::json;
 /// replacements it makes a backup. The old values go into a report beside the backup (beside the
 /// database if the backup is encrypted, since the report is not).
 ///
+/// With --repair --user-totals it also sets each user's cost, messages and sessions to what the user's
+/// rows say. Leave that out if the bot has removed rows and the totals are meant to have them. The old
+/// values go into the audit log.
+///
 /// Triggers, views, virtual tables and generated columns that no step of this program made are listed.
 /// They may be the bot's own or an operator's (code 0), or replace what a step made (code 4). Missing
 /// objects of steps, such as triggers, are listed too (code 4): opening the file makes them again, and
@@ -44,6 +48,9 @@ pub(crate) struct Check {
     /// Mends odd values and rollups, and makes missing objects again
     #[arg(long)]
     repair: bool,
+    /// With --repair: also sets users' totals to what their rows say
+    #[arg(long, requires = "repair")]
+    user_totals: bool,
     /// With --repair: only shows what would be done
     #[arg(long, requires = "repair")]
     plan: bool,
@@ -85,7 +92,12 @@ impl Found {
         missing.any(|missing| !missing.made_again)
     }
 
-    /// Whether a repair would mend anything.
+    /// Whether users have totals that differ from their rows.
+    fn has_wrong_totals(&self) -> bool {
+        self.report.differences.total > 0
+    }
+
+    /// Whether a repair would mend anything besides users' totals.
     fn is_to_mend(&self) -> bool {
         let missing = self
             .unknown
@@ -125,10 +137,15 @@ impl Check {
         let bar = count("checking");
         let found = Found::look(&self.file)?;
         bar.finish_and_clear();
-        let mended = match self.repair && !self.plan && found.is_to_mend() {
+        let values = ToMend {
+            odd_values: found.has_odd_values(),
+            user_totals: self.user_totals && found.has_wrong_totals(),
+        };
+        let is_to_mend = found.is_to_mend() || values.user_totals;
+        let mended = match self.repair && !self.plan && is_to_mend {
             true => {
                 let config = self.file.config_to_back_up(&self.sealing)?;
-                Some(mend(&self.file.path, config, found.has_odd_values())?)
+                Some(mend(&self.file.path, config, values)?)
             }
             false => None,
         };
@@ -156,6 +173,7 @@ impl Check {
                     "repaired": mended.is_some(),
                 },
                 "odd_values": mended.as_ref().map(Mended::json),
+                "user_totals": mended.as_ref().and_then(Mended::totals),
             }),
             exit: match is_damaged {
                 true => Exit::Damaged,

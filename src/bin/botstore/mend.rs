@@ -6,6 +6,7 @@ use crate::progress::{show, stopped};
 use crate::text::{self, Facts};
 use botstore::backup::{self, Backup, TakeBackup};
 use botstore::integrity::{RepairedValues, ValueRepair};
+use botstore::users::RecountUserTotals;
 use botstore::{Config, Error, ErrorKind, OpenIn, Result, Store};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -14,10 +15,19 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+/// Which values a repair replaces; it makes a backup before that.
+#[derive(Clone, Copy)]
+pub(crate) struct ToMend {
+    pub(crate) odd_values: bool,
+    pub(crate) user_totals: bool,
+}
+
 /// What a repair has done.
 #[derive(Default)]
 pub(crate) struct Mended {
     values: RepairedValues,
+    /// How many users had other totals than their rows say.
+    totals: Option<usize>,
     backup: Option<PathBuf>,
     report: Option<PathBuf>,
 }
@@ -29,13 +39,26 @@ impl Mended {
         paths::with_maybe(json, "report", self.report.as_deref())
     }
 
+    /// How many users' totals were corrected, if that was asked for.
+    pub(crate) fn totals(&self) -> Option<usize> {
+        self.totals
+    }
+
     pub(crate) fn add_to(&self, facts: &mut Facts) {
         if let Some(backup) = &self.backup {
             facts.add("backup", backup.display());
-            facts.add("repaired", text::count(self.values.written, "value"));
+            if self.values.written > 0 {
+                facts.add("repaired", text::count(self.values.written, "value"));
+            }
             if self.values.left > 0 {
                 facts.add("left", text::count(self.values.left, "value"));
             }
+        }
+        if let Some(users) = self.totals {
+            facts.add(
+                "totals",
+                format!("of {}, corrected", text::count(users as u64, "user")),
+            );
         }
         if let Some(report) = &self.report {
             facts.add("old values", report.display());
@@ -43,8 +66,9 @@ impl Mended {
     }
 }
 
-/// Mends the rollups; before that, if there are odd values, makes a backup and mends them.
-pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mended> {
+/// Mends the rollups; before that, if values are to be replaced, makes a backup and mends odd values. Users' totals come
+/// last, since they are counted from the rollups.
+pub(crate) fn mend(file: &Path, config: Config, values: ToMend) -> Result<Mended> {
     if botstore::status(config.clone())?.open_in != OpenIn::Nothing {
         // Checked before a backup is made, because a backup is possible beside a bot.
         let why = format!(
@@ -53,7 +77,7 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
         );
         return Err(Error::new(ErrorKind::AlreadyOpen, why));
     }
-    let backup = match odd_values {
+    let backup = match values.odd_values || values.user_totals {
         true => {
             let request = TakeBackup::default().on_progress(show());
             Some(backup::take(config.clone(), request)?)
@@ -71,7 +95,7 @@ pub(crate) fn mend(file: &Path, config: Config, odd_values: bool) -> Result<Mend
             // The bot's own setting is not known here, and a swept key cannot be restored.
             .idempotency_retention(Duration::from_secs(10 * 365 * 86_400));
         let store = Store::open(config).await?;
-        let mended = unless_stopped(mend_in(&store, file, backup)).await;
+        let mended = unless_stopped(mend_in(&store, file, backup, values)).await;
         // If it is stopped, the file is closed and nothing is left beside it.
         store.close().await?;
         mended
@@ -90,15 +114,25 @@ pub(crate) async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> 
     }
 }
 
-async fn mend_in(store: &Store, file: &Path, backup: Option<Backup>) -> Result<Mended> {
+async fn mend_in(
+    store: &Store,
+    file: &Path,
+    backup: Option<Backup>,
+    values: ToMend,
+) -> Result<Mended> {
     let mut mended = Mended::default();
     if let Some(backup) = backup {
         let mut report = Report::beside(&backup, file);
-        mended.values = store.repair_values(|values| report.keep(values)).await?;
+        if values.odd_values {
+            mended.values = store.repair_values(|values| report.keep(values)).await?;
+        }
         mended.backup = Some(backup.path);
         mended.report = report.file.map(|_| report.path);
     }
     store.repair_rollups().await?;
+    if values.user_totals {
+        mended.totals = Some(store.write(RecountUserTotals::everyone()).await?);
+    }
     Ok(mended)
 }
 

@@ -1,33 +1,15 @@
 //! Activity in a span of days, by day, week or month: for plots and tables.
 
+use super::span::{Span, Whose};
 use crate::domain::columns::{count, day, integer, maybe_number, nanos};
-use crate::domain::rollups::{self, now};
+use crate::domain::rollups::now;
 use crate::domain::{Usd, UserId};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use chrono::{Datelike, Days, Months, NaiveDate};
 use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// The longest span, in days: ten years.
-pub const MAX_DAYS: u32 = 3_660;
-
-/// A span of days in [`Config::time_zone`](crate::Config::time_zone), which is UTC by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Span {
-    /// Today and this many days before.
-    LastDays(u32),
-    /// From one day to another, both included.
-    Between {
-        /// The first day.
-        from: NaiveDate,
-        /// The last day.
-        to: NaiveDate,
-    },
-}
 
 /// The length of a period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +78,9 @@ impl PeriodActivity {
 /// For administrators: the answer is about all users.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than [`MAX_DAYS`].
+/// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, or is longer than
+/// [`MAX_DAYS`](super::MAX_DAYS). The [`LastActiveDays`](Span::LastActiveDays) may go back further, but not with
+/// [`Fill::Fill`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -210,7 +194,8 @@ impl Query for Activity {
     type Output = Vec<PeriodActivity>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
-        let (from, to) = self.span.days(tx)?;
+        let (from, to) = self.span.days(tx, Whose::Everybody)?;
+        self.span.fits(self.gaps, (from, to))?;
         let span = [from.to_string(), to.to_string()];
         let mut days = tx.all(&now::days(), params_from_iter(&span), read_day)?;
         days.reverse();
@@ -265,7 +250,8 @@ impl Query for UserActivity {
     type Output = Vec<PeriodActivity>;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<Vec<PeriodActivity>> {
-        let (from, to) = self.span.days(tx)?;
+        let (from, to) = self.span.days(tx, Whose::Of(self.user_id))?;
+        self.span.fits(self.gaps, (from, to))?;
         let span = (self.user_id, from.to_string(), to.to_string());
         let mut days = tx.all(&now::days_of_user(), span, read_day)?;
         days.reverse();
@@ -291,27 +277,6 @@ fn read_day(row: &rusqlite::Row<'_>) -> Result<Option<Day>> {
         duration_ms: maybe_number(row, 5)?.unwrap_or(0.0),
         cost: nanos(row, 6)?,
     }))
-}
-
-impl Span {
-    /// The span's first and last day.
-    pub(super) fn days(self, tx: &ReadTx<'_>) -> Result<(NaiveDate, NaiveDate)> {
-        let (from, to) = match self {
-            Self::LastDays(days) => {
-                let today = rollups::today(tx)?;
-                let first = today.checked_sub_days(Days::new(days.into()));
-                (first.unwrap_or(NaiveDate::MIN), today)
-            }
-            Self::Between { from, to } => (from, to),
-        };
-        if from > to {
-            return Err(Error::invalid("span", "must not end before it begins"));
-        }
-        if (to - from).num_days() >= i64::from(MAX_DAYS) {
-            return Err(Error::invalid("span", "must be at most ten years"));
-        }
-        Ok((from, to))
-    }
 }
 
 impl Bucket {

@@ -112,7 +112,7 @@ impl Query for UserDashboard {
             page: PageRequest::first(20),
         };
         let audit = audit.fetch_within(tx, &mut room)?;
-        let stats = tx.query(&UserStats { user_id })?;
+        let stats = tx.query(&UserStats::new(user_id))?;
         let daily_costs = match rollups::is_utc(tx)? {
             true => tx.query(&UserDailyCosts::new(user_id, DAYS))?,
             false => costs::of_user(tx, user_id, &stats.daily_usage)?,

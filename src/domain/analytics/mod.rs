@@ -6,15 +6,19 @@
 //! [`TimeZone`] names it, and so do the statistics.
 //! These queries run in the analytics lane.
 
+mod active;
 mod activity;
 mod costs;
 mod dashboards;
+mod span;
 mod system;
 mod user;
 mod zone;
 
-pub use activity::{Activity, Bucket, Fill, MAX_DAYS, PeriodActivity, Span, UserActivity};
+pub use active::ActiveUsers;
+pub use activity::{Activity, Bucket, Fill, PeriodActivity, UserActivity};
 pub use dashboards::{AdminDashboard, SystemOverview, UserDashboard, UserOverview};
+pub use span::{MAX_DAYS, Span};
 pub use system::{DailyActivity, DayActivity, SystemStatistics, SystemStats, TopUser, TopUsers};
 pub use user::{ToolCount, UserDay, UserStatistics, UserStats};
 pub use zone::TimeZone;

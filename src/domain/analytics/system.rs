@@ -1,6 +1,6 @@
 //! Statistics of all users.
 
-use super::{DAYS, LAST_DAY, TOP, average, first_day, utc};
+use super::{ActiveUsers, DAY, DAYS, LAST_DAY, TOP, average, first_day, utc};
 use crate::domain::columns::{count, day, integer, maybe_number, maybe_text, nanos};
 use crate::domain::rollups::{self, now};
 use crate::domain::tools::{ToolStat, ToolStats};
@@ -9,9 +9,13 @@ use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const WEEK: Duration = DAY.saturating_mul(7);
 
 /// Statistics of all users. Reads one row for each day of the bot's life, for each tool, and for each user of
-/// the last week; and the newest messages and tool uses, some hundred, which wait to be counted.
+/// the last week; the messages of a part of a day ([`ActiveUsers`]); and the newest messages and tool uses, some
+/// hundred, which wait to be counted.
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -50,7 +54,7 @@ pub struct SystemStatistics {
     pub total_cost: Usd,
     /// The average duration of an answer, in milliseconds, over the messages that have one.
     pub avg_duration_ms: Option<f64>,
-    /// Users with a message today or in the seven days before.
+    /// Users with a message in the last 168 hours: see [`ActiveUsers`].
     pub active_users_7d: u64,
     /// The ten users whose messages cost most.
     pub top_users: Vec<TopUser>,
@@ -87,19 +91,19 @@ impl Query for SystemStats {
     type Output = SystemStatistics;
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<SystemStatistics> {
-        let from = first_day(tx, 7)?;
+        let active_users_7d = tx.query(&ActiveUsers::new(WEEK))?;
         let top_users = tx.query(&TopUsers { limit: TOP })?;
         let tools = tx.query(&ToolStats { limit: TOP })?;
         let daily_activity = tx.query(&DailyActivity { days: DAYS })?;
         let time_zone = rollups::shown_zone(tx).to_string();
-        tx.one(&now::total(), [from], |row| {
+        tx.one(&now::total(), [], |row| {
             Ok(SystemStatistics {
                 total_users: count(row, 0)?,
                 total_sessions: count(row, 1)?,
-                active_users_7d: count(row, 2)?,
-                total_messages: count(row, 3)?,
-                total_cost: nanos(row, 6)?,
-                avg_duration_ms: average(count(row, 4)?, maybe_number(row, 5)?),
+                active_users_7d,
+                total_messages: count(row, 2)?,
+                total_cost: nanos(row, 5)?,
+                avg_duration_ms: average(count(row, 3)?, maybe_number(row, 4)?),
                 top_users,
                 tools,
                 daily_activity,

@@ -1,5 +1,7 @@
 //! Statistics of one user.
 
+use super::activity::Fill;
+use super::span::{Span, Whose};
 use super::{DAYS, FIRST_DAY, LAST_DAY, TOP, average, first_day, utc};
 use crate::domain::columns::{count, day, integer, maybe_number, maybe_time, nanos, text};
 use crate::domain::rollups::{self, now};
@@ -59,6 +61,10 @@ impl UserDay {
 /// Statistics of one user. Reads one row for each day on which the user had a message; and the user's messages, and all
 /// tool uses, that wait to be counted, which are some hundred at most.
 ///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for days that end before they begin, and for none or more than
+/// [`MAX_DAYS`](super::MAX_DAYS).
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> botstore::Result<()> {
@@ -74,6 +80,9 @@ impl UserDay {
 pub struct UserStats {
     /// The user. A user without messages, or unknown, has zeros.
     pub user_id: UserId,
+    /// Which days [`daily_usage`](UserStatistics::daily_usage) has; `None` for today and the 30 days before.
+    #[serde(default)]
+    pub span: Option<Span>,
 }
 
 impl UserStats {
@@ -81,7 +90,15 @@ impl UserStats {
     pub fn new(user_id: impl Into<UserId>) -> Self {
         Self {
             user_id: user_id.into(),
+            span: None,
         }
+    }
+
+    /// Which days [`daily_usage`](UserStatistics::daily_usage) has: `span(Span::LastActiveDays(30))` for the last 30
+    /// on which the user had a message.
+    pub fn span(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
     }
 }
 
@@ -103,7 +120,8 @@ pub struct UserStatistics {
     pub avg_duration_ms: Option<f64>,
     /// The ten tools used most in the user's sessions.
     pub top_tools: Vec<ToolCount>,
-    /// Today and the 30 days before, newest first; days without a message are left out.
+    /// Today and the 30 days before, or the days that were asked for, newest first; days without a message are left
+    /// out.
     pub daily_usage: Vec<UserDay>,
     /// The zone whose days these are, such as `UTC`, `Europe/Berlin` or `+05:30`: see
     /// [`Config::time_zone`](crate::Config::time_zone).
@@ -140,7 +158,15 @@ impl Query for UserStats {
                 usage_count: count(row, 1)?,
             })
         })?;
-        let span = (user_id, first_day(tx, DAYS)?, LAST_DAY);
+        let (from, to) = match self.span {
+            None => (first_day(tx, DAYS)?, LAST_DAY.to_owned()),
+            Some(span) => {
+                let (from, to) = span.days(tx, Whose::Of(user_id))?;
+                span.fits(Fill::Omit, (from, to))?;
+                (from.to_string(), to.to_string())
+            }
+        };
+        let span = (user_id, from, to);
         let daily_usage = tx.all(&now::days_of_user(), span, |row| {
             let Some(date) = day(row, 0)? else {
                 return Ok(None);

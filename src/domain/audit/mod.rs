@@ -1,8 +1,37 @@
 //! The audit log: which user did what, and whether it succeeded.
+//!
+//! A bot records what it sees, with [`LogEvent`]. The store itself records, in the same transaction, each interaction,
+//! and each change of who may do what and of what there is: of permissions, tokens and sessions. The constants here
+//! are the types of these events. A message that changes nothing, such as [`SetAllowed`](crate::users::SetAllowed)
+//! for a user who is allowed, leaves no event.
+//!
+//! The event's user is whom it concerns. If somebody else did it, say who with `.by(administrator)` on the message:
+//! then the details have `by`. They have no secret, and no text of a user.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> botstore::Result<()> {
+//! # let store = botstore::testing::TestStore::open().await?;
+//! # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
+//! use botstore::audit::{self, EventFilter, UserAuditLog};
+//! use botstore::users::SetAllowed;
+//!
+//! store.write(SetAllowed::allow(42).by(7)).await?;
+//! let who_let_in = EventFilter::new().event_type(audit::USER_ALLOWED);
+//! let events = store.read(UserAuditLog::new(42).filter(who_let_in)).await?.items;
+//! assert_eq!(events[0].event_data.as_ref().unwrap()["by"], 7);
+//! # Ok(()) }
+//! ```
 
 mod lists;
+mod record;
 
 pub use lists::{EventFilter, RecentAuditLog, UserAuditLog};
+pub(super) use record::Change;
+pub use record::{
+    INTERACTION, SESSION_CREATED, SESSION_DELETED, SESSION_ENDED, SESSION_EXPIRED, SESSION_SHARED,
+    SESSION_UNSHARED, TOKEN_ISSUED, TOKEN_REVOKED, TOTALS_CORRECTED, USER_ALLOWED, USER_FORBIDDEN,
+};
 
 use super::columns::{flag, id, integer, maybe_text, text, time};
 use super::when::When;
@@ -17,17 +46,13 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The type of the event that [`SaveInteraction`](crate::interactions::SaveInteraction) records.
-/// (In files of the Python bot it is `claude_interaction`.)
-pub const INTERACTION: &str = "interaction";
-
 /// One event, as stored in the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
     /// The store's id, growing.
     pub id: i64,
-    /// The user who did it, or tried to.
+    /// The user whom it concerns: who did it, or tried to. If somebody else did it, `by` in the details says who.
     pub user_id: UserId,
     /// The kind of event.
     pub event_type: String,

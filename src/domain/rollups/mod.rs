@@ -18,12 +18,14 @@ mod recount;
 mod repair;
 mod sources;
 mod usage;
+mod whole_days;
 mod zone;
 
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 pub(crate) use usage::COUNTS as USAGE_COUNTS;
 pub(super) use usage::now as usage_now;
+pub(super) use whole_days::whole_days;
 pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today};
 pub(crate) use zone::{agree_on_zone, shown_zone};
 

@@ -90,8 +90,7 @@ pub(in crate::domain) fn total_of_user() -> String {
     )
 }
 
-/// The total of all users: `users`, `sessions`, how many users had a message on the day `?1` or later, `messages`,
-/// `timed`, `duration_ms` and `cost`.
+/// The total of all users: `users`, `sessions`, `messages`, `timed`, `duration_ms` and `cost`.
 pub(in crate::domain) fn total() -> String {
     let (tail, duration_ms, cost) = (tail(), sum("duration_ms"), sum("cost"));
     format!(
@@ -100,11 +99,6 @@ pub(in crate::domain) fn total() -> String {
                     SELECT 1 FROM botstore_user_total u WHERE u.user_id = t.user_id)) AS users,
                 ever.sessions + (SELECT count(DISTINCT session_id) FROM tail t WHERE NOT EXISTS (
                     SELECT 1 FROM botstore_session_user s WHERE s.session_id = t.session_id)) AS sessions,
-                (SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
-                 WHERE last_day >= ?1)
-                + (SELECT count(DISTINCT user_id) FROM tail t WHERE day >= ?1 AND NOT EXISTS (
-                       SELECT 1 FROM botstore_user_total u
-                       WHERE u.user_id = t.user_id AND u.last_day >= ?1)) AS active,
                 days.*
          FROM botstore_total ever,
               (SELECT coalesce(sum(messages), 0) AS messages, coalesce(sum(timed), 0) AS timed,
@@ -112,6 +106,57 @@ pub(in crate::domain) fn total() -> String {
                FROM (SELECT messages, timed, duration_ms, cost FROM botstore_day
                      UNION ALL
                      SELECT 1, timed, duration_ms, cost FROM tail)) days"
+    )
+}
+
+/// How many users had a message from the time `?2` on, where the day `?1` and those after it begin at the time `?3`.
+/// Reads the messages from `?2` to `?3`, unless no user was there last on the days of these, which are `?4` and later.
+pub(in crate::domain) fn active_since() -> String {
+    let tail = tail();
+    format!(
+        "WITH {tail}
+         SELECT (SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
+                 WHERE last_day >= ?1)
+                + (SELECT count(DISTINCT user_id)
+                   FROM (SELECT user_id FROM tail WHERE day >= ?1
+                         UNION ALL
+                         SELECT user_id
+                         FROM (SELECT 1 WHERE EXISTS (SELECT 1 FROM botstore_user_total
+                                                      WHERE last_day >= ?4 AND last_day < ?1)
+                                           OR EXISTS (SELECT 1 FROM tail WHERE day >= ?4 AND day < ?1))
+                         CROSS JOIN messages m INDEXED BY idx_messages_timestamp
+                         WHERE timestamp >= ?2 AND timestamp < ?3 AND typeof(user_id) = 'integer') late
+                   WHERE NOT EXISTS (SELECT 1 FROM botstore_user_total u
+                                     WHERE u.user_id = late.user_id AND u.last_day >= ?1)) AS users"
+    )
+}
+
+/// The last `?1` days up to `?2` that have a message, newest first.
+pub(in crate::domain) fn active_days() -> String {
+    let tail = tail();
+    format!(
+        "WITH {tail}
+         SELECT day FROM (SELECT * FROM (SELECT day FROM botstore_day
+                                         WHERE day > '' AND day <= ?2 AND messages > 0
+                                         ORDER BY day DESC LIMIT ?1)
+                          UNION
+                          SELECT day FROM tail WHERE day > '' AND day <= ?2)
+         ORDER BY day DESC LIMIT ?1"
+    )
+}
+
+/// The same of the user `?3`.
+pub(in crate::domain) fn active_days_of_user() -> String {
+    let tail = tail_where("user_id = ?3");
+    format!(
+        "WITH {tail}
+         SELECT day FROM (SELECT * FROM (SELECT day
+                                         FROM botstore_user_day INDEXED BY botstore_user_day_user
+                                         WHERE user_id = ?3 AND day > '' AND day <= ?2 AND messages > 0
+                                         ORDER BY day DESC LIMIT ?1)
+                          UNION
+                          SELECT day FROM tail WHERE day > '' AND day <= ?2)
+         ORDER BY day DESC LIMIT ?1"
     )
 }
 
@@ -220,7 +265,7 @@ mod tests {
     }
 
     /// What may be read from end to end: what waits, one row for each day, one for each tool, and the users by cost.
-    const MAY_SCAN: [&str; 9] = [
+    const MAY_SCAN: [&str; 10] = [
         "SCAN t",
         "SCAN tail",
         "SCAN late",
@@ -230,6 +275,7 @@ mod tests {
         "SCAN botstore_tool",
         "SCAN t USING INDEX botstore_user_total_cost",
         // Of parts of the statement itself.
+        "SCAN CONSTANT ROW",
         "SCAN (",
     ];
 
@@ -241,6 +287,9 @@ mod tests {
             days_of_user(),
             total_of_user(),
             total(),
+            active_since(),
+            active_days(),
+            active_days_of_user(),
             top_users(),
             top_tools(),
             top_tools_of_user(),

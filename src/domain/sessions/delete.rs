@@ -1,6 +1,7 @@
 //! Deletes sessions, with all that is in them.
 
 use super::unknown;
+use crate::domain::audit::{Change, SESSION_DELETED};
 use crate::domain::columns::{cell, integer};
 use crate::domain::messages::Doomed;
 use crate::domain::removal::{self, Allowance, Rows, Target};
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 /// Deletes a session of a user with all that is in it: its messages, other users' too, its tool uses, its metadata
 /// and its memberships. Returns the number of deleted messages. Counters and statistics are then as if the session had
 /// never existed: those of its users and their days, costs included. Audit rows stay, which hold no text of the
-/// session, and so do idempotency keys: see [`DeleteMessage`](crate::messages::DeleteMessage).
+/// session, and one more records this, [`SESSION_DELETED`]. Idempotency keys stay too: see
+/// [`DeleteMessage`](crate::messages::DeleteMessage).
 ///
 /// A session of up to 500 rows goes at once; a larger one in pieces of at most 10,000 that aim at 20 ms each:
 /// others' changes get in between, and see it become smaller. When it fails or is given up, what was deleted stays so: send it
@@ -48,6 +50,9 @@ pub struct DeleteSession {
     pub session_id: SessionId,
     /// Who must own it.
     pub user_id: UserId,
+    /// Who did it, if it was not the owner: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl DeleteSession {
@@ -56,7 +61,14 @@ impl DeleteSession {
         Self {
             user_id: user_id.into(),
             session_id: session_id.into(),
+            by: None,
         }
+    }
+
+    /// Who did it, if it was not the owner: an administrator, for the [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
+        self
     }
 }
 
@@ -76,6 +88,12 @@ impl Mutation for DeleteSession {
             };
             let mut messages = 0;
             let is_gone = session.remove(tx, &mut Allowance::of(rows), &mut messages)?;
+            if is_gone {
+                Change::new(SESSION_DELETED, self.user_id)
+                    .with("session_id", self.session_id.as_str())
+                    .by(self.by)
+                    .record(tx)?;
+            }
             Ok(removal::piece(messages, is_gone, session.target))
         })
     }

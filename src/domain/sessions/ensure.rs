@@ -1,6 +1,6 @@
 //! Creates sessions that are missing.
 
-use super::save::insert;
+use super::save::{created, insert};
 use super::{Session, get, may_use, unknown};
 use crate::domain::{SessionId, UserId, users, validate};
 use crate::error::{Error, ErrorKind, Result, quote};
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Gets a session, and begins it if it is missing. A new session is counted on the user. An existing one keeps
 /// what it has, its project too, and one that has ended stays ended ([`Session::is_active`]): the next message
-/// that is saved into it makes it active again.
+/// that is saved into it makes it active again. A new one is recorded in the [audit log](crate::audit), as
+/// [`SESSION_CREATED`](crate::audit::SESSION_CREATED).
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, or an id that another user has, as with
@@ -38,6 +39,9 @@ pub struct EnsureSession {
     pub user_id: UserId,
     /// The project of a new session.
     pub project_path: String,
+    /// Who did it, if it was not the owner: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl EnsureSession {
@@ -51,7 +55,14 @@ impl EnsureSession {
             user_id: user_id.into(),
             session_id: session_id.into(),
             project_path: project_path.into(),
+            by: None,
         }
+    }
+
+    /// Who did it, if it was not the owner: an administrator, for the [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
+        self
     }
 }
 
@@ -66,13 +77,16 @@ impl Mutation for EnsureSession {
         }
         users::exists(tx, self.user_id)?;
         // A session that still has this id is another user's.
-        insert(
+        let is_new = insert(
             tx,
             self.user_id,
             &self.session_id,
             &self.project_path,
             tx.now_text(),
         )?;
+        if is_new {
+            created(self.user_id, &self.session_id, self.by).record(tx)?;
+        }
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 

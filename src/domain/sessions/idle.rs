@@ -1,6 +1,7 @@
 //! Sessions that have become idle.
 
-use crate::domain::columns::{cell, integer, time};
+use crate::domain::audit::{Change, SESSION_EXPIRED};
+use crate::domain::columns::{cell, integer, text, time};
 use crate::domain::page;
 use crate::error::Result;
 use crate::operation::{Mutation, Piece, Place, ReadTx, WriteTx};
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Ends the active sessions in which nothing has happened for longer than this; returns how many. A message that
-/// is saved into one makes it active again. Send it by a schedule: see [`Config::every`](crate::Config::every).
+/// is saved into one makes it active again. Each is recorded in the [audit log](crate::audit), as
+/// [`SESSION_EXPIRED`]. Send it by a schedule: see [`Config::every`](crate::Config::every).
 ///
 /// Looks at every active session, in pieces of at most 10,000 that aim at 20 ms each; other changes run in
 /// between. If it fails, or its caller gives up, the sessions ended so far stay ended. As part of another
@@ -60,20 +62,27 @@ impl Mutation for ExpireIdle {
             let last = looked_at.last().filter(|_| full);
             let next = last.map(|last| Some((last.user_id.clone(), last.rowid)));
             let mut changed = 0;
-            for session in looked_at.iter().filter(|session| session.is_idle) {
+            for session in &looked_at {
+                let Some(session_id) = &session.idle else {
+                    continue;
+                };
                 let sql = "UPDATE sessions SET is_active = 0 WHERE rowid = ?1";
                 changed += tx.execute(sql, [session.rowid])?;
+                Change::new(SESSION_EXPIRED, &session.user_id)
+                    .with("session_id", session_id.as_str())
+                    .record(tx)?;
             }
             Ok(Piece::of(changed, next))
         })
     }
 }
 
-/// An active session, and whether it is idle.
+/// An active session.
 struct Looked {
     user_id: Cell,
     rowid: i64,
-    is_idle: bool,
+    /// Its id, if it is idle.
+    idle: Option<String>,
 }
 
 /// The next active sessions, in the order of their users. This takes two statements: SQLite seeks in an index by
@@ -88,18 +97,23 @@ fn active_after(
         Ok(Looked {
             user_id: cell(row, 0)?,
             rowid: integer(row, 1)?,
-            is_idle: time(row, 2)? < since,
+            idle: match time(row, 2)? < since {
+                true => Some(text(row, 3)?),
+                false => None,
+            },
         })
     };
     let (user_id, rowid) = after.clone().unwrap_or((Cell::Real(f64::NEG_INFINITY), 0));
     let mut found = tx.all(
-        "SELECT user_id, rowid, last_used FROM sessions INDEXED BY botstore_sessions_active
+        "SELECT user_id, rowid, last_used, session_id
+         FROM sessions INDEXED BY botstore_sessions_active
          WHERE is_active = 1 AND user_id = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3",
         (&user_id, rowid, rows),
         looked,
     )?;
     found.extend(tx.all(
-        "SELECT user_id, rowid, last_used FROM sessions INDEXED BY botstore_sessions_active
+        "SELECT user_id, rowid, last_used, session_id
+         FROM sessions INDEXED BY botstore_sessions_active
          WHERE is_active = 1 AND user_id > ?1 ORDER BY user_id, rowid LIMIT ?2",
         (&user_id, rows - found.len() as u32),
         looked,

@@ -1,6 +1,7 @@
 //! Sessions that several users share: their members besides the owner.
 
 use super::{may_use, owns};
+use crate::domain::audit::{Change, SESSION_SHARED, SESSION_UNSHARED};
 use crate::domain::columns::{id, time};
 use crate::domain::page::{self, Found, Order, Page, PageRequest, Room};
 use crate::domain::{SessionId, UserId, users, validate};
@@ -12,7 +13,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
 /// Makes a user a member of a session. A member may read all of it and save into it. Sharing again, or with the
-/// owner, changes nothing.
+/// owner, changes nothing. Recorded in the [audit log](crate::audit), as [`SESSION_SHARED`], for the member.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for a session that is unknown or has another owner (field
@@ -42,6 +43,9 @@ pub struct ShareSession {
     pub user_id: UserId,
     /// Who becomes a member.
     pub with_user: UserId,
+    /// Who did it, if it was not the owner: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl ShareSession {
@@ -55,7 +59,14 @@ impl ShareSession {
             user_id: owner.into(),
             session_id: session_id.into(),
             with_user: with_user.into(),
+            by: None,
         }
+    }
+
+    /// Who did it, if it was not the owner: an administrator, for the [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
+        self
     }
 }
 
@@ -69,7 +80,14 @@ impl Mutation for ShareSession {
             return Err(Error::not_found("with_user", what));
         }
         let (owner, at) = (self.user_id, tx.now_text());
-        add(tx, &self.session_id, owner, self.with_user, at)
+        if !add(tx, &self.session_id, owner, self.with_user, at)? {
+            return Ok(());
+        }
+        Change::new(SESSION_SHARED, self.with_user)
+            .with("session_id", self.session_id.as_str())
+            .with("owner", owner.get())
+            .by(self.by)
+            .record(tx)
     }
 
     fn texts(&self, texts: &mut Texts) {
@@ -88,23 +106,32 @@ pub(in crate::domain) fn join(
     validate::not_empty("session_id", session_id)?;
     owns(tx, session_id, owner)?;
     users::exists(tx, user_id)?;
-    add(tx, session_id, owner, user_id, at)
-}
-
-/// An owner is no member, and needs no membership.
-fn add(tx: &WriteTx<'_>, session_id: &str, owner: UserId, user_id: UserId, at: &str) -> Result<()> {
-    if user_id != owner {
-        tx.execute(
-            "INSERT INTO botstore_session_member (session_id, user_id, joined_at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (session_id, user_id) DO NOTHING",
-            (session_id, user_id, at),
-        )?;
-    }
+    add(tx, session_id, owner, user_id, at)?;
     Ok(())
 }
 
+/// Returns whether the user was no member before. An owner is none, and needs no membership.
+fn add(
+    tx: &WriteTx<'_>,
+    session_id: &str,
+    owner: UserId,
+    user_id: UserId,
+    at: &str,
+) -> Result<bool> {
+    if user_id == owner {
+        return Ok(false);
+    }
+    let added = tx.execute(
+        "INSERT INTO botstore_session_member (session_id, user_id, joined_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (session_id, user_id) DO NOTHING",
+        (session_id, user_id, at),
+    )?;
+    Ok(added == 1)
+}
+
 /// Ends a user's membership of a session, for the owner or for the member who leaves. What the user has saved
-/// stays in it. Changes nothing if the user is no member.
+/// stays in it. Changes nothing if the user is no member. Recorded in the [audit log](crate::audit), as
+/// [`SESSION_UNSHARED`], for the member.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown session, and for one that is neither the user's own
@@ -129,6 +156,9 @@ pub struct UnshareSession {
     pub user_id: UserId,
     /// Whose membership ends.
     pub with_user: UserId,
+    /// Who did it, if it was neither the owner nor the member: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl UnshareSession {
@@ -143,7 +173,15 @@ impl UnshareSession {
             user_id: user_id.into(),
             session_id: session_id.into(),
             with_user: with_user.into(),
+            by: None,
         }
+    }
+
+    /// Who did it, if it was neither the owner nor the member: an administrator, for the
+    /// [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
+        self
     }
 }
 
@@ -155,11 +193,18 @@ impl Mutation for UnshareSession {
             true => may_use(tx, &self.session_id, self.user_id)?,
             false => owns(tx, &self.session_id, self.user_id)?,
         }
-        tx.execute(
+        let removed = tx.execute(
             "DELETE FROM botstore_session_member WHERE session_id = ?1 AND user_id = ?2",
             (&self.session_id, self.with_user),
         )?;
-        Ok(())
+        if removed == 0 {
+            return Ok(());
+        }
+        // Without `by`, it was one of the two, and which of them is a part of what happened.
+        Change::new(SESSION_UNSHARED, self.with_user)
+            .with("session_id", self.session_id.as_str())
+            .by(self.by.or(Some(self.user_id)))
+            .record(tx)
     }
 
     fn texts(&self, texts: &mut Texts) {

@@ -37,7 +37,9 @@
 // would read the whole table, however large it has become.
 
 mod delete;
+mod end;
 mod ensure;
+mod get;
 mod idle;
 mod lists;
 mod members;
@@ -47,8 +49,10 @@ mod summary;
 
 pub use delete::DeleteSession;
 pub(super) use delete::DoomedSession;
+pub use end::EndSession;
 pub use ensure::{EnsureSession, IntoEnded};
 pub(super) use ensure::{ensure, refused};
+pub use get::{GetAnySession, GetSession};
 pub use idle::ExpireIdle;
 pub use lists::{ActiveSessions, ProjectSessions, SessionFilter, UserSessions};
 pub(super) use members::join;
@@ -60,8 +64,8 @@ pub use summary::{History, SessionHistory, SessionSummary, SessionTotals};
 use super::columns::{amount, count, flag, id, text, time};
 use super::{SessionId, Usd, UserId};
 use crate::error::{Error, Result, quote};
-use crate::operation::{Cacheable, Mutation, Query, ReadTx, WriteTx};
-use crate::texts::{self, Texts};
+use crate::operation::ReadTx;
+use crate::texts;
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -191,113 +195,4 @@ fn find(tx: &ReadTx<'_>, session_id: &str, user_id: UserId) -> Result<Option<Ses
         texts::not_held("session_id", session_id)?;
     }
     Ok(found)
-}
-
-/// Ends a session, for its members too. Ending it again changes nothing. A message that is saved into it makes
-/// it active again.
-///
-/// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) if the user owns no such session: a member may not end it.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> botstore::Result<()> {
-/// # let store = botstore::testing::TestStore::open().await?;
-/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
-/// use botstore::sessions::EndSession;
-///
-/// store.write(EndSession::new(42, "s-1")).await?;
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct EndSession {
-    /// The session.
-    pub session_id: SessionId,
-    /// Its owner.
-    pub user_id: UserId,
-}
-
-impl EndSession {
-    /// This session of this user.
-    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-            session_id: session_id.into(),
-        }
-    }
-}
-
-impl Mutation for EndSession {
-    type Output = ();
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        let found = tx.execute(
-            "UPDATE sessions SET is_active = 0 WHERE session_id = ?1 AND user_id = ?2",
-            (&self.session_id, self.user_id),
-        )?;
-        (found == 1)
-            .then_some(())
-            .ok_or_else(|| unknown(&self.session_id))
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        texts.name("session_id", self.session_id.as_str());
-    }
-}
-
-/// Gets a session; `None` if it is unknown, or another user's that is not [shared](ShareSession) with this one.
-/// A point read; the owner's answer is cached until the session changes.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> botstore::Result<()> {
-/// # let store = botstore::testing::TestStore::open().await?;
-/// # store.write(botstore::interactions::SaveInteraction::new(42, "s-1", "Hello").creating("/srv")).await?;
-/// use botstore::sessions::GetSession;
-///
-/// let session = store.read(GetSession::new(42, "s-1")).await?;
-/// assert!(session.is_some_and(|session| session.is_active));
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct GetSession {
-    /// The session.
-    pub session_id: SessionId,
-    /// Who asks: its owner or a member.
-    pub user_id: UserId,
-}
-
-impl GetSession {
-    /// This session, for this user.
-    pub fn new(user_id: impl Into<UserId>, session_id: impl Into<SessionId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-            session_id: session_id.into(),
-        }
-    }
-}
-
-impl Query for GetSession {
-    type Output = Option<Session>;
-
-    fn fetch(&self, tx: &ReadTx<'_>) -> Result<Option<Session>> {
-        find(tx, &self.session_id, self.user_id)
-    }
-
-    fn cacheable(&self) -> Option<Cacheable<'_, Option<Session>>> {
-        let row_of = "SELECT rowid FROM sessions WHERE session_id = ?1";
-        let kept = Cacheable::text("sessions", &self.session_id, row_of, self.user_id.get());
-        // The answer for another user depends on a membership's row too, so it is not cached.
-        let kept = kept.only_if(|session: &Option<Session>, asker| {
-            session.as_ref().is_some_and(|s| s.user_id == asker)
-        });
-        let owned = |session: &Option<Session>| session.as_ref().map_or(0, Session::owned_bytes);
-        Some(kept.bytes(owned))
-    }
-
-    fn texts(&self, texts: &mut Texts) {
-        texts.looked_for("session_id", self.session_id.as_str());
-    }
 }

@@ -1,6 +1,7 @@
 //! Saves sessions.
 
 use super::{Session, get, owns, unknown};
+use crate::domain::audit::{Change, SESSION_CREATED};
 use crate::domain::when::When;
 use crate::domain::{SessionId, Usd, UserId, users, validate};
 use crate::error::{Error, Result, quote};
@@ -9,7 +10,7 @@ use crate::texts::Texts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Begins a session, and counts it on the user.
+/// Begins a session, and counts it on the user. Recorded in the [audit log](crate::audit), as [`SESSION_CREATED`].
 ///
 /// An id is unique in the file, for all users. If another user has the id, the answer is the same as for any
 /// request about another user's session: `NotFound`, with the field `session_id`. A user who asks for a taken id
@@ -44,6 +45,9 @@ pub struct CreateSession {
     /// When it began, for imported history.
     #[serde(default)]
     pub at: Option<DateTime<Utc>>,
+    /// Who did it, if it was not the owner: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl CreateSession {
@@ -58,6 +62,7 @@ impl CreateSession {
             session_id: session_id.into(),
             project_path: project_path.into(),
             at: None,
+            by: None,
         }
     }
 
@@ -65,6 +70,12 @@ impl CreateSession {
     /// and its user was there then: see [`SaveMessage::at`](crate::messages::SaveMessage::at).
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.at = Some(at);
+        self
+    }
+
+    /// Who did it, if it was not the owner: an administrator, for the [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
         self
     }
 }
@@ -94,6 +105,9 @@ impl Mutation for CreateSession {
         if when.is_history() {
             users::was_there(tx, self.user_id, &when)?;
         }
+        created(self.user_id, &self.session_id, self.by)
+            .at(when.text())
+            .record(tx)?;
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }
 
@@ -137,6 +151,18 @@ fn begin(tx: &WriteTx<'_>, user_id: UserId, session_id: &SessionId) -> Result<()
     Ok(())
 }
 
+/// The record of a session that was just made. One that an interaction begins has the interaction's instead: a second
+/// row with each first message would say no more.
+pub(super) fn created<'a>(
+    user_id: UserId,
+    session_id: &str,
+    by: Option<UserId>,
+) -> Change<'a, UserId> {
+    Change::new(SESSION_CREATED, user_id)
+        .with("session_id", session_id)
+        .by(by)
+}
+
 /// Saves the state of a live session as the bot has it in memory: its totals replace those in the file. Creates
 /// a session that is missing, and counts it on the user. Makes a session that has ended active again.
 ///
@@ -175,6 +201,9 @@ pub struct SaveSession {
     pub total_turns: u64,
     /// Messages so far.
     pub message_count: u64,
+    /// Who did it, if it was not the owner: an administrator, for the audit log.
+    #[serde(default)]
+    pub by: Option<UserId>,
 }
 
 impl SaveSession {
@@ -191,6 +220,7 @@ impl SaveSession {
             total_cost: Usd::ZERO,
             total_turns: 0,
             message_count: 0,
+            by: None,
         }
     }
 
@@ -209,6 +239,12 @@ impl SaveSession {
     /// Messages so far.
     pub fn message_count(mut self, message_count: u64) -> Self {
         self.message_count = message_count;
+        self
+    }
+
+    /// Who did it, if it was not the owner: an administrator, for the [audit log](crate::audit).
+    pub fn by(mut self, by: impl Into<UserId>) -> Self {
+        self.by = Some(by.into());
         self
     }
 }
@@ -256,6 +292,7 @@ impl Mutation for SaveSession {
                 return Err(unknown(&self.session_id));
             }
             begin(tx, self.user_id, &self.session_id)?;
+            created(self.user_id, &self.session_id, self.by).record(tx)?;
         }
         get(tx, &self.session_id, self.user_id)?.ok_or_else(|| unknown(&self.session_id))
     }

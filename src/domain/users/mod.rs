@@ -1,14 +1,18 @@
 //! Users of the bot, and who may use it.
 
+mod allowed;
 mod delete;
 mod external;
 mod get;
 mod lists;
+mod totals;
 
+pub use allowed::SetAllowed;
 pub use delete::DeleteUser;
 pub use external::{ExternalId, GetExternalId, GetExternalUser, Who};
 pub use get::{GetUser, IsAllowed};
 pub use lists::{AllowedUsers, ListUsers};
+pub use totals::{CorrectUserTotals, RecountUserTotals};
 
 use super::columns::{amount, count, integer, maybe_text, permission, time};
 use super::when::When;
@@ -244,64 +248,6 @@ fn get(tx: &ReadTx<'_>, user_id: UserId) -> Result<Option<User>> {
         [user_id],
         from_row,
     )
-}
-
-/// Permits or forbids a user to use the bot.
-///
-/// For administrators: it decides who may use the bot.
-///
-/// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> botstore::Result<()> {
-/// # let store = botstore::testing::TestStore::open().await?;
-/// # store.write(botstore::users::EnsureUser::new(42, "ada")).await?;
-/// use botstore::users::SetAllowed;
-///
-/// store.write(SetAllowed::allow(42)).await?;
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SetAllowed {
-    /// The user.
-    pub user_id: UserId,
-    /// Whether the user may use the bot.
-    pub allowed: bool,
-}
-
-impl SetAllowed {
-    /// This user may use the bot.
-    pub fn allow(user_id: impl Into<UserId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-            allowed: true,
-        }
-    }
-
-    /// This user may not use the bot.
-    pub fn forbid(user_id: impl Into<UserId>) -> Self {
-        Self {
-            user_id: user_id.into(),
-            allowed: false,
-        }
-    }
-}
-
-impl Mutation for SetAllowed {
-    type Output = ();
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        let changed = tx.execute(
-            "UPDATE users SET is_allowed = ?2 WHERE user_id = ?1",
-            (self.user_id, self.allowed),
-        )?;
-        (changed == 1)
-            .then_some(())
-            .ok_or_else(|| unknown(self.user_id))
-    }
 }
 
 /// Notes that a user did something now.

@@ -203,7 +203,8 @@ async fn a_session_that_is_deleted_takes_all_that_is_in_it_and_nothing_else() {
     show_the_same(is, should, "without ada-1");
     // What was is on record, and its id is free again.
     let audit = store.read(UserAuditLog::new(ADA)).await.expect("a page");
-    assert_eq!(audit.items.len(), 6);
+    assert_eq!(audit.items.len(), 8);
+    assert_eq!(audit.items[0].event_type, "session_deleted");
     assert_eq!(create_session(&store, ADA, "ada-1").await.message_count, 0);
     say(&store, ADA, "ada-1", &["Read"]).await;
     agrees(&store).await;

@@ -28,7 +28,7 @@ const TABLES: [(&str, &str); 3] = [
                 event_data ->> 'session_id', event_data ->> 'cost', event_data ->> 'duration_ms',
                 event_data ->> 'num_turns', event_data ->> 'is_error',
                 event_data ->> 'tools_used', timestamp
-         FROM audit_log ORDER BY id",
+         FROM audit_log WHERE event_type NOT IN ('user_allowed', 'session_created') ORDER BY id",
     ),
     (
         "idempotency keys",
