@@ -226,7 +226,7 @@ const READS: [&str; 6] = [
 ];
 
 /// The file and what it may use; why.
-const MAY_READ: [(&str, &str, &str); 6] = [
+const MAY_READ: [(&str, &str, &str); 7] = [
     ("odd.rs", "row.get", "judges every value, whatever it is"),
     (
         "page.rs",
@@ -242,6 +242,11 @@ const MAY_READ: [(&str, &str, &str); 6] = [
         "rollups/recount.rs",
         "row.as_ref()",
         "finds a column by its name",
+    ),
+    (
+        "rollups/adding/",
+        "row.get",
+        "borrows the keys of each row that is counted, whatever they are",
     ),
     ("columns/", "row.get", "the place"),
     ("columns/", "row.as_ref()", "how many columns a row has"),

@@ -83,6 +83,7 @@ async fn nothing_is_left_of_a_row_that_goes_whoever_deletes_it() {
             // Bob's opinion of Ada's message.
             (
                 "DELETE FROM botstore_session_member; DELETE FROM sessions WHERE user_id = 2; \
+                 DELETE FROM audit_log WHERE user_id = 2; \
                  DELETE FROM users WHERE user_id = 2",
                 [1, 1, 1, 2, 1, 1, 1, 1],
             ),

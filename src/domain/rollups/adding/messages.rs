@@ -1,7 +1,7 @@
 //! Adds messages.
 
 use super::{Addition, Key, rows_of};
-use crate::domain::columns::integer;
+use crate::domain::columns::{integer, text};
 use crate::domain::rollups::count::prepare;
 use crate::domain::rollups::facts::{MESSAGES, day};
 use crate::error::Result;
@@ -143,9 +143,9 @@ impl<'a> Days<'a> {
     fn of(&mut self, time: ValueRef<'_>) -> Result<Rc<str>> {
         if self.time.value() != time {
             self.time = time.into();
-            let found = self
-                .find
-                .query_row([&self.time], |row| row.get::<_, String>(0))?;
+            let mut found = self.find.query([&self.time])?;
+            let found = found.next()?.map(|row| text(row, 0)).transpose()?;
+            let found = found.unwrap_or_default();
             if *found != *self.day {
                 self.day = found.into();
             }
