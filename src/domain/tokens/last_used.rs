@@ -18,7 +18,7 @@ impl Mutation for RecordUses {
             let from = place.as_ref().map_or(0, |(_, from)| *from as usize);
             let to = self.0.len().min(from + rows as usize);
             let changed = record_uses(tx, &self.0[from..to])?;
-            let more = (to < self.0.len()).then(|| Some((Cell::Null, to as i64)));
+            let more = (to < self.0.len()).then_some(Some((Cell::Null, to as i64)));
             Ok(Piece::of(changed, more))
         })
     }
