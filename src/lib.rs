@@ -51,6 +51,7 @@
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
 //! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request |
+//! | [`limits`] | [`SetLimit`](limits::SetLimit) [`RemoveLimit`](limits::RemoveLimit) [`Reserve`](limits::Reserve) [`Release`](limits::Release) · [`UserBudget`](limits::UserBudget) [`Limits`](limits::Limits) [`NamedBudgets`](limits::NamedBudgets) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) [`TimeZone`](analytics::TimeZone) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
@@ -111,8 +112,8 @@ pub mod time;
 pub use config::{BeforeUpgrade, Config, PointReads};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
-    analytics, audit, costs, integrity, interactions, messages, page, rollups, sessions, timers,
-    tokens, tools, updates, usage, users,
+    analytics, audit, costs, integrity, interactions, limits, messages, page, rollups, sessions,
+    timers, tokens, tools, updates, usage, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};

@@ -8,6 +8,7 @@ mod closure;
 pub(crate) mod doubt;
 mod lane;
 pub(crate) mod number;
+mod own;
 mod pieces;
 pub(crate) mod timer;
 
@@ -335,17 +336,6 @@ impl<'conn> WriteTx<'conn> {
             guard: Some(guard),
             ..Self::new(self.read.conn, self.read.now).within(self.read.limits)
         }
-    }
-
-    /// Runs `work` without the guard: for what only the store itself may do.
-    pub(crate) fn as_the_store<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        let Some(guard) = self.guard else {
-            return work(self);
-        };
-        let done = guard.aside(|| work(self));
-        // A prepared statement is not checked again, and the next user of its text may be an operation.
-        self.read.conn.flush_prepared_statement_cache();
-        done
     }
 
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; returns the number of rows that it changed.

@@ -22,6 +22,12 @@ impl Schema for LlmSchema {
             include_str!("../../migrations/botstore_llm/0002_llm_rollups.up.sql"),
             include_str!("../../migrations/botstore_llm/0002_llm_rollups.down.sql"),
         ),
+        Migration::new(
+            3,
+            "limits",
+            include_str!("../../migrations/botstore_llm/0003_limits.up.sql"),
+            include_str!("../../migrations/botstore_llm/0003_limits.down.sql"),
+        ),
     ];
 }
 

@@ -146,7 +146,11 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         | "botstore_session_member"
         | "botstore_session_import"
         | "botstore_timer"
-        | "botstore_usage" => false,
+        | "botstore_usage"
+        | "botstore_limit"
+        | "botstore_limit_told"
+        | "botstore_reservation"
+        | "botstore_spender" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }

@@ -2,6 +2,7 @@
 
 use super::{Page, PageRequest};
 use crate::domain::audit::{AuditEvent, RecentAuditLog, UserAuditLog};
+use crate::domain::limits::{Budget, Limit, Limits, NamedBudgets};
 use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
 use crate::domain::sessions::{
     ActiveSessions, Member, ProjectSessions, Session, SessionMembers, UserSessions,
@@ -61,7 +62,9 @@ macro_rules! paged {
 paged! {
     ActiveSessions: Session,
     AllowedUsers: User,
+    Limits: Limit,
     ListUsers: User,
+    NamedBudgets: Budget,
     ProjectSessions: Session,
     RecentAuditLog: AuditEvent,
     RecentMessages: ChatMessage,

@@ -180,7 +180,7 @@ pub(super) fn day(time: &str) -> String {
 
 /// An amount of US dollars in billionths: from 0 to 9 million dollars, so that a thousand of them can be added up.
 /// What is no amount counts as 0.
-fn nanos(dollars: &str) -> String {
+pub(super) fn nanos(dollars: &str) -> String {
     let d = format!("0.0 + {dollars}");
     format!(
         "CAST(round(1e9 * CASE WHEN {d} BETWEEN 0.0 AND 9e6 THEN {d} \

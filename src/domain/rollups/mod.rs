@@ -15,6 +15,7 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+pub(super) mod spent;
 mod usage;
 mod zone;
 
@@ -22,7 +23,7 @@ pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 pub(crate) use usage::COUNTS as USAGE_COUNTS;
 pub(crate) use zone::{agree_on_zone, shown_zone};
-pub(super) use zone::{is_utc, today};
+pub(super) use zone::{is_utc, today, zone_of_days};
 
 use super::columns::{self, integer};
 use super::sessions;

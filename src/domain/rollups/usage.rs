@@ -4,6 +4,7 @@ use super::adding::add_by_triggers;
 use super::count::{self, Set};
 use super::facts::USAGE;
 use crate::domain::columns::flag;
+use crate::domain::limits;
 use crate::error::Result;
 use crate::migration::Counts;
 use crate::operation::ReadTx;
@@ -20,6 +21,9 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_chat_day",
         "botstore_other_day",
         "botstore_usage_count",
+        // Not rollups, but as easily made again.
+        "botstore_spent",
+        "botstore_spending",
     ],
     are_missing: |tx| count::are_missing(tx, &LLM),
     are_due,
@@ -44,7 +48,7 @@ pub(super) const LLM: Set = Set {
                         = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')";
         tx.one(sql, [], |row| flag(row, 0))
     },
-    forget: |_| Ok(()),
+    forget: limits::forget,
 };
 
 /// Whether so many requests wait that it is time to count them.
