@@ -1,6 +1,7 @@
 //! Reservations: what a request may cost is taken before the model is asked.
 
-use super::state::{Standing, State, Subjects};
+use super::standing::Standing;
+use super::state::{State, Subjects};
 use super::{Amount, Limit, ReservationId, settle, watch};
 
 use crate::domain::usage::Chat;

@@ -6,7 +6,8 @@
 //! pay for it, and other programs' would go unnoticed.
 
 use super::rules;
-use super::state::{Standing, State, Subjects};
+use super::standing::Standing;
+use super::state::{State, Subjects};
 use super::windows::Window;
 use super::{Amount, Limit, Measure, Per};
 use crate::domain::UserId;
