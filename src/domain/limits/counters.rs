@@ -122,8 +122,8 @@ impl<'a> Counter<'a> {
 fn sweep(tx: &WriteTx<'_>) -> Result<()> {
     let now = Window::now(tx);
     tx.once_as_the_store(
-        "DELETE FROM botstore_spent WHERE (scope, who, per, starts) IN (
-             SELECT scope, who, per, starts FROM botstore_spent INDEXED BY botstore_spent_ends
+        "DELETE FROM botstore_spent WHERE (scope, who, ends, per) IN (
+             SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
              WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2)",
         (now, SWEEP_AT_ONCE),
     )?;

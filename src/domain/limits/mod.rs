@@ -42,6 +42,7 @@
 //! begin on Monday. A day on which the clock is set has 23 or 25 hours.
 
 mod amounts;
+pub(super) mod compare;
 mod counters;
 mod lists;
 mod reserve;
