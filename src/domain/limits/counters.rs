@@ -146,6 +146,22 @@ pub(super) fn reserved(
     tx.one(&sql, (who, after.timestamp_micros()), |row| counts(row, 0))
 }
 
+/// Drops what is counted of a user, and what was told.
+pub(in crate::domain) fn forget_user(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM botstore_limit_told
+         WHERE scope = 'each_user' AND who = '' AND whose = ?1
+           AND measure IN ('cost', 'requests', 'tokens')
+           AND per IN ('minute', 'hour', 'day', 'week', 'month', 'ever')",
+        [user_id],
+    )?;
+    for table in ["botstore_spent", "botstore_spender"] {
+        let sql = format!("DELETE FROM {table} WHERE scope = 'user' AND who = ?1");
+        tx.once_as_the_store(&sql, [user_id])?;
+    }
+    Ok(())
+}
+
 /// Drops all counters: each is counted again when it is asked for.
 pub(in crate::domain) fn forget(tx: &WriteTx<'_>) -> Result<()> {
     if sqlite::has_table(tx.conn(), "botstore_spent")? {

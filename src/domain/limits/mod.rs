@@ -56,7 +56,7 @@ mod watch;
 mod windows;
 
 pub use amounts::{Amount, Budget, Limit, Measure, Per, Scope};
-pub(super) use counters::forget;
+pub(super) use counters::{forget, forget_user};
 pub use lists::{Limits, NamedBudgets, UserBudget};
 pub use reserve::{Decision, Release, Reserve};
 pub use set::{RemoveLimit, SetLimit};

@@ -4,6 +4,8 @@
 //! (`migrations/botstore/0012_lazy_rollups.up.sql`). So the cost of an answer depends on its size and not on the
 //! bot's age, and saving a message writes no page of counts but that of the day's costs.
 //!
+//! Those of what requests to models used (`usage`) are a set of their own, in a schema of its own.
+//!
 //! [`ReconcileRollups`] compares them with a full count, and
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 
@@ -22,8 +24,9 @@ mod zone;
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 pub(crate) use usage::COUNTS as USAGE_COUNTS;
+pub(super) use usage::now as usage_now;
+pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today, zone_of_days};
 pub(crate) use zone::{agree_on_zone, shown_zone};
-pub(super) use zone::{is_utc, today, zone_of_days};
 
 use super::columns::{self, integer};
 use super::sessions;

@@ -19,9 +19,9 @@ const NAMED: usize = 100;
 ///
 /// For administrators: the answer is about all users.
 ///
-/// Reads all messages, tool uses and daily costs: some seconds for each million. It needs some 90 bytes of
-/// memory for each day of each session, or 70 for each tool of each session, whichever is more; and part of that
-/// again if a table has surplus rows. For tools, for an occasional drill, and after somebody has changed the
+/// Reads all messages, tool uses, requests to models and daily costs: some seconds for each million. It needs some 90
+/// bytes of memory for each day of each session, 70 for each tool of each session, or 150 for each model that a user
+/// asked in a chat on a day, whichever is most; and part of that again if a table has surplus rows. For tools, for an occasional drill, and after somebody has changed the
 /// rollups by hand, or another program has used `REPLACE`, which fires no trigger for the rows that it removes.
 /// Otherwise the triggers keep the rollups right.
 ///

@@ -8,7 +8,8 @@ use super::model::{Model, Request};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::limits::{
-    Amount, Decision, Limit, Measure, Per, Release, RemoveLimit, Reserve, Scope, SetLimit, UserBudget,
+    Amount, Decision, Limit, Measure, Per, Release, RemoveLimit, Reserve, Scope, SetLimit,
+    UserBudget,
 };
 use botstore::messages::DeleteMessage;
 use botstore::rollups::ReconcileRollups;
@@ -20,7 +21,12 @@ use chrono_tz::Tz;
 use std::path::Path;
 use std::time::Duration;
 
-const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"];
+const ZONES: [&str; 4] = [
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+];
 
 /// Before clocks are set in Berlin and on Lord Howe, before a month ends, and on no special day.
 const BEGINNINGS: [&str; 6] = [
@@ -106,7 +112,14 @@ impl History {
     }
 
     fn per(&mut self) -> Per {
-        self.random.of(&[Per::Minute, Per::Hour, Per::Day, Per::Week, Per::Month, Per::Ever])
+        self.random.of(&[
+            Per::Minute,
+            Per::Hour,
+            Per::Day,
+            Per::Week,
+            Per::Month,
+            Per::Ever,
+        ])
     }
 
     fn amount(&mut self, most: u64) -> Amount {
@@ -131,9 +144,10 @@ impl History {
     fn request(&mut self) -> Request {
         let user = self.user();
         let has_usage = !self.random.chance(3);
-        let at = self.random.chance(5).then(|| {
-            self.now() - TimeDelta::minutes(self.random.below(60 * 24 * 9) as i64)
-        });
+        let at = self
+            .random
+            .chance(5)
+            .then(|| self.now() - TimeDelta::minutes(self.random.below(60 * 24 * 9) as i64));
         Request {
             user,
             at: at.unwrap_or_else(|| self.now()),
@@ -181,10 +195,15 @@ impl History {
     }
 
     fn remove_limit(&mut self) {
-        let measure = self.random.of(&[Measure::Cost, Measure::Requests, Measure::Tokens]);
+        let measure = self
+            .random
+            .of(&[Measure::Cost, Measure::Requests, Measure::Tokens]);
         let (scope, per) = (self.scope(), self.per());
         let remove = RemoveLimit::new(scope.clone(), per, measure);
-        let removed = self.plain().write(|tx| tx.apply(&remove)).expect("an answer");
+        let removed = self
+            .plain()
+            .write(|tx| tx.apply(&remove))
+            .expect("an answer");
         assert_eq!(removed, self.model.remove_limit(&scope, per, measure));
     }
 
@@ -193,14 +212,19 @@ impl History {
         let (chat, model) = (self.chat(), self.model_name());
         let tokens = self.random.below(3) * 100;
         let expires_in = Duration::from_secs(self.random.of(&[1, 60, 600, 7_200, 86_400]));
-        let mut reserve = Reserve::new(user, estimate).tokens(tokens).expires_in(expires_in);
+        let mut reserve = Reserve::new(user, estimate)
+            .tokens(tokens)
+            .expires_in(expires_in);
         if let Some(chat) = &chat {
             reserve = reserve.chat(chat.clone());
         }
         if let Some(model) = model {
             reserve = reserve.model(model);
         }
-        let decision = self.plain().write(|tx| tx.apply(&reserve)).expect("a decision");
+        let decision = self
+            .plain()
+            .write(|tx| tx.apply(&reserve))
+            .expect("a decision");
         let ask = (user, chat, model, estimate.nanos(), tokens);
         self.model.reserve(self.now(), ask, expires_in, &decision);
         if let Decision::Granted { until, .. } = decision {
@@ -225,14 +249,19 @@ impl History {
             save = save.reservation(reservation);
         }
         let receipt = self.plain().write(|tx| tx.apply(&save)).expect("a receipt");
-        let settled = self.model.save(self.now(), &request, receipt.message_id.get());
+        let settled = self
+            .model
+            .save(self.now(), &request, receipt.message_id.get());
         assert_eq!(receipt.reservation, settled, "{request:?}");
         if self.random.chance(4) && request.reservation.is_some() && !request.is_history {
             let again = self.plain().write(|tx| tx.apply(&save)).expect("a receipt");
-            let is_same = self.model.is_settled_by(request.reservation, receipt.message_id.get());
+            let is_same = self
+                .model
+                .is_settled_by(request.reservation, receipt.message_id.get());
             assert_eq!(again.repeated, is_same, "{request:?}");
             if !again.repeated {
-                self.model.save(self.now(), &request, again.message_id.get());
+                self.model
+                    .save(self.now(), &request, again.message_id.get());
             }
         }
     }
@@ -263,24 +292,33 @@ impl History {
         let user = self.user();
         if let Some(reservation) = self.reservation(user) {
             let release = Release::new(user, reservation);
-            let was_open = self.plain().write(|tx| tx.apply(&release)).expect("an answer");
+            let was_open = self
+                .plain()
+                .write(|tx| tx.apply(&release))
+                .expect("an answer");
             assert_eq!(was_open, self.model.release(self.now(), reservation));
         }
     }
 
     /// As another program, or a host's own SQL, does.
     fn change_a_row(&mut self) {
-        let Some(id) = self.model.any_message(&mut self.random) else { return };
+        let Some(id) = self.model.any_message(&mut self.random) else {
+            return;
+        };
         let (sql, change): (String, Box<dyn Fn(&mut Request)>) = match self.random.below(4) {
             0 => {
                 let cost = self.cost();
-                let sql = format!("UPDATE messages SET cost = {} WHERE message_id = {id}", cost.dollars());
+                let sql = format!(
+                    "UPDATE messages SET cost = {} WHERE message_id = {id}",
+                    cost.dollars()
+                );
                 (sql, Box::new(move |row| row.cost = cost.nanos()))
             }
             1 => {
                 let at = self.now() - TimeDelta::hours(self.random.below(200) as i64);
                 let text = at.format("%Y-%m-%dT%H:%M:%S%.6f+00:00");
-                let sql = format!("UPDATE messages SET timestamp = '{text}' WHERE message_id = {id}");
+                let sql =
+                    format!("UPDATE messages SET timestamp = '{text}' WHERE message_id = {id}");
                 (sql, Box::new(move |row| row.at = at))
             }
             2 => {
@@ -295,14 +333,19 @@ impl History {
                     "UPDATE botstore_usage SET input_tokens = {tokens}, output_tokens = NULL, request_model = 'small'
                      WHERE usage_id = {id}"
                 );
-                (sql, Box::new(move |row| {
-                    if let Some((_, model, known)) = &mut row.usage {
-                        (*known, *model) = (Some(tokens), "small");
-                    }
-                }))
+                (
+                    sql,
+                    Box::new(move |row| {
+                        if let Some((_, model, known)) = &mut row.usage {
+                            (*known, *model) = (Some(tokens), "small");
+                        }
+                    }),
+                )
             }
         };
-        self.plain().write(|tx| tx.execute(&sql, [])).expect("a change");
+        self.plain()
+            .write(|tx| tx.execute(&sql, []))
+            .expect("a change");
         self.model.change(id, change);
     }
 
@@ -312,26 +355,35 @@ impl History {
     }
 
     fn delete_a_row(&mut self) {
-        let Some(id) = self.model.any_message(&mut self.random) else { return };
+        let Some(id) = self.model.any_message(&mut self.random) else {
+            return;
+        };
         let owner = self.model.owner_of_session(id);
         match owner {
             Some(owner) if !self.random.chance(3) => {
                 let delete = DeleteMessage::new(owner, id);
-                self.plain().write(|tx| tx.apply(&delete)).expect("a deletion");
+                self.plain()
+                    .write(|tx| tx.apply(&delete))
+                    .expect("a deletion");
             }
             _ => {
                 let sql = "DELETE FROM messages WHERE message_id = ?1";
-                self.plain().write(|tx| tx.execute(sql, [id])).expect("a deletion");
+                self.plain()
+                    .write(|tx| tx.execute(sql, [id]))
+                    .expect("a deletion");
             }
         }
         self.model.delete(id);
     }
 
     fn let_time_pass(&mut self) {
-        let seconds = self.random.of(&[1, 59, 600, 3_599, 3_600, 40_000, 86_400, 700_000]);
+        let seconds = self
+            .random
+            .of(&[1, 59, 600, 3_599, 3_600, 40_000, 86_400, 700_000]);
         if self.random.chance(6) {
             // Somebody sets it back.
-            self.clock.set(self.now() - TimeDelta::seconds(seconds as i64));
+            self.clock
+                .set(self.now() - TimeDelta::seconds(seconds as i64));
         } else {
             self.clock.advance(Duration::from_secs(seconds));
         }
@@ -353,7 +405,8 @@ impl History {
             ask = ask.model(model);
         }
         let budgets = self.plain().read(|tx| tx.query(&ask)).expect("budgets");
-        self.model.check_budgets(self.now(), user, chat.as_ref(), model, &budgets);
+        self.model
+            .check_budgets(self.now(), user, chat.as_ref(), model, &budgets);
     }
 }
 
@@ -361,7 +414,9 @@ fn usage_of(request: &Request) -> Option<Usage> {
     let (chat, model, tokens) = request.usage.as_ref()?;
     let mut usage = Usage::new("someone", *model);
     if let Some(tokens) = tokens {
-        usage = usage.input_tokens(tokens / 2).output_tokens(tokens - tokens / 2);
+        usage = usage
+            .input_tokens(tokens / 2)
+            .output_tokens(tokens - tokens / 2);
     }
     Some(match chat {
         Some(chat) => usage.chat(chat.clone()),
@@ -371,11 +426,21 @@ fn usage_of(request: &Request) -> Option<Usage> {
 
 /// Empties the file for the next history.
 fn empty(plain: &Plain) {
-    let tables = ["botstore_limit", "botstore_reservation", "botstore_usage", "messages", "audit_log", "sessions",
-        "cost_tracking", "users"];
+    let tables = [
+        "botstore_limit",
+        "botstore_reservation",
+        "botstore_usage",
+        "messages",
+        "audit_log",
+        "sessions",
+        "cost_tracking",
+        "users",
+    ];
     for table in tables {
         let sql = format!("DELETE FROM {table}");
-        plain.write(|tx| tx.execute(&sql, [])).expect("an empty table");
+        plain
+            .write(|tx| tx.execute(&sql, []))
+            .expect("an empty table");
     }
 }
 
@@ -383,7 +448,9 @@ fn empty(plain: &Plain) {
 fn limits_hold_in_every_history_as_in_a_plain_model() {
     let histories = std::env::var("BOTSTORE_HISTORIES").ok();
     let histories = histories.map_or(500, |number| number.parse().expect("a number"));
-    let only = std::env::var("BOTSTORE_HISTORY").ok().map(|seed| seed.parse::<u64>().expect("a seed"));
+    let only = std::env::var("BOTSTORE_HISTORY")
+        .ok()
+        .map(|seed| seed.parse::<u64>().expect("a seed"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bot.db");
     let clock = FixedClock::default();
@@ -411,7 +478,9 @@ fn limits_hold_in_every_history_as_in_a_plain_model() {
                 history.step();
             }
             history.check_budgets();
-            let report = history.plain().read(|tx| tx.query(&ReconcileRollups::new()));
+            let report = history
+                .plain()
+                .read(|tx| tx.query(&ReconcileRollups::new()));
             let report = report.expect("a comparison");
             assert_eq!(report.differences, 0, "{:#?}", report.named);
         }));

@@ -63,7 +63,12 @@ impl Model {
         before
     }
 
-    pub(super) fn remove_limit(&mut self, scope: &Scope, per: Per, measure: Measure) -> Option<Limit> {
+    pub(super) fn remove_limit(
+        &mut self,
+        scope: &Scope,
+        per: Per,
+        measure: Measure,
+    ) -> Option<Limit> {
         let is_it = |l: &Limit| l.scope == *scope && l.per == per && l.max.measure() == measure;
         let at = self.limits.iter().position(is_it)?;
         Some(self.limits.remove(at))
@@ -113,9 +118,10 @@ impl Model {
                     let chat = row.usage.as_ref().and_then(|(chat, ..)| chat.as_ref());
                     (false, chat == Some(own))
                 }
-                Scope::Model(own) => {
-                    (false, row.usage.as_ref().is_some_and(|(_, model, _)| model == own))
-                }
+                Scope::Model(own) => (
+                    false,
+                    row.usage.as_ref().is_some_and(|(_, model, _)| model == own),
+                ),
                 _ => unreachable!(),
             };
             if !concerns || !self.same(limit.per, row.at, now) {
@@ -125,7 +131,11 @@ impl Model {
             spent += match limit.max {
                 Amount::Cost(_) => row.cost,
                 Amount::Requests(_) => 1,
-                _ => row.usage.as_ref().and_then(|(.., tokens)| *tokens).unwrap_or(0) as i64,
+                _ => row
+                    .usage
+                    .as_ref()
+                    .and_then(|(.., tokens)| *tokens)
+                    .unwrap_or(0) as i64,
             };
         }
         spent
@@ -153,7 +163,10 @@ impl Model {
     /// What was reserved at a time to come holds from now on: the clock was set back.
     fn hold_anew(&mut self, now: DateTime<Utc>) {
         let open = self.reservations.values().filter(|one| one.ended.is_none());
-        if open.max_by_key(|one| one.until).is_some_and(|last| last.made > now) {
+        if open
+            .max_by_key(|one| one.until)
+            .is_some_and(|last| last.made > now)
+        {
             let open = self.reservations.values_mut();
             for one in open.filter(|one| one.ended.is_none() && one.made > now) {
                 one.until = one.until - one.made.signed_duration_since(now);
@@ -179,7 +192,10 @@ impl Model {
         let (mut denying, mut is_near) = (Vec::new(), false);
         let mut left = Vec::new();
         for limit in limits {
-            let (spent, reserved) = (self.spent(limit, user, now), self.reserved(limit, user, now));
+            let (spent, reserved) = (
+                self.spent(limit, user, now),
+                self.reserved(limit, user, now),
+            );
             let ask = match limit.max {
                 Amount::Cost(_) => cost,
                 Amount::Requests(_) => 1,
@@ -194,25 +210,48 @@ impl Model {
             left.push((max - used, limit));
         }
         match decision {
-            Decision::Denied { which, spent, reserved, resets_at, .. } => {
+            Decision::Denied {
+                which,
+                spent,
+                reserved,
+                resets_at,
+                ..
+            } => {
                 let same = denying.iter().find(|(limit, ..)| *limit == which);
                 let Some((limit, its_spent, its_reserved)) = same else {
                     panic!("{decision:?}, where {denying:?}")
                 };
-                assert_eq!((number(*spent), number(*reserved)), (*its_spent, *its_reserved), "{decision:?}");
+                assert_eq!(
+                    (number(*spent), number(*reserved)),
+                    (*its_spent, *its_reserved),
+                    "{decision:?}"
+                );
                 self.check_end(limit.per, *resets_at, now);
                 // No other holds for longer.
                 for (other, ..) in &denying {
-                    assert!(order(other.per) <= order(limit.per), "{decision:?}, and {other:?}");
+                    assert!(
+                        order(other.per) <= order(limit.per),
+                        "{decision:?}, and {other:?}"
+                    );
                 }
             }
-            Decision::Granted { reservation, near_limit, remaining, .. } => {
+            Decision::Granted {
+                reservation,
+                near_limit,
+                remaining,
+                ..
+            } => {
                 assert!(denying.is_empty(), "{decision:?}, where {denying:?}");
                 assert_eq!(*near_limit, is_near, "{decision:?}");
                 let its = remaining.map(|remaining| (number(remaining), remaining.measure()));
-                let known = left.iter().map(|(left, limit)| (*left, limit.max.measure()));
+                let known = left
+                    .iter()
+                    .map(|(left, limit)| (*left, limit.max.measure()));
                 assert_eq!(its.is_none(), left.is_empty(), "{decision:?}");
-                assert!(its.is_none_or(|its| known.clone().any(|known| known == its)), "{decision:?} {left:?}");
+                assert!(
+                    its.is_none_or(|its| known.clone().any(|known| known == its)),
+                    "{decision:?} {left:?}"
+                );
                 let made = Reserved {
                     user,
                     chat,
@@ -278,28 +317,40 @@ impl Model {
         one.is_some_and(|one| one.settled_by == Some(id))
     }
 
-    pub(super) fn save(&mut self, now: DateTime<Utc>, request: &Request, id: i64) -> Option<Settled> {
+    pub(super) fn save(
+        &mut self,
+        now: DateTime<Utc>,
+        request: &Request,
+        id: i64,
+    ) -> Option<Settled> {
         self.rows.insert(id, (request.clone(), request.user));
         self.settle(now, request.reservation, id)
     }
 
     pub(super) fn add_cost(&mut self, now: DateTime<Utc>, request: &Request) {
         // The same one, sent again.
-        let one = request.reservation.and_then(|id| self.reservations.get(&id));
+        let one = request
+            .reservation
+            .and_then(|id| self.reservations.get(&id));
         let before = one.and_then(|one| one.settled_by).filter(|id| *id < 0);
         if let Some((row, _)) = before.and_then(|id| self.rows.get(&id)) {
             let model = |row: &Request| row.usage.as_ref().map(|(_, model, _)| *model);
-            if row.cost == request.cost && row.user == request.user && model(row) == model(request) {
+            if row.cost == request.cost && row.user == request.user && model(row) == model(request)
+            {
                 return;
             }
         }
         self.others -= 1;
-        self.rows.insert(self.others, (request.clone(), request.user));
+        self.rows
+            .insert(self.others, (request.clone(), request.user));
         self.settle(now, request.reservation, self.others);
     }
 
     pub(super) fn release(&mut self, now: DateTime<Utc>, reservation: i64) -> bool {
-        let one = self.reservations.get_mut(&reservation).expect("one that was given");
+        let one = self
+            .reservations
+            .get_mut(&reservation)
+            .expect("one that was given");
         if one.ended.is_none() && one.until > now {
             one.ended = Some(Settled::Released);
             return true;
@@ -313,7 +364,10 @@ impl Model {
     }
 
     pub(super) fn owner_of_session(&self, id: i64) -> Option<i64> {
-        self.rows.get(&id).filter(|(row, owner)| row.user == *owner).map(|(_, owner)| *owner)
+        self.rows
+            .get(&id)
+            .filter(|(row, owner)| row.user == *owner)
+            .map(|(_, owner)| *owner)
     }
 
     pub(super) fn knows(&self, user: i64, ensure: impl FnOnce(i64)) {
@@ -340,10 +394,19 @@ impl Model {
         assert_eq!(limits.len(), budgets.len(), "{limits:?} {budgets:?}");
         for budget in budgets {
             assert!(limits.contains(&&budget.limit), "{budget:?}");
-            let (spent, reserved) =
-                (self.spent(&budget.limit, user, now), self.reserved(&budget.limit, user, now));
-            assert_eq!((number(budget.spent), number(budget.reserved)), (spent, reserved), "{budget:?} at {now}");
-            assert_eq!(number(budget.left), (number(budget.limit.max) - spent - reserved).max(0));
+            let (spent, reserved) = (
+                self.spent(&budget.limit, user, now),
+                self.reserved(&budget.limit, user, now),
+            );
+            assert_eq!(
+                (number(budget.spent), number(budget.reserved)),
+                (spent, reserved),
+                "{budget:?} at {now}"
+            );
+            assert_eq!(
+                number(budget.left),
+                (number(budget.limit.max) - spent - reserved).max(0)
+            );
             self.check_end(budget.limit.per, budget.resets_at, now);
         }
     }
