@@ -5,6 +5,7 @@ mod timers;
 pub use timers::{FailedTimer, FiredTimer};
 
 use crate::archive::{DrillReport, NotRemoved, Reason};
+use crate::domain::limits::LimitNotice;
 use crate::error::Error;
 use crate::migration::UnknownObjects;
 use crate::panics::quietly;
@@ -57,6 +58,13 @@ pub enum StoreEvent {
         /// How many.
         sessions: usize,
     },
+    /// The warning of a limit is reached ([`SetLimit::soft`](crate::limits::SetLimit::soft())): what is spent in the
+    /// period is as much, or a request was granted with which it will be. Sent once a period, within a second or two,
+    /// whoever spends, also without a reservation; what another program writes is seen within a minute.
+    LimitNear(LimitNotice),
+    /// A limit is reached: as much as it allows is spent in the period, or a request was denied. Sent once a period, as
+    /// [`LimitNear`](Self::LimitNear). If nobody has subscribed yet, the first subscriber gets it.
+    LimitReached(LimitNotice),
     /// Timers have run, and their changes are committed. Sent after the commit, and only to those who are
     /// subscribed then: a hint to look into the bot's own tables; do not rely on it alone.
     #[non_exhaustive]

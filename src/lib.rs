@@ -53,6 +53,7 @@
 //! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
 //! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) [`PromptText`](usage::PromptText) |
 //! | [`prices`] | [`SetPrice`](prices::SetPrice) [`RemovePrice`](prices::RemovePrice) [`ImportPrices`](prices::ImportPrices) [`Reprice`](prices::Reprice) · [`Price`](prices::Price) [`Prices`](prices::Prices) [`UnpricedModels`](prices::UnpricedModels) |
+//! | [`limits`] | [`SetLimit`](limits::SetLimit) [`RemoveLimit`](limits::RemoveLimit) [`Reserve`](limits::Reserve) [`Release`](limits::Release) · [`UserBudget`](limits::UserBudget) [`Limits`](limits::Limits) [`NamedBudgets`](limits::NamedBudgets) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`ActiveUsers`](analytics::ActiveUsers) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) [`TimeZone`](analytics::TimeZone) |
 //! | [`rollups`] | [`ReconcileRollups`](rollups::ReconcileRollups) |
@@ -113,8 +114,8 @@ pub mod time;
 pub use config::{BeforeUpgrade, Config, PointReads};
 pub use domain::{MessageId, SessionId, TokenId, Usd, UserId};
 pub use domain::{
-    analytics, audit, costs, integrity, interactions, messages, metadata, page, prices, rollups,
-    sessions, timers, tokens, tools, updates, usage, users,
+    analytics, audit, costs, integrity, interactions, limits, messages, metadata, page, prices,
+    rollups, sessions, timers, tokens, tools, updates, usage, users,
 };
 pub use engine::BackupActor;
 pub use error::{Error, ErrorKind, Result};

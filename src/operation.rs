@@ -9,6 +9,7 @@ pub(crate) mod doubt;
 mod lane;
 mod name;
 pub(crate) mod number;
+mod own;
 mod pieces;
 pub(crate) mod timer;
 mod uses;
@@ -336,17 +337,6 @@ impl<'conn> WriteTx<'conn> {
             guard: Some(guard),
             ..Self::new(self.read.conn, self.read.now).within(self.read.limits)
         }
-    }
-
-    /// Runs `work` without the guard: for what only the store itself may do.
-    pub(crate) fn as_the_store<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        let Some(guard) = self.guard else {
-            return work(self);
-        };
-        let done = guard.aside(|| work(self));
-        // A prepared statement is not checked again, and the next user of its text may be an operation.
-        self.read.conn.flush_prepared_statement_cache();
-        done
     }
 
     /// Runs an `INSERT`, `UPDATE` or `DELETE`; returns the number of rows that it changed.

@@ -4,6 +4,7 @@
 //! model in [`usage`](crate::usage).
 
 use super::columns::{amount, count, day, nanos};
+use super::limits::{self, ReservationId};
 use super::page;
 use super::usage::{self, Usage};
 use super::when::When;
@@ -21,8 +22,9 @@ use serde::{Deserialize, Serialize};
 /// The user's own total counts only messages, and does not change.
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, [`Invalid`](crate::ErrorKind::Invalid) for a
-/// cost outside 0 to 1,000,000,000 dollars, said or computed from tokens, or a time in the future or before 1970.
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, and for a reservation that was never given, or to
+/// another user; [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, said or
+/// computed from tokens, or a time in the future or before 1970.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -47,6 +49,9 @@ pub struct AddCost {
     /// What the request to a model used.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// What was reserved for the request.
+    #[serde(default)]
+    pub reservation: Option<ReservationId>,
 }
 
 impl AddCost {
@@ -57,6 +62,7 @@ impl AddCost {
             cost,
             at: None,
             usage: None,
+            reservation: None,
         }
     }
 
@@ -64,6 +70,14 @@ impl AddCost {
     /// costs what tokens and [`prices`](crate::prices) say, or 0 without a price.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
+        self
+    }
+
+    /// What was reserved for the request ([`Reserve`](crate::limits::Reserve)), as
+    /// [`SaveInteraction::reservation`](crate::interactions::SaveInteraction::reservation()). The same cost on the same
+    /// model, sent again with a reservation that it has settled, changes nothing.
+    pub fn reservation(mut self, reservation: impl Into<ReservationId>) -> Self {
+        self.reservation = Some(reservation.into());
         self
     }
 
@@ -85,14 +99,41 @@ impl Mutation for AddCost {
             users::was_there(tx, self.user_id, &when)?;
         }
         let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
+        let reserved = self
+            .reservation
+            .map(|reservation| limits::find_reservation(tx, self.user_id, reservation));
+        let reserved = reserved.transpose()?;
+        let settled_by = reserved.as_ref().and_then(limits::Named::settled_by);
+        if settled_by.is_some_and(|id| id < 0) && self.is_request(tx, settled_by, priced.cost)? {
+            return Ok(());
+        }
         add(tx, self.user_id, priced.cost, &when)?;
-        usage::save_other(tx, self.user_id, self.usage.as_ref(), priced, &when)
+        let usage = self.usage.as_ref();
+        let usage_id = usage::save_other(tx, self.user_id, usage, priced, &when)?;
+        if let Some(reserved) = reserved {
+            reserved.settle(tx, usage_id)?;
+        }
+        Ok(())
     }
 
     fn texts(&self, texts: &mut Texts) {
         if let Some(usage) = &self.usage {
             usage.texts(texts);
         }
+    }
+}
+
+impl AddCost {
+    /// Whether the request of this id has this cost and this message's model.
+    fn is_request(&self, tx: &ReadTx<'_>, usage_id: Option<i64>, cost: Usd) -> Result<bool> {
+        let model = self.usage.as_ref().map(|usage| &usage.model);
+        let same = tx.maybe(
+            "SELECT 1 FROM botstore_usage
+             WHERE usage_id = ?1 AND user_id = ?2 AND coalesce(cost_nanos, 0) = ?3 AND request_model IS ?4",
+            (usage_id, self.user_id, cost.nanos(), model),
+            |_| Ok(()),
+        )?;
+        Ok(same.is_some())
     }
 }
 

@@ -34,6 +34,12 @@ impl Schema for LlmSchema {
             include_str!("../../migrations/botstore_llm/0004_details.up.sql"),
             include_str!("../../migrations/botstore_llm/0004_details.down.sql"),
         ),
+        Migration::new(
+            5,
+            "limits",
+            include_str!("../../migrations/botstore_llm/0005_limits.up.sql"),
+            include_str!("../../migrations/botstore_llm/0005_limits.down.sql"),
+        ),
     ];
 }
 

@@ -8,6 +8,7 @@ pub mod costs;
 mod ids;
 pub mod integrity;
 pub mod interactions;
+pub mod limits;
 mod llm;
 pub mod messages;
 pub mod metadata;

@@ -9,6 +9,7 @@ use crate::panics::quietly;
 use crate::schedule::{Done, RecordRun, RunIfDue, Schedule, Turn, When};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -98,6 +99,29 @@ impl Duty {
             async move {
                 work.await?;
                 Ok(Turn::NotBefore(when.next(handle.shared.now())))
+            }
+        })
+    }
+
+    /// A look of the store's own at what was committed: at each tick after a commit. The file does not know of it, and it
+    /// is no run.
+    pub(crate) fn look<F>(
+        name: &'static str,
+        work: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let seen = AtomicU64::new(u64::MAX);
+        Self::new(name, When::Every(RETRY), move |handle| {
+            // Before the look: what is committed meanwhile is looked at next time.
+            let committed = handle.shared.metrics.committed.get();
+            let work = (seen.swap(committed, Relaxed) != committed).then(|| work(handle.clone()));
+            async move {
+                if let Some(work) = work {
+                    work.await?;
+                }
+                Ok(Turn::NotBefore(handle.shared.now()))
             }
         })
     }

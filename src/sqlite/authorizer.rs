@@ -154,7 +154,11 @@ fn is_the_stores(table: &str, trigger: Option<&str>) -> bool {
         | "botstore_feedback"
         | "botstore_message_metadata"
         | "botstore_session_metadata"
-        | "botstore_user_metadata" => false,
+        | "botstore_user_metadata"
+        | "botstore_limit"
+        | "botstore_limit_told"
+        | "botstore_reservation"
+        | "botstore_spender" => false,
         LEDGER | FOUND | "botstore_store" => true,
         _ => !trigger.is_some_and(|trigger| begins_with(trigger, OURS)),
     }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::domain::interactions::SweepKeys;
+use crate::domain::limits::{AreSpenders, Level, LookAtSpenders};
 use crate::domain::rollups::ReconcileRollups;
 use crate::domain::sessions::ExpireIdle;
 use crate::domain::tokens::RecordUses;
@@ -32,6 +33,7 @@ pub(super) fn of(config: &Config, zone: Zone) -> Vec<Duty> {
     duties.push(Duty::unrecorded("record uses", MINUTE, record_uses));
     let optimize = async |handle: Arc<Handle>| handle.optimize().await;
     duties.push(Duty::upkeep("PRAGMA optimize", DAY, optimize));
+    duties.push(Duty::look("limits", look_at_limits));
     if let Some(every) = config.reconcile_every {
         duties.push(Duty::upkeep("compare rollups", every, compare_rollups));
     }
@@ -62,6 +64,24 @@ async fn record_uses(handle: Arc<Handle>) -> crate::Result<()> {
         let record = RecordUses(Arc::clone(&uses));
         handle.write(record, Entry::Waits).await?;
         noted.written(&uses);
+    }
+    Ok(())
+}
+
+/// Tells of limits that are reached.
+async fn look_at_limits(handle: Arc<Handle>) -> crate::Result<()> {
+    while handle.read(AreSpenders, Entry::Waits).await? {
+        let looked = handle.write(LookAtSpenders, Entry::Waits).await?;
+        for (level, notice) in looked.notices {
+            let event = match level {
+                Level::Near => StoreEvent::LimitNear(notice),
+                Level::Reached => StoreEvent::LimitReached(notice),
+            };
+            handle.shared.subscribers.send_or_keep(event);
+        }
+        if !looked.goes_on {
+            break;
+        }
     }
     Ok(())
 }

@@ -34,6 +34,9 @@ pub(crate) struct Since {
 /// and Recife come closest.
 const STRIDE: TimeDelta = TimeDelta::days(5);
 
+/// No zone sets its clock back by more across a midnight.
+const STRIDE_BACK: TimeDelta = TimeDelta::hours(6);
+
 impl Zone {
     pub(crate) const UTC: Self = Self::Named(Tz::UTC);
 
@@ -96,6 +99,49 @@ impl Zone {
         days.filter_map(|day| self.on(day, at))
             .filter(|&due| due > last)
             .min()
+    }
+
+    /// When a day begins, if the zone has it.
+    pub(crate) fn begins(self, day: NaiveDate) -> Option<DateTime<Utc>> {
+        self.on(day, NaiveTime::MIN)
+    }
+
+    /// The day that began last at this time. Where the clock is set back across midnight, it shows the day before once
+    /// more; that time belongs to the day that has begun.
+    pub(crate) fn day(self, at: DateTime<Utc>) -> NaiveDate {
+        let shown = self.shown(at).unwrap_or_else(|| at.naive_utc()).date();
+        let last = shown.succ_opt().unwrap_or(shown);
+        let days = last.iter_days().rev().take(4);
+        let mut days = days.filter(|&day| self.begins(day).is_some_and(|begins| begins <= at));
+        days.next().unwrap_or(shown)
+    }
+
+    /// Whether the clock shows the day before once more after a day has begun.
+    pub(crate) fn repeats_before(self, begins: DateTime<Utc>) -> bool {
+        let later = begins + STRIDE_BACK;
+        if self.offset(later).local_minus_utc() >= self.offset(begins).local_minus_utc() {
+            return false;
+        }
+        let day = |at| self.shown(at).map(|shown| shown.date());
+        day(self.change(begins, later)) < day(begins)
+    }
+
+    /// The part of this many seconds of the clock's hour that contains a time: when it begins and ends. It also ends
+    /// where the clock is set.
+    pub(crate) fn part(self, at: DateTime<Utc>, seconds: i64) -> (DateTime<Utc>, DateTime<Utc>) {
+        let at = DateTime::from_timestamp(at.timestamp(), 0).unwrap_or(at);
+        let offset = self.offset(at);
+        let shown = at.timestamp() + i64::from(offset.local_minus_utc());
+        let begins = at.timestamp() - shown.rem_euclid(seconds);
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or(at);
+        let (mut begins, mut ends) = (time(begins), time(begins.saturating_add(seconds)));
+        if self.offset(begins) != offset {
+            begins = self.change(begins, at);
+        }
+        if self.offset(ends) != offset {
+            ends = self.change(at, ends);
+        }
+        (begins, ends)
     }
 
     /// When it is `at` on a day, if the zone has that day.

@@ -73,7 +73,8 @@ impl Place {
                 None => return None,
             },
             "at" | "by" | "cost_source" | "direction" | "from" | "gaps" | "into_ended"
-            | "order" | "rating" | "since" | "to" | "until" | "valid_from" | "which" | "whose" => {
+            | "measure" | "order" | "per" | "rating" | "since" | "to" | "until" | "valid_from"
+            | "which" | "whose" => {
                 return None;
             }
             // Never too long: it is cut.

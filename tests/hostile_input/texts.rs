@@ -199,6 +199,16 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         ("Reprice", "provider" | "model") => ReadBack::Nowhere,
         ("SetPrice", "provider") => ReadBack::Column("botstore_price", "provider"),
         ("SetPrice", "model") => ReadBack::Column("botstore_price", "model"),
+        ("SetLimit", "model") => ReadBack::Column("botstore_limit", "who"),
+        ("Reserve", "model") => ReadBack::Column("botstore_reservation", "model"),
+        ("Reserve", "platform") => ReadBack::Column(
+            "botstore_reservation",
+            "CAST(substr(CAST(chat AS BLOB), 1, instr(CAST(chat AS BLOB), x'2f') - 1) AS TEXT)",
+        ),
+        ("Reserve", "chat_id") => ReadBack::Column(
+            "botstore_reservation",
+            "CAST(substr(CAST(chat AS BLOB), instr(CAST(chat AS BLOB), x'2f') + 1) AS TEXT)",
+        ),
         ("At" | "After", "name") => ReadBack::Column("botstore_timer", "name"),
         ("At" | "After", "input") => asked("Timers", "input"),
         _ => panic!("{message} took a text as {pointer}: say where it is read back"),
@@ -272,7 +282,7 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 16] = [
+const TYPED: [&str; 18] = [
     "after",
     "at",
     "by",
@@ -281,7 +291,9 @@ const TYPED: [&str; 16] = [
     "from",
     "gaps",
     "into_ended",
+    "measure",
     "order",
+    "per",
     "rating",
     "since",
     "to",

@@ -22,11 +22,11 @@ const LAYERS: &[&[&str]] = &[
     &["sqlite"],
     &["operation"],
     &["cache", "migration", "schedule"],
-    &["archive"],
+    &["archive", "domain"],
     &["events"],
     &["health"],
     &["config"],
-    &["domain", "engine"],
+    &["engine"],
     &["opening", "recipients"],
     &["backup", "schema", "snapshot", "status"],
     &["store"],
@@ -47,6 +47,13 @@ const NARROW: &[(&str, &[&str])] = &[(
         "time",
     ],
 )];
+
+/// Modules that do not know one that is below them.
+const APART: &[(&str, &str)] = &[
+    ("engine", "domain"),
+    ("config", "domain"),
+    ("health", "domain"),
+];
 
 /// The folder that the engine is in.
 const ENGINE: &[&str] = &["engine"];
@@ -140,6 +147,9 @@ fn fault(arrow: &Arrow) -> Option<String> {
     };
     if low >= high {
         return Some(format!("{at}: {from} knows {to}, which is not below it"));
+    }
+    if APART.contains(&(from.as_str(), to.as_str())) {
+        return Some(format!("{at}: {from} knows {to}, and is not to"));
     }
     let narrow = NARROW.iter().find(|(module, _)| module == from);
     narrow

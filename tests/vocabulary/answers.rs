@@ -3,6 +3,7 @@
 use crate::support::{ADA, populate};
 use botstore::analytics::UserDashboard;
 use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
+use botstore::limits::{Limits, NamedBudgets};
 use botstore::messages::{RecentMessages, SessionMessages, UserMessages};
 use botstore::page::{MAX_LIMIT, Page, PageRequest};
 use botstore::prices::Prices;
@@ -108,6 +109,11 @@ impl Mutation for Fill {
                 "INSERT INTO botstore_price (provider, model, valid_from, input, output)
                  VALUES ('acme', ?1, ?2, 1, 1)",
                 (format!("{n} {text}"), at),
+            )?;
+            tx.execute(
+                "INSERT INTO botstore_limit (scope, who, measure, per, max, limit_id, set_at)
+                 VALUES ('model', ?1 || ?2, 'cost', 'day', 5, ?2, ?3)",
+                (&text, n, at),
             )?;
             for part in 0..8 {
                 tx.execute(
@@ -239,6 +245,8 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
     seen.insert(is_bounded(stores, |page| UserTokens::new(user_id).page(page)).await);
     seen.insert(is_bounded(stores, |page| Timers::new().page(page)).await);
     seen.insert(is_bounded(stores, |page| Prices::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| Limits::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| NamedBudgets::new().page(page)).await);
     let seen: BTreeSet<_> = seen.into_iter().map(str::to_owned).collect();
     assert_eq!(seen, lists(), "a list that is not asked here");
 }

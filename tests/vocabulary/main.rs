@@ -20,6 +20,7 @@ mod integrity;
 mod interactions;
 mod keys;
 mod last_used;
+mod limits;
 mod members;
 mod messages;
 mod money;

@@ -133,6 +133,26 @@ fn reads_the_same(tx: &ReadTx<'_>, again: &SaveInteraction, first: &Receipt) -> 
     Ok(same.unwrap_or(true))
 }
 
+/// The receipt of the exchange that is this message, if it is the same one.
+pub(super) fn same_message(
+    tx: &ReadTx<'_>,
+    again: &SaveInteraction,
+    message_id: i64,
+) -> Result<Option<Receipt>> {
+    let found = tx.maybe(
+        "SELECT user_id, session_id, prompt, timestamp FROM messages WHERE message_id = ?1",
+        [message_id],
+        |row| {
+            let is_same = columns::id(row, 0)? == Some(again.user_id.get())
+                && again.session_id == columns::text(row, 1)?
+                && again.prompt == columns::text(row, 2)?;
+            Ok(is_same.then_some(columns::time(row, 3)?))
+        },
+    )?;
+    let at = found.flatten();
+    Ok(at.map(|at| Receipt::new(message_id, at).repeated()))
+}
+
 /// Digests what makes two exchanges the same: user, session and prompt. The answer and the cost are left out: a
 /// bot that gets an update again may have asked its model again.
 fn content_of(exchange: &SaveInteraction) -> Digest {

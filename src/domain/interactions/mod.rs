@@ -34,6 +34,7 @@ pub use keys::{FindInteraction, SweepKeys};
 pub use save::SaveInteraction;
 
 use super::MessageId;
+use super::limits::Settled;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,9 @@ pub struct Receipt {
     /// Whether the exchange was already saved under its idempotency key, so that nothing was saved this time.
     #[serde(default)]
     pub repeated: bool,
+    /// What became of the reservation, if the exchange has one and was saved this time.
+    #[serde(default)]
+    pub reservation: Option<Settled>,
 }
 
 impl Receipt {
@@ -57,6 +61,7 @@ impl Receipt {
             message_id: message_id.into(),
             recorded_at,
             repeated: false,
+            reservation: None,
         }
     }
 

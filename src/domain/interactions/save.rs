@@ -2,6 +2,7 @@
 
 use super::{Receipt, keys};
 use crate::domain::audit::{self, NewEvent};
+use crate::domain::limits::{self, ReservationId};
 use crate::domain::messages::{self, Attachment, NewMessage};
 use crate::domain::metadata;
 use crate::domain::sessions::IntoEnded;
@@ -30,8 +31,8 @@ use serde_json::Value;
 /// otherwise. A missing session is created by [`creating`](Self::creating()).
 ///
 /// # Errors
-/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's session that is
-/// not [shared](crate::sessions::ShareSession) with this one. [`Conflict`](crate::ErrorKind::Conflict) for a key
+/// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, another user's session that is
+/// not [shared](crate::sessions::ShareSession) with this one, and a reservation that was never given, or to another user. [`Conflict`](crate::ErrorKind::Conflict) for a key
 /// that already has another prompt or session (field `idempotency_key`); for a session that has ended, if
 /// [`into_ended`](Self::into_ended()) refuses it (field `session_id`); and for imported history that is out of
 /// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000
@@ -121,6 +122,9 @@ pub struct SaveInteraction {
     /// What else the bot wants to know of it.
     #[serde(default)]
     pub metadata: Option<Value>,
+    /// What was reserved for the request: see [`reservation`](Self::reservation()).
+    #[serde(default)]
+    pub reservation: Option<ReservationId>,
 }
 
 impl SaveInteraction {
@@ -150,6 +154,7 @@ impl SaveInteraction {
             usage: None,
             attachments: Vec::new(),
             metadata: None,
+            reservation: None,
         }
     }
 
@@ -164,6 +169,18 @@ impl SaveInteraction {
     /// counts as 0.
     pub fn usage(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
+        self
+    }
+
+    /// What was reserved for the request ([`Reserve`](crate::limits::Reserve)). It holds nothing any more then, and the
+    /// exchange counts with what it cost. [`Receipt::reservation`] says what became of it.
+    ///
+    /// An exchange is never refused because of its reservation: its money is spent. One whose reservation has expired or
+    /// was released is saved like any other. So is another exchange with a reservation that is settled. The same
+    /// exchange sent again, with the same session and prompt, changes nothing, and gets the first receipt, with an
+    /// idempotency key or without.
+    pub fn reservation(mut self, reservation: impl Into<ReservationId>) -> Self {
+        self.reservation = Some(reservation.into());
         self
     }
 
@@ -296,8 +313,20 @@ impl Mutation for SaveInteraction {
         if let Some(key) = &self.idempotency_key {
             validate::not_empty("idempotency_key", key)?;
             if let Some(first) = keys::first(tx, self, key)? {
+                if let Some(reservation) = self.reservation {
+                    limits::give_back(tx, self.user_id, reservation)?;
+                }
                 return Ok(first);
             }
+        }
+        let reserved = self
+            .reservation
+            .map(|reservation| limits::find_reservation(tx, self.user_id, reservation));
+        let reserved = reserved.transpose()?;
+        if let Some(message_id) = reserved.as_ref().and_then(limits::Named::settled_by)
+            && let Some(first) = keys::same_message(tx, self, message_id)?
+        {
+            return Ok(first);
         }
         let when = When::of(tx, self.at)?;
         let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
@@ -347,7 +376,10 @@ impl Mutation for SaveInteraction {
                 when: &when,
             },
         )?;
-        let receipt = Receipt::new(message_id, tx.now());
+        let mut receipt = Receipt::new(message_id, tx.now());
+        if let Some(reserved) = reserved {
+            receipt.reservation = Some(reserved.settle(tx, message_id.get())?);
+        }
         if let Some(key) = &self.idempotency_key {
             keys::keep(tx, self, key, &receipt)?;
         }

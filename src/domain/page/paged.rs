@@ -2,6 +2,7 @@
 
 use super::{Page, PageRequest};
 use crate::domain::audit::{AuditEvent, RecentAuditLog, UserAuditLog};
+use crate::domain::limits::{Budget, Limit, Limits, NamedBudgets};
 use crate::domain::messages::{ChatMessage, RecentMessages, SessionMessages, UserMessages};
 use crate::domain::prices::{ModelPrice, Prices};
 use crate::domain::sessions::{
@@ -62,8 +63,10 @@ macro_rules! paged {
 paged! {
     ActiveSessions: Session,
     AllowedUsers: User,
+    Limits: Limit,
     ListUsers: User,
     Prices: ModelPrice,
+    NamedBudgets: Budget,
     ProjectSessions: Session,
     RecentAuditLog: AuditEvent,
     RecentMessages: ChatMessage,

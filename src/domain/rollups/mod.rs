@@ -17,6 +17,7 @@ mod reconcile;
 mod recount;
 mod repair;
 mod sources;
+pub(super) mod spent;
 mod usage;
 mod whole_days;
 mod zone;
@@ -26,7 +27,7 @@ pub(crate) use repair::FindRepairs;
 pub(crate) use usage::COUNTS as USAGE_COUNTS;
 pub(super) use usage::now as usage_now;
 pub(super) use whole_days::whole_days;
-pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today};
+pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today, zone_of_days};
 pub(crate) use zone::{agree_on_zone, shown_zone};
 
 use super::columns::{self, integer};

@@ -9,6 +9,7 @@ pub(super) use source::SOURCE;
 use super::count::{self, Due, Part, Set};
 use super::facts::USAGE;
 use crate::domain::columns::flag;
+use crate::domain::limits;
 use crate::migration::Counts;
 
 /// How many requests wait until it is worthwhile to count them, as for messages.
@@ -23,6 +24,8 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_chat_day",
         "botstore_other_day",
         "botstore_usage_count",
+        // Not rollups, but as easily made again.
+        "botstore_spent",
     ],
     are_missing: |tx| count::are_missing(tx, &LLM),
     are_due: |tx| count::are_due(tx, &LLM),
@@ -52,5 +55,5 @@ pub(super) const LLM: Set = Set {
                         = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')";
         tx.one(sql, [], |row| flag(row, 0))
     },
-    forget: |_| Ok(()),
+    forget: limits::forget,
 };

@@ -2,7 +2,7 @@
 //! the triggers, which can look up an offset but know no zone.
 
 use super::{count, facts, usage};
-use crate::domain::columns;
+use crate::domain::{columns, limits};
 use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Cell, cells};
@@ -69,6 +69,8 @@ pub(crate) fn agree_on_zone(
         let sql = "INSERT INTO botstore_zone VALUES (?1, ?2, ?3)";
         tx.execute(sql, params_from_iter(row))?;
     }
+    // Their periods begin at other times now.
+    limits::forget(&tx)?;
     if is_recounted {
         count::forget(&tx, &count::BOT)?;
         count::forget(&tx, &usage::LLM)?;
@@ -150,6 +152,20 @@ pub(crate) fn shown_zone(tx: &ReadTx<'_>) -> Zone {
         Ok(Some(name)) => Zone::named(&name).unwrap_or_else(|_| Zone::Fixed(offset_now(tx))),
         Ok(None) | Err(_) => Zone::UTC,
     }
+}
+
+/// The same zone, and whether it is the one by which rows are counted: not if this program does not know its name.
+pub(in crate::domain) fn zone_of_days(tx: &ReadTx<'_>) -> (Zone, bool) {
+    let zone = shown_zone(tx);
+    let sql = "SELECT zone FROM botstore_zone ORDER BY since DESC LIMIT 1";
+    let name = tx.maybe(sql, [], |row| columns::text(row, 0));
+    let is_known = match name {
+        Ok(Some(name)) => Zone::named(&name).is_ok(),
+        // Without a row, days are counted by no offset.
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    (zone, is_known)
 }
 
 fn offset_now(tx: &ReadTx<'_>) -> FixedOffset {

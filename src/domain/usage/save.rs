@@ -70,17 +70,18 @@ pub(in crate::domain) fn save(
     }
 }
 
-/// Saves what a request used that is no message.
+/// Saves what a request used that is no message; returns its id, which is below 0.
 pub(in crate::domain) fn save_other(
     tx: &WriteTx<'_>,
     user_id: UserId,
     usage: Option<&Usage>,
     priced: Priced,
     when: &When<'_>,
-) -> Result<()> {
+) -> Result<i64> {
     let sql = "SELECT min(coalesce(min(usage_id), 0), 0) - 1 FROM botstore_usage";
     let usage_id = tx.one(sql, [], |row| crate::domain::columns::integer(row, 0))?;
-    insert(tx, usage_id, user_id, usage, priced, when)
+    insert(tx, usage_id, user_id, usage, priced, when)?;
+    Ok(usage_id)
 }
 
 fn insert(

@@ -1,0 +1,11 @@
+DROP TRIGGER botstore_message_spends;
+DROP TRIGGER botstore_message_unspent;
+DROP TRIGGER botstore_message_respent;
+DROP TRIGGER botstore_usage_spends;
+DROP TRIGGER botstore_usage_unspent;
+DROP TRIGGER botstore_usage_respent;
+DROP TABLE botstore_limit_told;
+DROP TABLE botstore_spender;
+DROP TABLE botstore_reservation;
+DROP TABLE botstore_spent;
+DROP TABLE botstore_limit;

@@ -1,0 +1,8 @@
+//! Limits of spending: what each promises, on every path on which something is spent.
+
+mod histories;
+mod holding;
+mod model;
+mod settling;
+mod support;
+mod telling;
