@@ -27,11 +27,12 @@
 //!
 //! If an update may come again while the bot still handles it, see [`updates`](crate::updates).
 
+mod exchange;
 mod keys;
 mod save;
 
+pub use exchange::SaveInteraction;
 pub use keys::{FindInteraction, SweepKeys};
-pub use save::SaveInteraction;
 
 use super::MessageId;
 use super::limits::Settled;
