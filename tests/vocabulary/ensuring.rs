@@ -29,7 +29,7 @@ async fn session(store: &TestStore, user_id: i64, session_id: &str) -> Session {
 /// Both messages that may make what is missing, of one content.
 #[derive(Clone)]
 enum Save {
-    Interaction(SaveInteraction),
+    Interaction(Box<SaveInteraction>),
     Message(SaveMessage),
 }
 
@@ -45,12 +45,12 @@ impl Save {
         message.creating = new.creating.clone();
         message.username = new.username.clone();
         message.into_ended = new.into_ended;
-        [Self::Interaction(new), Self::Message(message)]
+        [Self::Interaction(Box::new(new)), Self::Message(message)]
     }
 
     async fn refused(self, store: &TestStore, kind: botstore::ErrorKind, field: &str) {
         match self {
-            Self::Interaction(save) => refused(store, save, kind, field).await,
+            Self::Interaction(save) => refused(store, *save, kind, field).await,
             Self::Message(save) => refused(store, save, kind, field).await,
         };
     }
@@ -61,7 +61,7 @@ impl Mutation for Save {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         match self {
-            Self::Interaction(save) => tx.apply(save).map(|_| ()),
+            Self::Interaction(save) => tx.apply(&**save).map(|_| ()),
             Self::Message(save) => tx.apply(save).map(|_| ()),
         }
     }
