@@ -16,13 +16,16 @@ impl WriteTx<'_> {
         done
     }
 
-    /// Runs one statement without the guard, for what happens now and then between other operations: it is compiled
-    /// each time and not cached, so the statements of the others stay in the cache.
-    pub(crate) fn once_as_the_store(&self, sql: &str, params: impl Params) -> Result<usize> {
-        let run = || Ok(self.read.conn.prepare(sql)?.execute(params)?);
+    /// Runs one statement without the guard. It stays in the cache, under a text that no operation's statement has, and
+    /// so do the statements of operations.
+    pub(crate) fn run_as_the_store(&self, sql: &str, params: impl Params) -> Result<usize> {
+        let run = |sql: &str| Ok(self.read.conn.prepare_cached(sql)?.execute(params)?);
         match self.guard {
-            None => run(),
-            Some(guard) => guard.aside(run),
+            None => run(sql),
+            Some(guard) => {
+                let own = guard.own(sql);
+                guard.aside(|| run(&own))
+            }
         }
     }
 }

@@ -22,7 +22,11 @@ const STEPS_BETWEEN_CHECKS: i32 = 1_000;
 /// SQLite asks when a statement is prepared. The store's own statements are prepared while the guard is
 /// down, and have texts that no operation's statement has. Checking the SQL's first word instead was
 /// turned down: SQLite's own parser sees through comments and pragma functions.
-pub(crate) struct Authorizer(Arc<AtomicBool>);
+pub(crate) struct Authorizer {
+    up: Arc<AtomicBool>,
+    /// What keeps texts of the store's own statements apart from those of operations.
+    nonce: String,
+}
 
 impl Authorizer {
     /// Replaces the guard of the connection.
@@ -30,6 +34,7 @@ impl Authorizer {
         conn: &mut Connection,
         policy: impl Fn(&AuthContext<'_>) -> Authorization + Send + RefUnwindSafe + 'static,
     ) -> Result<Self> {
+        let nonce = unguarded("")?;
         let up = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&up);
         conn.authorizer(Some(move |context: AuthContext<'_>| {
@@ -39,7 +44,7 @@ impl Authorizer {
                 Authorization::Allow
             }
         }))?;
-        Ok(Self(up))
+        Ok(Self { up, nonce })
     }
 
     /// Runs `guarded` with the guard up.
@@ -52,8 +57,13 @@ impl Authorizer {
         self.with(false, trusted)
     }
 
+    /// The text of one of the store's own statements, which no operation's has: it may stay in the cache.
+    pub(crate) fn own(&self, sql: &str) -> String {
+        [sql, &self.nonce].concat()
+    }
+
     fn with<T>(&self, up: bool, work: impl FnOnce() -> T) -> T {
-        let _back = Back(&self.0, self.0.swap(up, Ordering::Relaxed));
+        let _back = Back(&self.up, self.up.swap(up, Ordering::Relaxed));
         work()
     }
 }

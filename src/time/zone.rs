@@ -295,6 +295,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_day_goes_on_where_its_clock_is_set_back_and_an_hour_ends_where_it_is_set() {
+        let zone = |name| Zone::named(name).unwrap();
+        let (john, begins) = (zone("America/St_Johns"), time("2010-11-07 02:30"));
+        // A minute after midnight it shows 23:01 of the day before.
+        assert!(john.repeats_before(begins));
+        assert_eq!(john.day(time("2010-11-07 02:45")), begins.date_naive());
+        assert_eq!(john.begins(begins.date_naive()), Some(begins));
+        let berlin = zone("Europe/Berlin");
+        assert!(!berlin.repeats_before(time("2026-10-24 22:00")));
+        // Back by half an hour at 2: the hour from 1 has thirty minutes more, in two parts.
+        let howe = zone("Australia/Lord_Howe");
+        let hour = |at| howe.part(time(at), 3_600);
+        let [before, set, after] =
+            ["2026-04-04 14:00", "2026-04-04 15:00", "2026-04-04 15:30"].map(time);
+        assert_eq!(hour("2026-04-04 14:59"), (before, set));
+        assert_eq!(hour("2026-04-04 15:29"), (set, after));
+    }
+
     proptest! {
         // Each walks through a hundred years.
         #![proptest_config(ProptestConfig::with_cases(12))]

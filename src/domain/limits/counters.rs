@@ -124,7 +124,7 @@ impl<'a> Counter<'a> {
         } = &self.window;
         let per = per.map_or("open", |per| per.as_str());
         let [cost, requests, tokens] = self.counts;
-        tx.once_as_the_store(
+        tx.run_as_the_store(
             "INSERT INTO botstore_spent (scope, who, per, starts, ends, cost, requests, tokens)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (kind, who, per, starts, ends, cost, requests, tokens),
@@ -137,7 +137,7 @@ impl<'a> Counter<'a> {
 /// counted again.
 fn sweep(tx: &WriteTx<'_>) -> Result<()> {
     let now = Window::now(tx);
-    tx.once_as_the_store(
+    tx.run_as_the_store(
         "DELETE FROM botstore_spent WHERE (scope, who, ends, per) IN (
              SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
              WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2)",
@@ -173,7 +173,7 @@ pub(in crate::domain) fn forget_user(tx: &WriteTx<'_>, user_id: UserId) -> Resul
         "DELETE FROM botstore_spent WHERE scope = 'user' AND who = ?1",
         "DELETE FROM botstore_spender WHERE scope = 'user' AND who = ?1",
     ] {
-        tx.once_as_the_store(sql, [user_id])?;
+        tx.run_as_the_store(sql, [user_id])?;
     }
     Ok(())
 }
@@ -181,7 +181,7 @@ pub(in crate::domain) fn forget_user(tx: &WriteTx<'_>, user_id: UserId) -> Resul
 /// Drops all counters: each is counted again when it is asked for.
 pub(in crate::domain) fn forget(tx: &WriteTx<'_>) -> Result<()> {
     if sqlite::has_table(tx.conn(), "botstore_spent")? {
-        tx.once_as_the_store("DELETE FROM botstore_spent", [])?;
+        tx.run_as_the_store("DELETE FROM botstore_spent", [])?;
     }
     Ok(())
 }

@@ -59,6 +59,9 @@ impl Random {
     }
 }
 
+/// What a statement does to a row.
+type Change = Box<dyn Fn(&mut Request)>;
+
 struct History {
     random: Random,
     plain: Option<Plain>,
@@ -300,7 +303,7 @@ impl History {
         let Some(id) = self.model.any_message(&mut self.random) else {
             return;
         };
-        let (sql, change): (String, Box<dyn Fn(&mut Request)>) = match self.random.below(4) {
+        let (sql, change): (String, Change) = match self.random.below(4) {
             0 => {
                 let cost = self.cost();
                 let sql = format!(

@@ -4,7 +4,9 @@ use super::support::{budget, denied, dollars, exact, granted, limit, reserve};
 use crate::support::{ADA, BOB, populated};
 use botstore::interactions::SaveInteraction;
 use botstore::limits::{Amount, Decision, Per, Scope, SetLimit};
+use botstore::rusqlite::Connection;
 use botstore::testing::usd;
+use botstore::users::DeleteUser;
 
 #[tokio::test]
 async fn an_estimate_counts_as_spent_and_what_it_cost_does_afterwards() {
@@ -59,5 +61,32 @@ async fn a_limit_of_0_denies_all() {
             .await
             .unwrap();
         denied(&store, ADA, 0.0).await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_deleted_user_neither_limits_nor_reservations_nor_counters_are_left() {
+    let store = populated().await;
+    limit(&store, Scope::EachUser, Per::Day, dollars(1.0)).await;
+    limit(&store, Scope::User(4_711.into()), Per::Ever, dollars(1.0)).await;
+    let said = SaveInteraction::new(4_711, "s-1", "Hello").creating("/");
+    store.write(said.cost(usd(0.25))).await.unwrap();
+    granted(&store, 4_711, 0.5).await;
+    denied(&store, 4_711, 0.5).await;
+    store.run_due().await.unwrap();
+    store.write(DeleteUser::new(4_711)).await.unwrap();
+    exact(&store).await;
+    let (_folder, path) = store.into_file().await.unwrap();
+    let conn = Connection::open(path).unwrap();
+    for (table, column) in [
+        ("botstore_limit", "who"),
+        ("botstore_limit_told", "whose"),
+        ("botstore_spent", "who"),
+        ("botstore_spender", "who"),
+        ("botstore_reservation", "user_id"),
+    ] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} = 4711");
+        let rows: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
     }
 }

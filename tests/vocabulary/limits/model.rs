@@ -159,7 +159,7 @@ impl Model {
         {
             let open = self.reservations.values_mut();
             for one in open.filter(|one| one.ended.is_none() && one.made > now) {
-                one.until = one.until - one.made.signed_duration_since(now);
+                one.until -= one.made.signed_duration_since(now);
                 one.made = now;
             }
         }
