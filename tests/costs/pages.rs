@@ -203,37 +203,17 @@ async fn the_same_with_an_idempotency_key() {
 
 #[tokio::test]
 async fn interactions_of_a_batch_write_few_more_pages_than_plain_rusqlite() {
-<<<<<<< HEAD
-    // 3.08 : 2.21 frames, and 2 %.
-    const AT_MOST: f64 = 1.43;
-    let store = in_batches(Besides::Nothing).await;
-||||||| 409642e
-    // 3.08 : 2.21 frames, and 2 %.
-    const AT_MOST: f64 = 1.43;
-    let store = in_batches(Keys::Without).await;
-=======
     // 2.99 : 2.21 frames, and 2 %.
     const AT_MOST: f64 = 1.38;
-    let store = in_batches(Keys::Without).await;
->>>>>>> perf
+    let store = in_batches(Besides::Nothing).await;
     at_most(AT_MOST, &store, &by_plain(BATCHED, BATCH, store.page_size));
 }
 
 #[tokio::test]
 async fn the_same_with_idempotency_keys() {
-<<<<<<< HEAD
-    // 3.33 : 2.21 frames, and 2 %: the keys are in no order, so many are in a leaf of their own.
-    const AT_MOST: f64 = 1.54;
-    let store = in_batches(Besides::Key).await;
-||||||| 409642e
-    // 3.33 : 2.21 frames, and 2 %: the keys are in no order, so many are in a leaf of their own.
-    const AT_MOST: f64 = 1.54;
-    let store = in_batches(Keys::With).await;
-=======
     // 3.23 : 2.21 frames, and 2 %: the keys are in no order, so many are in a leaf of their own.
     const AT_MOST: f64 = 1.49;
-    let store = in_batches(Keys::With).await;
->>>>>>> perf
+    let store = in_batches(Besides::Key).await;
     at_most(AT_MOST, &store, &by_plain(BATCHED, BATCH, store.page_size));
 }
 

@@ -29,20 +29,23 @@ pub(crate) fn messages() -> Vec<Source> {
 }
 
 fn look_through(folder: &Path, found: &mut Vec<Source>) {
+    let mut texts = Vec::new();
     for entry in fs::read_dir(folder).expect("the sources") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             look_through(&path, found);
-            continue;
+        } else {
+            texts.push(fs::read_to_string(&path).expect("a source"));
         }
-        let text = fs::read_to_string(&path).expect("a source");
-        let lines: Vec<_> = text.lines().collect();
-        for line in &lines {
-            for (begins, is_query) in [("impl Mutation for ", false), ("impl Query for ", true)] {
-                let name = line.strip_prefix(begins);
-                if let Some(name) = name.and_then(|rest| rest.strip_suffix(" {")) {
-                    found.extend(declared(&lines, name, is_query));
-                }
+    }
+    let files: Vec<Vec<_>> = texts.iter().map(|text| text.lines().collect()).collect();
+    for line in files.iter().flatten() {
+        for (begins, is_query) in [("impl Mutation for ", false), ("impl Query for ", true)] {
+            let name = line.strip_prefix(begins);
+            if let Some(name) = name.and_then(|rest| rest.strip_suffix(" {")) {
+                // In the same folder, though perhaps in another file.
+                let mut declared = files.iter().map(|lines| declared(lines, name, is_query));
+                found.extend(declared.find_map(|source| source));
             }
         }
     }
