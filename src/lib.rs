@@ -50,7 +50,7 @@
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
-//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request |
+//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) |
 //! | [`limits`] | [`SetLimit`](limits::SetLimit) [`RemoveLimit`](limits::RemoveLimit) [`Reserve`](limits::Reserve) [`Release`](limits::Release) · [`UserBudget`](limits::UserBudget) [`Limits`](limits::Limits) [`NamedBudgets`](limits::NamedBudgets) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |
 //! | [`analytics`] | [`UserStats`](analytics::UserStats) [`SystemStats`](analytics::SystemStats) [`DailyActivity`](analytics::DailyActivity) [`Activity`](analytics::Activity) [`UserActivity`](analytics::UserActivity) [`TopUsers`](analytics::TopUsers) [`UserDashboard`](analytics::UserDashboard) [`AdminDashboard`](analytics::AdminDashboard) [`TimeZone`](analytics::TimeZone) |

@@ -1,6 +1,7 @@
 //! Users' costs by day, of messages and of other requests. A day is a UTC day, whatever
 //! [`Config::time_zone`](crate::Config::time_zone) is: other programs write the same table with UTC days, and a row of
-//! it cannot be divided. What messages cost by the days of the zone is in [`analytics`](crate::analytics).
+//! it cannot be divided. Costs by the days of the zone are in the dashboards of [`analytics`](crate::analytics), and by
+//! model in [`usage`](crate::usage).
 
 use super::columns::{amount, count, day, nanos};
 use super::limits::{self, ReservationId};

@@ -1,6 +1,6 @@
 //! `export` writes every row, in an order that stays, and no secret.
 
-use crate::support::{Place, command, newest, on, text};
+use crate::support::{Place, all_steps, command, on, text};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Read;
@@ -174,5 +174,5 @@ fn tables_of_the_bots_own_come_too_and_the_stores_only_when_named() {
     );
     assert!(rows.iter().all(|row| row["table"] != "botstore_ledger"));
     let ledger = on("export", &place.file, &["--table", "botstore_ledger"]).came_to(0);
-    assert_eq!(lines(&ledger.out).len(), newest());
+    assert_eq!(lines(&ledger.out).len(), all_steps());
 }

@@ -1,6 +1,6 @@
 //! `status`, `check` and `dashboard` tell what is so, and change nothing.
 
-use crate::support::{Place, damage, interaction, newest, on};
+use crate::support::{Place, all_steps, damage, interaction, on};
 use botstore::rusqlite::Connection;
 use serde_json::json;
 
@@ -79,7 +79,7 @@ fn looking_changes_nothing_and_leaves_nothing_behind() {
     }
 }
 
-/// As it is after `kill -9`: the newest rows are only in the WAL.
+/// As it is after `kill -9`: the all_steps rows are only in the WAL.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_log_that_a_killed_bot_left_is_read_and_stays() {
@@ -138,7 +138,7 @@ fn a_file_to_be_migrated_is_told_so_and_stays_as_it_is() {
         assert!(
             refused
                 .err
-                .contains(&format!("lacks {} schema steps", newest())),
+                .contains(&format!("lacks {} schema steps", all_steps())),
             "{}",
             refused.err
         );
@@ -151,7 +151,7 @@ fn a_file_to_be_migrated_is_told_so_and_stays_as_it_is() {
         assert_eq!(refused["error"]["kind"], "older schema", "{command}");
     }
     let status = on("status", &place.file, &["--json"]).came_to(0).json();
-    assert_eq!(status["to_migrate"].as_array().unwrap().len(), newest());
+    assert_eq!(status["to_migrate"].as_array().unwrap().len(), all_steps());
     assert!(status["rows"]["users"].as_u64().unwrap() > 0);
     on("status", &place.file, &[]).came_to(0);
     assert!(place.picture() == before);

@@ -6,6 +6,7 @@ use botstore::rusqlite::Connection;
 use botstore::sessions::CreateSession;
 use botstore::testing::usd;
 use botstore::tools::ToolCall;
+use botstore::usage::{Chat, Usage};
 use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{BeforeUpgrade, Config, Store};
 use serde_json::Value;
@@ -101,6 +102,7 @@ pub(crate) fn interaction() -> SaveInteraction {
         .response("None.")
         .cost(usd(0.5))
         .tool(ToolCall::new("Read"))
+        .usage(Usage::new("openai", "gpt").chat(Chat::new("telegram", "7")))
 }
 
 /// What a run of the command line came to.

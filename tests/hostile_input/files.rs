@@ -92,6 +92,8 @@ async fn no_number_in_a_file_makes_the_store_panic() {
                 .iter()
                 .map(|column| format!("{column} = ?1"))
                 .collect();
+            conn.pragma_update(None, "ignore_check_constraints", true)
+                .expect("what whoever wrote the file has done");
             // Of a table that others are kept with, the triggers refuse nothing.
             let sql = format!("UPDATE {table} SET {}", set.join(", "));
             conn.execute(&sql, [number]).expect("numbers");

@@ -73,6 +73,23 @@ enum ReadBack {
     Claimed(&'static str),
 }
 
+/// The column in which a text of `Usage` is.
+fn column_of_usage(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "provider" => "provider_name",
+        "model" => "request_model",
+        "response_model" => "response_model",
+        "response_id" => "response_id",
+        "finish_reason" => "finish_reason",
+        "platform" => "platform",
+        "chat_id" => "chat_id",
+        "thread_id" => "thread_id",
+        "platform_message_id" => "platform_message_id",
+        "reply_to" => "reply_to",
+        _ => return None,
+    })
+}
+
 fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
     let asked = |question, key| {
         let message = match question {
@@ -82,6 +99,9 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         };
         ReadBack::Asked(question, message, key)
     };
+    if let (true, Some(column)) = (pointer.contains("/usage/"), column_of_usage(name(pointer))) {
+        return ReadBack::Column("botstore_usage", column);
+    }
     match (message, name(pointer)) {
         ("EnsureUser", "username") => asked("ListUsers", "username"),
         ("EnsureUser", "platform") => ReadBack::Column("botstore_external_user", "platform"),
@@ -183,10 +203,11 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 12] = [
+const TYPED: [&str; 13] = [
     "after",
     "at",
     "by",
+    "cost_source",
     "from",
     "gaps",
     "into_ended",

@@ -17,6 +17,7 @@ use botstore::timers::*;
 use botstore::tokens::*;
 use botstore::tools::*;
 use botstore::updates::*;
+use botstore::usage::*;
 use botstore::users::*;
 use botstore::{Error, Mutation, Query, Read, ReadTx, Result, Store, Write, WriteTx};
 use serde::Serialize;
@@ -207,6 +208,13 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
     let at = "2026-03-10T15:30:00Z";
     let page = json!({ "limit": 5, "after": "1773156600000000.7" });
     let sessions = json!({ "limit": 5, "after": "1773156600000000:s" });
+    let usage = json!({
+        "provider": "openai", "model": "m-1", "response_model": "m-1-2026", "response_id": "r-1",
+        "input_tokens": 9, "cached_input_tokens": 5, "cache_write_tokens": 2, "output_tokens": 8,
+        "reasoning_tokens": 3, "cost": 0.5, "cost_source": "estimate", "finish_reason": "stop",
+        "first_token_ms": 20, "chat": { "platform": "telegram", "chat_id": "-1" },
+        "thread_id": "t-1", "platform_message_id": "p-1", "reply_to": "p-0",
+    });
     let tool = json!({
         "tool_name": "Read", "tool_input": { "input": "a.rs", "line": 5 }, "success": false,
         "error_message": "none",
@@ -261,7 +269,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "user_id": 1, "session_id": "made-#", "prompt": "p", "response": "r", "cost": 0.5,
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
             "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
-            "username": "ada", "into_ended": "refuse", "at": at, "joining": 1,
+            "username": "ada", "into_ended": "refuse", "at": at, "joining": 1, "usage": usage,
         })),
         question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
         change::<ClaimUpdate>(
@@ -308,7 +316,11 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         })),
         change::<CancelTimer>(json!({ "timer_id": 1 })),
         question::<Timers>(json!({ "name": "name-1", "page": page })),
-        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at })),
+        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
+        question::<ModelUsage>(json!({ "days": 5 })),
+        question::<UserModelUsage>(json!({ "user_id": 1, "days": 5 })),
+        question::<UsageByDay>(json!({ "days": 5, "model": "m-1" })),
+        question::<UserUsageByDay>(json!({ "user_id": 1, "days": 5, "model": "m-1" })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),
         question::<TotalCosts>(json!({ "days": 5 })),
         question::<UserStats>(json!({ "user_id": 1 })),

@@ -156,7 +156,10 @@ pub(crate) fn one<T: rusqlite::types::FromSql>(conn: &Connection, sql: &str) -> 
 }
 
 pub(crate) fn host_steps(plan: &Plan) -> Vec<u32> {
-    let steps = plan.steps.iter().filter(|step| step.schema != "botstore");
+    let steps = plan
+        .steps
+        .iter()
+        .filter(|step| !step.schema.starts_with("botstore"));
     steps.map(|step| step.step).collect()
 }
 

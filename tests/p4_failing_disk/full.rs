@@ -113,7 +113,8 @@ async fn an_upgrade_on_a_full_disk_leaves_the_file_as_it_was() {
             assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
             disk::heal();
             let as_it_was = Store::open(config(&path)).await.unwrap();
-            assert_eq!(as_it_was.health().await.unwrap().schemas.len(), 1);
+            let schemas = as_it_was.health().await.unwrap().schemas;
+            assert!(schemas.iter().all(|at| at.schema != Grown::NAME));
             as_it_was.close().await.unwrap();
             let upgraded = Store::open(upgrade()).await.unwrap();
             upgraded.write(interaction(1)).await.unwrap();

@@ -2,6 +2,7 @@
 //! foreign keys are off.
 
 use crate::support::compare;
+use crate::usage::recount::compare_usage;
 use botstore::analytics::{SystemStats, UserStats};
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
@@ -36,7 +37,7 @@ type Columns = &'static [(&'static str, &'static [&'static str])];
 
 /// The tables that rollups count, and those that they hang on: their columns, the key first, and what may be in
 /// each.
-const TABLES: [(&str, Columns); 5] = [
+const TABLES: [(&str, Columns); 6] = [
     (
         "messages",
         &[
@@ -86,6 +87,26 @@ const TABLES: [(&str, Columns); 5] = [
             ("date", &["'2026-03-09'", "'2026-03-10'"]),
             ("daily_cost", &["0.5", "1.25", "NULL"]),
             ("request_count", &["1", "2"]),
+        ],
+    ),
+    (
+        "botstore_usage",
+        &[
+            ("usage_id", &["1", "2", "3", "4", "-1", "-2"]),
+            ("user_id", USERS),
+            (
+                "at",
+                &[
+                    "'2026-03-09T12:00:00.000000+00:00'",
+                    "'2026-03-10T12:00:00.000000+00:00'",
+                    "NULL",
+                ],
+            ),
+            ("request_model", &["'gpt'", "'mini'", "NULL"]),
+            ("output_tokens", &["7", "NULL"]),
+            ("cost_nanos", &["500", "NULL"]),
+            ("platform", &["'telegram'", "NULL"]),
+            ("chat_id", &["'7'", "'8'"]),
         ],
     ),
 ];
@@ -163,18 +184,17 @@ async fn seed(store: &Store) {
         "INSERT INTO tool_usage (session_id, tool_name) VALUES ('a', 'Read'), ('b', 'Read'), ('b', 'Bash')",
         "INSERT INTO cost_tracking (user_id, date, daily_cost, request_count)
          VALUES (1, '2026-03-10', 0.5, 1), (2, '2026-03-10', 1, 2)",
+        "INSERT INTO botstore_usage (usage_id, user_id, at, request_model, input_tokens, cost_nanos, platform, chat_id)
+         VALUES (1, 1, '2026-03-10T12:00:00.000000+00:00', 'gpt', 5, 500000000, 'telegram', '7'),
+                (2, 2, '2026-03-10T12:00:00.000000+00:00', 'mini', 7, NULL, NULL, NULL),
+                (-1, 1, '2026-03-10T12:00:00.000000+00:00', NULL, NULL, 1000, NULL, NULL)",
     ] {
         store.write(Sql(sql.to_owned())).await.unwrap();
     }
 }
 
 async fn exact(store: &Store, after: &dyn std::fmt::Debug) {
-    let report = store.read(ReconcileRollups::new()).await.unwrap();
-    assert_eq!(
-        report.differences, 0,
-        "{:#?} after {after:#?}",
-        report.named
-    );
+    compare_usage(store, 0, after).await;
 }
 
 /// As the Python bot, or a shell: foreign keys are off, and recursive triggers too unless they say otherwise.
@@ -215,6 +235,12 @@ async fn run(here: &[Change], theirs: &[Change], careful: &[Change]) {
     by_another_program(&path, &plain, "");
     let store = Store::open(config(&path)).await.unwrap();
     exact(&store, &(&done, &plain)).await;
+    // Once more, on rows that are counted.
+    for change in here {
+        let sql = change.sql(&INSERTS, &UPDATES);
+        let _ = store.write(Sql(sql)).await;
+    }
+    exact(&store, &(&done, &plain)).await;
     store.close().await.unwrap();
     let replacing: Vec<_> = careful.iter().map(|c| c.sql(&INSERTS, &UPDATES)).collect();
     by_another_program(&path, &replacing, "PRAGMA recursive_triggers = ON");
@@ -252,6 +278,8 @@ async fn what_replace_removes_is_not_counted_any_more() {
         "UPDATE OR REPLACE cost_tracking SET user_id = 2 WHERE user_id = 1".to_owned(),
         "REPLACE INTO sessions (session_id, user_id, project_path) VALUES ('b', 3, '/')".to_owned(),
         "REPLACE INTO users (user_id) VALUES (1)".to_owned(),
+        "REPLACE INTO botstore_usage (usage_id, user_id, request_model) VALUES (1, 2, 'mini')".to_owned(),
+        "UPDATE OR REPLACE botstore_usage SET usage_id = -1 WHERE usage_id = 2".to_owned(),
     ];
     for form in forms {
         let store = TestStore::open().await.unwrap();

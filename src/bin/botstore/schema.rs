@@ -72,8 +72,10 @@ impl Migrate {
         existing(&self.file.path)?;
         if self.plan {
             let mut plan = schema::plan(self.file.config()?)?;
-            plan.steps
-                .retain(|step| self.to.is_none_or(|to| step.step <= to));
+            plan.steps.retain(|step| {
+                self.to
+                    .is_none_or(|to| step.schema == OURS && step.step <= to)
+            });
             let json = json!(plan);
             return Ok(Answer::fine(format!("{plan}\n"), json));
         }

@@ -1,11 +1,11 @@
 //! Everything about one user, or about all users, in one answer.
 //!
 //! **One answer has days of one zone.** `cost_tracking` has UTC days, since other programs write it too, and its rows
-//! cannot be divided. So where the bot's days are others, the costs by day are those of its messages.
+//! cannot be divided. So where the bot's days are others, the costs by day are added up from messages and from the
+//! requests of `AddCost`, each of which has a time.
 
 use super::{
-    DAY, DAYS, DailyActivity, DayActivity, SystemStatistics, SystemStats, UserDay, UserStatistics,
-    UserStats,
+    DAY, DAYS, DailyActivity, SystemStatistics, SystemStats, UserStatistics, UserStats, costs,
 };
 use crate::domain::UserId;
 use crate::domain::audit::{AuditEvent, EventFilter, RecentAuditLog, UserAuditLog};
@@ -68,8 +68,9 @@ pub struct UserOverview {
     /// The twenty newest events.
     pub recent_audit: Vec<AuditEvent>,
     /// The costs of today and the 30 days before, newest first, by the days of [`UserStatistics::time_zone`]. In UTC,
-    /// they are those of [`UserDailyCosts`]. In any other zone, they are those of messages: the requests of
-    /// [`AddCost`](crate::costs::AddCost) are known by their UTC day only, and are in `UserDailyCosts` alone.
+    /// they are those of [`UserDailyCosts`]. In any other zone, they are those of messages and of
+    /// [`AddCost`](crate::costs::AddCost); what another program, or botstore before it recorded usage, added to a UTC
+    /// day without a message is in `UserDailyCosts` alone.
     pub daily_costs: Vec<DailyCost>,
 }
 
@@ -114,7 +115,7 @@ impl Query for UserDashboard {
         let stats = tx.query(&UserStats { user_id })?;
         let daily_costs = match rollups::is_utc(tx)? {
             true => tx.query(&UserDailyCosts::new(user_id, DAYS))?,
-            false => stats.daily_usage.iter().map(cost_of).collect(),
+            false => costs::of_user(tx, user_id, &stats.daily_usage)?,
         };
         Ok(Some(UserOverview {
             user,
@@ -127,7 +128,8 @@ impl Query for UserDashboard {
     }
 }
 
-/// Everything that a bot shows its administrator. Its cost depends on the size of the answer.
+/// Everything that a bot shows its administrator. Its cost depends on the size of the answer; in a zone other than
+/// UTC, also on how many users had a request of [`AddCost`](crate::costs::AddCost) on each of the days.
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -191,8 +193,9 @@ pub struct SystemOverview {
     /// The newest events of the last 24 hours, at most 100.
     pub recent_audit: Vec<AuditEvent>,
     /// The costs of the same days as in [`stats`](Self::stats), newest first. In UTC, they are those of
-    /// [`TotalCosts`]. In any other [`time_zone`](SystemStatistics::time_zone), they are those of messages: the
-    /// requests of [`AddCost`](crate::costs::AddCost) are known by their UTC day only, and are in `TotalCosts` alone.
+    /// [`TotalCosts`]. In any other [`time_zone`](SystemStatistics::time_zone), they are those of messages and of
+    /// [`AddCost`](crate::costs::AddCost); what another program, or botstore before it recorded usage, added to a UTC
+    /// day without a message is in `TotalCosts` alone.
     pub total_costs: Vec<DayTotal>,
     /// The hundred tools used most.
     pub tool_stats: Vec<ToolStat>,
@@ -213,7 +216,7 @@ impl Query for AdminDashboard {
         }
         let total_costs = match rollups::is_utc(tx)? {
             true => tx.query(&TotalCosts::new(self.days))?,
-            false => stats.daily_activity.iter().map(total_of).collect(),
+            false => costs::of_all(tx, self.days, &stats.daily_activity)?,
         };
         Ok(SystemOverview {
             stats,
@@ -229,19 +232,4 @@ impl Query for AdminDashboard {
     fn texts(&self, texts: &mut Texts) {
         self.users.texts(texts);
     }
-}
-
-/// What a user's messages of a day cost.
-fn cost_of(day: &UserDay) -> DailyCost {
-    DailyCost::new(day.date, day.cost, day.messages)
-}
-
-/// What all messages of a day cost.
-fn total_of(day: &DayActivity) -> DayTotal {
-    DayTotal::new(
-        day.date,
-        day.total_cost,
-        day.total_messages,
-        day.active_users,
-    )
 }

@@ -7,6 +7,7 @@
 //! These queries run in the analytics lane.
 
 mod activity;
+mod costs;
 mod dashboards;
 mod system;
 mod user;
@@ -18,10 +19,7 @@ pub use system::{DailyActivity, DayActivity, SystemStatistics, SystemStats, TopU
 pub use user::{ToolCount, UserDay, UserStatistics, UserStats};
 pub use zone::TimeZone;
 
-use super::rollups;
-use crate::error::Result;
-use crate::operation::ReadTx;
-use chrono::{Datelike, Days};
+use super::rollups::{FIRST_DAY, LAST_DAY, first_day};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,12 +30,6 @@ const DAYS: u32 = 30;
 /// The length of the lists of most used tools and most expensive users.
 const TOP: u32 = 10;
 
-/// No day is earlier, as the file spells days: what is no time has the day ''.
-const FIRST_DAY: &str = "0001-01-01";
-
-/// No day is later, as the file spells days: the calendar's last. One of year 10,000 begins with a sign.
-const LAST_DAY: &str = "9999-12-31";
-
 /// The average of so many values with this sum; `None` of none.
 fn average(values: u64, sum: Option<f64>) -> Option<f64> {
     sum.filter(|_| values > 0).map(|sum| sum / values as f64)
@@ -46,12 +38,4 @@ fn average(values: u64, sum: Option<f64>) -> Option<f64> {
 /// The name of the zone in which a bot's days are by default.
 fn utc() -> String {
     "UTC".to_owned()
-}
-
-/// The day this many days before today, as the file spells it.
-fn first_day(tx: &ReadTx<'_>, days: u32) -> Result<String> {
-    let first = rollups::today(tx)?.checked_sub_days(Days::new(days.into()));
-    // Texts of years before 1 are not in the order of days.
-    let first = first.filter(|first| first.year() > 0);
-    Ok(first.map_or_else(|| FIRST_DAY.to_owned(), |first| first.to_string()))
 }

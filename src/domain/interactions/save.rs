@@ -37,8 +37,8 @@ use serde_json::Value;
 /// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
-/// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
-/// parts above their whole, or with another cost than the exchange.
+/// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, or
+/// with another cost than the exchange.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

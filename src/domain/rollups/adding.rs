@@ -251,19 +251,9 @@ pub(super) fn add_tool_uses(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Res
 /// Adds the costs `after` an id, up to another, to the rollups: they are counted at once only when all are, and their
 /// triggers do it.
 pub(super) fn add_costs(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
-    add_by_triggers(tx, &COSTS, after, ids)
-}
-
-/// Adds rows by the triggers of their inbox.
-pub(super) fn add_by_triggers(
-    tx: &WriteTx<'_>,
-    facts: &Facts,
-    after: &str,
-    ids: [i64; 2],
-) -> Result<()> {
-    let Facts { inbox, rows, .. } = facts;
-    let names: Vec<_> = facts.key_names().chain(facts.sum_names()).collect();
-    let (names, groups) = (names.join(", "), groups_of(facts, after));
+    let Facts { inbox, rows, .. } = COSTS;
+    let names: Vec<_> = COSTS.key_names().chain(COSTS.sum_names()).collect();
+    let (names, groups) = (names.join(", "), groups_of(&COSTS, after));
     prepare(
         tx,
         &format!("INSERT INTO {inbox} ({rows}, {names}) {groups}"),

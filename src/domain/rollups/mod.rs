@@ -22,8 +22,9 @@ mod zone;
 pub use reconcile::{ReconcileRollups, RollupDifference, RollupReport};
 pub(crate) use repair::FindRepairs;
 pub(crate) use usage::COUNTS as USAGE_COUNTS;
+pub(super) use usage::now as usage_now;
+pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today, zone_of_days};
 pub(crate) use zone::{agree_on_zone, shown_zone};
-pub(super) use zone::{is_utc, today, zone_of_days};
 
 use super::columns::{self, integer};
 use super::sessions;

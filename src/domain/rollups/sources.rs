@@ -1,8 +1,8 @@
 //! The right contents of the rollups, as SQL: the triggers' counts, defined over all counted rows instead of one
 //! change.
 
-use super::TOTAL;
 use super::facts::{COSTS, Facts, MESSAGES, TOOL_USES, sum};
+use super::{TOTAL, usage};
 
 /// A table that rollups count, and how to count it.
 ///
@@ -11,13 +11,13 @@ use super::facts::{COSTS, Facts, MESSAGES, TOOL_USES, sum};
 pub(super) struct Source {
     pub(super) facts: &'static Facts,
     /// SQL that creates the table in memory, and a view for each table of rollups, with the same name and
-    /// columns.
-    schema: &'static str,
+    /// columns. A sum is written as its column in braces: it stays at the largest integer.
+    pub(super) schema: &'static str,
     /// Adds a group to the table in memory. Its parameters are the columns of a group: how many rows, by what they
     /// are counted, and the sums; and last what `besides` selects, if it does.
     pub(super) insert: &'static str,
     /// What else is known of a group, as SQL.
-    besides: Option<&'static str>,
+    pub(super) besides: Option<&'static str>,
     /// The tables of rollups.
     pub(super) rollups: &'static [RollupOf],
 }
@@ -30,7 +30,7 @@ pub(super) struct RollupOf {
 }
 
 impl RollupOf {
-    const fn new(name: &'static str, key: &'static [&'static str]) -> Self {
+    pub(super) const fn new(name: &'static str, key: &'static [&'static str]) -> Self {
         Self { name, key }
     }
 }
@@ -59,15 +59,16 @@ impl Source {
 
     /// The SQL of `schema`, with its sums.
     pub(super) fn schema(&self) -> String {
-        let saturated = |column| format!("CAST({} AS INTEGER)", sum(column));
-        let schema = self
-            .schema
-            .replace("{duration_ms}", &saturated("duration_ms"));
-        schema.replace("{cost}", &saturated("cost"))
+        let mut parts = self.schema.split('{');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |sql, part| {
+            let (column, rest) = part.split_once('}').unwrap_or((part, ""));
+            sql + &format!("CAST({} AS INTEGER){rest}", sum(column))
+        })
     }
 }
 
-pub(super) const SOURCES: [Source; 3] = [
+pub(super) const SOURCES: [Source; 4] = [
     // A message whose owner is no number is counted nowhere.
     Source {
         facts: &MESSAGES,
@@ -178,4 +179,5 @@ pub(super) const SOURCES: [Source; 3] = [
         besides: None,
         rollups: &[RollupOf::new("botstore_cost_day", &["day"])],
     },
+    usage::SOURCE,
 ];

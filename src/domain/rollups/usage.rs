@@ -1,6 +1,11 @@
 //! The rollups of what requests used: by day, model, user and chat.
 
-use super::adding::add_by_triggers;
+mod adding;
+pub(in crate::domain) mod now;
+mod source;
+
+pub(super) use source::SOURCE;
+
 use super::count::{self, Set};
 use super::facts::USAGE;
 use crate::domain::columns::flag;
@@ -34,9 +39,7 @@ pub(crate) const COUNTS: Counts = Counts {
 pub(super) const LLM: Set = Set {
     counted: USAGE.counted,
     once: "once",
-    sources: &[(&USAGE, |tx, after, ids| {
-        add_by_triggers(tx, &USAGE, after, ids)
-    })],
+    sources: &[(&USAGE, adding::add)],
     rollups: &[
         "botstore_model_day",
         "botstore_user_model_day",

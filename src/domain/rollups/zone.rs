@@ -7,11 +7,19 @@ use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Cell, cells};
 use crate::time::Zone;
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc};
+use chrono::{
+    DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc,
+};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
 
 /// From when on the first offset of a zone is taken: always.
 const ALWAYS: &str = "0000-01-01 00:00:00";
+
+/// No day is earlier, as the file spells days: what is no time has the day ''.
+pub(in crate::domain) const FIRST_DAY: &str = "0001-01-01";
+
+/// No day is later, as the file spells days: the calendar's last. One of year 10,000 begins with a sign.
+pub(in crate::domain) const LAST_DAY: &str = "9999-12-31";
 
 /// How the table spells a time.
 const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
@@ -180,4 +188,12 @@ pub(in crate::domain) fn today(tx: &ReadTx<'_>) -> Result<NaiveDate> {
     let sql = format!("SELECT {}", facts::day("?1"));
     let today = tx.one(&sql, [tx.now_text()], |row| columns::day(row, 0))?;
     Ok(today.unwrap_or_else(|| tx.now().date_naive()))
+}
+
+/// The day this many days before today, as the file spells it.
+pub(in crate::domain) fn first_day(tx: &ReadTx<'_>, days: u32) -> Result<String> {
+    let first = today(tx)?.checked_sub_days(Days::new(days.into()));
+    // Texts of years before 1 are not in the order of days.
+    let first = first.filter(|first| first.year() > 0);
+    Ok(first.map_or_else(|| FIRST_DAY.to_owned(), |first| first.to_string()))
 }

@@ -1,6 +1,11 @@
 //! What requests to language models used: tokens, money, and where the conversation was.
 
 mod save;
+mod totals;
+
+pub use totals::{
+    DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
+};
 
 pub(super) use save::{price, save, save_other};
 
@@ -15,7 +20,8 @@ use serde::{Deserialize, Serialize};
 /// [`AddCost::usage`](crate::costs::AddCost::usage()).
 ///
 /// Input tokens include the cached ones and those written to the cache, and output tokens include those of reasoning,
-/// as in OpenTelemetry. A provider that counts cached tokens apart, as Anthropic does, needs the sum here.
+/// as in OpenTelemetry. A provider that counts cached tokens apart, as Anthropic does, needs the sum here. Parts that
+/// exceed their whole are stored as they are: no exchange is lost for that.
 ///
 /// ```
 /// use botstore::usage::{Chat, Usage};
@@ -283,21 +289,6 @@ impl Usage {
         ] {
             number.map_or(Ok(0), |number| validate::count(field, number))?;
         }
-        let part = |field, part: u64, whole: Option<u64>, of| match whole.is_some_and(|w| part > w)
-        {
-            true => Err(Error::invalid(field, of)),
-            false => Ok(()),
-        };
-        let cached = self.cached_input_tokens.unwrap_or(0) + self.cache_write_tokens.unwrap_or(0);
-        part(
-            "cached_input_tokens",
-            cached,
-            self.input_tokens,
-            "must be a part of input_tokens, together with cache_write_tokens",
-        )?;
-        let reasoning = self.reasoning_tokens.unwrap_or(0);
-        let of = "must be a part of output_tokens";
-        part("reasoning_tokens", reasoning, self.output_tokens, of)?;
         match self.cost_source == CostSource::Catalogue && self.cost.is_some() {
             true => {
                 let why =

@@ -3,7 +3,7 @@
 use super::{CostSource, Usage};
 use crate::domain::when::When;
 use crate::domain::{MessageId, Usd, UserId};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::operation::WriteTx;
 
 /// What a request cost, and who says so.
@@ -47,7 +47,17 @@ pub(in crate::domain) fn save(
     priced: Priced,
     when: &When<'_>,
 ) -> Result<()> {
-    insert(tx, message_id.get(), user_id, Some(usage), priced, when)
+    let usage_id = message_id.get();
+    let insert = || insert(tx, usage_id, user_id, Some(usage), priced, when);
+    match insert() {
+        // Another program has left a row that belongs to no message: the message is new.
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            let sql = "DELETE FROM botstore_usage WHERE usage_id = ?1";
+            tx.execute(sql, [usage_id])?;
+            insert()
+        }
+        done => done,
+    }
 }
 
 /// Saves what a request used that is no message; returns its id, which is below 0.
