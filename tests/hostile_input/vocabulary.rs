@@ -319,6 +319,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
         question::<ModelUsage>(json!({ "days": 5 })),
         question::<UserModelUsage>(json!({ "user_id": 1, "days": 5 })),
+        question::<UsageByUser>(json!({ "days": 5 })),
         question::<UsageByDay>(json!({ "days": 5, "model": "m-1" })),
         question::<UserUsageByDay>(json!({ "user_id": 1, "days": 5, "model": "m-1" })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),

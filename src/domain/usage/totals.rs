@@ -38,7 +38,7 @@ pub struct UsageTotals {
 
 impl UsageTotals {
     /// The nine columns from this one on.
-    fn read(row: &Row<'_>, at: usize) -> Result<Self> {
+    pub(super) fn read(row: &Row<'_>, at: usize) -> Result<Self> {
         Ok(Self {
             requests: count(row, at)?,
             unpriced: count(row, at + 1)?,
