@@ -32,6 +32,7 @@ mod names;
 mod printing;
 mod refusing;
 mod sealing;
+mod spending;
 #[cfg(unix)]
 mod stopping;
 mod support;

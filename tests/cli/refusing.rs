@@ -1,10 +1,10 @@
 //! What cannot be done is refused with a sentence, an exit code, and nothing changed.
 
-use crate::support::{Place, on, run, text};
+use crate::support::{Place, REMOVE_A_LIMIT, SET_A_LIMIT, on, run, text};
 use std::fs;
 
 /// A file, and every command on it.
-const COMMANDS: [(&str, &[&str]); 11] = [
+const COMMANDS: [(&str, &[&str]); 15] = [
     ("status", &[]),
     ("check", &[]),
     ("migrate", &[]),
@@ -16,6 +16,10 @@ const COMMANDS: [(&str, &[&str]); 11] = [
     ("prune", &[]),
     ("export", &[]),
     ("dashboard", &[]),
+    ("usage", &[]),
+    ("limits", &[]),
+    ("limits", &SET_A_LIMIT),
+    ("limits", &REMOVE_A_LIMIT),
 ];
 
 #[test]
