@@ -4,7 +4,6 @@ DROP TRIGGER botstore_message_respent;
 DROP TRIGGER botstore_usage_spends;
 DROP TRIGGER botstore_usage_unspent;
 DROP TRIGGER botstore_usage_respent;
-DROP TABLE botstore_spending;
 DROP TABLE botstore_limit_told;
 DROP TABLE botstore_spender;
 DROP TABLE botstore_reservation;

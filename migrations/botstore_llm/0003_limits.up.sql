@@ -2,8 +2,8 @@
 --
 -- A counter (botstore_spent) is a function of the rows: what those of its period spend. It exists from the first
 -- question about its period. From then on these triggers change it by what a row changes, whichever program changes
--- the row. So a counter may go at any time, and is counted again. A time, a cost and a number of tokens count as they
--- do in the rollups (lazy_rollups of the schema botstore, llm_rollups of this one). No trigger ever refuses a row, and
+-- the row. So a counter may go at any time, and is counted again. A cost and a number of tokens count as they do in
+-- the rollups (lazy_rollups of the schema botstore, llm_rollups of this one). No trigger ever refuses a row, and
 -- without a limit each of them reads one empty table.
 
 CREATE TABLE botstore_limit (
@@ -20,17 +20,18 @@ CREATE TABLE botstore_limit (
 CREATE UNIQUE INDEX botstore_limit_by_id ON botstore_limit(limit_id);
 
 -- What is spent in a period, which ends before "ends", by everyone, by a user, in a chat, or on a model; and as the
--- period 'open' what open reservations hold.
+-- period 'open' what open reservations hold. This table and the next have no constraints but their keys: SQLite keeps a
+-- journal of each statement that one may undo, which takes as long as the statement.
 CREATE TABLE botstore_spent (
-    scope    TEXT    NOT NULL,
-    who              NOT NULL, -- as in a limit
-    per      TEXT    NOT NULL,
-    starts   TEXT    NOT NULL, -- UTC, to the second
-    ends     TEXT    NOT NULL,
-    cost     INTEGER NOT NULL, -- billionths of a dollar
-    requests INTEGER NOT NULL,
-    tokens   INTEGER NOT NULL, -- input and output
-    PRIMARY KEY (scope, who, per, starts)
+    scope    TEXT,
+    who,              -- as in a limit
+    per      TEXT,
+    starts   TEXT,    -- UTC, as the store spells times, to the second
+    ends     TEXT,
+    cost     INTEGER, -- billionths of a dollar
+    requests INTEGER,
+    tokens   INTEGER, -- input and output
+    PRIMARY KEY (scope, who, ends, per)
 ) WITHOUT ROWID;
 -- Written when a period begins and when it is swept.
 CREATE INDEX botstore_spent_ends ON botstore_spent(ends);
@@ -38,15 +39,15 @@ CREATE INDEX botstore_spent_ends ON botstore_spent(ends);
 -- What a request may cost, from before the model is asked until it is known. One that is over is remembered for a day.
 CREATE TABLE botstore_reservation (
     reservation_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    user_id        INTEGER NOT NULL,
+    user_id        INTEGER,
     chat           TEXT,
     model          TEXT,
-    cost           INTEGER NOT NULL,
-    tokens         INTEGER NOT NULL,
-    made_at        INTEGER NOT NULL, -- in microseconds since 1970
-    until          INTEGER NOT NULL,
-    state          TEXT    NOT NULL CHECK (state IN ('open', 'settled', 'released', 'expired')),
-    settled_by     INTEGER -- a message, or a row of botstore_usage
+    cost           INTEGER, -- billionths of a dollar
+    tokens         INTEGER,
+    made_at        INTEGER, -- in microseconds since 1970
+    until          INTEGER,
+    state          TEXT,    -- open, settled, released or expired
+    settled_by     INTEGER  -- a message, or a row of botstore_usage
 );
 CREATE INDEX botstore_reservation_open ON botstore_reservation(until) WHERE state = 'open';
 
@@ -74,85 +75,116 @@ CREATE TABLE botstore_limit_told (
 CREATE INDEX botstore_limit_told_ends ON botstore_limit_told(ends);
 CREATE INDEX botstore_limit_to_tell ON botstore_limit_told(near) WHERE near = 1 OR reached = 1;
 
--- What is inserted here changes counters, and is not kept: it is always empty. Everybody's and users' spending is that of
--- messages and of requests that are no messages; a chat's and a model's is that of requests whose usage is known.
-CREATE TABLE botstore_spending (user_id, at, requests, cost, tokens, chat, model, its_requests, its_cost);
-
-CREATE TRIGGER botstore_spending_counts BEFORE INSERT ON botstore_spending BEGIN
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + new.requests,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND starts <= new.at AND ends > new.at;
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + new.requests,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = new.user_id AND starts <= new.at AND ends > new.at;
-    INSERT INTO botstore_spender (scope, who)
-    SELECT 'user', new.user_id
-    WHERE NOT EXISTS (SELECT 1 FROM botstore_spender WHERE scope = 'user' AND who = new.user_id);
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.its_cost AS INTEGER), requests = requests + new.its_requests,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND starts <= new.at AND ends > new.at;
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.its_cost AS INTEGER), requests = requests + new.its_requests,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND starts <= new.at AND ends > new.at;
-    INSERT INTO botstore_spender (scope, who)
-    SELECT 'chat', new.chat
-    WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'chat' AND who = new.chat)
-      AND NOT EXISTS (SELECT 1 FROM botstore_spender WHERE scope = 'chat' AND who = new.chat);
-    INSERT INTO botstore_spender (scope, who)
-    SELECT 'model', new.model
-    WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'model' AND who = new.model)
-      AND NOT EXISTS (SELECT 1 FROM botstore_spender WHERE scope = 'model' AND who = new.model);
-    SELECT RAISE(IGNORE);
-END;
-
+-- What rows change. Everybody's and users' spending is that of messages and of requests that are no messages, whose ids
+-- are below 0; a chat's and a model's is that of requests whose usage is known. Tokens are those of usage. A row whose
+-- user is no number counts nowhere, as in the rollups. Times are compared as texts, as the store spells them.
 CREATE TRIGGER botstore_message_spends AFTER INSERT ON messages
-WHEN EXISTS (SELECT 1 FROM botstore_limit) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens)
-    SELECT new.user_id, coalesce(datetime(substr(new.timestamp, 1, 19)), ''), 1,
-        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER), 0
-    WHERE typeof(new.user_id) = 'integer';
+WHEN EXISTS (SELECT 1 FROM botstore_limit) AND typeof(new.user_id) = 'integer' BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests + 1
+    WHERE scope = 'everyone' AND who = '' AND ends > new.timestamp AND starts <= new.timestamp;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests + 1
+    WHERE scope = 'user' AND who = new.user_id AND ends > new.timestamp AND starts <= new.timestamp;
+    INSERT INTO botstore_spender (scope, who) VALUES ('user', new.user_id) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER botstore_message_unspent AFTER DELETE ON messages
 WHEN EXISTS (SELECT 1 FROM botstore_limit) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens)
-    SELECT old.user_id, coalesce(datetime(substr(old.timestamp, 1, 19)), ''), -1,
-        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER), 0
-    WHERE typeof(old.user_id) = 'integer';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests - 1
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > old.timestamp AND starts <= old.timestamp;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests - 1
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'user' AND who = old.user_id AND ends > old.timestamp AND starts <= old.timestamp;
 END;
 CREATE TRIGGER botstore_message_respent AFTER UPDATE ON messages
 WHEN EXISTS (SELECT 1 FROM botstore_limit)
   AND (old.user_id IS NOT new.user_id OR old.timestamp IS NOT new.timestamp OR old.cost IS NOT new.cost) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens)
-    SELECT old.user_id, coalesce(datetime(substr(old.timestamp, 1, 19)), ''), -1,
-        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER), 0
-    WHERE typeof(old.user_id) = 'integer';
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens)
-    SELECT new.user_id, coalesce(datetime(substr(new.timestamp, 1, 19)), ''), 1,
-        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER), 0
-    WHERE typeof(new.user_id) = 'integer';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests - 1
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > old.timestamp AND starts <= old.timestamp;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests - 1
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'user' AND who = old.user_id AND ends > old.timestamp AND starts <= old.timestamp;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests + 1
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > new.timestamp AND starts <= new.timestamp;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER) AS INTEGER),
+        requests = requests + 1
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'user' AND who = new.user_id AND ends > new.timestamp AND starts <= new.timestamp;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'user', new.user_id WHERE typeof(new.user_id) = 'integer'
+    ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER botstore_usage_spends AFTER INSERT ON botstore_usage
-WHEN EXISTS (SELECT 1 FROM botstore_limit) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens, chat, model, its_requests, its_cost)
-    SELECT new.user_id, coalesce(datetime(substr(new.at, 1, 19)), ''), (new.usage_id < 0), (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))),
-        (max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER))) + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER)))),
-        CAST(coalesce(new.platform || '/' || new.chat_id, '') AS TEXT), CAST(coalesce(new.request_model, '') AS TEXT),
-        1, max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER)))
-    WHERE typeof(new.user_id) = 'integer';
+WHEN EXISTS (SELECT 1 FROM botstore_limit) AND typeof(new.user_id) = 'integer' BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost + (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + (new.usage_id < 0),
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + (new.usage_id < 0),
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE scope = 'user' AND who = new.user_id AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE scope = 'chat' AND who = new.platform || '/' || new.chat_id AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE scope = 'model' AND who = new.request_model AND ends > new.at AND starts <= new.at;
+    INSERT INTO botstore_spender (scope, who) VALUES ('user', new.user_id) ON CONFLICT DO NOTHING;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'chat', new.platform || '/' || new.chat_id WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'chat' AND who = new.platform || '/' || new.chat_id)
+    ON CONFLICT DO NOTHING;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'model', new.request_model WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'model' AND who = new.request_model)
+    ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER botstore_usage_unspent AFTER DELETE ON botstore_usage
 WHEN EXISTS (SELECT 1 FROM botstore_limit) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens, chat, model, its_requests, its_cost)
-    SELECT old.user_id, coalesce(datetime(substr(old.at, 1, 19)), ''), -(old.usage_id < 0), -(old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))),
-        -(max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER))) + max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER)))),
-        CAST(coalesce(old.platform || '/' || old.chat_id, '') AS TEXT), CAST(coalesce(old.request_model, '') AS TEXT),
-        -1, -max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER)))
-    WHERE typeof(old.user_id) = 'integer';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - (old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - (old.usage_id < 0),
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - (old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - (old.usage_id < 0),
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'user' AND who = old.user_id AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'chat' AND who = old.platform || '/' || old.chat_id AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'model' AND who = old.request_model AND ends > old.at AND starts <= old.at;
 END;
 CREATE TRIGGER botstore_usage_respent AFTER UPDATE ON botstore_usage
 WHEN EXISTS (SELECT 1 FROM botstore_limit)
@@ -165,18 +197,63 @@ WHEN EXISTS (SELECT 1 FROM botstore_limit)
     OR old.cost_nanos IS NOT new.cost_nanos
     OR old.platform IS NOT new.platform
     OR old.chat_id IS NOT new.chat_id) BEGIN
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens, chat, model, its_requests, its_cost)
-    SELECT old.user_id, coalesce(datetime(substr(old.at, 1, 19)), ''), -(old.usage_id < 0), -(old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))),
-        -(max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER))) + max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER)))),
-        CAST(coalesce(old.platform || '/' || old.chat_id, '') AS TEXT), CAST(coalesce(old.request_model, '') AS TEXT),
-        -1, -max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER)))
-    WHERE typeof(old.user_id) = 'integer';
-    INSERT INTO botstore_spending (user_id, at, requests, cost, tokens, chat, model, its_requests, its_cost)
-    SELECT new.user_id, coalesce(datetime(substr(new.at, 1, 19)), ''), (new.usage_id < 0), (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))),
-        (max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER))) + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER)))),
-        CAST(coalesce(new.platform || '/' || new.chat_id, '') AS TEXT), CAST(coalesce(new.request_model, '') AS TEXT),
-        1, max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER)))
-    WHERE typeof(new.user_id) = 'integer';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - (old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - (old.usage_id < 0),
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - (old.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - (old.usage_id < 0),
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'user' AND who = old.user_id AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'chat' AND who = old.platform || '/' || old.chat_id AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.input_tokens, 0) AS INTEGER)))
+                           - max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(old.user_id) = 'integer' AND scope = 'model' AND who = old.request_model AND ends > old.at AND starts <= old.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + (new.usage_id < 0),
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'everyone' AND who = '' AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + (new.usage_id < 0) * max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + (new.usage_id < 0),
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'user' AND who = new.user_id AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'chat' AND who = new.platform || '/' || new.chat_id AND ends > new.at AND starts <= new.at;
+    UPDATE botstore_spent SET
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER))) AS INTEGER),
+        requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.input_tokens, 0) AS INTEGER)))
+                           + max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))) AS INTEGER)
+    WHERE typeof(new.user_id) = 'integer' AND scope = 'model' AND who = new.request_model AND ends > new.at AND starts <= new.at;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'user', new.user_id WHERE typeof(new.user_id) = 'integer'
+    ON CONFLICT DO NOTHING;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'chat', new.platform || '/' || new.chat_id WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'chat' AND who = new.platform || '/' || new.chat_id)
+    ON CONFLICT DO NOTHING;
+    INSERT INTO botstore_spender (scope, who)
+    SELECT 'model', new.request_model WHERE EXISTS (SELECT 1 FROM botstore_limit WHERE scope = 'model' AND who = new.request_model)
+    ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER botstore_reservation_made AFTER INSERT ON botstore_reservation
@@ -184,38 +261,38 @@ WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND per = 'open' AND starts = '';
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = new.user_id AND per = 'open' AND starts = '';
+    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND per = 'open' AND starts = '';
+    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND per = 'open' AND starts = '';
+    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_gone AFTER DELETE ON botstore_reservation
 WHEN old.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND per = 'open' AND starts = '';
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = old.user_id AND per = 'open' AND starts = '';
+    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND per = 'open' AND starts = '';
+    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND per = 'open' AND starts = '';
+    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_over AFTER UPDATE ON botstore_reservation
 WHEN old.state = 'open'
@@ -224,19 +301,19 @@ WHEN old.state = 'open'
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND per = 'open' AND starts = '';
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = old.user_id AND per = 'open' AND starts = '';
+    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND per = 'open' AND starts = '';
+    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND per = 'open' AND starts = '';
+    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_open_again AFTER UPDATE ON botstore_reservation
 WHEN new.state = 'open'
@@ -245,19 +322,19 @@ WHEN new.state = 'open'
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND per = 'open' AND starts = '';
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = new.user_id AND per = 'open' AND starts = '';
+    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND per = 'open' AND starts = '';
+    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND per = 'open' AND starts = '';
+    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 
 -- A limit that is set is told of anew, and looked at although nobody spends.
@@ -265,7 +342,7 @@ CREATE TRIGGER botstore_limit_added AFTER INSERT ON botstore_limit BEGIN
     INSERT INTO botstore_spender (scope, who)
     SELECT new.scope, new.who
     WHERE new.scope <> 'each_user'
-      AND NOT EXISTS (SELECT 1 FROM botstore_spender WHERE scope = new.scope AND who = new.who);
+    ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER botstore_limit_changed AFTER UPDATE ON botstore_limit BEGIN
     DELETE FROM botstore_limit_told
@@ -273,7 +350,7 @@ CREATE TRIGGER botstore_limit_changed AFTER UPDATE ON botstore_limit BEGIN
     INSERT INTO botstore_spender (scope, who)
     SELECT new.scope, new.who
     WHERE new.scope <> 'each_user'
-      AND NOT EXISTS (SELECT 1 FROM botstore_spender WHERE scope = new.scope AND who = new.who);
+    ON CONFLICT DO NOTHING;
 END;
 -- Without a limit, rows change no counter.
 CREATE TRIGGER botstore_limit_removed AFTER DELETE ON botstore_limit BEGIN

@@ -5,6 +5,8 @@ mod allocations;
 mod common;
 #[path = "../shared/frames.rs"]
 mod frames;
+#[path = "../shared/full_usage.rs"]
+mod full_usage;
 mod pages;
 #[path = "../shared/plain.rs"]
 mod plain;

@@ -17,11 +17,14 @@ fn lived(days: i64) -> String {
          INSERT INTO messages (session_id, user_id, timestamp, prompt, cost)
              SELECT 's', 1, at, 'p', 0.5 FROM n;
          INSERT INTO tool_usage (session_id, message_id, tool_name, timestamp)
-             SELECT 's', i, CASE i WHEN 5 THEN 'Once' ELSE 'Read' END, at FROM n;"
+             SELECT 's', i, CASE i WHEN 5 THEN 'Once' ELSE 'Read' END, at FROM n;
+         INSERT INTO botstore_usage (usage_id, user_id, at, request_model, platform, chat_id, cost_nanos)
+             SELECT i, 1, at, 'gpt', 'telegram', '7', 5 FROM n;
+         INSERT INTO botstore_usage (usage_id, user_id, at, cost_nanos) SELECT -i, 1, at, 5 FROM n;"
     )
 }
 
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 11] = [
     // The last message of its day, at the beginning of the history and at its end.
     "DELETE FROM messages WHERE message_id = 1001",
     "DELETE FROM messages WHERE message_id = (SELECT max(message_id) FROM messages)",
@@ -34,6 +37,9 @@ const CHANGES: [&str; 8] = [
     "DELETE FROM tool_usage WHERE id = 5",
     "DELETE FROM tool_usage WHERE id = 300",
     "DELETE FROM tool_usage WHERE id = (SELECT max(id) FROM tool_usage)",
+    "DELETE FROM botstore_usage WHERE usage_id = -5",
+    "INSERT INTO botstore_usage (usage_id, user_id, at, request_model) VALUES (-1000000, 1, '2020-03-01', 'gpt')",
+    "UPDATE botstore_usage SET request_model = 'mini', usage_id = -1000001 WHERE usage_id = 300",
 ];
 
 /// Has all rows counted.

@@ -16,6 +16,7 @@ mod injections;
 mod integrity;
 mod interactions;
 mod keys;
+mod limits;
 mod members;
 mod messages;
 mod money;

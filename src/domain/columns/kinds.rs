@@ -44,7 +44,7 @@ pub(in crate::domain) struct Table {
     pub(in crate::domain) columns: &'static [(&'static str, Kind)],
 }
 
-pub(in crate::domain) const TABLES: [Table; 9] = {
+pub(in crate::domain) const TABLES: [Table; 10] = {
     use Kind::*;
     [
         Table {
@@ -136,6 +136,30 @@ pub(in crate::domain) const TABLES: [Table; 9] = {
         Table {
             name: "botstore_session_member",
             columns: &[("session_id", Key), ("user_id", Owner), ("joined_at", Time)],
+        },
+        Table {
+            name: "botstore_usage",
+            columns: &[
+                ("user_id", Owner),
+                ("at", Time),
+                ("provider_name", Text),
+                ("request_model", Text),
+                ("response_model", Text),
+                ("response_id", Text),
+                ("input_tokens", Count),
+                ("cache_read_input_tokens", Count),
+                ("cache_creation_input_tokens", Count),
+                ("output_tokens", Count),
+                ("reasoning_output_tokens", Count),
+                ("cost_nanos", Count),
+                ("finish_reason", Text),
+                ("time_to_first_chunk_ms", Count),
+                ("platform", Text),
+                ("chat_id", Text),
+                ("thread_id", Text),
+                ("platform_message_id", Text),
+                ("reply_to", Text),
+            ],
         },
     ]
 };

@@ -122,8 +122,8 @@ impl<'a> Counter<'a> {
 fn sweep(tx: &WriteTx<'_>) -> Result<()> {
     let now = Window::now(tx);
     tx.once_as_the_store(
-        "DELETE FROM botstore_spent WHERE (scope, who, per, starts) IN (
-             SELECT scope, who, per, starts FROM botstore_spent INDEXED BY botstore_spent_ends
+        "DELETE FROM botstore_spent WHERE (scope, who, ends, per) IN (
+             SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
              WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2)",
         (now, SWEEP_AT_ONCE),
     )?;
@@ -144,6 +144,22 @@ pub(super) fn reserved(
     );
     let (_, who) = subject.spelled();
     tx.one(&sql, (who, after.timestamp_micros()), |row| counts(row, 0))
+}
+
+/// Drops what is counted of a user, and what was told.
+pub(in crate::domain) fn forget_user(tx: &WriteTx<'_>, user_id: UserId) -> Result<()> {
+    tx.execute(
+        "DELETE FROM botstore_limit_told
+         WHERE scope = 'each_user' AND who = '' AND whose = ?1
+           AND measure IN ('cost', 'requests', 'tokens')
+           AND per IN ('minute', 'hour', 'day', 'week', 'month', 'ever')",
+        [user_id],
+    )?;
+    for table in ["botstore_spent", "botstore_spender"] {
+        let sql = format!("DELETE FROM {table} WHERE scope = 'user' AND who = ?1");
+        tx.once_as_the_store(&sql, [user_id])?;
+    }
+    Ok(())
 }
 
 /// Drops all counters: each is counted again when it is asked for.

@@ -42,6 +42,7 @@
 //! begin on Monday. A day on which the clock is set has 23 or 25 hours.
 
 mod amounts;
+pub(super) mod compare;
 mod counters;
 mod lists;
 mod reserve;
@@ -55,7 +56,7 @@ mod watch;
 mod windows;
 
 pub use amounts::{Amount, Budget, Limit, Measure, Per, Scope};
-pub(super) use counters::forget;
+pub(super) use counters::{forget, forget_user};
 pub use lists::{Limits, NamedBudgets, UserBudget};
 pub use reserve::{Decision, Release, Reserve};
 pub use set::{RemoveLimit, SetLimit};

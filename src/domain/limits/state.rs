@@ -65,7 +65,7 @@ impl<'a> Subjects<'a> {
         Some(subjects)
     }
 
-    fn get(&self, kind: &str) -> Option<Subject<'_>> {
+    pub(super) fn get(&self, kind: &str) -> Option<Subject<'_>> {
         match kind {
             "everyone" => Some(Subject::Everyone),
             "each_user" | "user" => self.user.map(Subject::User),
@@ -99,13 +99,13 @@ const LOOK: &str = "
     UNION ALL SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
         FROM botstore_limit WHERE scope = 'model' AND who = ?3
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'everyone' AND who = '' AND (per = 'open' OR starts <= ?4 AND ?4 < ends)
+        FROM botstore_spent WHERE scope = 'everyone' AND who = '' AND (ends > ?4 AND starts <= ?4 OR ends = '')
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'user' AND who = ?1 AND (per = 'open' OR starts <= ?4 AND ?4 < ends)
+        FROM botstore_spent WHERE scope = 'user' AND who = ?1 AND (ends > ?4 AND starts <= ?4 OR ends = '')
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'chat' AND who = ?2 AND (per = 'open' OR starts <= ?4 AND ?4 < ends)
+        FROM botstore_spent WHERE scope = 'chat' AND who = ?2 AND (ends > ?4 AND starts <= ?4 OR ends = '')
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'model' AND who = ?3 AND (per = 'open' OR starts <= ?4 AND ?4 < ends)
+        FROM botstore_spent WHERE scope = 'model' AND who = ?3 AND (ends > ?4 AND starts <= ?4 OR ends = '')
     UNION ALL SELECT 2, NULL, NULL, NULL,
         (SELECT until FROM botstore_reservation WHERE state = 'open' ORDER BY until LIMIT 1),
         (SELECT made_at FROM botstore_reservation WHERE state = 'open' ORDER BY until DESC LIMIT 1),

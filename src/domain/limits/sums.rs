@@ -2,14 +2,14 @@
 
 use super::counters::{Counts, Subject, counts};
 use super::windows::{Window, Zoned};
-use crate::domain::columns::{count, integer};
+use crate::domain::columns::{id, integer};
 use crate::domain::rollups::spent::{self, Of};
 use crate::error::Result;
 use crate::operation::ReadTx;
 
 /// How many more of a user's newest messages are looked at than the user has had on the days in question: a few may
 /// have been imported since.
-const MORE: u64 = 64;
+const MORE: i64 = 64;
 
 pub(super) fn spent(
     tx: &ReadTx<'_>,
@@ -18,18 +18,17 @@ pub(super) fn spent(
     zone: &Zoned,
 ) -> Result<Counts> {
     let (_, who) = subject.spelled();
-    let of = of(subject);
+    let (of, span) = (of(subject), (&window.starts, &window.ends));
     if let Some([first, last]) = zone.days(window) {
-        return tx.one(&spent::in_days(of), (who, first, last), |row| {
-            counts(row, 0)
-        });
+        let bound = (who, span.0, span.1, first, last);
+        return tx.one(&spent::in_days(of), bound, |row| counts(row, 0));
     }
     if let Some(counts) = of_newest(tx, subject, window, zone)? {
         return Ok(counts);
     }
-    let [from, to] = [&window.starts, &window.ends].map(|time| time.replacen(' ', "T", 1));
-    let bound = (who, &window.starts, &window.ends, from, to);
-    tx.one(&spent::in_time(of), bound, |row| counts(row, 0))
+    tx.one(&spent::in_time(of), (who, span.0, span.1), |row| {
+        counts(row, 0)
+    })
 }
 
 fn of(subject: Subject<'_>) -> Of {
@@ -54,24 +53,18 @@ fn of_newest(
         return Ok(None);
     };
     let on_days = (user_id, &first, &last);
-    let messages = tx.one(&spent::messages_in_days(), on_days, |row| count(row, 0))?;
+    let messages = tx.one(&spent::messages_in_days(), on_days, |row| id(row, 0))?;
+    let Some(messages) = messages else {
+        return Ok(None);
+    };
     let look_at = match messages {
         0 => 0,
-        messages => messages.saturating_add(MORE).min(i64::MAX as u64) as i64,
+        messages => messages.saturating_add(MORE),
     };
-    let [from, to] = [&window.starts, &window.ends].map(|time| time.replacen(' ', "T", 1));
-    let bound = (
-        user_id,
-        &window.starts,
-        &window.ends,
-        from,
-        to,
-        look_at,
-        first,
-        last,
-    );
+    let (starts, ends) = (&window.starts, &window.ends);
+    let bound = (user_id, starts, ends, first, last, look_at);
     let (counts, found) = tx.one(&spent::in_time_of_newest(), bound, |row| {
-        Ok((counts(row, 0)?, integer(row, 3)?.unsigned_abs()))
+        Ok((counts(row, 0)?, integer(row, 3)?))
     })?;
     Ok((found == messages).then_some(counts))
 }

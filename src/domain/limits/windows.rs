@@ -6,11 +6,14 @@ use crate::operation::ReadTx;
 use crate::time::Zone;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
 
-/// How the file spells the bounds of a period.
-const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
+/// How the file spells the bounds of a period: as it spells times, to the second.
+const SPELLING: &str = "%Y-%m-%dT%H:%M:%S";
 
 /// After every time.
 const NEVER: &str = "~";
+
+/// Before every day, and after that of rows whose time is none.
+const FIRST: &str = "!";
 
 /// A period: a span of time that ends before `ends`, both in UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub(super) struct Window {
 impl Window {
     /// Now, as the bounds are spelled.
     pub(super) fn now(tx: &ReadTx<'_>) -> String {
-        tx.now_text()[..19].replacen('T', " ", 1)
+        tx.now_text()[..19].to_owned()
     }
 
     pub(super) fn open() -> Self {
@@ -110,7 +113,7 @@ impl Zoned {
     pub(super) fn days(&self, window: &Window) -> Option<[String; 2]> {
         let per = window.per?;
         if per == Per::Ever {
-            return Some([String::new(), NEVER.to_owned()]);
+            return Some([FIRST.to_owned(), NEVER.to_owned()]);
         }
         if !self.is_of_rollups || matches!(per, Per::Minute | Per::Hour) {
             return None;

@@ -4,6 +4,8 @@
 //! (`migrations/botstore/0012_lazy_rollups.up.sql`). So the cost of an answer depends on its size and not on the
 //! bot's age, and saving a message writes no page of counts but that of the day's costs.
 //!
+//! Those of what requests to models used (`usage`) are a set of their own, in a schema of its own.
+//!
 //! [`ReconcileRollups`] compares them with a full count, and
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 

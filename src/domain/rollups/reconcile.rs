@@ -3,6 +3,7 @@
 use super::recount::{Recount, Rollup};
 use super::sources::SOURCES;
 use crate::domain::columns::integer;
+use crate::domain::limits::compare as limits;
 use crate::error::Result;
 use crate::operation::{Lane, Query, ReadTx};
 use crate::sqlite::{Cell, cells};
@@ -18,9 +19,9 @@ const NAMED: usize = 100;
 ///
 /// For administrators: the answer is about all users.
 ///
-/// Reads all messages, tool uses and daily costs: some seconds for each million. It needs some 90 bytes of
-/// memory for each day of each session, or 70 for each tool of each session, whichever is more; and part of that
-/// again if a table has surplus rows. For tools, for an occasional drill, and after somebody has changed the
+/// Reads all messages, tool uses, requests to models and daily costs: some seconds for each million. It needs some 90
+/// bytes of memory for each day of each session, 70 for each tool of each session, or 150 for each model that a user
+/// asked in a chat on a day, whichever is most; and part of that again if a table has surplus rows. For tools, for an occasional drill, and after somebody has changed the
 /// rollups by hand, or another program has used `REPLACE`, which fires no trigger for the rows that it removes.
 /// Otherwise the triggers keep the rollups right.
 ///
@@ -131,7 +132,26 @@ pub(super) fn compare(tx: &ReadTx<'_>, mut report: impl FnMut(Difference)) -> Re
             compare_one(tx, &recount, rollup, &mut report)?;
         }
     }
-    Ok(())
+    compare_counters(tx, report)
+}
+
+/// Compares the counters of limits. A counter that is missing is none: it is counted when it is asked for.
+fn compare_counters(tx: &ReadTx<'_>, mut report: impl FnMut(Difference)) -> Result<()> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let rollup = Arc::new(Rollup {
+        name: limits::TABLE,
+        key: names(&limits::KEY),
+        counts: names(&limits::COUNTS),
+    });
+    let cells = |counts: [i64; 3]| Some(counts.map(Cell::Integer).to_vec());
+    limits::compare(tx, |found| {
+        report(Difference {
+            rollup: Arc::clone(&rollup),
+            key: found.key,
+            stored: cells(found.stored),
+            counted: cells(found.counted),
+        });
+    })
 }
 
 /// Looks up each counted row in the file; then searches for surplus rows, if the file has more rows. A merge of

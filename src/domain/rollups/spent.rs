@@ -2,7 +2,11 @@
 //!
 //! Of whole days, rollups and the rows that wait know it. Of other spans, the rows do: messages by their time, with the
 //! usage of each, and the requests that are no messages. Each statement takes whose spending it is as `?1`; that of
-//! everybody does not use it.
+//! everybody does not use it. A span is from the time `?2` to before the time `?3`.
+//!
+//! Rollups read what a time means, and counters compare times as texts, which a trigger does in a fraction of the time.
+//! Both come to the same for times as the store spells them. The others, which another program has written since the
+//! file was opened, have an index of their own: those in the span are added, and those in the days are taken away.
 
 use super::facts::{self, Facts, MESSAGES, USAGE, sum};
 
@@ -31,70 +35,88 @@ impl Of {
     }
 }
 
-/// From the day `?2` to the day `?3`.
+/// The days of the rollups from which a span is counted.
+const DAYS: &str = "day >= ?4 AND day <= ?5";
+
+const TOKENS: &str = "input_tokens + output_tokens";
+
+/// In the span, which consists of the days from `?4` to `?5`.
 pub(in crate::domain) fn in_days(of: Of) -> String {
-    let days = "day >= ?2 AND day <= ?3";
     let (messages, requests, condition) = (waiting(&MESSAGES), waiting(&USAGE), of.condition());
-    let tokens = "input_tokens + output_tokens";
     let parts = match of {
         Of::Everyone => format!(
-            "SELECT cost, messages AS requests, 0 AS tokens FROM botstore_day WHERE {days}
-             UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {days}
-             UNION ALL SELECT cost, requests, 0 FROM botstore_other_day WHERE {days}
-             UNION ALL SELECT 0, 0, {tokens} FROM botstore_model_day WHERE {days}
-             UNION ALL SELECT other * cost, other, {tokens} FROM ({requests}) WHERE {condition} AND {days}"
+            "SELECT cost, messages AS requests, 0 AS tokens FROM botstore_day WHERE {DAYS}
+             UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {DAYS}
+             UNION ALL SELECT cost, requests, 0 FROM botstore_other_day WHERE {DAYS}
+             UNION ALL SELECT 0, 0, {TOKENS} FROM botstore_model_day WHERE {DAYS}
+             UNION ALL SELECT other * cost, other, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::User => format!(
             "SELECT cost, messages AS requests, 0 AS tokens
-             FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE user_id = ?1 AND {days}
-             UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {days}
+             FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE user_id = ?1 AND {DAYS}
+             UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {DAYS}
              UNION ALL SELECT cost, requests, 0
-             FROM botstore_other_day INDEXED BY botstore_other_day_user WHERE user_id = ?1 AND {days}
-             UNION ALL SELECT 0, 0, {tokens}
-             FROM botstore_user_model_day INDEXED BY botstore_user_model_day_user WHERE user_id = ?1 AND {days}
-             UNION ALL SELECT other * cost, other, {tokens} FROM ({requests}) WHERE {condition} AND {days}"
+             FROM botstore_other_day INDEXED BY botstore_other_day_user WHERE user_id = ?1 AND {DAYS}
+             UNION ALL SELECT 0, 0, {TOKENS}
+             FROM botstore_user_model_day INDEXED BY botstore_user_model_day_user WHERE user_id = ?1 AND {DAYS}
+             UNION ALL SELECT other * cost, other, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::Chat => format!(
             "SELECT cost, requests, tokens FROM botstore_chat_day INDEXED BY botstore_chat_day_chat
-             WHERE chat = ?1 AND {days}
-             UNION ALL SELECT cost, 1, {tokens} FROM ({requests}) WHERE {condition} AND {days}"
+             WHERE chat = ?1 AND {DAYS}
+             UNION ALL SELECT cost, 1, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::Model => format!(
-            "SELECT cost, requests, {tokens} AS tokens FROM botstore_model_day WHERE model = ?1 AND {days}
-             UNION ALL SELECT cost, 1, {tokens} FROM ({requests}) WHERE {condition} AND {days}"
+            "SELECT cost, requests, {TOKENS} AS tokens FROM botstore_model_day WHERE model = ?1 AND {DAYS}
+             UNION ALL SELECT cost, 1, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
     };
-    added_up(&parts)
+    let strays = strays(of);
+    added_up(&format!("{parts} UNION ALL {strays}"))
 }
 
-/// From the time `?2` to before the time `?3`, in UTC and with a space between day and hour; the same with a `T` between
-/// them are `?4` and `?5`, as the store spells times.
-///
-/// A request's time is its message's. A message whose time is spelled otherwise is found by the index of these, which is
-/// empty but for what another program has written since the store was opened.
-pub(in crate::domain) fn in_time(of: Of) -> String {
-    let (select, other, condition) = (MESSAGES.select(), USAGE.select(), of.condition());
-    let is_in = |time: &str| format!("{at} >= ?2 AND {at} < ?3", at = at(time));
-    let (timestamp, usage_at) = (is_in("timestamp"), is_in("at"));
-    let span = "timestamp >= ?4 AND timestamp < ?5";
-    let stray = "timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'";
-    let messages = format!(
-        "{select} INDEXED BY idx_messages_timestamp WHERE {span} AND {timestamp}
-         UNION ALL
-         {select} INDEXED BY botstore_stray_messages
-         WHERE {stray} AND coalesce(NOT ({span}), 1) AND {timestamp}"
+/// What the messages whose times are spelled otherwise add to the days.
+fn strays(of: Of) -> String {
+    let (select, requests, condition) = (MESSAGES.select(), USAGE.select(), of.condition());
+    let times = format!(
+        "(timestamp >= ?2 AND timestamp < ?3) - ({day} >= ?4 AND {day} <= ?5) AS times",
+        day = facts::day("timestamp")
     );
-    let tokens = "input_tokens + output_tokens";
+    let found = format!(
+        "SELECT message_id, {times} FROM messages INDEXED BY botstore_stray_messages
+         WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00'"
+    );
+    match of {
+        Of::Everyone | Of::User => format!(
+            "SELECT times * m.cost, times, times * coalesce(u.tokens, 0)
+             FROM ({found}) s CROSS JOIN ({select}) m ON m.id = s.message_id
+             LEFT JOIN (SELECT id, {TOKENS} AS tokens FROM ({requests})) u ON u.id = s.message_id
+             WHERE {condition}"
+        ),
+        Of::Chat | Of::Model => format!(
+            "SELECT times * cost, times, times * ({TOKENS})
+             FROM ({found}) s CROSS JOIN ({requests}) u ON u.id = s.message_id
+             WHERE {condition}"
+        ),
+    }
+}
+
+/// In the span, whatever it is. A request's time is its message's.
+pub(in crate::domain) fn in_time(of: Of) -> String {
+    let (select, requests, condition) = (MESSAGES.select(), USAGE.select(), of.condition());
+    let messages = format!(
+        "{select} INDEXED BY idx_messages_timestamp WHERE timestamp >= ?2 AND timestamp < ?3"
+    );
     let of_messages = match of {
         Of::Everyone | Of::User => format!(
             "SELECT m.cost AS cost, 1 AS requests, coalesce(u.tokens, 0) AS tokens
              FROM (SELECT * FROM ({messages}) WHERE {condition}) m
-             LEFT JOIN (SELECT id, {tokens} AS tokens FROM ({other})) u ON u.id = m.id"
+             LEFT JOIN (SELECT id, {TOKENS} AS tokens FROM ({requests})) u ON u.id = m.id"
         ),
         Of::Chat | Of::Model => format!(
-            "SELECT cost, 1 AS requests, {tokens} AS tokens
+            "SELECT cost, 1 AS requests, {TOKENS} AS tokens
              FROM (SELECT id AS message_id FROM ({messages})) m
-             CROSS JOIN ({other}) u ON u.id = m.message_id WHERE {condition}"
+             CROSS JOIN ({requests}) u ON u.id = m.message_id WHERE {condition}"
         ),
     };
     let index = match of {
@@ -104,17 +126,21 @@ pub(in crate::domain) fn in_time(of: Of) -> String {
     added_up(&format!(
         "{of_messages}
          UNION ALL
-         SELECT cost, 1, {tokens}
-         FROM ({other} INDEXED BY {index} WHERE usage_id < 0 AND at >= ?4 AND at < ?5 AND {usage_at})
+         SELECT cost, 1, {TOKENS}
+         FROM ({requests} INDEXED BY {index} WHERE usage_id < 0 AND at >= ?2 AND at < ?3)
          WHERE {condition}"
     ))
 }
 
-/// How many messages the user `?1` has from the day `?2` to the day `?3`.
+/// How many messages the user `?1` has from the day `?2` to the day `?3`; `NULL` while there is one whose time is
+/// spelled otherwise.
 pub(in crate::domain) fn messages_in_days() -> String {
     let messages = waiting(&MESSAGES);
     format!(
-        "SELECT coalesce(sum(messages), 0)
+        "SELECT CASE WHEN NOT EXISTS (
+                    SELECT 1 FROM messages INDEXED BY botstore_stray_messages
+                    WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00')
+                THEN coalesce(sum(messages), 0) END
          FROM (SELECT messages FROM botstore_user_day INDEXED BY botstore_user_day_user
                WHERE user_id = ?1 AND day >= ?2 AND day <= ?3
                UNION ALL
@@ -123,37 +149,32 @@ pub(in crate::domain) fn messages_in_days() -> String {
 }
 
 /// The same as [`in_time`] of the user `?1`, from the newest `?6` of the user's messages; and last, how many of these
-/// are from the day `?7` to the day `?8`.
+/// are from the day `?4` to the day `?5`.
 pub(in crate::domain) fn in_time_of_newest() -> String {
-    let (other, day, nanos) = (
+    let (requests, day, nanos) = (
         USAGE.select(),
         facts::day("timestamp"),
         facts::nanos("cost"),
     );
-    let (timestamp, usage_at) = (at("timestamp"), at("at"));
-    let (cost, tokens_sum) = (sum("cost"), sum("tokens"));
-    let tokens = "input_tokens + output_tokens";
-    format!(
+    let newest = format!(
         "WITH newest AS MATERIALIZED (
-             SELECT message_id AS id, {timestamp} AS at, {day} AS its_day, {nanos} AS cost
+             SELECT message_id AS id, timestamp, {day} AS day, {nanos} AS cost
              FROM messages INDEXED BY botstore_messages_of_user
-             WHERE user_id = ?1 ORDER BY message_id DESC LIMIT ?6)
-         SELECT CAST(coalesce({cost}, 0) AS INTEGER), coalesce(sum(requests), 0), CAST(coalesce({tokens_sum}, 0) AS INTEGER),
-                (SELECT count(*) FROM newest WHERE its_day >= ?7 AND its_day <= ?8)
+             WHERE user_id = ?1 ORDER BY message_id DESC LIMIT ?6)"
+    );
+    let (cost, tokens) = (sum("cost"), sum("tokens"));
+    format!(
+        "{newest}
+         SELECT CAST(coalesce({cost}, 0) AS INTEGER), coalesce(sum(requests), 0),
+                CAST(coalesce({tokens}, 0) AS INTEGER), (SELECT count(*) FROM newest WHERE {DAYS})
          FROM (SELECT m.cost AS cost, 1 AS requests, coalesce(u.tokens, 0) AS tokens
-               FROM newest m LEFT JOIN (SELECT id, {tokens} AS tokens FROM ({other})) u ON u.id = m.id
-               WHERE m.at >= ?2 AND m.at < ?3
+               FROM newest m LEFT JOIN (SELECT id, {TOKENS} AS tokens FROM ({requests})) u ON u.id = m.id
+               WHERE m.timestamp >= ?2 AND m.timestamp < ?3
                UNION ALL
-               SELECT cost, 1, {tokens}
-               FROM ({other} INDEXED BY botstore_usage_other_user
-                     WHERE usage_id < 0 AND user_id = ?1 AND at >= ?4 AND at < ?5
-                       AND {usage_at} >= ?2 AND {usage_at} < ?3))"
+               SELECT cost, 1, {TOKENS}
+               FROM ({requests} INDEXED BY botstore_usage_other_user
+                     WHERE usage_id < 0 AND user_id = ?1 AND at >= ?2 AND at < ?3))"
     )
-}
-
-/// A time as periods are spelled; '' if it is none.
-fn at(time: &str) -> String {
-    format!("coalesce(datetime(substr({time}, 1, 19)), '')")
 }
 
 fn waiting(facts: &Facts) -> String {

@@ -28,7 +28,6 @@ pub(crate) const COUNTS: Counts = Counts {
         "botstore_usage_count",
         // Not rollups, but as easily made again.
         "botstore_spent",
-        "botstore_spending",
     ],
     are_missing: |tx| count::are_missing(tx, &LLM),
     are_due,

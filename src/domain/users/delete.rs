@@ -3,6 +3,7 @@
 use super::unknown;
 use crate::domain::UserId;
 use crate::domain::columns::{cell, integer};
+use crate::domain::limits;
 use crate::domain::messages::Doomed;
 use crate::domain::removal::{self, Allowance, Rows, Target};
 use crate::domain::sessions::DoomedSession;
@@ -11,8 +12,8 @@ use crate::operation::{Mutation, WriteTx};
 use serde::{Deserialize, Serialize};
 
 /// Forgets a user. Deletes the user's sessions with all that is in them, other users' messages too; the user's
-/// messages in other users' sessions; tokens, costs, audit rows, memberships, idempotency keys of old files and
-/// the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
+/// messages in other users' sessions; tokens, costs, audit rows, memberships, limits, reservations, idempotency keys of
+/// old files and the id at a messenger; and last the user. Returns the number of deleted messages. Statistics are then as if
 /// the user had never existed.
 ///
 /// First the user may not use the bot any more. Up to 500 rows go at once, more in pieces of at most 10,000 that
@@ -67,7 +68,7 @@ const TOKENS: Rows = Rows {
 };
 
 /// The user's other rows, which are neither messages nor in a session.
-const REST: [Rows; 6] = [
+const REST: [Rows; 8] = [
     Rows {
         find: "SELECT id FROM audit_log INDEXED BY idx_audit_log_user_id
                WHERE user_id = ?1 LIMIT ?2",
@@ -83,6 +84,17 @@ const REST: [Rows; 6] = [
         find: "SELECT usage_id FROM botstore_usage INDEXED BY botstore_usage_other_user
                WHERE user_id = ?1 AND usage_id < 0 LIMIT ?2",
         remove: "DELETE FROM botstore_usage WHERE usage_id = ?1",
+    },
+    Rows {
+        find: "SELECT who, measure, per FROM botstore_limit
+               WHERE scope = 'user' AND who = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_limit
+                 WHERE scope = 'user' AND who = ?1 AND measure = ?2 AND per = ?3",
+    },
+    // Read from end to end: it has those of a day, and an index would be a page more for each request.
+    Rows {
+        find: "SELECT reservation_id FROM botstore_reservation WHERE user_id = ?1 LIMIT ?2",
+        remove: "DELETE FROM botstore_reservation WHERE reservation_id = ?1",
     },
     Rows {
         find: "SELECT user_id, idempotency_key FROM botstore_idempotency
@@ -160,6 +172,7 @@ impl DeleteUser {
                 return Ok(false);
             }
         }
+        limits::forget_user(tx, self.user_id)?;
         let user = "DELETE FROM users WHERE user_id = ?1";
         removal::remove_row(tx, user, &self.user_id)?;
         Ok(true)

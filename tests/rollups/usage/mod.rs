@@ -12,7 +12,7 @@ use botstore::messages::DeleteMessage;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::{FixedClock, TestStore, usd};
-use botstore::usage::{Chat, ModelUsage, Usage};
+use botstore::usage::{Chat, ModelUsage, Usage, UsageByDay, UserModelUsage, UserUsageByDay};
 use botstore::users::{DeleteUser, EnsureUser};
 use botstore::{BeforeUpgrade, Config, Durability, ErrorKind, Store, schema};
 use recount::compare_usage;
@@ -318,4 +318,45 @@ async fn another_zone_counts_requests_by_its_own_days() {
         compare_usage(&store, 0, &"dropped").await;
         store.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn answers_are_bounded_and_begin_with_what_costs_most() {
+    let (_folder, path) = store().await.into_file().await.unwrap();
+    by_hand(
+        &path,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+         INSERT INTO botstore_usage (usage_id, user_id, at, provider_name, request_model, cost_nanos)
+             SELECT i, 1, date('2026-03-10', -i || ' days'), 'openai', 'model ' || i, i FROM n;",
+    );
+    let store = Store::open(config(&path)).await.unwrap();
+    for models in [
+        store.read(ModelUsage::new(u32::MAX)).await.unwrap(),
+        store.read(UserModelUsage::new(1, u32::MAX)).await.unwrap(),
+    ] {
+        assert_eq!(models.len(), 1_000);
+        let costs: Vec<_> = models.iter().map(|of| of.totals.cost.nanos()).collect();
+        assert_eq!(costs, (501..=1_500).rev().collect::<Vec<_>>());
+    }
+    for days in [
+        store.read(UsageByDay::new(u32::MAX)).await.unwrap(),
+        store.read(UserUsageByDay::new(1, u32::MAX)).await.unwrap(),
+    ] {
+        assert_eq!(days.len(), 1_000);
+        assert_eq!(days[0].date.to_string(), "2026-03-09");
+    }
+    // Today alone, and one day more.
+    assert_eq!(store.read(UsageByDay::new(0)).await.unwrap(), []);
+    assert_eq!(store.read(UsageByDay::new(1)).await.unwrap().len(), 1);
+    for model in ["", &"m".repeat(4_097)] {
+        let refused = store.read(UsageByDay::new(1).model(model)).await;
+        let error = refused.expect_err("a refusal");
+        assert_eq!(
+            (error.kind(), error.field()),
+            (ErrorKind::Invalid, Some("model"))
+        );
+        let refused = store.read(UserUsageByDay::new(1, 1).model(model)).await;
+        assert_eq!(refused.expect_err("a refusal").field(), Some("model"));
+    }
+    store.close().await.unwrap();
 }

@@ -3,6 +3,7 @@
 use super::recount::compare_usage;
 use super::{by_hand, config, said, store};
 use botstore::Store;
+use botstore::integrity::CheckFile;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::types::Value;
 use botstore::usage::{ModelUsage, UsageByDay};
@@ -136,4 +137,66 @@ async fn a_row_that_belongs_to_no_message_gives_way_to_that_of_the_next() {
         "{models:?}"
     );
     store.close().await.unwrap();
+}
+
+/// What the check names as odd is shown as what the repair writes, and counted as that afterwards.
+#[tokio::test]
+async fn odd_values_of_usage_are_named_and_set_right() {
+    let (_folder, path) = {
+        let store = store().await;
+        for number in 0..9 {
+            store.write(said(number)).await.unwrap();
+        }
+        store.into_file().await.unwrap()
+    };
+    by_hand(
+        &path,
+        "UPDATE botstore_usage SET output_tokens = '12 apples', cost_nanos = 'free' WHERE usage_id = 1;
+         UPDATE botstore_usage SET cost_nanos = -5, request_model = x'ff' WHERE usage_id = 2;
+         UPDATE botstore_usage SET input_tokens = 1e300, chat_id = x'00fe', platform = 'p' WHERE usage_id = 3;",
+    );
+    let store = Store::open(config(&path)).await.unwrap();
+    let odd = store.read(CheckFile::new()).await.unwrap().odd_values;
+    assert!(odd.total >= 6, "{odd:?}");
+    let repaired = store.repair_values(|_| Ok(())).await.unwrap();
+    assert_eq!((repaired.written, repaired.left), (odd.total, 0), "{odd:?}");
+    compare_usage(&store, 0, &"set right").await;
+    let left = store.read(CheckFile::new()).await.unwrap().odd_values;
+    assert_eq!(left.total, 0, "{left:?}");
+    store.close().await.unwrap();
+}
+
+/// By another program, whose triggers are not recursive: what `REPLACE` removes would stay counted. And an `OR` of the
+/// statement holds for what its triggers do.
+#[tokio::test]
+async fn a_row_that_belongs_to_no_message_gives_way_to_that_of_a_message_that_gets_its_id() {
+    for moves in [
+        "UPDATE",
+        "UPDATE OR IGNORE",
+        "UPDATE OR REPLACE",
+        "UPDATE OR FAIL",
+    ] {
+        let (_folder, path) = {
+            let store = store().await;
+            for number in 0..4 {
+                store.write(said(number)).await.unwrap();
+            }
+            store.into_file().await.unwrap()
+        };
+        let orphan = "INSERT INTO botstore_usage (usage_id, user_id, at, request_model) VALUES (50, 3, '2026-03-10', 'old')";
+        by_hand(&path, orphan);
+        // Closing counts it.
+        let store = Store::open(config(&path)).await.unwrap();
+        store.close().await.unwrap();
+        by_hand(
+            &path,
+            &format!("{moves} messages SET message_id = 50 WHERE message_id = 3"),
+        );
+        let store = Store::open(config(&path)).await.unwrap();
+        compare_usage(&store, 0, &moves).await;
+        let models = store.read(ModelUsage::new(9)).await.unwrap();
+        let requests: u64 = models.iter().map(|of| of.totals.requests).sum();
+        assert_eq!(requests, 4, "{moves}: {models:?}");
+        store.close().await.unwrap();
+    }
 }

@@ -1,10 +1,11 @@
-//! The store against plain rusqlite over the seed's own schema: N1 to N13. Both sides save the same exchanges of
+//! The store against plain rusqlite over the seed's own schema: N1 to N15. Both sides save the same exchanges of
 //! 1,000 users in 5,000 sessions, with the same page size, the same page cache and the same limit of the WAL.
 
 mod files;
 mod frames;
 mod reads;
 mod transfer;
+mod usage;
 mod writes;
 
 pub(crate) use frames::print as print_frames;
@@ -19,12 +20,13 @@ const MIXED: [&str; 2] = ["n6", "n7"];
 const READS: [&str; 2] = ["n8", "n9"];
 const TRANSFER: [&str; 2] = ["n10", "n11"];
 const FRAMES: [&str; 2] = ["n12", "n13"];
+const USAGE: [&str; 2] = ["n14", "n15"];
 
 pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     if args.wants(&TRANSFER) {
         transfer::measure(args, rows)?;
     }
-    if !args.wants(&[&WRITES[..], &MIXED, &READS, &FRAMES].concat()) {
+    if !args.wants(&[&WRITES[..], &MIXED, &READS, &FRAMES, &USAGE].concat()) {
         return Ok(());
     }
     for files in made(args) {
@@ -43,6 +45,9 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
             }
             if args.wants(&WRITES) {
                 writes::measure(&case, rows)?;
+            }
+            if args.wants(&USAGE) {
+                usage::measure(&case, rows)?;
             }
             if args.wants(&MIXED) {
                 writes::beside_reads(&case, rows)?;

@@ -5,6 +5,7 @@ use super::files::{config, interaction, now};
 use super::reads::{ask_store, plain_reads};
 use crate::load::{RUNTIMES, Runtime, Timed, Until, call, median};
 use crate::table::{Row, Target};
+use botstore::interactions::SaveInteraction;
 use botstore::{Error, ErrorKind, Result, Store};
 use botstore_measure::plain::{self, LastMessages};
 use botstore_measure::{process, seed};
@@ -25,8 +26,8 @@ pub(super) fn measure(case: &Case<'_>, rows: &mut Vec<Row>) -> Result<()> {
 }
 
 /// What a run took, without its first part, in which a new WAL grows.
-struct Took {
-    timed: Timed,
+pub(super) struct Took {
+    pub(super) timed: Timed,
     /// CPU time of the process, in µs an operation; 0 where the system does not tell.
     cpu: f64,
 }
@@ -75,18 +76,28 @@ fn plain_run(case: &Case<'_>, batch: u64, operations: u64) -> Result<Took> {
 
 /// The store saves them for so many callers.
 fn store_run(case: &Case<'_>, runtime: Runtime, callers: u64, operations: u64) -> Result<Took> {
-    let run = case.files.for_store()?;
     let keys = case.keys;
+    store_saves(case, runtime, callers, operations, move |number| {
+        interaction(number, keys)
+    })
+}
+
+/// The store saves what `made` makes of the numbers of exchanges.
+pub(super) fn store_saves(
+    case: &Case<'_>,
+    runtime: Runtime,
+    callers: u64,
+    operations: u64,
+    made: impl Fn(u64) -> SaveInteraction + Copy + Send + Sync + 'static,
+) -> Result<Took> {
+    let run = case.files.for_store()?;
     runtime.run(async {
         let store = Store::open(config(&run)).await?;
         let save = |from: u64, operations: u64| {
             let store = store.clone();
             call(callers, Until::Operations(operations), move |number| {
                 let store = store.clone();
-                async move {
-                    let new = interaction(from + number, keys);
-                    store.write(new).await.map(|_| ())
-                }
+                async move { store.write(made(from + number)).await.map(|_| ()) }
             })
         };
         save(run.first, warm_up(operations)).await?;

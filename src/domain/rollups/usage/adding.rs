@@ -1,5 +1,7 @@
 //! Adds many requests to the rollups at once, table by table: each row of a rollup is written once, in the order of
 //! its key, as for messages.
+//!
+//! Grouped in Rust: SQLite would sort the requests by four texts each.
 
 use crate::domain::columns::integer;
 use crate::domain::rollups::count::prepare;
@@ -7,161 +9,169 @@ use crate::domain::rollups::facts::USAGE;
 use crate::error::Result;
 use crate::operation::WriteTx;
 use crate::sqlite::{Cell, cells};
-use rusqlite::{Row, params_from_iter};
+use rusqlite::params_from_iter;
 use std::collections::BTreeMap;
 
-/// What a table of sums has of each row: `requests`, and what is added up.
-const WIDTH: usize = 1 + USAGE.sums.len();
+/// A table of rollups.
+struct Rollup {
+    name: &'static str,
+    /// The facts by which it counts.
+    key: &'static [&'static str],
+    /// It counts requests of which this fact is neither '' nor 0.
+    only: Option<&'static str>,
+    /// Its sums, each of some facts; those of all facts if there are none.
+    sums: &'static [(&'static str, &'static [&'static str])],
+}
 
-/// Where in a selected row what is added up begins: after the id and the keys.
-const SUMS_AT: usize = 1 + USAGE.keys.len();
+const ROLLUPS: [Rollup; 4] = [
+    Rollup {
+        name: "botstore_model_day",
+        key: &["day", "provider", "model"],
+        only: None,
+        sums: &[],
+    },
+    Rollup {
+        name: "botstore_user_model_day",
+        key: &["day", "user_id", "provider", "model"],
+        only: None,
+        sums: &[],
+    },
+    Rollup {
+        name: "botstore_chat_day",
+        key: &["day", "chat"],
+        only: Some("chat"),
+        sums: &[
+            (REQUESTS, &[REQUESTS]),
+            ("tokens", &["input_tokens", "output_tokens"]),
+            ("cost", &["cost"]),
+        ],
+    },
+    Rollup {
+        name: "botstore_other_day",
+        key: &["day", "user_id"],
+        only: Some("other"),
+        sums: &[(REQUESTS, &[REQUESTS]), ("cost", &["cost"])],
+    },
+];
 
-/// The sums, in the order of the columns.
-type Sums = [i64; WIDTH];
+const REQUESTS: &str = USAGE.rows;
 
-/// Rows of a rollup by their keys, whose texts are bytes: a file's text may be no UTF-8.
-type Rows<K> = BTreeMap<K, Sums>;
+/// How many numbers are added up, `REQUESTS` first.
+const SUMS: usize = 1 + USAGE.sums.len();
 
-/// A provider, a model or a chat.
-type Text = Vec<u8>;
+/// A part of a key. Texts are bytes: a file's text may be no UTF-8.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Number(i64),
+    Text(Vec<u8>),
+}
+
+/// The requests of a rollup, by its key.
+struct Grouped {
+    rollup: Rollup,
+    /// Where the facts of the key are.
+    key: Vec<usize>,
+    only: Option<usize>,
+    rows: BTreeMap<Vec<Part>, [i64; SUMS]>,
+}
 
 /// Adds the requests `after` an id, up to another, to the rollups.
 pub(super) fn add(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
-    let mut models = Rows::<(Text, Text, Text)>::new();
-    let mut users = Rows::<(Text, i64, Text, Text)>::new();
-    let mut chats = Rows::<(Text, Text)>::new();
-    let mut others = Rows::<(Text, i64)>::new();
+    let mut rollups = ROLLUPS.map(Grouped::new);
     let (select, id) = (USAGE.select(), USAGE.id);
     let sql =
         format!("{select} WHERE {id} {after} ?1 AND {id} <= ?2 AND typeof(user_id) = 'integer'");
     tx.each_while(&sql, ids, |row| {
-        let (user_id, sums) = (integer(row, 2)?, sums(row)?);
-        let [day, provider, model, chat] = texts(row)?;
-        if !chat.is_empty() {
-            add_to(&mut chats, (day.clone(), chat), &sums);
+        // After the id.
+        let facts = cells(row, 1..1 + USAGE.keys.len())?;
+        let mut sums = [1; SUMS];
+        for (sum, at) in sums[1..].iter_mut().zip(1 + USAGE.keys.len()..) {
+            *sum = integer(row, at)?;
         }
-        if integer(row, 6)? != 0 {
-            add_to(&mut others, (day.clone(), user_id), &sums);
+        for rollup in &mut rollups {
+            rollup.add(&facts, &sums);
         }
-        let of_user = (day.clone(), user_id, provider.clone(), model.clone());
-        add_to(&mut users, of_user, &sums);
-        add_to(&mut models, (day, provider, model), &sums);
         Ok(true)
     })?;
-    let all: Vec<_> = ["requests"].into_iter().chain(USAGE.sum_names()).collect();
-    let key = ["day", "provider", "model"];
-    write(tx, "botstore_model_day", &key, &all, models, |row, sums| {
-        let (day, provider, model) = row;
-        (vec![text(day), text(provider), text(model)], sums.to_vec())
-    })?;
-    let key = ["day", "user_id", "provider", "model"];
-    write(
-        tx,
-        "botstore_user_model_day",
-        &key,
-        &all,
-        users,
-        |row, sums| {
-            let (day, user_id, provider, model) = row;
-            let key = vec![
-                text(day),
-                Cell::Integer(user_id),
-                text(provider),
-                text(model),
-            ];
-            (key, sums.to_vec())
-        },
-    )?;
-    let sums_of = |name| all.iter().position(|sum| *sum == name).unwrap_or(0);
-    let (input, output) = (sums_of("input_tokens"), sums_of("output_tokens"));
-    let (key, sums) = (["day", "chat"], ["requests", "tokens", "cost"]);
-    write(
-        tx,
-        "botstore_chat_day",
-        &key,
-        &sums,
-        chats,
-        |(day, chat), sums| {
-            let tokens = sums[input].saturating_add(sums[output]);
-            (
-                vec![text(day), text(chat)],
-                vec![sums[0], tokens, sums[WIDTH - 1]],
-            )
-        },
-    )?;
-    let (key, sums) = (["day", "user_id"], ["requests", "cost"]);
-    write(
-        tx,
-        "botstore_other_day",
-        &key,
-        &sums,
-        others,
-        |(day, user_id), sums| {
-            (
-                vec![text(day), Cell::Integer(user_id)],
-                vec![sums[0], sums[WIDTH - 1]],
-            )
-        },
-    )
+    rollups
+        .into_iter()
+        .try_for_each(|rollup| rollup.write_to(tx))
 }
 
-/// The day, the provider, the model and the chat.
-fn texts(row: &Row<'_>) -> Result<[Text; 4]> {
-    let mut texts = [1, 3, 4, 5].map(|_| Text::new());
-    for (text, at) in texts.iter_mut().zip([1, 3, 4, 5]) {
-        if let Some(Cell::Text(bytes)) = cells(row, at..at + 1)?.pop() {
-            *text = bytes;
+impl Grouped {
+    fn new(rollup: Rollup) -> Self {
+        let place = |name: &&str| USAGE.key_names().position(|known| known == *name);
+        Self {
+            key: rollup.key.iter().filter_map(place).collect(),
+            only: rollup.only.as_ref().and_then(place),
+            rollup,
+            rows: BTreeMap::new(),
         }
     }
-    Ok(texts)
-}
 
-fn sums(row: &Row<'_>) -> Result<Sums> {
-    let mut sums = [1; WIDTH];
-    for (sum, at) in sums[1..].iter_mut().zip(SUMS_AT..) {
-        *sum = integer(row, at)?;
+    fn add(&mut self, facts: &[Cell], sums: &[i64; SUMS]) {
+        let is_something = |at: usize| match &facts[at] {
+            Cell::Text(bytes) => !bytes.is_empty(),
+            fact => *fact != Cell::Integer(0),
+        };
+        if !self.only.is_none_or(is_something) {
+            return;
+        }
+        let part = |at: &usize| match &facts[*at] {
+            Cell::Integer(number) => Part::Number(*number),
+            Cell::Text(bytes) => Part::Text(bytes.clone()),
+            // No fact is anything else.
+            _ => Part::Text(Vec::new()),
+        };
+        let key = self.key.iter().map(part).collect();
+        let row = self.rows.entry(key).or_insert([0; SUMS]);
+        for (sum, more) in row.iter_mut().zip(sums) {
+            *sum = sum.saturating_add(*more);
+        }
     }
-    Ok(sums)
-}
 
-fn add_to<K: Ord>(rows: &mut Rows<K>, key: K, more: &Sums) {
-    for (sum, more) in rows.entry(key).or_insert([0; WIDTH]).iter_mut().zip(more) {
-        *sum = sum.saturating_add(*more);
+    fn write_to(self, tx: &WriteTx<'_>) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<_> = [REQUESTS].into_iter().chain(USAGE.sum_names()).collect();
+        // The names of the sums, and where what is added up for each is.
+        let sums: Vec<(&str, Vec<usize>)> = match self.rollup.sums {
+            [] => all
+                .iter()
+                .enumerate()
+                .map(|(at, name)| (*name, vec![at]))
+                .collect(),
+            some => {
+                let places = |of: &[&str]| (0..SUMS).filter(|at| of.contains(&all[*at])).collect();
+                some.iter().map(|(name, of)| (*name, places(of))).collect()
+            }
+        };
+        let key = self.rollup.key.join(", ");
+        let names: String = sums.iter().map(|(name, _)| format!(", {name}")).collect();
+        let places = vec!["?"; self.key.len() + sums.len()].join(", ");
+        let add = sums
+            .iter()
+            .map(|(name, _)| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"));
+        let (table, add) = (self.rollup.name, add.collect::<Vec<_>>().join(", "));
+        let mut add = prepare(
+            tx,
+            &format!(
+                "INSERT INTO {table} ({key}{names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {add}"
+            ),
+        )?;
+        for (key, row) in self.rows {
+            let key = key.into_iter().map(|part| match part {
+                Part::Number(number) => Cell::Integer(number),
+                Part::Text(bytes) => Cell::Text(bytes),
+            });
+            let sum = |of: &Vec<usize>| {
+                of.iter()
+                    .fold(0_i64, |sum, at| sum.saturating_add(row[*at]))
+            };
+            let sums = sums.iter().map(|(_, of)| Cell::Integer(sum(of)));
+            add.execute(params_from_iter(key.chain(sums)))?;
+        }
+        Ok(())
     }
-}
-
-fn text(bytes: Text) -> Cell {
-    Cell::Text(bytes)
-}
-
-/// Adds the rows to a table, whose key and sums `columns` makes of each.
-fn write<K>(
-    tx: &WriteTx<'_>,
-    table: &str,
-    key: &[&str],
-    sums: &[&str],
-    rows: Rows<K>,
-    columns: impl Fn(K, &Sums) -> (Vec<Cell>, Vec<i64>),
-) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let (key, names) = (key.join(", "), sums.join(", "));
-    let add = sums
-        .iter()
-        .map(|sum| format!("{sum} = CAST({sum} + excluded.{sum} AS INTEGER)"));
-    let add = add.collect::<Vec<_>>().join(", ");
-    let places = vec!["?"; key.split(',').count() + sums.len()].join(", ");
-    let mut add = prepare(
-        tx,
-        &format!(
-            "INSERT INTO {table} ({key}, {names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {add}"
-        ),
-    )?;
-    for (row, row_sums) in rows {
-        let (key, sums) = columns(row, &row_sums);
-        let sums = sums.into_iter().map(Cell::Integer);
-        add.execute(params_from_iter(key.into_iter().chain(sums)))?;
-    }
-    Ok(())
 }

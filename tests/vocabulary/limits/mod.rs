@@ -1,0 +1,9 @@
+//! Limits of spending: what each promises, on every path on which something is spent.
+
+mod histories;
+mod holding;
+mod model;
+mod scratch;
+mod settling;
+mod support;
+mod telling;
