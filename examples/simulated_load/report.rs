@@ -119,8 +119,12 @@ fn print_spent(spent: &Spent, asked: &Asked) {
         "            all users: {:.2} spent of {:.2}, {:.4} over; estimates were {:.4} too low in all",
         spent.all, spent.limits.everyone, spent.over, spent.may_be_over
     );
+    let more = match spent.problems.is_empty() {
+        true => ", none by more than their estimates were too low",
+        false => "",
+    };
     println!(
-        "            {} users over their {:.2}, none by more than their estimates were too low",
+        "            {} users over their {:.2}{more}",
         spent.users_over, spent.limits.each
     );
 }
