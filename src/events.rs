@@ -60,7 +60,7 @@ pub enum StoreEvent {
     },
     /// The warning of a limit is reached ([`SetLimit::soft`](crate::limits::SetLimit::soft())): what is spent in the
     /// period is as much, or a request was granted with which it will be. Sent once a period, within a second or two,
-    /// whoever spends, also without a reservation or by another program.
+    /// whoever spends, also without a reservation; what another program writes is seen within a minute.
     LimitNear(LimitNotice),
     /// A limit is reached: as much as it allows is spent in the period, or a request was denied. Sent once a period, as
     /// [`LimitNear`](Self::LimitNear). If nobody has subscribed yet, the first subscriber gets it.

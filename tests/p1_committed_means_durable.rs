@@ -6,8 +6,10 @@ mod common;
 #[path = "shared/copy.rs"]
 mod copy;
 
+use botstore::interactions::SaveInteraction;
+use botstore::limits::{Amount, Decision, Per, Reserve, Scope, SetLimit, Settled};
 use botstore::rusqlite::{Connection, OpenFlags};
-use botstore::testing::FixedClock;
+use botstore::testing::{FixedClock, usd};
 use botstore::updates::{Claim, ClaimUpdate, FinishUpdate};
 use botstore::{Config, Store};
 use child::{Victim, again};
@@ -178,4 +180,58 @@ async fn what_a_killed_process_had_claimed_is_done_once_after_its_lease() {
     done.sort_unstable();
     let left = Vec::from_iter((0..20).filter(|&update_id| !finished(update_id)));
     assert_eq!(done, left);
+}
+
+/// The child: reserves what there is, says so, and waits for its end.
+async fn reserves_until_it_is_killed(path: &str) {
+    let store = Store::open(Config::new(path).clock(FixedClock::default()))
+        .await
+        .unwrap();
+    let dollar = Amount::Cost(usd(1.0));
+    let limit = SetLimit::new(Scope::EachUser, Per::Day, dollar);
+    store.write(limit).await.unwrap();
+    let decision = store.write(Reserve::new(1, usd(0.9))).await.unwrap();
+    println!("\nack {}", decision.reservation().unwrap());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_process_had_reserved_is_free_at_its_time_and_not_before() {
+    if let Some([path]) = child::given() {
+        return reserves_until_it_is_killed(&path).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("killed.db");
+    let test = what_a_killed_process_had_reserved_is_free_at_its_time_and_not_before;
+    let mut child = Victim::start(again(&[], test, &[&path]));
+    let mut reserved = None;
+    while let Some(line) = child.line() {
+        if let Some(number) = line.strip_prefix("ack ") {
+            reserved = Some(number.parse::<i64>().unwrap());
+            child.kill();
+        }
+    }
+    let reserved = reserved.expect("the child has reserved");
+    let clock = FixedClock::default();
+    clock.advance(Duration::from_secs(599));
+    let open = async || {
+        let config = Config::new(&path).clock(clock.clone());
+        Store::open(config).await.unwrap()
+    };
+    let reserve = Reserve::new(1, usd(0.2));
+    let store = open().await;
+    let decision = store.write(reserve.clone()).await.unwrap();
+    assert!(matches!(decision, Decision::Denied { .. }), "{decision:?}");
+    store.close().await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    let store = open().await;
+    let decision = store.write(reserve).await.unwrap();
+    assert!(decision.reservation().is_some(), "{decision:?}");
+    // The bot that has its answer all the same saves it.
+    let said = SaveInteraction::new(1, "s", "Hello")
+        .creating("/")
+        .cost(usd(0.9));
+    let receipt = store.write(said.reservation(reserved)).await.unwrap();
+    assert_eq!(receipt.reservation, Some(Settled::Expired));
+    store.close().await.unwrap();
 }

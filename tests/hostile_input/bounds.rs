@@ -65,8 +65,8 @@ impl Place {
                 Some(_) => place.prefix = "1773156600000000:",
                 None => return None,
             },
-            "at" | "by" | "cost_source" | "from" | "gaps" | "into_ended" | "order" | "since"
-            | "to" | "until" | "which" | "whose" => {
+            "at" | "by" | "cost_source" | "from" | "gaps" | "into_ended" | "measure" | "order"
+            | "per" | "since" | "to" | "until" | "which" | "whose" => {
                 return None;
             }
             _ => {}

@@ -51,6 +51,9 @@ async fn a_number_at_the_end_of_its_type_is_taken_or_refused_by_name() {
                         "secs" | "nanos" if pointer.starts_with("/lease") => "lease",
                         "secs" | "nanos" if kind.name == "After" => "after",
                         "secs" | "nanos" => "expires_in",
+                        // A limit and its warning are told by their own names.
+                        _ if pointer.starts_with("/limit/max") => "max",
+                        _ if pointer.starts_with("/limit/soft") => "soft",
                         name => name,
                     };
                     // Another user's session is looked for, and not found.
@@ -58,8 +61,17 @@ async fn a_number_at_the_end_of_its_type_is_taken_or_refused_by_name() {
                     let its_own = error.field() == Some("session_id") && owner;
                     let its_token = error.field() == Some("token_id") && expected == "user_id";
                     let its_message = error.field() == Some("message_id") && expected == "user_id";
+                    let its_reserved =
+                        error.field() == Some("reservation") && expected == "user_id";
+                    // What is below its warning.
+                    let its_soft = error.field() == Some("soft") && expected == "max";
                     assert!(
-                        its_own || its_token || its_message || error.field() == Some(expected),
+                        its_reserved
+                            || its_soft
+                            || its_own
+                            || its_token
+                            || its_message
+                            || error.field() == Some(expected),
                         "{context}: {error}"
                     );
                 }
@@ -94,8 +106,8 @@ async fn users_at_both_ends_of_their_ids_do_everything_that_others_do() {
             }
             let context = format!("{} of user {user_id}", kind.name);
             if let Answer::Refused(error) = kind.send(&store, message).await {
-                // There is one session, message and token of each name.
-                let fields = ["session_id", "message_id", "token_id"];
+                // There is one session, message, token and reservation of each name.
+                let fields = ["session_id", "message_id", "token_id", "reservation"];
                 let field = error.field().unwrap_or_default();
                 assert!(
                     is_told_why(&error) && fields.contains(&field),

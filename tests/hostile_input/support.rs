@@ -4,12 +4,13 @@ use crate::fields::numbered;
 use crate::vocabulary::{Answer, vocabulary};
 use crate::wait::patient;
 use botstore::interactions::SaveInteraction;
+use botstore::limits::Reserve;
 use botstore::rusqlite::types::Value;
 use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::tokens::IssueToken;
 use botstore::users::EnsureUser;
-use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store};
+use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store, Usd};
 
 /// With user 1, the session `s`, message 1 and token 1.
 pub(crate) async fn populated() -> TestStore {
@@ -32,7 +33,11 @@ pub(crate) async fn populate(store: &Store) {
         .expect("a user");
     let create = CreateSession::new(1, "s", "/srv");
     store.write(create).await.expect("a session");
+    let reserve = Reserve::new(1, Usd::ZERO);
+    let decision = store.write(reserve).await.expect("a decision");
+    let reservation = decision.reservation().expect("no limit");
     let save = SaveInteraction::new(1, "s", "p").duration_ms(5);
+    let save = save.reservation(reservation);
     store.write(save).await.expect("a receipt");
     let issue = IssueToken::new(1);
     store.write(issue).await.expect("a token");

@@ -139,6 +139,16 @@ fn read_back(message: &str, pointer: &str, text: &str) -> ReadBack {
         ("SaveInteraction" | "LogEvent", "ip_address") => asked("RecentAuditLog", "ip_address"),
         ("LogEvent", "event_type") => asked("RecentAuditLog", "event_type"),
         ("LogEvent", "input") => asked("RecentAuditLog", "input"),
+        ("SetLimit", "model") => ReadBack::Column("botstore_limit", "who"),
+        ("Reserve", "model") => ReadBack::Column("botstore_reservation", "model"),
+        ("Reserve", "platform") => ReadBack::Column(
+            "botstore_reservation",
+            "CAST(substr(CAST(chat AS BLOB), 1, instr(CAST(chat AS BLOB), x'2f') - 1) AS TEXT)",
+        ),
+        ("Reserve", "chat_id") => ReadBack::Column(
+            "botstore_reservation",
+            "CAST(substr(CAST(chat AS BLOB), instr(CAST(chat AS BLOB), x'2f') + 1) AS TEXT)",
+        ),
         ("At" | "After", "name") => ReadBack::Column("botstore_timer", "name"),
         ("At" | "After", "input") => asked("Timers", "input"),
         _ => panic!("{message} took a text as {pointer}: say where it is read back"),
@@ -203,7 +213,7 @@ async fn is_kept(
 }
 
 /// Fields that are texts in JSON only: the type behind them takes its own spellings.
-const TYPED: [&str; 13] = [
+const TYPED: [&str; 15] = [
     "after",
     "at",
     "by",
@@ -211,7 +221,9 @@ const TYPED: [&str; 13] = [
     "from",
     "gaps",
     "into_ended",
+    "measure",
     "order",
+    "per",
     "since",
     "to",
     "until",

@@ -10,6 +10,7 @@ use botstore::audit::*;
 use botstore::costs::*;
 use botstore::integrity::CheckFile;
 use botstore::interactions::*;
+use botstore::limits::*;
 use botstore::messages::*;
 use botstore::rollups::ReconcileRollups;
 use botstore::sessions::*;
@@ -270,6 +271,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
             "duration_ms": 5, "turns": 1, "error": "e", "tools": [tool],
             "ip_address": "10.0.0.1", "idempotency_key": "key-#", "creating": "/srv",
             "username": "ada", "into_ended": "refuse", "at": at, "joining": 1, "usage": usage,
+            "reservation": 1,
         })),
         question::<FindInteraction>(json!({ "user_id": 1, "idempotency_key": "key-#" })),
         change::<ClaimUpdate>(
@@ -316,7 +318,29 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         })),
         change::<CancelTimer>(json!({ "timer_id": 1 })),
         question::<Timers>(json!({ "name": "name-1", "page": page })),
-        change::<AddCost>(json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage })),
+        change::<AddCost>(
+            json!({ "user_id": 1, "cost": 0.5, "at": at, "usage": usage, "reservation": 1 }),
+        ),
+        change::<SetLimit>(json!({
+            "limit": {
+                "scope": { "model": "m-#" }, "per": "day", "max": { "requests": 900_000 },
+                "soft": { "requests": 800_000 },
+            },
+            "by": 1,
+        })),
+        change::<RemoveLimit>(
+            json!({ "scope": { "user": 7 }, "per": "week", "measure": "tokens", "by": 1 }),
+        ),
+        change::<Reserve>(json!({
+            "user_id": 1, "estimate": 0.5, "tokens": 9, "model": "m-1", "expires_in": hour,
+            "chat": { "platform": "telegram", "chat_id": "-1" },
+        })),
+        change::<Release>(json!({ "user_id": 1, "reservation": 1 })),
+        question::<UserBudget>(json!({
+            "user_id": 1, "chat": { "platform": "telegram", "chat_id": "-1" }, "model": "m-1",
+        })),
+        question::<Limits>(json!({ "page": page })),
+        question::<NamedBudgets>(json!({ "page": page })),
         question::<ModelUsage>(json!({ "days": 5 })),
         question::<UserModelUsage>(json!({ "user_id": 1, "days": 5 })),
         question::<UsageByUser>(json!({ "days": 5 })),

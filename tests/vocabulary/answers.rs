@@ -3,6 +3,7 @@
 use crate::support::{ADA, populate};
 use botstore::analytics::UserDashboard;
 use botstore::audit::{EventFilter, RecentAuditLog, UserAuditLog};
+use botstore::limits::{Limits, NamedBudgets};
 use botstore::messages::{RecentMessages, SessionMessages, UserMessages};
 use botstore::page::{MAX_LIMIT, Page, PageRequest};
 use botstore::sessions::{
@@ -102,6 +103,11 @@ impl Mutation for Fill {
             tx.execute(
                 "INSERT INTO botstore_timer (name, message, due_at, created_at) VALUES (?1, ?2, ?3, ?3)",
                 (name, message, at),
+            )?;
+            tx.execute(
+                "INSERT INTO botstore_limit (scope, who, measure, per, max, limit_id, set_at)
+                 VALUES ('model', ?1 || ?2, 'cost', 'day', 5, ?2, ?3)",
+                (&text, n, at),
             )?;
             for part in 0..8 {
                 tx.execute(
@@ -232,6 +238,8 @@ async fn every_list_ends_its_page_where_its_bytes_end_and_goes_on_from_there() {
     }
     seen.insert(is_bounded(stores, |page| UserTokens::new(user_id).page(page)).await);
     seen.insert(is_bounded(stores, |page| Timers::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| Limits::new().page(page)).await);
+    seen.insert(is_bounded(stores, |page| NamedBudgets::new().page(page)).await);
     let seen: BTreeSet<_> = seen.into_iter().map(str::to_owned).collect();
     assert_eq!(seen, lists(), "a list that is not asked here");
 }

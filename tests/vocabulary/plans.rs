@@ -49,6 +49,12 @@ const SCANS: &[&str] = &[
     // Opening, once a trigger of that table was missing.
     "INSERT INTO botstore_session_recent",
     "DELETE FROM botstore_session_import",
+    // Counters are forgotten with a zone, and compared with the rows.
+    "starts, cost, requests, tokens FROM botstore_spent",
+    // The oldest few.
+    "FROM botstore_reservation ORDER BY reservation_id LIMIT",
+    // DeleteUser: those of a day.
+    "SELECT reservation_id FROM botstore_reservation WHERE user_id = ?1",
 ];
 
 /// What may sort, told by a part of the statement: what says so in its doc.
@@ -83,6 +89,8 @@ const GROWING: &[&str] = &[
     "botstore_update",
     "botstore_external_user",
     "botstore_session_member",
+    "botstore_spent",
+    "botstore_reservation",
     "botstore_session_recent",
     "botstore_session_import",
     "botstore_user_total",
@@ -101,6 +109,7 @@ const GROWING: &[&str] = &[
 /// users by cost, of which as many are read as are shown.
 const SMALL: &[&str] = &[
     "INDEX botstore_sessions_active",
+    "INDEX botstore_reservation_open",
     "INDEX botstore_stray_",
     "INDEX botstore_user_total_cost",
 ];

@@ -43,13 +43,29 @@ impl Subject<'_> {
         }
     }
 
-    /// Which column of a reservation names it, as a condition on `?1`.
-    fn of_reservation(self) -> &'static str {
+    /// Selects what its open reservations hold that expire after `?2`.
+    fn open_reservations(self) -> &'static str {
         match self {
-            Self::Everyone => "?1 = ''",
-            Self::User(_) => "user_id = ?1",
-            Self::Chat(_) => "chat = ?1",
-            Self::Model(_) => "model = ?1",
+            Self::Everyone => {
+                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
+                 FROM botstore_reservation INDEXED BY botstore_reservation_open
+                 WHERE state = 'open' AND until > ?2 AND ?1 = ''"
+            }
+            Self::User(_) => {
+                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
+                 FROM botstore_reservation INDEXED BY botstore_reservation_open
+                 WHERE state = 'open' AND until > ?2 AND user_id = ?1"
+            }
+            Self::Chat(_) => {
+                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
+                 FROM botstore_reservation INDEXED BY botstore_reservation_open
+                 WHERE state = 'open' AND until > ?2 AND chat = ?1"
+            }
+            Self::Model(_) => {
+                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
+                 FROM botstore_reservation INDEXED BY botstore_reservation_open
+                 WHERE state = 'open' AND until > ?2 AND model = ?1"
+            }
         }
     }
 }
@@ -136,14 +152,12 @@ pub(super) fn reserved(
     subject: Subject<'_>,
     after: DateTime<Utc>,
 ) -> Result<Counts> {
-    let is_its = subject.of_reservation();
-    let sql = format!(
-        "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
-         FROM botstore_reservation INDEXED BY botstore_reservation_open
-         WHERE state = 'open' AND until > ?2 AND {is_its}"
-    );
     let (_, who) = subject.spelled();
-    tx.one(&sql, (who, after.timestamp_micros()), |row| counts(row, 0))
+    tx.one(
+        subject.open_reservations(),
+        (who, after.timestamp_micros()),
+        |row| counts(row, 0),
+    )
 }
 
 /// Drops what is counted of a user, and what was told.
@@ -155,9 +169,11 @@ pub(in crate::domain) fn forget_user(tx: &WriteTx<'_>, user_id: UserId) -> Resul
            AND per IN ('minute', 'hour', 'day', 'week', 'month', 'ever')",
         [user_id],
     )?;
-    for table in ["botstore_spent", "botstore_spender"] {
-        let sql = format!("DELETE FROM {table} WHERE scope = 'user' AND who = ?1");
-        tx.once_as_the_store(&sql, [user_id])?;
+    for sql in [
+        "DELETE FROM botstore_spent WHERE scope = 'user' AND who = ?1",
+        "DELETE FROM botstore_spender WHERE scope = 'user' AND who = ?1",
+    ] {
+        tx.once_as_the_store(sql, [user_id])?;
     }
     Ok(())
 }

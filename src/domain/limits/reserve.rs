@@ -342,3 +342,11 @@ impl Release {
         }
     }
 }
+
+impl Mutation for Release {
+    type Output = bool;
+
+    fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        settle::find(tx, self.user_id, self.reservation)?.release(tx)
+    }
+}

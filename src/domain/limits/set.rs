@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// permission to use the bot if there is none; or else the one who sets it ([`by`](Self::by())). A limit of neither,
 /// such as one of everybody that a tool sets, has no row there.
 ///
-/// For administrators.
+/// For administrators: it decides what users may spend.
 ///
 /// **What it costs**: with any limit, each message updates the counters of its limits in its own transaction. The
 /// first question about a day, a week, a month or for ever reads rollups. The first about a minute or an hour reads
@@ -102,7 +102,7 @@ impl Mutation for SetLimit {
 /// Removes a limit; returns it, or `None` if there was none. The audit log gets a row of type `limit_removed`, in the
 /// same way as one of [`SetLimit`].
 ///
-/// For administrators.
+/// For administrators: it decides what users may spend.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for an empty model or chat, or one longer than 4 KiB.

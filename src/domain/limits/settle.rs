@@ -1,11 +1,10 @@
 //! The end of a reservation.
 
 use super::ReservationId;
-use super::reserve::Release;
 use crate::domain::UserId;
 use crate::domain::columns::{id, text};
 use crate::error::{Error, Result};
-use crate::operation::{Mutation, ReadTx, WriteTx};
+use crate::operation::{ReadTx, WriteTx};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -133,14 +132,6 @@ fn was_given(tx: &ReadTx<'_>, reservation: ReservationId) -> Result<bool> {
 
 fn unknown(reservation: ReservationId) -> Error {
     Error::not_found("reservation", format_args!("reservation {reservation}"))
-}
-
-impl Mutation for Release {
-    type Output = bool;
-
-    fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
-        find(tx, self.user_id, self.reservation)?.release(tx)
-    }
 }
 
 /// Ends some of the reservations that have expired by this time. Triggers take them from what is reserved.

@@ -65,17 +65,14 @@ pub(super) fn note(tx: &WriteTx<'_>, standing: &Standing<'_>, level: Level) -> R
         _ => Cell::text(""),
     };
     let Window { starts, ends, .. } = standing.window;
-    let column = match level {
-        Level::Near => "near",
-        Level::Reached => "reached",
-    };
     let told = tx.maybe(
-        &format!(
-            "SELECT {column} > 0 FROM botstore_limit_told
-             WHERE scope = ?1 AND who = ?2 AND measure = ?3 AND per = ?4 AND whose = ?5 AND starts = ?6"
-        ),
+        "SELECT near > 0, reached > 0 FROM botstore_limit_told
+         WHERE scope = ?1 AND who = ?2 AND measure = ?3 AND per = ?4 AND whose = ?5 AND starts = ?6",
         (scope, &who, measure, per, &whose, starts),
-        |row| flag(row, 0),
+        |row| match level {
+            Level::Near => flag(row, 0),
+            Level::Reached => flag(row, 1),
+        },
     )?;
     if told == Some(true) {
         return Ok(());
@@ -83,15 +80,13 @@ pub(super) fn note(tx: &WriteTx<'_>, standing: &Standing<'_>, level: Level) -> R
     let spent = standing.spent_number();
     // Of another period, both begin anew.
     tx.execute(
-        &format!(
-            "INSERT INTO botstore_limit_told (scope, who, measure, per, whose, starts, ends, spent, near, reached)
+        "INSERT INTO botstore_limit_told (scope, who, measure, per, whose, starts, ends, spent, near, reached)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1 - ?9)
              ON CONFLICT (scope, who, measure, per, whose) DO UPDATE SET
                  near = CASE WHEN starts = excluded.starts THEN max(near, excluded.near) ELSE excluded.near END,
                  reached = CASE WHEN starts = excluded.starts THEN max(reached, excluded.reached)
                            ELSE excluded.reached END,
-                 starts = excluded.starts, ends = excluded.ends, spent = excluded.spent"
-        ),
+                 starts = excluded.starts, ends = excluded.ends, spent = excluded.spent",
         (
             scope,
             who,

@@ -268,7 +268,7 @@ impl History {
 
     fn add_cost(&mut self) {
         let request = self.request();
-        self.ensure(&request);
+        self.ensure(request.user);
         let mut add = AddCost::new(request.user, Usd::from_nanos(request.cost));
         if request.is_history {
             add = add.at(request.at);
@@ -281,11 +281,6 @@ impl History {
         }
         self.plain().write(|tx| tx.apply(&add)).expect("an answer");
         self.model.add_cost(self.now(), &request);
-    }
-
-    fn ensure(&mut self, request: &Request) {
-        let ensure = botstore::users::EnsureUser::new(request.user, None);
-        self.plain().write(|tx| tx.apply(&ensure)).expect("a user");
     }
 
     fn release(&mut self) {
@@ -323,7 +318,7 @@ impl History {
             }
             2 => {
                 let user = self.user();
-                self.model.knows(user, |request| self.ensure_user(request));
+                self.ensure(user);
                 let sql = format!("UPDATE messages SET user_id = {user} WHERE message_id = {id}");
                 (sql, Box::new(move |row| row.user = user))
             }
@@ -349,7 +344,7 @@ impl History {
         self.model.change(id, change);
     }
 
-    fn ensure_user(&self, user: i64) {
+    fn ensure(&self, user: i64) {
         let ensure = botstore::users::EnsureUser::new(user, None);
         self.plain().write(|tx| tx.apply(&ensure)).expect("a user");
     }
@@ -447,7 +442,7 @@ fn empty(plain: &Plain) {
 #[test]
 fn limits_hold_in_every_history_as_in_a_plain_model() {
     let histories = std::env::var("BOTSTORE_HISTORIES").ok();
-    let histories = histories.map_or(500, |number| number.parse().expect("a number"));
+    let histories = histories.map_or(150, |number| number.parse().expect("a number"));
     let only = std::env::var("BOTSTORE_HISTORY")
         .ok()
         .map(|seed| seed.parse::<u64>().expect("a seed"));

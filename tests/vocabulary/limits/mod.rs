@@ -3,7 +3,6 @@
 mod histories;
 mod holding;
 mod model;
-mod scratch;
 mod settling;
 mod support;
 mod telling;

@@ -3,7 +3,7 @@
 use super::histories::Random;
 use botstore::limits::{Amount, Budget, Decision, Limit, Measure, Per, Scope, Settled};
 use botstore::usage::Chat;
-use chrono::{DateTime, Datelike, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike, Offset, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,33 +109,23 @@ impl Model {
     /// What is spent of a limit in the period of a time.
     fn spent(&self, limit: &Limit, user: i64, now: DateTime<Utc>) -> i64 {
         let mut spent = 0;
-        for (id, (row, _)) in &self.rows {
-            let (of_all, concerns) = match &limit.scope {
-                Scope::Everyone => (true, true),
-                Scope::EachUser => (true, row.user == user),
-                Scope::User(own) => (true, *own == row.user),
-                Scope::Chat(own) => {
-                    let chat = row.usage.as_ref().and_then(|(chat, ..)| chat.as_ref());
-                    (false, chat == Some(own))
-                }
-                Scope::Model(own) => (
-                    false,
-                    row.usage.as_ref().is_some_and(|(_, model, _)| model == own),
-                ),
+        for (row, _) in self.rows.values() {
+            let usage = row.usage.as_ref();
+            let concerns = match &limit.scope {
+                Scope::Everyone => true,
+                Scope::EachUser => row.user == user,
+                Scope::User(own) => *own == row.user,
+                Scope::Chat(own) => usage.and_then(|(chat, ..)| chat.as_ref()) == Some(own),
+                Scope::Model(own) => usage.is_some_and(|(_, model, _)| model == own),
                 _ => unreachable!(),
             };
             if !concerns || !self.same(limit.per, row.at, now) {
                 continue;
             }
-            let _ = (of_all, id);
             spent += match limit.max {
                 Amount::Cost(_) => row.cost,
                 Amount::Requests(_) => 1,
-                _ => row
-                    .usage
-                    .as_ref()
-                    .and_then(|(.., tokens)| *tokens)
-                    .unwrap_or(0) as i64,
+                _ => usage.and_then(|(.., tokens)| *tokens).unwrap_or(0) as i64,
             };
         }
         spent
@@ -229,8 +219,9 @@ impl Model {
                 self.check_end(limit.per, *resets_at, now);
                 // No other holds for longer.
                 for (other, ..) in &denying {
+                    let is_over = resets_at.is_some_and(|end| !self.same(other.per, end, now));
                     assert!(
-                        order(other.per) <= order(limit.per),
+                        is_over || resets_at.is_none(),
                         "{decision:?}, and {other:?}"
                     );
                 }
@@ -286,7 +277,6 @@ impl Model {
         let before = end - TimeDelta::microseconds(1);
         assert!(self.same(per, before, now), "{per} of {now}: {end}");
         assert!(!self.same(per, end, now), "{per} of {now}: {end}");
-        let _ = self.zone.offset_from_utc_datetime(&end.naive_utc());
     }
 
     pub(super) fn reservations_of(&self, user: i64) -> Vec<i64> {
@@ -370,10 +360,6 @@ impl Model {
             .map(|(_, owner)| *owner)
     }
 
-    pub(super) fn knows(&self, user: i64, ensure: impl FnOnce(i64)) {
-        ensure(user);
-    }
-
     pub(super) fn change(&mut self, id: i64, change: impl Fn(&mut Request)) {
         change(&mut self.rows.get_mut(&id).expect("a row").0);
     }
@@ -409,17 +395,6 @@ impl Model {
             );
             self.check_end(budget.limit.per, budget.resets_at, now);
         }
-    }
-}
-
-fn order(per: Per) -> u8 {
-    match per {
-        Per::Minute => 0,
-        Per::Hour => 1,
-        Per::Day => 2,
-        // A week may end after the month, or before.
-        Per::Week | Per::Month => 3,
-        _ => 4,
     }
 }
 

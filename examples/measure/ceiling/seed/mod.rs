@@ -1,8 +1,9 @@
-//! The store against plain rusqlite over the seed's own schema: N1 to N15. Both sides save the same exchanges of
+//! The store against plain rusqlite over the seed's own schema: N1 to N17. Both sides save the same exchanges of
 //! 1,000 users in 5,000 sessions, with the same page size, the same page cache and the same limit of the WAL.
 
 mod files;
 mod frames;
+mod limits;
 mod reads;
 mod transfer;
 mod usage;
@@ -21,12 +22,13 @@ const READS: [&str; 2] = ["n8", "n9"];
 const TRANSFER: [&str; 2] = ["n10", "n11"];
 const FRAMES: [&str; 2] = ["n12", "n13"];
 const USAGE: [&str; 2] = ["n14", "n15"];
+const LIMITS: [&str; 2] = ["n16", "n17"];
 
 pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
     if args.wants(&TRANSFER) {
         transfer::measure(args, rows)?;
     }
-    if !args.wants(&[&WRITES[..], &MIXED, &READS, &FRAMES, &USAGE].concat()) {
+    if !args.wants(&[&WRITES[..], &MIXED, &READS, &FRAMES, &USAGE, &LIMITS].concat()) {
         return Ok(());
     }
     for files in made(args) {
@@ -48,6 +50,9 @@ pub(crate) fn measure(args: &Args, rows: &mut Vec<Row>) -> Result<()> {
             }
             if args.wants(&USAGE) {
                 usage::measure(&case, rows)?;
+            }
+            if args.wants(&LIMITS) {
+                limits::measure(&case, rows)?;
             }
             if args.wants(&MIXED) {
                 writes::beside_reads(&case, rows)?;
