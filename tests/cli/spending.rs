@@ -7,7 +7,7 @@ use botstore::limits::{Amount, Limit, Limits, Per, Reserve, Scope, SetLimit};
 use botstore::testing::usd;
 use botstore::usage::{Chat, Usage};
 use botstore::users::EnsureUser;
-use botstore::{ErrorKind, Store, Usd, UserId};
+use botstore::{ErrorKind, Store, StoreEvent, Usd, UserId};
 use serde_json::{Value, json};
 
 /// A request of a user to a model, of 100 tokens in and 10 out, of which the reasoning is 4.
@@ -444,4 +444,32 @@ async fn a_program_that_may_not_migrate_is_refused_an_older_file_and_makes_none(
         .close()
         .await
         .unwrap();
+}
+
+/// A command opens a store for a moment, to which nobody has subscribed: it takes no event from the bot.
+#[tokio::test]
+async fn what_a_bot_is_to_be_told_of_limits_waits_for_the_bot() {
+    let place = Place::new();
+    let store = place.open().await;
+    let limit = SetLimit::new(Scope::EachUser, Per::Ever, Amount::Cost(usd(1.0)));
+    store.write(limit).await.unwrap();
+    spend(&store).await;
+    store.close().await.unwrap();
+    on("limits", &place.file, &SET_A_LIMIT).came_to(0);
+    on("limits", &place.file, &REMOVE_A_LIMIT).came_to(0);
+    on("check", &place.file, &["--repair"]).came_to(0);
+
+    let store = place.open().await;
+    let mut events = store.events();
+    let told = tokio::time::timeout(crate::wait::HANG, async {
+        loop {
+            if let StoreEvent::LimitReached(notice) = events.recv().await.unwrap() {
+                return notice;
+            }
+        }
+    });
+    let told = told.await.expect("it is told");
+    assert_eq!(told.user_id, Some(UserId::new(-2)));
+    assert_eq!(told.spent, Amount::Cost(usd(2.0)));
+    store.close().await.unwrap();
 }
