@@ -268,7 +268,7 @@ fn every_limit_can_be_set_is_listed_and_can_be_removed() {
         let set = change(&["set"], &["--max", max_word, "--json"]);
         assert_eq!(set["before"], json!(null));
         let limit = Limit::new(scope, per, max);
-        assert_eq!(limits_in(&place), [limit.clone()]);
+        assert_eq!(limits_in(&place), std::slice::from_ref(&limit));
         let listed = on("limits", &place.file, &["--json"]).came_to(0).json();
         assert_eq!(listed["limits"][0]["scope"], scope_word);
         assert_eq!(listed["limits"][0]["limit"], json!(limit));
