@@ -34,6 +34,11 @@ pub enum BeforeUpgrade {
     Backup,
     /// Does nothing: for a host that has just made its own backup.
     Skip,
+    /// Refuses to open it, with [`OlderSchema`](crate::ErrorKind::OlderSchema), and changes nothing: for a tool, which
+    /// must not migrate the file of a bot. Such a program does not create a file either. Also refuses a file whose rows
+    /// would be counted first, because an upgrade was interrupted. [`schema::apply`](crate::schema::apply()) is not
+    /// refused: it is asked to migrate.
+    Refuse,
 }
 
 /// The path of the file and the settings of the store. Every setting has a default that suits a bot.

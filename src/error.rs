@@ -124,8 +124,8 @@ impl Error {
         Self::new(ErrorKind::Forbidden, why)
     }
 
-    /// The caller has used up a limit, of money or of anything else: `why` is the sentence. For a host's own
-    /// budgets; this crate has none.
+    /// The caller has used up a limit, of money or of anything else: `why` is the sentence. For a host, which may turn
+    /// [`Decision::Denied`](crate::limits::Decision::Denied) into it; this crate itself never returns it.
     pub fn limit_reached(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::LimitReached, why)
     }

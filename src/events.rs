@@ -63,7 +63,8 @@ pub enum StoreEvent {
     /// whoever spends, also without a reservation; what another program writes is seen within a minute.
     LimitNear(LimitNotice),
     /// A limit is reached: as much as it allows is spent in the period, or a request was denied. Sent once a period, as
-    /// [`LimitNear`](Self::LimitNear). If nobody has subscribed yet, the first subscriber gets it.
+    /// [`LimitNear`](Self::LimitNear). Before somebody has subscribed, neither is sent: what is to be told stays in the
+    /// file, also when the store is closed.
     LimitReached(LimitNotice),
     /// Timers have run, and their changes are committed. Sent after the commit, and only to those who are
     /// subscribed then: a hint to look into the bot's own tables; do not rely on it alone.
@@ -303,11 +304,15 @@ impl Subscribers {
 
     /// Sends an event to all subscribers, or keeps it for the first one.
     pub(crate) fn send_or_keep(&self, event: StoreEvent) {
-        let nobody = self.tasks.receiver_count() == 0 && self.actors().is_empty();
-        match nobody {
-            true => self.keep(event),
-            false => self.send(event),
+        match self.are_there() {
+            true => self.send(event),
+            false => self.keep(event),
         }
+    }
+
+    /// Whether somebody has subscribed.
+    pub(crate) fn are_there(&self) -> bool {
+        self.tasks.receiver_count() > 0 || !self.actors().is_empty()
     }
 
     fn send_kept(&self) {

@@ -51,7 +51,7 @@
 //! | [`audit`] | [`LogEvent`](audit::LogEvent) · [`UserAuditLog`](audit::UserAuditLog) [`RecentAuditLog`](audit::RecentAuditLog) |
 //! | [`tokens`] | [`IssueToken`](tokens::IssueToken) [`RevokeToken`](tokens::RevokeToken) [`RevokeUserTokens`](tokens::RevokeUserTokens) · [`VerifyToken`](tokens::VerifyToken) [`UserTokens`](tokens::UserTokens) |
 //! | [`timers`] | [`At`](timers::At) [`After`](timers::After) [`CancelTimer`](timers::CancelTimer) · [`Timers`](timers::Timers); [`Timer`], [`TimerId`], messages at a time |
-//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) [`PromptText`](usage::PromptText) |
+//! | [`usage`] | [`Usage`](usage::Usage), tokens, model and cost of a request · [`ModelUsage`](usage::ModelUsage) [`UserModelUsage`](usage::UserModelUsage) [`UsageByUser`](usage::UsageByUser) [`UsageByDay`](usage::UsageByDay) [`UserUsageByDay`](usage::UserUsageByDay) [`PromptText`](usage::PromptText) |
 //! | [`prices`] | [`SetPrice`](prices::SetPrice) [`RemovePrice`](prices::RemovePrice) [`ImportPrices`](prices::ImportPrices) [`Reprice`](prices::Reprice) · [`Price`](prices::Price) [`Prices`](prices::Prices) [`UnpricedModels`](prices::UnpricedModels) |
 //! | [`limits`] | [`SetLimit`](limits::SetLimit) [`RemoveLimit`](limits::RemoveLimit) [`Reserve`](limits::Reserve) [`Release`](limits::Release) · [`UserBudget`](limits::UserBudget) [`Limits`](limits::Limits) [`NamedBudgets`](limits::NamedBudgets) |
 //! | [`costs`] | [`AddCost`](costs::AddCost) · [`UserDailyCosts`](costs::UserDailyCosts) [`TotalCosts`](costs::TotalCosts) |

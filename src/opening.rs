@@ -7,7 +7,7 @@
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
 use crate::domain::{BOT_LEGACY, BotSchema, LLM_LEGACY, LlmSchema, rollups};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{self, Plan, Schema, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
 use crate::sqlite;
@@ -36,6 +36,20 @@ pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     Ok(config)
 }
 
+/// Refuses a file that opening would migrate, or whose rows it would count first.
+pub(crate) fn refuse_older(path: &Path, plan: &Plan) -> Result<()> {
+    let path = path.display();
+    let why = match plan.steps.len() {
+        0 if plan.uncounted.is_empty() => return Ok(()),
+        0 => format!(
+            "the rows of {path} are not counted yet, so it has no statistics: an upgrade was interrupted"
+        ),
+        1 => format!("{path} lacks 1 schema step"),
+        missing => format!("{path} lacks {missing} schema steps"),
+    };
+    Err(Error::new(ErrorKind::OlderSchema, why))
+}
+
 /// Opens the connection that writes to a file whose lock is held, and that is ours or can become so.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
     archive::settle(path)?;
@@ -59,6 +73,9 @@ pub(crate) fn upgrade(
     config: &Config,
     upgrading: Upgrading,
 ) -> Result<(Upgraded, Zone)> {
+    if upgrading == Upgrading::Opening && config.before_upgrade == BeforeUpgrade::Refuse {
+        refuse_older(path, &migration::plan_in(conn, path, &config.program())?)?;
+    }
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
     // Before rows are counted, so that they are counted once.
     let zone = rollups::agree_on_zone(conn, config.zone()?, config.clock.now());

@@ -22,12 +22,14 @@
 pub use crate::audit::LogEvent;
 pub use crate::costs::AddCost;
 pub use crate::interactions::{Receipt, SaveInteraction};
+pub use crate::limits::{Decision, Release, Reserve};
 pub use crate::messages::{ChatMessage, SaveMessage, SessionMessages, UserMessages};
 pub use crate::page::{Page, PageRequest};
 pub use crate::sessions::{
     CreateSession, EndSession, ExpireIdle, GetSession, Session, UserSessions,
 };
 pub use crate::tools::{RecordToolUse, ToolCall};
+pub use crate::usage::Usage;
 pub use crate::users::{EnsureUser, GetUser, IsAllowed, SetAllowed, Touch, User};
 pub use crate::{
     Config, Error, ErrorKind, Health, Lane, MessageId, Mutation, Query, ReadTx, Result, SessionId,

@@ -1,7 +1,7 @@
 //! Queries of a file, without a store.
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::migration;
 use crate::opening;
 use crate::operation::ReadTx;
@@ -14,10 +14,10 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// the snapshot ends. The call blocks, and has no deadline.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for a file that does not exist; [`OlderSchema`](ErrorKind::OlderSchema) for
+/// [`NotFound`](crate::ErrorKind::NotFound) for a file that does not exist; [`OlderSchema`](crate::ErrorKind::OlderSchema) for
 /// a file that opening would migrate, or whose rows it would count first; the errors with which
 /// [`schema::plan`](crate::schema::plan()) refuses a file; and those of the queries. Also
-/// [`Busy`](ErrorKind::Busy), if the file or its folder cannot be written, no store had it open, and a program
+/// [`Busy`](crate::ErrorKind::Busy), if the file or its folder cannot be written, no store had it open, and a program
 /// changed it before `read` returned: discard what `read` computed.
 ///
 /// ```
@@ -49,26 +49,7 @@ pub fn snapshot<T>(
     let (file, plan) = Inspection::begin(&path, &settings, |conn| {
         migration::plan_in(conn, &path, &config.program())
     })?;
-    let missing = plan.steps.len();
-    if missing > 0 {
-        return Err(Error::new(
-            ErrorKind::OlderSchema,
-            match missing {
-                1 => format!("{} lacks 1 schema step", path.display()),
-                _ => format!("{} lacks {missing} schema steps", path.display()),
-            },
-        ));
-    }
-    if !plan.uncounted.is_empty() {
-        return Err(Error::new(
-            ErrorKind::OlderSchema,
-            format!(
-                "the rows of {} are not counted yet, so it has no statistics: an upgrade was \
-                 interrupted",
-                path.display()
-            ),
-        ));
-    }
+    opening::refuse_older(&path, &plan)?;
     file.go_on(|conn| {
         let guard = Authorizer::install(conn, for_queries)?;
         let tx = ReadTx::new(conn, config.clock.now()).within(config.limits());

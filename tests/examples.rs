@@ -109,6 +109,36 @@ fn none_leaves_a_file_behind() {
     }
 }
 
+/// At 256 callers, most of whom are denied in the end.
+#[test]
+fn limits_hold_under_simulated_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "--limits",
+        "--callers",
+        "256",
+        "--interactions",
+        "1500",
+        "--users",
+        "30",
+        "--json",
+    ];
+    let ended = command("simulated_load", &args, &folder).output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let said = String::from_utf8(ended.stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let limits = &json["limits"];
+    let [granted, denied] = ["granted", "denied"].map(|name| limits[name].as_u64().unwrap());
+    assert!(granted > 0 && denied > 300, "{limits}");
+    assert_eq!(json["acknowledged"], granted);
+    let [over, may_be] = ["over", "may_be_over"].map(|name| limits[name].as_f64().unwrap());
+    assert!(over <= may_be, "{limits}");
+    assert!(
+        said.contains("limits      ") && said.ends_with("}\n"),
+        "{said}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn none_leaves_a_file_behind_when_it_is_interrupted() {

@@ -2,6 +2,7 @@
 
 use crate::model::{Thought, model};
 use crate::operations::{BeginAnew, Welcome};
+use crate::spending::Permission;
 use crate::text::{local, name_of, plural, shorten};
 use actix::prelude::*;
 use botstore::interactions::{FindInteraction, Receipt, SaveInteraction};
@@ -18,6 +19,8 @@ Say something and I answer. I also know:
 /sessions       your conversations
 /history        what was said in this one
 /stats          what you have said and what it cost
+/usage          which models you have used, and how much
+/budget         what you may still spend, and until when
 /admin          the same of everybody, for those who are allowed
 /new [project]  begin another conversation
 /remind 10m tea remind you, after seconds (s), minutes (m) or hours (h)
@@ -73,6 +76,22 @@ impl Handler<Said> for Bot {
     }
 }
 
+/// What the bot says to an update.
+enum Reply {
+    /// It has done what was asked for.
+    Done(String),
+    /// It may not now, and may later.
+    Refused(String),
+}
+
+impl Reply {
+    fn into_text(self) -> String {
+        match self {
+            Self::Done(text) | Self::Refused(text) => text,
+        }
+    }
+}
+
 impl Bot {
     async fn greet(&self, user: EnsureUser) -> Result<String> {
         let user = self.store.write(Welcome(user)).await?;
@@ -113,6 +132,8 @@ impl Bot {
             "/sessions" => self.sessions().await,
             "/history" => self.history().await,
             "/stats" => self.stats().await,
+            "/budget" => self.budget().await,
+            "/usage" => self.usage().await,
             "/admin" => self.admin().await,
             "/reminders" => self.reminders().await,
             // What only looks may be done twice. The rest may not.
@@ -130,11 +151,11 @@ impl Bot {
                 let answer = self.act(said, command, rest).await;
                 // Should this fail, the claim's lease runs out by itself.
                 let _ = match answer {
-                    Ok(_) => self.store.write(FinishUpdate::new(ticket)).await,
+                    Ok(Reply::Done(_)) => self.store.write(FinishUpdate::new(ticket)).await,
                     // Delivered again, it is tried again.
-                    Err(_) => self.store.write(ReleaseUpdate::new(ticket)).await,
+                    _ => self.store.write(ReleaseUpdate::new(ticket)).await,
                 };
-                answer
+                answer.map(Reply::into_text)
             }
             Claim::Held { .. } => Ok("I am at it.".to_owned()),
             _ => {
@@ -144,8 +165,8 @@ impl Bot {
         }
     }
 
-    async fn act(&self, said: &Said, command: &str, rest: &str) -> Result<String> {
-        match command {
+    async fn act(&self, said: &Said, command: &str, rest: &str) -> Result<Reply> {
+        let done = match command {
             "/remind" => self.remind(rest).await,
             "/forget" => self.forget(rest).await,
             "/new" => self.begin(rest).await.map(|session| {
@@ -158,29 +179,39 @@ impl Bot {
                 "I do not know {}. Try /help.",
                 shorten(command, 20)
             )),
-            _ => self.converse(said).await,
-        }
+            _ => return self.converse(said).await,
+        };
+        done.map(Reply::Done)
     }
 
-    async fn converse(&self, said: &Said) -> Result<String> {
+    async fn converse(&self, said: &Said) -> Result<Reply> {
         // A bot that was killed after it had saved the answer, and before it finished the update.
         if let Some(answer) = self.answered_before(&said.update_id).await? {
-            return Ok(answer);
+            return Ok(Reply::Done(answer));
         }
         let chars = said.text.chars().count();
         if chars > MAX_CHARS {
-            return Ok(format!(
+            return Ok(Reply::Done(format!(
                 "That is {chars} characters; I take {MAX_CHARS} at once."
-            ));
+            )));
         }
         // The last conversation may have expired since the last line.
         let session = match self.current_session().await? {
             Some(session) => session,
             None => self.begin("").await?,
         };
+        // Before the model is asked, so that users who write at the same moment do not overspend together.
+        let (reservation, warning) = match self.reserve(said).await? {
+            Permission::Granted {
+                reservation,
+                warning,
+            } => (reservation, warning),
+            Permission::Refused(why) => return Ok(Reply::Refused(why)),
+        };
         let began = Instant::now();
         let Thought {
             response,
+            usage,
             cost,
             tools,
         } = model(&said.text);
@@ -192,17 +223,22 @@ impl Bot {
             .save(
                 SaveInteraction::new(self.user_id, session.session_id, said.text.as_str())
                     .response(response.clone())
-                    .cost(cost)
+                    .usage(usage.chat(self.chat()))
+                    // If the bot dies before this, what is reserved holds for ten minutes, and the answer is paid
+                    // by nobody's budget.
+                    .reservation(reservation)
                     .duration_ms(began.elapsed().as_millis() as u64)
                     .turns(1)
                     .tools(tools)
                     .idempotency_key(said.update_id.as_str()),
             )
             .await?;
-        Ok(format!(
-            "{response}\n[message {}, {cost:.4}{used}]",
-            receipt.message_id
-        ))
+        let warning = warning.map(|warning| format!("; {warning}"));
+        Ok(Reply::Done(format!(
+            "{response}\n[message {}, {cost:.4}{used}{}]",
+            receipt.message_id,
+            warning.unwrap_or_default()
+        )))
     }
 
     /// What this update was answered with, if anything: the model is not asked, and paid, a second time.

@@ -4,22 +4,24 @@
 //! cargo run --example bot -- --db bot.db --user 1 --name ada
 //! ```
 //!
-//! The bot is an actor that keeps nothing itself. It asks the store which conversation goes on,
-//! lets a "model" answer, saves the exchange, and only then says the answer. What a messenger delivers
-//! twice it does once (`Bot::once`), and it reminds its user (`reminders.rs`).
+//! The bot is an actor that keeps nothing itself. It asks the store which conversation goes on, reserves what the
+//! answer may cost (`spending.rs`), lets a "model" answer, saves the exchange, and only then says the answer. What a
+//! messenger delivers twice it does once (`Bot::once`), and it reminds its user (`reminders.rs`).
 
 mod bot;
 mod commands;
 mod model;
 mod operations;
 mod reminders;
+mod spending;
 mod text;
 
 use actix::{Actor, Addr};
 use bot::{Bot, Greet, Said, answer_of};
+use botstore::limits::{Amount, Per, Scope, SetLimit};
 use botstore::sessions::ExpireIdle;
 use botstore::users::EnsureUser;
-use botstore::{Config, Result, Store};
+use botstore::{Config, Result, Store, Usd};
 use chrono::Utc;
 use clap::Parser;
 use reminders::{Outbox, Remind, deliver};
@@ -41,9 +43,18 @@ struct Args {
     /// The user's name.
     #[arg(long)]
     name: Option<String>,
+    /// What each user may spend a day, in dollars, with a warning from four fifths on. Without it the limits of the
+    /// file hold, if it has any.
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    dollars_a_day: Option<Usd>,
     /// A conversation ends when nothing was said for so many minutes.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     idle_minutes: u32,
+}
+
+fn dollars(text: &str) -> Result<Usd, String> {
+    let dollars: f64 = text.parse().map_err(|_| "a number, such as 2.50")?;
+    Usd::from_dollars(dollars).map_err(|error| error.to_string())
 }
 
 #[actix::main]
@@ -72,6 +83,11 @@ async fn run(args: Args) -> Result<()> {
         .timer::<Remind>()
         .every(MINUTE, move || ExpireIdle::new(idle_for));
     let store = Store::open(config).await?;
+    if let Some(most) = args.dollars_a_day {
+        let warning = Usd::from_nanos(most.nanos() / 5 * 4);
+        let limit = SetLimit::new(Scope::EachUser, Per::Day, Amount::Cost(most));
+        store.write(limit.soft(Amount::Cost(warning))).await?;
+    }
     // What fell idle while no bot was running.
     store.write(ExpireIdle::new(idle_for)).await?;
     let bot = Bot {

@@ -109,7 +109,7 @@ function sums({ days, overview }) {
 
 function showAdmin(page, health) {
   const main = $("admin");
-  const { now, overview } = page;
+  const { now, overview, spending } = page;
   const { stats } = overview;
   fill(main, { ...page, ...sums(page), ...store(health, now), health });
   drawDays(main, page);
@@ -129,6 +129,15 @@ function showAdmin(page, health) {
     most,
     texts: [format.number(tool.usage_count), format.number(tool.error_count)],
   }));
+  const dearestNow = Math.max(...spending.users.map((user) => user.totals.cost));
+  list(main, "spenders", spending.users, (row, user) => bar(row, {
+    name: nameOf(user),
+    href: `#user/${user.user_id}`,
+    parts: [user.totals.cost],
+    most: dearestNow,
+    texts: [format.dollars(user.totals.cost)],
+  }));
+  showSpending(main, spending);
   list(main, "users", overview.users.items, (row, user) => cells(row, [
     { text: nameOf(user), href: `#user/${user.user_id}` },
     { number: format.number(user.message_count) },
@@ -145,11 +154,12 @@ function showAdmin(page, health) {
 
 function showUser(page) {
   const main = $("user");
-  const { now, overview } = page;
+  const { now, overview, spending } = page;
   const { user, stats } = overview;
   const allowed = user.is_allowed ? "allowed" : "not allowed";
   fill(main, { ...page, ...sums(page), name: nameOf(user), allowed });
   drawDays(main, page);
+  showSpending(main, spending);
   const most = Math.max(...stats.top_tools.map((tool) => tool.usage_count));
   list(main, "user_tools", stats.top_tools, (row, tool) => bar(row, {
     name: tool.tool_name,
@@ -176,6 +186,28 @@ function showUser(page) {
     { text: event.event_type, failed: !event.success },
     { number: ago(event.timestamp, now) },
   ]));
+}
+
+/** What models used, and what is left of limits: of everybody, or of one user. */
+function showSpending(main, { models, limits }) {
+  list(main, "models", models, (row, { model, totals }) => cells(row, [
+    { text: model ?? "other requests" },
+    { number: format.number(totals.requests) },
+    { number: format.short(totals.input_tokens) },
+    { number: format.short(totals.output_tokens) },
+    { number: format.dollars(totals.cost) },
+  ]));
+  list(main, "limits", limits, (row, { name, measure, max, budget, resets_at }) => bar(row, {
+    name,
+    parts: budget ? [Math.min(budget.spent, max), Math.min(budget.reserved, max)] : [],
+    most: max,
+    texts: [budget ? left(budget, measure, resets_at) : "by user"],
+  }));
+}
+
+function left({ left }, measure, until) {
+  const amount = measure === "cost" ? format.dollars(left) : format.number(left);
+  return `${amount} left${until ? `, until ${format.moment(until)}` : ""}`;
 }
 
 /** The state of the store in words. */

@@ -7,6 +7,7 @@ const price = new Intl.NumberFormat("en", { notation: "compact", maximumSignific
 const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const moment = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -22,6 +23,7 @@ export const format = {
     return "$" + (value === 0 || value >= 1 ? value.toFixed(2) : value.toFixed(3));
   },
   time: (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`),
+  moment: (text) => moment.format(new Date(text)),
   date: (text) => day.format(new Date(text)),
   bytes(value) {
     let unit = 0;

@@ -12,6 +12,7 @@ mod link;
 mod queries;
 mod server;
 mod simulation;
+mod spending;
 
 use botstore::UserId;
 use botstore::backup::Backups;

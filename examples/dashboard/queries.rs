@@ -1,6 +1,7 @@
-//! The questions of the page: the crate's own dashboards, and what happened by day.
+//! The questions of the page: the crate's own dashboards, what happened by day, and what was spent.
 //! Each is one query and so sees one snapshot, in which the numbers agree.
 
+use crate::spending::Spending;
 use botstore::analytics::{
     Activity, AdminDashboard, Bucket, Fill, PeriodActivity, Span, SystemOverview, UserActivity,
     UserDashboard, UserOverview,
@@ -52,6 +53,7 @@ pub(crate) struct AdminPage {
     now: DateTime<Utc>,
     days: Vec<Day>,
     overview: SystemOverview,
+    spending: Spending,
 }
 
 impl Query for AdminView {
@@ -70,6 +72,7 @@ impl Query for AdminView {
             days: activity.into_iter().map(day).collect(),
             // Its statistics have the users who cost most and the tools.
             overview: tx.query(&AdminDashboard::default())?,
+            spending: Spending::of_all(tx, days - 1)?,
         })
     }
 }
@@ -85,6 +88,7 @@ pub(crate) struct UserPage {
     now: DateTime<Utc>,
     days: Vec<Day>,
     overview: UserOverview,
+    spending: Spending,
 }
 
 impl Query for UserView {
@@ -105,6 +109,7 @@ impl Query for UserView {
             now: tx.now(),
             days: activity.into_iter().map(day).collect(),
             overview,
+            spending: Spending::of_user(tx, user_id.into(), USER_DAYS - 1)?,
         }))
     }
 }

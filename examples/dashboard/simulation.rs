@@ -1,12 +1,15 @@
 //! A bot that is made up: three dozen users who talk to it now, and did so for the last 30 days.
 
+use botstore::audit::LogEvent;
 use botstore::interactions::SaveInteraction;
+use botstore::limits::{Amount, Per, Reserve, Scope, SetLimit};
 use botstore::sessions::{CreateSession, GetSession};
 use botstore::testing::FixedClock;
 use botstore::testing::usd;
 use botstore::tools::ToolCall;
+use botstore::usage::Usage;
 use botstore::users::{EnsureUser, SetAllowed};
-use botstore::{Config, Durability, Mutation, Result, Store, WriteTx};
+use botstore::{Config, Durability, Mutation, Result, Store, Usd, WriteTx};
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use std::path::Path;
 use std::time::Duration;
@@ -91,6 +94,13 @@ const TALK: [(&str, &str); 6] = [
     ),
 ];
 
+/// A model, out of how many requests it answers one, and what a million tokens cost, in dollars: read, and written.
+const MODELS: [(&str, u32, [i64; 2]); 3] = [
+    ("parrot-deep", 9, [5, 25]),
+    ("parrot-mini", 3, [1, 4]),
+    ("parrot-5", 1, [3, 15]),
+];
+
 /// Some exchanges, with the users and sessions that they belong to.
 struct Talk(Vec<SaveInteraction>);
 
@@ -128,7 +138,26 @@ pub(crate) async fn write_history(db: &Path) -> Result<()> {
         let exchanges = (0..how_busy(hour)).map(|_| exchange(hour)).collect();
         store.write(Talk(exchanges)).await?;
     }
+    set_limits(&store).await?;
     store.close().await
+}
+
+/// Limits of each kind.
+async fn set_limits(store: &Store) -> Result<()> {
+    let dollars = |dollars| Amount::Cost(usd(dollars));
+    let each = SetLimit::new(Scope::EachUser, Per::Day, dollars(2.0)).soft(dollars(1.5));
+    let deep = Scope::Model(MODELS[0].0.to_owned());
+    for limit in [
+        each,
+        SetLimit::new(Scope::User(ADMIN.into()), Per::Day, dollars(5.0)),
+        SetLimit::new(Scope::EachUser, Per::Hour, Amount::Requests(60)),
+        SetLimit::new(deep, Per::Day, Amount::Tokens(500_000)),
+        SetLimit::new(Scope::Everyone, Per::Week, dollars(60.0)),
+        SetLimit::new(Scope::Everyone, Per::Month, dollars(250.0)),
+    ] {
+        store.write(limit).await?;
+    }
+    Ok(())
 }
 
 /// How many exchanges there were in an hour: few at night and at weekends, more every week.
@@ -157,12 +186,31 @@ pub(crate) async fn work(store: Store) {
         for _ in 0..=fastrand::u32(0..=1) * fastrand::u32(0..=4) {
             let store = store.clone();
             actix::spawn(async move {
-                if let Err(error) = store.write(Talk(vec![exchange(store.now())])).await {
+                if let Err(error) = answer(&store).await {
                     eprintln!("dashboard: a made-up exchange was not saved: {error}");
                 }
             });
         }
     }
+}
+
+/// Reserves what an answer may cost, waits for it, and saves it.
+async fn answer(store: &Store) -> Result<()> {
+    let exchange = exchange(store.now());
+    let Some(usage) = &exchange.usage else {
+        return Ok(());
+    };
+    let estimate = Usd::from_nanos(usage.cost.unwrap_or_default().nanos() * 2);
+    let reserve = Reserve::new(exchange.user_id, estimate).model(usage.model.as_str());
+    let decision = store.write(reserve).await?;
+    let Some(reservation) = decision.reservation() else {
+        let denied = LogEvent::new(exchange.user_id, "limit_reached").failed();
+        return store.write(denied).await.map(drop);
+    };
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(300..2_500))).await;
+    store
+        .write(Talk(vec![exchange.reservation(reservation)]))
+        .await
 }
 
 /// What somebody says, and what comes of it.
@@ -178,7 +226,7 @@ fn exchange(now: DateTime<Utc>) -> SaveInteraction {
             format!("{user_id}-{}", now.iso_week().week()),
             prompt.to_owned(),
         )
-        .cost(usd(0.004 + fastrand::f64().powi(4) * 0.12))
+        .usage(usage())
         .duration_ms(fastrand::u64(600..9_000))
         .turns(fastrand::u32(1..5))
         .tools(tools.map(|&(name, _, fails)| call(name, fails)).collect());
@@ -186,6 +234,20 @@ fn exchange(now: DateTime<Utc>) -> SaveInteraction {
         new.error = failed.then(|| "the model did not answer in time".to_owned());
         new
     }
+}
+
+/// What a request to one of the models used.
+fn usage() -> Usage {
+    let asked = MODELS.iter().find(|(_, share, _)| one_in(*share));
+    let (model, _, [read, written]) = asked.unwrap_or(&MODELS[2]);
+    let input = fastrand::u32(500..12_000);
+    let output = 40 + (fastrand::f64().powi(3) * 2_000.0) as u32;
+    // A dollar for a million tokens is a thousand billionths for one.
+    let cost = Usd::from_nanos(1_000 * (read * i64::from(input) + written * i64::from(output)));
+    Usage::new("acme", *model)
+        .input_tokens(input.into())
+        .output_tokens(output.into())
+        .cost(cost)
 }
 
 fn call(tool_name: &str, fails: u32) -> ToolCall {

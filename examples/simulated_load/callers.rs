@@ -1,6 +1,7 @@
 //! The callers: each sends a request, waits for its answer, and sends the next.
 
 use crate::backup::{self, Taken};
+use crate::limits::{Asked, Limits};
 use crate::{Args, Failure, script};
 use botstore::Usd;
 use botstore::interactions::Receipt;
@@ -33,6 +34,8 @@ pub(crate) struct Run {
     pub(crate) wal_peak: u64,
     /// Answers that were not what the promise says.
     pub(crate) complaints: Vec<String>,
+    /// What was asked for and granted, with `--limits`.
+    pub(crate) asked: Asked,
     /// The backup that was made meanwhile, if one was asked for.
     pub(crate) backup: Option<Taken>,
 }
@@ -45,6 +48,7 @@ struct Part {
     reads: Vec<u64>,
     redelivered: u64,
     refused: u64,
+    asked: Asked,
     complaints: Vec<String>,
 }
 
@@ -60,6 +64,9 @@ struct Shared {
 
 pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
     sign_up(args, store).await?;
+    if args.limits {
+        Limits::of(args).set(store).await?;
+    }
 
     let bar = ProgressBar::new(args.interactions);
     bar.set_style(ProgressStyle::with_template(
@@ -106,6 +113,7 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
         redelivered: 0,
         refused: 0,
         wal_peak,
+        asked: Asked::default(),
         complaints: Vec::new(),
         backup: match backup {
             Some(backup) => Some(backup.await??),
@@ -121,6 +129,7 @@ pub(crate) async fn run(args: &Args, store: &Store) -> Result<Run, Failure> {
             .for_each(|&nanos| run.reads.saturating_record(nanos));
         run.redelivered += part.redelivered;
         run.refused += part.refused;
+        run.asked.add(part.asked);
         run.complaints.extend(part.complaints);
         for (number, receipt) in part.receipts {
             run.receipts[number as usize] = Some(receipt);
@@ -170,6 +179,7 @@ async fn call(shared: Arc<Shared>, caller: u32) -> Part {
         reads: Vec::new(),
         redelivered: 0,
         refused: 0,
+        asked: Asked::default(),
         complaints: Vec::new(),
     };
     let mut dice = fastrand::Rng::with_seed(args.seed.wrapping_add(u64::from(caller) << 32));
@@ -197,7 +207,13 @@ async fn call(shared: Arc<Shared>, caller: u32) -> Part {
 impl Part {
     async fn save(&mut self, shared: &Shared, number: u64) {
         let Shared { args, store, .. } = shared;
-        let interaction = script::interaction(args.seed, number, args.users);
+        let mut interaction = script::interaction(args.seed, number, args.users);
+        if args.limits {
+            let asked = &mut self.asked;
+            let reserved = asked.reserve(store, args.seed, number, &interaction).await;
+            let Some(reservation) = reserved else { return };
+            interaction = interaction.reservation(reservation);
+        }
         let again = (number % ONE_IN == 1).then(|| interaction.clone());
         let wrong = (number % ONE_IN == 2).then(|| interaction.clone());
 
@@ -213,10 +229,16 @@ impl Part {
             }
         };
         shared.last.fetch_max(receipt.message_id.get(), Relaxed);
+        if args.limits {
+            self.asked.settled(number, &receipt);
+        }
         if let Some(again) = again {
             self.redelivered += 1;
+            let mut first = receipt.clone();
+            // The second settles nothing.
+            first.reservation = None;
             match store.write(again).await {
-                Ok(second) if second == receipt.clone().repeated() => {}
+                Ok(second) if second == first.repeated() => {}
                 other => self
                     .complaints
                     .push(format!("interaction {number}, redelivered: {other:?}")),
@@ -224,7 +246,7 @@ impl Part {
         }
         if let Some(mut wrong) = wrong {
             self.refused += 1;
-            wrong.idempotency_key = None;
+            (wrong.idempotency_key, wrong.reservation) = (None, None);
             // In turn: refused before anything is written, and after half of it is.
             let expected = if number % (2 * ONE_IN) == 2 {
                 wrong.cost = Usd::from_nanos(-1);
@@ -273,6 +295,6 @@ impl Part {
 }
 
 /// Up to ten minutes, in nanoseconds, to three digits.
-fn latencies() -> Histogram<u64> {
+pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 600_000_000_000, 3).expect("these bounds are allowed")
 }

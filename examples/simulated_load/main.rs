@@ -9,17 +9,19 @@
 //! Each caller is a task that waits for one answer before it sends the next request, as a handler
 //! in a bot does. It saves interactions and, in between, reads what a bot reads. A few of its
 //! requests are sent twice, as a messenger's redelivery would, and a few are wrong; neither may
-//! leave a trace. Exit code 0 only if the file holds what was acknowledged: all of it, nothing
+//! leave a trace. With `--limits`, it reserves what an interaction may cost before it saves it. Exit code 0 only if the file holds what was acknowledged: all of it, nothing
 //! else, and counters that agree.
 
 mod backup;
 mod callers;
+mod limits;
 mod report;
 mod script;
 mod verify;
 
 use botstore::{BeforeUpgrade, Config, Durability, Store};
 use clap::{Parser, ValueEnum};
+use report::Results;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,6 +61,10 @@ struct Args {
     /// Makes a backup in the middle, and restores and verifies it as well
     #[arg(long)]
     backup: bool,
+    /// Limits what users may spend: each interaction is reserved first, some are denied, and nobody may have spent more
+    /// in the end
+    #[arg(long)]
+    limits: bool,
     /// One JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -141,18 +147,35 @@ async fn load(args: &Args, folder: &Path) -> Result<bool, Failure> {
     let store = Store::open(config).await?;
     let run = callers::run(args, &store).await?;
     let health = store.health().await?;
+    let said = match args.limits {
+        true => Some(limits::spent_by_everyone(&store).await?),
+        false => None,
+    };
     store.close().await?;
 
     let mut found = verify::compare(&path, args, &run.receipts)?;
     found.problems.extend(run.complaints.iter().cloned());
+    found.problems.extend(run.asked.complaints.iter().cloned());
+    let spent = match said {
+        Some(said) => Some(limits::compare(&path, args, &run.receipts, said)?),
+        None => None,
+    };
+    let over = spent.iter().flat_map(|spent| &spent.problems);
+    found.problems.extend(over.cloned());
     let prefix = match &run.backup {
         Some(taken) => Some(backup::compare(taken, folder, args, &run)?),
         None => None,
     };
-    report::print(args, &run, &health, &found, prefix.as_ref());
+    let results = Results {
+        run: &run,
+        health: &health,
+        found: &found,
+        spent: spent.as_ref(),
+        prefix: prefix.as_ref(),
+    };
+    report::print(args, &results);
     if args.json {
-        let prefix = prefix.as_ref();
-        println!("{}", report::json(args, &run, &health, &found, prefix));
+        println!("{}", report::json(args, &results));
     }
     Ok(found.verified() && prefix.is_none_or(|prefix| prefix.found.verified()))
 }

@@ -1,20 +1,31 @@
 //! The table at the end, and the JSON line.
 
 use crate::backup::Prefix;
-use crate::callers::Run;
+use crate::callers::{self, Run};
+use crate::limits::{Asked, Spent};
 use crate::verify::Found;
 use crate::{Args, DurabilityArg, Runtime};
 use botstore::Health;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-pub(crate) fn print(
-    args: &Args,
-    run: &Run,
-    health: &Health,
-    found: &Found,
-    prefix: Option<&Prefix>,
-) {
+/// What a run came to.
+pub(crate) struct Results<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) health: &'a Health,
+    pub(crate) found: &'a Found,
+    pub(crate) spent: Option<&'a Spent>,
+    pub(crate) prefix: Option<&'a Prefix>,
+}
+
+pub(crate) fn print(args: &Args, results: &Results<'_>) {
+    let &Results {
+        run,
+        health,
+        found,
+        spent,
+        prefix,
+    } = results;
     let seconds = run.took.as_secs_f64();
     println!(
         "{} callers on {}, {} users, durability {}, {} readers, {:.2} s\n",
@@ -34,6 +45,11 @@ pub(crate) fn print(
     println!("            per second       p50       p95       p99       max");
     line("writes", &run.writes, seconds);
     line("reads", &run.reads, seconds);
+    let mut reserves = callers::latencies();
+    for &nanos in &run.asked.latencies {
+        reserves.saturating_record(nanos);
+    }
+    line("reserves", &reserves, seconds);
 
     let writer = &health.writer;
     println!(
@@ -66,6 +82,9 @@ pub(crate) fn print(
         run.redelivered, run.refused
     );
     println!("            rows, sums, counters, foreign keys, integrity");
+    if let Some(spent) = spent {
+        print_spent(spent, &run.asked);
+    }
     if let Some(prefix) = prefix {
         println!(
             "\nbackup      {} in {:.2} s, {} interactions saved meanwhile",
@@ -89,6 +108,25 @@ pub(crate) fn print(
     }
     let verified = found.verified() && prefix.is_none_or(|prefix| prefix.found.verified());
     println!("\n{}", if verified { "OK" } else { "NOT VERIFIED" });
+}
+
+fn print_spent(spent: &Spent, asked: &Asked) {
+    println!(
+        "\nlimits      {} granted, {} denied, {} released",
+        asked.granted, asked.denied, asked.released
+    );
+    println!(
+        "            all users: {:.2} spent of {:.2}, {:.4} over; estimates were {:.4} too low in all",
+        spent.all, spent.limits.everyone, spent.over, spent.may_be_over
+    );
+    let more = match spent.problems.is_empty() {
+        true => ", none by more than their estimates were too low",
+        false => "",
+    };
+    println!(
+        "            {} users over their {:.2}{more}",
+        spent.users_over, spent.limits.each
+    );
 }
 
 fn line(name: &str, latencies: &Histogram<u64>, seconds: f64) {
@@ -141,13 +179,14 @@ fn peak_memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
-pub(crate) fn json(
-    args: &Args,
-    run: &Run,
-    health: &Health,
-    found: &Found,
-    prefix: Option<&Prefix>,
-) -> serde_json::Value {
+pub(crate) fn json(args: &Args, results: &Results<'_>) -> serde_json::Value {
+    let &Results {
+        run,
+        health,
+        found,
+        spent,
+        prefix,
+    } = results;
     let seconds = run.took.as_secs_f64();
     let at = |latencies: &Histogram<u64>, quantile| {
         latencies.value_at_quantile(quantile) as f64 / 1_000.0
@@ -177,6 +216,16 @@ pub(crate) fn json(
         "found": found.found,
         "problems": found.problems,
         "verified": found.verified(),
+        "limits": spent.map(|spent| json!({
+            "granted": run.asked.granted,
+            "denied": run.asked.denied,
+            "released": run.asked.released,
+            "users_over": spent.users_over,
+            "spent": spent.all,
+            "limit": spent.limits.everyone,
+            "over": spent.over,
+            "may_be_over": spent.may_be_over,
+        })),
         "backup": prefix.map(|prefix| json!({
             "bytes": prefix.bytes,
             "seconds": prefix.took.as_secs_f64(),

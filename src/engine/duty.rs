@@ -103,8 +103,9 @@ impl Duty {
         })
     }
 
-    /// A look of the store's own at what was committed: at each tick after a commit. The file does not know of it, and it
-    /// is no run.
+    /// A look of the store's own at what was committed, for what subscribers are to be told: at each tick after a commit.
+    /// The file does not know of it, and it is no run. Without a subscriber there is no look: a tool opens a store for a
+    /// moment, and would take what is to be told from the bot that opens it next.
     pub(crate) fn look<F>(
         name: &'static str,
         work: impl Fn(Arc<Handle>) -> F + Send + Sync + 'static,
@@ -116,7 +117,9 @@ impl Duty {
         Self::new(name, When::Every(RETRY), move |handle| {
             // Before the look: what is committed meanwhile is looked at next time.
             let committed = handle.shared.metrics.committed.get();
-            let work = (seen.swap(committed, Relaxed) != committed).then(|| work(handle.clone()));
+            let is_due =
+                handle.shared.subscribers.are_there() && seen.swap(committed, Relaxed) != committed;
+            let work = is_due.then(|| work(handle.clone()));
             async move {
                 if let Some(work) = work {
                     work.await?;

@@ -19,7 +19,8 @@ pub enum ErrorKind {
     Conflict,
     /// The caller lacks the permission. This crate has no such rule; the kind is for a host's own.
     Forbidden,
-    /// The caller has used up a budget or a quota. This crate has none; the kind is for a host's own. Unlike
+    /// The caller has used up a budget or a quota. This crate never returns it: its limits answer with
+    /// [`Decision::Denied`](crate::limits::Decision::Denied), which a host may turn into this. Unlike
     /// [`Overloaded`](Self::Overloaded) it does not pass by itself.
     LimitReached,
     /// The limit of requests in flight is reached, and the caller asked not to wait.

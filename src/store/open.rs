@@ -4,7 +4,7 @@
 use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
-use crate::config::Config;
+use crate::config::{BeforeUpgrade, Config};
 use crate::domain::{messages, tokens};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -147,6 +147,10 @@ struct Prepared {
 
 /// Does everything about opening that can fail, before any actor starts.
 fn prepare(config: &Config) -> Result<Prepared> {
+    if config.before_upgrade == BeforeUpgrade::Refuse {
+        // Locking the name would leave a lock beside a file that is not there.
+        sqlite::existing(&config.path)?;
+    }
     let path = sqlite::resolve(&config.path)?;
     let network_file_system = files::network_file_system(&path);
     if let Some(kind) = &network_file_system {

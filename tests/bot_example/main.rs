@@ -4,6 +4,7 @@
 mod example;
 mod redelivered;
 mod reminders;
+mod spending;
 #[path = "../shared/wait.rs"]
 mod wait;
 

@@ -25,6 +25,8 @@ fn everything_is_so(place: &Place) {
         assert_eq!(plan.came_to(0).json()["steps"], json!([]));
         on("check", &place.file, &[]).came_to(0);
         on("dashboard", &place.file, &["--json"]).came_to(0).json();
+        on("usage", &place.file, &["--json"]).came_to(0).json();
+        on("limits", &place.file, &["--json"]).came_to(0).json();
         let rows = on("export", &place.file, &[]).came_to(0).out;
         let of = |table: &str| {
             let begins = format!("{{\"table\":\"{table}\"");
@@ -159,7 +161,15 @@ fn what_is_told_while_the_file_is_restored_is_so_or_says_that_it_is_restored() {
         });
         let told = scope.spawn(|| {
             for _ in 0..ROUNDS {
-                for command in ["status", "check", "dashboard", "export", "backups"] {
+                for command in [
+                    "status",
+                    "check",
+                    "dashboard",
+                    "usage",
+                    "limits",
+                    "export",
+                    "backups",
+                ] {
                     so_or_restored(on(command, &place.file, &["--json"]));
                 }
                 let plan = on("migrate", &place.file, &["--plan", "--json"]);

@@ -52,6 +52,9 @@ fn values_that_no_file_can_have_are_one_document() {
     for arguments in [
         &["migrate", file, "--to", "99", "--json"][..],
         &["dashboard", file, "--days", "0", "--json"],
+        &["usage", file, "--days", "1000", "--json"],
+        &["usage", file, "--by", "user", "--user", "1", "--json"],
+        &["limits", file, "--chat", "telegram/1", "--json"],
         &["backup", file, "--level", "99", "--json"],
         &["backup", file, "--recipient", "nobody", "--json"],
     ] {

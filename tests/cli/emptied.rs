@@ -42,13 +42,30 @@ const ALL: [Beside; 8] = [
     Beside::EmptyWal,
 ];
 
+/// Sets a limit.
+const A_LIMIT: [&str; 10] = [
+    "limits",
+    "set",
+    "--scope",
+    "each-user",
+    "--of",
+    "cost",
+    "--max",
+    "2",
+    "--per",
+    "day",
+];
+
 /// The commands that look, and those that open it to change it. None of them is given what would set it
 /// right.
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 12] = [
     &["status"],
     &["check"],
     &["export"],
     &["dashboard"],
+    &["usage"],
+    &["limits"],
+    &A_LIMIT,
     &["backup"],
     &["migrate", "--plan"],
     &["migrate"],

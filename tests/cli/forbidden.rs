@@ -13,15 +13,35 @@ use std::process::{Command, Stdio};
 const STRANGER: u32 = 54_321;
 
 /// What reads a database, and what writes to it or beside it.
-const READING: [&[&str]; 6] = [
+const READING: [&[&str]; 8] = [
     &["status"],
     &["check"],
     &["export"],
     &["dashboard"],
     &["prices"],
+    &["usage"],
+    &["limits"],
     &["migrate", "--plan"],
 ];
-const WRITING: [&[&str]; 3] = [&["backup"], &["migrate"], &["rollback", "--to", "5"]];
+const WRITING: [&[&str]; 4] = [
+    &["backup"],
+    &["migrate"],
+    &["rollback", "--to", "5"],
+    &A_LIMIT,
+];
+/// Sets a limit.
+const A_LIMIT: [&str; 10] = [
+    "limits",
+    "set",
+    "--scope",
+    "each-user",
+    "--of",
+    "cost",
+    "--max",
+    "2",
+    "--per",
+    "day",
+];
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -150,6 +150,10 @@ fn name_everything(file: &Path, name: &str) {
         "UPDATE audit_log SET event_type = ?1",
         "UPDATE botstore_store SET store_id = ?1",
         "UPDATE botstore_tool SET uses = 77 WHERE tool_name = ?1",
+        "INSERT INTO botstore_usage (usage_id, user_id, at, provider_name, request_model)
+             VALUES (-1, 1, strftime('%Y-%m-%dT%H:%M:%S.000000+00:00', 'now'), ?1, ?1)",
+        "INSERT INTO botstore_limit (scope, who, measure, per, max, limit_id, set_at)
+             VALUES ('model', ?1, 'tokens', 'day', 1000, 1, '2026-01-01T00:00:00.000000+00:00')",
         "INSERT INTO botstore_ledger VALUES (?1, 1, ?1, 'SELECT 1', 'SELECT 1', ?1, ?1)",
     ] {
         assert!(conn.execute(sql, [name]).unwrap() > 0, "{sql}");

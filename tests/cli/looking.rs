@@ -5,7 +5,7 @@ use botstore::rusqlite::Connection;
 use serde_json::json;
 
 /// The commands that read rows.
-const READING: [&str; 4] = ["check", "dashboard", "export", "prices"];
+const READING: [&str; 6] = ["check", "dashboard", "export", "limits", "prices", "usage"];
 
 #[test]
 fn status_tells_of_size_steps_rows_and_the_last_backup() {

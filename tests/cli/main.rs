@@ -33,6 +33,7 @@ mod prices;
 mod printing;
 mod refusing;
 mod sealing;
+mod spending;
 #[cfg(unix)]
 mod stopping;
 mod support;

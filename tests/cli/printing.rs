@@ -6,7 +6,7 @@ use botstore::rusqlite::Connection;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is tried with each command: arguments, in which everything is called something hostile.
 fn trials(command: &str, hostile: &Hostile) -> Vec<Vec<OsString>> {
@@ -21,6 +21,12 @@ fn trials(command: &str, hostile: &Hostile) -> Vec<Vec<OsString>> {
     let o = OsStr::new;
     let trials: &[&[&OsStr]] = match command {
         "status" | "check" | "dashboard" => &[&[file]],
+        "usage" => &[&[file], &[file, o("--by"), o("user")]],
+        "limits" => &[
+            &[file],
+            &[file, o("--user"), name],
+            &[file, o("set"), o("--scope"), name],
+        ],
         "migrate" => &[&[file], &[file, o("--plan")], &[name]],
         "rollback" => &[
             &[file, o("--to"), o("0"), o("--schema"), name],
@@ -164,6 +170,8 @@ fn what_sqlite_says_of_a_file_is_escaped() {
         "status",
         "check",
         "dashboard",
+        "usage",
+        "limits",
         "export",
         "migrate",
         "backup",
@@ -279,7 +287,16 @@ fn no_name_poses_as_a_line_of_the_programs() {
             assert_eq!(poses, None, "{}{}", ran.out, ran.err);
         }
     };
-    for command in ["status", "check", "dashboard", "backup", "backups", "prune"] {
+    for command in [
+        "status",
+        "check",
+        "dashboard",
+        "usage",
+        "limits",
+        "backup",
+        "backups",
+        "prune",
+    ] {
         is_ours(on(command, &place.file, &[]));
         is_ours(on(command, &copy, &[]));
         is_ours(on(command, &folder.join("no").join(forged), &[]));
@@ -303,6 +320,17 @@ fn no_name_poses_as_a_line_of_the_programs() {
     is_ours(told);
 }
 
+/// The files in a folder and those below.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.flat_map(|path| match path.is_dir() {
+        true => sources(&path),
+        false => vec![path],
+    });
+    files.collect()
+}
+
 /// So that the tests above hold for what nobody has thought of: whatever is printed goes through one
 /// file. (Clippy refuses the macros that print, wherever they are: `print_stdout` in `main.rs`.)
 #[test]
@@ -312,8 +340,7 @@ fn one_file_prints() {
     assert!(main.contains("#![deny(clippy::print_stdout, clippy::print_stderr)]"));
     assert!(main.contains("print::report_panics();"));
     let mut files = 0;
-    for entry in fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in sources(&folder) {
         let text = fs::read_to_string(&path).unwrap();
         files += 1;
         for (at, line) in text.lines().enumerate() {

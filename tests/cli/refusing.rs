@@ -1,10 +1,10 @@
 //! What cannot be done is refused with a sentence, an exit code, and nothing changed.
 
-use crate::support::{Place, on, run, text};
+use crate::support::{Place, REMOVE_A_LIMIT, SET_A_LIMIT, on, run, text};
 use std::fs;
 
 /// A file, and every command on it.
-const COMMANDS: [(&str, &[&str]); 14] = [
+const COMMANDS: [(&str, &[&str]); 18] = [
     ("status", &[]),
     ("check", &[]),
     ("migrate", &[]),
@@ -22,6 +22,10 @@ const COMMANDS: [(&str, &[&str]); 14] = [
         &["set", "acme", "parrot", "--input", "3", "--output", "15"],
     ),
     ("prices", &["reprice", "--from", "2026-03-10"]),
+    ("usage", &[]),
+    ("limits", &[]),
+    ("limits", &SET_A_LIMIT),
+    ("limits", &REMOVE_A_LIMIT),
 ];
 
 #[test]

@@ -18,6 +18,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+/// After the file: sets a limit, and removes it.
+pub(crate) const SET_A_LIMIT: [&str; 9] = [
+    "set",
+    "--scope",
+    "each-user",
+    "--of",
+    "cost",
+    "--max",
+    "2",
+    "--per",
+    "day",
+];
+pub(crate) const REMOVE_A_LIMIT: [&str; 7] = [
+    "remove",
+    "--scope",
+    "each-user",
+    "--of",
+    "cost",
+    "--per",
+    "day",
+];
+
 /// What a run of the program came to.
 pub(crate) struct Ran {
     pub(crate) code: i32,

@@ -50,6 +50,16 @@ fn a_browser_shows_the_numbers_of_the_store() {
         "{page}"
     );
     assert!(page.contains(">working<"), "{page}");
+    for shown in [
+        "each user, $2.00 a day",
+        "everyone, $2.00 for ever",
+        ">$0.750 left<",
+        ">by user<",
+        ">parrot-5<",
+        ">4.5K<",
+    ] {
+        assert!(page.contains(shown), "{shown}:\n{page}");
+    }
     assert!(
         page.contains("&lt;img src=x onerror"),
         "the name is there, as text"
@@ -62,6 +72,7 @@ fn a_browser_shows_the_numbers_of_the_store() {
     shown(user, "overview.stats.total_messages", "2");
     shown(user, "overview.stats.total_cost", "$0.500");
     shown(user, "errorRate", "50%");
+    assert!(user.contains(">$1.50 left, until "), "{page}");
     assert!(!page.contains("<img src=\"x\""), "{page}");
 
     let stranger = format!("http://{}/", dashboard.address);

@@ -10,10 +10,12 @@ mod program;
 mod wait;
 
 use botstore::interactions::SaveInteraction;
+use botstore::limits::{Amount, Per, Scope, SetLimit};
 use botstore::sessions::CreateSession;
 use botstore::testing::usd;
 use botstore::tokens::{IssueToken, Secret, VerifyToken};
 use botstore::tools::ToolCall;
+use botstore::usage::Usage;
 use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{Result, Store};
 use program::{Dashboard, wait};
@@ -40,11 +42,20 @@ async fn prepare(db: &Path) -> Result<Secret> {
             SetAllowed::forbid(user_id)
         })
         .await?;
+    for (scope, per) in [(Scope::EachUser, Per::Day), (Scope::Everyone, Per::Ever)] {
+        let limit = SetLimit::new(scope, per, Amount::Cost(usd(2.0)));
+        store.write(limit).await?;
+    }
     for number in 0..5 {
         let user_id = 1 + number % 2;
         let exchange = {
             let mut new = SaveInteraction::new(user_id, format!("s-{user_id}"), HOSTILE)
-                .cost(usd(0.25))
+                .usage(
+                    Usage::new("acme", "parrot-5")
+                        .input_tokens(900)
+                        .output_tokens(40)
+                        .cost(usd(0.25)),
+                )
                 .tools(vec![
                     ToolCall::new("Read"),
                     ToolCall::new(HOSTILE).failed("no"),
@@ -115,7 +126,34 @@ fn the_data_is_for_who_has_the_link() {
         Some(30)
     );
 
+    let spending = &admin["spending"];
+    let model = &spending["models"][0];
+    assert_eq!(model["model"], "parrot-5");
+    assert_eq!(model["totals"]["input_tokens"], 4_500);
+    assert_eq!(model["totals"]["cost"], 1.25);
+    let spenders = spending["users"].as_array().expect("users");
+    let spent = spenders.iter().map(|user| &user["totals"]["cost"]);
+    assert_eq!(spent.collect::<Vec<_>>(), [0.75, 0.5]);
+    let [each, all] = &spending["limits"].as_array().expect("limits")[..] else {
+        panic!("{spending}");
+    };
+    assert_eq!(each["name"], "each user, $2.00 a day");
+    assert!(each["budget"].is_null(), "{each}");
+    assert_eq!(all["name"], "everyone, $2.00 for ever");
+    assert_eq!(
+        (&all["measure"], &all["max"]),
+        (&"cost".into(), &2.0.into())
+    );
+    let budget = serde_json::json!({ "spent": 1.25, "reserved": 0.0, "left": 0.75 });
+    assert_eq!(all["budget"], budget);
+
     let user = dashboard.json("/api/users/2");
+    let limits = user["spending"]["limits"].as_array().expect("limits");
+    let each = limits
+        .iter()
+        .find(|it| it["name"] == "each user, $2.00 a day");
+    assert_eq!(each.expect("the user's")["budget"]["left"], 1.5);
+    assert_eq!(user["spending"]["models"][0]["totals"]["requests"], 2);
     assert_eq!(user["overview"]["user"]["username"], HOSTILE);
     assert_eq!(user["overview"]["stats"]["total_messages"], 2);
     assert_eq!(dashboard.json("/api/health")["ok"], true);

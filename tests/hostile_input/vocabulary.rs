@@ -363,6 +363,7 @@ pub(crate) fn vocabulary() -> Vec<Kind> {
         question::<NamedBudgets>(json!({ "page": page })),
         question::<ModelUsage>(json!({ "days": 5 })),
         question::<UserModelUsage>(json!({ "user_id": 1, "days": 5 })),
+        question::<UsageByUser>(json!({ "days": 5 })),
         question::<UsageByDay>(json!({ "days": 5, "model": "m-1" })),
         question::<UserUsageByDay>(json!({ "user_id": 1, "days": 5, "model": "m-1" })),
         question::<UserDailyCosts>(json!({ "user_id": 1, "days": 5 })),

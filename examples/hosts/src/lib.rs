@@ -5,15 +5,20 @@ pub mod dialogues;
 use botstore::backup::Backups;
 use botstore::chrono::NaiveTime;
 use botstore::interactions::FindInteraction;
+use botstore::limits::{Amount, Decision, Per, Reserve, Scope, SetLimit};
 use botstore::messages::GetMessage;
 use botstore::prelude::*;
 use botstore::schema::{Migration, Schema};
 use botstore::sessions::SessionHistory;
 use botstore::time::Timestamp;
+use botstore::usage::Usage;
 use serde::Deserialize;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The model that is asked: a bot has a real one's name here.
+const MODEL: &str = "echo";
 
 /// Stars that users give to answers: a table of the bot's own, in the store's file.
 struct Ratings;
@@ -45,6 +50,15 @@ pub fn config(path: &str) -> Config {
         })
 }
 
+/// Opens the file. Each user may spend 2 dollars a day; a bot whose operator sets limits (`botstore limits`) sets none.
+pub async fn open(config: Config) -> Result<Store> {
+    let store = Store::open(config).await?;
+    let two_dollars = Amount::Cost(Usd::from_dollars(2.0)?);
+    let limit = SetLimit::new(Scope::EachUser, Per::Day, two_dollars);
+    store.write(limit).await?;
+    Ok(store)
+}
+
 /// What a user says in a chat.
 #[derive(Deserialize)]
 pub struct Ask {
@@ -67,18 +81,23 @@ pub async fn answer(store: &Store, ask: Ask) -> Result<ChatMessage> {
     let find = FindInteraction::new(user_id, &update_id);
     let receipt = match store.read(find).await? {
         Some(receipt) => receipt,
-        None if user.total_cost >= Usd::from_dollars(10.0)? => {
-            return Err(Error::limit_reached("your budget is spent"));
-        }
         None => {
+            // Before the model is asked, and about what it may cost: so nobody spends more by writing faster.
+            let reserve = Reserve::new(user_id, Usd::from_dollars(0.002)?).model(MODEL);
+            let reservation = match store.write(reserve).await? {
+                Decision::Granted { reservation, .. } => reservation,
+                denied => return Err(refusal(&denied)),
+            };
             let session = format!("chat-{}", ask.chat_id);
             let before = store.read(SessionHistory::new(user_id, &session).limit(20));
             let before = before.await?.map_or(0, |history| history.messages.len());
             // A model goes here. A chat's session belongs to the chat, and who speaks is a member.
             let text = format!("({before} messages before) You said: {}", ask.text);
+            let usage = Usage::new("example", MODEL).cost(Usd::from_dollars(0.001)?);
             let save = SaveInteraction::new(user_id, session, ask.text)
                 .response(text)
-                .cost(Usd::from_dollars(0.001)?)
+                .usage(usage)
+                .reservation(reservation)
                 .creating("chat")
                 .joining(ask.chat_id)
                 .idempotency_key(update_id);
@@ -88,6 +107,18 @@ pub async fn answer(store: &Store, ask: Ask) -> Result<ChatMessage> {
     let message = store.read(GetMessage::new(user_id, receipt.message_id));
     let missing = Error::not_found("update_id", "such message");
     message.await?.ok_or(missing)
+}
+
+/// Which limit denies a request, and until when.
+fn refusal(denied: &Decision) -> Error {
+    let Decision::Denied {
+        which, resets_at, ..
+    } = denied
+    else {
+        return Error::limit_reached("your budget is spent");
+    };
+    let until = resets_at.map_or("for ever".to_owned(), |at| format!("until {at}"));
+    Error::limit_reached(format!("your budget is spent {until} ({which})"))
 }
 
 /// Stars that a user gives to an answer.

@@ -4,6 +4,7 @@ use botstore::prelude::*;
 use botstore_hosts::{
     Ask, answer, config,
     dialogues::{self, Dialogues},
+    open,
 };
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,7 +50,7 @@ async fn hear(bot: Bot, talk: Dialogue<String, Kept>, msg: Message, store: Store
 
 #[tokio::main]
 async fn main() -> Done {
-    let store = Store::open(config("bot.db").schema::<Dialogues>()).await?;
+    let store = open(config("bot.db").schema::<Dialogues>()).await?;
     let handler = Update::filter_message()
         .enter_dialogue::<Message, Kept, String>()
         .endpoint(hear);

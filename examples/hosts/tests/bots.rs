@@ -2,12 +2,12 @@
 
 use botstore::prelude::*;
 use botstore_hosts::dialogues::{self, Dialogues};
-use botstore_hosts::{Ask, Rate, answer, config, rate};
+use botstore_hosts::{Ask, Rate, answer, config, open, rate};
 
 async fn opened(folder: &tempfile::TempDir) -> Store {
     let path = folder.path().join("bot.db");
     let config = config(path.to_str().unwrap()).schema::<Dialogues>();
-    let store = Store::open(config).await.unwrap();
+    let store = open(config).await.unwrap();
     store.write(EnsureUser::new(1, "ada")).await.unwrap();
     store.write(SetAllowed::allow(1)).await.unwrap();
     store
@@ -39,6 +39,24 @@ async fn an_update_that_comes_twice_is_answered_once_and_a_stranger_not_at_all()
     }
     let refused = answer(&store, said(2, -5, "b")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Forbidden);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_spent_the_budget_of_the_day_is_refused_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(&folder).await;
+    let spent = AddCost::new(1, Usd::from_dollars(1.9985).unwrap());
+    store.write(spent).await.unwrap();
+    let refused = answer(&store, said(1, 1, "a")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LimitReached);
+    assert!(
+        refused.to_string().contains("each user, $2.00 a day"),
+        "{refused}"
+    );
+    store.write(EnsureUser::new(2, "grace")).await.unwrap();
+    store.write(SetAllowed::allow(2)).await.unwrap();
+    answer(&store, said(2, 1, "b")).await.unwrap();
     store.close().await.unwrap();
 }
 

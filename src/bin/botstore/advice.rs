@@ -22,6 +22,7 @@ fn of_field(kind: ErrorKind, field: Option<&'static str>) -> Option<&'static str
             "name the folder of a backup: `botstore backups FILE` lists them"
         }
         (ErrorKind::NotFound, "table") => "`botstore status FILE` lists the tables",
+        (ErrorKind::NotFound, "limit") => "`botstore limits FILE` lists the limits",
         (ErrorKind::NotFound, "schema") => "`botstore status FILE` lists the schemas that it has",
         (ErrorKind::NotFound, "provider" | "model" | "valid_from") => {
             "`botstore prices FILE` lists the prices"
@@ -45,7 +46,8 @@ fn of_kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Invalid => "`botstore COMMAND --help` lists its arguments",
         ErrorKind::AlreadyOpen => {
-            "stop the bot first; only status, check, export, dashboard, backup and the list of prices work while it runs"
+            "stop the bot first; only status, check, export, dashboard, usage, backup, and prices and limits without \
+             a change work while it runs"
         }
         ErrorKind::OlderSchema => {
             "first run `botstore migrate FILE`, which makes a backup before it migrates, or start the \

@@ -8,12 +8,14 @@ mod advice;
 mod answer;
 mod ask;
 mod backups;
+mod changing;
 mod check;
 mod dashboard;
 mod escape;
 mod export;
 mod file;
 mod keys;
+mod limits;
 mod mend;
 mod objects;
 mod paths;
@@ -25,6 +27,7 @@ mod rows;
 mod schema;
 mod status;
 mod text;
+mod usage;
 
 use answer::{Answer, Outcome, Shape};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -58,6 +61,8 @@ enum Command {
     Export(export::Export),
     Dashboard(dashboard::Dashboard),
     Prices(prices::Prices),
+    Usage(usage::Usage),
+    Limits(limits::Limits),
     /// Writes the completions for a shell
     Completions {
         /// The shell
@@ -102,6 +107,8 @@ fn run(command: Command, shape: Shape) -> Outcome {
         Command::Export(command) => command.run(shape),
         Command::Dashboard(command) => command.run(),
         Command::Prices(command) => command.run(),
+        Command::Usage(command) => command.run(),
+        Command::Limits(command) => command.run(),
         Command::Completions { shell } => Ok(completions(shell)),
     }
 }

@@ -1,8 +1,9 @@
 //! `check --repair`: mends odd values and rollups, without losing anything.
 
+use crate::changing::with_store;
 use crate::file::give_away;
 use crate::paths;
-use crate::progress::{show, stopped};
+use crate::progress::show;
 use crate::text::{self, Facts};
 use botstore::backup::{self, Backup, TakeBackup};
 use botstore::integrity::{RepairedValues, ValueRepair};
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::time::Duration;
 
 /// Which values a repair replaces; it makes a backup before that.
@@ -84,34 +84,11 @@ pub(crate) fn mend(file: &Path, config: Config, values: ToMend) -> Result<Mended
         }
         false => None,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|e| Error::io("cannot start the repair", e))?;
-    runtime.block_on(async {
-        // A count of ten million messages takes longer than the deadline of a dashboard.
-        let config = config
-            .analytics_deadline(Duration::from_secs(3_600))
-            // The bot's own setting is not known here, and a swept key cannot be restored.
-            .idempotency_retention(Duration::from_secs(10 * 365 * 86_400));
-        let store = Store::open(config).await?;
-        let mended = unless_stopped(mend_in(&store, file, backup, values)).await;
-        // If it is stopped, the file is closed and nothing is left beside it.
-        store.close().await?;
-        mended
+    // A count of ten million messages takes longer than the deadline of a dashboard.
+    let config = config.analytics_deadline(Duration::from_secs(3_600));
+    with_store(config, async |store| {
+        mend_in(store, file, backup, values).await
     })
-}
-
-/// Returns the result of `work`; fails if a stop was asked for before it ended.
-pub(crate) async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    const LOOK_EVERY: Duration = Duration::from_millis(50);
-    let mut work = pin!(work);
-    loop {
-        match tokio::time::timeout(LOOK_EVERY, work.as_mut()).await {
-            Ok(done) => return done,
-            Err(_) => stopped()?,
-        }
-    }
 }
 
 async fn mend_in(

@@ -1,22 +1,21 @@
 //! `prices`: what tokens cost, and which models have no price.
 
 use crate::answer::{Answer, Outcome};
+use crate::changing::with_store;
 use crate::file::{config, named};
-use crate::mend::unless_stopped;
 use crate::text::{self, Column, Facts};
 use botstore::page::PageRequest;
 use botstore::prices::{
     ImportPrices, ImportReport, ModelPrice, Prices as List, RemovePrice, Reprice, SetPrice,
     UnpricedModel, UnpricedModels,
 };
-use botstore::{Error, Mutation, ReadTx, Result, Store, Usd};
+use botstore::{Error, Mutation, ReadTx, Result, Usd};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Shows what tokens cost, sets prices, and imports them from a file
 ///
@@ -331,18 +330,5 @@ fn read(path: &Path) -> Result<String> {
 
 /// Makes a change in a file that no bot has open, and that needs no migration.
 fn write<M: Mutation>(file: &Path, message: M) -> Result<M::Output> {
-    // Opening would migrate an old file, or make a new one.
-    botstore::snapshot(config(file), |_| Ok(()))?;
-    // The bot's own setting is not known here, and a swept key cannot be restored.
-    let config = config(file).idempotency_retention(Duration::from_secs(10 * 365 * 86_400));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|e| Error::io("cannot open the file", e))?;
-    runtime.block_on(async {
-        let store = Store::open(config).await?;
-        let written = unless_stopped(store.write(message)).await;
-        store.close().await?;
-        written
-    })
+    with_store(config(file), async |store| store.write(message).await)
 }

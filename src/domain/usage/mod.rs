@@ -1,10 +1,12 @@
 //! What requests to language models used: tokens, money, and where the conversation was.
 
+mod by_user;
 mod prompt;
 mod read;
 mod save;
 mod totals;
 
+pub use by_user::{UsageByUser, UserTotals};
 pub use totals::{
     DayTotals, ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
 };

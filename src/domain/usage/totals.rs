@@ -9,6 +9,8 @@ use crate::texts::Texts;
 use chrono::NaiveDate;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+use std::iter::Sum;
+use std::ops::AddAssign;
 
 /// What requests used together. A number that is not known adds nothing to its sum: [`unpriced`](Self::unpriced) and
 /// [`unmeasured`](Self::unmeasured) say of how many requests. One request adds at most 9,000,000 dollars, and
@@ -38,7 +40,7 @@ pub struct UsageTotals {
 
 impl UsageTotals {
     /// The nine columns from this one on.
-    fn read(row: &Row<'_>, at: usize) -> Result<Self> {
+    pub(super) fn read(row: &Row<'_>, at: usize) -> Result<Self> {
         Ok(Self {
             requests: count(row, at)?,
             unpriced: count(row, at + 1)?,
@@ -49,6 +51,36 @@ impl UsageTotals {
             output_tokens: count(row, at + 6)?,
             reasoning_tokens: count(row, at + 7)?,
             cost: nanos(row, at + 8)?,
+        })
+    }
+}
+
+/// A sum stops at the largest number.
+impl AddAssign for UsageTotals {
+    fn add_assign(&mut self, other: Self) {
+        *self = Self {
+            requests: self.requests.saturating_add(other.requests),
+            unpriced: self.unpriced.saturating_add(other.unpriced),
+            unmeasured: self.unmeasured.saturating_add(other.unmeasured),
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            cached_input_tokens: self
+                .cached_input_tokens
+                .saturating_add(other.cached_input_tokens),
+            cache_write_tokens: self
+                .cache_write_tokens
+                .saturating_add(other.cache_write_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_add(other.reasoning_tokens),
+            cost: self.cost + other.cost,
+        };
+    }
+}
+
+impl Sum for UsageTotals {
+    fn sum<I: Iterator<Item = Self>>(totals: I) -> Self {
+        totals.fold(Self::default(), |mut sum, more| {
+            sum += more;
+            sum
         })
     }
 }

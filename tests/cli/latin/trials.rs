@@ -1,6 +1,7 @@
 //! What is tried of each command.
 
 use super::{behind, both, database, only_backup, with_backup, words};
+use crate::support::SET_A_LIMIT;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -51,6 +52,26 @@ pub(super) const TRIALS: &[Trial] = &[
                 let json = scene.path("prices.json");
                 fs::write(&json, "{}").unwrap();
                 words([&database(scene), &"import", &json])
+            })
+        },
+        &[],
+    ),
+    (
+        "usage",
+        || both("usage", |scene| words([&database(scene)])),
+        &[],
+    ),
+    (
+        "limits",
+        || both("limits", |scene| words([&database(scene)])),
+        &[],
+    ),
+    (
+        "limits",
+        || {
+            both("limits", |scene| {
+                let limit = SET_A_LIMIT.iter().map(OsString::from);
+                words([&database(scene)]).into_iter().chain(limit).collect()
             })
         },
         &[],

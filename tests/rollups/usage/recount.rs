@@ -5,7 +5,7 @@ use botstore::Store;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::{Connection, Row};
 use botstore::usage::{
-    ModelTotals, ModelUsage, UsageByDay, UsageTotals, UserModelUsage, UserUsageByDay,
+    ModelTotals, ModelUsage, UsageByDay, UsageByUser, UsageTotals, UserModelUsage, UserUsageByDay,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -13,7 +13,7 @@ use std::fmt::Debug;
 /// More days than any of these bots had.
 const DAYS: u32 = 30_000;
 
-/// By provider and model, or by day: `requests`, `unpriced`, `unmeasured`, five kinds of tokens, `cost`.
+/// By provider and model, by user, or by day: `requests`, `unpriced`, `unmeasured`, five kinds of tokens, `cost`.
 type Counted = BTreeMap<String, [i64; 9]>;
 
 /// How a request is counted, with its day `offset` minutes from UTC.
@@ -41,12 +41,12 @@ fn rows(offset: i64) -> String {
     )
 }
 
-/// Groups the rows that are wanted by what `name` makes of a day, a provider and a model.
+/// Groups the rows that are wanted by what `name` makes of a day, a user, a provider and a model.
 fn group(
     conn: &Connection,
     offset: i64,
     wanted: impl Fn(i64, &str) -> bool,
-    name: impl Fn(&str, &str, &str) -> String,
+    name: impl Fn(&str, i64, &str, &str) -> String,
 ) -> Counted {
     let mut groups = Counted::new();
     let read = |row: &Row<'_>| {
@@ -62,7 +62,9 @@ fn group(
     };
     for (day, user_id, provider, model, sums) in all(conn, &rows(offset), [], read) {
         if wanted(user_id, &model) {
-            let group = groups.entry(name(&day, &provider, &model)).or_default();
+            let group = groups
+                .entry(name(&day, user_id, &provider, &model))
+                .or_default();
             group
                 .iter_mut()
                 .zip(sums)
@@ -114,10 +116,18 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
         report.named
     );
     let conn = open_plain(store.path());
-    let named = |_: &str, provider: &str, model: &str| format!("{provider} {model}");
+    let named = |_: &str, _: i64, provider: &str, model: &str| format!("{provider} {model}");
     let models = store.read(ModelUsage::new(DAYS)).await.unwrap();
     let due = group(&conn, offset, |_, _| true, named);
     assert_eq!(by_model(models), due, "models after {after:#?}");
+    let users = store.read(UsageByUser::new(DAYS)).await.unwrap();
+    let dearest_first = users.is_sorted_by(|a, b| a.totals.cost >= b.totals.cost);
+    assert!(dearest_first, "{users:?}");
+    let users = users
+        .iter()
+        .map(|of| (of.user_id.to_string(), sums(&of.totals)));
+    let due = group(&conn, offset, |_, _| true, |_, user, _, _| user.to_string());
+    assert_eq!(users.collect::<Counted>(), due, "users after {after:#?}");
     let models: Vec<Option<String>> = [None, Some("gpt"), Some("mini"), Some("nobody's")]
         .map(|model| model.map(str::to_owned))
         .into();
@@ -151,7 +161,7 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
                 user.is_none_or(|user| user == of)
                     && model.as_deref().is_none_or(|model| model == to)
             };
-            let due = group(&conn, offset, wanted, |day, _, _| day.to_owned());
+            let due = group(&conn, offset, wanted, |day, _, _, _| day.to_owned());
             assert_eq!(
                 days.collect::<Counted>(),
                 due,

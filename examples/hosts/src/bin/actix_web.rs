@@ -66,7 +66,7 @@ async fn health(store: Data<Store>) -> HttpResponse {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "bot.db".into());
-    let store = Store::open(botstore_hosts::config(&path)).await?;
+    let store = botstore_hosts::open(botstore_hosts::config(&path)).await?;
     store.write(EnsureUser::new(1, Some("admin"))).await?;
     store.write(SetAllowed::allow(1)).await?;
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, serve};
 use botstore::prelude::*;
-use botstore_hosts::{Ask, Rate, answer, config, rate};
+use botstore_hosts::{Ask, Rate, answer, config, open, rate};
 use tokio::signal::unix::{SignalKind, signal};
 
 struct Failure(Error);
@@ -44,7 +44,7 @@ async fn messages(State(store): State<Store>, Path(id): Path<i64>) -> Reply<Mess
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stop = signal(SignalKind::terminate())?;
-    let store = Store::open(config("bot.db")).await?;
+    let store = open(config("bot.db")).await?;
     let app = Router::new()
         .route("/ask", post(ask))
         .route("/rate", post(stars))

@@ -63,6 +63,17 @@ pub(in crate::domain) fn models_of_user() -> String {
     sql + " ORDER BY cost DESC, requests DESC, provider, model LIMIT ?3"
 }
 
+/// The users of the days from `?1` to `?2`, at most `?3`, who costs most first: `user_id`, the sums, and
+/// `telegram_username`.
+pub(in crate::domain) fn users() -> String {
+    let which = "AND day >= ?1 AND day <= ?2";
+    let table = "botstore_user_model_day";
+    let sql = grouped(table, "true", &tail(COUNTED), which, "user_id");
+    let name = "SELECT telegram_username FROM users u WHERE u.user_id = top.user_id";
+    let order = "ORDER BY cost DESC, requests DESC, user_id";
+    format!("SELECT top.*, ({name}) FROM ({sql} {order} LIMIT ?3) top {order}")
+}
+
 /// The days from `?1` to `?2`, at most `?3`, newest first, of the model `?4` if it is not NULL: `day` and the sums.
 pub(in crate::domain) fn days() -> String {
     let which = "AND day >= ?1 AND day <= ?2 AND (?4 IS NULL OR model = ?4)";
@@ -136,7 +147,7 @@ mod tests {
 
     /// What may be read from end to end: what waits, and parts of the statement itself.
     fn may_scan(line: &str) -> bool {
-        ["SCAN tail", "SCAN o"].contains(&line) || line.starts_with("SCAN (")
+        ["SCAN tail", "SCAN o", "SCAN top"].contains(&line) || line.starts_with("SCAN (")
     }
 
     #[test]
@@ -147,6 +158,10 @@ mod tests {
                 models(),
                 unpriced(),
                 "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+            ),
+            (
+                users(),
+                "botstore_user_model_day USING PRIMARY KEY (day>? AND day<?)",
             ),
             (
                 days(),
