@@ -1,7 +1,7 @@
 //! Limits of spending under load: each request is reserved before it is made, and in the end nobody has spent more than
 //! the limits allow.
 
-use crate::{Args, Failure, script};
+use crate::{Args, Failure};
 use botstore::interactions::{Receipt, SaveInteraction};
 use botstore::limits::{
     Amount, Decision, NamedBudgets, Per, Release, ReservationId, Reserve, Scope, SetLimit, Settled,
@@ -11,6 +11,9 @@ use botstore::{Store, Usd};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// What an interaction costs on average: see `script`.
+const AVERAGE_COST: Usd = Usd::from_nanos(1_000 * (u16::MAX as i64) / 2);
 
 /// One granted request in this many is not made: its reservation is released.
 const RELEASED_ONE_IN: u64 = 100;
@@ -29,7 +32,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn of(args: &Args) -> Self {
-        let all = script::AVERAGE_COST.nanos() * args.interactions.min(1_000_000_000) as i64;
+        let all = AVERAGE_COST.nanos() * args.interactions.min(1_000_000_000) as i64;
         Self {
             everyone: Usd::from_nanos(all / 2),
             each: Usd::from_nanos(2 * all / i64::from(args.users)),
@@ -70,7 +73,7 @@ impl Asked {
         interaction: &SaveInteraction,
     ) -> Option<ReservationId> {
         let user_id = interaction.user_id;
-        let estimate = script::estimate(seed, number, interaction.cost);
+        let estimate = estimate(seed, number, interaction.cost);
         let sent = Instant::now();
         let reserve = Reserve::new(user_id, estimate).expires_in(EXPIRES_IN);
         let decision = store.write(reserve).await;
@@ -178,7 +181,7 @@ pub(crate) fn compare(
             Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?))
         })?;
         let cost = Usd::from_dollars(cost)?;
-        let estimate = script::estimate(args.seed, number, cost);
+        let estimate = estimate(args.seed, number, cost);
         all.add(cost, estimate);
         users.entry(user_id).or_default().add(cost, estimate);
     }
@@ -215,4 +218,10 @@ pub(crate) fn compare(
         users_over: users.values().filter(is_over).count() as u64,
         problems,
     })
+}
+
+/// What a caller guesses that interaction `number` costs: from half of what it does to half as much again.
+fn estimate(seed: u64, number: u64, cost: Usd) -> Usd {
+    let mut dice = fastrand::Rng::with_seed(seed ^ !number);
+    Usd::from_nanos(cost.nanos() * dice.i64(50..=150) / 100)
 }

@@ -7,9 +7,6 @@ use botstore::tools::ToolCall;
 pub(crate) const PROMPT_BYTES: usize = 200;
 pub(crate) const RESPONSE_BYTES: usize = 1_000;
 
-/// What an interaction costs on average.
-pub(crate) const AVERAGE_COST: Usd = Usd::from_nanos(1_000 * (u16::MAX as i64) / 2);
-
 const TOOLS: [&str; 6] = ["Read", "Bash", "Edit", "Grep", "Write", "WebFetch"];
 
 pub(crate) fn user_id(user: u32) -> i64 {
@@ -62,12 +59,6 @@ pub(crate) fn interaction(seed: u64, number: u64, users: u32) -> SaveInteraction
         new.error = failed.then(|| "TimeoutError".to_owned());
         new
     }
-}
-
-/// What a caller guesses that interaction `number` costs: from half of what it does to half as much again.
-pub(crate) fn estimate(seed: u64, number: u64, cost: Usd) -> Usd {
-    let mut dice = fastrand::Rng::with_seed(seed ^ !number);
-    Usd::from_nanos(cost.nanos() * dice.i64(50..=150) / 100)
 }
 
 fn text(number: u64, phrase: &str, bytes: usize) -> String {

@@ -23,7 +23,7 @@ const FIRST_USER: i64 = 1_000_000;
 pub(crate) enum Request {
     User(EnsureUser),
     Session(CreateSession),
-    Interaction(SaveInteraction),
+    Interaction(Box<SaveInteraction>),
 }
 
 impl Request {
@@ -33,7 +33,7 @@ impl Request {
             Self::User(user) => store.write(user).await.map(|_| None),
             Self::Session(session) => store.write(session).await.map(|_| None),
             Self::Interaction(interaction) => {
-                let receipt = store.write(interaction).await?;
+                let receipt = store.write(*interaction).await?;
                 Ok(Some(receipt.message_id.get()))
             }
         }
@@ -50,7 +50,7 @@ pub(crate) fn request(seed: u64, number: u64) -> Request {
         (USERS..SIGN_UP, _) => session(number, number - USERS),
         (_, 0) => user(number),
         (_, 1) => session(number, one_of_us),
-        _ => Request::Interaction(interaction(number, one_of_us, dice)),
+        _ => Request::Interaction(Box::new(interaction(number, one_of_us, dice))),
     }
 }
 
