@@ -156,6 +156,9 @@ mod tests {
         let by_index = [
             (
                 models(),
+                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+            ),
+            (
                 unpriced(),
                 "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
             ),
