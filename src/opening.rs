@@ -50,6 +50,16 @@ pub(crate) fn refuse_older(path: &Path, plan: &Plan) -> Result<()> {
     Err(Error::new(ErrorKind::OlderSchema, why))
 }
 
+/// Refuses a file whose lock is held, if opening would migrate it and the configuration does not permit that. Before
+/// there is a connection that writes, which makes the file's journal a WAL.
+pub(crate) fn refuse_upgrade(path: &Path, config: &Config) -> Result<()> {
+    if config.before_upgrade != BeforeUpgrade::Refuse {
+        return Ok(());
+    }
+    archive::settle(path)?;
+    refuse_older(path, &migration::plan(path, &config.program())?)
+}
+
 /// Opens the connection that writes to a file whose lock is held, and that is ours or can become so.
 pub(crate) fn connect(path: &Path, config: &Config) -> Result<Connection> {
     archive::settle(path)?;
@@ -73,9 +83,6 @@ pub(crate) fn upgrade(
     config: &Config,
     upgrading: Upgrading,
 ) -> Result<(Upgraded, Zone)> {
-    if upgrading == Upgrading::Opening && config.before_upgrade == BeforeUpgrade::Refuse {
-        refuse_older(path, &migration::plan_in(conn, path, &config.program())?)?;
-    }
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
     // Before rows are counted, so that they are counted once.
     let zone = rollups::agree_on_zone(conn, config.zone()?, config.clock.now());

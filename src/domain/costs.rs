@@ -48,7 +48,7 @@ pub struct AddCost {
     pub at: Option<DateTime<Utc>>,
     /// What the request to a model used.
     #[serde(default)]
-    pub usage: Option<Usage>,
+    pub usage: Option<Box<Usage>>,
     /// What was reserved for the request.
     #[serde(default)]
     pub reservation: Option<ReservationId>,
@@ -69,7 +69,7 @@ impl AddCost {
     /// What the request to a model used. A cost of 0 is then not known, unless the usage says so, too: the request
     /// costs what tokens and [`prices`](crate::prices) say, or 0 without a price.
     pub fn usage(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage);
+        self.usage = Some(Box::new(usage));
         self
     }
 
@@ -98,7 +98,7 @@ impl Mutation for AddCost {
         if when.is_history() {
             users::was_there(tx, self.user_id, &when)?;
         }
-        let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
+        let priced = usage::price(tx, self.usage.as_deref(), self.cost, &when)?;
         let reserved = self
             .reservation
             .map(|reservation| limits::find_reservation(tx, self.user_id, reservation));
@@ -108,7 +108,7 @@ impl Mutation for AddCost {
             return Ok(());
         }
         add(tx, self.user_id, priced.cost, &when)?;
-        let usage = self.usage.as_ref();
+        let usage = self.usage.as_deref();
         let usage_id = usage::save_other(tx, self.user_id, usage, priced, &when)?;
         if let Some(reserved) = reserved {
             reserved.settle(tx, usage_id)?;
@@ -126,7 +126,7 @@ impl Mutation for AddCost {
 impl AddCost {
     /// Whether the request of this id has this cost and this message's model.
     fn is_request(&self, tx: &ReadTx<'_>, usage_id: Option<i64>, cost: Usd) -> Result<bool> {
-        let model = self.usage.as_ref().map(|usage| &usage.model);
+        let model = self.usage.as_deref().map(|usage| &usage.model);
         let same = tx.maybe(
             "SELECT 1 FROM botstore_usage
              WHERE usage_id = ?1 AND user_id = ?2 AND coalesce(cost_nanos, 0) = ?3 AND request_model IS ?4",

@@ -134,14 +134,13 @@ impl Writer {
         }
     }
 
-    /// Writes down what was used. A failure loses no more than a kill would.
+    /// Writes down what was used. A failure loses no more than a kill would, so it is noted and not told.
     fn record_uses(&mut self) {
         let Some(open) = self.batcher.connection() else {
             return;
         };
         if let Err(error) = last_uses::record_rest(open, &self.shared) {
             self.batcher.note_failure(&error);
-            tracing::warn!(%error, "what was last used could not be written down");
         }
     }
 

@@ -166,6 +166,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
             "accounts other than its owner's can read or write this file: chmod 600 it"
         );
     }
+    opening::refuse_upgrade(&path, config)?;
     let mut conn = opening::connect(&path, config)?;
     // At once: a file that takes this name later is another one.
     let files = OpenFiles::of(&path, &config.path);

@@ -175,7 +175,7 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
                     "PRAGMA foreign_keys = OFF;
                      CREATE TRIGGER refuses BEFORE UPDATE ON botstore_counted BEGIN
                          SELECT RAISE(ABORT, 'no'); END;
-                     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
+                     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
                      INSERT INTO messages (session_id, user_id, prompt) SELECT 'elsewhere', 0, '' FROM n;",
                 )
                 .unwrap();
@@ -190,8 +190,12 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
         CHECKPOINT => panicked("a checkpoint").await,
         CHECKPOINT_FAILED => {
             until("a checkpoint", async || {
-                // Again: the sync that failed last may have been the writer's, which copies the WAL too.
-                disk::breaks_at_the_next_checkpoint();
+                // The sync that failed last may have been the writer's, which copies the WAL too. Nobody tries again
+                // until the disk is found to work.
+                match trial.store.health().await.is_ok_and(|health| health.ok) {
+                    true => disk::breaks_at_the_next_checkpoint(),
+                    false => disk::heal(),
+                }
                 armed.hits(line) >= times
             })
             .await;

@@ -26,7 +26,7 @@ async fn one_that_starts_over_with_a_long_commit_is_counted_as_started_over() {
         let before = store.health().await.unwrap().writer.wal_restarts;
         let (length, copied) = frames("PASSIVE");
         assert_eq!(copied, length, "all of it is in the file");
-        put(5_000 * round).await;
+        put(20_000 * round).await;
         assert!(frames("NOOP").0 > length, "it is longer than before");
         put(1).await;
         let after = store.health().await.unwrap().writer.wal_restarts;

@@ -107,7 +107,7 @@ pub struct SaveInteraction {
     pub joining: Option<UserId>,
     /// What the request to the model used, if there was one.
     #[serde(default)]
-    pub usage: Option<Usage>,
+    pub usage: Option<Box<Usage>>,
     /// The files that came with it, in order.
     #[serde(default)]
     pub attachments: Vec<Attachment>,
@@ -160,7 +160,7 @@ impl SaveInteraction {
     /// exchange costs what tokens and [`prices`](crate::prices) say; without a price its cost is not known, and
     /// counts as 0.
     pub fn usage(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage);
+        self.usage = Some(Box::new(usage));
         self
     }
 

@@ -51,7 +51,7 @@ impl Mutation for SaveInteraction {
             return Ok(first);
         }
         let when = When::of(tx, self.at)?;
-        let priced = usage::price(tx, self.usage.as_ref(), self.cost, &when)?;
+        let priced = usage::price(tx, self.usage.as_deref(), self.cost, &when)?;
         let message_id = messages::save(
             tx,
             &NewMessage {
@@ -138,7 +138,8 @@ impl Mutation for SaveInteraction {
     }
 
     fn size_bytes(&self) -> usize {
-        let lists = size_of_val(&*self.tools) + size_of_val(&*self.attachments);
+        let usage = self.usage.as_deref().map_or(0, size_of_val);
+        let lists = usage + size_of_val(&*self.tools) + size_of_val(&*self.attachments);
         size_of_val(self) + lists + texts::weigh(|texts| self.texts(texts))
     }
 }
