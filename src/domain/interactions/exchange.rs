@@ -14,7 +14,7 @@ use serde_json::Value;
 /// of user and session, and an audit row. All of it, or nothing.
 ///
 /// Sent again with the same `idempotency_key`, it changes nothing and returns the first receipt, marked as
-/// [`repeated`](field@Receipt::repeated). So a caller that timed out, or whose framework delivers an update
+/// [`repeated`](field@super::Receipt::repeated). So a caller that timed out, or whose framework delivers an update
 /// twice, just sends it again. Two exchanges are the same if user, session and prompt are; the repeated one's
 /// answer and cost are not saved. A bot that asks [`FindInteraction`](super::FindInteraction) first does not pay
 /// the model twice. A key belongs to the user, and is forgotten by [`SweepKeys`](super::SweepKeys).
@@ -165,7 +165,7 @@ impl SaveInteraction {
     }
 
     /// What was reserved for the request ([`Reserve`](crate::limits::Reserve)). It holds nothing any more then, and the
-    /// exchange counts with what it cost. [`Receipt::reservation`] says what became of it.
+    /// exchange counts with what it cost. [`Receipt::reservation`](super::Receipt::reservation) says what became of it.
     ///
     /// An exchange is never refused because of its reservation: its money is spent. One whose reservation has expired or
     /// was released is saved like any other. So is another exchange with a reservation that is settled. The same
