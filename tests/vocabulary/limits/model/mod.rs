@@ -1,7 +1,9 @@
 //! What limits are, as plainly as it can be said.
 
+mod budgets;
+
 use super::histories::Random;
-use botstore::limits::{Amount, Budget, Decision, Limit, Measure, Per, Scope, Settled};
+use botstore::limits::{Amount, Decision, Limit, Measure, Per, Scope, Settled};
 use botstore::usage::Chat;
 use chrono::{DateTime, Datelike, Offset, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
@@ -9,14 +11,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) user: i64,
-    pub(super) at: DateTime<Utc>,
-    pub(super) is_history: bool,
-    pub(super) cost: i64,
+pub(in crate::limits) struct Request {
+    pub(in crate::limits) user: i64,
+    pub(in crate::limits) at: DateTime<Utc>,
+    pub(in crate::limits) is_history: bool,
+    pub(in crate::limits) cost: i64,
     /// The chat, the model, and the tokens.
-    pub(super) usage: Option<(Option<Chat>, &'static str, Option<u64>)>,
-    pub(super) reservation: Option<i64>,
+    pub(in crate::limits) usage: Option<(Option<Chat>, &'static str, Option<u64>)>,
+    pub(in crate::limits) reservation: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -34,8 +36,8 @@ struct Reserved {
     is_swept: bool,
 }
 
-pub(super) struct Model {
-    pub(super) zone: Tz,
+pub(in crate::limits) struct Model {
+    pub(in crate::limits) zone: Tz,
     limits: Vec<Limit>,
     /// By the message's id; below 0 for another request. And who owns the message's session.
     rows: BTreeMap<i64, (Request, i64)>,
@@ -44,10 +46,10 @@ pub(super) struct Model {
 }
 
 /// Who asks, in which chat, for which model, for how much money and how many tokens.
-pub(super) type Ask = (i64, Option<Chat>, Option<&'static str>, i64, u64);
+pub(in crate::limits) type Ask = (i64, Option<Chat>, Option<&'static str>, i64, u64);
 
 impl Model {
-    pub(super) fn new(zone: Tz) -> Self {
+    pub(in crate::limits) fn new(zone: Tz) -> Self {
         Self {
             zone,
             limits: Vec::new(),
@@ -57,13 +59,13 @@ impl Model {
         }
     }
 
-    pub(super) fn set_limit(&mut self, limit: Limit) -> Option<Limit> {
+    pub(in crate::limits) fn set_limit(&mut self, limit: Limit) -> Option<Limit> {
         let before = self.remove_limit(&limit.scope, limit.per, limit.max.measure());
         self.limits.push(limit);
         before
     }
 
-    pub(super) fn remove_limit(
+    pub(in crate::limits) fn remove_limit(
         &mut self,
         scope: &Scope,
         per: Per,
@@ -165,7 +167,7 @@ impl Model {
         }
     }
 
-    pub(super) fn reserve(
+    pub(in crate::limits) fn reserve(
         &mut self,
         now: DateTime<Utc>,
         (user, chat, model, cost, tokens): Ask,
@@ -279,7 +281,7 @@ impl Model {
         assert!(!self.same(per, end, now), "{per} of {now}: {end}");
     }
 
-    pub(super) fn reservations_of(&self, user: i64) -> Vec<i64> {
+    pub(in crate::limits) fn reservations_of(&self, user: i64) -> Vec<i64> {
         let own = self.reservations.iter().filter(|(_, one)| one.user == user);
         own.map(|(id, _)| *id).collect()
     }
@@ -302,12 +304,12 @@ impl Model {
         Some(settled)
     }
 
-    pub(super) fn is_settled_by(&self, reservation: Option<i64>, id: i64) -> bool {
+    pub(in crate::limits) fn is_settled_by(&self, reservation: Option<i64>, id: i64) -> bool {
         let one = reservation.and_then(|id| self.reservations.get(&id));
         one.is_some_and(|one| one.settled_by == Some(id))
     }
 
-    pub(super) fn save(
+    pub(in crate::limits) fn save(
         &mut self,
         now: DateTime<Utc>,
         request: &Request,
@@ -317,7 +319,7 @@ impl Model {
         self.settle(now, request.reservation, id)
     }
 
-    pub(super) fn add_cost(&mut self, now: DateTime<Utc>, request: &Request) {
+    pub(in crate::limits) fn add_cost(&mut self, now: DateTime<Utc>, request: &Request) {
         // The same one, sent again.
         let one = request
             .reservation
@@ -336,7 +338,7 @@ impl Model {
         self.settle(now, request.reservation, self.others);
     }
 
-    pub(super) fn release(&mut self, now: DateTime<Utc>, reservation: i64) -> bool {
+    pub(in crate::limits) fn release(&mut self, now: DateTime<Utc>, reservation: i64) -> bool {
         let one = self
             .reservations
             .get_mut(&reservation)
@@ -348,53 +350,24 @@ impl Model {
         false
     }
 
-    pub(super) fn any_message(&self, random: &mut Random) -> Option<i64> {
+    pub(in crate::limits) fn any_message(&self, random: &mut Random) -> Option<i64> {
         let ids: Vec<i64> = self.rows.keys().copied().filter(|id| *id > 0).collect();
         (!ids.is_empty()).then(|| ids[random.below(ids.len() as u64) as usize])
     }
 
-    pub(super) fn owner_of_session(&self, id: i64) -> Option<i64> {
+    pub(in crate::limits) fn owner_of_session(&self, id: i64) -> Option<i64> {
         self.rows
             .get(&id)
             .filter(|(row, owner)| row.user == *owner)
             .map(|(_, owner)| *owner)
     }
 
-    pub(super) fn change(&mut self, id: i64, change: impl Fn(&mut Request)) {
+    pub(in crate::limits) fn change(&mut self, id: i64, change: impl Fn(&mut Request)) {
         change(&mut self.rows.get_mut(&id).expect("a row").0);
     }
 
-    pub(super) fn delete(&mut self, id: i64) {
+    pub(in crate::limits) fn delete(&mut self, id: i64) {
         self.rows.remove(&id);
-    }
-
-    pub(super) fn check_budgets(
-        &self,
-        now: DateTime<Utc>,
-        user: i64,
-        chat: Option<&Chat>,
-        model: Option<&str>,
-        budgets: &[Budget],
-    ) {
-        let limits = self.limits_of(user, chat, model);
-        assert_eq!(limits.len(), budgets.len(), "{limits:?} {budgets:?}");
-        for budget in budgets {
-            assert!(limits.contains(&&budget.limit), "{budget:?}");
-            let (spent, reserved) = (
-                self.spent(&budget.limit, user, now),
-                self.reserved(&budget.limit, user, now),
-            );
-            assert_eq!(
-                (number(budget.spent), number(budget.reserved)),
-                (spent, reserved),
-                "{budget:?} at {now}"
-            );
-            assert_eq!(
-                number(budget.left),
-                (number(budget.limit.max) - spent - reserved).max(0)
-            );
-            self.check_end(budget.limit.per, budget.resets_at, now);
-        }
     }
 }
 

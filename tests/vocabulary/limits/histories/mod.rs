@@ -2,19 +2,22 @@
 //! requests, imported history, rows that are corrected and deleted, clocks that are set, days of 23 and 25 hours, other
 //! zones, and files that are opened again. The model knows rows and adds them up.
 //!
-//! `BOTSTORE_HISTORIES` says how many run; 10,000 take a minute.
+//! `BOTSTORE_HISTORIES` says how many run; 10,000 take some minutes.
+
+mod drawn;
+
+pub(super) use drawn::Random;
 
 use super::model::{Model, Request};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::limits::{
-    Amount, Decision, Limit, Measure, Per, Release, RemoveLimit, Reserve, Scope, SetLimit,
-    UserBudget,
+    Amount, Decision, Limit, Measure, Release, RemoveLimit, Reserve, SetLimit, UserBudget,
 };
 use botstore::messages::DeleteMessage;
 use botstore::rollups::ReconcileRollups;
 use botstore::testing::{FixedClock, Plain};
-use botstore::usage::{Chat, Usage};
+use botstore::usage::Usage;
 use botstore::{BeforeUpgrade, Config, Durability, Usd};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -38,27 +41,6 @@ const BEGINNINGS: [&str; 6] = [
     "2026-03-10 15:30",
 ];
 
-/// Numbers that follow from a seed.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-
-    fn chance(&mut self, one_in: u64) -> bool {
-        self.below(one_in) == 0
-    }
-}
-
 /// What a statement does to a row.
 type Change = Box<dyn Fn(&mut Request)>;
 
@@ -70,6 +52,20 @@ struct History {
     zone: &'static str,
     model: Model,
     sessions: u64,
+}
+
+fn usage_of(request: &Request) -> Option<Usage> {
+    let (chat, model, tokens) = request.usage.as_ref()?;
+    let mut usage = Usage::new("someone", *model);
+    if let Some(tokens) = tokens {
+        usage = usage
+            .input_tokens(tokens / 2)
+            .output_tokens(tokens - tokens / 2);
+    }
+    Some(match chat {
+        Some(chat) => usage.chat(chat.clone()),
+        None => usage,
+    })
 }
 
 fn open(path: &Path, clock: &FixedClock, zone: &str) -> Plain {
@@ -89,79 +85,6 @@ impl History {
     fn now(&self) -> DateTime<Utc> {
         use botstore::time::Clock;
         self.clock.now()
-    }
-
-    fn user(&mut self) -> i64 {
-        self.random.of(&[1, 2, 3])
-    }
-
-    fn chat(&mut self) -> Option<Chat> {
-        let chats = [None, Some("7"), Some("8")];
-        self.random.of(&chats).map(|id| Chat::new("telegram", id))
-    }
-
-    fn model_name(&mut self) -> Option<&'static str> {
-        self.random.of(&[None, Some("small"), Some("large")])
-    }
-
-    fn scope(&mut self) -> Scope {
-        match self.random.below(6) {
-            0 => Scope::Everyone,
-            1 | 2 => Scope::EachUser,
-            3 => Scope::User(self.user().into()),
-            4 => Scope::Chat(Chat::new("telegram", "7")),
-            _ => Scope::Model("small".to_owned()),
-        }
-    }
-
-    fn per(&mut self) -> Per {
-        self.random.of(&[
-            Per::Minute,
-            Per::Hour,
-            Per::Day,
-            Per::Week,
-            Per::Month,
-            Per::Ever,
-        ])
-    }
-
-    fn amount(&mut self, most: u64) -> Amount {
-        let number = self.random.below(most);
-        match self.random.below(3) {
-            0 => Amount::Cost(Usd::from_nanos(number as i64 * 250_000_000)),
-            1 => Amount::Requests(number),
-            _ => Amount::Tokens(number * 100),
-        }
-    }
-
-    fn cost(&mut self) -> Usd {
-        Usd::from_nanos(self.random.below(5) as i64 * 250_000_000)
-    }
-
-    /// A reservation that was given, or one that never was.
-    fn reservation(&mut self, user: i64) -> Option<i64> {
-        let own: Vec<i64> = self.model.reservations_of(user);
-        (!own.is_empty() && !self.random.chance(3)).then(|| self.random.of(&own))
-    }
-
-    fn request(&mut self) -> Request {
-        let user = self.user();
-        let has_usage = !self.random.chance(3);
-        let at = self
-            .random
-            .chance(5)
-            .then(|| self.now() - TimeDelta::minutes(self.random.below(60 * 24 * 9) as i64));
-        Request {
-            user,
-            at: at.unwrap_or_else(|| self.now()),
-            is_history: at.is_some(),
-            cost: self.cost().nanos(),
-            usage: has_usage.then(|| {
-                let tokens = self.random.chance(2).then(|| self.random.below(5) * 100);
-                (self.chat(), self.model_name().unwrap_or("other"), tokens)
-            }),
-            reservation: self.reservation(user),
-        }
     }
 
     fn step(&mut self) {
@@ -406,20 +329,6 @@ impl History {
         self.model
             .check_budgets(self.now(), user, chat.as_ref(), model, &budgets);
     }
-}
-
-fn usage_of(request: &Request) -> Option<Usage> {
-    let (chat, model, tokens) = request.usage.as_ref()?;
-    let mut usage = Usage::new("someone", *model);
-    if let Some(tokens) = tokens {
-        usage = usage
-            .input_tokens(tokens / 2)
-            .output_tokens(tokens - tokens / 2);
-    }
-    Some(match chat {
-        Some(chat) => usage.chat(chat.clone()),
-        None => usage,
-    })
 }
 
 /// Empties the file for the next history.
