@@ -19,7 +19,7 @@ impl WriteTx<'_> {
     /// Runs one statement without the guard. It stays in the cache, under a text that no operation's statement has, and
     /// so do the statements of operations.
     pub(crate) fn run_as_the_store(&self, sql: &str, params: impl Params) -> Result<usize> {
-        let run = |sql: &str| Ok(self.read.conn.prepare_cached(sql)?.execute(params)?);
+        let run = |sql: &str| Ok(self.read.prepare(sql)?.execute(params)?);
         match self.guard {
             None => run(sql),
             Some(guard) => {

@@ -128,6 +128,10 @@ fn what_is_wrong_is_refused_with_a_sentence_and_changes_nothing() {
     fs::write(&bytes, b"{ \"\xff\": 1 }").unwrap();
     let set = |words: &[&'static str]| [&["set", "acme", "parrot"], words].concat();
     for (words, code) in [
+        (
+            vec!["--provider", "acme", "reprice", "--from", "2026-01-01"],
+            2,
+        ),
         (vec!["import", text(&wrong)], 2),
         (vec!["import", text(&bytes)], 2),
         (vec!["import", text(place.folder.path())], 2),

@@ -92,9 +92,13 @@ impl Found {
         missing.any(|missing| !missing.made_again)
     }
 
-    /// Whether users have totals that differ from their rows.
+    /// Whether users have totals that differ from their rows, or may have: the list may be cut.
     fn has_wrong_totals(&self) -> bool {
-        self.report.differences.total > 0
+        let differences = &self.report.differences;
+        let is_users = |it: &Difference| it.counter.starts_with("users.");
+        differences.first.iter().any(is_users)
+            || differences.total > differences.first.len() as u64
+            || self.has_odd_values()
     }
 
     /// Whether a repair would mend anything besides users' totals.

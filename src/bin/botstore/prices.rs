@@ -137,6 +137,10 @@ impl Prices {
         let file = &self.file;
         match &self.work {
             None => self.list(),
+            Some(_) if self.provider.is_some() => {
+                let why = "is for the list of prices: behind reprice stands one of its own";
+                Err(Error::invalid("provider", why).into())
+            }
             Some(Work::Import(import)) => import.run(file),
             Some(Work::Set(set)) => set.run(file),
             Some(Work::Remove(remove)) => {

@@ -54,6 +54,13 @@ pub const SESSION_SHARED: &str = "session_shared";
 /// [`UnshareSession`](crate::sessions::UnshareSession).
 pub const SESSION_UNSHARED: &str = "session_unshared";
 
+/// A limit of spending was set: [`SetLimit`](crate::limits::SetLimit). The details have the `limit`, and the one
+/// `before`, if there was one.
+pub const LIMIT_SET: &str = "limit_set";
+
+/// A limit of spending was removed, [`RemoveLimit`](crate::limits::RemoveLimit): the details have it.
+pub const LIMIT_REMOVED: &str = "limit_removed";
+
 /// A change that the store records in the transaction that makes it.
 pub(in crate::domain) struct Change<'a, U> {
     event_type: &'static str,

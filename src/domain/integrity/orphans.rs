@@ -13,8 +13,11 @@ struct Reference {
     column: &'static str,
     parent: &'static str,
     key: &'static str,
+    /// Which rows refer, as SQL.
+    which: &'static str,
 }
 
+/// A reference of each row whose column is not NULL.
 const fn reference(
     table: &'static str,
     column: &'static str,
@@ -26,11 +29,21 @@ const fn reference(
         column,
         parent,
         key,
+        which: "true",
     }
 }
 
-const REFERENCES: [Reference; 9] = [
-    reference("botstore_usage", "usage_id", "messages", "message_id"),
+const REFERENCES: [Reference; 10] = [
+    Reference {
+        // A request that is no message has an id below 0.
+        which: "c.usage_id >= 0",
+        ..reference("botstore_usage", "usage_id", "messages", "message_id")
+    },
+    Reference {
+        // Of a message, the message refers to its user.
+        which: "c.usage_id < 0",
+        ..reference("botstore_usage", "user_id", "users", "user_id")
+    },
     reference(
         "botstore_usage",
         "prompt_id",
@@ -68,20 +81,16 @@ pub(super) fn undeclared(tx: &ReadTx<'_>, orphans: &mut Findings<Orphan>) -> Res
         column,
         parent,
         key,
+        which,
     } in REFERENCES
     {
         // Another program may have dropped one of them, which is reported elsewhere.
         if !sqlite::has_table(tx.conn(), table)? || !sqlite::has_table(tx.conn(), parent)? {
             continue;
         }
-        // A request that is no message has an id below 0.
-        let others = match column {
-            "usage_id" => "AND c.usage_id > 0",
-            _ => "",
-        };
         let sql = format!(
             "SELECT c.rowid FROM {table} c
-             WHERE c.{column} IS NOT NULL {others}
+             WHERE c.{column} IS NOT NULL AND {which}
                AND NOT EXISTS (SELECT 1 FROM {parent} p WHERE p.{key} = c.{column})"
         );
         tx.all(&sql, [], |row| {

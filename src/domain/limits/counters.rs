@@ -12,6 +12,7 @@ use super::sums;
 use super::windows::{Window, Zoned};
 use crate::domain::UserId;
 use crate::domain::columns::integer;
+use crate::domain::rollups::spent;
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Cell};
@@ -44,29 +45,14 @@ impl Subject<'_> {
     }
 
     /// Selects what its open reservations hold that expire after `?2`.
-    fn open_reservations(self) -> &'static str {
-        match self {
-            Self::Everyone => {
-                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
-                 FROM botstore_reservation INDEXED BY botstore_reservation_open
-                 WHERE state = 'open' AND until > ?2 AND ?1 = ''"
-            }
-            Self::User(_) => {
-                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
-                 FROM botstore_reservation INDEXED BY botstore_reservation_open
-                 WHERE state = 'open' AND until > ?2 AND user_id = ?1"
-            }
-            Self::Chat(_) => {
-                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
-                 FROM botstore_reservation INDEXED BY botstore_reservation_open
-                 WHERE state = 'open' AND until > ?2 AND chat = ?1"
-            }
-            Self::Model(_) => {
-                "SELECT CAST(total(cost) AS INTEGER), count(*), CAST(total(tokens) AS INTEGER)
-                 FROM botstore_reservation INDEXED BY botstore_reservation_open
-                 WHERE state = 'open' AND until > ?2 AND model = ?1"
-            }
-        }
+    fn open_reservations(self) -> String {
+        let of = match self {
+            Self::Everyone => "?1 = ''",
+            Self::User(_) => "user_id = ?1",
+            Self::Chat(_) => "chat = ?1",
+            Self::Model(_) => "model = ?1",
+        };
+        spent::reserved(of)
     }
 }
 
@@ -154,7 +140,7 @@ pub(super) fn reserved(
 ) -> Result<Counts> {
     let (_, who) = subject.spelled();
     tx.one(
-        subject.open_reservations(),
+        &subject.open_reservations(),
         (who, after.timestamp_micros()),
         |row| counts(row, 0),
     )

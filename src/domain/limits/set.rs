@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// It holds at once, for what is spent already, too: after a limit is set below that, the next [`Reserve`](super::Reserve)
 /// is denied.
 ///
-/// The audit log gets a row of type `limit_set`. Its user is the one whose limit it is, who gets a row without
+/// Setting a limit to what it is changes nothing. Else the audit log gets a row of type `limit_set`. Its user is the one whose limit it is, who gets a row without
 /// permission to use the bot if there is none; or else the one who sets it ([`by`](Self::by())). A limit of neither,
 /// such as one of everybody that a tool sets, has no row there.
 ///
@@ -89,8 +89,12 @@ impl Mutation for SetLimit {
             self.limit.per,
             self.limit.max.measure(),
         )?;
+        // Bots set their limits at each start: who was told stays told.
+        if before.as_ref() == Some(&self.limit) {
+            return Ok(before);
+        }
         rules::put(tx, &self.limit, max, soft)?;
-        note(tx, "limit_set", &self.limit, before.as_ref(), self.by)?;
+        note(tx, audit::LIMIT_SET, &self.limit, before.as_ref(), self.by)?;
         Ok(before)
     }
 
@@ -158,7 +162,7 @@ impl Mutation for RemoveLimit {
             return Ok(None);
         };
         rules::remove(tx, &self.scope, self.per, self.measure)?;
-        note(tx, "limit_removed", &removed, None, self.by)?;
+        note(tx, audit::LIMIT_REMOVED, &removed, None, self.by)?;
         Ok(Some(removed))
     }
 

@@ -83,7 +83,7 @@ pub(super) struct State<'a> {
     counters: Vec<Counter<'a>>,
     /// When the first open reservation expires.
     first_until: Option<i64>,
-    /// When the one was made that expires last.
+    /// When the newest was made, open or not: at a time to come, if the clock was set back since.
     last_made: Option<i64>,
 }
 
@@ -108,7 +108,7 @@ const LOOK: &str = "
         FROM botstore_spent WHERE scope = 'model' AND who = ?3 AND (ends > ?4 AND starts <= ?4 OR ends = '')
     UNION ALL SELECT 2, NULL, NULL, NULL,
         (SELECT until FROM botstore_reservation WHERE state = 'open' ORDER BY until LIMIT 1),
-        (SELECT made_at FROM botstore_reservation WHERE state = 'open' ORDER BY until DESC LIMIT 1),
+        (SELECT made_at FROM botstore_reservation ORDER BY reservation_id DESC LIMIT 1),
         NULL, NULL, NULL";
 
 impl<'a> State<'a> {

@@ -177,6 +177,16 @@ pub(in crate::domain) fn in_time_of_newest() -> String {
     )
 }
 
+/// What open reservations hold that expire after `?2`, of those for which this SQL with `?1` is true.
+pub(in crate::domain) fn reserved(of: &str) -> String {
+    let (cost, tokens) = (sum("cost"), sum("tokens"));
+    format!(
+        "SELECT CAST({cost} AS INTEGER), count(*), CAST({tokens} AS INTEGER)
+         FROM botstore_reservation INDEXED BY botstore_reservation_open
+         WHERE state = 'open' AND until > ?2 AND {of}"
+    )
+}
+
 fn waiting(facts: &Facts) -> String {
     let (select, id, last_id) = (facts.select(), facts.id, facts.last_id());
     format!("{select} WHERE {id} > {last_id}")

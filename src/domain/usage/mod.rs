@@ -311,14 +311,16 @@ impl Usage {
             number.map_or(Ok(0), |number| validate::count(field, number))?;
         }
         match self.cost_source == CostSource::Catalogue && self.cost.is_some() {
-            true => {
-                let why =
-                    "must be provider or estimate: the store alone computes costs from prices";
-                Err(Error::invalid("cost_source", why))
-            }
+            true => Err(is_computed()),
             false => self
                 .cost
                 .map_or(Ok(()), |cost| validate::cost("cost", cost)),
         }
     }
+}
+
+/// Refuses a cost that somebody gives as one that the store has computed.
+fn is_computed() -> Error {
+    let why = "must be provider or estimate: the store alone computes costs from prices";
+    Error::invalid("cost_source", why)
 }

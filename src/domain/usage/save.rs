@@ -31,6 +31,9 @@ pub(in crate::domain) fn price(
         return Ok(Priced { cost, known });
     };
     usage.check()?;
+    if usage.cost_source == CostSource::Catalogue && cost != Usd::ZERO {
+        return Err(super::is_computed());
+    }
     let said = (cost != Usd::ZERO).then_some((cost, usage.cost_source));
     let known = match (usage.cost, said) {
         (Some(a), Some((b, _))) if a != b => {

@@ -6,6 +6,14 @@ use botstore::interactions::SaveInteraction;
 use botstore::limits::{Per, Scope, SetLimit};
 use botstore::testing::usd;
 
+/// How many events the audit log has.
+async fn recorded(store: &botstore::Store) -> i64 {
+    let count = |tx: &botstore::ReadTx<'_>| {
+        tx.one("SELECT count(*) FROM audit_log", [], |row| Ok(row.get(0)?))
+    };
+    store.ask("events", count).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_limit_and_its_warning_are_told_once_a_period_also_without_reservations() {
     let store = populated().await;
@@ -77,6 +85,16 @@ async fn a_denied_request_is_told_once_a_period_and_after_a_restart_nothing_is_t
     let mut events = store.events();
     let late = told(&store, &mut events).await;
     assert!(late.len() <= 1, "{late:?}");
+    // Bots set their limits whenever they start.
+    let again = SetLimit::new(Scope::EachUser, Per::Day, dollars(1.0));
+    let rows = recorded(&store).await;
+    assert_eq!(
+        store.write(again.clone().by(ADA)).await.unwrap(),
+        Some(again.limit)
+    );
+    denied(&store, ADA, 1.5).await;
+    assert_eq!(told(&store, &mut events).await, [""; 0]);
+    assert_eq!(recorded(&store).await, rows);
     // A limit that is set anew is told anew.
     store
         .write(SetLimit::new(Scope::EachUser, Per::Day, dollars(1.2)))

@@ -8,7 +8,7 @@ use botstore::messages::{EditMessage, GetMessage};
 use botstore::prices::{Price, Prices, UnpricedModel, UnpricedModels};
 use botstore::rusqlite::Connection;
 use botstore::testing::{TestStore, usd};
-use botstore::usage::Usage;
+use botstore::usage::{CostSource, Usage};
 use botstore::{Config, MessageId, Query, ReadTx, Result, Store, Usd};
 
 /// A thousand tokens in and a hundred out.
@@ -274,4 +274,18 @@ async fn a_price_that_no_message_could_have_set_stops_no_request() {
         store.close().await.expect("closed");
     }
     drop(folder);
+}
+
+/// A usage that is sent back as it was read says that the store computed its cost.
+#[tokio::test]
+async fn what_somebody_says_is_never_taken_for_computed() {
+    let store = populated().await;
+    let mut usage = Usage::new("acme", "parrot").input_tokens(1);
+    usage.cost_source = CostSource::Catalogue;
+    let said = SaveInteraction::new(ADA, "ada-1", "Hello").usage(usage.clone());
+    let refused = store.write(said.clone().cost(usd(0.5))).await.unwrap_err();
+    assert_eq!(refused.field(), Some("cost_source"), "{refused}");
+    let refused = store.write(AddCost::new(ADA, usd(0.5)).usage(usage)).await;
+    assert_eq!(refused.unwrap_err().field(), Some("cost_source"));
+    store.write(said).await.unwrap();
 }

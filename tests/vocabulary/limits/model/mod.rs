@@ -154,16 +154,10 @@ impl Model {
 
     /// What was reserved at a time to come holds from now on: the clock was set back.
     fn hold_anew(&mut self, now: DateTime<Utc>) {
-        let open = self.reservations.values().filter(|one| one.ended.is_none());
-        if open
-            .max_by_key(|one| one.until)
-            .is_some_and(|last| last.made > now)
-        {
-            let open = self.reservations.values_mut();
-            for one in open.filter(|one| one.ended.is_none() && one.made > now) {
-                one.until -= one.made.signed_duration_since(now);
-                one.made = now;
-            }
+        let open = self.reservations.values_mut();
+        for one in open.filter(|one| one.ended.is_none() && one.made > now) {
+            one.until -= one.made.signed_duration_since(now);
+            one.made = now;
         }
     }
 
