@@ -12,7 +12,7 @@ use super::{Usd, UserId, users, validate};
 use crate::error::Result;
 use crate::operation::{Mutation, Query, ReadTx, WriteTx};
 use crate::sqlite::Cell;
-use crate::texts::Texts;
+use crate::texts::{self, Texts};
 use crate::time;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use rusqlite::ToSql;
@@ -120,6 +120,11 @@ impl Mutation for AddCost {
         if let Some(usage) = &self.usage {
             usage.texts(texts);
         }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let usage = self.usage.as_deref().map_or(0, size_of_val);
+        size_of_val(self) + usage + texts::weigh(|texts| self.texts(texts))
     }
 }
 

@@ -39,12 +39,12 @@ impl Uses {
     }
 
     /// What is noted. It stays so until it is [`written`](Self::written), so that a failure loses nothing.
+    /// In the order of the rows, so that each page is written once.
     pub(crate) fn noted(&self) -> Vec<Use> {
-        self.noted
-            .lock()
-            .iter()
-            .map(|(&row, &at)| (row, at))
-            .collect()
+        let noted = self.noted.lock();
+        let mut noted: Vec<_> = noted.iter().map(|(&row, &at)| (row, at)).collect();
+        noted.sort_unstable_by_key(|&(row, _)| row);
+        noted
     }
 
     /// Forgets what was written down, but not a later use of the same row.

@@ -108,7 +108,7 @@ async fn totals_that_no_user_can_have_are_refused() {
 async fn totals_are_recounted_from_rows_that_are_counted_and_from_those_that_wait() {
     let store = populated().await;
     // More than are counted at once, so that some are counted and some wait.
-    for n in 0..700_u32 {
+    for n in 0..1_000_u32 {
         let (user_id, session) = if n % 3 == 0 {
             (BOB, "bob-1")
         } else {

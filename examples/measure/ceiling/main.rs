@@ -1,11 +1,12 @@
 //! The store against its ceiling: plain rusqlite, on one thread, with the same durability. There are two kinds
 //! of rows.
 //!
-//! * N1 to N15: plain rusqlite over the *seed's own schema*, the seven tables and seven indexes of the Python
+//! * N1 to N17: plain rusqlite over the *seed's own schema*, the seven tables and seven indexes of the Python
 //!   bot. That is what a bot would have without this crate; so the ratio has everything in it that the store adds:
 //!   its rollups, its further indexes, its checks, and the way to the writer. Each is measured on two files, an
-//!   empty one and one of a million messages, with idempotency keys and without (plain never has any). N14 and N15
-//!   compare the store with itself: interactions with everything that is known of a request, and without.
+//!   empty one and one of a million messages, with idempotency keys and without (plain never has any). N14 to N17
+//!   compare the store with itself: interactions with everything that is known of a request, or with a reservation,
+//!   and without.
 //! * S1 to S13: plain rusqlite with the store's *own schema and operations* on both sides
 //!   (`botstore::testing::Plain` lends a connection). So the ratio has only the way through the store in it:
 //!   the hand-off, group commit, checkpoints.

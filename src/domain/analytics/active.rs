@@ -55,8 +55,6 @@ impl Query for ActiveUsers {
 
     fn fetch(&self, tx: &ReadTx<'_>) -> Result<u64> {
         let since = page::since(tx.now(), self.within);
-        // Texts of years before 1 are not in the order of times (no message is of year 1 either), and there is no day
-        // after the year 9999.
         let ever = || FIRST_DAY.to_owned();
         let never = || NEVER.to_owned();
         // Texts of years before 1 are not in the order of times (no message is of year 1 either), and there is no day

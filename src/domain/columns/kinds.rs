@@ -44,8 +44,8 @@ pub(in crate::domain) struct Table {
     pub(in crate::domain) columns: &'static [(&'static str, Kind)],
 }
 
-/// Of the tables beside messages, sessions and users, the ids to which a row belongs are copies; one that leads nowhere
-/// is an orphan, which the check names.
+/// In the tables beside messages, sessions and users, the id of another row is not listed: one that leads nowhere is an
+/// orphan, which the check names.
 pub(in crate::domain) const TABLES: [Table; 17] = {
     use Kind::*;
     [

@@ -103,7 +103,9 @@ impl Mutation for RateMessage {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        get::visible(tx, self.message_id, self.user_id)?.ok_or_else(|| unknown(self.message_id))?;
+        if !get::is_visible(tx, self.message_id, self.user_id)? {
+            return Err(unknown(self.message_id));
+        }
         users::exists(tx, self.user_id)?;
         let rating = match self.rating {
             Rating::Down => -1,

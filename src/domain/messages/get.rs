@@ -1,6 +1,7 @@
 //! One message.
 
 use super::{BY_ID, ChatMessage, from_row};
+use crate::domain::columns::{id, text};
 use crate::domain::{MessageId, UserId, sessions};
 use crate::error::Result;
 use crate::operation::{Query, ReadTx};
@@ -63,6 +64,18 @@ pub(super) fn visible(
     let is_theirs =
         message.user_id == user_id || sessions::is_usable(tx, &message.session_id, user_id)?;
     Ok(is_theirs.then_some(message))
+}
+
+/// Whether there is such a message. Does not read its texts.
+pub(super) fn is_visible(tx: &ReadTx<'_>, message_id: MessageId, user_id: UserId) -> Result<bool> {
+    let sql = "SELECT user_id, session_id FROM messages WHERE message_id = ?1";
+    let message = tx.maybe(sql, [message_id], |row| Ok((id(row, 0)?, text(row, 1)?)))?;
+    Ok(match message {
+        Some((Some(owner), _)) if user_id == owner => true,
+        // One whose owner is no number is left out everywhere.
+        Some((Some(_), session_id)) => sessions::is_usable(tx, &session_id, user_id)?,
+        Some((None, _)) | None => false,
+    })
 }
 
 pub(super) fn get(tx: &ReadTx<'_>, message_id: MessageId) -> Result<Option<ChatMessage>> {

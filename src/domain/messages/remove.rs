@@ -10,8 +10,8 @@ use crate::sqlite::Cell;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
-/// Deletes a message of a user with its tool uses, usage, files, feedback and metadata. Counters and statistics are then as if it had never existed:
-/// those of session, user and day, its cost included. The session's turns stay, since no message says how many
+/// Deletes a message of a user with its tool uses, usage, files, feedback and metadata. Counters and statistics are
+/// then as if it had never existed: those of session, user and day, its cost included. The session's turns stay, since no message says how many
 /// were its own. So do times of last use, and the message's audit row, which holds no text of it.
 ///
 /// Its idempotency key stays too: an update that is delivered again is not saved again, and gets the receipt of

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 /// `eu-west-1/meta.llama` of `bedrock`. A bot names providers and models in its
 /// [`Usage`](crate::usage::Usage) in the same way, or sets prices by [`SetPrice`](super::SetPrice).
 ///
-/// Occupies the writer for about 20 ms for each thousand models, in one transaction.
+/// Occupies the writer while it reads the text and saves the models, in one transaction.
 ///
 /// For administrators: it decides what the requests of all users cost.
 ///

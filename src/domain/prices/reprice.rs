@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// Computes what requests of a span of time cost again, by the prices that held when they were made. Only of those
 /// whose cost the store has computed itself or nobody knows: what the provider said and what the bot guessed stays, and
-/// so does what [`EditMessage`](crate::messages::EditMessage) has corrected. A request without a price any more has no
+/// so does what [`EditMessage`](crate::messages::EditMessage) has changed to another cost. A request without a price any more has no
 /// known cost again.
 ///
 /// With a request change its message, the counters of session and user, the day's costs and the statistics. Its audit

@@ -29,7 +29,8 @@ const TOOL_USES_AT_ONCE: u32 = 2_048;
 
 /// If the newest rows that wait hold so many bytes of texts, those that wait are counted at once: a message's cost comes
 /// after its texts, and an answer has to read past them. Not all rows that wait are looked at, which would read each
-/// row as often as it is asked whether rows are due: it is asked at least once in so many rows.
+/// row as often as it is asked whether rows are due. The writer asks after some 512 changed rows, of which an
+/// interaction has some eight; of rows that come by themselves, more than these may come in between.
 const NEWEST: u32 = 128;
 const BYTES_OF_NEWEST: u32 = 512 << 10;
 

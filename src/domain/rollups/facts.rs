@@ -1,4 +1,5 @@
-//! What counts of a row, as SQL. The triggers of step 12 spell it in the same way, which a test checks.
+//! What counts of a row, as SQL. The triggers of step 12, and of step 2 of `botstore_llm`, spell it
+//! in the same way, which a test checks.
 
 /// The row id up to which a table's rows are counted, if none is: the smallest.
 pub(super) const NOTHING: i64 = i64::MIN;

@@ -3,13 +3,11 @@
 //! What happened in the whole days is in the rollups. What happened before them, on the span's first day, has to be
 //! read from the messages.
 
+use super::zone::SPELLING;
 use crate::domain::columns::{integer, text};
 use crate::error::Result;
 use crate::operation::ReadTx;
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-
-/// How the table of offsets spells a time.
-const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Offsets this long before a moment and after it decide about the day that follows it: no clock is set by more than
 /// a day, and no zone is further from UTC.

@@ -22,7 +22,7 @@ pub(in crate::domain) const FIRST_DAY: &str = "0001-01-01";
 pub(in crate::domain) const LAST_DAY: &str = "9999-12-31";
 
 /// How the table spells a time.
-const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
+pub(super) const SPELLING: &str = "%Y-%m-%d %H:%M:%S";
 
 /// No zone's clock is behind UTC by as much.
 const LONGEST_LEAD: TimeDelta = TimeDelta::days(2);
@@ -147,25 +147,21 @@ fn are_counted_after(tx: &ReadTx<'_>, since: &str) -> Result<bool> {
 /// The zone in whose days the file counts. For a name that this program does not know, its offset now, and for a file
 /// that does not say, UTC: neither must keep a store from opening, or an answer from being given.
 pub(crate) fn shown_zone(tx: &ReadTx<'_>) -> Zone {
-    let sql = "SELECT zone FROM botstore_zone ORDER BY since DESC LIMIT 1";
-    match tx.maybe(sql, [], |row| columns::text(row, 0)) {
-        Ok(Some(name)) => Zone::named(&name).unwrap_or_else(|_| Zone::Fixed(offset_now(tx))),
-        Ok(None) | Err(_) => Zone::UTC,
-    }
+    zone_of_days(tx).0
 }
 
 /// The same zone, and whether it is the one by which rows are counted: not if this program does not know its name.
 pub(in crate::domain) fn zone_of_days(tx: &ReadTx<'_>) -> (Zone, bool) {
-    let zone = shown_zone(tx);
     let sql = "SELECT zone FROM botstore_zone ORDER BY since DESC LIMIT 1";
-    let name = tx.maybe(sql, [], |row| columns::text(row, 0));
-    let is_known = match name {
-        Ok(Some(name)) => Zone::named(&name).is_ok(),
+    match tx.maybe(sql, [], |row| columns::text(row, 0)) {
+        Ok(Some(name)) => match Zone::named(&name) {
+            Ok(zone) => (zone, true),
+            Err(_) => (Zone::Fixed(offset_now(tx)), false),
+        },
         // Without a row, days are counted by no offset.
-        Ok(None) => true,
-        Err(_) => false,
-    };
-    (zone, is_known)
+        Ok(None) => (Zone::UTC, true),
+        Err(_) => (Zone::UTC, false),
+    }
 }
 
 fn offset_now(tx: &ReadTx<'_>) -> FixedOffset {

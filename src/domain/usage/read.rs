@@ -1,9 +1,9 @@
 //! Reads a row of usage.
 
 use super::{Chat, CostSource, SavedPrompt, Usage};
-use crate::domain::columns::{self, id, maybe_count, maybe_text, nanos, text};
+use crate::domain::MessageId;
+use crate::domain::columns::{self, id, maybe_count, maybe_nanos, maybe_text, text};
 use crate::domain::page::Room;
-use crate::domain::{MessageId, Usd};
 use crate::error::Result;
 use crate::operation::ReadTx;
 use rusqlite::Row;
@@ -36,7 +36,7 @@ fn from_row(row: &Row<'_>) -> Result<Usage> {
         _ => None,
     };
     // Unknown stays unknown, and is not 0.
-    let cost: Option<Usd> = id(row, 9)?.map(|_| nanos(row, 9)).transpose()?;
+    let cost = maybe_nanos(row, 9)?;
     Ok(Usage {
         response_model: maybe_text(row, 2)?,
         response_id: maybe_text(row, 3)?,
