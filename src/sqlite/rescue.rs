@@ -128,7 +128,7 @@ fn copy(conn: &Connection, to: &Path, file: &File, steps: &AtomicU64) -> Result<
 
 /// Checks whether SQLite finds the copy whole: pages that the file no longer had were read as zeros.
 fn check(path: &Path, steps: &Arc<AtomicU64>) -> Result<()> {
-    let mut conn = look::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let conn = &mut look::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let steps = Arc::clone(steps);
     let get_on = move || {
         steps.fetch_add(1, Ordering::Relaxed);

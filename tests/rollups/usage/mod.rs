@@ -88,6 +88,7 @@ fn rows(path: &Path, table: &str) -> Vec<String> {
     let columns = conn.prepare(&format!("SELECT * FROM {table}")).unwrap();
     let columns: Vec<_> = columns
         .column_names()
+        .into_iter()
         .map(|name| format!("quote({name})"))
         .collect();
     let sql = format!(
