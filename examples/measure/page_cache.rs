@@ -11,18 +11,15 @@
 //! file fits into the machine's memory: what is measured is how often a page has to be copied from
 //! there, not how fast the disk is.
 
-use botstore::messages::SessionMessages;
-use botstore::page::PageRequest;
-use botstore::sessions::GetSession;
-use botstore::users::GetUser;
 use botstore::{Config, Error, ErrorKind, Result, Store};
-use botstore_measure::bot::{config, fill, interaction, session_of, user_of};
+use botstore_measure::bot::{config, fill};
+use botstore_measure::figures::MIB;
+use botstore_measure::rates::{median, rate, read_one, write_one};
 use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 #[derive(Debug, Parser)]
 #[command(about = "Measures what page caches and memory maps are worth")]
@@ -36,7 +33,6 @@ struct Args {
 }
 
 const CALLERS: usize = 64;
-const MIB: u64 = 1 << 20;
 
 /// Page cache and memory map, in MiB.
 const SIZES: [(u64, u64); 8] = [
@@ -101,60 +97,9 @@ fn run(args: &Args) -> Result<()> {
 async fn measure(config: Config, next: &Arc<AtomicU64>) -> Result<(f64, f64)> {
     let store = Store::open(config).await?;
     // Fills the caches, so that what is measured is what they hold.
-    rate(Duration::from_millis(300), &store, next, read_one).await?;
-    let read = rate(Duration::from_secs(2), &store, next, read_one).await?;
-    let written = rate(Duration::from_secs(2), &store, next, write_one).await?;
+    rate(CALLERS, Duration::from_millis(300), &store, next, read_one).await?;
+    let read = rate(CALLERS, Duration::from_secs(2), &store, next, read_one).await?;
+    let written = rate(CALLERS, Duration::from_secs(2), &store, next, write_one).await?;
     store.close().await?;
     Ok((read, written))
-}
-
-async fn read_one(store: Store, number: u64) -> Result<()> {
-    let user_id = user_of(number / 3);
-    let session_id = session_of(user_id);
-    match number % 3 {
-        0 => store.read(GetUser::new(user_id)).await.map(|_| ()),
-        1 => {
-            let session = GetSession::new(user_id, session_id);
-            store.read(session).await.map(|_| ())
-        }
-        _ => {
-            let page = PageRequest::first(10);
-            let last = SessionMessages::new(user_id, session_id).page(page);
-            store.read(last).await.map(|_| ())
-        }
-    }
-}
-
-async fn write_one(store: Store, number: u64) -> Result<()> {
-    store.write(interaction(number)).await.map(|_| ())
-}
-
-async fn rate<F, Fut>(time: Duration, store: &Store, next: &Arc<AtomicU64>, work: F) -> Result<f64>
-where
-    F: Fn(Store, u64) -> Fut + Copy + Send + 'static,
-    Fut: Future<Output = Result<()>> + Send,
-{
-    let started = Instant::now();
-    let mut callers = JoinSet::new();
-    for _ in 0..CALLERS {
-        let (store, next) = (store.clone(), Arc::clone(next));
-        callers.spawn(async move {
-            let mut done = 0_u64;
-            while started.elapsed() < time {
-                work(store.clone(), next.fetch_add(1, Relaxed)).await?;
-                done += 1;
-            }
-            Ok::<_, Error>(done)
-        });
-    }
-    let mut all = 0;
-    while let Some(done) = callers.join_next().await {
-        all += done.map_err(|e| Error::new(ErrorKind::Panicked, e.to_string()))??;
-    }
-    Ok(all as f64 / started.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

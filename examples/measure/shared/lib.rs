@@ -4,6 +4,7 @@ pub mod arrivals;
 pub mod bot;
 pub mod figures;
 pub mod process;
+pub mod rates;
 
 use botstore::rusqlite;
 

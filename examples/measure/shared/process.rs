@@ -27,6 +27,11 @@ pub fn cpu() -> Option<Duration> {
     ))
 }
 
+/// The bytes that it has given to the system to write so far, whether they reached the disk or not.
+pub fn written() -> Option<u64> {
+    field("/proc/self/io", "wchar:")
+}
+
 /// Threads.
 pub fn threads() -> Option<u64> {
     status("Threads:")
@@ -38,8 +43,12 @@ pub fn open_files() -> Option<u64> {
     Some(listed.saturating_sub(1) as u64)
 }
 
-fn status(field: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with(field))?;
+fn status(name: &str) -> Option<u64> {
+    field("/proc/self/status", name)
+}
+
+fn field(file: &str, name: &str) -> Option<u64> {
+    let fields = std::fs::read_to_string(file).ok()?;
+    let line = fields.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
