@@ -2,6 +2,8 @@
 
 #[path = "../shared/example.rs"]
 mod example;
+#[path = "../shared/midday.rs"]
+mod midday;
 mod redelivered;
 mod reminders;
 mod spending;

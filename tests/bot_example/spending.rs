@@ -1,11 +1,22 @@
 //! Answers are reserved before the model is asked, and refused politely over the limit.
 
 use super::*;
+use crate::midday::midday;
+use botstore::{Config, Store};
+
+/// A folder, and a bot's file in it whose day does not end before the test does.
+#[actix::main]
+async fn at_midday() -> (tempfile::TempDir, PathBuf) {
+    let folder = folder();
+    let db = folder.path().join("bot.db");
+    let store = Store::open(Config::new(&db).time_zone(midday())).await;
+    store.expect("a store").close().await.expect("closed");
+    (folder, db)
+}
 
 #[test]
 fn a_user_sees_what_is_used_and_what_is_left() {
-    let folder = folder();
-    let db = folder.path().join("bot.db");
+    let (_folder, db) = at_midday();
     let lines = b"/usage\n/budget\nhello\nWhat is it?\n/usage\n/budget\n";
     let said = stdout(&conversation(&db, &["--dollars-a-day", "2"], lines));
     for expected in [
@@ -42,8 +53,7 @@ fn without_a_limit_everything_is_answered() {
 
 #[test]
 fn who_is_over_the_limit_is_told_which_and_until_when_and_the_model_is_not_asked() {
-    let folder = folder();
-    let db = folder.path().join("bot.db");
+    let (_folder, db) = at_midday();
     let limit = ["--dollars-a-day", "0.00097"];
     let lines = b"hello\nhello\n/again\n/budget\n";
     let said = stdout(&conversation(&db, &limit, lines));
@@ -72,8 +82,7 @@ fn who_is_over_the_limit_is_told_which_and_until_when_and_the_model_is_not_asked
 
 #[test]
 fn what_was_reserved_for_an_answer_that_was_lost_holds_until_it_expires() {
-    let folder = folder();
-    let db = folder.path().join("bot.db");
+    let (_folder, db) = at_midday();
     let mut bot = Bot::start(&db);
     bot.say("hello");
     bot.hear("[message 1,");

@@ -25,6 +25,8 @@ mod interrupting;
 mod latin;
 mod looking;
 mod mending;
+#[path = "../shared/midday.rs"]
+mod midday;
 mod migrating;
 mod moments;
 mod names;

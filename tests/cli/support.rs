@@ -1,7 +1,7 @@
 //! A file in a folder, what is run on it, and what came of that.
 
 use crate::copy::copy_as_killed;
-use botstore::Store;
+use crate::midday::midday;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::sessions::CreateSession;
@@ -10,6 +10,7 @@ use botstore::testing::usd;
 use botstore::tokens::IssueToken;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
+use botstore::{Config, Store};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -148,6 +149,12 @@ impl Place {
 
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.file).await.unwrap()
+    }
+
+    /// The same, with a day that does not end before the test does.
+    pub(crate) async fn open_at_midday(&self) -> Store {
+        let config = Config::new(&self.file).time_zone(midday());
+        Store::open(config).await.unwrap()
     }
 
     /// Makes the file what a store would never make of it.

@@ -5,6 +5,8 @@ mod browser;
 #[path = "../shared/example.rs"]
 mod example;
 mod fields;
+#[path = "../shared/midday.rs"]
+mod midday;
 mod program;
 #[path = "../shared/wait.rs"]
 mod wait;
@@ -17,7 +19,7 @@ use botstore::tokens::{IssueToken, Secret, VerifyToken};
 use botstore::tools::ToolCall;
 use botstore::usage::Usage;
 use botstore::users::{EnsureUser, SetAllowed};
-use botstore::{Result, Store};
+use botstore::{Config, Result, Store};
 use program::{Dashboard, wait};
 use std::path::Path;
 use std::process::Command;
@@ -25,10 +27,11 @@ use std::process::Command;
 /// A name that would run as a script if the page took it for HTML.
 const HOSTILE: &str = "<img src=x onerror=document.title='caught'>";
 
-/// A file with two users, of whom the first is allowed; five messages, one of which failed.
+/// A file with two users, of whom the first is allowed; five messages, one of which failed. Its day does not end
+/// before the test does.
 #[actix::main]
 async fn prepare(db: &Path) -> Result<Secret> {
-    let store = Store::open(db).await?;
+    let store = Store::open(Config::new(db).time_zone(midday::midday())).await?;
     for (user_id, name) in [(1, "ada"), (2, HOSTILE)] {
         store.write(EnsureUser::new(user_id, Some(name))).await?;
         let session = CreateSession::new(user_id, format!("s-{user_id}"), "/srv");

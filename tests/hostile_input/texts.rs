@@ -3,10 +3,11 @@
 use crate::fields::{field, name, numbered, pointers, says};
 use crate::support::{SchemaOf, everything_is_answered, populated};
 use crate::vocabulary::{Answer, Kind, vocabulary};
+use crate::wait::patient;
 use botstore::integrity::CheckFile;
+use botstore::testing::FixedClock;
 use botstore::updates::ClaimUpdate;
-use botstore::{ErrorKind, Store};
-use botstore::{Query, ReadTx, Result};
+use botstore::{Config, ErrorKind, Query, ReadTx, Result, Store};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -337,14 +338,19 @@ async fn is_only_text(
 #[tokio::test]
 async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
     let (kinds, texts, mut number) = (vocabulary(), hostile(), 0);
+    let (folder, populated) = populated().await.into_file().await.expect("closed");
     for kind in &kinds {
         // Of its own, so that no text finds what another message has made of it.
-        let store = populated().await;
+        let path = folder.path().join(format!("{}.db", kind.name));
+        std::fs::copy(&populated, &path).expect("a copy");
+        let clock = FixedClock::default();
+        let config = patient(Config::new(&path)).clock(clock.clone());
+        let store = Store::open(config).await.expect("a store");
         let schema = store.read(SchemaOf).await.expect("a schema");
         for pointer in pointers(&kind.example, Value::is_string) {
             for text in &texts {
                 // What was saved last is the newest.
-                store.clock().advance(Duration::from_millis(1));
+                clock.advance(Duration::from_millis(1));
                 number += 1;
                 let mut message = numbered(&kind.example, number);
                 *field(&mut message, &pointer) = text.as_str().into();
@@ -360,5 +366,7 @@ async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
         everything_is_answered(&store, kind.name).await;
         let report = store.read(CheckFile::new()).await.expect("a report");
         assert!(!report.is_damaged(), "after {}: {report:?}", kind.name);
+        store.close().await.expect("closed");
+        std::fs::remove_file(&path).expect("removed");
     }
 }

@@ -6,7 +6,7 @@ use botstore::integrity::CheckFile;
 use botstore::rusqlite::Connection;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::{EnsureUser, GetUser};
-use botstore::{Config, Error, ErrorKind, Store, StoreEvent, analytics};
+use botstore::{Config, Durability, Error, ErrorKind, Store, StoreEvent, analytics};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 /// A closed file with something in every table.
 async fn filled() -> (TempDir, PathBuf) {
-    let store = TestStore::open().await.unwrap();
+    let store = TestStore::open_with(|config| config.durability(Durability::Normal));
+    let store = store.await.unwrap();
     sign_up(&store).await;
     for number in 0..INTERACTIONS {
         store.write(interaction(number)).await.unwrap();
@@ -41,7 +42,9 @@ fn is_told(error: &Error) -> bool {
 
 /// Opens the file, asks about everything, writes, checks and closes.
 async fn look(path: &Path) -> Seen {
-    let store = match Store::open(path).await {
+    // No power goes off here.
+    let config = Config::new(path).durability(Durability::Normal);
+    let store = match Store::open(config).await {
         Ok(store) => store,
         Err(error) => {
             is_told(&error);

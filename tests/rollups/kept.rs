@@ -11,10 +11,12 @@ use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
-use botstore::{BeforeUpgrade, Config, Store};
+use botstore::{BeforeUpgrade, Config, Durability, Store};
 
 pub(crate) async fn filled(interactions: u64) -> TestStore {
-    let store = TestStore::open().await.unwrap();
+    // No power goes off here.
+    let store = TestStore::open_with(|config| config.durability(Durability::Normal));
+    let store = store.await.unwrap();
     for user_id in 1..4 {
         store.write(EnsureUser::new(user_id, None)).await.unwrap();
         let session = CreateSession::new(user_id, format!("s-{user_id}"), "/srv");

@@ -1,7 +1,7 @@
 //! Schedules at a time of day: once a day, in the day of the file, and late rather than never.
 
 use crate::common::{Numbers, Probe, Put, probe_store};
-use crate::{DAY, HOUR, counting, runs, settled};
+use crate::{DAY, HOUR, at_no_risk, counting, runs, settled};
 use botstore::testing::FixedClock;
 use botstore::time::Clock;
 use botstore::{Config, ErrorKind, Store};
@@ -108,7 +108,7 @@ async fn it_runs_once_on_each_day_of_a_zone_whose_clocks_are_set() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bot.db");
         let clock = FixedClock::at(time(from));
-        let config = Config::new(&path).clock(clock.clone()).schema::<Probe>();
+        let config = at_no_risk(&path, &clock).schema::<Probe>();
         let config = config.time_zone(zone).daily_at(at, counting());
         let store = Store::open(config).await.unwrap();
         settled(&store).await;
@@ -130,7 +130,7 @@ async fn it_runs_once_on_each_day_of_a_zone_whose_clocks_are_set() {
 }
 
 async fn daily(path: &Path, clock: &FixedClock, time: NaiveTime, zone: Option<&str>) -> Store {
-    let config = Config::new(path).clock(clock.clone()).schema::<Probe>();
+    let config = at_no_risk(path, clock).schema::<Probe>();
     let now = clock.now().timestamp();
     let config = config.daily_at_named("daily", time, move || Put::new(now));
     let store = Store::open(match zone {

@@ -14,7 +14,9 @@ use botstore::sessions::{CreateSession, ExpireIdle, GetSession};
 use botstore::testing::{FixedClock, TestStore};
 use botstore::time::Clock;
 use botstore::users::EnsureUser;
-use botstore::{Config, Error, ErrorKind, Mutation, Result, Store, StoreEvent, WriteTx};
+use botstore::{
+    Config, Durability, Error, ErrorKind, Mutation, Result, Store, StoreEvent, WriteTx,
+};
 use common::{Numbers, Probe, Put, probe_store, until};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -56,6 +58,12 @@ async fn a_schedule_runs_once_an_interval_by_the_stores_clock() {
     }
 }
 
+/// On this clock. No power goes off here, so nothing waits for the disk.
+pub(crate) fn at_no_risk(path: &Path, clock: &FixedClock) -> Config {
+    let config = Config::new(path).clock(clock.clone());
+    config.durability(Durability::Normal)
+}
+
 #[tokio::test]
 async fn a_daily_job_of_a_bot_that_restarts_hourly_runs_daily() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,8 +71,7 @@ async fn a_daily_job_of_a_bot_that_restarts_hourly_runs_daily() {
     let clock = FixedClock::default();
     for hour in 0..72_usize {
         let first = hour as i64 * 100;
-        let config = Config::new(&path)
-            .clock(clock.clone())
+        let config = at_no_risk(&path, &clock)
             .schema::<Probe>()
             .every(DAY, move || Put::new(first));
         let store = Store::open(config).await.unwrap();
@@ -134,7 +141,7 @@ async fn a_run_that_fails_leaves_nothing_and_is_tried_again_after_a_minute() {
 
 /// Opens the file with two schedules of the same mutation, in this order.
 async fn with_two(path: &Path, clock: &FixedClock, hourly_first: bool) -> Store {
-    let config = Config::new(path).clock(clock.clone()).schema::<Probe>();
+    let config = at_no_risk(path, clock).schema::<Probe>();
     let now = clock.now().timestamp();
     let hourly = |config: Config| config.every_named("hourly", HOUR, move || Put::new(now));
     let daily = |config: Config| config.every_named("daily", DAY, move || Put::new(-now));
@@ -279,7 +286,7 @@ async fn a_bot_that_restarts_more_often_than_its_rollups_are_compared_has_them_c
     let clock = FixedClock::default();
     let mut told = Vec::new();
     for hour in 0..=24 {
-        let config = Config::new(&path).clock(clock.clone());
+        let config = at_no_risk(&path, &clock);
         let store = Store::open(config.reconcile_every(DAY)).await.unwrap();
         settled(&store).await;
         // Who subscribes after the first look is told too.

@@ -45,7 +45,7 @@ async fn spend(store: &Store) {
 #[tokio::main]
 async fn spent() -> Place {
     let place = Place::new();
-    let store = place.open().await;
+    let store = place.open_at_midday().await;
     spend(&store).await;
     store.close().await.unwrap();
     place

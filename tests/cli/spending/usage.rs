@@ -1,10 +1,20 @@
 //! What models used.
 
 use super::*;
+use botstore::analytics::TimeZone;
+
+#[tokio::main]
+async fn zone_of(place: &Place) -> String {
+    let store = place.open().await;
+    let zone = store.read(TimeZone::new()).await.unwrap();
+    store.close().await.unwrap();
+    zone
+}
 
 #[test]
 fn usage_is_told_by_model_user_and_day_and_adds_up() {
     let place = spent();
+    let zone = zone_of(&place);
     let by_model = usage(&place, &[]);
     assert_eq!(by_model, usage(&place, &["--by", "model", "--days", "30"]));
     let models = [
@@ -27,7 +37,7 @@ fn usage_is_told_by_model_user_and_day_and_adds_up() {
         assert_eq!(totals["unpriced"], 1);
         assert_eq!(totals["unmeasured"], 1);
         assert_eq!(totals["input_tokens"], 400);
-        assert_eq!(json["time_zone"], "UTC");
+        assert_eq!(json["time_zone"], zone);
     }
     let of_ada = usage(&place, &["--user", "1"]);
     assert_eq!(of_ada["totals"]["requests"], 4);
@@ -43,7 +53,7 @@ fn usage_is_told_by_model_user_and_day_and_adds_up() {
         "requests      5",
         "cost          $2.8750",
         "unpriced      1 request",
-        "today and 30 days before, of UTC",
+        &format!("today and 30 days before, of {zone}"),
         "small  openai           2    200     120      20          8  2.2500",
     ] {
         assert!(words.contains(told), "{told}: {words}");
@@ -69,7 +79,7 @@ fn one_user_among_all_users_is_refused() {
 #[tokio::test]
 async fn usage_and_limits_beside_a_running_bot_are_those_of_what_was_acknowledged() {
     let place = Place::new();
-    let store = place.open().await;
+    let store = place.open_at_midday().await;
     let dollars = |dollars| Amount::Cost(usd(dollars));
     let each = SetLimit::new(Scope::EachUser, Per::Day, dollars(2.0)).soft(dollars(1.5));
     store.write(each).await.unwrap();
