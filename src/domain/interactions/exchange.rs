@@ -170,8 +170,8 @@ impl SaveInteraction {
     /// An exchange is never refused because of its reservation: its money is spent. One whose reservation has expired or
     /// was released is saved like any other. So is another exchange with a reservation that is settled. The same
     /// exchange sent again, with the same session and prompt, changes nothing, and gets the first receipt, with an
-    /// idempotency key or without. Without one, as long as the store remembers the reservation: for a day, and the last
-    /// 100,000. A forgotten one counts as expired, whoever names it.
+    /// idempotency key or without. Without one, as long as the store remembers the reservation: for two days, and the
+    /// last 100,000. A forgotten one counts as expired, whoever names it.
     pub fn reservation(mut self, reservation: impl Into<ReservationId>) -> Self {
         self.reservation = Some(reservation.into());
         self
