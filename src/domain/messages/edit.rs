@@ -58,7 +58,8 @@ impl<T> Edit<T> {
 /// Changes a message of a user: for an answer that comes in parts, or a prompt that its user has edited. What no
 /// setter names stays. Returns the changed message.
 ///
-/// A new cost replaces the old one in the counters of session, user and day. The message's audit row stays, and
+/// A new cost replaces the old one in the counters of session, user and day. From then on it is the provider's, and no
+/// [`Reprice`](crate::prices::Reprice) changes it, even if it is the same as before. The message's audit row stays, and
 /// so do the times of last use: an edit is no conversation.
 ///
 /// # Errors
@@ -221,6 +222,14 @@ impl EditMessage {
                     fails,
                     error,
                 ),
+            )?;
+        }
+        if let Some(cost) = self.cost {
+            // A trigger does it for another cost, whoever writes that. Who says the same cost says it, too.
+            tx.execute(
+                "UPDATE botstore_usage SET cost_nanos = ?2, cost_source = 'provider'
+                 WHERE usage_id = ?1 AND cost_source IS NOT 'provider'",
+                (self.message_id, cost.nanos()),
             )?;
         }
         Ok(())
