@@ -4,14 +4,13 @@
 //! Grouped in Rust: SQLite would sort the requests by four texts each.
 
 use super::{CHATS, MODELS, OTHERS, USERS};
-use crate::domain::columns::{flag, integer};
+use crate::domain::columns::{cell, flag, integer};
 use crate::domain::rollups::adding::{Addition, Days, Key, rows_of};
 use crate::domain::rollups::facts::USAGE;
 use crate::error::Result;
 use crate::operation::WriteTx;
 use crate::sqlite::Cell;
 use rusqlite::ToSql;
-use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -88,11 +87,11 @@ fn groups(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<Groups> {
     let (mut groups, mut days) = (Groups::default(), Days::new(tx)?);
     tx.each_while(&rows_of(&USAGE, after), ids, |row| {
         // A request whose user is no number is counted nowhere.
-        let ValueRef::Integer(user_id) = row.get_ref(2)? else {
+        let Cell::Integer(user_id) = cell(row, 2)? else {
             return Ok(true);
         };
-        let day = days.of(row.get_ref(1)?)?;
-        let key = |at| Ok::<_, rusqlite::Error>(Key(row.get_ref(at)?.into()));
+        let day = days.of(cell(row, 1)?.value())?;
+        let key = |at| cell(row, at).map(Key);
         let mut sums = Sums([1; SUMS]);
         for (sum, at) in sums.0[1..].iter_mut().zip(1 + USAGE.keys.len()..) {
             *sum = integer(row, at)?;
