@@ -27,12 +27,12 @@ use serde_json::Value;
 /// not [shared](crate::sessions::ShareSession) with this one, and a reservation that was never given, or to another user. [`Conflict`](crate::ErrorKind::Conflict) for a key
 /// that already has another prompt or session (field `idempotency_key`); for a session that has ended, if
 /// [`into_ended`](Self::into_ended()) refuses it (field `session_id`); and for imported history that is out of
-/// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000
+/// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000
 /// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input or metadata
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
 /// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
-/// another cost than the exchange, or with tokens that cost more than 1,000,000,000 dollars by their
+/// another cost than the exchange, or with tokens that cost more than 9,000,000 dollars by their
 /// [price](crate::prices).
 ///
 /// ```

@@ -64,7 +64,7 @@ impl<T> Edit<T> {
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
-/// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a duration above
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000 dollars, a duration above
 /// 1,000,000,000,000, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 ///
 /// ```
@@ -161,7 +161,7 @@ impl Mutation for EditMessage {
 
     fn apply(&self, tx: &WriteTx<'_>) -> crate::Result<ChatMessage> {
         if let Some(cost) = self.cost {
-            validate::cost("cost", cost)?;
+            validate::request_cost("cost", cost)?;
         }
         if let Edit::Set(duration_ms) = self.duration_ms {
             validate::count("duration_ms", duration_ms)?;

@@ -257,7 +257,7 @@ async fn other_programs_values_of_tokens_break_nothing() {
             .await
             .expect("a change");
         let from = at("1970-01-01T00:00:00Z");
-        set(&store, "parrot", 1e-6, 1e-6, from).await;
+        set(&store, "parrot", 1e-7, 1e-7, from).await;
         let reprice = botstore::prices::Reprice::new(from, store.now() + HOUR);
         store.write(reprice).await.expect("repriced");
         let (.., source) = said(&store).await.pop().expect("a row");
