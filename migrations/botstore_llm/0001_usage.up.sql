@@ -18,7 +18,8 @@ CREATE TABLE botstore_usage (
     output_tokens               INTEGER CHECK (typeof(output_tokens) <> 'integer' OR output_tokens >= 0),
     reasoning_output_tokens     INTEGER CHECK (typeof(reasoning_output_tokens) <> 'integer' OR reasoning_output_tokens >= 0),
     cost_nanos                  INTEGER,             -- US dollars in billionths
-    cost_source                 TEXT CHECK (cost_source IN ('provider', 'catalogue', 'estimate')),
+    -- Not "IN (...)": of three values or more, SQLite makes a table for each row that is inserted.
+    cost_source                 TEXT CHECK (cost_source = 'provider' OR cost_source = 'catalogue' OR cost_source = 'estimate'),
     finish_reason               TEXT,
     time_to_first_chunk_ms      INTEGER,
     platform                    TEXT,

@@ -256,6 +256,8 @@ WHEN EXISTS (SELECT 1 FROM botstore_limit)
     ON CONFLICT DO NOTHING;
 END;
 
+-- What open reservations hold. The store itself changes nothing but the state, and the time: so only the first two of
+-- these run, one for each statement. A subject that a reservation does not have is passed over before a table is opened.
 CREATE TRIGGER botstore_reservation_made AFTER INSERT ON botstore_reservation
 WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
@@ -269,11 +271,66 @@ WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
+    WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+    WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+END;
+CREATE TRIGGER botstore_reservation_over AFTER UPDATE OF state ON botstore_reservation
+WHEN (old.state IS 'open') <> (new.state IS 'open') BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE scope = 'user' AND who = CASE WHEN new.state IS 'open' THEN new.user_id ELSE old.user_id END AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END IS NOT NULL AND scope = 'chat' AND who = CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END IS NOT NULL AND scope = 'model' AND who = CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END AND ends = '' AND per = 'open';
+END;
+-- What another program does to one that stays open.
+CREATE TRIGGER botstore_reservation_changed AFTER UPDATE OF user_id, chat, model, cost, tokens ON botstore_reservation
+WHEN old.state = 'open' AND new.state = 'open' BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_gone AFTER DELETE ON botstore_reservation
 WHEN old.state = 'open' BEGIN
@@ -288,53 +345,11 @@ WHEN old.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
+    WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
-END;
-CREATE TRIGGER botstore_reservation_over AFTER UPDATE ON botstore_reservation
-WHEN old.state = 'open'
-  AND (new.state <> 'open' OR old.user_id IS NOT new.user_id OR old.chat IS NOT new.chat OR old.model IS NOT new.model
-    OR old.cost IS NOT new.cost OR old.tokens IS NOT new.tokens) BEGIN
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
-END;
-CREATE TRIGGER botstore_reservation_open_again AFTER UPDATE ON botstore_reservation
-WHEN new.state = 'open'
-  AND (old.state <> 'open' OR old.user_id IS NOT new.user_id OR old.chat IS NOT new.chat OR old.model IS NOT new.model
-    OR old.cost IS NOT new.cost OR old.tokens IS NOT new.tokens) BEGIN
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+    WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
 END;
 
 -- A limit that is set is told of anew, and looked at although nobody spends.

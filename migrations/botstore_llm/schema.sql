@@ -12,7 +12,8 @@ CREATE TABLE botstore_usage (
     output_tokens               INTEGER CHECK (typeof(output_tokens) <> 'integer' OR output_tokens >= 0),
     reasoning_output_tokens     INTEGER CHECK (typeof(reasoning_output_tokens) <> 'integer' OR reasoning_output_tokens >= 0),
     cost_nanos                  INTEGER,             -- US dollars in billionths
-    cost_source                 TEXT CHECK (cost_source IN ('provider', 'catalogue', 'estimate')),
+    -- Not "IN (...)": of three values or more, SQLite makes a table for each row that is inserted.
+    cost_source                 TEXT CHECK (cost_source = 'provider' OR cost_source = 'catalogue' OR cost_source = 'estimate'),
     finish_reason               TEXT,
     time_to_first_chunk_ms      INTEGER,
     platform                    TEXT,
@@ -687,11 +688,67 @@ WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
+    WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
         tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+    WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+END;
+
+CREATE TRIGGER botstore_reservation_over AFTER UPDATE OF state ON botstore_reservation
+WHEN (old.state IS 'open') <> (new.state IS 'open') BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE scope = 'user' AND who = CASE WHEN new.state IS 'open' THEN new.user_id ELSE old.user_id END AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END IS NOT NULL AND scope = 'chat' AND who = CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+    WHERE CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END IS NOT NULL AND scope = 'model' AND who = CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END AND ends = '' AND per = 'open';
+END;
+
+CREATE TRIGGER botstore_reservation_changed AFTER UPDATE OF user_id, chat, model, cost, tokens ON botstore_reservation
+WHEN old.state = 'open' AND new.state = 'open' BEGIN
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - old.tokens AS INTEGER)
+    WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
+    UPDATE botstore_spent SET
+        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + new.tokens AS INTEGER)
+    WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 
 CREATE TRIGGER botstore_reservation_gone AFTER DELETE ON botstore_reservation
@@ -707,55 +764,11 @@ WHEN old.state = 'open' BEGIN
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
+    WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
         cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
         tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
-END;
-
-CREATE TRIGGER botstore_reservation_over AFTER UPDATE ON botstore_reservation
-WHEN old.state = 'open'
-  AND (new.state <> 'open' OR old.user_id IS NOT new.user_id OR old.chat IS NOT new.chat OR old.model IS NOT new.model
-    OR old.cost IS NOT new.cost OR old.tokens IS NOT new.tokens) BEGIN
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
-END;
-
-CREATE TRIGGER botstore_reservation_open_again AFTER UPDATE ON botstore_reservation
-WHEN new.state = 'open'
-  AND (old.state <> 'open' OR old.user_id IS NOT new.user_id OR old.chat IS NOT new.chat OR old.model IS NOT new.model
-    OR old.cost IS NOT new.cost OR old.tokens IS NOT new.tokens) BEGIN
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
-    UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
-    WHERE scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
+    WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
 END;
 
 CREATE TRIGGER botstore_limit_added AFTER INSERT ON botstore_limit BEGIN

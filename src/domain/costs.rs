@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user, and for a reservation that was never given, or to
-/// another user; [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, said or
+/// another user; [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000 dollars, said or
 /// computed from tokens, or a time in the future or before 1970.
 ///
 /// ```
@@ -92,7 +92,7 @@ impl Mutation for AddCost {
     type Output = ();
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
-        validate::cost("cost", self.cost)?;
+        validate::request_cost("cost", self.cost)?;
         let when = When::of(tx, self.at)?;
         users::exists(tx, self.user_id)?;
         if when.is_history() {

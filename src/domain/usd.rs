@@ -11,7 +11,8 @@ const NANOS: f64 = 1e9;
 /// An amount of US dollars, in billionths: a token of a cheap model costs about a hundred of them.
 ///
 /// Sums are exact, in any order. An amount is from −9,223,372,036 to 9,223,372,036 dollars; a sum beyond that
-/// stops at the limit. A message takes a cost from 0 to 1,000,000,000 dollars.
+/// stops at the limit. A request costs from 0 to 9,000,000 dollars;
+/// a limit, a price or a sum that a bot sets may be 1,000,000,000.
 ///
 /// The bot's tables and JSON hold dollars as floating-point numbers. Both return each amount below 4,194,304
 /// dollars unchanged, and a larger one to about its sixteenth digit: a double has 53 bits.

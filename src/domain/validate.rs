@@ -3,14 +3,31 @@
 use super::Usd;
 use crate::error::{Error, Result};
 
-/// More than any interaction costs. Keeps every sum finite.
-pub(super) const MAX_COST: Usd = Usd::from_nanos(1_000_000_000 * 1_000_000_000);
+const BILLION: i64 = 1_000_000_000;
+
+/// More than any request costs: a thousand of them can be added up, in billionths. As much of a row is what rollups and
+/// counters add, whoever wrote it (`rollups::facts`), so nothing that the store takes counts as less than it is.
+const MAX_OF_REQUEST: Usd = Usd::from_nanos(9_000_000 * BILLION);
+
+/// More than any sum, limit or price. Keeps every sum finite.
+pub(super) const MAX_COST: Usd = Usd::from_nanos(BILLION * BILLION);
 
 /// More turns and messages than any session has. Counts that are added, and the sum over all sessions, must stay
 /// integers: on overflow, SQLite would continue with a floating-point number.
 const MAX_COUNT: u64 = 1_000_000_000_000;
 
-/// Checks a cost.
+/// Checks what a request costs.
+pub(super) fn request_cost(field: &'static str, cost: Usd) -> Result<()> {
+    if (Usd::ZERO..=MAX_OF_REQUEST).contains(&cost) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        "must be from 0 to 9,000,000 US dollars",
+    ))
+}
+
+/// Checks a sum of costs, a limit of them, or a price.
 pub(super) fn cost(field: &'static str, cost: Usd) -> Result<()> {
     if (Usd::ZERO..=MAX_COST).contains(&cost) {
         return Ok(());

@@ -93,6 +93,18 @@ fn a_price_is_set_a_history_is_priced_and_a_mistake_is_removed() {
     )
     .json();
     assert_eq!(set_json["cached_input"], 0.3);
+    // A double would round a billionth of that.
+    let large = [
+        "set",
+        "acme",
+        "owl",
+        "--input",
+        "90000000.000000001",
+        "--output",
+        "1",
+    ];
+    let shown = on("prices", &place.file, &large).came_to(0).out;
+    assert!(shown.contains("$90000000.000000001"), "{shown}");
     let reprice = ["reprice", "--from", "2026-01-01", "--json"];
     let repriced = || on("prices", &place.file, &reprice).came_to(0).json();
     assert_eq!(repriced(), json!({ "repriced": 1, "unknown": 0 }));
@@ -141,6 +153,8 @@ fn what_is_wrong_is_refused_with_a_sentence_and_changes_nothing() {
         (set(&["--input", "NaN", "--output", "3"]), 2),
         (set(&["--input=-1", "--output", "3"]), 2),
         (set(&["--input", "3", "--output", "1e10"]), 2),
+        (set(&["--input", "3", "--output", "9300000000"]), 2),
+        (set(&["--input", "3", "--output", "0.0000000001"]), 2),
         (set(&["--input", "much", "--output", "3"]), 2),
         (
             set(&["--input", "3", "--output", "3", "--from", "1960-01-01"]),

@@ -128,7 +128,7 @@ async fn users_at_both_ends_of_their_ids_do_everything_that_others_do() {
 
 fn as_long_as_can_be() -> SaveMessage {
     SaveMessage::new(1, "s", "")
-        .cost(usd(1e9))
+        .cost(usd(9e6))
         .duration_ms(i64::MAX as u64)
 }
 

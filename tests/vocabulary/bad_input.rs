@@ -4,6 +4,7 @@ use crate::support::{ADA, BOB, MICRO, changes_nothing, populated, refused, survi
 use botstore::audit::{EventFilter, RecentAuditLog};
 use botstore::costs::{AddCost, UserDailyCosts};
 use botstore::interactions::{SaveInteraction, SweepKeys};
+use botstore::limits::{Amount, Per, Scope, SetLimit, UserBudget};
 use botstore::messages::{RecentMessages, SaveMessage, SessionMessages, UserMessages};
 use botstore::page::{Cursor, PageRequest};
 use botstore::sessions::{CreateSession, EndSession, ExpireIdle, GetSession, SaveSession};
@@ -11,6 +12,7 @@ use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::tokens::{IssueToken, UserTokens};
 use botstore::tools::{RecordToolUse, SessionToolUse, ToolCall};
+use botstore::usage::Usage;
 use botstore::users::{EnsureUser, GetUser, ListUsers};
 use botstore::{Error, ErrorKind};
 use serde_json::json;
@@ -55,7 +57,7 @@ async fn any_id_of_a_user_will_do() {
 }
 
 #[tokio::test]
-async fn a_cost_is_from_nothing_to_a_billion_dollars() {
+async fn a_request_costs_from_nothing_to_9_million_dollars_and_a_session_up_to_a_billion() {
     let store = populated().await;
     let session_id = "ada-1".to_owned();
     let interaction = |cost| SaveInteraction::new(ADA, session_id.clone(), "").cost(usd(cost));
@@ -76,7 +78,18 @@ async fn a_cost_is_from_nothing_to_a_billion_dollars() {
         refused(&store, AddCost::new(ADA, usd(cost)), kind, "cost").await;
         refused(&store, session(cost), kind, "total_cost").await;
     }
-    for cost in [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 1e9] {
+    // What rollups and counters would count as less.
+    for cost in [9e6 + 1e-8, 1e7, 1e9] {
+        let kind = ErrorKind::Invalid;
+        refused(&store, interaction(cost), kind, "cost").await;
+        refused(&store, message(cost), kind, "cost").await;
+        refused(&store, AddCost::new(ADA, usd(cost)), kind, "cost").await;
+        let usage = Usage::new("acme", "parrot").cost(usd(cost));
+        let said = SaveInteraction::new(ADA, session_id.clone(), "").usage(usage);
+        refused(&store, said, kind, "cost").await;
+        store.write(session(cost)).await.expect("a session");
+    }
+    for cost in [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 0.1 + 0.2, 9e6] {
         store.write(interaction(cost)).await.expect("a receipt");
         store.write(message(cost)).await.expect("an id");
         let day = AddCost::new(ADA, usd(cost));
@@ -92,6 +105,12 @@ async fn a_cost_is_from_nothing_to_a_billion_dollars() {
                 .all(|m| m.cost == usd(cost))
         );
     }
+    // Each is counted with what it is: exchange, message and other request.
+    let limit = SetLimit::new(Scope::EachUser, Per::Ever, Amount::Cost(usd(1e9)));
+    store.write(limit).await.expect("a limit");
+    let budget = store.read(UserBudget::new(ADA)).await.expect("a budget");
+    let each = usd(9e6) + usd(0.1 + 0.2);
+    assert_eq!(budget[0].spent, Amount::Cost(each + each + each));
 }
 
 #[tokio::test]

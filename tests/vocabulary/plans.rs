@@ -56,8 +56,8 @@ const SCANS: &[&str] = &[
     "DELETE FROM botstore_session_import",
     // Counters are forgotten with a zone, and compared with the rows.
     "starts, cost, requests, tokens FROM botstore_spent",
-    // The oldest few.
-    "FROM botstore_reservation ORDER BY reservation_id LIMIT",
+    // The oldest few that are over: it reads past those that are open.
+    "WHERE state <> 'open' ORDER BY reservation_id LIMIT",
     // DeleteUser: those of a day.
     "SELECT reservation_id FROM botstore_reservation WHERE user_id = ?1",
 ];

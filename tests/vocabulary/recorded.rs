@@ -48,14 +48,16 @@ async fn recorded<M: Mutation>(
     event.event_data.clone().unwrap_or(Value::Null)
 }
 
-/// Makes a change that changes nothing, or is refused; it leaves no event.
-async fn silent<M: Mutation>(store: &TestStore, change: M) {
+/// Makes a change that changes nothing, or is refused; it leaves no event. Returns why it was refused, if it was.
+async fn silent<M: Mutation>(store: &TestStore, change: M) -> Option<ErrorKind> {
     let before = picture(store).await;
-    let _ = store.write(change).await;
+    let done = store.write(change).await;
     assert_eq!(picture(store).await, before, "{}", M::name());
+    done.err().map(|error| error.kind())
 }
 
 const ADMIN: i64 = 7;
+const NOT_FOUND: Option<ErrorKind> = Some(ErrorKind::NotFound);
 
 #[tokio::test]
 async fn each_change_has_an_event_and_what_changes_nothing_has_none() {
@@ -80,12 +82,15 @@ async fn each_change_has_an_event_and_what_changes_nothing_has_none() {
         let allow = by!(SetAllowed::allow(ADA));
         let details = recorded(&store, allow.clone(), ADA, audit::USER_ALLOWED).await;
         assert_eq!(details, alone());
-        silent(&store, allow).await;
+        assert_eq!(silent(&store, allow).await, None);
         let forbid = by!(SetAllowed::forbid(ADA));
         let details = recorded(&store, forbid.clone(), ADA, audit::USER_FORBIDDEN).await;
         assert_eq!(details, alone());
-        silent(&store, forbid).await;
-        silent(&store, by!(SetAllowed::allow(STRANGER))).await;
+        assert_eq!(silent(&store, forbid).await, None);
+        assert_eq!(
+            silent(&store, by!(SetAllowed::allow(STRANGER))).await,
+            NOT_FOUND
+        );
 
         // Tokens.
         let issue = by!(IssueToken::new(ADA));
@@ -103,54 +108,72 @@ async fn each_change_has_an_event_and_what_changes_nothing_has_none() {
         let expires_at = botstore::time::format(store.now() + DAY);
         let expected = json!({ "token_id": token_id + 1, "expires_at": expires_at });
         assert_eq!(details, with(expected));
-        silent(&store, by!(IssueToken::new(STRANGER))).await;
+        assert_eq!(
+            silent(&store, by!(IssueToken::new(STRANGER))).await,
+            NOT_FOUND
+        );
         let revoke = by!(RevokeToken::new(ADA, token_id));
         let details = recorded(&store, revoke.clone(), ADA, audit::TOKEN_REVOKED).await;
         assert_eq!(details, with(json!({ "token_id": token_id })));
-        silent(&store, revoke).await;
-        silent(&store, by!(RevokeToken::new(BOB, token_id + 1))).await;
+        assert_eq!(silent(&store, revoke).await, None);
+        assert_eq!(
+            silent(&store, by!(RevokeToken::new(BOB, token_id + 1))).await,
+            NOT_FOUND
+        );
         store.write(issue).await.expect("issued");
         let all = by!(RevokeUserTokens::new(ADA));
         let details = recorded(&store, all.clone(), ADA, audit::TOKEN_REVOKED).await;
         assert_eq!(details, with(json!({ "tokens": 2 })));
-        silent(&store, all).await;
+        assert_eq!(silent(&store, all).await, None);
 
         // Sessions.
         let s = |id: &str| with(json!({ "session_id": id }));
         let create = by!(CreateSession::new(ADA, "s-1", "/srv"));
         let details = recorded(&store, create.clone(), ADA, audit::SESSION_CREATED).await;
         assert_eq!(details, s("s-1"));
-        silent(&store, create).await;
-        silent(&store, by!(CreateSession::new(STRANGER, "s-9", "/srv"))).await;
+        assert_eq!(silent(&store, create).await, Some(ErrorKind::Conflict));
+        assert_eq!(
+            silent(&store, by!(CreateSession::new(STRANGER, "s-9", "/srv"))).await,
+            NOT_FOUND
+        );
         let ensure = by!(EnsureSession::new(ADA, "s-2", "/srv"));
         let details = recorded(&store, ensure.clone(), ADA, audit::SESSION_CREATED).await;
         assert_eq!(details, s("s-2"));
-        silent(&store, ensure).await;
+        assert_eq!(silent(&store, ensure).await, None);
         let save = by!(SaveSession::new(ADA, "s-3", "/srv"));
         let details = recorded(&store, save.clone(), ADA, audit::SESSION_CREATED).await;
         assert_eq!(details, s("s-3"));
-        silent(&store, save).await;
+        assert_eq!(silent(&store, save).await, None);
         let end = by!(EndSession::new(ADA, "s-1"));
         let details = recorded(&store, end.clone(), ADA, audit::SESSION_ENDED).await;
         assert_eq!(details, s("s-1"));
-        silent(&store, end).await;
-        silent(&store, by!(EndSession::new(BOB, "s-2"))).await;
+        assert_eq!(silent(&store, end).await, None);
+        assert_eq!(
+            silent(&store, by!(EndSession::new(BOB, "s-2"))).await,
+            NOT_FOUND
+        );
         let share = by!(ShareSession::new(ADA, "s-2", BOB));
         let details = recorded(&store, share.clone(), BOB, audit::SESSION_SHARED).await;
         assert_eq!(details, with(json!({ "session_id": "s-2", "owner": ADA })));
-        silent(&store, share).await;
-        silent(&store, by!(ShareSession::new(ADA, "s-2", ADA))).await;
+        assert_eq!(silent(&store, share).await, None);
+        assert_eq!(
+            silent(&store, by!(ShareSession::new(ADA, "s-2", ADA))).await,
+            None
+        );
         let unshare = by!(UnshareSession::new(ADA, "s-2", BOB));
         let details = recorded(&store, unshare.clone(), BOB, audit::SESSION_UNSHARED).await;
         let who = by.map_or(ADA, UserId::get);
         assert_eq!(details, json!({ "session_id": "s-2", "by": who }));
-        silent(&store, unshare).await;
+        assert_eq!(silent(&store, unshare).await, None);
         for id in ["s-1", "s-2", "s-3"] {
-            silent(&store, by!(DeleteSession::new(BOB, id))).await;
+            assert_eq!(
+                silent(&store, by!(DeleteSession::new(BOB, id))).await,
+                NOT_FOUND
+            );
             let delete = by!(DeleteSession::new(ADA, id));
             let details = recorded(&store, delete.clone(), ADA, audit::SESSION_DELETED).await;
             assert_eq!(details, s(id));
-            silent(&store, delete).await;
+            assert_eq!(silent(&store, delete).await, NOT_FOUND);
         }
 
         // Totals.
@@ -163,11 +186,11 @@ async fn each_change_has_an_event_and_what_changes_nothing_has_none() {
             json!({ "total_cost": cost }),
         );
         assert_eq!(details, with(json!({ "before": old, "after": new })));
-        silent(&store, correct).await;
+        assert_eq!(silent(&store, correct).await, None);
         let recount = by!(RecountUserTotals::new(BOB));
         let details = recorded(&store, recount.clone(), BOB, audit::TOTALS_CORRECTED).await;
         assert_eq!(details, with(json!({ "before": new, "after": old })));
-        silent(&store, recount).await;
+        assert_eq!(silent(&store, recount).await, None);
     }
 }
 
@@ -187,7 +210,7 @@ async fn sessions_that_expire_are_each_on_record_for_their_owner() {
         (ADA, audit::SESSION_EXPIRED)
     );
     assert_eq!(all[0].event_data, Some(json!({ "session_id": "ada-1" })));
-    silent(&store, expire).await;
+    assert_eq!(silent(&store, expire).await, None);
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use crate::answer::{Answer, Outcome};
 use crate::changing::with_store;
 use crate::file::{config, named};
+use crate::limits::{all, dollars};
 use crate::text::{self, Column, Facts};
-use botstore::page::PageRequest;
 use botstore::prices::{
     ImportPrices, ImportReport, ModelPrice, Prices as List, RemovePrice, Reprice, SetPrice,
     UnpricedModel, UnpricedModels,
@@ -125,13 +125,6 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| "no point in time, such as 2026-03-10 or 2026-03-10T15:30:00Z".to_owned())
 }
 
-fn dollars(text: &str) -> Result<Usd, String> {
-    let dollars: f64 = text
-        .parse()
-        .map_err(|_| "no number of US dollars".to_owned())?;
-    Usd::from_dollars(dollars).map_err(|error| error.to_string())
-}
-
 impl Prices {
     pub(crate) fn run(&self) -> Outcome {
         let file = &self.file;
@@ -159,28 +152,16 @@ impl Prices {
     }
 
     fn list(&self) -> Outcome {
+        let mut list = List::new();
+        list.provider.clone_from(&self.provider);
         let read =
-            |tx: &ReadTx<'_>| Ok((self.all(tx)?, tx.query(&UnpricedModels::new(self.days))?));
+            |tx: &ReadTx<'_>| Ok((all(tx, list)?, tx.query(&UnpricedModels::new(self.days))?));
         let (prices, unpriced) = botstore::snapshot(config(&self.file), read)?;
         let text = table(&prices) + &without_price(&unpriced);
         Ok(Answer::fine(
             text,
             json!({ "prices": prices, "unpriced": unpriced }),
         ))
-    }
-
-    fn all(&self, tx: &ReadTx<'_>) -> Result<Vec<ModelPrice>> {
-        let (mut prices, mut request) = (Vec::new(), PageRequest::first(1_000));
-        loop {
-            let mut list = List::new().page(request.clone());
-            list.provider.clone_from(&self.provider);
-            let page = tx.query(&list)?;
-            prices.extend(page.items);
-            let Some(next) = page.next else {
-                return Ok(prices);
-            };
-            request = request.after(next);
-        }
     }
 }
 

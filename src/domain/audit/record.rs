@@ -2,10 +2,11 @@
 
 use super::to_cell;
 use crate::domain::UserId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operation::WriteTx;
 use crate::sqlite::Cell;
 use rusqlite::ToSql;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// The type of the event that [`SaveInteraction`](crate::interactions::SaveInteraction) records.
@@ -86,6 +87,18 @@ impl<'a, U: ToSql> Change<'a, U> {
     pub(in crate::domain) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// A detail that has parts.
+    ///
+    /// # Errors
+    /// `Invalid` for one that JSON cannot hold.
+    pub(in crate::domain) fn with_json(self, name: &str, value: &impl Serialize) -> Result<Self> {
+        let value = serde_json::to_value(value).map_err(|error| {
+            let why = format!("cannot be written as JSON: {error}");
+            Error::invalid("event_data", &why)
+        })?;
+        Ok(self.with(name, value))
     }
 
     /// Who made it, if it was somebody else than the user.

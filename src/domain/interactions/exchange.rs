@@ -27,12 +27,12 @@ use serde_json::Value;
 /// not [shared](crate::sessions::ShareSession) with this one, and a reservation that was never given, or to another user. [`Conflict`](crate::ErrorKind::Conflict) for a key
 /// that already has another prompt or session (field `idempotency_key`); for a session that has ended, if
 /// [`into_ended`](Self::into_ended()) refuses it (field `session_id`); and for imported history that is out of
-/// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000
+/// order: see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000
 /// dollars, a duration above 1,000,000,000,000, an empty session id, tool name or idempotency key, a tool input or metadata
 /// nested deeper than 127 levels, a time in the future or before 1970, or a text that is too large:
 /// [`Config::max_text_bytes`](crate::Config::max_text_bytes) limits each text, and the names of all tools
 /// together; ids, names and keys may have 4 KiB. Also for a [`Usage`] with a number above 1,000,000,000,000, with
-/// another cost than the exchange, or with tokens that cost more than 1,000,000,000 dollars by their
+/// another cost than the exchange, or with tokens that cost more than 9,000,000 dollars by their
 /// [price](crate::prices).
 ///
 /// ```
@@ -170,8 +170,8 @@ impl SaveInteraction {
     /// An exchange is never refused because of its reservation: its money is spent. One whose reservation has expired or
     /// was released is saved like any other. So is another exchange with a reservation that is settled. The same
     /// exchange sent again, with the same session and prompt, changes nothing, and gets the first receipt, with an
-    /// idempotency key or without. Without one, as long as the store remembers the reservation: for a day, and the last
-    /// 100,000. A forgotten one counts as expired, whoever names it.
+    /// idempotency key or without. Without one, as long as the store remembers the reservation: for two days, and the
+    /// last 100,000. A forgotten one counts as expired, whoever names it.
     pub fn reservation(mut self, reservation: impl Into<ReservationId>) -> Self {
         self.reservation = Some(reservation.into());
         self

@@ -1,14 +1,15 @@
 //! Compares counters with the rows.
 
-use super::counters::{Counts, counts, reserved};
+use super::counters::{Counts, counts};
 use super::state::Subjects;
 use super::sums;
 use super::windows::{Window, Zoned};
 use crate::domain::columns::{cells, text};
+use crate::domain::rollups::spent;
 use crate::error::Result;
 use crate::operation::ReadTx;
 use crate::sqlite::{self, Cell};
-use chrono::{DateTime, Utc};
+use rusqlite::Row;
 
 /// The table of counters, the columns of its key, and its counts.
 pub(in crate::domain) const TABLE: &str = "botstore_spent";
@@ -31,34 +32,45 @@ pub(in crate::domain) fn compare(
     if !sqlite::has_table(tx.conn(), TABLE)? {
         return Ok(());
     }
-    let zone = Zoned::of(tx);
-    let rows = tx.all(
-        "SELECT scope, who, ends, per, starts, cost, requests, tokens FROM botstore_spent",
-        [],
-        |row| {
-            let key: Vec<Cell> = cells(row)?.into_iter().take(KEY.len()).collect();
-            let window = Window::of_row(&text(row, 3)?, text(row, 4)?, text(row, 2)?);
-            Ok((text(row, 0)?, key, window, counts(row, 5)?))
-        },
-    )?;
-    for (kind, key, window, stored) in rows {
-        let subjects = key.get(1).and_then(|who| Subjects::of_row(&kind, who));
-        let subject = subjects.as_ref().and_then(|subjects| subjects.get(&kind));
-        let counted = match (subject, window) {
-            (Some(subject), Some(window)) if window.is_open() => {
-                reserved(tx, subject, DateTime::<Utc>::MIN_UTC)?
-            }
-            (Some(subject), Some(window)) => sums::spent(tx, subject, &window, &zone)?,
-            // Nobody's, or of a period that this program does not know: nothing reads it.
-            _ => continue,
-        };
+    let mut report = |key: &[Cell], stored: Counts, counted: Counts| {
         if counted != stored {
             report(Difference {
-                key,
+                key: key.to_vec(),
                 stored,
                 counted,
             });
         }
+    };
+    let zone = Zoned::of(tx);
+    let rows = tx.all(
+        "SELECT scope, who, ends, per, starts, cost, requests, tokens FROM botstore_spent WHERE +ends > ''",
+        [],
+        |row| {
+            let window = Window::of_row(&text(row, 3)?, text(row, 4)?, text(row, 2)?);
+            Ok((text(row, 0)?, key(row)?, window, counts(row, 5)?))
+        },
+    )?;
+    // Nobody's, or of a period that this program does not know: nothing reads it.
+    for (kind, key, window, stored) in rows {
+        let subjects = Subjects::of_row(&kind, &key[1]);
+        let subject = subjects.as_ref().and_then(|subjects| subjects.get(&kind));
+        if let (Some(subject), Some(window)) = (subject, window) {
+            let counted = sums::spent(tx, subject, &window, &zone)?;
+            report(&key, stored, counted);
+        }
+    }
+    let open = tx.all(&spent::open_counters(), [], |row| {
+        Ok((text(row, 0)?, key(row)?, counts(row, 4)?, counts(row, 7)?))
+    })?;
+    for (kind, key, stored, counted) in open {
+        if Subjects::of_row(&kind, &key[1]).is_some() {
+            report(&key, stored, counted);
+        }
     }
     Ok(())
+}
+
+/// The columns of the key, which are the first.
+fn key(row: &Row<'_>) -> Result<Vec<Cell>> {
+    Ok(cells(row)?.into_iter().take(KEY.len()).collect())
 }

@@ -2,8 +2,9 @@
 //!
 //! **A counter is a function of the rows**: what those of its period spend. It exists from the first question about
 //! its period, when it is counted; from then on triggers change it by what a row changes, in the transaction of the
-//! row, whichever program writes it (`migrations/botstore_llm/…_limits.up.sql`). So it is always safe to drop one, and
-//! nothing has to be counted for a user about whom nobody asks.
+//! row, whichever program writes it (`migrations/botstore_llm/…_limits.up.sql`). So it is always safe to drop one. What
+//! is counted is the spending of those who ask, and of those who have spent something since the store last looked who
+//! is to be told (`watch`); that of the others is not.
 //!
 //! A table of all users' counters, filled when a limit is set, was turned down: setting one would count the whole file,
 //! and each midnight would make a counter for every user.
@@ -11,13 +12,13 @@
 use super::sums;
 use super::windows::{Window, Zoned};
 use crate::domain::UserId;
-use crate::domain::columns::integer;
+use crate::domain::columns::{cells, integer};
 use crate::domain::rollups::spent;
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Cell};
 use chrono::{DateTime, Utc};
-use rusqlite::Row;
+use rusqlite::{Row, params_from_iter};
 
 /// How many counters of ended periods go when one of another period is made: more than one, so that they do not pile
 /// up.
@@ -119,16 +120,27 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// Removes some counters whose periods have ended. One that is asked for again, because the clock was set back, is
-/// counted again.
+/// Removes some counters whose periods have ended; and with the last counter of somebody, the one of open reservations,
+/// if there are none. One that is asked for again, because the clock was set back, is counted again.
 fn sweep(tx: &WriteTx<'_>) -> Result<()> {
-    let now = Window::now(tx);
-    tx.run_as_the_store(
-        "DELETE FROM botstore_spent WHERE (scope, who, ends, per) IN (
-             SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
-             WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2)",
-        (now, SWEEP_AT_ONCE),
+    let ended = tx.all(
+        "SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
+         WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2",
+        (Window::now(tx), SWEEP_AT_ONCE),
+        cells,
     )?;
+    for key in ended {
+        tx.run_as_the_store(
+            "DELETE FROM botstore_spent WHERE scope = ?1 AND who = ?2 AND ends = ?3 AND per = ?4",
+            params_from_iter(&key),
+        )?;
+        tx.run_as_the_store(
+            "DELETE FROM botstore_spent
+             WHERE scope = ?1 AND who = ?2 AND ends = '' AND per = 'open' AND requests = 0
+               AND NOT EXISTS (SELECT 1 FROM botstore_spent WHERE scope = ?1 AND who = ?2 AND ends > '')",
+            params_from_iter(&key[..2]),
+        )?;
+    }
     Ok(())
 }
 

@@ -20,8 +20,9 @@ const EXPIRES_IN: Duration = Duration::from_secs(600);
 /// The shortest and the longest time for which a reservation may hold.
 const MAY_EXPIRE_IN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(24 * 60 * 60)];
 
-/// How many reservations expire at once, before it is asked again whether the request fits.
-const EXPIRE_AT_ONCE: u32 = 1_000;
+/// How many reservations a request ends that have expired: some ten microseconds each. More than come, so that a backlog
+/// goes.
+const EXPIRE_AT_ONCE: u32 = 128;
 
 /// After how many reservations old ones are swept.
 const SWEEP_AFTER: i64 = 64;
@@ -29,8 +30,9 @@ const SWEEP_AFTER: i64 = 64;
 /// How many are swept then: more than have come, so that a backlog goes.
 const SWEEP_AT_ONCE: u32 = 128;
 
-/// How long the store remembers a reservation that is over.
-const REMEMBER: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the store remembers a reservation, from when it was made: for a day after the longest has expired. Not from
+/// when it was over: then one of a long time would hold up those behind it.
+const REMEMBER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// How many reservations it remembers.
 const REMEMBER_AT_MOST: i64 = 100_000;
@@ -219,22 +221,17 @@ impl Mutation for Reserve {
         let sure = tx.sure_now()?;
         let subjects = Subjects::of_request(self.user_id, self.chat.as_ref(), model);
         let ask = [self.estimate.nanos(), 1, tokens];
-        let mut is_first = true;
-        let state = loop {
-            let state = State::look(tx, &subjects)?;
-            if state.is_ahead(sure) {
-                settle::hold_anew(tx, sure)?;
-            }
-            let has_room = state.standings(ask).iter().all(|standing| standing.fits);
-            // Many may have expired while nobody asked. All of them matter only to a request that has no room.
-            if state.has_expired(sure) && (is_first || !has_room) {
-                settle::expire(tx, sure, EXPIRE_AT_ONCE)?;
-                is_first = false;
-                continue;
-            }
-            break state;
-        };
+        let mut state = State::look(tx, &subjects)?;
+        if state.is_ahead(sure) {
+            settle::hold_anew(tx, sure)?;
+        }
+        if state.has_expired(sure) {
+            settle::expire(tx, sure, EXPIRE_AT_ONCE)?;
+            state = State::look(tx, &subjects)?;
+        }
         state.keep(tx)?;
+        // Many may have expired while nobody asked. The others hold nothing either, and later requests end them.
+        state.leave_out_expired(tx, sure)?;
         let standings = state.standings(ask);
         let denied = standings.iter().filter(|standing| !standing.fits);
         if let Some(strictest) = denied.max_by_key(|standing| standing.holds_until()) {
@@ -255,7 +252,7 @@ impl Mutation for Reserve {
             reservation,
             until,
             remaining: tightest.map(Standing::remaining),
-            resets_at: tightest.and_then(|tightest| tightest.resets_at),
+            resets_at: tightest.and_then(Standing::resets_at),
             near_limit: !near.is_empty(),
         })
     }
@@ -294,13 +291,16 @@ impl Reserve {
     }
 }
 
-/// Forgets some of the oldest reservations that are over for long, or are more than are remembered.
+/// Forgets some of the oldest reservations, if they were made long ago or are more than are remembered. Reads past those
+/// that are still open. An index of the others was turned down: each settle would write it.
 fn sweep(tx: &WriteTx<'_>, newest: ReservationId, now: DateTime<Utc>) -> Result<()> {
     let before = page::ago(now, REMEMBER).map_or(i64::MIN, |at| at.timestamp_micros());
     tx.execute(
         "DELETE FROM botstore_reservation
-         WHERE reservation_id IN (SELECT reservation_id FROM botstore_reservation ORDER BY reservation_id LIMIT ?1)
-           AND state <> 'open' AND (until <= ?2 OR reservation_id <= ?3)",
+         WHERE reservation_id IN (
+                 SELECT reservation_id FROM botstore_reservation
+                 WHERE state <> 'open' ORDER BY reservation_id LIMIT ?1)
+           AND (made_at <= ?2 OR reservation_id <= ?3)",
         (SWEEP_AT_ONCE, before, newest.get() - REMEMBER_AT_MOST),
     )?;
     Ok(())

@@ -2,8 +2,7 @@
 
 use super::rules;
 use super::{Amount, Limit, Measure, Per, Scope};
-use crate::domain::audit::{self, NewEvent};
-use crate::domain::when::When;
+use crate::domain::audit::{self, Change};
 use crate::domain::{UserId, users};
 use crate::error::Result;
 use crate::operation::{Mutation, WriteTx};
@@ -171,19 +170,9 @@ impl Mutation for RemoveLimit {
     }
 }
 
-/// The details of an audit row.
-#[derive(Serialize)]
-struct AuditData<'a> {
-    limit: &'a Limit,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<&'a Limit>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<UserId>,
-}
-
 fn note(
     tx: &WriteTx<'_>,
-    event_type: &str,
+    event_type: &'static str,
     limit: &Limit,
     before: Option<&Limit>,
     by: Option<UserId>,
@@ -196,17 +185,10 @@ fn note(
         return Ok(());
     };
     users::ensure(tx, user_id, tx.now_text())?;
-    let data = AuditData { limit, before, by };
-    audit::save(
-        tx,
-        &NewEvent {
-            user_id,
-            event_type,
-            event_data: Some(audit::to_cell(&data)?),
-            success: true,
-            ip_address: None,
-            when: &When::of(tx, None)?,
-        },
-    )?;
-    Ok(())
+    let mut change = Change::new(event_type, user_id).by(by);
+    change = change.with_json("limit", limit)?;
+    if let Some(before) = before {
+        change = change.with_json("before", before)?;
+    }
+    change.record(tx)
 }

@@ -28,7 +28,6 @@ pub(super) struct Standing<'s> {
     reserved: i64,
     /// With the request.
     used: i64,
-    pub(super) resets_at: Option<DateTime<Utc>>,
     /// Whether something is left, and the request fits in it.
     pub(super) fits: bool,
     /// Whether the warning is reached with the request.
@@ -40,11 +39,11 @@ impl<'s> Standing<'s> {
         subject: Subject<'s>,
         rule: &'s Rule,
         spent: &'s Counter<'_>,
-        reserved: &Counter<'_>,
+        reserved: Counts,
         ask: Counts,
     ) -> Self {
         let (window, of) = (&spent.window, rule.measure as usize);
-        let (spent, reserved) = (spent.counts[of].max(0), reserved.counts[of].max(0));
+        let (spent, reserved) = (spent.counts[of].max(0), reserved[of].max(0));
         let before = spent.saturating_add(reserved);
         let used = before.saturating_add(ask[of]);
         Self {
@@ -54,7 +53,6 @@ impl<'s> Standing<'s> {
             spent,
             reserved,
             used,
-            resets_at: window.resets_at(),
             fits: before < rule.max && used <= rule.max,
             is_near: rule.soft.is_some_and(|soft| used >= soft),
         }
@@ -120,9 +118,14 @@ impl<'s> Standing<'s> {
         }
     }
 
+    /// When the next period begins. Read from the text of the period: not for each limit, only where it is told.
+    pub(super) fn resets_at(&self) -> Option<DateTime<Utc>> {
+        self.window.resets_at()
+    }
+
     /// How long it holds: to the end of its period, or for ever.
     pub(super) fn holds_until(&self) -> DateTime<Utc> {
-        self.resets_at.unwrap_or(DateTime::<Utc>::MAX_UTC)
+        self.resets_at().unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Which of two limits has less left, as a part of it; of two that have as much, the one that holds for longer.
@@ -137,7 +140,7 @@ impl<'s> Standing<'s> {
             which: self.limit(),
             spent: self.amount(self.spent),
             reserved: self.amount(self.reserved),
-            resets_at: self.resets_at,
+            resets_at: self.resets_at(),
         }
     }
 
@@ -147,7 +150,7 @@ impl<'s> Standing<'s> {
             spent: self.amount(self.spent),
             reserved: self.amount(self.reserved),
             left: self.remaining(),
-            resets_at: self.resets_at,
+            resets_at: self.resets_at(),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What stands now of each limit that a request meets: read in one statement, and decided in Rust.
+//! What stands now of each limit that a request meets: read in one statement, or in two if the request names a chat or
+//! a model, and decided in Rust.
 //!
-//! The statement reads the limits, the counters of the periods that contain now, and the open reservations, each by
-//! its key. A counter that is missing is counted from the rows. To join limits with counters in SQL was turned down:
-//! no limit is read twice here, and what a period is only the zone knows.
+//! They read the limits, the counters of the periods that contain now, and the open reservations, each by its key. A
+//! counter that is missing is counted from the rows. To join limits with counters in SQL was turned down: no limit is
+//! read twice here, and what a period is only the zone knows. So was one statement for all: each of its parts opens a
+//! table, whether it is asked for or not.
 
 use super::counters::{self, Counter, Subject};
 use super::rules::one_text;
@@ -87,6 +89,7 @@ pub(super) struct State<'a> {
     last_made: Option<i64>,
 }
 
+/// Limits of everybody, of the user and of each user, with their counters; and the reservations.
 const LOOK: &str = "
     SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
         FROM botstore_limit WHERE scope = 'everyone' AND who = ''
@@ -94,22 +97,25 @@ const LOOK: &str = "
         FROM botstore_limit WHERE scope = 'user' AND who = ?1
     UNION ALL SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
         FROM botstore_limit WHERE scope = 'each_user' AND who = '' AND ?1 IS NOT NULL
-    UNION ALL SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
-        FROM botstore_limit WHERE scope = 'chat' AND who = ?2
-    UNION ALL SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
-        FROM botstore_limit WHERE scope = 'model' AND who = ?3
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'everyone' AND who = '' AND (ends > ?4 AND starts <= ?4 OR ends = '')
+        FROM botstore_spent WHERE scope = 'everyone' AND who = '' AND (ends > ?2 AND starts <= ?2 OR ends = '')
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'user' AND who = ?1 AND (ends > ?4 AND starts <= ?4 OR ends = '')
-    UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'chat' AND who = ?2 AND (ends > ?4 AND starts <= ?4 OR ends = '')
-    UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
-        FROM botstore_spent WHERE scope = 'model' AND who = ?3 AND (ends > ?4 AND starts <= ?4 OR ends = '')
+        FROM botstore_spent WHERE scope = 'user' AND who = ?1 AND (ends > ?2 AND starts <= ?2 OR ends = '')
     UNION ALL SELECT 2, NULL, NULL, NULL,
         (SELECT until FROM botstore_reservation WHERE state = 'open' ORDER BY until LIMIT 1),
         (SELECT made_at FROM botstore_reservation ORDER BY reservation_id DESC LIMIT 1),
         NULL, NULL, NULL";
+
+/// Limits of the chat and of the model, with their counters.
+const LOOK_FURTHER: &str = "
+    SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
+        FROM botstore_limit WHERE scope = 'chat' AND who = ?1
+    UNION ALL SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
+        FROM botstore_limit WHERE scope = 'model' AND who = ?2
+    UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
+        FROM botstore_spent WHERE scope = 'chat' AND who = ?1 AND (ends > ?3 AND starts <= ?3 OR ends = '')
+    UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
+        FROM botstore_spent WHERE scope = 'model' AND who = ?2 AND (ends > ?3 AND starts <= ?3 OR ends = '')";
 
 impl<'a> State<'a> {
     /// As a query sees it: what has expired by `now` is not reserved.
@@ -119,16 +125,24 @@ impl<'a> State<'a> {
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let mut state = Self::look(tx, subjects)?;
-        if state.has_expired(now) {
-            for counter in state.counters.iter_mut().filter(|c| c.window.is_open()) {
-                counter.counts = counters::reserved(tx, counter.subject, now)?;
-            }
-        }
+        state.leave_out_expired(tx, now)?;
         Ok(state)
     }
 
     /// As the file has it.
     pub(super) fn look(tx: &ReadTx<'_>, subjects: &'a Subjects<'a>) -> Result<Self> {
+        let mut state = Self::spent(tx, subjects)?;
+        for at in 0..state.rules.len() {
+            let subject = state.rules[at].0;
+            if state.counter(subject, None).is_none() {
+                state.counters.push(Counter::reserved(tx, subject)?);
+            }
+        }
+        Ok(state)
+    }
+
+    /// What is spent, as the file has it. What is reserved is told only as far as it has a counter.
+    pub(super) fn spent(tx: &ReadTx<'_>, subjects: &'a Subjects<'a>) -> Result<Self> {
         let mut state = Self {
             subjects,
             rules: Vec::new(),
@@ -136,27 +150,38 @@ impl<'a> State<'a> {
             first_until: None,
             last_made: None,
         };
-        let now = Window::now(tx);
-        let user = subjects.user.map(UserId::get);
-        let bound = (user, &subjects.chat, subjects.model, &now);
-        tx.each_while(LOOK, bound, |row| {
-            state.take(row)?;
-            Ok(true)
-        })?;
+        let (user, now) = (subjects.user.map(UserId::get), Window::now(tx));
+        tx.each_while(LOOK, (user, &now), |row| state.take(row))?;
+        if subjects.chat.is_some() || subjects.model.is_some() {
+            let bound = (&subjects.chat, subjects.model, &now);
+            tx.each_while(LOOK_FURTHER, bound, |row| state.take(row))?;
+        }
         state.replace();
-        state.complete(tx)?;
+        state.count_spent(tx)?;
         Ok(state)
     }
 
-    fn take(&mut self, row: &Row<'_>) -> Result<()> {
+    /// Leaves out what reservations hold that have expired by this time, and that nobody has ended yet. Their counters
+    /// still have it: so this comes after [`keep`](Self::keep).
+    pub(super) fn leave_out_expired(&mut self, tx: &ReadTx<'_>, now: DateTime<Utc>) -> Result<()> {
+        if self.has_expired(now) {
+            for counter in self.counters.iter_mut().filter(|c| c.window.is_open()) {
+                counter.counts = counters::reserved(tx, counter.subject, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a row in, and asks for the next.
+    fn take(&mut self, row: &Row<'_>) -> Result<bool> {
         let kind = integer(row, 0)?;
         if kind == 2 {
             (self.first_until, self.last_made) = (id(row, 4)?, id(row, 5)?);
-            return Ok(());
+            return Ok(true);
         }
         let scope = row.get_ref(1)?.as_str().unwrap_or_default();
         let Some(subject) = self.subjects.get(scope) else {
-            return Ok(());
+            return Ok(true);
         };
         let per = row.get_ref(3)?.as_str().unwrap_or_default();
         if kind == 1 {
@@ -168,11 +193,11 @@ impl<'a> State<'a> {
                 counts,
                 is_kept: true,
             }));
-            return Ok(());
+            return Ok(true);
         }
         let measure = row.get_ref(2)?.as_str().unwrap_or_default();
         let (Some(measure), Some(per)) = (Measure::read(measure), Per::read(per)) else {
-            return Ok(());
+            return Ok(true);
         };
         let rule = Rule {
             is_of_each: scope == "each_user",
@@ -182,7 +207,7 @@ impl<'a> State<'a> {
             soft: id(row, 5)?,
         };
         self.rules.push((subject, rule));
-        Ok(())
+        Ok(true)
     }
 
     /// Leaves out the limits of each user that the user's own replace.
@@ -199,8 +224,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Counts what has no counter yet.
-    fn complete(&mut self, tx: &ReadTx<'_>) -> Result<()> {
+    /// Counts the periods that have no counter yet.
+    fn count_spent(&mut self, tx: &ReadTx<'_>) -> Result<()> {
         let mut zone = None;
         for at in 0..self.rules.len() {
             let (subject, per) = (self.rules[at].0, self.rules[at].1.per);
@@ -208,9 +233,6 @@ impl<'a> State<'a> {
                 let zone = zone.get_or_insert_with(|| Zoned::of(tx));
                 let counter = Counter::spent(tx, subject, zone.window(per, tx.now()), zone)?;
                 self.counters.push(counter);
-            }
-            if self.counter(subject, None).is_none() {
-                self.counters.push(Counter::reserved(tx, subject)?);
             }
         }
         Ok(())
@@ -262,9 +284,10 @@ impl<'a> State<'a> {
         rule: &'s Rule,
         ask: [i64; 3],
     ) -> Option<Standing<'s>> {
-        let counter = self.counter(subject, Some(rule.per))?;
-        let reserved = self.counter(subject, None)?;
-        Some(Standing::new(subject, rule, counter, reserved, ask))
+        let spent = self.counter(subject, Some(rule.per))?;
+        let reserved = self.counter(subject, None);
+        let reserved = reserved.map_or([0; 3], |counter| counter.counts);
+        Some(Standing::new(subject, rule, spent, reserved, ask))
     }
 
     /// What is left of each limit, that of which the least is left first.

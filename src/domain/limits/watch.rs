@@ -18,7 +18,10 @@ use crate::sqlite::Cell;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How many that have spent something are looked at in one transaction.
+/// How many that have spent something are looked at in one transaction: each may have to be counted first, from rows.
+const LOOK_AT_ONCE: u32 = 16;
+
+/// How much is told, or forgotten, in one transaction.
 const AT_ONCE: u32 = 100;
 
 /// A limit, or its warning, was reached: see [`StoreEvent::LimitReached`](crate::StoreEvent::LimitReached) and
@@ -133,7 +136,7 @@ impl Mutation for LookAtSpenders {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Looked> {
         let spenders = tx.all(
             "SELECT scope, who FROM botstore_spender LIMIT ?1",
-            [AT_ONCE],
+            [LOOK_AT_ONCE],
             cells,
         )?;
         for spender in &spenders {
@@ -152,16 +155,16 @@ impl Mutation for LookAtSpenders {
         }
         let notices = to_tell(tx)?;
         forget_old(tx)?;
-        let is_full = |rows: usize| rows == AT_ONCE as usize;
+        let is_full = |rows: usize, most: u32| rows == most as usize;
         Ok(Looked {
-            goes_on: is_full(spenders.len()) || is_full(notices.len()),
+            goes_on: is_full(spenders.len(), LOOK_AT_ONCE) || is_full(notices.len(), AT_ONCE),
             notices: notices.into_iter().flatten().collect(),
         })
     }
 }
 
 fn look_at(tx: &WriteTx<'_>, subjects: &Subjects<'_>) -> Result<()> {
-    let state = State::look(tx, subjects)?;
+    let state = State::spent(tx, subjects)?;
     state.keep(tx)?;
     for standing in state.standings([0; 3]) {
         let (is_reached, is_near) = standing.reached();

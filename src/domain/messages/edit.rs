@@ -58,12 +58,13 @@ impl<T> Edit<T> {
 /// Changes a message of a user: for an answer that comes in parts, or a prompt that its user has edited. What no
 /// setter names stays. Returns the changed message.
 ///
-/// A new cost replaces the old one in the counters of session, user and day. The message's audit row stays, and
+/// A new cost replaces the old one in the counters of session, user and day. From then on it is the provider's, and no
+/// [`Reprice`](crate::prices::Reprice) changes it, even if it is the same as before. The message's audit row stays, and
 /// so do the times of last use: an edit is no conversation.
 ///
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown message, or another user's;
-/// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a duration above
+/// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000 dollars, a duration above
 /// 1,000,000,000,000, or a text that is too large ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 ///
 /// ```
@@ -160,7 +161,7 @@ impl Mutation for EditMessage {
 
     fn apply(&self, tx: &WriteTx<'_>) -> crate::Result<ChatMessage> {
         if let Some(cost) = self.cost {
-            validate::cost("cost", cost)?;
+            validate::request_cost("cost", cost)?;
         }
         if let Edit::Set(duration_ms) = self.duration_ms {
             validate::count("duration_ms", duration_ms)?;
@@ -221,6 +222,14 @@ impl EditMessage {
                     fails,
                     error,
                 ),
+            )?;
+        }
+        if let Some(cost) = self.cost {
+            // A trigger does it for another cost, whoever writes that. Who says the same cost says it, too.
+            tx.execute(
+                "UPDATE botstore_usage SET cost_nanos = ?2, cost_source = 'provider'
+                 WHERE usage_id = ?1 AND cost_source IS NOT 'provider'",
+                (self.message_id, cost.nanos()),
             )?;
         }
         Ok(())

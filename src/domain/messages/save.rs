@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown user or session, or another user's session that is
 /// not [shared](sessions::ShareSession) with this one. [`Conflict`](crate::ErrorKind::Conflict) for a session
 /// that has ended, if [`into_ended`](Self::into_ended()) says so, and for imported history that is out of order:
-/// see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars, a
+/// see [`at`](Self::at). [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000 dollars, a
 /// duration above 1,000,000,000,000, a time in the future or before 1970, or a text that is too large
 /// ([`Config::max_text_bytes`](crate::Config::max_text_bytes)).
 ///
@@ -230,7 +230,7 @@ pub(in crate::domain) fn save(tx: &WriteTx<'_>, new: &NewMessage<'_>) -> Result<
         .duration_ms
         .map(|ms| validate::count("duration_ms", ms))
         .transpose()?;
-    validate::cost("cost", new.cost)?;
+    validate::request_cost("cost", new.cost)?;
     new.creating
         .map_or(Ok(()), |path| validate::not_empty("creating", path))?;
     let history = new.when.is_history();

@@ -67,14 +67,14 @@ impl Tokens {
         let cost = cost.map(|cost| cost.div_euclid(MILLION));
         let cost = cost.and_then(|nanos| i64::try_from(nanos).ok());
         let cost = cost.map(Usd::from_nanos);
-        let cost = cost.filter(|cost| validate::cost("cost", *cost).is_ok());
+        let cost = cost.filter(|cost| validate::request_cost("cost", *cost).is_ok());
         cost.map(Some).ok_or_else(|| too_much(price))
     }
 }
 
 fn too_much(price: &ModelPrice) -> Error {
     let why = format!(
-        "of these tokens at the price of {} of {} is more than 1,000,000,000 US dollars: correct the price, or the \
+        "of these tokens at the price of {} of {} is more than 9,000,000 US dollars: correct the price, or the \
          numbers of tokens",
         quote(&price.model),
         quote(&price.provider)

@@ -1,14 +1,18 @@
 //! Imports a file of prices.
 
-use super::litellm::{Catalogue, SkippedModel};
-use super::{lookup, row};
-use crate::error::Result;
+use super::litellm::{Catalogue, NoCatalogue, SkippedModel};
+use super::{ModelPrice, lookup, row};
+use crate::error::{Error, Result};
 use crate::operation::{Mutation, WriteTx};
-use crate::texts::Texts;
+use crate::texts::{self, Texts};
 use crate::time;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most models of an import that have a price: some seven times those of the published file.
+const MAX_MODELS: usize = 20_000;
 
 /// Takes the prices of a file as litellm publishes it, `model_prices_and_context_window.json`: one JSON object, in which
 /// each model is an object by its name. All of them are saved, or none. A model whose price is the same already stays
@@ -28,14 +32,15 @@ use std::collections::BTreeMap;
 /// `eu-west-1/meta.llama` of `bedrock`. A bot names providers and models in its
 /// [`Usage`](crate::usage::Usage) in the same way, or sets prices by [`SetPrice`](super::SetPrice).
 ///
-/// Occupies the writer while it reads the text and saves the models, in one transaction.
+/// The text is read where the message is made, by its caller: a file of 2 MB takes some tens of milliseconds. The writer
+/// saves the models in one transaction, some ten microseconds each.
 ///
 /// For administrators: it decides what the requests of all users cost.
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a text that is no JSON object, or has more than
-/// [`Config::max_text_bytes`](crate::Config::max_text_bytes) (the file has some 2 MB), and for a time before 1970 or
-/// after 9999.
+/// [`Config::max_text_bytes`](crate::Config::max_text_bytes) (the file has some 2 MB), for one with more than 20,000
+/// models that have a price, and for a time before 1970 or after 9999.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -55,22 +60,59 @@ use std::collections::BTreeMap;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Spelled", into = "Spelled")]
 #[non_exhaustive]
 pub struct ImportPrices {
-    /// The text of the file.
-    pub json: String,
+    json: String,
+    /// What is in the text.
+    read: Arc<Result<Catalogue, NoCatalogue>>,
     /// From when on the prices hold, from 1970 to 9999; `None`: from now on, by the store's clock.
-    #[serde(default)]
     pub valid_from: Option<DateTime<Utc>>,
 }
 
-impl ImportPrices {
-    /// The prices in this text, from now on.
-    pub fn new(json: impl Into<String>) -> Self {
+/// The message as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct Spelled {
+    json: String,
+    #[serde(default)]
+    valid_from: Option<DateTime<Utc>>,
+}
+
+impl From<Spelled> for ImportPrices {
+    fn from(spelled: Spelled) -> Self {
         Self {
-            json: json.into(),
+            valid_from: spelled.valid_from,
+            ..Self::read(spelled.json)
+        }
+    }
+}
+
+impl From<ImportPrices> for Spelled {
+    fn from(import: ImportPrices) -> Self {
+        Self {
+            json: import.json,
+            valid_from: import.valid_from,
+        }
+    }
+}
+
+impl ImportPrices {
+    /// The prices in this text, from now on. Reads the text; what is wrong with it, the store answers.
+    pub fn new(json: impl Into<String>) -> Self {
+        Self::read(json.into())
+    }
+
+    fn read(json: String) -> Self {
+        Self {
+            read: Arc::new(Catalogue::read(&json)),
+            json,
             valid_from: None,
         }
+    }
+
+    /// The text of the file.
+    pub fn json(&self) -> &str {
+        &self.json
     }
 
     /// From when on the prices hold: from 1970 to 9999. For the first file of a bot that has a history, this is a time
@@ -111,14 +153,18 @@ impl Mutation for ImportPrices {
     fn apply(&self, tx: &WriteTx<'_>) -> Result<ImportReport> {
         let valid_from = row::valid_from(tx, self.valid_from)?;
         let at = time::format(valid_from);
-        let catalogue = Catalogue::read(&self.json)?;
+        let catalogue = (*self.read).as_ref().map_err(NoCatalogue::refused)?;
+        if catalogue.prices.len() > MAX_MODELS {
+            let why = "has more than 20,000 models with a price: import it in parts";
+            return Err(Error::invalid("json", why));
+        }
         let mut report = ImportReport {
-            skipped: catalogue.skipped,
-            unused_fields: catalogue.unused,
+            skipped: catalogue.skipped.clone(),
+            unused_fields: catalogue.unused.clone(),
             ..ImportReport::default()
         };
-        for price in catalogue.prices {
-            let price = price.valid_from(valid_from);
+        for price in &catalogue.prices {
+            let price = price.clone().valid_from(valid_from);
             let held = lookup::held(tx, &price.provider, &price.model, &at)?;
             match held.is_some_and(|held| held.costs_the_same(&price)) {
                 true => report.unchanged += 1,
@@ -133,5 +179,12 @@ impl Mutation for ImportPrices {
 
     fn texts(&self, texts: &mut Texts) {
         texts.text("json", self.json.as_str());
+    }
+
+    fn size_bytes(&self) -> usize {
+        let prices = (*self.read).as_ref().map_or(0, |read| read.prices.len());
+        size_of_val(self)
+            + prices * size_of::<ModelPrice>()
+            + texts::weigh(|texts| self.texts(texts))
     }
 }

@@ -4,7 +4,7 @@
 use super::ModelPrice;
 use super::decimal::{self, Read};
 use crate::domain::{Usd, validate};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::texts::MAX_NAME_BYTES;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -80,8 +80,24 @@ impl fmt::Display for WhySkipped {
     }
 }
 
+/// A text that is no JSON object: where reading it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoCatalogue {
+    line: usize,
+    column: usize,
+}
+
+impl NoCatalogue {
+    /// Without the sentence of `serde_json`, which may quote the text.
+    pub(super) fn refused(&self) -> Error {
+        let Self { line, column } = self;
+        let why = format!("is no JSON object of models by name: line {line}, column {column}");
+        Error::invalid("json", &why)
+    }
+}
+
 /// What a file holds.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Catalogue {
     pub(super) prices: Vec<ModelPrice>,
     pub(super) skipped: Vec<SkippedModel>,
@@ -116,16 +132,12 @@ const USED: [&str; 7] = [
 
 impl Catalogue {
     /// Reads a file.
-    ///
-    /// # Errors
-    /// `Invalid` for a text that is no JSON object.
-    pub(super) fn read(json: &str) -> Result<Self> {
-        let Pairs(entries) = serde_json::from_str::<Pairs<Entry>>(json).map_err(|error| {
-            // Without the sentence of `serde_json`, which may quote the text.
-            let (line, column) = (error.line(), error.column());
-            let why = format!("is no JSON object of models by name: line {line}, column {column}");
-            Error::invalid("json", &why)
-        })?;
+    pub(super) fn read(json: &str) -> Result<Self, NoCatalogue> {
+        let Pairs(entries) =
+            serde_json::from_str::<Pairs<Entry>>(json).map_err(|error| NoCatalogue {
+                line: error.line(),
+                column: error.column(),
+            })?;
         let (mut catalogue, mut names) = (Self::default(), BTreeSet::new());
         for (name, entry) in entries {
             let judged = match entry {

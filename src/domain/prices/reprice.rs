@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a span that ends before it begins, and for a request whose tokens cost
-/// more than 1,000,000,000 dollars: the error names its price. What was computed before stays.
+/// more than 9,000,000 dollars: the error names its price. What was computed before stays.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -95,7 +95,7 @@ impl ModelPrice {
     /// costs by it; a bot may need it for an estimate.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 1,000,000,000 dollars.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a cost outside 0 to 9,000,000 dollars.
     pub fn cost(&self, usage: &Usage) -> Result<Option<Usd>> {
         Tokens::from(usage).cost(self)
     }

@@ -7,7 +7,7 @@
 mod messages;
 mod tools;
 
-pub(super) use messages::add_messages;
+pub(super) use messages::{Days, add_messages};
 pub(super) use tools::add_tool_uses;
 
 use super::count::prepare;
@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 
 /// A value as a key of a map. A text and a blob of the same bytes are two.
 #[derive(Clone)]
-struct Key(Cell);
+pub(super) struct Key(pub(super) Cell);
 
 impl Key {
     /// The kind of the value, and the value.
@@ -85,21 +85,21 @@ pub(super) fn add_costs(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<
 }
 
 /// Selects the facts of the rows after `?1` up to `?2`, after their ids. A time stands for its day.
-fn rows_of(facts: &Facts, after: &str) -> String {
+pub(super) fn rows_of(facts: &Facts, after: &str) -> String {
     let (select, id) = (facts.select_times(), facts.id);
     format!("{select} WHERE {id} {after} ?1 AND {id} <= ?2")
 }
 
 /// Adds to a row, or creates it. Two statements, since most rows exist: `ON CONFLICT` with `RETURNING` would do it in
 /// one, for which SQLite makes a table each time.
-struct Addition<'a> {
+pub(super) struct Addition<'a> {
     add: Statement<'a>,
     create: Statement<'a>,
 }
 
 impl<'a> Addition<'a> {
     /// Both statements have the same parameters.
-    fn new(tx: &'a WriteTx<'_>, add: &str, create: &str) -> Result<Self> {
+    pub(super) fn new(tx: &'a WriteTx<'_>, add: &str, create: &str) -> Result<Self> {
         Ok(Self {
             add: prepare(tx, add)?,
             create: prepare(tx, create)?,
@@ -107,7 +107,7 @@ impl<'a> Addition<'a> {
     }
 
     /// Returns whether the row is new.
-    fn run(&mut self, row: impl Params + Copy) -> Result<bool> {
+    pub(super) fn run(&mut self, row: impl Params + Copy) -> Result<bool> {
         let is_new = self.add.execute(row)? == 0;
         if is_new {
             self.create.execute(row)?;

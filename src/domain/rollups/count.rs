@@ -66,8 +66,8 @@ pub(super) struct Part {
 #[derive(Clone, Copy)]
 pub(super) struct Due {
     pub(super) rows: u32,
-    /// The bytes that an answer reads past in one row, as SQL.
-    pub(super) bytes: &'static str,
+    /// The bytes that an answer reads past in one row, as SQL; `None` if they are few.
+    pub(super) bytes: Option<&'static str>,
 }
 
 /// The rollups of messages, tool uses and costs.
@@ -81,7 +81,9 @@ pub(super) const BOT: Set = Set {
             add: add_messages,
             due: Some(Due {
                 rows: MESSAGES_AT_ONCE,
-                bytes: "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)",
+                bytes: Some(
+                    "coalesce(octet_length(prompt), 0) + coalesce(octet_length(response), 0)",
+                ),
             }),
         },
         Part {
@@ -89,7 +91,7 @@ pub(super) const BOT: Set = Set {
             add: add_tool_uses,
             due: Some(Due {
                 rows: TOOL_USES_AT_ONCE,
-                bytes: "coalesce(octet_length(tool_input), 0)",
+                bytes: Some("coalesce(octet_length(tool_input), 0)"),
             }),
         },
         Part {
@@ -178,15 +180,17 @@ impl Part {
             return Ok(false);
         };
         let (Facts { table, id, .. }, last) = (self.facts, self.facts.last_id());
-        // The length of a text is in front of the row: no text is read for it.
-        let sql = format!(
-            "SELECT (SELECT max({id}) FROM {table}) - (SELECT min({id}) FROM {table} WHERE {id} > {last}) >= ?1
-                 OR (SELECT total(bytes) FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last}
-                                               ORDER BY {id} DESC LIMIT ?2)) >= ?3"
+        let mut sql = format!(
+            "SELECT (SELECT max({id}) FROM {table}) - (SELECT min({id}) FROM {table} WHERE {id} > {last}) >= ?1"
         );
-        tx.one(&sql, [rows - 1, NEWEST, BYTES_OF_NEWEST], |row| {
-            flag(row, 0)
-        })
+        if let Some(bytes) = bytes {
+            // The length of a text is in front of the row: no text is read for it.
+            sql += &format!(
+                " OR (SELECT total(bytes) FROM (SELECT {bytes} AS bytes FROM {table} WHERE {id} > {last}
+                                               ORDER BY {id} DESC LIMIT {NEWEST})) >= {BYTES_OF_NEWEST}"
+            );
+        }
+        tx.one(&sql, [rows - 1], |row| flag(row, 0))
     }
 }
 

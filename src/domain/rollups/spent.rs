@@ -179,11 +179,43 @@ pub(in crate::domain) fn in_time_of_newest() -> String {
 
 /// What open reservations hold that expire after `?2`, of those for which this SQL with `?1` is true.
 pub(in crate::domain) fn reserved(of: &str) -> String {
+    let (sums, table) = (
+        held(),
+        "botstore_reservation INDEXED BY botstore_reservation_open",
+    );
+    format!("SELECT {sums} FROM {table} WHERE state = 'open' AND until > ?2 AND {of}")
+}
+
+/// The counters of open reservations, by their key, each with what these hold: all are read four times, whatever the
+/// number of counters. Names no index, since a file is compared without it, too.
+pub(in crate::domain) fn open_counters() -> String {
+    let open = "FROM botstore_reservation WHERE state = 'open'";
+    let sums = held();
+    let by = |kind: &str, column: &str| {
+        format!(
+            "UNION ALL SELECT '{kind}', {column}, {sums} {open} AND {column} IS NOT NULL GROUP BY {column}"
+        )
+    };
+    let (users, chats, models) = (
+        by("user", "user_id"),
+        by("chat", "chat"),
+        by("model", "model"),
+    );
+    format!(
+        "WITH held (kind, whose, cost, requests, tokens) AS MATERIALIZED (
+             SELECT 'everyone', '', {sums} {open} {users} {chats} {models})
+         SELECT s.scope, s.who, s.ends, s.per, s.cost, s.requests, s.tokens,
+                coalesce(h.cost, 0), coalesce(h.requests, 0), coalesce(h.tokens, 0)
+         FROM botstore_spent s LEFT JOIN held h ON h.kind = s.scope AND h.whose = s.who
+         WHERE s.ends = '' AND s.per = 'open'"
+    )
+}
+
+/// The sums over open reservations.
+fn held() -> String {
     let (cost, tokens) = (sum("cost"), sum("tokens"));
     format!(
-        "SELECT CAST({cost} AS INTEGER), count(*), CAST({tokens} AS INTEGER)
-         FROM botstore_reservation INDEXED BY botstore_reservation_open
-         WHERE state = 'open' AND until > ?2 AND {of}"
+        "CAST(coalesce({cost}, 0) AS INTEGER), count(*), CAST(coalesce({tokens}, 0) AS INTEGER)"
     )
 }
 

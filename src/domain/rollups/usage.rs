@@ -12,18 +12,23 @@ use crate::domain::columns::flag;
 use crate::domain::limits;
 use crate::migration::Counts;
 
+const MODELS: &str = "botstore_model_day";
+const USERS: &str = "botstore_user_model_day";
+const CHATS: &str = "botstore_chat_day";
+const OTHERS: &str = "botstore_other_day";
+
 /// How many requests wait until it is worthwhile to count them, as for messages.
 const AT_ONCE: u32 = 768;
 
 /// What migrations and the engine need to know about these rollups.
 pub(crate) const COUNTS: Counts = Counts {
     tables: &[
-        "botstore_usage_counted",
-        "botstore_model_day",
-        "botstore_user_model_day",
-        "botstore_chat_day",
-        "botstore_other_day",
-        "botstore_usage_count",
+        USAGE.counted,
+        MODELS,
+        USERS,
+        CHATS,
+        OTHERS,
+        USAGE.inbox,
         // Not rollups, but as easily made again.
         "botstore_spent",
     ],
@@ -41,15 +46,11 @@ pub(super) const LLM: Set = Set {
         add: adding::add,
         due: Some(Due {
             rows: AT_ONCE,
-            bytes: "0",
+            // The texts of a request are names.
+            bytes: None,
         }),
     }],
-    rollups: &[
-        "botstore_model_day",
-        "botstore_user_model_day",
-        "botstore_chat_day",
-        "botstore_other_day",
-    ],
+    rollups: &[MODELS, USERS, CHATS, OTHERS],
     adds_up: |tx| {
         let sql = "SELECT (SELECT coalesce(sum(requests), 0) FROM botstore_model_day)
                         = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')";

@@ -314,7 +314,7 @@ impl Usage {
             true => Err(is_computed()),
             false => self
                 .cost
-                .map_or(Ok(()), |cost| validate::cost("cost", cost)),
+                .map_or(Ok(()), |cost| validate::request_cost("cost", cost)),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use super::{details, lived};
 use crate::support::{ADA, Run};
+use botstore::costs::AddCost;
 use botstore::integrity::CheckFile;
 use botstore::metadata::GetMetadata;
 use botstore::rusqlite::Connection;
+use botstore::testing::usd;
 use botstore::usage::PromptText;
+use botstore::users::EnsureUser;
 
 /// A column, and what it should not hold.
 const ODD: [(&str, &str, &str); 17] = [
@@ -136,4 +139,26 @@ async fn rows_that_belong_to_nothing_are_orphans() {
         .map(|(table, parent, _)| (*table, *parent))
         .collect();
     assert_eq!(named, expected);
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_message_is_an_orphan_once_its_user_is_gone() {
+    let store = lived().await;
+    store
+        .write(EnsureUser::new(77, "eve"))
+        .await
+        .expect("a user");
+    let image = AddCost::new(77, usd(0.04));
+    store.write(image).await.expect("a request");
+    let other = Connection::open(store.path()).expect("a connection");
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM users WHERE user_id = 77")
+        .expect("deleted");
+    let report = store.read(CheckFile::new()).await.expect("a report");
+    let mut named = report.orphans.first.iter();
+    let is_it = |table: &str, parent: &str| (table, parent) == ("botstore_usage", "users");
+    assert!(
+        named.any(|orphan| is_it(&orphan.table, &orphan.parent)),
+        "{report:?}"
+    );
 }

@@ -1,5 +1,6 @@
 //! Limits of spending: what each promises, on every path on which something is spent.
 
+mod abandoned;
 mod histories;
 mod holding;
 mod model;

@@ -179,3 +179,20 @@ async fn a_file_may_be_as_large_as_a_text_and_its_names_as_long_as_names() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn an_import_has_at_most_20_000_prices() {
+    let store = TestStore::open().await.unwrap();
+    let models = |many: usize| {
+        let model = |n| {
+            format!(
+                r#""m{n}":{{"litellm_provider":"p","input_cost_per_token":0,"output_cost_per_token":1}}"#
+            )
+        };
+        format!("{{{}}}", (0..many).map(model).collect::<Vec<_>>().join(","))
+    };
+    refused(&store, ImportPrices::new(models(20_001)), Invalid, "json").await;
+    let import = ImportPrices::new(models(20_000));
+    assert!(import.json().starts_with("{"));
+    assert_eq!(store.write(import).await.unwrap().taken, 20_000);
+}

@@ -119,6 +119,25 @@ async fn a_cost_that_somebody_says_stands() {
         .expect("edited");
     let row = (id.get(), Some(1_000_000_000), Some("provider".to_owned()));
     assert_eq!(said(&store).await.pop(), Some(row));
+    // So is one that somebody confirms: also that of a model without a price, which cost nothing.
+    for (model, nanos) in [("parrot", 4_500_000), ("unknown", 0)] {
+        let id = save(&store, interaction(usage(model))).await;
+        let (_, before, source) = said(&store).await.pop().expect("a row");
+        assert_ne!(source.as_deref(), Some("provider"));
+        assert_eq!(before.unwrap_or(0), nanos);
+        let same = EditMessage::new(ADA, id).cost(Usd::from_nanos(nanos));
+        store.write(same).await.expect("edited");
+        let row = (id.get(), Some(nanos), Some("provider".to_owned()));
+        assert_eq!(said(&store).await.pop(), Some(row), "{model}");
+        // An edit of something else says nothing about the cost.
+        let id = save(&store, interaction(usage(model))).await;
+        let row = said(&store).await.pop();
+        store
+            .write(EditMessage::new(ADA, id).error("late"))
+            .await
+            .expect("edited");
+        assert_eq!(said(&store).await.pop(), row, "{model}");
+    }
 }
 
 #[tokio::test]
@@ -238,7 +257,7 @@ async fn other_programs_values_of_tokens_break_nothing() {
             .await
             .expect("a change");
         let from = at("1970-01-01T00:00:00Z");
-        set(&store, "parrot", 1e-6, 1e-6, from).await;
+        set(&store, "parrot", 1e-7, 1e-7, from).await;
         let reprice = botstore::prices::Reprice::new(from, store.now() + HOUR);
         store.write(reprice).await.expect("repriced");
         let (.., source) = said(&store).await.pop().expect("a row");

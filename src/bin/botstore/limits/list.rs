@@ -98,7 +98,7 @@ impl List {
 }
 
 /// All items of a list.
-fn all<Q: Paged>(tx: &ReadTx<'_>, mut list: Q) -> Result<Vec<Q::Item>> {
+pub(crate) fn all<Q: Paged>(tx: &ReadTx<'_>, mut list: Q) -> Result<Vec<Q::Item>> {
     let mut items = Vec::new();
     *list.page_mut() = PageRequest::first(1_000);
     loop {

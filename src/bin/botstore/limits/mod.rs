@@ -4,6 +4,9 @@ mod list;
 mod set;
 mod words;
 
+pub(crate) use list::all;
+pub(crate) use words::dollars;
+
 use crate::answer::Outcome;
 use crate::file::named;
 use clap::{Args, Subcommand};

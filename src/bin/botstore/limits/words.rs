@@ -45,7 +45,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Reads dollars, digit by digit: a floating-point number would round a billionth of a large amount.
-fn dollars(text: &str) -> Result<Usd, &'static str> {
+pub(crate) fn dollars(text: &str) -> Result<Usd, &'static str> {
     const WHY: &str = "must be dollars with at most 9 digits after the point, such as 2 or 2.50";
     let text = text.strip_prefix('$').unwrap_or(text);
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));

@@ -124,14 +124,14 @@ fn message_groups(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<Vec<Gr
 }
 
 /// Tells the day of a time. The next time is often of the same second.
-struct Days<'a> {
+pub(in crate::domain::rollups) struct Days<'a> {
     find: Statement<'a>,
     time: Cell,
     day: Rc<str>,
 }
 
 impl<'a> Days<'a> {
-    fn new(tx: &'a WriteTx<'_>) -> Result<Self> {
+    pub(in crate::domain::rollups) fn new(tx: &'a WriteTx<'_>) -> Result<Self> {
         Ok(Self {
             find: prepare(tx, &format!("SELECT {}", day("?1")))?,
             // No time has no day.
@@ -140,7 +140,7 @@ impl<'a> Days<'a> {
         })
     }
 
-    fn of(&mut self, time: ValueRef<'_>) -> Result<Rc<str>> {
+    pub(in crate::domain::rollups) fn of(&mut self, time: ValueRef<'_>) -> Result<Rc<str>> {
         if self.time.value() != time {
             self.time = time.into();
             let mut found = self.find.query([&self.time])?;

@@ -3,175 +3,153 @@
 //!
 //! Grouped in Rust: SQLite would sort the requests by four texts each.
 
-use crate::domain::columns::integer;
-use crate::domain::rollups::count::prepare;
+use super::{CHATS, MODELS, OTHERS, USERS};
+use crate::domain::columns::{cell, flag, integer};
+use crate::domain::rollups::adding::{Addition, Days, Key, rows_of};
 use crate::domain::rollups::facts::USAGE;
 use crate::error::Result;
 use crate::operation::WriteTx;
-use crate::sqlite::{Cell, cells};
-use rusqlite::params_from_iter;
+use crate::sqlite::Cell;
+use rusqlite::ToSql;
 use std::collections::BTreeMap;
-
-/// A table of rollups.
-struct Rollup {
-    name: &'static str,
-    /// The facts by which it counts.
-    key: &'static [&'static str],
-    /// It counts requests of which this fact is neither '' nor 0.
-    only: Option<&'static str>,
-    /// Its sums, each of some facts; those of all facts if there are none.
-    sums: &'static [(&'static str, &'static [&'static str])],
-}
-
-const ROLLUPS: [Rollup; 4] = [
-    Rollup {
-        name: "botstore_model_day",
-        key: &["day", "provider", "model"],
-        only: None,
-        sums: &[],
-    },
-    Rollup {
-        name: "botstore_user_model_day",
-        key: &["day", "user_id", "provider", "model"],
-        only: None,
-        sums: &[],
-    },
-    Rollup {
-        name: "botstore_chat_day",
-        key: &["day", "chat"],
-        only: Some("chat"),
-        sums: &[
-            (REQUESTS, &[REQUESTS]),
-            ("tokens", &["input_tokens", "output_tokens"]),
-            ("cost", &["cost"]),
-        ],
-    },
-    Rollup {
-        name: "botstore_other_day",
-        key: &["day", "user_id"],
-        only: Some("other"),
-        sums: &[(REQUESTS, &[REQUESTS]), ("cost", &["cost"])],
-    },
-];
+use std::rc::Rc;
 
 const REQUESTS: &str = USAGE.rows;
 
-/// How many numbers are added up, `REQUESTS` first.
+/// What is added up: the requests, and then the facts in their order.
 const SUMS: usize = 1 + USAGE.sums.len();
 
-/// A part of a key. Texts are bytes: a file's text may be no UTF-8.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Number(i64),
-    Text(Vec<u8>),
+/// Where some of them are.
+const INPUT: usize = 3;
+const OUTPUT: usize = 6;
+const COST: usize = 8;
+
+/// Sums over requests.
+#[derive(Clone, Copy)]
+struct Sums<const N: usize>([i64; N]);
+
+impl<const N: usize> Sums<N> {
+    fn add(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
-/// The requests of a rollup, by its key.
-struct Grouped {
-    rollup: Rollup,
-    /// Where the facts of the key are.
-    key: Vec<usize>,
-    only: Option<usize>,
-    rows: BTreeMap<Vec<Part>, [i64; SUMS]>,
+impl<const N: usize> Default for Sums<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+/// Requests, by the keys of the rollups.
+#[derive(Default)]
+struct Groups {
+    /// By day, user, provider and model.
+    users: BTreeMap<(Rc<str>, i64, Key, Key), Sums<SUMS>>,
+    /// Those whose chat is known, by day and chat: how many, their tokens, their cost.
+    chats: BTreeMap<(Rc<str>, Key), Sums<3>>,
+    /// Those that are no messages, by day and user: how many, their cost.
+    others: BTreeMap<(Rc<str>, i64), Sums<2>>,
 }
 
 /// Adds the requests `after` an id, up to another, to the rollups.
 pub(super) fn add(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
-    let mut rollups = ROLLUPS.map(Grouped::new);
-    let (select, id) = (USAGE.select(), USAGE.id);
-    let sql =
-        format!("{select} WHERE {id} {after} ?1 AND {id} <= ?2 AND typeof(user_id) = 'integer'");
-    tx.each_while(&sql, ids, |row| {
-        // After the id.
-        let facts = cells(row, 1..1 + USAGE.keys.len())?;
-        let mut sums = [1; SUMS];
-        for (sum, at) in sums[1..].iter_mut().zip(1 + USAGE.keys.len()..) {
-            *sum = integer(row, at)?;
-        }
-        for rollup in &mut rollups {
-            rollup.add(&facts, &sums);
-        }
-        Ok(true)
-    })?;
-    rollups
-        .into_iter()
-        .try_for_each(|rollup| rollup.write_to(tx))
+    let Groups {
+        users,
+        chats,
+        others,
+    } = groups(tx, after, ids)?;
+    let sums: Vec<_> = [REQUESTS].into_iter().chain(USAGE.sum_names()).collect();
+    let mut models = BTreeMap::<(&str, &Key, &Key), Sums<SUMS>>::new();
+    let mut add = addition(tx, USERS, &["day", "user_id", "provider", "model"], &sums)?;
+    for ((day, user_id, provider, model), sums) in &users {
+        run(&mut add, &[&&**day, user_id, provider, model], sums)?;
+        let of_model = models.entry((day, provider, model)).or_default();
+        of_model.add(sums);
+    }
+    let mut add = addition(tx, MODELS, &["day", "provider", "model"], &sums)?;
+    for ((day, provider, model), sums) in &models {
+        run(&mut add, &[day, provider, model], sums)?;
+    }
+    let mut add = addition(tx, CHATS, &["day", "chat"], &[REQUESTS, "tokens", "cost"])?;
+    for ((day, chat), sums) in &chats {
+        run(&mut add, &[&&**day, chat], sums)?;
+    }
+    let mut add = addition(tx, OTHERS, &["day", "user_id"], &[REQUESTS, "cost"])?;
+    for ((day, user_id), sums) in &others {
+        run(&mut add, &[&&**day, user_id], sums)?;
+    }
+    Ok(())
 }
 
-impl Grouped {
-    fn new(rollup: Rollup) -> Self {
-        let place = |name: &&str| USAGE.key_names().position(|known| known == *name);
-        Self {
-            key: rollup.key.iter().filter_map(place).collect(),
-            only: rollup.only.as_ref().and_then(place),
-            rollup,
-            rows: BTreeMap::new(),
+fn groups(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<Groups> {
+    let (mut groups, mut days) = (Groups::default(), Days::new(tx)?);
+    tx.each_while(&rows_of(&USAGE, after), ids, |row| {
+        // A request whose user is no number is counted nowhere.
+        let Cell::Integer(user_id) = cell(row, 2)? else {
+            return Ok(true);
+        };
+        let day = days.of(cell(row, 1)?.value())?;
+        let key = |at| cell(row, at).map(Key);
+        let mut sums = Sums([1; SUMS]);
+        for (sum, at) in sums.0[1..].iter_mut().zip(1 + USAGE.keys.len()..) {
+            *sum = integer(row, at)?;
         }
-    }
+        let Sums(of) = &sums;
+        let chat = key(5)?;
+        if chat.0 != Cell::text("") {
+            let tokens = of[INPUT].saturating_add(of[OUTPUT]);
+            let of_chat = groups.chats.entry((Rc::clone(&day), chat)).or_default();
+            of_chat.add(&Sums([1, tokens, of[COST]]));
+        }
+        if flag(row, 6)? {
+            let of_user = groups.others.entry((Rc::clone(&day), user_id)).or_default();
+            of_user.add(&Sums([1, of[COST]]));
+        }
+        let of_user = (day, user_id, key(3)?, key(4)?);
+        groups.users.entry(of_user).or_default().add(&sums);
+        Ok(true)
+    })?;
+    Ok(groups)
+}
 
-    fn add(&mut self, facts: &[Cell], sums: &[i64; SUMS]) {
-        let is_something = |at: usize| match &facts[at] {
-            Cell::Text(bytes) => !bytes.is_empty(),
-            fact => *fact != Cell::Integer(0),
-        };
-        if !self.only.is_none_or(is_something) {
-            return;
-        }
-        let part = |at: &usize| match &facts[*at] {
-            Cell::Integer(number) => Part::Number(*number),
-            Cell::Text(bytes) => Part::Text(bytes.clone()),
-            // No fact is anything else.
-            _ => Part::Text(Vec::new()),
-        };
-        let key = self.key.iter().map(part).collect();
-        let row = self.rows.entry(key).or_insert([0; SUMS]);
-        for (sum, more) in row.iter_mut().zip(sums) {
-            *sum = sum.saturating_add(*more);
-        }
-    }
+/// Adds to the sums of a row of this table, which has this key.
+fn addition<'a>(
+    tx: &'a WriteTx<'_>,
+    table: &str,
+    key: &[&str],
+    sums: &[&str],
+) -> Result<Addition<'a>> {
+    let columns = || (1..).zip(key.iter().chain(sums));
+    let (of_key, of_sums) = (
+        columns()
+            .take(key.len())
+            .map(|(at, name)| format!("{name} = ?{at}")),
+        columns()
+            .skip(key.len())
+            .map(|(at, name)| format!("{name} = CAST({name} + ?{at} AS INTEGER)")),
+    );
+    let list = |parts: Vec<String>, between: &str| parts.join(between);
+    let (of_key, of_sums) = (
+        list(of_key.collect(), " AND "),
+        list(of_sums.collect(), ", "),
+    );
+    let names = list(
+        columns().map(|(_, name)| (*name).to_owned()).collect(),
+        ", ",
+    );
+    let places = list(columns().map(|(at, _)| format!("?{at}")).collect(), ", ");
+    Addition::new(
+        tx,
+        &format!("UPDATE {table} SET {of_sums} WHERE {of_key}"),
+        &format!("INSERT INTO {table} ({names}) VALUES ({places})"),
+    )
+}
 
-    fn write_to(self, tx: &WriteTx<'_>) -> Result<()> {
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        let all: Vec<_> = [REQUESTS].into_iter().chain(USAGE.sum_names()).collect();
-        // The names of the sums, and where what is added up for each is.
-        let sums: Vec<(&str, Vec<usize>)> = match self.rollup.sums {
-            [] => all
-                .iter()
-                .enumerate()
-                .map(|(at, name)| (*name, vec![at]))
-                .collect(),
-            some => {
-                let places = |of: &[&str]| (0..SUMS).filter(|at| of.contains(&all[*at])).collect();
-                some.iter().map(|(name, of)| (*name, places(of))).collect()
-            }
-        };
-        let key = self.rollup.key.join(", ");
-        let names: String = sums.iter().map(|(name, _)| format!(", {name}")).collect();
-        let places = vec!["?"; self.key.len() + sums.len()].join(", ");
-        let add = sums
-            .iter()
-            .map(|(name, _)| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"));
-        let (table, add) = (self.rollup.name, add.collect::<Vec<_>>().join(", "));
-        let mut add = prepare(
-            tx,
-            &format!(
-                "INSERT INTO {table} ({key}{names}) VALUES ({places}) ON CONFLICT ({key}) DO UPDATE SET {add}"
-            ),
-        )?;
-        for (key, row) in self.rows {
-            let key = key.into_iter().map(|part| match part {
-                Part::Number(number) => Cell::Integer(number),
-                Part::Text(bytes) => Cell::Text(bytes),
-            });
-            let sum = |of: &Vec<usize>| {
-                of.iter()
-                    .fold(0_i64, |sum, at| sum.saturating_add(row[*at]))
-            };
-            let sums = sums.iter().map(|(_, of)| Cell::Integer(sum(of)));
-            add.execute(params_from_iter(key.chain(sums)))?;
-        }
-        Ok(())
-    }
+fn run<const N: usize>(add: &mut Addition<'_>, key: &[&dyn ToSql], sums: &Sums<N>) -> Result<()> {
+    let sums = sums.0.iter().map(|sum| sum as &dyn ToSql);
+    let row: Vec<_> = key.iter().copied().chain(sums).collect();
+    add.run(&*row)?;
+    Ok(())
 }
