@@ -85,10 +85,11 @@ pub(crate) fn by_hand(path: &Path, sql: &str) {
 /// The rows of a table of rollups, in words.
 fn rows(path: &Path, table: &str) -> Vec<String> {
     let conn = open_plain(path);
-    let columns = conn.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let all_columns = conn.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    // An iterator or a vector: rusqlites differ.
+    let columns = Vec::from_iter(all_columns.column_names());
     let columns: Vec<_> = columns
-        .column_names()
-        .into_iter()
+        .iter()
         .map(|name| format!("quote({name})"))
         .collect();
     let sql = format!(
