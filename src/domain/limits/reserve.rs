@@ -60,7 +60,7 @@ const REMEMBER_AT_MOST: i64 = 100_000;
 /// period costs.
 ///
 /// # Errors
-/// [`Invalid`](crate::ErrorKind::Invalid) for an estimate outside 0 to 1,000,000,000 dollars or above
+/// [`Invalid`](crate::ErrorKind::Invalid) for an estimate outside 0 to 9,000,000 dollars or above
 /// 1,000,000,000,000 tokens, for a time to expire outside 1 second to 24 hours, and for an empty model or chat, or one
 /// longer than 4 KiB.
 ///
@@ -208,7 +208,7 @@ impl Mutation for Reserve {
     type Output = Decision;
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<Decision> {
-        validate::cost("estimate", self.estimate)?;
+        validate::request_cost("estimate", self.estimate)?;
         let tokens = validate::count("tokens", self.tokens)?;
         self.chat.as_ref().map_or(Ok(()), Chat::check)?;
         let model = self.model.as_deref();
