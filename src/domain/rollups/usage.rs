@@ -7,10 +7,10 @@ mod source;
 pub(super) use source::SOURCE;
 
 use super::count::{self, Due, Part, Set};
-use super::facts::USAGE;
+use super::facts::{CURRENT, USAGE};
 use crate::domain::columns::flag;
 use crate::domain::limits;
-use crate::migration::Counts;
+use crate::migration::{Counts, Recounted};
 
 /// How many requests wait until it is worthwhile to count them, as for messages.
 const AT_ONCE: u32 = 768;
@@ -31,6 +31,9 @@ pub(crate) const COUNTS: Counts = Counts {
     are_due: |tx| count::are_due(tx, &LLM),
     forget: |tx| count::forget(tx, &LLM),
     count: |tx, rows, waiting| count::count(tx, &LLM, rows, waiting),
+    // Those of the bot do it for these.
+    is_behind: |_| Ok(false),
+    recount: |_, _| Ok(Recounted::Nothing),
 };
 
 pub(super) const LLM: Set = Set {
@@ -51,9 +54,11 @@ pub(super) const LLM: Set = Set {
         "botstore_other_day",
     ],
     adds_up: |tx| {
-        let sql = "SELECT (SELECT coalesce(sum(requests), 0) FROM botstore_model_day)
-                        = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')";
-        tx.one(sql, [], |row| flag(row, 0))
+        let sql = format!(
+            "SELECT (SELECT coalesce(sum(requests), 0) FROM botstore_model_day WHERE generation = {CURRENT})
+                  = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')"
+        );
+        tx.one(&sql, [], |row| flag(row, 0))
     },
     forget: limits::forget,
 };

@@ -4,7 +4,7 @@
 //! Grouped in Rust: SQLite would sort the requests by four texts each.
 
 use crate::domain::columns::integer;
-use crate::domain::rollups::count::prepare;
+use crate::domain::rollups::count::{Piece, prepare};
 use crate::domain::rollups::facts::USAGE;
 use crate::error::Result;
 use crate::operation::WriteTx;
@@ -75,10 +75,15 @@ struct Grouped {
     rows: BTreeMap<Vec<Part>, [i64; SUMS]>,
 }
 
-/// Adds the requests `after` an id, up to another, to the rollups.
-pub(super) fn add(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
+/// Adds requests to the rollups.
+pub(super) fn add(tx: &WriteTx<'_>, piece: Piece) -> Result<()> {
+    let Piece {
+        generation,
+        after,
+        ids,
+    } = piece;
     let mut rollups = ROLLUPS.map(Grouped::new);
-    let (select, id) = (USAGE.select(), USAGE.id);
+    let (select, id) = (USAGE.select_in(&generation.to_string()), USAGE.id);
     let sql =
         format!("{select} WHERE {id} {after} ?1 AND {id} <= ?2 AND typeof(user_id) = 'integer'");
     tx.each_while(&sql, ids, |row| {
@@ -95,7 +100,7 @@ pub(super) fn add(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
     })?;
     rollups
         .into_iter()
-        .try_for_each(|rollup| rollup.write_to(tx))
+        .try_for_each(|rollup| rollup.write_to(tx, generation))
 }
 
 impl Grouped {
@@ -130,7 +135,7 @@ impl Grouped {
         }
     }
 
-    fn write_to(self, tx: &WriteTx<'_>) -> Result<()> {
+    fn write_to(self, tx: &WriteTx<'_>, generation: i64) -> Result<()> {
         if self.rows.is_empty() {
             return Ok(());
         }
@@ -147,9 +152,9 @@ impl Grouped {
                 some.iter().map(|(name, of)| (*name, places(of))).collect()
             }
         };
-        let key = self.rollup.key.join(", ");
+        let key = format!("generation, {}", self.rollup.key.join(", "));
         let names: String = sums.iter().map(|(name, _)| format!(", {name}")).collect();
-        let places = vec!["?"; self.key.len() + sums.len()].join(", ");
+        let places = vec!["?"; 1 + self.key.len() + sums.len()].join(", ");
         let add = sums
             .iter()
             .map(|(name, _)| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"));
@@ -170,7 +175,8 @@ impl Grouped {
                     .fold(0_i64, |sum, at| sum.saturating_add(row[*at]))
             };
             let sums = sums.iter().map(|(_, of)| Cell::Integer(sum(of)));
-            add.execute(params_from_iter(key.chain(sums)))?;
+            let row = [Cell::Integer(generation)].into_iter().chain(key);
+            add.execute(params_from_iter(row.chain(sums)))?;
         }
         Ok(())
     }
