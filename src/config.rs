@@ -36,7 +36,8 @@ pub enum BeforeUpgrade {
     Skip,
     /// Refuses to open it, with [`OlderSchema`](crate::ErrorKind::OlderSchema), and changes nothing: for a tool, which
     /// must not migrate the file of a bot. Such a program does not create a file either. Also refuses a file whose rows
-    /// would be counted first, because an upgrade was interrupted. [`schema::apply`](crate::schema::apply()) is not
+    /// would be counted first, because an upgrade was interrupted. If no [`time_zone`](Config::time_zone) is set, the
+    /// file keeps its zone's rules, too. [`schema::apply`](crate::schema::apply()) is not
     /// refused: it is asked to migrate.
     Refuse,
 }
@@ -194,9 +195,12 @@ impl Config {
     /// days have 23 or 25 hours where the clocks are set; or a fixed offset from UTC, such as `+05:30`. The database
     /// is compiled in, so it is the same on every machine; the machine's own zone is not looked at.
     ///
-    /// The file keeps the zone. Opening it with another, or with a program that has newer rules for the zone, counts
-    /// the statistics again if a day of theirs may be another; see [`docs/operations.md`](crate::guide::operations)
-    /// for how long that takes. Default: the zone that the file has, which is UTC in a new one.
+    /// The file keeps the zone. If it is opened with another, or with a program that has newer rules for the zone, and a
+    /// day of its statistics may be another by it, the store counts them again in the background. Until that is done,
+    /// statistics, limits and [`TimeZone`](crate::analytics::TimeZone) have the days of the zone before, all of them;
+    /// [`Health::next_time_zone`](crate::Health) names the new one. [`daily_at`](Self::daily_at) goes by the new one at
+    /// once. See [`docs/operations.md`](crate::guide::operations) for how long it takes. Default: the zone that the file
+    /// has, or is to have; UTC in a new one.
     ///
     /// Opening refuses an unknown name with [`Invalid`](crate::ErrorKind::Invalid), and proposes names that are near.
     ///

@@ -58,6 +58,10 @@ pub struct Health {
     /// see [`Config::clock_jump_wait`](crate::Config::clock_jump_wait). In JSON a number of seconds.
     #[serde(with = "seconds::maybe", default)]
     pub clock_ahead: Option<Duration>,
+    /// The [time zone](crate::Config::time_zone) whose days statistics will have, while their rows are counted by it in
+    /// the background: until that is done, they have the days of the zone before. `None` if no other zone is wanted.
+    #[serde(default)]
+    pub next_time_zone: Option<String>,
     /// How many times a connection was reopened because its state was in doubt.
     pub reconnects: u64,
     /// The store's actors.

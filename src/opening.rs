@@ -6,12 +6,13 @@
 
 use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
-use crate::domain::{BOT_LEGACY, BotSchema, LLM_LEGACY, LlmSchema, rollups};
+pub(crate) use crate::domain::rollups::Recounts;
+use crate::domain::rollups::{self, Zones};
+use crate::domain::{BOT_LEGACY, BotSchema, LLM_LEGACY, LlmSchema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{self, Plan, Schema, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
 use crate::sqlite;
-use crate::time::Zone;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
@@ -75,31 +76,42 @@ pub(crate) struct Upgraded {
     pub(crate) unknown_objects: UnknownObjects,
 }
 
+/// Whether a store may count the rows of a file by another time zone beside its work. A configuration that refuses
+/// upgrades and names no zone is a tool's: it takes the zone's rules as they are in the file.
+pub(crate) fn recounts(config: &Config) -> Recounts {
+    let names_zone = matches!(config.zone(), Ok(Some(_)));
+    match config.before_upgrade {
+        BeforeUpgrade::Refuse if !names_zone => Recounts::Never,
+        _ => Recounts::InBackground,
+    }
+}
+
 /// Applies what is missing, brings the file to its time zone, and lets the schemas check it; returns what it did, and
-/// the zone.
+/// the zones.
 pub(crate) fn upgrade(
     conn: &mut Connection,
     path: &Path,
     config: &Config,
     upgrading: Upgrading,
-) -> Result<(Upgraded, Zone)> {
+    recounts: Recounts,
+) -> Result<(Upgraded, Zones)> {
     let done = migrate(&config.schemas, conn, path, config, upgrading)?;
     // Before rows are counted, so that they are counted once.
-    let zone = rollups::agree_on_zone(conn, config.zone()?, config.clock.now());
-    let opened = zone.and_then(|zone| {
+    let zones = rollups::agree_on_zone(conn, config.zone()?, config.clock.now(), recounts);
+    let opened = zones.and_then(|zones| {
         migration::opened(conn, &config.program())?;
-        Ok(zone)
+        Ok(zones)
     });
     let lost = &done.unknown_objects.missing;
     let lost = lost.iter().find(|missing| !missing.made_again);
-    let zone = opened.map_err(|error| match (error.kind(), lost) {
+    let zones = opened.map_err(|error| match (error.kind(), lost) {
         (ErrorKind::Sql, Some(lost)) => {
             let why = format!("{lost} that a step made is missing; restore a backup");
             error.because(ErrorKind::Corrupt, why)
         }
         _ => error,
     })?;
-    Ok((done, zone))
+    Ok((done, zones))
 }
 
 /// Makes again what somebody has dropped of the applied steps. Then applies the missing steps of these schemas,

@@ -62,7 +62,8 @@ pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let lock = FileLock::acquire(&path)?;
     let done = opening::connect(&path, &config).and_then(|mut conn| {
         lock.note_opened(&OpenFiles::of(&path, &config.path));
-        opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand)
+        let never = opening::Recounts::Never;
+        opening::upgrade(&mut conn, &path, &config, Upgrading::ByHand, never)
     });
     if done.is_ok() {
         lock.note_closed();

@@ -301,6 +301,7 @@ impl Store {
             backup_due_since: shared.last_runs.backup_due_since(shared.now()),
             last_drill,
             clock_ahead: shared.clock_watch.ahead(),
+            next_time_zone: shared.recounting.zone(),
             reconnects: shared.metrics.reconnects.get(),
             actors: shared.supervision.health(),
         })

@@ -19,6 +19,7 @@
 //! ```
 
 use crate::archive::Upgrading;
+use crate::migration::{Pace, Recounted, recount};
 use crate::sqlite::FileLock;
 use crate::texts::Limits;
 use crate::time::{self, Clock};
@@ -179,13 +180,18 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Opens and migrates a file with the settings of a store's writer.
+    /// Opens and migrates a file with the settings of a store's writer. If another time zone is wanted, all rows are
+    /// counted by it first.
     pub fn open(config: impl Into<Config>) -> Result<Self> {
         let config = opening::complete(config)?;
         let path = sqlite::resolve(&config.path)?;
         let lock = FileLock::acquire(&path)?;
         let mut conn = opening::connect(&path, &config)?;
-        opening::upgrade(&mut conn, &path, &config, Upgrading::Opening)?;
+        let recounts = opening::Recounts::InBackground;
+        opening::upgrade(&mut conn, &path, &config, Upgrading::Opening, recounts)?;
+        // There is nobody else who would.
+        let (program, mut pace) = (config.program(), Pace::default());
+        while recount(&conn, &program, &mut pace)? != Recounted::Nothing {}
         sqlite::trust(&mut conn)?;
         Ok(Self {
             conn,

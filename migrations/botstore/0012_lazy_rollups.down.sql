@@ -4,7 +4,7 @@
 CREATE TABLE botstore_zone_before (minutes INTEGER NOT NULL);
 INSERT INTO botstore_zone_before
     SELECT CASE WHEN count(*) = 1 AND max(offset_seconds) % 60 = 0 THEN max(offset_seconds) / 60 ELSE 0 END
-    FROM botstore_zone;
+    FROM botstore_zone WHERE generation = (SELECT min(generation) FROM botstore_total);
 
 DROP TRIGGER botstore_message_added;
 DROP TRIGGER botstore_message_removed;

@@ -10,6 +10,10 @@
 -- sum outgrows its integer, unless somebody writes thousands of such costs; then it stays at the largest. No
 -- trigger ever refuses a row.
 --
+-- What has days in the bot's time zone has a generation, which is counted by one zone. Answers come from the smallest
+-- one in botstore_total. If there is another, it is being counted by another zone, and takes the place of the first
+-- when it covers the same rows. Until then triggers count a row for both. What has no such day is of generation 0.
+--
 -- Opening counts what waits. This step only makes the tables.
 
 -- What of step 7 to 10 counts.
@@ -46,59 +50,69 @@ DROP TABLE botstore_cost_day;
 -- How far each table is counted. At first nothing is. Costs are counted to the last row, after everything else has
 -- been counted once: then the largest number is there.
 CREATE TABLE botstore_counted (
-    source  TEXT    NOT NULL PRIMARY KEY,
-    last_id INTEGER NOT NULL
+    source     TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    last_id    INTEGER NOT NULL,
+    PRIMARY KEY (source, generation)
 ) WITHOUT ROWID;
 INSERT INTO botstore_counted VALUES
-    ('messages', -9223372036854775808),
-    ('tool_usage', -9223372036854775808);
-INSERT INTO botstore_counted SELECT 'cost_tracking', CASE
+    ('messages', 0, -9223372036854775808),
+    ('tool_usage', 0, -9223372036854775808);
+INSERT INTO botstore_counted SELECT 'cost_tracking', 0, CASE
     WHEN EXISTS (SELECT 1 FROM messages) OR EXISTS (SELECT 1 FROM tool_usage) OR EXISTS (SELECT 1 FROM cost_tracking)
     THEN -9223372036854775808 ELSE 9223372036854775807 END;
 
 -- How far the bot's clock is ahead of UTC, from a time in UTC on: days are those of that clock. Each row names the
 -- zone: as the IANA database does, or by an offset that never changes.
 CREATE TABLE botstore_zone (
-    since          TEXT    NOT NULL PRIMARY KEY,
+    generation     INTEGER NOT NULL,
+    since          TEXT    NOT NULL,
     offset_seconds INTEGER NOT NULL,
-    zone           TEXT    NOT NULL
+    zone           TEXT    NOT NULL,
+    PRIMARY KEY (generation, since)
 ) WITHOUT ROWID;
 INSERT INTO botstore_zone
-    SELECT '0000-01-01 00:00:00', minutes * 60, CASE minutes WHEN 0 THEN 'UTC'
+    SELECT 0, '0000-01-01 00:00:00', minutes * 60, CASE minutes WHEN 0 THEN 'UTC'
            ELSE substr('-+', 1 + (minutes > 0), 1) || printf('%02d:%02d', abs(minutes) / 60, abs(minutes) % 60) END
     FROM (SELECT coalesce(CAST(max(day_offset) AS INTEGER), 0) AS minutes FROM botstore_total);
 
 DROP TABLE botstore_total;
+-- A generation that has no row here is none: what is left of it is deleted.
 CREATE TABLE botstore_total (
-    id       INTEGER PRIMARY KEY CHECK (id = 1),
-    users    INTEGER NOT NULL, -- with a message
-    sessions INTEGER NOT NULL, -- with a message
-    repairs  INTEGER NOT NULL  -- so that two repairs do not both mend the same
+    generation INTEGER PRIMARY KEY,
+    users      INTEGER NOT NULL, -- with a message
+    sessions   INTEGER NOT NULL, -- with a message
+    repairs    INTEGER NOT NULL  -- so that two repairs do not both mend the same
 );
-INSERT INTO botstore_total VALUES (1, 0, 0, 0);
+INSERT INTO botstore_total VALUES (0, 0, 0, 0);
 
 CREATE TABLE botstore_day (
-    day         TEXT    NOT NULL PRIMARY KEY,
+    generation  INTEGER NOT NULL,
+    day         TEXT    NOT NULL,
     users       INTEGER NOT NULL,
     messages    INTEGER NOT NULL,
     errors      INTEGER NOT NULL,
     timed       INTEGER NOT NULL, -- messages whose duration is known
     duration_ms INTEGER NOT NULL, -- the sum of those
-    cost        INTEGER NOT NULL
+    cost        INTEGER NOT NULL,
+    PRIMARY KEY (generation, day)
 ) WITHOUT ROWID;
 
 CREATE TABLE botstore_user_total (
-    user_id  INTEGER PRIMARY KEY,
-    sessions INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    cost     INTEGER NOT NULL,
-    last_day TEXT    NOT NULL
-);
-CREATE INDEX botstore_user_total_cost ON botstore_user_total(cost DESC);
-CREATE INDEX botstore_user_total_day ON botstore_user_total(last_day);
+    generation INTEGER NOT NULL,
+    user_id    INTEGER NOT NULL,
+    sessions   INTEGER NOT NULL,
+    messages   INTEGER NOT NULL,
+    cost       INTEGER NOT NULL,
+    last_day   TEXT    NOT NULL,
+    PRIMARY KEY (generation, user_id)
+) WITHOUT ROWID;
+CREATE INDEX botstore_user_total_cost ON botstore_user_total(generation, cost DESC);
+CREATE INDEX botstore_user_total_day ON botstore_user_total(generation, last_day);
 
--- The day comes first in these keys, so that what is new is written side by side.
+-- The day comes before the user in these keys, so that what is new is written side by side.
 CREATE TABLE botstore_user_day (
+    generation  INTEGER NOT NULL,
     day         TEXT    NOT NULL,
     user_id     INTEGER NOT NULL,
     sessions    INTEGER NOT NULL,
@@ -107,25 +121,27 @@ CREATE TABLE botstore_user_day (
     timed       INTEGER NOT NULL,
     duration_ms INTEGER NOT NULL,
     cost        INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id)
+    PRIMARY KEY (generation, day, user_id)
 ) WITHOUT ROWID;
 -- Written once for each day of a user.
-CREATE INDEX botstore_user_day_user ON botstore_user_day(user_id, day);
+CREATE INDEX botstore_user_day_user ON botstore_user_day(generation, user_id, day);
 
 CREATE TABLE botstore_session_day (
+    generation INTEGER NOT NULL,
     day        TEXT    NOT NULL,
     user_id    INTEGER NOT NULL,
     session_id TEXT    NOT NULL,
     messages   INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id, session_id)
+    PRIMARY KEY (generation, day, user_id, session_id)
 ) WITHOUT ROWID;
 
 -- Written once for each day of a session.
 CREATE TABLE botstore_session_user (
+    generation INTEGER NOT NULL,
     session_id TEXT    NOT NULL,
     user_id    INTEGER NOT NULL,
     days       INTEGER NOT NULL, -- with a message
-    PRIMARY KEY (session_id, user_id)
+    PRIMARY KEY (generation, session_id, user_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE botstore_tool (
@@ -161,7 +177,7 @@ CREATE TABLE botstore_cost_day (
 -- What is inserted into these three is added to the tables, and not kept here: they are always empty. One row may
 -- stand for many messages of a session, a user and a day; one whose counts are negative takes them away. Not views: where one comes first in SQLite's own list of tables,
 -- its integrity check passes over what belongs to no table.
-CREATE TABLE botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost);
+CREATE TABLE botstore_message_count (messages, generation, session_id, user_id, day, errors, timed, duration_ms, cost);
 CREATE TABLE botstore_tool_count (uses, session_id, tool_name, successes, errors);
 CREATE TABLE botstore_cost_count (users, day, requests, cost);
 
@@ -170,46 +186,52 @@ CREATE TABLE botstore_cost_count (users, day, requests, cost);
 CREATE TRIGGER botstore_messages_added BEFORE INSERT ON botstore_message_count
 WHEN new.messages > 0 AND typeof(new.user_id) = 'integer' BEGIN
     UPDATE botstore_total SET
-        users = users + NOT EXISTS (SELECT 1 FROM botstore_user_total u WHERE u.user_id = new.user_id),
+        users = users + NOT EXISTS (SELECT 1 FROM botstore_user_total u
+            WHERE u.generation = new.generation AND u.user_id = new.user_id),
         sessions = sessions + NOT EXISTS (
-            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.user_id = new.user_id);
-    INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-    VALUES (new.day, NOT EXISTS (
-                SELECT 1 FROM botstore_user_day d WHERE d.day = new.day AND d.user_id = new.user_id),
+            SELECT 1 FROM botstore_session_user s WHERE s.generation = new.generation
+              AND s.session_id = new.session_id)
+    WHERE generation = new.generation AND NOT EXISTS (
+        SELECT 1 FROM botstore_session_user s WHERE s.generation = new.generation
+          AND s.session_id = new.session_id AND s.user_id = new.user_id);
+    INSERT INTO botstore_day (generation, day, users, messages, errors, timed, duration_ms, cost)
+    VALUES (new.generation, new.day, NOT EXISTS (
+                SELECT 1 FROM botstore_user_day d WHERE d.generation = new.generation AND d.day = new.day
+                  AND d.user_id = new.user_id),
             new.messages, new.errors, new.timed, CAST(new.duration_ms AS INTEGER), CAST(new.cost AS INTEGER))
-    ON CONFLICT (day) DO UPDATE SET
+    ON CONFLICT (generation, day) DO UPDATE SET
         users = users + excluded.users, messages = messages + excluded.messages,
         errors = errors + excluded.errors, timed = timed + excluded.timed,
         duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
-    INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day)
-    VALUES (new.user_id, NOT EXISTS (
+    INSERT INTO botstore_user_total (generation, user_id, sessions, messages, cost, last_day)
+    VALUES (new.generation, new.user_id, NOT EXISTS (
                 SELECT 1 FROM botstore_session_user s
-                WHERE s.session_id = new.session_id AND s.user_id = new.user_id),
+                WHERE s.generation = new.generation AND s.session_id = new.session_id AND s.user_id = new.user_id),
             new.messages, CAST(new.cost AS INTEGER), new.day)
-    ON CONFLICT (user_id) DO UPDATE SET
+    ON CONFLICT (generation, user_id) DO UPDATE SET
         sessions = sessions + excluded.sessions, messages = messages + excluded.messages,
         cost = CAST(cost + excluded.cost AS INTEGER), last_day = max(last_day, excluded.last_day);
-    INSERT INTO botstore_user_day (day, user_id, sessions, messages, errors, timed, duration_ms, cost)
-    VALUES (new.day, new.user_id, NOT EXISTS (
+    INSERT INTO botstore_user_day (generation, day, user_id, sessions, messages, errors, timed, duration_ms, cost)
+    VALUES (new.generation, new.day, new.user_id, NOT EXISTS (
                 SELECT 1 FROM botstore_session_day s
-                WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id),
+                WHERE s.generation = new.generation AND s.day = new.day AND s.user_id = new.user_id
+                  AND s.session_id = new.session_id),
             new.messages, new.errors, new.timed, CAST(new.duration_ms AS INTEGER), CAST(new.cost AS INTEGER))
-    ON CONFLICT (day, user_id) DO UPDATE SET
+    ON CONFLICT (generation, day, user_id) DO UPDATE SET
         sessions = sessions + excluded.sessions, messages = messages + excluded.messages,
         errors = errors + excluded.errors, timed = timed + excluded.timed,
         duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
-    INSERT INTO botstore_session_user (session_id, user_id, days)
-    SELECT new.session_id, new.user_id, 1 WHERE NOT EXISTS (
+    INSERT INTO botstore_session_user (generation, session_id, user_id, days)
+    SELECT new.generation, new.session_id, new.user_id, 1 WHERE NOT EXISTS (
         SELECT 1 FROM botstore_session_day s
-        WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id)
-    ON CONFLICT (session_id, user_id) DO UPDATE SET days = days + 1;
-    INSERT INTO botstore_session_day (day, user_id, session_id, messages)
-    VALUES (new.day, new.user_id, new.session_id, new.messages)
-    ON CONFLICT (day, user_id, session_id) DO UPDATE SET messages = messages + excluded.messages;
+        WHERE s.generation = new.generation AND s.day = new.day AND s.user_id = new.user_id
+          AND s.session_id = new.session_id)
+    ON CONFLICT (generation, session_id, user_id) DO UPDATE SET days = days + 1;
+    INSERT INTO botstore_session_day (generation, day, user_id, session_id, messages)
+    VALUES (new.generation, new.day, new.user_id, new.session_id, new.messages)
+    ON CONFLICT (generation, day, user_id, session_id) DO UPDATE SET messages = messages + excluded.messages;
     SELECT RAISE(IGNORE);
 END;
 
@@ -217,51 +239,61 @@ END;
 CREATE TRIGGER botstore_messages_removed BEFORE INSERT ON botstore_message_count
 WHEN new.messages < 0 AND typeof(new.user_id) = 'integer' BEGIN
     UPDATE botstore_session_day SET messages = messages + new.messages
-    WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id;
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id AND session_id = new.session_id;
     UPDATE botstore_session_user SET days = days - 1
-    WHERE session_id = new.session_id AND user_id = new.user_id AND EXISTS (
+    WHERE generation = new.generation AND session_id = new.session_id AND user_id = new.user_id AND EXISTS (
         SELECT 1 FROM botstore_session_day s
-        WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id
+        WHERE s.generation = new.generation AND s.day = new.day AND s.user_id = new.user_id
+          AND s.session_id = new.session_id
           AND s.messages <= 0);
     UPDATE botstore_user_day SET
         sessions = sessions - EXISTS (
             SELECT 1 FROM botstore_session_day s
-            WHERE s.day = new.day AND s.user_id = new.user_id AND s.session_id = new.session_id
+            WHERE s.generation = new.generation AND s.day = new.day AND s.user_id = new.user_id
+              AND s.session_id = new.session_id
               AND s.messages <= 0),
         messages = messages + new.messages, errors = errors + new.errors, timed = timed + new.timed,
         duration_ms = CAST(duration_ms + new.duration_ms AS INTEGER), cost = CAST(cost + new.cost AS INTEGER)
-    WHERE day = new.day AND user_id = new.user_id;
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id;
     UPDATE botstore_user_total SET
         sessions = sessions - EXISTS (
             SELECT 1 FROM botstore_session_user s
-            WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.days <= 0),
+            WHERE s.generation = new.generation AND s.session_id = new.session_id AND s.user_id = new.user_id
+              AND s.days <= 0),
         messages = messages + new.messages, cost = CAST(cost + new.cost AS INTEGER)
-    WHERE user_id = new.user_id;
+    WHERE generation = new.generation AND user_id = new.user_id;
     UPDATE botstore_day SET
         users = users - EXISTS (
             SELECT 1 FROM botstore_user_day d
-            WHERE d.day = new.day AND d.user_id = new.user_id AND d.messages <= 0),
+            WHERE d.generation = new.generation AND d.day = new.day AND d.user_id = new.user_id AND d.messages <= 0),
         messages = messages + new.messages, errors = errors + new.errors, timed = timed + new.timed,
         duration_ms = CAST(duration_ms + new.duration_ms AS INTEGER), cost = CAST(cost + new.cost AS INTEGER)
-    WHERE day = new.day;
+    WHERE generation = new.generation AND day = new.day;
     UPDATE botstore_total SET
         users = users - EXISTS (
-            SELECT 1 FROM botstore_user_total u WHERE u.user_id = new.user_id AND u.messages <= 0),
+            SELECT 1 FROM botstore_user_total u
+            WHERE u.generation = new.generation AND u.user_id = new.user_id AND u.messages <= 0),
         sessions = sessions - NOT EXISTS (
-            SELECT 1 FROM botstore_session_user s WHERE s.session_id = new.session_id AND s.days > 0)
-    WHERE EXISTS (
+            SELECT 1 FROM botstore_session_user s WHERE s.generation = new.generation
+              AND s.session_id = new.session_id AND s.days > 0)
+    WHERE generation = new.generation AND EXISTS (
         SELECT 1 FROM botstore_session_user s
-        WHERE s.session_id = new.session_id AND s.user_id = new.user_id AND s.days <= 0);
+        WHERE s.generation = new.generation AND s.session_id = new.session_id AND s.user_id = new.user_id
+          AND s.days <= 0);
     DELETE FROM botstore_session_day
-    WHERE day = new.day AND user_id = new.user_id AND session_id = new.session_id AND messages <= 0;
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id AND session_id = new.session_id
+      AND messages <= 0;
     DELETE FROM botstore_session_user
-    WHERE session_id = new.session_id AND user_id = new.user_id AND days <= 0;
-    DELETE FROM botstore_user_day WHERE day = new.day AND user_id = new.user_id AND messages <= 0;
-    DELETE FROM botstore_user_total WHERE user_id = new.user_id AND messages <= 0;
+    WHERE generation = new.generation AND session_id = new.session_id AND user_id = new.user_id AND days <= 0;
+    DELETE FROM botstore_user_day
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id AND messages <= 0;
+    DELETE FROM botstore_user_total
+    WHERE generation = new.generation AND user_id = new.user_id AND messages <= 0;
     UPDATE botstore_user_total
-    SET last_day = coalesce((SELECT max(d.day) FROM botstore_user_day d WHERE d.user_id = new.user_id), '')
-    WHERE user_id = new.user_id AND last_day = new.day;
-    DELETE FROM botstore_day WHERE day = new.day AND messages <= 0;
+    SET last_day = coalesce((SELECT max(d.day) FROM botstore_user_day d
+        WHERE d.generation = new.generation AND d.user_id = new.user_id), '')
+    WHERE generation = new.generation AND user_id = new.user_id AND last_day = new.day;
+    DELETE FROM botstore_day WHERE generation = new.generation AND day = new.day AND messages <= 0;
     SELECT RAISE(IGNORE);
 END;
 
@@ -326,25 +358,27 @@ END;
 
 -- The rows that are counted, whoever changes them. Not "UPDATE OF": a row's id may also be set as "rowid".
 CREATE TRIGGER botstore_message_added AFTER INSERT ON messages
-WHEN new.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages') BEGIN
-    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
-    SELECT 1, coalesce(new.session_id, ''), new.user_id,
-        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+WHEN EXISTS (SELECT 1 FROM botstore_counted WHERE source = 'messages' AND last_id >= new.message_id) BEGIN
+    INSERT INTO botstore_message_count (messages, generation, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT 1, c.generation, coalesce(new.session_id, ''), new.user_id,
+        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         (new.error IS NOT NULL), (new.duration_ms IS NOT NULL),
         max(0, min(1000000000000, CAST(coalesce(new.duration_ms, 0) AS INTEGER))),
-        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+        CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    FROM botstore_counted c WHERE c.source = 'messages' AND c.last_id >= new.message_id;
 END;
 CREATE TRIGGER botstore_message_removed AFTER DELETE ON messages
-WHEN old.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages') BEGIN
-    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
-    SELECT -1, coalesce(old.session_id, ''), old.user_id,
-        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+WHEN EXISTS (SELECT 1 FROM botstore_counted WHERE source = 'messages' AND last_id >= old.message_id) BEGIN
+    INSERT INTO botstore_message_count (messages, generation, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT -1, c.generation, coalesce(old.session_id, ''), old.user_id,
+        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         -(old.error IS NOT NULL), -(old.duration_ms IS NOT NULL),
         -max(0, min(1000000000000, CAST(coalesce(old.duration_ms, 0) AS INTEGER))),
-        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER);
+        -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
+    FROM botstore_counted c WHERE c.source = 'messages' AND c.last_id >= old.message_id;
 END;
 CREATE TRIGGER botstore_message_changed AFTER UPDATE ON messages
-WHEN min(old.message_id, new.message_id) <= (SELECT last_id FROM botstore_counted WHERE source = 'messages')
+WHEN EXISTS (SELECT 1 FROM botstore_counted WHERE source = 'messages' AND last_id >= min(old.message_id, new.message_id))
   AND (old.message_id IS NOT new.message_id
     OR old.session_id IS NOT new.session_id
     OR old.user_id IS NOT new.user_id
@@ -352,20 +386,20 @@ WHEN min(old.message_id, new.message_id) <= (SELECT last_id FROM botstore_counte
     OR old.cost IS NOT new.cost
     OR old.duration_ms IS NOT new.duration_ms
     OR old.error IS NOT new.error) BEGIN
-    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
-    SELECT 1, coalesce(new.session_id, ''), new.user_id,
-        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    INSERT INTO botstore_message_count (messages, generation, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT 1, c.generation, coalesce(new.session_id, ''), new.user_id,
+        coalesce(date(datetime(substr(new.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(new.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         (new.error IS NOT NULL), (new.duration_ms IS NOT NULL),
         max(0, min(1000000000000, CAST(coalesce(new.duration_ms, 0) AS INTEGER))),
         CAST(round(1e9 * CASE WHEN 0.0 + new.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + new.cost WHEN 0.0 + new.cost > 9e6 AND 0.0 + new.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
-    WHERE new.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
-    INSERT INTO botstore_message_count (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
-    SELECT -1, coalesce(old.session_id, ''), old.user_id,
-        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    FROM botstore_counted c WHERE c.source = 'messages' AND c.last_id >= new.message_id;
+    INSERT INTO botstore_message_count (messages, generation, session_id, user_id, day, errors, timed, duration_ms, cost)
+    SELECT -1, c.generation, coalesce(old.session_id, ''), old.user_id,
+        coalesce(date(datetime(substr(old.timestamp, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(old.timestamp, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         -(old.error IS NOT NULL), -(old.duration_ms IS NOT NULL),
         -max(0, min(1000000000000, CAST(coalesce(old.duration_ms, 0) AS INTEGER))),
         -CAST(round(1e9 * CASE WHEN 0.0 + old.cost BETWEEN 0.0 AND 9e6 THEN 0.0 + old.cost WHEN 0.0 + old.cost > 9e6 AND 0.0 + old.cost < 1e18 THEN 9e6 ELSE 0.0 END) AS INTEGER)
-    WHERE old.message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
+    FROM botstore_counted c WHERE c.source = 'messages' AND c.last_id >= old.message_id;
 END;
 
 CREATE TRIGGER botstore_tool_added AFTER INSERT ON tool_usage

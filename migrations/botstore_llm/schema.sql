@@ -48,11 +48,14 @@ WHEN old.message_id IS NOT new.message_id
 END;
 
 CREATE TABLE botstore_usage_counted (
-    source  TEXT    NOT NULL PRIMARY KEY,
-    last_id INTEGER NOT NULL
+    source     TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    last_id    INTEGER NOT NULL,
+    PRIMARY KEY (source, generation)
 ) WITHOUT ROWID;
 
 CREATE TABLE botstore_model_day (
+    generation          INTEGER NOT NULL,
     day                 TEXT    NOT NULL,
     provider            TEXT    NOT NULL,
     model               TEXT    NOT NULL, -- that the bot asked for
@@ -65,10 +68,11 @@ CREATE TABLE botstore_model_day (
     output_tokens       INTEGER NOT NULL,
     reasoning_tokens    INTEGER NOT NULL,
     cost                INTEGER NOT NULL,
-    PRIMARY KEY (day, provider, model)
+    PRIMARY KEY (generation, day, provider, model)
 ) WITHOUT ROWID;
 
 CREATE TABLE botstore_user_model_day (
+    generation          INTEGER NOT NULL,
     day                 TEXT    NOT NULL,
     user_id             INTEGER NOT NULL,
     provider            TEXT    NOT NULL,
@@ -82,47 +86,49 @@ CREATE TABLE botstore_user_model_day (
     output_tokens       INTEGER NOT NULL,
     reasoning_tokens    INTEGER NOT NULL,
     cost                INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id, provider, model)
+    PRIMARY KEY (generation, day, user_id, provider, model)
 ) WITHOUT ROWID;
 
-CREATE INDEX botstore_user_model_day_user ON botstore_user_model_day(user_id, day);
+CREATE INDEX botstore_user_model_day_user ON botstore_user_model_day(generation, user_id, day);
 
 CREATE TABLE botstore_chat_day (
-    day      TEXT    NOT NULL,
-    chat     TEXT    NOT NULL,
-    requests INTEGER NOT NULL,
-    tokens   INTEGER NOT NULL, -- input and output
-    cost     INTEGER NOT NULL,
-    PRIMARY KEY (day, chat)
+    generation INTEGER NOT NULL,
+    day        TEXT    NOT NULL,
+    chat       TEXT    NOT NULL,
+    requests   INTEGER NOT NULL,
+    tokens     INTEGER NOT NULL, -- input and output
+    cost       INTEGER NOT NULL,
+    PRIMARY KEY (generation, day, chat)
 ) WITHOUT ROWID;
 
-CREATE INDEX botstore_chat_day_chat ON botstore_chat_day(chat, day);
+CREATE INDEX botstore_chat_day_chat ON botstore_chat_day(generation, chat, day);
 
 CREATE TABLE botstore_other_day (
-    day      TEXT    NOT NULL,
-    user_id  INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    cost     INTEGER NOT NULL,
-    PRIMARY KEY (day, user_id)
+    generation INTEGER NOT NULL,
+    day        TEXT    NOT NULL,
+    user_id    INTEGER NOT NULL,
+    requests   INTEGER NOT NULL,
+    cost       INTEGER NOT NULL,
+    PRIMARY KEY (generation, day, user_id)
 ) WITHOUT ROWID;
 
-CREATE INDEX botstore_other_day_user ON botstore_other_day(user_id, day);
+CREATE INDEX botstore_other_day_user ON botstore_other_day(generation, user_id, day);
 
 CREATE TABLE botstore_usage_count (
-    requests, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens, cached_input_tokens,
-    cache_write_tokens, output_tokens, reasoning_tokens, cost
+    requests, generation, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost
 );
 
 CREATE TRIGGER botstore_usages_added BEFORE INSERT ON botstore_usage_count
 WHEN new.requests > 0 AND typeof(new.user_id) = 'integer' BEGIN
     INSERT INTO botstore_model_day (
-        day, provider, model, requests, unpriced, unmeasured, input_tokens, cached_input_tokens, cache_write_tokens,
-        output_tokens, reasoning_tokens, cost)
-    VALUES (new.day, new.provider, new.model, new.requests, new.unpriced, new.unmeasured,
+        generation, day, provider, model, requests, unpriced, unmeasured, input_tokens, cached_input_tokens,
+        cache_write_tokens, output_tokens, reasoning_tokens, cost)
+    VALUES (new.generation, new.day, new.provider, new.model, new.requests, new.unpriced, new.unmeasured,
             CAST(new.input_tokens AS INTEGER), CAST(new.cached_input_tokens AS INTEGER),
             CAST(new.cache_write_tokens AS INTEGER), CAST(new.output_tokens AS INTEGER),
             CAST(new.reasoning_tokens AS INTEGER), CAST(new.cost AS INTEGER))
-    ON CONFLICT (day, provider, model) DO UPDATE SET
+    ON CONFLICT (generation, day, provider, model) DO UPDATE SET
         requests = requests + excluded.requests, unpriced = unpriced + excluded.unpriced,
         unmeasured = unmeasured + excluded.unmeasured,
         input_tokens = CAST(input_tokens + excluded.input_tokens AS INTEGER),
@@ -132,13 +138,13 @@ WHEN new.requests > 0 AND typeof(new.user_id) = 'integer' BEGIN
         reasoning_tokens = CAST(reasoning_tokens + excluded.reasoning_tokens AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
     INSERT INTO botstore_user_model_day (
-        day, user_id, provider, model, requests, unpriced, unmeasured, input_tokens, cached_input_tokens, cache_write_tokens,
-        output_tokens, reasoning_tokens, cost)
-    VALUES (new.day, new.user_id, new.provider, new.model, new.requests, new.unpriced, new.unmeasured,
+        generation, day, user_id, provider, model, requests, unpriced, unmeasured, input_tokens, cached_input_tokens,
+        cache_write_tokens, output_tokens, reasoning_tokens, cost)
+    VALUES (new.generation, new.day, new.user_id, new.provider, new.model, new.requests, new.unpriced, new.unmeasured,
             CAST(new.input_tokens AS INTEGER), CAST(new.cached_input_tokens AS INTEGER),
             CAST(new.cache_write_tokens AS INTEGER), CAST(new.output_tokens AS INTEGER),
             CAST(new.reasoning_tokens AS INTEGER), CAST(new.cost AS INTEGER))
-    ON CONFLICT (day, user_id, provider, model) DO UPDATE SET
+    ON CONFLICT (generation, day, user_id, provider, model) DO UPDATE SET
         requests = requests + excluded.requests, unpriced = unpriced + excluded.unpriced,
         unmeasured = unmeasured + excluded.unmeasured,
         input_tokens = CAST(input_tokens + excluded.input_tokens AS INTEGER),
@@ -147,17 +153,17 @@ WHEN new.requests > 0 AND typeof(new.user_id) = 'integer' BEGIN
         output_tokens = CAST(output_tokens + excluded.output_tokens AS INTEGER),
         reasoning_tokens = CAST(reasoning_tokens + excluded.reasoning_tokens AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
-    INSERT INTO botstore_chat_day (day, chat, requests, tokens, cost)
-    SELECT new.day, new.chat, new.requests, CAST(new.input_tokens + new.output_tokens AS INTEGER),
+    INSERT INTO botstore_chat_day (generation, day, chat, requests, tokens, cost)
+    SELECT new.generation, new.day, new.chat, new.requests, CAST(new.input_tokens + new.output_tokens AS INTEGER),
            CAST(new.cost AS INTEGER)
     WHERE new.chat <> ''
-    ON CONFLICT (day, chat) DO UPDATE SET
+    ON CONFLICT (generation, day, chat) DO UPDATE SET
         requests = requests + excluded.requests, tokens = CAST(tokens + excluded.tokens AS INTEGER),
         cost = CAST(cost + excluded.cost AS INTEGER);
-    INSERT INTO botstore_other_day (day, user_id, requests, cost)
-    SELECT new.day, new.user_id, new.requests, CAST(new.cost AS INTEGER)
+    INSERT INTO botstore_other_day (generation, day, user_id, requests, cost)
+    SELECT new.generation, new.day, new.user_id, new.requests, CAST(new.cost AS INTEGER)
     WHERE new.other
-    ON CONFLICT (day, user_id) DO UPDATE SET
+    ON CONFLICT (generation, day, user_id) DO UPDATE SET
         requests = requests + excluded.requests, cost = CAST(cost + excluded.cost AS INTEGER);
     SELECT RAISE(IGNORE);
 END;
@@ -173,8 +179,10 @@ WHEN new.requests < 0 AND typeof(new.user_id) = 'integer' BEGIN
         output_tokens = CAST(output_tokens + new.output_tokens AS INTEGER),
         reasoning_tokens = CAST(reasoning_tokens + new.reasoning_tokens AS INTEGER),
         cost = CAST(cost + new.cost AS INTEGER)
-    WHERE day = new.day AND provider = new.provider AND model = new.model;
-    DELETE FROM botstore_model_day WHERE day = new.day AND provider = new.provider AND model = new.model AND requests <= 0;
+    WHERE generation = new.generation AND day = new.day AND provider = new.provider AND model = new.model;
+    DELETE FROM botstore_model_day
+    WHERE generation = new.generation AND day = new.day AND provider = new.provider AND model = new.model
+      AND requests <= 0;
     UPDATE botstore_user_model_day SET
         requests = requests + new.requests, unpriced = unpriced + new.unpriced,
         unmeasured = unmeasured + new.unmeasured,
@@ -184,28 +192,32 @@ WHEN new.requests < 0 AND typeof(new.user_id) = 'integer' BEGIN
         output_tokens = CAST(output_tokens + new.output_tokens AS INTEGER),
         reasoning_tokens = CAST(reasoning_tokens + new.reasoning_tokens AS INTEGER),
         cost = CAST(cost + new.cost AS INTEGER)
-    WHERE day = new.day AND user_id = new.user_id AND provider = new.provider AND model = new.model;
-    DELETE FROM botstore_user_model_day WHERE day = new.day AND user_id = new.user_id AND provider = new.provider AND model = new.model AND requests <= 0;
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id AND provider = new.provider
+      AND model = new.model;
+    DELETE FROM botstore_user_model_day
+    WHERE generation = new.generation AND day = new.day AND user_id = new.user_id AND provider = new.provider
+      AND model = new.model AND requests <= 0;
     UPDATE botstore_chat_day SET
         requests = requests + new.requests,
         tokens = CAST(tokens + (new.input_tokens + new.output_tokens) AS INTEGER),
         cost = CAST(cost + new.cost AS INTEGER)
-    WHERE day = new.day AND chat = new.chat;
-    DELETE FROM botstore_chat_day WHERE day = new.day AND chat = new.chat AND requests <= 0;
+    WHERE generation = new.generation AND day = new.day AND chat = new.chat;
+    DELETE FROM botstore_chat_day
+    WHERE generation = new.generation AND day = new.day AND chat = new.chat AND requests <= 0;
     UPDATE botstore_other_day SET
         requests = requests + new.requests, cost = CAST(cost + new.cost AS INTEGER)
-    WHERE new.other AND day = new.day AND user_id = new.user_id;
+    WHERE new.other AND generation = new.generation AND day = new.day AND user_id = new.user_id;
     DELETE FROM botstore_other_day
-    WHERE new.other AND day = new.day AND user_id = new.user_id AND requests <= 0;
+    WHERE new.other AND generation = new.generation AND day = new.day AND user_id = new.user_id AND requests <= 0;
     SELECT RAISE(IGNORE);
 END;
 
 CREATE TRIGGER botstore_usage_added AFTER INSERT ON botstore_usage
-WHEN new.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 'botstore_usage') BEGIN
+WHEN EXISTS (SELECT 1 FROM botstore_usage_counted WHERE source = 'botstore_usage' AND last_id >= new.usage_id) BEGIN
     INSERT INTO botstore_usage_count (
-        requests, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
+        requests, generation, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
         cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost)
-    SELECT 1, coalesce(date(datetime(substr(new.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    SELECT 1, c.generation, coalesce(date(datetime(substr(new.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(new.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         new.user_id, CAST(coalesce(new.provider_name, '') AS TEXT), CAST(coalesce(new.request_model, '') AS TEXT),
         CAST(coalesce(new.platform || '/' || new.chat_id, '') AS TEXT), (new.usage_id < 0),
         (new.cost_nanos IS NULL), (new.input_tokens IS NULL OR new.output_tokens IS NULL),
@@ -214,15 +226,16 @@ WHEN new.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 
         max(0, min(1000000000000, CAST(coalesce(new.cache_creation_input_tokens, 0) AS INTEGER))),
         max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))),
         max(0, min(1000000000000, CAST(coalesce(new.reasoning_output_tokens, 0) AS INTEGER))),
-        max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER)));
+        max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER)))
+    FROM botstore_usage_counted c WHERE c.source = 'botstore_usage' AND c.last_id >= new.usage_id;
 END;
 
 CREATE TRIGGER botstore_usage_removed AFTER DELETE ON botstore_usage
-WHEN old.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 'botstore_usage') BEGIN
+WHEN EXISTS (SELECT 1 FROM botstore_usage_counted WHERE source = 'botstore_usage' AND last_id >= old.usage_id) BEGIN
     INSERT INTO botstore_usage_count (
-        requests, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
+        requests, generation, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
         cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost)
-    SELECT -1, coalesce(date(datetime(substr(old.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    SELECT -1, c.generation, coalesce(date(datetime(substr(old.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(old.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         old.user_id, CAST(coalesce(old.provider_name, '') AS TEXT), CAST(coalesce(old.request_model, '') AS TEXT),
         CAST(coalesce(old.platform || '/' || old.chat_id, '') AS TEXT), (old.usage_id < 0),
         -(old.cost_nanos IS NULL), -(old.input_tokens IS NULL OR old.output_tokens IS NULL),
@@ -231,11 +244,12 @@ WHEN old.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 
         -max(0, min(1000000000000, CAST(coalesce(old.cache_creation_input_tokens, 0) AS INTEGER))),
         -max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))),
         -max(0, min(1000000000000, CAST(coalesce(old.reasoning_output_tokens, 0) AS INTEGER))),
-        -max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER)));
+        -max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER)))
+    FROM botstore_usage_counted c WHERE c.source = 'botstore_usage' AND c.last_id >= old.usage_id;
 END;
 
 CREATE TRIGGER botstore_usage_changed AFTER UPDATE ON botstore_usage
-WHEN min(old.usage_id, new.usage_id) <= (SELECT last_id FROM botstore_usage_counted WHERE source = 'botstore_usage')
+WHEN EXISTS (SELECT 1 FROM botstore_usage_counted WHERE source = 'botstore_usage' AND last_id >= min(old.usage_id, new.usage_id))
   AND (old.usage_id IS NOT new.usage_id
     OR old.user_id IS NOT new.user_id
     OR old.at IS NOT new.at
@@ -250,9 +264,9 @@ WHEN min(old.usage_id, new.usage_id) <= (SELECT last_id FROM botstore_usage_coun
     OR old.platform IS NOT new.platform
     OR old.chat_id IS NOT new.chat_id) BEGIN
     INSERT INTO botstore_usage_count (
-        requests, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
+        requests, generation, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
         cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost)
-    SELECT 1, coalesce(date(datetime(substr(new.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(new.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    SELECT 1, c.generation, coalesce(date(datetime(substr(new.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(new.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         new.user_id, CAST(coalesce(new.provider_name, '') AS TEXT), CAST(coalesce(new.request_model, '') AS TEXT),
         CAST(coalesce(new.platform || '/' || new.chat_id, '') AS TEXT), (new.usage_id < 0),
         (new.cost_nanos IS NULL), (new.input_tokens IS NULL OR new.output_tokens IS NULL),
@@ -262,11 +276,11 @@ WHEN min(old.usage_id, new.usage_id) <= (SELECT last_id FROM botstore_usage_coun
         max(0, min(1000000000000, CAST(coalesce(new.output_tokens, 0) AS INTEGER))),
         max(0, min(1000000000000, CAST(coalesce(new.reasoning_output_tokens, 0) AS INTEGER))),
         max(0, min(9000000000000000, CAST(coalesce(new.cost_nanos, 0) AS INTEGER)))
-    WHERE new.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 'botstore_usage');
+    FROM botstore_usage_counted c WHERE c.source = 'botstore_usage' AND c.last_id >= new.usage_id;
     INSERT INTO botstore_usage_count (
-        requests, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
+        requests, generation, day, user_id, provider, model, chat, other, unpriced, unmeasured, input_tokens,
         cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost)
-    SELECT -1, coalesce(date(datetime(substr(old.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE since <= datetime(substr(old.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
+    SELECT -1, c.generation, coalesce(date(datetime(substr(old.at, 1, 19)), coalesce((SELECT offset_seconds FROM botstore_zone WHERE generation = c.generation AND since <= datetime(substr(old.at, 1, 19)) ORDER BY since DESC LIMIT 1), 0) || ' seconds'), ''),
         old.user_id, CAST(coalesce(old.provider_name, '') AS TEXT), CAST(coalesce(old.request_model, '') AS TEXT),
         CAST(coalesce(old.platform || '/' || old.chat_id, '') AS TEXT), (old.usage_id < 0),
         -(old.cost_nanos IS NULL), -(old.input_tokens IS NULL OR old.output_tokens IS NULL),
@@ -276,7 +290,7 @@ WHEN min(old.usage_id, new.usage_id) <= (SELECT last_id FROM botstore_usage_coun
         -max(0, min(1000000000000, CAST(coalesce(old.output_tokens, 0) AS INTEGER))),
         -max(0, min(1000000000000, CAST(coalesce(old.reasoning_output_tokens, 0) AS INTEGER))),
         -max(0, min(9000000000000000, CAST(coalesce(old.cost_nanos, 0) AS INTEGER)))
-    WHERE old.usage_id <= (SELECT last_id FROM botstore_usage_counted WHERE source = 'botstore_usage');
+    FROM botstore_usage_counted c WHERE c.source = 'botstore_usage' AND c.last_id >= old.usage_id;
 END;
 
 CREATE TABLE botstore_price (

@@ -23,6 +23,7 @@
 //! | writer's | `BEGIN IMMEDIATE`; runs each job of the batch; `COMMIT` | `batch`, `transaction` |
 //! | writer's | voids the changed rows in the row cache, answers each job | `cache`, `job` |
 //! | writer's | perhaps counts the rows that wait, in a transaction of its own | `counting` |
+//! | writer's | perhaps counts rows by another time zone, in pieces | `recounting` |
 //! | writer's | looks at the WAL; perhaps orders a checkpoint | `checkpoint` |
 //! | store's own | orders one too when nothing has been written for a while | `supervisor`, `idle_watch` |
 //! | checkpointer's | copies the WAL into the file | `checkpointer` |
@@ -72,6 +73,7 @@ mod process;
 mod queue;
 mod read_connection;
 mod reader;
+mod recounting;
 mod shared;
 mod shutdown;
 mod snapshots;

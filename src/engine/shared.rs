@@ -8,6 +8,7 @@ use super::last_runs::LastRuns;
 use super::last_uses::RecordUses;
 use super::metrics::Metrics;
 use super::process::OwnProcess;
+use super::recounting::Recounting;
 use super::snapshots::Snapshots;
 use super::supervision::Supervision;
 use crate::cache::Cache;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) timers_changed: AtomicBool,
     /// Whether rows may wait to be counted: set by the writer after a commit, cleared when it has counted the rest.
     pub(super) may_wait: AtomicBool,
+    /// Begun by opening; the writer does it.
+    pub(crate) recounting: Recounting,
     /// Noted by all that reads; written down by a duty, and at last by the writer.
     pub(crate) uses: Uses,
     /// How they are written down.
@@ -102,6 +105,7 @@ impl Shared {
             clock_watch,
             timers_changed: AtomicBool::new(false),
             may_wait: AtomicBool::new(true),
+            recounting: Recounting::default(),
             uses: Uses::default(),
             record_uses,
             disk: DiskState::default(),

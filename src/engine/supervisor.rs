@@ -11,7 +11,7 @@ use super::file_watch::FileWatch;
 use super::handle::Handle;
 use super::idle_watch::IdleWatch;
 use super::timers::{Timers, Why};
-use super::writer::{CountRest, LookAtLog, Probe};
+use super::writer::{CountRest, LookAtLog, Probe, Recount};
 use crate::events::StoreEvent;
 use crate::panics::quietly;
 use actix::{
@@ -128,6 +128,9 @@ impl Supervisor {
         if self.waited >= WAIT_TICKS {
             self.waited = 0;
             self.handle.writer.do_send(CountRest);
+        }
+        if shared.recounting.is_due() {
+            self.handle.writer.do_send(Recount);
         }
         self.disk.look_at_state(&shared);
         self.disk.look_for_space(&shared);

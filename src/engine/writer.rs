@@ -67,6 +67,11 @@ pub(super) struct Probe;
 #[rtype(result = "()")]
 pub(super) struct CountRest;
 
+/// "Do what is to be done beside the work, if it is not being done."
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Recount;
+
 /// "Check whether the whole WAL is there."
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -79,6 +84,8 @@ pub(super) struct Writer {
     batcher: Batcher,
     checkpoints: CheckpointPolicy,
     counting: Counting,
+    /// Whether the next piece of the work beside is on its way.
+    recount_queued: bool,
     /// Whether a [`Commit`] is on its way.
     commit_queued: bool,
     /// Until when to spin for the next mutation.
@@ -101,6 +108,7 @@ impl Writer {
             batcher: Batcher::new(conn, Arc::clone(shared))?,
             checkpoints: CheckpointPolicy::new(Arc::clone(shared), checkpointer)?,
             counting: Counting::new(Arc::clone(shared)),
+            recount_queued: false,
             commit_queued: false,
             spin_until: Instant::now(),
             drained: false,
@@ -132,6 +140,27 @@ impl Writer {
             self.batcher.note_failure(&error);
             tracing::warn!(%error, "rows could not be counted for statistics; they wait");
         }
+    }
+
+    /// Does a piece of what is to be done beside the work, and the next one later. After a failure the supervisor orders
+    /// it again.
+    fn recount(&mut self, ctx: &mut Context<Self>) {
+        self.recount_queued = false;
+        let shared = &self.shared;
+        if shared.is_closing() || shared.disk.is_failing() || !shared.recounting.is_due() {
+            return;
+        }
+        self.batcher.finish();
+        let mut pause = None;
+        self.count(|counting, open| {
+            pause = counting.beside(open)?;
+            Ok(())
+        });
+        if let Some(pause) = pause {
+            self.recount_queued = true;
+            ctx.run_later(pause, |this, ctx| this.recount(ctx));
+        }
+        self.look_at_wal();
     }
 
     /// Writes down what was used. A failure loses no more than a kill would, so it is noted and not told.
@@ -175,6 +204,7 @@ impl Actor for Writer {
 impl Supervised for Writer {
     fn restarting(&mut self, _ctx: &mut Self::Context) {
         self.commit_queued = false;
+        self.recount_queued = false;
         self.batcher.recover();
     }
 }
@@ -268,6 +298,16 @@ impl Handler<CountRest> for Writer {
         self.batcher.finish();
         self.count(Counting::rest);
         self.look_at_wal();
+    }
+}
+
+impl Handler<Recount> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Recount, ctx: &mut Self::Context) {
+        if !self.recount_queued {
+            self.recount(ctx);
+        }
     }
 }
 

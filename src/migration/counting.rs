@@ -7,7 +7,7 @@
 
 use super::step::transaction;
 use super::wal::Wal;
-use super::{Counted, Program, SchemaDef, Then};
+use super::{Counted, Program, Recounted, SchemaDef, Then};
 use crate::error::{Error, Result, quote};
 use crate::operation::{ReadTx, WriteTx};
 use crate::time::Clock;
@@ -21,6 +21,9 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// How long a piece should take: many times as long as its sync, and a fraction of the time for which
 /// another program waits for the lock.
 const AIM: Duration = Duration::from_millis(200);
+
+/// How long a piece should take beside the work of an open store, whose callers wait meanwhile.
+const AIM_BESIDE: Duration = Duration::from_millis(10);
 
 /// The size of the first piece. Small, because SQLite has to read a prompt of megabytes to get past it.
 const FIRST_ROWS: i64 = 16;
@@ -85,6 +88,79 @@ pub(crate) fn count_waiting(
     Ok(())
 }
 
+/// How many rows the next piece beside the work of a store has.
+pub(crate) struct Pace {
+    rows: i64,
+    /// Of which table the last one was.
+    table: &'static str,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            rows: FIRST_ROWS,
+            table: "",
+        }
+    }
+}
+
+impl Pace {
+    /// How many rows of this table the next piece has.
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        match self.table == table {
+            true => self.rows,
+            // The row sizes of one table say nothing about another's.
+            false => FIRST_ROWS,
+        }
+    }
+
+    fn note(&mut self, table: &'static str, took: Duration) {
+        self.rows = adapted(self.rows(table), took, AIM_BESIDE).min(MOST_AT_ONCE);
+        self.table = table;
+    }
+}
+
+/// Does a piece of what is to be done beside the work of an open store, on its connection, between two transactions.
+pub(crate) fn recount(
+    conn: &Connection,
+    program: &Program<'_>,
+    pace: &mut Pace,
+) -> Result<Recounted> {
+    for SchemaDef { counts, .. } in program.schemas {
+        let tx = ReadTx::new(conn, NoClock.now());
+        if !(counts.is_behind)(&tx)? {
+            continue;
+        }
+        let done = transaction(conn, &NoClock, |tx| {
+            let began = Instant::now();
+            let done = (counts.recount)(tx, pace)?;
+            if let Recounted::UpTo(table, _) | Recounted::Removed(table) = done {
+                pace.note(table, began.elapsed());
+            }
+            Ok(done)
+        })?;
+        match &done {
+            Recounted::UpTo(table, last_id) => {
+                tracing::debug!(
+                    table,
+                    last_id,
+                    "counted a piece of the rows by another time zone"
+                );
+            }
+            Recounted::All(zone) => {
+                tracing::info!(zone, "statistics have the days of another time zone now");
+            }
+            Recounted::Removed(table) => tracing::debug!(table, "removed counts of before"),
+            Recounted::GivenUp => tracing::warn!(
+                "somebody has deleted how far rows are counted by another time zone; the next opening begins again"
+            ),
+            Recounted::Nothing => continue,
+        }
+        return Ok(done);
+    }
+    Ok(Recounted::Nothing)
+}
+
 fn count_one(conn: &Connection, program: &Program<'_>, schema: &SchemaDef) -> Result<()> {
     tracing::info!(schema = schema.name, "counting the rows for statistics");
     let mut wal = Wal::new(conn, program.sqlite.wal_ceiling_bytes)?;
@@ -111,14 +187,14 @@ fn piece(tx: &WriteTx<'_>, schema: &SchemaDef, rows: &mut i64) -> Result<Counted
     *rows = match counted {
         // The row sizes of one table say nothing about another's.
         Counted::UpTo(_, _, Then::Others) => FIRST_ROWS,
-        _ => adapted(*rows, began.elapsed()),
+        _ => adapted(*rows, began.elapsed(), AIM),
     };
     Ok(counted)
 }
 
-/// Returns the size of the next piece, if this many rows took this long.
-fn adapted(rows: i64, took: Duration) -> i64 {
-    let share = AIM.as_secs_f64() / took.as_secs_f64().max(1e-6);
+/// Returns the size of the next piece, which is to take as long as `aim`, if this many rows took this long.
+fn adapted(rows: i64, took: Duration, aim: Duration) -> i64 {
+    let share = aim.as_secs_f64() / took.as_secs_f64().max(1e-6);
     let rows = rows as f64 * share.clamp(0.125, 8.0);
     (rows as i64).clamp(1, MOST_ROWS)
 }
@@ -149,7 +225,7 @@ mod tests {
         ] {
             let mut rows = FIRST_ROWS;
             for _ in 0..20 {
-                rows = adapted(rows, Duration::from_micros(micros) * rows as u32);
+                rows = adapted(rows, Duration::from_micros(micros) * rows as u32, AIM);
             }
             assert!(expected.contains(&rows), "{micros} µs: {rows} rows");
         }

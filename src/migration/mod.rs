@@ -17,7 +17,7 @@ mod step;
 mod wal;
 mod way_back;
 
-pub(crate) use counting::{Waiting, count_waiting};
+pub(crate) use counting::{Pace, Waiting, count_waiting, recount};
 pub use ledger::SchemaStep;
 pub(crate) use ledger::steps;
 pub(crate) use migrate::{
@@ -194,6 +194,11 @@ pub(crate) struct Counts {
     pub(crate) forget: fn(&WriteTx<'_>) -> Result<()>,
     /// Counts the next piece, of at most this many rows.
     pub(crate) count: fn(&WriteTx<'_>, i64, Waiting) -> Result<Counted>,
+    /// Whether there is something to be done beside the work of an open store.
+    pub(crate) is_behind: fn(&ReadTx<'_>) -> Result<bool>,
+    /// Does the next piece of that, of as many rows as the pace says: counts rows anew that answers count otherwise until
+    /// then, and removes what was counted before.
+    pub(crate) recount: fn(&WriteTx<'_>, &Pace) -> Result<Recounted>,
 }
 
 /// What has been counted after a piece.
@@ -202,6 +207,21 @@ pub(crate) enum Counted {
     /// The rows of this table up to this row id; there may be more.
     UpTo(&'static str, i64, Then),
     All,
+}
+
+/// What a piece of the work beside did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recounted {
+    /// Rows of this table are counted up to this row id. There may be more.
+    UpTo(&'static str, i64),
+    /// All are: answers come from these counts, which are by this time zone.
+    All(String),
+    /// What was being counted was given up.
+    GivenUp,
+    /// Rows of this table of counts were removed. There may be more.
+    Removed(&'static str),
+    /// There was nothing to do.
+    Nothing,
 }
 
 /// What the next piece of counting is.
@@ -220,6 +240,8 @@ impl Counts {
         are_due: |_| Ok(false),
         forget: |_| Ok(()),
         count: |_, _, _| Ok(Counted::All),
+        is_behind: |_| Ok(false),
+        recount: |_, _| Ok(Recounted::Nothing),
     };
 }
 

@@ -5,6 +5,7 @@ use super::duties;
 use super::{Inner, Store};
 use crate::archive::Upgrading;
 use crate::config::{BeforeUpgrade, Config};
+use crate::domain::rollups::Zones;
 use crate::domain::{messages, tokens};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,7 @@ use crate::panics::{caught, quietly};
 use crate::recipients::{Door, Mutations, Queries};
 use crate::schedule;
 use crate::sqlite::{self, FileLock, OpenFiles};
-use crate::time::{ClockRecord, Zone};
+use crate::time::ClockRecord;
 use actix::Actor;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ struct Running {
 impl Running {
     fn start(config: &Config, prepared: Prepared) -> Result<(Self, Store)> {
         let lock = Arc::new(prepared.lock);
-        let duties = duties::of(config, prepared.zone);
+        let duties = duties::of(config, prepared.zones.wanted);
         let Prepared { conn, files, .. } = prepared;
         let engine = engine::start(
             conn,
@@ -69,7 +70,9 @@ impl Running {
             prepared.clock,
             tokens::record_uses,
         )?;
-        let subscribers = &engine.handle.shared.subscribers;
+        let shared = &engine.handle.shared;
+        shared.recounting.begin(prepared.zones.next);
+        let subscribers = &shared.subscribers;
         for event in prepared.news {
             subscribers.keep(event);
         }
@@ -139,8 +142,8 @@ struct Prepared {
     unknown_objects: UnknownObjects,
     network_file_system: Option<String>,
     clock: ClockRecord,
-    /// The zone in whose days the file counts.
-    zone: Zone,
+    /// In whose days the bot wants statistics, and schedules run.
+    zones: Zones,
     /// Events for the first subscribers.
     news: Vec<StoreEvent>,
 }
@@ -172,7 +175,9 @@ fn prepare(config: &Config) -> Result<Prepared> {
     let files = OpenFiles::of(&path, &config.path);
     // Before the steps, which leave a WAL if the process is killed.
     lock.note_opened(&files);
-    let (upgraded, zone) = opening::upgrade(&mut conn, &path, config, Upgrading::Opening)?;
+    let recounts = opening::recounts(config);
+    let (upgraded, zones) =
+        opening::upgrade(&mut conn, &path, config, Upgrading::Opening, recounts)?;
     let clear_copy = upgraded.clear_copy;
     let news = clear_copy.map(|path| StoreEvent::ClearCopyBeside { path });
     sqlite::warn_of_shared_cache(&conn)?;
@@ -202,7 +207,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
         unknown_objects,
         network_file_system,
         clock,
-        zone,
+        zones,
         news: news.into_iter().collect(),
     })
 }

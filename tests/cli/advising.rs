@@ -170,7 +170,7 @@ fn a_list_that_is_cut_says_how_much_of_it_is_shown() {
     let place = Place::filled(1);
     place.alter(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
-         INSERT INTO botstore_day SELECT date('2020-01-01', i || ' days'), 0, 1, 0, 0, 0, 0 FROM n",
+         INSERT INTO botstore_day SELECT 0, date('2020-01-01', i || ' days'), 0, 1, 0, 0, 0, 0 FROM n",
     );
     let shown = on("check", &place.file, &[]).came_to(4).out;
     assert!(shown.contains("300 differences, the first "), "{shown}");

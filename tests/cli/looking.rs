@@ -245,3 +245,46 @@ fn rollups_that_differ_are_told_and_mended_on_request() {
     on("check", &place.file, &["--repair"]).came_to(0);
     on("check", &place.file, &[]).came_to(0);
 }
+
+/// While another zone is counted, or after a kill in the middle of it, all is shown in the days of the zone before.
+#[test]
+fn a_file_that_is_being_counted_by_another_zone_is_shown_in_the_days_of_before() {
+    let place = Place::filled(40);
+    let held = "CREATE TRIGGER holds BEFORE UPDATE ON botstore_counted
+                WHEN new.generation > 0 AND new.last_id > 16 BEGIN SELECT RAISE(ABORT, 'held'); END";
+    place.alter(held);
+    let begun = || {
+        let conn = Connection::open(&place.file).unwrap();
+        let sql = "SELECT max(last_id) FROM botstore_counted WHERE generation = 1";
+        let rank: Option<i64> = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+        rank == Some(16)
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = botstore::Config::new(&place.file).time_zone("Asia/Tokyo");
+        let store = botstore::Store::open(config).await.unwrap();
+        while !begun() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        store.close().await.unwrap();
+    });
+    place.alter("DROP TRIGGER holds");
+    let before = place.picture();
+    let shown = on("dashboard", &place.file, &["--json"]).came_to(0).json();
+    assert_eq!(shown["stats"]["time_zone"], "UTC");
+    assert_eq!(shown["stats"]["total_messages"], 40);
+    let checked = on("check", &place.file, &["--json"]).came_to(0).json();
+    assert_eq!(checked["rollups"]["differences"], 0, "{checked}");
+    on("status", &place.file, &[]).came_to(0);
+    on("usage", &place.file, &["--by", "day"]).came_to(0);
+    on("migrate", &place.file, &[]).came_to(0);
+    assert!(begun(), "nobody has gone on with it");
+    assert_eq!(place.picture().len(), before.len());
+    // What is wrong with it is found and mended too.
+    place.alter("UPDATE botstore_day SET messages = messages + 1 WHERE generation = 1");
+    let checked = on("check", &place.file, &["--json"]).came_to(4).json();
+    assert_eq!(checked["rollups"]["differences"], 1, "{checked}");
+    on("check", &place.file, &["--repair"]).came_to(0);
+    let checked = on("check", &place.file, &["--json"]).came_to(0).json();
+    assert_eq!(checked["rollups"]["differences"], 0, "{checked}");
+}

@@ -100,14 +100,14 @@ const FORBIDDEN: &[&str] = &[
      FROM botstore_ledger",
     "UPDATE botstore_total SET users = 7",
     // To the letter what the store itself does.
-    "UPDATE botstore_total SET repairs = repairs + 1",
+    "UPDATE botstore_total SET repairs = repairs + 1 WHERE generation = (SELECT min(generation) FROM botstore_total)",
     "UPDATE botstore_counted SET last_id = 7 WHERE source = 'messages'",
-    "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2",
+    "UPDATE botstore_counted SET last_id = ?1 WHERE source = ?2 AND generation = ?3",
     "DELETE FROM botstore_counted",
-    "INSERT INTO botstore_zone VALUES ('2026-01-01 00:00:00', 60, 'UTC')",
+    "INSERT INTO botstore_zone VALUES (0, '2026-01-01 00:00:00', 60, 'UTC')",
     "INSERT INTO botstore_message_count (messages, user_id) VALUES (7, 1)",
     "DELETE FROM botstore_day",
-    "INSERT INTO botstore_user_day VALUES (1, '2026-01-01', 1, 1, 1, 1, 1, 1)",
+    "INSERT INTO botstore_user_day VALUES (0, '2026-01-01', 1, 1, 1, 1, 1, 1, 1)",
     "REPLACE INTO botstore_tool VALUES ('Read', 9, 9, 9, 9)",
     "DELETE FROM botstore_session_tool",
     "UPDATE botstore_cost_day SET cost = 0",
@@ -148,7 +148,7 @@ async fn what_the_store_has_just_done_is_still_refused_to_an_operation() {
     conn.execute(sql, []).expect("a difference");
     let report = store.repair_rollups().await.expect("repaired");
     assert_eq!(report.differences, 1);
-    let then = "UPDATE botstore_total SET repairs = repairs + 1";
+    let then = "UPDATE botstore_total SET repairs = repairs + 1 WHERE generation = (SELECT min(generation) FROM botstore_total)";
     let error = store
         .write(AddPet { user_id: 2, then })
         .await

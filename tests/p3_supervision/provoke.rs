@@ -245,7 +245,7 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
             let _ = answered(store.run_due()).await;
             let other = Connection::open(&trial.path).unwrap();
             other.busy_timeout(crate::common::HANG).unwrap();
-            let sql = "INSERT INTO botstore_day VALUES ('2020-01-01', 1, 1, 0, 0, 0, 0)";
+            let sql = "INSERT INTO botstore_day VALUES (0, '2020-01-01', 1, 1, 0, 0, 0, 0)";
             other.execute(sql, []).unwrap();
             until("they are compared", async || {
                 trial.clock.advance(HOUR);

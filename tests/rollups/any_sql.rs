@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// A host's own SQL.
 #[derive(Clone, Debug)]
-struct Sql(String);
+pub(crate) struct Sql(pub(crate) String);
 
 impl Mutation for Sql {
     type Output = usize;
@@ -23,14 +23,14 @@ impl Mutation for Sql {
     }
 }
 
-const INSERTS: [&str; 5] = [
+pub(crate) const INSERTS: [&str; 5] = [
     "INSERT INTO",
     "INSERT OR IGNORE INTO",
     "INSERT OR FAIL INTO",
     "INSERT OR REPLACE INTO",
     "REPLACE INTO",
 ];
-const UPDATES: [&str; 3] = ["UPDATE OR IGNORE", "UPDATE", "UPDATE OR REPLACE"];
+pub(crate) const UPDATES: [&str; 3] = ["UPDATE OR IGNORE", "UPDATE", "UPDATE OR REPLACE"];
 
 /// Columns, and what may be in each.
 type Columns = &'static [(&'static str, &'static [&'static str])];
@@ -115,7 +115,7 @@ const USERS: &[&str] = &["1", "2", "3"];
 
 /// A change of one row, or of several, in a form that `picks` picks.
 #[derive(Clone, Debug)]
-struct Change {
+pub(crate) struct Change {
     table: usize,
     form: usize,
     picks: Vec<usize>,
@@ -129,7 +129,7 @@ impl Change {
     }
 
     /// The statement, of the forms that there are, or of those without REPLACE.
-    fn sql(&self, inserts: &[&str], updates: &[&str]) -> String {
+    pub(crate) fn sql(&self, inserts: &[&str], updates: &[&str]) -> String {
         let (table, columns) = TABLES[self.table];
         let (key, keys) = columns[0];
         let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
@@ -164,7 +164,7 @@ impl Change {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let picks = prop::collection::vec(0..256_usize, 11);
     (0..TABLES.len(), 0..60_usize, picks).prop_map(|(table, form, picks)| Change {
         table,
@@ -173,7 +173,7 @@ fn change() -> impl Strategy<Value = Change> {
     })
 }
 
-async fn seed(store: &Store) {
+pub(crate) async fn seed(store: &Store) {
     for sql in [
         "INSERT INTO users (user_id) VALUES (1), (2), (3)",
         "INSERT INTO sessions (session_id, user_id, project_path) VALUES ('a', 1, '/'), ('b', 2, '/')",
@@ -198,7 +198,7 @@ async fn exact(store: &Store, after: &dyn std::fmt::Debug) {
 }
 
 /// As the Python bot, or a shell: foreign keys are off, and recursive triggers too unless they say otherwise.
-fn by_another_program(path: &Path, statements: &[String], pragma: &str) {
+pub(crate) fn by_another_program(path: &Path, statements: &[String], pragma: &str) {
     let conn = Connection::open(path).unwrap();
     conn.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF")
         .unwrap();
@@ -210,7 +210,7 @@ fn by_another_program(path: &Path, statements: &[String], pragma: &str) {
     conn.close().unwrap();
 }
 
-fn config(path: &Path) -> Config {
+pub(crate) fn config(path: &Path) -> Config {
     let config = Config::new(path).durability(Durability::Normal);
     config.before_upgrade(BeforeUpgrade::Skip)
 }

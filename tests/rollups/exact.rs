@@ -1,6 +1,6 @@
 //! Random histories.
 
-use crate::support::{compare, zone_of};
+use crate::support::{compare, counted_anew, zone_of};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
@@ -251,6 +251,7 @@ proptest! {
             // The bot moves: its days begin elsewhere.
             let moved = config().time_zone(zone_of(offset));
             let moved = Store::open(moved).await.unwrap();
+            counted_anew(&moved).await;
             compare(&moved, offset).await;
             live(&moved, &clock, &second).await;
             compare(&moved, offset).await;

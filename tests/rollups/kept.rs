@@ -1,6 +1,6 @@
 //! Rollups stay right, cost what they show, are mended, and are filled in files from before them.
 
-use crate::support::{compare, open_plain, zone_of};
+use crate::support::{compare, counted_anew, open_plain, zone_of};
 use botstore::analytics::SystemStats;
 use botstore::interactions::SaveInteraction;
 use botstore::rollups::ReconcileRollups;
@@ -44,7 +44,7 @@ fn spoil(path: &std::path::Path) {
          UPDATE botstore_user_total SET cost = 0, last_day = '1999-01-01' WHERE user_id = 1;
          DELETE FROM botstore_user_total WHERE user_id = 2;
          DELETE FROM botstore_user_day WHERE user_id = 3;
-         INSERT INTO botstore_user_day VALUES ('2026-01-01', 99, 1, 1, 0, 0, 0, 9);
+         INSERT INTO botstore_user_day VALUES (0, '2026-01-01', 99, 1, 1, 0, 0, 0, 9);
          DELETE FROM botstore_session_day WHERE session_id = 's-1';
          DELETE FROM botstore_session_user WHERE session_id = 's-2';
          INSERT INTO botstore_session_tool VALUES ('ghost', 'Read', 7);
@@ -137,10 +137,11 @@ async fn no_statistic_scans_messages_tool_uses_or_events() {
     let conn = open_plain(&path);
     for sql in [
         "SELECT tool_name, uses FROM botstore_user_tool WHERE user_id = 1 ORDER BY uses DESC",
-        "SELECT count(*) FROM botstore_user_total WHERE last_day >= '2026-01-01'",
+        "SELECT count(*) FROM botstore_user_total WHERE generation = 0 AND last_day >= '2026-01-01'",
         "SELECT t.user_id FROM botstore_user_total t INDEXED BY botstore_user_total_cost
-         CROSS JOIN users u ON u.user_id = t.user_id ORDER BY t.cost DESC, t.user_id LIMIT 10",
-        "SELECT count(DISTINCT user_id) FROM botstore_user_day WHERE day >= 'a' AND day <= 'b'",
+         CROSS JOIN users u ON u.user_id = t.user_id
+         WHERE t.generation = 0 ORDER BY t.cost DESC, t.user_id LIMIT 10",
+        "SELECT count(DISTINCT user_id) FROM botstore_user_day WHERE generation = 0 AND day >= 'a' AND day <= 'b'",
     ] {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = plan.query_map([], |row| row.get::<_, String>(3)).unwrap();
@@ -215,6 +216,7 @@ async fn the_last_moment_of_a_day_is_counted_the_same_by_triggers_and_by_a_full_
         let config = Config::new(&path).clock(clock.clone());
         let config = config.time_zone(zone_of(offset));
         let store = Store::open(config).await.unwrap();
+        counted_anew(&store).await;
         for micros in [0, 499_000, 999_000, 999_499, 999_500, 999_999] {
             let midnight = chrono::TimeZone::with_ymd_and_hms(&chrono::Utc, 2026, 3, 11, 0, 0, 0);
             let local = chrono::TimeDelta::minutes(offset);

@@ -14,6 +14,7 @@ mod money;
 mod odd;
 mod offsets;
 mod pieces;
+mod recounting;
 mod spans;
 mod support;
 mod usage;

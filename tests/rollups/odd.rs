@@ -217,8 +217,8 @@ async fn whatever_stands_in_a_rollup_is_mended() {
                  UPDATE botstore_session_user SET days = {value};
                  UPDATE botstore_tool SET uses = {value}, sessions = {value};
                  UPDATE botstore_cost_day SET requests = {value}, cost = {value};
-                 INSERT INTO botstore_day VALUES ({value}, 1, 1, 1, 1, {value}, {value});
-                 INSERT INTO botstore_session_day VALUES (CAST(x'ff' AS TEXT), 1, {value}, {value});
+                 INSERT INTO botstore_day VALUES (0, {value}, 1, 1, 1, 1, {value}, {value});
+                 INSERT INTO botstore_session_day VALUES (0, CAST(x'ff' AS TEXT), 1, {value}, {value});
                  INSERT INTO botstore_user_tool VALUES (9, {value}, {value});
                  INSERT INTO botstore_tool VALUES (CAST(x'ff41' AS TEXT), 1, 1, 1, {value});"
             ),

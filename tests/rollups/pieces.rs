@@ -194,7 +194,7 @@ impl<F: Fn(Piece) + 'static> Subscriber for Between<F> {
     fn event(&self, event: &Event<'_>) {
         let mut piece = Piece::default();
         event.record(&mut piece);
-        if piece.message == "counted a piece of the rows" {
+        if piece.message.starts_with("counted a piece of the rows") {
             (self.0)(piece);
         }
     }

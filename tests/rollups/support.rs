@@ -35,6 +35,13 @@ fn near_or_none(what: &str, a: Option<f64>, b: Option<f64>) {
     near(what, a.unwrap_or(0.0), b.unwrap_or(0.0));
 }
 
+/// Returns once no row is to be counted by another zone than that by which answers are.
+pub(crate) async fn counted_anew(store: &Store) {
+    while store.health().await.unwrap().next_time_zone.is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
 /// The name of a zone whose clock is always this many minutes ahead of UTC.
 pub(crate) fn zone_of(offset: i64) -> String {
     let sign = if offset < 0 { '-' } else { '+' };
@@ -98,7 +105,7 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
     let active: i64 = conn.query_row(sql, [week_ago], |row| row.get(0)).unwrap();
     assert_eq!(stats.active_users_7d as i64, active, "active users");
     let sql = format!(
-        "SELECT {day} AS d, count(DISTINCT user_id), count(*), sum(cost) FROM messages
+        "SELECT {day} AS d, count(DISTINCT user_id), count(*), coalesce(sum(cost), 0.0) FROM messages
          WHERE {day} >= ?1 GROUP BY d ORDER BY d DESC"
     );
     let days: Vec<(String, i64, i64, f64)> = all(conn, &sql, [since(now, offset, 30)], |row| {
@@ -111,7 +118,7 @@ fn compare_system(conn: &Connection, stats: &SystemStatistics, now: DateTime<Utc
         assert_eq!(is.total_messages as i64, due.2, "{}", due.0);
         near(&due.0, is.total_cost.dollars(), due.3);
     }
-    let sql = "SELECT u.user_id, sum(m.cost), count(*) FROM messages m
+    let sql = "SELECT u.user_id, coalesce(sum(m.cost), 0.0), count(*) FROM messages m
                JOIN users u ON u.user_id = m.user_id GROUP BY u.user_id";
     let mut top: Vec<(i64, f64, i64)> = all(conn, sql, [], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -158,7 +165,8 @@ async fn compare_tools(conn: &Connection, store: &Store) {
 
 async fn compare_costs(conn: &Connection, store: &Store, now: DateTime<Utc>, _offset: i64) {
     // These days are those of `cost_tracking`, which are UTC.
-    let sql = "SELECT date, sum(daily_cost), sum(request_count), count(DISTINCT user_id)
+    let sql =
+        "SELECT date, coalesce(sum(daily_cost), 0.0), sum(request_count), count(DISTINCT user_id)
                FROM cost_tracking WHERE date >= ?1 GROUP BY date ORDER BY date DESC";
     let due: Vec<(String, f64, i64, i64)> = all(conn, sql, [since(now, 0, 30)], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -204,7 +212,7 @@ fn compare_user(
     );
     near_or_none("duration", stats.avg_duration_ms, duration);
     let sql = format!(
-        "SELECT {day} AS d, count(*), sum(cost), count(DISTINCT session_id) FROM messages
+        "SELECT {day} AS d, count(*), coalesce(sum(cost), 0.0), count(DISTINCT session_id) FROM messages
          WHERE user_id = ?1 AND {day} >= ?2 GROUP BY d ORDER BY d DESC"
     );
     let since = since(now, offset, 30);

@@ -293,7 +293,7 @@ async fn a_bot_that_restarts_more_often_than_its_rollups_are_compared_has_them_c
         let mut events = store.events();
         if hour == 0 {
             plainly(store.path(), |conn| {
-                let sql = "INSERT INTO botstore_day VALUES ('2020-01-01', 1, 1, 0, 0, 0, 0)";
+                let sql = "INSERT INTO botstore_day VALUES (0, '2020-01-01', 1, 1, 0, 0, 0, 0)";
                 conn.execute(sql, []).unwrap();
             });
         }

@@ -78,8 +78,6 @@ const SORTS: &[&str] = &[
     "messages INDEXED BY idx_messages_timestamp",
     "audit_log INDEXED BY idx_audit_log_timestamp",
     "audit_log INDEXED BY botstore_audit_type",
-    // Activity by week and month counts the users of each once.
-    "FROM botstore_user_day WHERE day",
 ];
 
 const GROWING: &[&str] = &[

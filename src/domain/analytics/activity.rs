@@ -220,11 +220,7 @@ fn active_users(
     late: &[(Option<NaiveDate>, i64)],
 ) -> Result<u64> {
     let (from, to) = (period.from.to_string(), period.to.to_string());
-    let counted = tx.one(
-        "SELECT count(DISTINCT user_id) FROM botstore_user_day WHERE day >= ?1 AND day <= ?2",
-        (&from, &to),
-        |row| count(row, 0),
-    )?;
+    let counted = tx.one(&now::counted_users(), (&from, &to), |row| count(row, 0))?;
     let within =
         |day: &Option<NaiveDate>| day.is_some_and(|day| period.from <= day && day <= period.to);
     let late: BTreeSet<_> = late
@@ -234,12 +230,7 @@ fn active_users(
         .collect();
     let mut new = 0;
     for user_id in late {
-        let is_counted = tx.maybe(
-            "SELECT 1 FROM botstore_user_day INDEXED BY botstore_user_day_user
-             WHERE user_id = ?1 AND day >= ?2 AND day <= ?3",
-            (user_id, &from, &to),
-            |_| Ok(()),
-        )?;
+        let is_counted = tx.maybe(&now::is_counted(), (user_id, &from, &to), |_| Ok(()))?;
         new += u64::from(is_counted.is_none());
     }
     Ok(counted + new)

@@ -6,7 +6,8 @@ use crate::operation::{Lane, Query, ReadTx};
 use serde::{Deserialize, Serialize};
 
 /// The name of the zone whose days statistics have, such as `UTC`, `Europe/Berlin` or `+05:30`: what stands beside the
-/// days of a chart or a table. See [`Config::time_zone`](crate::Config::time_zone).
+/// days of a chart or a table. While another zone is being counted, it is the zone before, as in all other answers. See
+/// [`Config::time_zone`](crate::Config::time_zone).
 ///
 /// For administrators: the answer is the same for all users.
 ///

@@ -10,7 +10,7 @@ mod tools;
 pub(super) use messages::{Days, add_messages};
 pub(super) use tools::add_tool_uses;
 
-use super::count::prepare;
+use super::count::{Piece, prepare};
 use super::facts::{COSTS, Facts, sum};
 use crate::error::Result;
 use crate::operation::WriteTx;
@@ -62,9 +62,9 @@ impl ToSql for Key {
     }
 }
 
-/// Adds the costs `after` an id, up to another, to the rollups: they are counted at once only when all are, and their
-/// triggers do it.
-pub(super) fn add_costs(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
+/// Adds costs to the rollups: they are counted at once only when all are, and their triggers do it.
+pub(super) fn add_costs(tx: &WriteTx<'_>, piece: Piece) -> Result<()> {
+    let Piece { after, ids, .. } = piece;
     let Facts {
         inbox, rows, id, ..
     } = COSTS;

@@ -11,10 +11,11 @@
 //! needed further triggers, which had the count begin again.
 
 use super::adding::{add_costs, add_messages, add_tool_uses};
-use super::facts::{COSTS, Facts, MESSAGES, NOTHING, TOOL_USES};
+use super::facts::{COSTS, CURRENT, Facts, MESSAGES, NOTHING, TOOL_USES};
+use super::generations::only_the_first;
 use super::usage::LLM;
 use crate::domain::columns::{flag, id, integer};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{Counted, Then, Waiting};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite;
@@ -34,8 +35,25 @@ const TOOL_USES_AT_ONCE: u32 = 2_048;
 const NEWEST: u32 = 128;
 const BYTES_OF_NEWEST: u32 = 512 << 10;
 
-/// Adds the rows after an id, up to another, to the rollups. The text is how the first id is compared.
-type Add = fn(&WriteTx<'_>, &str, [i64; 2]) -> Result<()>;
+/// Adds the rows of a piece to the rollups.
+type Add = fn(&WriteTx<'_>, Piece) -> Result<()>;
+
+/// Rows to be counted: those after an id, up to another.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    /// For which generation. Only what has days has more than one.
+    pub(super) generation: i64,
+    /// How the first id is compared.
+    pub(super) after: &'static str,
+    pub(super) ids: [i64; 2],
+}
+
+impl Piece {
+    /// No id is smaller than the first, so that one would never be after the last row that is counted.
+    pub(super) fn comparison(last: i64) -> &'static str {
+        if last == NOTHING { ">=" } else { ">" }
+    }
+}
 
 /// The rollups of a schema.
 pub(super) struct Set {
@@ -50,7 +68,7 @@ pub(super) struct Set {
     /// Whether as many rows are counted as there are. While rows are counted for the first time, for minutes perhaps,
     /// it shows that another program has used `REPLACE`, which fires no trigger for what it removes.
     pub(super) adds_up: fn(&ReadTx<'_>) -> Result<bool>,
-    /// What else to do when all counts are discarded.
+    /// What else to do when all counts are discarded, before it is written down that nothing is counted.
     pub(super) forget: fn(&WriteTx<'_>) -> Result<()>,
 }
 
@@ -103,13 +121,13 @@ pub(super) const BOT: Set = Set {
     rollups: &super::ROLLUPS,
     adds_up,
     forget: |tx| {
-        let total = "REPLACE INTO botstore_total
-                     SELECT 1, 0, 0, coalesce(max(repairs), 0) + 1 FROM botstore_total";
-        run(tx, total, [])?;
+        only_the_first(tx)?;
         // Somebody may have dropped the table.
-        let zone = "INSERT INTO botstore_zone SELECT '0000-01-01 00:00:00', 0, 'UTC'
-                    WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)";
-        match run(tx, zone, [])? {
+        let zone = format!(
+            "INSERT INTO botstore_zone SELECT {CURRENT}, '0000-01-01 00:00:00', 0, 'UTC'
+             WHERE NOT EXISTS (SELECT 1 FROM botstore_zone)"
+        );
+        match run(tx, &zone, [])? {
             0 => Ok(()),
             _ => LLM.forget_later(tx),
         }
@@ -136,6 +154,24 @@ impl Set {
         let once = Some(self.once).filter(|once| sources.clone().all(|table| table != *once));
         sources.chain(once)
     }
+
+    /// A condition for the rows of the table of ids from which answers are counted.
+    fn answers(&self) -> String {
+        let rows = self.rows().map(|source| {
+            let mut parts = self.sources.iter();
+            let part = parts.find(|part| part.facts.table == source);
+            let generation = part.map_or("0", |part| part.facts.answers_from());
+            format!("source = '{source}' AND generation = {generation}")
+        });
+        rows.collect::<Vec<_>>().join(" OR ")
+    }
+
+    /// The tables that are counted by the days of a zone.
+    pub(super) fn by_day(&self) -> impl Iterator<Item = &'static str> {
+        let parts = self.sources.iter();
+        let parts = parts.filter(|part| part.facts.have_days());
+        parts.map(|part| part.facts.table)
+    }
 }
 
 /// How many rows are counted at once, to bound memory, where all are counted in one transaction.
@@ -150,9 +186,9 @@ pub(super) fn are_missing(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
 }
 
 pub(super) fn are_counted_once(tx: &ReadTx<'_>, set: &Set) -> Result<bool> {
-    let Set { counted, once, .. } = set;
+    let (Set { counted, once, .. }, answers) = (set, set.answers());
     let sql = format!(
-        "SELECT count(*) = ?1 AND max(last_id) FILTER (WHERE source = '{once}') = ?2 FROM {counted}"
+        "SELECT count(*) = ?1 AND max(last_id) FILTER (WHERE source = '{once}') = ?2 FROM {counted} WHERE {answers}"
     );
     tx.one(&sql, (set.rows().count() as i64, ALL), |row| flag(row, 0))
 }
@@ -202,18 +238,23 @@ pub(super) fn forget(tx: &WriteTx<'_>, set: &Set) -> Result<()> {
     for table in set.rollups.iter().chain([&set.counted]) {
         run(tx, &format!("DELETE FROM {table}"), [])?;
     }
-    let sql = format!("INSERT INTO {} VALUES (?1, ?2)", set.counted);
+    (set.forget)(tx)?;
+    let by_day: Vec<_> = set.by_day().collect();
     for source in set.rows() {
+        let generations = match by_day.contains(&source) {
+            true => "SELECT ?1, generation, ?2 FROM botstore_total",
+            false => "VALUES (?1, 0, ?2)",
+        };
+        let sql = format!("INSERT INTO {} {generations}", set.counted);
         run(tx, &sql, (source, NOTHING))?;
     }
-    (set.forget)(tx)
+    Ok(())
 }
 
 /// Counts the next piece, of up to `rows` rows of one table.
 pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64, waiting: Waiting) -> Result<Counted> {
-    let (sources, counted): (Vec<_>, _) = (set.rows().collect(), set.counted);
-    let (known, sources) = (sources.len() as i64, sources.join("', '"));
-    let sql = format!("SELECT count(*) = ?1 FROM {counted} WHERE source IN ('{sources}')");
+    let (known, counted, answers) = (set.rows().count() as i64, set.counted, set.answers());
+    let sql = format!("SELECT count(*) = ?1 FROM {counted} WHERE {answers}");
     if !tx.one(&sql, [known], |row| flag(row, 0))? {
         forget(tx, set)?;
     }
@@ -231,13 +272,16 @@ pub(super) fn count(tx: &WriteTx<'_>, set: &Set, rows: i64, waiting: Waiting) ->
             forget(tx, set)?;
             while count_one(tx, set, AT_ONCE_AGAIN, Waiting::Any)?.is_some() {}
         }
-        counted_to(tx, set, set.once, ALL)?;
+        counted_to(tx, set, (set.once, 0), ALL)?;
     }
     Ok(Counted::All)
 }
 
 /// Counts up to `rows` rows of the first table that has rows which wait. Returns the table, the last row's id, and
 /// what comes next; `None` if no row waits.
+///
+/// Generations that cover the same rows of a table go on together. So one that has caught up with the current one
+/// stays where that is, however fast rows come, while it catches up with the other tables.
 fn count_one(
     tx: &WriteTx<'_>,
     set: &Set,
@@ -252,15 +296,30 @@ fn count_one(
         let Facts { table, id: key, .. } = facts;
         let last = facts.last_id();
         let last = tx.one(&format!("SELECT {last}"), [], |row| integer(row, 0))?;
-        // No id is smaller than the first, so that one would never be after the last row that is counted.
-        let after = if last == NOTHING { ">=" } else { ">" };
+        let after = Piece::comparison(last);
         let sql = format!(
             "SELECT max(id) FROM
                  (SELECT {key} AS id FROM {table} WHERE {key} {after} ?1 ORDER BY {key} LIMIT ?2)"
         );
         if let Some(to) = tx.one(&sql, (last, rows), |row| id(row, 0))? {
-            add(tx, after, [last, to])?;
-            counted_to(tx, set, table, to)?;
+            let counted = set.counted;
+            let current = facts.answers_from();
+            let sql = format!(
+                "SELECT generation FROM {counted}
+                 WHERE source = ?1 AND (last_id = ?2 OR generation = {current})"
+            );
+            for generation in tx.all(&sql, (table, last), |row| integer(row, 0))? {
+                let ids = [last, to];
+                add(
+                    tx,
+                    Piece {
+                        generation,
+                        after,
+                        ids,
+                    },
+                )?;
+                counted_to(tx, set, (table, generation), to)?;
+            }
             let more = format!("SELECT 1 FROM {table} WHERE {key} > ?1 LIMIT 1");
             let then = match tx.maybe(&more, [to], |_| Ok(()))? {
                 Some(()) => Then::More,
@@ -273,20 +332,36 @@ fn count_one(
 }
 
 fn adds_up(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT (SELECT coalesce(sum(messages), 0) FROM botstore_day)
+    let sql = format!(
+        "SELECT (SELECT coalesce(sum(messages), 0) FROM botstore_day WHERE generation = {CURRENT})
                     = (SELECT count(*) FROM messages WHERE typeof(user_id) = 'integer')
                   AND (SELECT coalesce(sum(uses), 0) FROM botstore_tool) = (SELECT count(*) FROM tool_usage)
                   AND (SELECT coalesce(sum(users), 0) FROM botstore_cost_day)
                     = (SELECT count(*) FROM cost_tracking)
                   AND (SELECT coalesce(sum(uses), 0) FROM botstore_user_tool)
                     = (SELECT coalesce(sum(t.uses), 0) FROM botstore_session_tool t
-                       JOIN sessions s ON s.session_id = t.session_id)";
-    tx.one(sql, [], |row| flag(row, 0))
+                       JOIN sessions s ON s.session_id = t.session_id)"
+    );
+    tx.one(&sql, [], |row| flag(row, 0))
 }
 
-fn counted_to(tx: &WriteTx<'_>, set: &Set, source: &str, last_id: i64) -> Result<()> {
-    let sql = format!("UPDATE {} SET last_id = ?1 WHERE source = ?2", set.counted);
-    run(tx, &sql, (last_id, source))?;
+/// Writes down how far a source is counted for a generation.
+pub(super) fn counted_to(
+    tx: &WriteTx<'_>,
+    set: &Set,
+    (source, generation): (&str, i64),
+    last_id: i64,
+) -> Result<()> {
+    let sql = format!(
+        "UPDATE {} SET last_id = ?1 WHERE source = ?2 AND generation = ?3",
+        set.counted
+    );
+    if run(tx, &sql, (last_id, source, generation))? == 0 {
+        // The same rows would be counted again.
+        let why =
+            "how far rows are counted cannot be written down: something in the file prevents it";
+        return Err(Error::new(ErrorKind::Sql, why));
+    }
     Ok(())
 }
 
@@ -296,6 +371,6 @@ pub(super) fn prepare<'a>(tx: &'a WriteTx<'_>, sql: &str) -> Result<Statement<'a
     Ok(tx.conn().prepare(sql)?)
 }
 
-fn run(tx: &WriteTx<'_>, sql: &str, params: impl Params) -> Result<usize> {
+pub(super) fn run(tx: &WriteTx<'_>, sql: &str, params: impl Params) -> Result<usize> {
     Ok(prepare(tx, sql)?.execute(params)?)
 }

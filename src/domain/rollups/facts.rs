@@ -4,6 +4,9 @@
 /// The row id up to which a table's rows are counted, if none is: the smallest.
 pub(super) const NOTHING: i64 = i64::MIN;
 
+/// The generation from which answers come, as SQL.
+pub(super) const CURRENT: &str = "(SELECT min(generation) FROM botstore_total)";
+
 /// A table whose rows are counted.
 pub(super) struct Facts {
     pub(super) table: &'static str,
@@ -34,10 +37,10 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// The SQL, for a row that is called `row` ("new.", "old.", or "" in a statement).
-    fn sql(&self, row: &str) -> String {
+    /// The SQL, for a row that is called `row` ("new.", "old.", or "" in a statement), by the zone of a generation.
+    fn sql(&self, row: &str, generation: &str) -> String {
         match self {
-            Self::Day(column) => day(&format!("{row}{column}")),
+            Self::Day(column) => day_in(&format!("{row}{column}"), generation),
             Self::Nanos(column) => nanos(&format!("{row}{column}")),
             Self::Whole(column) => whole(&format!("{row}{column}")),
             Self::Sql(sql) => sql.replace("{}", row),
@@ -145,14 +148,19 @@ pub(super) const COSTS: Facts = Facts {
 impl Facts {
     /// Selects the facts of each row, with its row id as `id`. Ends before the `WHERE`.
     pub(super) fn select(&self) -> String {
-        self.select_as(|value| value.sql(""))
+        self.select_in(CURRENT)
+    }
+
+    /// The same by the zone of a generation.
+    pub(super) fn select_in(&self, generation: &str) -> String {
+        self.select_as(|value| value.sql("", generation))
     }
 
     /// The same with the time, to the second, in place of its day. The day of the one is the day of the other.
     pub(super) fn select_times(&self) -> String {
         self.select_as(|value| match value {
             Value::Day(column) => second(column),
-            _ => value.sql(""),
+            _ => value.sql("", CURRENT),
         })
     }
 
@@ -164,10 +172,28 @@ impl Facts {
         format!("SELECT {} AS id{columns} FROM {}", self.id, self.table)
     }
 
-    /// The row id up to which rows are counted, as SQL.
+    /// Whether rows are counted by days, so that each generation counts them by a zone of its own.
+    pub(super) fn have_days(&self) -> bool {
+        let mut keys = self.keys.iter();
+        keys.any(|(_, value)| matches!(value, Value::Day(_)))
+    }
+
+    /// The row id up to which rows are counted for answers, as SQL.
     pub(super) fn last_id(&self) -> String {
+        self.last_id_in(self.answers_from())
+    }
+
+    /// The generation of its counts from which answers come, as SQL. What has no days has one for ever.
+    pub(super) fn answers_from(&self) -> &'static str {
+        if self.have_days() { CURRENT } else { "0" }
+    }
+
+    /// The same of one generation.
+    pub(super) fn last_id_in(&self, generation: &str) -> String {
         let (table, counted) = (self.table, self.counted);
-        format!("(SELECT last_id FROM {counted} WHERE source = '{table}')")
+        format!(
+            "(SELECT last_id FROM {counted} WHERE source = '{table}' AND generation = {generation})"
+        )
     }
 
     /// The names of the columns that are added up.
@@ -184,10 +210,15 @@ impl Facts {
 /// The day of a time, by the bot's clock at that time; '' if it is none. The time is cut to the second: with a
 /// modifier, SQLite's `date()` rounds, and would count the last half millisecond of a day to the next.
 pub(super) fn day(time: &str) -> String {
+    day_in(time, CURRENT)
+}
+
+/// The same by the zone of a generation.
+pub(super) fn day_in(time: &str, generation: &str) -> String {
     let at = format!("datetime({})", second(time));
     format!(
         "coalesce(date({at}, coalesce((SELECT offset_seconds FROM botstore_zone \
-         WHERE since <= {at} ORDER BY since DESC LIMIT 1), 0) || ' seconds'), '')"
+         WHERE generation = {generation} AND since <= {at} ORDER BY since DESC LIMIT 1), 0) || ' seconds'), '')"
     )
 }
 
@@ -231,7 +262,7 @@ mod tests {
         for facts in [MESSAGES, TOOL_USES, COSTS, USAGE] {
             for row in ["new.", "old."] {
                 for (name, value) in facts.keys.iter().chain(facts.sums) {
-                    let (sql, table) = (value.sql(row), facts.table);
+                    let (sql, table) = (value.sql(row, "c.generation"), facts.table);
                     let times = step.matches(&sql).count();
                     assert!(times >= 2, "{table}.{name}: {times} times: {sql}");
                 }

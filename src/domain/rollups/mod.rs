@@ -10,8 +10,10 @@
 //! [`Store::repair_rollups`](crate::Store::repair_rollups) repairs them.
 
 mod adding;
+mod background;
 mod count;
 mod facts;
+mod generations;
 pub(super) mod now;
 mod reconcile;
 mod recount;
@@ -28,7 +30,7 @@ pub(crate) use usage::COUNTS as USAGE_COUNTS;
 pub(super) use usage::now as usage_now;
 pub(super) use whole_days::whole_days;
 pub(super) use zone::{FIRST_DAY, LAST_DAY, first_day, is_utc, today, zone_of_days};
-pub(crate) use zone::{agree_on_zone, shown_zone};
+pub(crate) use zone::{Recounts, Zones, agree_on_zone, shown_zone};
 
 use super::columns::{self, integer};
 use super::sessions;
@@ -67,6 +69,9 @@ pub(crate) const COUNTS: Counts = Counts {
         count::forget(tx, &BOT)
     },
     count: |tx, rows, waiting| count::count(tx, &BOT, rows, waiting),
+    // Of all sets.
+    is_behind: background::is_behind,
+    recount: background::recount,
 };
 
 /// The tables of counts, except the one of a single row.
@@ -110,9 +115,9 @@ pub(super) fn respelled(tx: &ReadTx<'_>) -> Result<Option<Respelling>> {
     let sql = if tx.maybe(of_step_7, [], |_| Ok(()))?.is_some() {
         "SELECT day_offset FROM botstore_total LIMIT 1"
     } else if sqlite::has_table(tx.conn(), "botstore_zone")? {
-        // As step 12 takes it back.
+        // As step 12 takes it back. Somebody may have dropped the table that says which generation answers.
         "SELECT CASE WHEN count(*) = 1 AND max(offset_seconds) % 60 = 0 THEN max(offset_seconds) / 60 ELSE 0 END
-         FROM botstore_zone"
+         FROM botstore_zone WHERE generation = (SELECT min(generation) FROM botstore_zone)"
     } else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@
 //! them at most, unless another program has written more. Then it adds them to what is counted: sums by a
 //! `UNION ALL`, and who is new by what is not in the rollups yet. Both come from one snapshot.
 
-use super::facts::{Facts, MESSAGES, TOOL_USES, day, nanos, sum};
+use super::facts::{CURRENT, Facts, MESSAGES, TOOL_USES, day, nanos, sum};
 
 /// `tail`: the messages that wait, each with its `session_id`, `user_id`, `day`, `errors` and `timed` (0 or 1),
 /// `duration_ms` and `cost`. A message whose owner is no number is counted nowhere.
@@ -40,11 +40,11 @@ pub(in crate::domain) fn days() -> String {
          SELECT day, sum(users) AS users, sum(messages) AS messages, sum(errors) AS errors,
                 sum(timed) AS timed, {duration_ms} AS duration_ms, {cost} AS cost
          FROM (SELECT day, users, messages, errors, timed, duration_ms, cost
-               FROM botstore_day WHERE day >= ?1 AND day <= ?2
+               FROM botstore_day WHERE generation = {CURRENT} AND day >= ?1 AND day <= ?2
                UNION ALL
                SELECT day, count(DISTINCT user_id) FILTER (WHERE NOT EXISTS (
                           SELECT 1 FROM botstore_user_day d
-                          WHERE d.day = t.day AND d.user_id = t.user_id)),
+                          WHERE d.generation = {CURRENT} AND d.day = t.day AND d.user_id = t.user_id)),
                       count(*), sum(errors), sum(timed), {duration_ms}, {cost}
                FROM tail t WHERE day >= ?1 AND day <= ?2 GROUP BY day)
          GROUP BY day ORDER BY day DESC"
@@ -61,11 +61,11 @@ pub(in crate::domain) fn days_of_user() -> String {
                 sum(timed) AS timed, {duration_ms} AS duration_ms, {cost} AS cost
          FROM (SELECT day, sessions, messages, errors, timed, duration_ms, cost
                FROM botstore_user_day INDEXED BY botstore_user_day_user
-               WHERE user_id = ?1 AND day >= ?2 AND day <= ?3
+               WHERE generation = {CURRENT} AND user_id = ?1 AND day >= ?2 AND day <= ?3
                UNION ALL
                SELECT day, count(DISTINCT session_id) FILTER (WHERE NOT EXISTS (
                           SELECT 1 FROM botstore_session_day s
-                          WHERE s.day = t.day AND s.user_id = ?1 AND s.session_id = t.session_id)),
+                          WHERE s.generation = {CURRENT} AND s.day = t.day AND s.user_id = ?1 AND s.session_id = t.session_id)),
                       count(*), sum(errors), sum(timed), {duration_ms}, {cost}
                FROM tail t WHERE day >= ?2 AND day <= ?3 GROUP BY day)
          GROUP BY day ORDER BY day DESC"
@@ -77,14 +77,14 @@ pub(in crate::domain) fn total_of_user() -> String {
     let (tail, duration_ms, cost) = (tail_of_user(), sum("duration_ms"), sum("cost"));
     format!(
         "WITH {tail}
-         SELECT coalesce((SELECT sessions FROM botstore_user_total WHERE user_id = ?1), 0)
+         SELECT coalesce((SELECT sessions FROM botstore_user_total WHERE generation = {CURRENT} AND user_id = ?1), 0)
                 + (SELECT count(DISTINCT session_id) FROM tail t WHERE NOT EXISTS (
                        SELECT 1 FROM botstore_session_user s
-                       WHERE s.session_id = t.session_id AND s.user_id = ?1)) AS sessions,
+                       WHERE s.generation = {CURRENT} AND s.session_id = t.session_id AND s.user_id = ?1)) AS sessions,
                 coalesce(sum(messages), 0) AS messages, coalesce(sum(timed), 0) AS timed,
                 {duration_ms} AS duration_ms, {cost} AS cost
          FROM (SELECT messages, timed, duration_ms, cost
-               FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE user_id = ?1
+               FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE generation = {CURRENT} AND user_id = ?1
                UNION ALL
                SELECT 1, timed, duration_ms, cost FROM tail)"
     )
@@ -96,14 +96,16 @@ pub(in crate::domain) fn total() -> String {
     format!(
         "WITH {tail}
          SELECT ever.users + (SELECT count(DISTINCT user_id) FROM tail t WHERE NOT EXISTS (
-                    SELECT 1 FROM botstore_user_total u WHERE u.user_id = t.user_id)) AS users,
+                    SELECT 1 FROM botstore_user_total u
+                    WHERE u.generation = {CURRENT} AND u.user_id = t.user_id)) AS users,
                 ever.sessions + (SELECT count(DISTINCT session_id) FROM tail t WHERE NOT EXISTS (
-                    SELECT 1 FROM botstore_session_user s WHERE s.session_id = t.session_id)) AS sessions,
+                    SELECT 1 FROM botstore_session_user s
+                    WHERE s.generation = {CURRENT} AND s.session_id = t.session_id)) AS sessions,
                 days.*
-         FROM botstore_total ever,
+         FROM (SELECT users, sessions FROM botstore_total WHERE generation = {CURRENT}) ever,
               (SELECT coalesce(sum(messages), 0) AS messages, coalesce(sum(timed), 0) AS timed,
                       {duration_ms} AS duration_ms, {cost} AS cost
-               FROM (SELECT messages, timed, duration_ms, cost FROM botstore_day
+               FROM (SELECT messages, timed, duration_ms, cost FROM botstore_day WHERE generation = {CURRENT}
                      UNION ALL
                      SELECT 1, timed, duration_ms, cost FROM tail)) days"
     )
@@ -116,18 +118,18 @@ pub(in crate::domain) fn active_since() -> String {
     format!(
         "WITH {tail}
          SELECT (SELECT count(*) FROM botstore_user_total INDEXED BY botstore_user_total_day
-                 WHERE last_day >= ?1)
+                 WHERE generation = {CURRENT} AND last_day >= ?1)
                 + (SELECT count(DISTINCT user_id)
                    FROM (SELECT user_id FROM tail WHERE day >= ?1
                          UNION ALL
                          SELECT user_id
                          FROM (SELECT 1 WHERE EXISTS (SELECT 1 FROM botstore_user_total
-                                                      WHERE last_day >= ?4 AND last_day < ?1)
+                                                      WHERE generation = {CURRENT} AND last_day >= ?4 AND last_day < ?1)
                                            OR EXISTS (SELECT 1 FROM tail WHERE day >= ?4 AND day < ?1))
                          CROSS JOIN messages m INDEXED BY idx_messages_timestamp
                          WHERE timestamp >= ?2 AND timestamp < ?3 AND typeof(user_id) = 'integer') late
                    WHERE NOT EXISTS (SELECT 1 FROM botstore_user_total u
-                                     WHERE u.user_id = late.user_id AND u.last_day >= ?1)) AS users"
+                                     WHERE u.generation = {CURRENT} AND u.user_id = late.user_id AND u.last_day >= ?1)) AS users"
     )
 }
 
@@ -137,7 +139,7 @@ pub(in crate::domain) fn active_days() -> String {
     format!(
         "WITH {tail}
          SELECT day FROM (SELECT * FROM (SELECT day FROM botstore_day
-                                         WHERE day > '' AND day <= ?2 AND messages > 0
+                                         WHERE generation = {CURRENT} AND day > '' AND day <= ?2 AND messages > 0
                                          ORDER BY day DESC LIMIT ?1)
                           UNION
                           SELECT day FROM tail WHERE day > '' AND day <= ?2)
@@ -152,7 +154,7 @@ pub(in crate::domain) fn active_days_of_user() -> String {
         "WITH {tail}
          SELECT day FROM (SELECT * FROM (SELECT day
                                          FROM botstore_user_day INDEXED BY botstore_user_day_user
-                                         WHERE user_id = ?3 AND day > '' AND day <= ?2 AND messages > 0
+                                         WHERE generation = {CURRENT} AND user_id = ?3 AND day > '' AND day <= ?2 AND messages > 0
                                          ORDER BY day DESC LIMIT ?1)
                           UNION
                           SELECT day FROM tail WHERE day > '' AND day <= ?2)
@@ -176,13 +178,13 @@ pub(in crate::domain) fn top_users() -> String {
              SELECT u.user_id, u.telegram_username, late.cost + coalesce(t.cost, 0) AS cost,
                     late.messages + coalesce(t.messages, 0) AS messages
              FROM late CROSS JOIN users u ON u.user_id = late.user_id
-             LEFT JOIN botstore_user_total t ON t.user_id = late.user_id
+             LEFT JOIN botstore_user_total t ON t.generation = {CURRENT} AND t.user_id = late.user_id
              UNION ALL
              SELECT * FROM (
                  SELECT u.user_id, u.telegram_username, t.cost, t.messages
                  FROM botstore_user_total t INDEXED BY botstore_user_total_cost
                  CROSS JOIN users u ON u.user_id = t.user_id
-                 WHERE t.user_id NOT IN (SELECT user_id FROM late)
+                 WHERE t.generation = {CURRENT} AND t.user_id NOT IN (SELECT user_id FROM late)
                  ORDER BY t.cost DESC, t.user_id LIMIT ?1))
          ORDER BY cost DESC, user_id LIMIT ?1"
     )
@@ -238,6 +240,22 @@ pub(in crate::domain) fn late_users() -> String {
     format!("WITH {tail} SELECT DISTINCT day, user_id FROM tail WHERE day >= ?1 AND day <= ?2")
 }
 
+/// How many users have a counted message from the day `?1` to `?2`.
+pub(in crate::domain) fn counted_users() -> String {
+    format!(
+        "SELECT count(DISTINCT user_id) FROM botstore_user_day
+         WHERE generation = {CURRENT} AND day >= ?1 AND day <= ?2"
+    )
+}
+
+/// A row if the user `?1` has a counted message from the day `?2` to `?3`.
+pub(in crate::domain) fn is_counted() -> String {
+    format!(
+        "SELECT 1 FROM botstore_user_day INDEXED BY botstore_user_day_user
+         WHERE generation = {CURRENT} AND user_id = ?1 AND day >= ?2 AND day <= ?3 LIMIT 1"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,24 +282,47 @@ mod tests {
         lines.collect::<rusqlite::Result<_>>().unwrap()
     }
 
-    /// What may be read from end to end: what waits, one row for each day, one for each tool, and the users by cost.
-    const MAY_SCAN: [&str; 10] = [
+    /// What may be read from end to end: what waits, one row for each tool, and one for each generation.
+    const MAY_SCAN: [&str; 8] = [
         "SCAN t",
         "SCAN tail",
         "SCAN late",
-        "SCAN ever",
         "SCAN days",
-        "SCAN botstore_day",
         "SCAN botstore_tool",
-        "SCAN t USING INDEX botstore_user_total_cost",
+        "SCAN botstore_total",
         // Of parts of the statement itself.
         "SCAN CONSTANT ROW",
         "SCAN (",
     ];
 
+    /// All users, or all that they did on any day.
+    const READS_GENERATION: [&str; 4] = [
+        "SEARCH botstore_user_total USING PRIMARY KEY (generation=?)",
+        "SEARCH botstore_user_day USING PRIMARY KEY (generation=?)",
+        "SEARCH botstore_session_day USING PRIMARY KEY (generation=?)",
+        "SEARCH botstore_session_user USING PRIMARY KEY (generation=?)",
+    ];
+
+    /// The rollups of years, with what SQLite then knows of them.
+    const YEARS: &str = "
+        CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999)
+            SELECT i, date('2010-01-01', (i / 3) || ' days') AS day FROM n;
+        INSERT INTO botstore_day SELECT 0, day, 3, 3, 0, 0, 0, 0 FROM n GROUP BY day;
+        INSERT INTO botstore_user_total SELECT 0, i, 1, 1, i, day FROM n;
+        INSERT INTO botstore_user_day SELECT 0, day, i % 700, 1, 1, 0, 0, 0, 0 FROM n;
+        INSERT INTO botstore_session_day SELECT 0, day, i % 700, 's' || i, 1 FROM n;
+        INSERT INTO botstore_session_user SELECT 0, 's' || i, i % 700, 1 FROM n;
+        ANALYZE;";
+
     #[test]
     fn no_statement_reads_what_grows_from_end_to_end() {
         let conn = migrated();
+        reads_little(&conn);
+        conn.execute_batch(YEARS).unwrap();
+        reads_little(&conn);
+    }
+
+    fn reads_little(conn: &Connection) {
         let statements = [
             days(),
             days_of_user(),
@@ -295,14 +336,18 @@ mod tests {
             top_tools_of_user(),
             late_users(),
             latest_of_day(),
+            counted_users(),
+            is_counted(),
         ];
         for sql in statements {
-            let plan = plan(&conn, &sql);
+            let plan = plan(conn, &sql);
             for line in plan.iter().filter(|line| line.starts_with("SCAN ")) {
                 let may =
                     |scan: &&str| line == scan || scan.ends_with('(') && line.starts_with(scan);
                 assert!(MAY_SCAN.iter().any(may), "{line}\n{plan:#?}\n{sql}");
             }
+            let reads_all = |line: &String| READS_GENERATION.iter().any(|reads| line == reads);
+            assert!(!plan.iter().any(reads_all), "{plan:#?}\n{sql}");
             let rows = |table: &str| {
                 let begins = format!("SEARCH {table} ");
                 plan.iter().find(|line| line.starts_with(&begins)).cloned()

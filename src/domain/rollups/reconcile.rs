@@ -1,5 +1,6 @@
 //! Compares rollups with a full count.
 
+use super::generations::Generations;
 use super::recount::{Recount, Rollup};
 use super::sources::SOURCES;
 use crate::domain::columns::integer;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 const NAMED: usize = 100;
 
 /// Compares the rollups with a full count of the rows that they cover, on one snapshot. Changes nothing. The newest
-/// rows, some hundred, may wait to be counted; answers read them one by one.
+/// rows, some hundred, may wait to be counted; answers read them one by one. While they are counted by another
+/// [time zone](crate::Config::time_zone), both counts are compared, each up to the rows that it covers.
 ///
 /// For administrators: the answer is about all users.
 ///
@@ -126,10 +128,21 @@ impl Difference {
 
 /// Passes each row of the rollups that differs from a full count to `report`.
 pub(super) fn compare(tx: &ReadTx<'_>, mut report: impl FnMut(Difference)) -> Result<()> {
+    let generations = Generations::of(tx)?;
     for source in &SOURCES {
-        let recount = Recount::of(source, tx)?;
-        for rollup in &recount.rollups {
-            compare_one(tx, &recount, rollup, &mut report)?;
+        let generations: Vec<_> = match source.facts.have_days() {
+            true => generations
+                .into_iter()
+                .flat_map(Generations::all)
+                .map(Some)
+                .collect(),
+            false => vec![None],
+        };
+        for generation in generations {
+            let recount = Recount::of(source, generation, tx)?;
+            for rollup in &recount.rollups {
+                compare_one(tx, &recount, rollup, &mut report)?;
+            }
         }
     }
     compare_counters(tx, report)
@@ -140,6 +153,7 @@ fn compare_counters(tx: &ReadTx<'_>, mut report: impl FnMut(Difference)) -> Resu
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let rollup = Arc::new(Rollup {
         name: limits::TABLE,
+        generation: None,
         key: names(&limits::KEY),
         counts: names(&limits::COUNTS),
     });
@@ -187,9 +201,8 @@ fn compare_one(
         }
         Ok(())
     })?;
-    let all: i64 = tx.one(&format!("SELECT count(*) FROM {name}"), [], |row| {
-        integer(row, 0)
-    })?;
+    let sql = format!("SELECT count(*) FROM {name} WHERE {}", rollup.is_one());
+    let all: i64 = tx.one(&sql, [], |row| integer(row, 0))?;
     if all == found {
         return Ok(());
     }

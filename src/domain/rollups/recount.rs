@@ -22,6 +22,8 @@ const PIECE: i64 = 4_000;
 #[derive(Debug)]
 pub(super) struct Rollup {
     pub(super) name: &'static str,
+    /// Whose rows, if there are generations.
+    pub(super) generation: Option<i64>,
     /// The columns of its key.
     pub(super) key: Vec<String>,
     /// Its other columns.
@@ -29,7 +31,7 @@ pub(super) struct Rollup {
 }
 
 impl Rollup {
-    /// All columns, the key first.
+    /// All columns but the generation, the key first.
     pub(super) fn columns(&self) -> String {
         [&self.key[..], &self.counts[..]].concat().join(", ")
     }
@@ -37,10 +39,30 @@ impl Rollup {
     /// A condition for one row, whose key is bound from the first parameter on.
     pub(super) fn is_row(&self) -> String {
         let parts = self.key.iter().zip(1..);
-        let parts: Vec<_> = parts
-            .map(|(column, at)| format!("{column} = ?{at}"))
-            .collect();
+        let parts = parts.map(|(column, at)| format!("{column} = ?{at}"));
+        let parts: Vec<_> = [self.is_one()].into_iter().chain(parts).collect();
         parts.join(" AND ")
+    }
+
+    /// A row with this key, whose counts are all 0, as columns and values. The key is bound from the first parameter on.
+    pub(super) fn fresh(&self) -> (String, String) {
+        let (columns, places) = (self.columns(), places(self.key.len()));
+        let zeros = ", 0".repeat(self.counts.len());
+        match self.generation {
+            Some(generation) if self.key != ["generation"] => (
+                format!("generation, {columns}"),
+                format!("{generation}, {places}{zeros}"),
+            ),
+            _ => (columns, places + &zeros),
+        }
+    }
+
+    /// A condition for its rows.
+    pub(super) fn is_one(&self) -> String {
+        match self.generation {
+            Some(generation) => format!("generation = {generation}"),
+            None => "true".to_owned(),
+        }
     }
 }
 
@@ -56,11 +78,15 @@ pub(super) struct Recount {
 }
 
 impl Recount {
-    /// Reads and counts those rows of a source that the rollups cover.
-    pub(super) fn of(source: &Source, tx: &ReadTx<'_>) -> Result<Self> {
+    /// Reads and counts those rows of a source that the rollups of a generation cover, if there are generations.
+    pub(super) fn of(source: &Source, generation: Option<i64>, tx: &ReadTx<'_>) -> Result<Self> {
         let conn = sqlite::scratch()?;
         conn.execute_batch(&source.schema())?;
-        count(source, tx, &conn)?;
+        conn.execute(
+            "CREATE TABLE counted AS SELECT ?1 AS generation",
+            [generation],
+        )?;
+        count(source, generation, tx, &conn)?;
         let mut rollups = Vec::new();
         for of in source.rollups {
             let name = of.name;
@@ -68,7 +94,12 @@ impl Recount {
             let columns = (0..view.column_count()).map(|at| Ok(view.column_name(at)?.to_owned()));
             let mut key = columns.collect::<Result<Vec<_>>>()?;
             let counts = key.split_off(of.key.len());
-            rollups.push(Arc::new(Rollup { name, key, counts }));
+            rollups.push(Arc::new(Rollup {
+                name,
+                generation,
+                key,
+                counts,
+            }));
         }
         Ok(Self { conn, rollups })
     }
@@ -96,7 +127,7 @@ impl Recount {
         let table = format!("CREATE TABLE kept ({key}, PRIMARY KEY ({key})) WITHOUT ROWID");
         self.conn.execute_batch(&table)?;
         let (select, insert) = (
-            format!("SELECT {key} FROM {name}"),
+            format!("SELECT {key} FROM {name} WHERE {}", rollup.is_one()),
             format!("INSERT INTO kept VALUES ({places})"),
         );
         insert_each(tx, &select, [], &self.conn, &insert, |_| Ok(()))?;
@@ -107,12 +138,21 @@ impl Recount {
 }
 
 /// Counts rows of a source into its table in memory, one piece at a time.
-fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection) -> Result<()> {
-    let last_id = format!("SELECT {}", source.facts.last_id());
+fn count(
+    source: &Source,
+    generation: Option<i64>,
+    tx: &ReadTx<'_>,
+    into: &Connection,
+) -> Result<()> {
+    let last_id = match generation {
+        Some(generation) => source.facts.last_id_in(&generation.to_string()),
+        None => source.facts.last_id(),
+    };
+    let last_id = format!("SELECT {last_id}");
     let to = tx.one(&last_id, [], |row| integer(row, 0))?;
     // Nothing is counted yet, though there may be a row with this id.
     let mut next = Some(NOTHING).filter(|_| to != NOTHING);
-    let (select, mut reported) = (source.select(), Instant::now());
+    let (select, mut reported) = (source.select(generation), Instant::now());
     while let Some(from) = next.filter(|&from| from <= to) {
         let mut last = None::<i64>;
         insert_each(tx, &select, (from, PIECE, to), into, source.insert, |row| {
@@ -129,7 +169,7 @@ fn count(source: &Source, tx: &ReadTx<'_>, into: &Connection) -> Result<()> {
 }
 
 /// This many placeholders.
-pub(super) fn places(count: usize) -> String {
+fn places(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
 

@@ -1,7 +1,7 @@
 //! Repairs rollups that differ from a full count, while the bot goes on saving.
 
+use super::facts::CURRENT;
 use super::reconcile::{Difference, RollupReport, compare};
-use super::recount::places;
 use crate::domain::columns::integer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{Lane, Mutation, Query, ReadTx, WriteTx};
@@ -49,10 +49,10 @@ impl Query for FindRepairs {
     }
 }
 
-/// How many pieces of repairs the file has had.
+/// How many pieces of repairs the file has had. It grows, too, when another generation begins to answer.
 fn repairs(tx: &ReadTx<'_>) -> Result<i64> {
-    let sql = "SELECT repairs FROM botstore_total";
-    tx.one(sql, [], |row| integer(row, 0))
+    let sql = format!("SELECT repairs FROM botstore_total WHERE generation = {CURRENT}");
+    tx.one(&sql, [], |row| integer(row, 0))
 }
 
 /// Corrects some rows of the rollups by adding the difference. It does not overwrite, so what is saved between
@@ -60,7 +60,7 @@ fn repairs(tx: &ReadTx<'_>) -> Result<i64> {
 /// need a million messages, and the writer would wait.
 ///
 /// # Errors
-/// [`Conflict`](ErrorKind::Conflict) if another repair ran in between.
+/// [`Conflict`](ErrorKind::Conflict) if another repair ran in between, or a count by another time zone has ended.
 #[derive(Debug)]
 pub(crate) struct MendRollups {
     /// How many pieces the file had had before this one.
@@ -73,11 +73,15 @@ impl Mutation for MendRollups {
 
     fn apply(&self, tx: &WriteTx<'_>) -> Result<()> {
         if repairs(tx)? != self.expected {
-            let why = "another repair has changed the same rollups: compare again";
+            let why =
+                "another repair, or another time zone, has changed the same rollups: compare again";
             return Err(Error::new(ErrorKind::Conflict, why));
         }
         tx.as_the_store(|tx| {
-            tx.execute("UPDATE botstore_total SET repairs = repairs + 1", [])?;
+            let sql = format!(
+                "UPDATE botstore_total SET repairs = repairs + 1 WHERE generation = {CURRENT}"
+            );
+            tx.execute(&sql, [])?;
             self.rows.iter().try_for_each(|row| mend(row, tx))
         })
     }
@@ -90,9 +94,8 @@ fn mend(row: &Difference, tx: &WriteTx<'_>) -> Result<()> {
     let (name, is_row) = (rollup.name, rollup.is_row());
     let (width, counts) = (key.len(), rollup.counts.len());
     if row.counted.is_some() {
-        let fresh = places(width) + &", 0".repeat(counts);
-        let columns = rollup.columns();
-        let sql = format!("INSERT OR IGNORE INTO {name} ({columns}) VALUES ({fresh})");
+        let (columns, values) = rollup.fresh();
+        let sql = format!("INSERT OR IGNORE INTO {name} ({columns}) VALUES ({values})");
         tx.execute(&sql, params_from_iter(key))?;
     }
     let columns = rollup.counts.iter().zip(width + 1..);

@@ -11,7 +11,7 @@ use super::{TOTAL, usage};
 pub(super) struct Source {
     pub(super) facts: &'static Facts,
     /// SQL that creates the table in memory, and a view for each table of rollups, with the same name and
-    /// columns. A sum is written as its column in braces: it stays at the largest integer.
+    /// columns, but for the generation, which is in the table `counted`. A sum is written as its column in braces: it stays at the largest integer.
     pub(super) schema: &'static str,
     /// Adds a group to the table in memory. Its parameters are the columns of a group: how many rows, by what they
     /// are counted, and the sums; and last what `besides` selects, if it does.
@@ -25,7 +25,7 @@ pub(super) struct Source {
 /// One of a source's tables of rollups.
 pub(super) struct RollupOf {
     pub(super) name: &'static str,
-    /// The columns of its key, which come first.
+    /// The columns of its key but the generation. They come first.
     pub(super) key: &'static [&'static str],
 }
 
@@ -37,8 +37,8 @@ impl RollupOf {
 
 impl Source {
     /// Selects groups of the next `?2` rows whose ids are from `?1` to `?3`: the parameters of `insert`, and the
-    /// `last` id.
-    pub(super) fn select(&self) -> String {
+    /// `last` id. Days are those of a generation.
+    pub(super) fn select(&self, generation: Option<i64>) -> String {
         let facts = self.facts;
         let keys: Vec<_> = facts.key_names().collect();
         let keys = keys.join(", ");
@@ -50,7 +50,11 @@ impl Source {
             .besides
             .map(|sql| format!(", {sql}"))
             .unwrap_or_default();
-        let (select, id) = (facts.select(), facts.id);
+        let select = match generation {
+            Some(generation) => facts.select_in(&generation.to_string()),
+            None => facts.select(),
+        };
+        let id = facts.id;
         format!(
             "SELECT count(*), {keys}{sums}{besides}, max(id) AS last
              FROM ({select} WHERE {id} BETWEEN ?1 AND ?3 ORDER BY {id} LIMIT ?2) t GROUP BY {keys}"
@@ -102,7 +106,8 @@ pub(super) const SOURCES: [Source; 4] = [
                        {cost} AS cost, max(day) AS last_day
                 FROM session_days GROUP BY user_id;
             CREATE VIEW botstore_total AS
-                SELECT 1 AS id, count(DISTINCT user_id) AS users, count(DISTINCT session_id) AS sessions
+                SELECT (SELECT generation FROM counted) AS generation, count(DISTINCT user_id) AS users,
+                       count(DISTINCT session_id) AS sessions
                 FROM session_days;",
         insert: "
             INSERT INTO session_days (messages, session_id, user_id, day, errors, timed, duration_ms, cost)
@@ -120,7 +125,7 @@ pub(super) const SOURCES: [Source; 4] = [
             RollupOf::new("botstore_user_day", &["day", "user_id"]),
             RollupOf::new("botstore_session_day", &["day", "user_id", "session_id"]),
             RollupOf::new("botstore_session_user", &["session_id", "user_id"]),
-            RollupOf::new(TOTAL, &["id"]),
+            RollupOf::new(TOTAL, &["generation"]),
         ],
     },
     // A tool use counts for the session's owner, whoever used the tool.

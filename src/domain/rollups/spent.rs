@@ -8,7 +8,7 @@
 //! Both come to the same for times as the store spells them. The others, which another program has written since the
 //! file was opened, have an index of their own: those in the span are added, and those in the days are taken away.
 
-use super::facts::{self, Facts, MESSAGES, USAGE, sum};
+use super::facts::{self, CURRENT, Facts, MESSAGES, USAGE, sum};
 
 /// Whose spending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,36 +38,42 @@ impl Of {
 /// The days of the rollups from which a span is counted.
 const DAYS: &str = "day >= ?4 AND day <= ?5";
 
+/// Of the rollups that answer.
+fn counted() -> String {
+    format!("generation = {CURRENT} AND {DAYS}")
+}
+
 const TOKENS: &str = "input_tokens + output_tokens";
 
 /// In the span, which consists of the days from `?4` to `?5`.
 pub(in crate::domain) fn in_days(of: Of) -> String {
     let (messages, requests, condition) = (waiting(&MESSAGES), waiting(&USAGE), of.condition());
+    let counted = counted();
     let parts = match of {
         Of::Everyone => format!(
-            "SELECT cost, messages AS requests, 0 AS tokens FROM botstore_day WHERE {DAYS}
+            "SELECT cost, messages AS requests, 0 AS tokens FROM botstore_day WHERE {counted}
              UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {DAYS}
-             UNION ALL SELECT cost, requests, 0 FROM botstore_other_day WHERE {DAYS}
-             UNION ALL SELECT 0, 0, {TOKENS} FROM botstore_model_day WHERE {DAYS}
+             UNION ALL SELECT cost, requests, 0 FROM botstore_other_day WHERE {counted}
+             UNION ALL SELECT 0, 0, {TOKENS} FROM botstore_model_day WHERE {counted}
              UNION ALL SELECT other * cost, other, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::User => format!(
             "SELECT cost, messages AS requests, 0 AS tokens
-             FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE user_id = ?1 AND {DAYS}
+             FROM botstore_user_day INDEXED BY botstore_user_day_user WHERE user_id = ?1 AND {counted}
              UNION ALL SELECT cost, 1, 0 FROM ({messages}) WHERE {condition} AND {DAYS}
              UNION ALL SELECT cost, requests, 0
-             FROM botstore_other_day INDEXED BY botstore_other_day_user WHERE user_id = ?1 AND {DAYS}
+             FROM botstore_other_day INDEXED BY botstore_other_day_user WHERE user_id = ?1 AND {counted}
              UNION ALL SELECT 0, 0, {TOKENS}
-             FROM botstore_user_model_day INDEXED BY botstore_user_model_day_user WHERE user_id = ?1 AND {DAYS}
+             FROM botstore_user_model_day INDEXED BY botstore_user_model_day_user WHERE user_id = ?1 AND {counted}
              UNION ALL SELECT other * cost, other, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::Chat => format!(
             "SELECT cost, requests, tokens FROM botstore_chat_day INDEXED BY botstore_chat_day_chat
-             WHERE chat = ?1 AND {DAYS}
+             WHERE chat = ?1 AND {counted}
              UNION ALL SELECT cost, 1, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
         Of::Model => format!(
-            "SELECT cost, requests, {TOKENS} AS tokens FROM botstore_model_day WHERE model = ?1 AND {DAYS}
+            "SELECT cost, requests, {TOKENS} AS tokens FROM botstore_model_day WHERE model = ?1 AND {counted}
              UNION ALL SELECT cost, 1, {TOKENS} FROM ({requests}) WHERE {condition} AND {DAYS}"
         ),
     };
@@ -142,7 +148,7 @@ pub(in crate::domain) fn messages_in_days() -> String {
                     WHERE timestamp NOT GLOB '????-??-??T??:??:??.??????+00:00')
                 THEN coalesce(sum(messages), 0) END
          FROM (SELECT messages FROM botstore_user_day INDEXED BY botstore_user_day_user
-               WHERE user_id = ?1 AND day >= ?2 AND day <= ?3
+               WHERE generation = {CURRENT} AND user_id = ?1 AND day >= ?2 AND day <= ?3
                UNION ALL
                SELECT 1 FROM ({messages}) WHERE user_id = ?1 AND day >= ?2 AND day <= ?3)"
     )

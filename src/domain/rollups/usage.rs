@@ -7,10 +7,10 @@ mod source;
 pub(super) use source::SOURCE;
 
 use super::count::{self, Due, Part, Set};
-use super::facts::USAGE;
+use super::facts::{CURRENT, USAGE};
 use crate::domain::columns::flag;
 use crate::domain::limits;
-use crate::migration::Counts;
+use crate::migration::{Counts, Recounted};
 
 const MODELS: &str = "botstore_model_day";
 const USERS: &str = "botstore_user_model_day";
@@ -36,6 +36,9 @@ pub(crate) const COUNTS: Counts = Counts {
     are_due: |tx| count::are_due(tx, &LLM),
     forget: |tx| count::forget(tx, &LLM),
     count: |tx, rows, waiting| count::count(tx, &LLM, rows, waiting),
+    // Those of the bot do it for these.
+    is_behind: |_| Ok(false),
+    recount: |_, _| Ok(Recounted::Nothing),
 };
 
 pub(super) const LLM: Set = Set {
@@ -52,9 +55,11 @@ pub(super) const LLM: Set = Set {
     }],
     rollups: &[MODELS, USERS, CHATS, OTHERS],
     adds_up: |tx| {
-        let sql = "SELECT (SELECT coalesce(sum(requests), 0) FROM botstore_model_day)
-                        = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')";
-        tx.one(sql, [], |row| flag(row, 0))
+        let sql = format!(
+            "SELECT (SELECT coalesce(sum(requests), 0) FROM botstore_model_day WHERE generation = {CURRENT})
+                  = (SELECT count(*) FROM botstore_usage WHERE typeof(user_id) = 'integer')"
+        );
+        tx.one(&sql, [], |row| flag(row, 0))
     },
     forget: limits::forget,
 };

@@ -3,6 +3,7 @@
 //! What happened in the whole days is in the rollups. What happened before them, on the span's first day, has to be
 //! read from the messages.
 
+use super::facts::CURRENT;
 use super::zone::SPELLING;
 use crate::domain::columns::{integer, text};
 use crate::error::Result;
@@ -48,18 +49,22 @@ pub(in crate::domain) fn whole_days(
 
 /// The offsets that the file has, so that days are divided here as they are where they are counted.
 fn offsets(tx: &ReadTx<'_>, from: NaiveDateTime, until: NaiveDateTime) -> Result<Vec<Offset>> {
-    let before = "SELECT offset_seconds FROM botstore_zone WHERE since <= ?1
-                  ORDER BY since DESC LIMIT 1";
+    let before = format!(
+        "SELECT offset_seconds FROM botstore_zone WHERE generation = {CURRENT} AND since <= ?1
+         ORDER BY since DESC LIMIT 1"
+    );
     let spelled = |time: NaiveDateTime| time.format(SPELLING).to_string();
-    let seconds = tx.maybe(before, [spelled(from)], |row| integer(row, 0))?;
+    let seconds = tx.maybe(&before, [spelled(from)], |row| integer(row, 0))?;
     let mut found = vec![Offset {
         from,
         until,
         seconds: seconds.unwrap_or(0),
     }];
-    let within = "SELECT since, offset_seconds FROM botstore_zone WHERE since > ?1 AND since < ?2
-                  ORDER BY since LIMIT 100";
-    let changes = tx.all(within, (spelled(from), spelled(until)), |row| {
+    let within = format!(
+        "SELECT since, offset_seconds FROM botstore_zone
+         WHERE generation = {CURRENT} AND since > ?1 AND since < ?2 ORDER BY since LIMIT 100"
+    );
+    let changes = tx.all(&within, (spelled(from), spelled(until)), |row| {
         Ok((text(row, 0)?, integer(row, 1)?))
     })?;
     for (at, seconds) in changes {

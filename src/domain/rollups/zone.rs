@@ -1,7 +1,9 @@
 //! The zone in whose days the file counts: rows of `botstore_zone`, since other programs' changes of counted rows fire
 //! the triggers, which can look up an offset but know no zone.
 
-use super::{count, facts, usage};
+use super::facts::{self, CURRENT};
+use super::generations::{self, Generations};
+use super::{count, usage};
 use crate::domain::{columns, limits};
 use crate::error::{Result, quote};
 use crate::operation::{ReadTx, WriteTx};
@@ -10,7 +12,7 @@ use crate::time::Zone;
 use chrono::{
     DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeDelta, Utc,
 };
-use rusqlite::{Connection, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// From when on the first offset of a zone is taken: always.
 const ALWAYS: &str = "0000-01-01 00:00:00";
@@ -33,57 +35,136 @@ const MOST_ROWS: usize = 1_000;
 /// A row: since when, the offset in seconds, and the zone's name.
 type Row = Vec<Cell>;
 
-/// Brings the file's zone to the one that is wanted, or if none is, to what this program knows of the file's own. If
-/// a row that is counted may be of another day then, all rows wait to be counted anew. Returns the zone.
+/// Whether a zone by which rows are to be counted anew is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recounts {
+    /// Yes: by a store that stays open, and counts beside its work.
+    InBackground,
+    /// No: by who opens the file for a moment.
+    Never,
+}
+
+/// The zones of a file that is opened.
+pub(crate) struct Zones {
+    /// The one that is wanted.
+    pub(crate) wanted: Zone,
+    /// Its name, if rows are still counted by another one.
+    pub(crate) next: Option<String>,
+}
+
+/// Brings the file's zone to the one that is wanted, or if none is, to what this program knows of the file's own. If a
+/// row that is counted may be of another day then, a generation begins that is to be counted by that zone, and until it
+/// is, answers have the days of the zone before. It is discarded if yet another zone is wanted meanwhile.
 ///
 /// New rules for a zone mostly change the offset at a time that is still to come, and then nothing is counted.
 pub(crate) fn agree_on_zone(
     conn: &mut Connection,
     wanted: Option<Zone>,
     now: DateTime<Utc>,
-) -> Result<Zone> {
+    recounts: Recounts,
+) -> Result<Zones> {
     // Not deferred: another program may write between what is read and what is written.
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tx = WriteTx::new(&transaction, now);
-    let old = rows(&tx)?;
-    let known = || match name(&old) {
+    let wanted = agree(&tx, wanted, recounts)?;
+    let next = match Generations::of(&tx)?.and_then(|found| found.next) {
+        Some(next) => Some(name(&rows(&tx, next)?).unwrap_or_default().to_owned()),
+        None => None,
+    };
+    transaction.commit()?;
+    Ok(Zones { wanted, next })
+}
+
+fn agree(tx: &WriteTx<'_>, wanted: Option<Zone>, recounts: Recounts) -> Result<Zone> {
+    let generations = match Generations::of(tx)? {
+        Some(found) => found,
+        // Somebody has deleted them: nothing says to which the counts belong.
+        None => {
+            count::forget(tx, &count::BOT)?;
+            count::forget(tx, &usage::LLM)?;
+            let found = Generations::of(tx)?;
+            found.unwrap_or(Generations {
+                current: 0,
+                next: None,
+            })
+        }
+    };
+    generations::discard_others(tx)?;
+    let old = rows(tx, generations.current)?;
+    // Nobody has had an answer from counts that were never finished.
+    let is_unfinished = count::are_missing(tx, &count::BOT)?;
+    let next = match generations.next {
+        Some(next) => Some((next, rows(tx, next)?)),
+        None => None,
+    };
+    // The file's own zone is the one that it is to have.
+    let own = next.as_ref().map_or(&old, |(_, rows)| rows);
+    let known = || match name(own) {
         Some(name) => Zone::named(name).ok(),
         None => Some(Zone::UTC),
     };
     let Some(zone) = wanted.or_else(known) else {
-        let zone = shown_zone(&tx);
-        let unknown = quote(name(&old).unwrap_or_default());
+        let zone = shown_zone(tx);
+        let unknown = quote(name(own).unwrap_or_default());
         tracing::warn!(%unknown, %zone, "this program does not know the file's time zone; its offsets stay");
         return Ok(zone);
     };
     let new = rows_of(zone);
+    if let Some((next, rows)) = next {
+        if !is_unfinished && (rows == new || recounts == Recounts::Never) {
+            return Ok(zone);
+        }
+        generations::end(tx, next)?;
+        tracing::info!("the file was being counted by a time zone that is not wanted any more");
+    }
     if old == new {
         return Ok(zone);
     }
     let is_recounted = match first_difference(&old, &new) {
-        Some(since) => are_counted_after(&tx, &since)?,
+        Some(since) => are_counted_after(tx, &since)?,
         None => false,
     };
-    tx.execute("DELETE FROM botstore_zone", [])?;
-    for row in &new {
-        let sql = "INSERT INTO botstore_zone VALUES (?1, ?2, ?3)";
-        tx.execute(sql, params_from_iter(row))?;
+    if is_recounted && !is_unfinished {
+        if recounts == Recounts::Never {
+            return Ok(zone);
+        }
+        if let Some(next) = generations::begin(tx)? {
+            write_rows(tx, next, &new)?;
+            let before = shown_zone(tx);
+            tracing::info!(%zone, %before, "the file is counted by another time zone, or other rules for it");
+            return Ok(zone);
+        }
     }
+    write_rows(tx, generations.current, &new)?;
     // Their periods begin at other times now.
-    limits::forget(&tx)?;
+    limits::forget(tx)?;
     if is_recounted {
-        count::forget(&tx, &count::BOT)?;
-        count::forget(&tx, &usage::LLM)?;
+        count::forget(tx, &count::BOT)?;
+        count::forget(tx, &usage::LLM)?;
     }
-    transaction.commit()?;
     tracing::info!(%zone, is_recounted, "the file has another time zone, or other rules for it");
     Ok(zone)
 }
 
-/// The file's rows, of whatever types somebody may have written.
-fn rows(tx: &ReadTx<'_>) -> Result<Vec<Row>> {
-    let sql = "SELECT since, offset_seconds, zone FROM botstore_zone ORDER BY since LIMIT ?1";
-    tx.all(sql, [MOST_ROWS as i64], |row| cells(row, 0..3))
+/// A generation's rows, of whatever types somebody may have written.
+fn rows(tx: &ReadTx<'_>, generation: i64) -> Result<Vec<Row>> {
+    let sql = "SELECT since, offset_seconds, zone FROM botstore_zone WHERE generation = ?1
+               ORDER BY since LIMIT ?2";
+    tx.all(sql, [generation, MOST_ROWS as i64], |row| cells(row, 0..3))
+}
+
+/// Replaces a generation's rows.
+fn write_rows(tx: &WriteTx<'_>, generation: i64, rows: &[Row]) -> Result<()> {
+    let old = "DELETE FROM botstore_zone WHERE generation = ?1";
+    tx.execute(old, [generation])?;
+    for row in rows {
+        let [since, seconds, zone] = &row[..] else {
+            continue;
+        };
+        let sql = "INSERT INTO botstore_zone (generation, since, offset_seconds, zone) VALUES (?1, ?2, ?3, ?4)";
+        tx.execute(sql, (generation, since, seconds, zone))?;
+    }
+    Ok(())
 }
 
 /// The rows of a zone.
@@ -134,7 +215,9 @@ fn are_counted_after(tx: &ReadTx<'_>, since: &str) -> Result<bool> {
     let day = day.filter(|day| day.year() > 0);
     let day = day.map_or_else(String::new, |day| day.date().to_string());
     for table in ["botstore_day", "botstore_model_day"] {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE day >= ?1)");
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM {table} WHERE generation = {CURRENT} AND day >= ?1)"
+        );
         if sqlite::has_table(tx.conn(), table)?
             && tx.one(&sql, [&day], |row| columns::flag(row, 0))?
         {
@@ -152,8 +235,10 @@ pub(crate) fn shown_zone(tx: &ReadTx<'_>) -> Zone {
 
 /// The same zone, and whether it is the one by which rows are counted: not if this program does not know its name.
 pub(in crate::domain) fn zone_of_days(tx: &ReadTx<'_>) -> (Zone, bool) {
-    let sql = "SELECT zone FROM botstore_zone ORDER BY since DESC LIMIT 1";
-    match tx.maybe(sql, [], |row| columns::text(row, 0)) {
+    let sql = format!(
+        "SELECT zone FROM botstore_zone WHERE generation = {CURRENT} ORDER BY since DESC LIMIT 1"
+    );
+    match tx.maybe(&sql, [], |row| columns::text(row, 0)) {
         Ok(Some(name)) => match Zone::named(&name) {
             Ok(zone) => (zone, true),
             Err(_) => (Zone::Fixed(offset_now(tx)), false),
@@ -165,9 +250,11 @@ pub(in crate::domain) fn zone_of_days(tx: &ReadTx<'_>) -> (Zone, bool) {
 }
 
 fn offset_now(tx: &ReadTx<'_>) -> FixedOffset {
-    let sql = "SELECT offset_seconds FROM botstore_zone
-               WHERE since <= datetime(substr(?1, 1, 19)) ORDER BY since DESC LIMIT 1";
-    let seconds = tx.maybe(sql, [tx.now_text()], |row| columns::integer(row, 0));
+    let sql = format!(
+        "SELECT offset_seconds FROM botstore_zone
+         WHERE generation = {CURRENT} AND since <= datetime(substr(?1, 1, 19)) ORDER BY since DESC LIMIT 1"
+    );
+    let seconds = tx.maybe(&sql, [tx.now_text()], |row| columns::integer(row, 0));
     let seconds = seconds.ok().flatten().unwrap_or(0);
     let offset = i32::try_from(seconds).ok().and_then(FixedOffset::east_opt);
     offset.unwrap_or_else(|| Utc.fix())
@@ -175,8 +262,10 @@ fn offset_now(tx: &ReadTx<'_>) -> FixedOffset {
 
 /// Whether the file's days are those of UTC.
 pub(in crate::domain) fn is_utc(tx: &ReadTx<'_>) -> Result<bool> {
-    let sql = "SELECT NOT EXISTS (SELECT 1 FROM botstore_zone WHERE offset_seconds <> 0)";
-    tx.one(sql, [], |row| columns::flag(row, 0))
+    let sql = format!(
+        "SELECT NOT EXISTS (SELECT 1 FROM botstore_zone WHERE generation = {CURRENT} AND offset_seconds <> 0)"
+    );
+    tx.one(&sql, [], |row| columns::flag(row, 0))
 }
 
 /// Today, by the bot's clock.

@@ -5,7 +5,7 @@ mod odd;
 mod other_costs;
 pub(crate) mod recount;
 
-use crate::support::{all, open_plain};
+use crate::support::{all, counted_anew, open_plain};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::messages::DeleteMessage;
@@ -249,7 +249,7 @@ async fn what_somebody_did_to_the_rollups_is_found_and_mended() {
         ),
         ("DELETE FROM botstore_chat_day", 3),
         (
-            "INSERT INTO botstore_other_day VALUES ('2020-01-01', 9, 1, 1)",
+            "INSERT INTO botstore_other_day VALUES (0, '2020-01-01', 9, 1, 1)",
             1,
         ),
         // Not the watermark: the rows are there, and the triggers ran.
@@ -307,6 +307,7 @@ async fn another_zone_counts_requests_by_its_own_days() {
             ("+14:00", 840),
         ] {
             let store = Store::open(config(&path).time_zone(zone)).await.unwrap();
+            counted_anew(&store).await;
             compare_usage(&store, offset, &zone).await;
             store.close().await.unwrap();
             // It stays with the file.

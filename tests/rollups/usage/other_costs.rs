@@ -79,6 +79,7 @@ async fn dashboards_of_another_zone_have_the_costs_of_other_requests_on_their_da
     store.close().await.unwrap();
     // The days of UTC are those of the daily costs, as before.
     let store = Store::open(config(&path).time_zone("UTC")).await.unwrap();
+    crate::support::counted_anew(&store).await;
     let one = store.read(UserDashboard::new(1)).await.unwrap().unwrap();
     let expected = [
         DailyCost::new(day("2026-03-09"), usd(2.0), 1),

@@ -2,8 +2,8 @@
 
 use super::{Addition, Key, rows_of};
 use crate::domain::columns::{integer, text};
-use crate::domain::rollups::count::prepare;
-use crate::domain::rollups::facts::{MESSAGES, day};
+use crate::domain::rollups::count::{Piece, prepare};
+use crate::domain::rollups::facts::{MESSAGES, day_in};
 use crate::error::Result;
 use crate::operation::WriteTx;
 use crate::sqlite::Cell;
@@ -49,16 +49,13 @@ struct OfUser {
     last_day: Rc<str>,
 }
 
-/// Adds the messages `after` an id, up to another, to the rollups.
-pub(in crate::domain::rollups) fn add_messages(
-    tx: &WriteTx<'_>,
-    after: &str,
-    ids: [i64; 2],
-) -> Result<()> {
-    let groups = message_groups(tx, after, ids)?;
+/// Adds messages to the rollups.
+pub(in crate::domain::rollups) fn add_messages(tx: &WriteTx<'_>, piece: Piece) -> Result<()> {
+    let generation = piece.generation;
+    let groups = message_groups(tx, piece)?;
     let mut users = BTreeMap::<i64, OfUser>::new();
     let mut new_sessions = 0;
-    let mut sessions = Sessions::new(tx)?;
+    let mut sessions = Sessions::new(tx, generation)?;
     let mut user_days = Vec::new();
     for of_day in groups.chunk_by(|a, b| (a.user_id, &a.day) == (b.user_id, &b.day)) {
         let Some(Group { day, user_id, .. }) = of_day.first() else {
@@ -81,19 +78,19 @@ pub(in crate::domain::rollups) fn add_messages(
         of_user.last_day = Rc::clone(day);
         user_days.push((&**day, *user_id, sums));
     }
-    let new_users = add_users(tx, &users)?;
-    add_days(tx, &user_days)?;
-    let sql = "UPDATE botstore_total SET users = users + ?1, sessions = sessions + ?2";
-    prepare(tx, sql)?.execute([new_users, new_sessions])?;
+    let new_users = add_users(tx, generation, &users)?;
+    add_days(tx, generation, &user_days)?;
+    let sql = "UPDATE botstore_total SET users = users + ?2, sessions = sessions + ?3 WHERE generation = ?1";
+    prepare(tx, sql)?.execute([generation, new_users, new_sessions])?;
     Ok(())
 }
 
-/// The messages `after` an id, up to another, in the order of their days, users and sessions. Grouped here: SQLite would
-/// sort all of them, and tell each one's day anew.
-fn message_groups(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<Vec<Group>> {
+/// The messages of a piece, in the order of their days, users and sessions. Grouped here: SQLite would sort all of them,
+/// and tell each one's day anew.
+fn message_groups(tx: &WriteTx<'_>, piece: Piece) -> Result<Vec<Group>> {
     let mut groups = BTreeMap::<(Rc<str>, i64, Key), Sums>::new();
-    let mut days = Days::new(tx)?;
-    tx.each_while(&rows_of(&MESSAGES, after), ids, |row| {
+    let mut days = Days::new(tx, piece.generation)?;
+    tx.each_while(&rows_of(&MESSAGES, piece.after), piece.ids, |row| {
         // A message whose owner is no number is counted nowhere.
         let ValueRef::Integer(user_id) = row.get_ref(2)? else {
             return Ok(true);
@@ -131,9 +128,10 @@ pub(in crate::domain::rollups) struct Days<'a> {
 }
 
 impl<'a> Days<'a> {
-    pub(in crate::domain::rollups) fn new(tx: &'a WriteTx<'_>) -> Result<Self> {
+    pub(in crate::domain::rollups) fn new(tx: &'a WriteTx<'_>, generation: i64) -> Result<Self> {
+        let day = day_in("?1", &generation.to_string());
         Ok(Self {
-            find: prepare(tx, &format!("SELECT {}", day("?1")))?,
+            find: prepare(tx, &format!("SELECT {day}"))?,
             // No time has no day.
             time: Cell::Null,
             day: Rc::from(""),
@@ -156,6 +154,7 @@ impl<'a> Days<'a> {
 
 /// Adds to what is known of sessions. Nearly every group's row is there; only where it is not, more is looked for.
 struct Sessions<'a> {
+    generation: i64,
     days: Addition<'a>,
     users: Addition<'a>,
     has_one_user: Statement<'a>,
@@ -170,22 +169,26 @@ struct New {
 }
 
 impl<'a> Sessions<'a> {
-    fn new(tx: &'a WriteTx<'_>) -> Result<Self> {
+    fn new(tx: &'a WriteTx<'_>, generation: i64) -> Result<Self> {
         Ok(Self {
+            generation,
             days: Addition::new(
                 tx,
-                "UPDATE botstore_session_day SET messages = messages + ?4
-                 WHERE day = ?1 AND user_id = ?2 AND session_id = ?3",
-                "INSERT INTO botstore_session_day (day, user_id, session_id, messages) VALUES (?1, ?2, ?3, ?4)",
+                "UPDATE botstore_session_day SET messages = messages + ?5
+                 WHERE generation = ?1 AND day = ?2 AND user_id = ?3 AND session_id = ?4",
+                "INSERT INTO botstore_session_day (generation, day, user_id, session_id, messages)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
             users: Addition::new(
                 tx,
-                "UPDATE botstore_session_user SET days = days + 1 WHERE session_id = ?1 AND user_id = ?2",
-                "INSERT INTO botstore_session_user (session_id, user_id, days) VALUES (?1, ?2, 1)",
+                "UPDATE botstore_session_user SET days = days + 1
+                 WHERE generation = ?1 AND session_id = ?2 AND user_id = ?3",
+                "INSERT INTO botstore_session_user (generation, session_id, user_id, days) VALUES (?1, ?2, ?3, 1)",
             )?,
             has_one_user: prepare(
                 tx,
-                "SELECT count(*) = 1 FROM (SELECT 1 FROM botstore_session_user WHERE session_id = ?1 LIMIT 2)",
+                "SELECT count(*) = 1 FROM (
+                     SELECT 1 FROM botstore_session_user WHERE generation = ?1 AND session_id = ?2 LIMIT 2)",
             )?,
         })
     }
@@ -198,13 +201,15 @@ impl<'a> Sessions<'a> {
             sums,
         } = group;
         let mut new = New::default();
-        if !self.days.run((day, user_id, session_id, sums.messages))? {
+        let generation = self.generation;
+        let row = (generation, day, user_id, session_id, sums.messages);
+        if !self.days.run(row)? {
             return Ok(new);
         }
         new.on_the_day = 1;
-        if self.users.run((session_id, user_id))? {
+        if self.users.run((generation, session_id, user_id))? {
             new.of_the_user = 1;
-            let mut first = self.has_one_user.query([session_id])?;
+            let mut first = self.has_one_user.query((generation, session_id))?;
             new.at_all = first.next()?.map_or(Ok(0), |row| integer(row, 0))?;
         }
         Ok(new)
@@ -212,34 +217,42 @@ impl<'a> Sessions<'a> {
 }
 
 /// Returns how many of the users are new.
-fn add_users(tx: &WriteTx<'_>, users: &BTreeMap<i64, OfUser>) -> Result<i64> {
+fn add_users(tx: &WriteTx<'_>, generation: i64, users: &BTreeMap<i64, OfUser>) -> Result<i64> {
     let mut add = Addition::new(
         tx,
         "UPDATE botstore_user_total SET
-             sessions = sessions + ?2, messages = messages + ?3, cost = CAST(cost + ?4 AS INTEGER),
-             last_day = max(last_day, ?5)
-         WHERE user_id = ?1",
-        "INSERT INTO botstore_user_total (user_id, sessions, messages, cost, last_day) VALUES (?1, ?2, ?3, ?4, ?5)",
+             sessions = sessions + ?3, messages = messages + ?4, cost = CAST(cost + ?5 AS INTEGER),
+             last_day = max(last_day, ?6)
+         WHERE generation = ?1 AND user_id = ?2",
+        "INSERT INTO botstore_user_total (generation, user_id, sessions, messages, cost, last_day)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     let mut new_users = 0;
     for (user_id, OfUser { sums, last_day }) in users {
-        let row = (user_id, sums.new, sums.messages, sums.cost, last_day);
+        let row = (
+            generation,
+            user_id,
+            sums.new,
+            sums.messages,
+            sums.cost,
+            last_day,
+        );
         new_users += i64::from(add.run(row)?);
     }
     Ok(new_users)
 }
 
 /// Adds to the days of users, and to the days.
-fn add_days(tx: &WriteTx<'_>, user_days: &[(&str, i64, Sums)]) -> Result<()> {
+fn add_days(tx: &WriteTx<'_>, generation: i64, user_days: &[(&str, i64, Sums)]) -> Result<()> {
     let mut days = BTreeMap::<&str, Sums>::new();
     let mut add = Addition::new(
         tx,
         "UPDATE botstore_user_day SET
-             sessions = sessions + ?3, messages = messages + ?4, errors = errors + ?5, timed = timed + ?6,
-             duration_ms = CAST(duration_ms + ?7 AS INTEGER), cost = CAST(cost + ?8 AS INTEGER)
-         WHERE day = ?1 AND user_id = ?2",
-        "INSERT INTO botstore_user_day (day, user_id, sessions, messages, errors, timed, duration_ms, cost)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             sessions = sessions + ?4, messages = messages + ?5, errors = errors + ?6, timed = timed + ?7,
+             duration_ms = CAST(duration_ms + ?8 AS INTEGER), cost = CAST(cost + ?9 AS INTEGER)
+         WHERE generation = ?1 AND day = ?2 AND user_id = ?3",
+        "INSERT INTO botstore_user_day (generation, day, user_id, sessions, messages, errors, timed, duration_ms, cost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     for (day, user_id, sums) in user_days {
         let Sums {
@@ -251,6 +264,7 @@ fn add_days(tx: &WriteTx<'_>, user_days: &[(&str, i64, Sums)]) -> Result<()> {
             new,
         } = *sums;
         let row = (
+            generation,
             day,
             user_id,
             new,
@@ -266,9 +280,9 @@ fn add_days(tx: &WriteTx<'_>, user_days: &[(&str, i64, Sums)]) -> Result<()> {
     }
     let mut add = prepare(
         tx,
-        "INSERT INTO botstore_day (day, users, messages, errors, timed, duration_ms, cost)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (day) DO UPDATE SET
+        "INSERT INTO botstore_day (generation, day, users, messages, errors, timed, duration_ms, cost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (generation, day) DO UPDATE SET
              users = users + excluded.users, messages = messages + excluded.messages,
              errors = errors + excluded.errors, timed = timed + excluded.timed,
              duration_ms = CAST(duration_ms + excluded.duration_ms AS INTEGER),
@@ -283,7 +297,16 @@ fn add_days(tx: &WriteTx<'_>, user_days: &[(&str, i64, Sums)]) -> Result<()> {
             cost,
             new,
         } = sums;
-        add.execute((day, new, messages, errors, timed, duration_ms, cost))?;
+        add.execute((
+            generation,
+            day,
+            new,
+            messages,
+            errors,
+            timed,
+            duration_ms,
+            cost,
+        ))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{Addition, Key, rows_of};
 use crate::domain::columns::integer;
-use crate::domain::rollups::count::prepare;
+use crate::domain::rollups::count::{Piece, prepare};
 use crate::domain::rollups::facts::TOOL_USES;
 use crate::error::Result;
 use crate::operation::WriteTx;
@@ -19,12 +19,9 @@ struct OfTool {
     owners: BTreeMap<Key, i64>,
 }
 
-/// Adds the tool uses `after` an id, up to another, to the rollups.
-pub(in crate::domain::rollups) fn add_tool_uses(
-    tx: &WriteTx<'_>,
-    after: &str,
-    ids: [i64; 2],
-) -> Result<()> {
+/// Adds tool uses to the rollups.
+pub(in crate::domain::rollups) fn add_tool_uses(tx: &WriteTx<'_>, piece: Piece) -> Result<()> {
+    let Piece { after, ids, .. } = piece;
     let mut groups = BTreeMap::<(Key, Key), [i64; 3]>::new();
     tx.each_while(&rows_of(&TOOL_USES, after), ids, |row| {
         let group = (Key(row.get_ref(1)?.into()), Key(row.get_ref(2)?.into()));

@@ -6,6 +6,7 @@
 use super::{CHATS, MODELS, OTHERS, USERS};
 use crate::domain::columns::{cell, flag, integer};
 use crate::domain::rollups::adding::{Addition, Days, Key, rows_of};
+use crate::domain::rollups::count::Piece;
 use crate::domain::rollups::facts::USAGE;
 use crate::error::Result;
 use crate::operation::WriteTx;
@@ -53,39 +54,65 @@ struct Groups {
     others: BTreeMap<(Rc<str>, i64), Sums<2>>,
 }
 
-/// Adds the requests `after` an id, up to another, to the rollups.
-pub(super) fn add(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<()> {
+/// Adds requests to the rollups.
+pub(super) fn add(tx: &WriteTx<'_>, piece: Piece) -> Result<()> {
+    let generation = piece.generation;
     let Groups {
         users,
         chats,
         others,
-    } = groups(tx, after, ids)?;
+    } = groups(tx, piece)?;
     let sums: Vec<_> = [REQUESTS].into_iter().chain(USAGE.sum_names()).collect();
     let mut models = BTreeMap::<(&str, &Key, &Key), Sums<SUMS>>::new();
-    let mut add = addition(tx, USERS, &["day", "user_id", "provider", "model"], &sums)?;
+    let mut add = addition(
+        tx,
+        USERS,
+        &["generation", "day", "user_id", "provider", "model"],
+        &sums,
+    )?;
     for ((day, user_id, provider, model), sums) in &users {
-        run(&mut add, &[&&**day, user_id, provider, model], sums)?;
+        run(
+            &mut add,
+            &[&generation, &&**day, user_id, provider, model],
+            sums,
+        )?;
         let of_model = models.entry((day, provider, model)).or_default();
         of_model.add(sums);
     }
-    let mut add = addition(tx, MODELS, &["day", "provider", "model"], &sums)?;
+    let mut add = addition(
+        tx,
+        MODELS,
+        &["generation", "day", "provider", "model"],
+        &sums,
+    )?;
     for ((day, provider, model), sums) in &models {
-        run(&mut add, &[day, provider, model], sums)?;
+        run(&mut add, &[&generation, day, provider, model], sums)?;
     }
-    let mut add = addition(tx, CHATS, &["day", "chat"], &[REQUESTS, "tokens", "cost"])?;
+    let mut add = addition(
+        tx,
+        CHATS,
+        &["generation", "day", "chat"],
+        &[REQUESTS, "tokens", "cost"],
+    )?;
     for ((day, chat), sums) in &chats {
-        run(&mut add, &[&&**day, chat], sums)?;
+        run(&mut add, &[&generation, &&**day, chat], sums)?;
     }
-    let mut add = addition(tx, OTHERS, &["day", "user_id"], &[REQUESTS, "cost"])?;
+    let mut add = addition(
+        tx,
+        OTHERS,
+        &["generation", "day", "user_id"],
+        &[REQUESTS, "cost"],
+    )?;
     for ((day, user_id), sums) in &others {
-        run(&mut add, &[&&**day, user_id], sums)?;
+        run(&mut add, &[&generation, &&**day, user_id], sums)?;
     }
     Ok(())
 }
 
-fn groups(tx: &WriteTx<'_>, after: &str, ids: [i64; 2]) -> Result<Groups> {
-    let (mut groups, mut days) = (Groups::default(), Days::new(tx)?);
-    tx.each_while(&rows_of(&USAGE, after), ids, |row| {
+fn groups(tx: &WriteTx<'_>, piece: Piece) -> Result<Groups> {
+    let mut groups = Groups::default();
+    let mut days = Days::new(tx, piece.generation)?;
+    tx.each_while(&rows_of(&USAGE, piece.after), piece.ids, |row| {
         // A request whose user is no number is counted nowhere.
         let Cell::Integer(user_id) = cell(row, 2)? else {
             return Ok(true);

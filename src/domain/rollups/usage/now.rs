@@ -1,7 +1,7 @@
 //! These rollups as of now, as SQL: what is counted, and the requests that wait. As for messages, a statement begins
 //! with the facts of what waits, `tail`.
 
-use crate::domain::rollups::facts::{USAGE, sum};
+use crate::domain::rollups::facts::{CURRENT, USAGE, sum};
 
 /// What an answer reads of each group, after what it is grouped by: `requests`, `unpriced`, `unmeasured`,
 /// `input_tokens`, `cached_input_tokens`, `cache_write_tokens`, `output_tokens`, `reasoning_tokens` and `cost`.
@@ -28,7 +28,7 @@ fn grouped(table: &str, of_table: &str, tail: &str, which: &str, by: &str) -> St
     format!(
         "WITH {tail}
          SELECT {by}, {sums}
-         FROM (SELECT {by}, requests, {names} FROM {table} WHERE {of_table} {which}
+         FROM (SELECT {by}, requests, {names} FROM {table} WHERE generation = {CURRENT} AND {of_table} {which}
                UNION ALL
                SELECT {by}, 1, {names} FROM tail WHERE true {which})
          GROUP BY {by}"
@@ -97,7 +97,7 @@ pub(in crate::domain) fn others_of_user() -> String {
         "WITH {tail}
          SELECT day, sum(requests) AS requests, {cost} AS cost
          FROM (SELECT day, requests, cost FROM botstore_other_day INDEXED BY botstore_other_day_user
-               WHERE user_id = ?1 AND day >= ?2 AND day <= ?3
+               WHERE generation = {CURRENT} AND user_id = ?1 AND day >= ?2 AND day <= ?3
                UNION ALL
                SELECT day, 1, cost FROM tail WHERE day >= ?2 AND day <= ?3)
          GROUP BY day"
@@ -111,8 +111,10 @@ pub(in crate::domain) fn others() -> String {
     format!(
         "WITH {tail}
          SELECT day, user_id, sum(requests) AS requests, {cost} AS cost,
-                NOT EXISTS (SELECT 1 FROM botstore_user_day d WHERE d.day = o.day AND d.user_id = o.user_id)
-         FROM (SELECT day, user_id, requests, cost FROM botstore_other_day WHERE day >= ?1 AND day <= ?2
+                NOT EXISTS (SELECT 1 FROM botstore_user_day d
+                            WHERE d.generation = {CURRENT} AND d.day = o.day AND d.user_id = o.user_id)
+         FROM (SELECT day, user_id, requests, cost FROM botstore_other_day
+               WHERE generation = {CURRENT} AND day >= ?1 AND day <= ?2
                UNION ALL
                SELECT day, user_id, 1, cost FROM tail WHERE day >= ?1 AND day <= ?2) o
          GROUP BY day, user_id"
@@ -156,35 +158,35 @@ mod tests {
         let by_index = [
             (
                 models(),
-                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+                "botstore_model_day USING PRIMARY KEY (generation=? AND day>? AND day<?)",
             ),
             (
                 unpriced(),
-                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+                "botstore_model_day USING PRIMARY KEY (generation=? AND day>? AND day<?)",
             ),
             (
                 users(),
-                "botstore_user_model_day USING PRIMARY KEY (day>? AND day<?)",
+                "botstore_user_model_day USING PRIMARY KEY (generation=? AND day>? AND day<?)",
             ),
             (
                 days(),
-                "botstore_model_day USING PRIMARY KEY (day>? AND day<?)",
+                "botstore_model_day USING PRIMARY KEY (generation=? AND day>? AND day<?)",
             ),
             (
                 models_of_user(),
-                "botstore_user_model_day USING INDEX botstore_user_model_day_user (user_id=? AND day>? AND day<?)",
+                "botstore_user_model_day USING INDEX botstore_user_model_day_user (generation=? AND user_id=? AND day>? AND day<?)",
             ),
             (
                 days_of_user(),
-                "botstore_user_model_day USING INDEX botstore_user_model_day_user (user_id=? AND day>? AND day<?)",
+                "botstore_user_model_day USING INDEX botstore_user_model_day_user (generation=? AND user_id=? AND day>? AND day<?)",
             ),
             (
                 others_of_user(),
-                "botstore_other_day USING INDEX botstore_other_day_user (user_id=? AND day>? AND day<?)",
+                "botstore_other_day USING INDEX botstore_other_day_user (generation=? AND user_id=? AND day>? AND day<?)",
             ),
             (
                 others(),
-                "botstore_other_day USING PRIMARY KEY (day>? AND day<?)",
+                "botstore_other_day USING PRIMARY KEY (generation=? AND day>? AND day<?)",
             ),
         ];
         for (sql, search) in by_index {
