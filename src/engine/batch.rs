@@ -186,10 +186,13 @@ impl Batcher {
     /// Runs the jobs of the batch from this one on, in its transaction, which it begins if necessary. Returns how
     /// the transaction ended, if it did.
     fn run(&mut self, from: usize) -> Option<Attempt> {
-        if self.batch.begun.is_none()
-            && let Err(error) = self.begin()
-        {
-            return Some(Attempt::NotBegun(error));
+        match self.batch.begun {
+            Some(begun) => self.batch.begun = Some(begun.joined(&*self.shared.config.clock)),
+            None => {
+                if let Err(error) = self.begin() {
+                    return Some(Attempt::NotBegun(error));
+                }
+            }
         }
         let (open, begun) = (self.connection.as_ref()?, self.batch.begun?);
         let ended = open.run(begun, from, &mut self.batch)?;

@@ -9,7 +9,7 @@ use crate::migration;
 use crate::operation::WriteTx;
 use crate::operation::doubt::Around;
 use crate::sqlite::{self, Authorizer, Watchdog};
-use crate::time;
+use crate::time::{self, Clock};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use std::cell::Cell;
@@ -103,6 +103,17 @@ pub(super) struct Begun {
     pub(super) at: Instant,
     now: DateTime<Utc>,
     changes: u64,
+}
+
+impl Begun {
+    /// The same, for jobs that have joined it: they may have been sent after it began, and nothing is to have a time
+    /// from before it was sent. If the clock panics now, they have the time at which the transaction began.
+    pub(super) fn joined(self, clock: &dyn Clock) -> Self {
+        Self {
+            now: time::ask(clock).unwrap_or(self.now),
+            ..self
+        }
+    }
 }
 
 /// A transaction on this connection, from its beginning to its end.

@@ -202,7 +202,6 @@ impl Model {
                 assert_eq!(answer.unwrap(), all.len());
                 all.into_iter().for_each(|id| self.forget(id));
                 self.sessions.retain(|_, session| session.user != user_id);
-                self.keys.retain(|(user, _), _| *user != user_id);
                 self.users.remove(&user_id);
             }
             Step::End(session, user_id) => {

@@ -11,6 +11,10 @@ use botstore::testing::TestStore;
 use botstore::tokens::{IssueToken, UserToken, UserTokens};
 use botstore::tools::{SessionToolUse, ToolCall, ToolUse, UserToolUse};
 use botstore::{Mutation, Query, Result, WriteTx};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 /// How far the clock is from noon with each exchange, in milliseconds: set back by NTP, a summer's hour, a
@@ -278,4 +282,34 @@ async fn a_file_whose_ids_run_against_its_times_is_listed_by_ids_and_each_messag
         |page| RecentMessages::new(Duration::from_secs(65) + Duration::from_micros(1)).page(page);
     assert_eq!(ids(&store, recent, message_id).await, newest_first(1..=5));
     assert_eq!(picture(&store).await["messages"].len() as i64, ALL);
+}
+
+/// Sends it, and does not wait for the answer.
+async fn sent<F: Future>(mut future: Pin<&mut F>) {
+    let send = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending()));
+    assert!(send.await, "it was answered at once");
+}
+
+#[tokio::test]
+async fn what_joins_others_that_are_being_saved_has_no_time_from_before_it_was_said() {
+    let store = populated().await;
+    let (entered, leave) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let inside = (Arc::clone(&entered), Arc::clone(&leave));
+    let first = store.transact("first", move |tx| {
+        tx.execute("UPDATE users SET telegram_username = 'ada'", [])?;
+        inside.0.wait();
+        inside.1.wait();
+        Ok(())
+    });
+    let mut first = pin!(first.into_future());
+    sent(first.as_mut()).await;
+    entered.wait();
+    store.clock().advance(HOUR);
+    let second = store.write(SaveInteraction::new(ADA, "ada-1", "p"));
+    let mut second = pin!(second.into_future());
+    sent(second.as_mut()).await;
+    leave.wait();
+    first.await.expect("saved");
+    let receipt = second.await.expect("saved");
+    assert_eq!(receipt.recorded_at, store.now());
 }

@@ -40,7 +40,7 @@ async fn an_estimate_counts_as_spent_and_what_it_cost_does_afterwards() {
 #[tokio::test]
 async fn without_limits_everything_is_granted() {
     let store = populated().await;
-    let decision = reserve(&store, 404, 1_000_000_000.0).await;
+    let decision = reserve(&store, 404, 9_000_000.0).await;
     let Decision::Granted {
         remaining,
         near_limit,
