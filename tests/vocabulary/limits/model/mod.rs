@@ -254,9 +254,9 @@ impl Model {
                 let again = self.reservations.insert(reservation.get(), made);
                 assert!(again.is_none(), "{decision:?} was given before");
                 if reservation.get() % 64 == 0 {
-                    let old = now - TimeDelta::days(1);
+                    let old = now - TimeDelta::days(2);
                     let all = self.reservations.values_mut();
-                    for one in all.filter(|one| one.ended.is_some() && one.until <= old) {
+                    for one in all.filter(|one| one.ended.is_some() && one.made <= old) {
                         (one.is_swept, one.settled_by) = (true, None);
                     }
                 }
