@@ -59,7 +59,8 @@ pub struct Health {
     #[serde(with = "seconds::maybe", default)]
     pub clock_ahead: Option<Duration>,
     /// The [time zone](crate::Config::time_zone) whose days statistics will have, while their rows are counted by it in
-    /// the background: until that is done, they have the days of the zone before. `None` if no other zone is wanted.
+    /// the background: until that is done, they have the days of the zone before. `None` if no other zone is
+    /// wanted, or if somebody has deleted how far they are counted: then the next opening begins again.
     #[serde(default)]
     pub next_time_zone: Option<String>,
     /// How many times a connection was reopened because its state was in doubt.

@@ -54,7 +54,8 @@ pub fn unknown_objects(config: impl Into<Config>) -> Result<UnknownObjects> {
     migration::unknown_objects(&config.path, &config.program())
 }
 
-/// Applies the missing steps to a file that no store has open, as opening would; returns what it did.
+/// Applies the missing steps to a file that no store has open, as opening would; returns what it did. A file that is
+/// counted stays in its time zone: only a store counts by another.
 pub fn apply(config: impl Into<Config>) -> Result<Plan> {
     let config = opening::complete(config)?;
     let path = sqlite::resolve(&config.path)?;

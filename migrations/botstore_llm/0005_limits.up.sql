@@ -36,7 +36,8 @@ CREATE TABLE botstore_spent (
 -- Written when a period begins and when it is swept.
 CREATE INDEX botstore_spent_ends ON botstore_spent(ends);
 
--- What a request may cost, from before the model is asked until it is known. One that is over is remembered for a day.
+-- What a request may cost, from before the model is asked until it is known. One that is over is remembered until two
+-- days after it was made.
 CREATE TABLE botstore_reservation (
     reservation_id INTEGER PRIMARY KEY AUTOINCREMENT,
     user_id        INTEGER,
@@ -256,8 +257,8 @@ WHEN EXISTS (SELECT 1 FROM botstore_limit)
     ON CONFLICT DO NOTHING;
 END;
 
--- What open reservations hold. The store itself changes nothing but the state, and the time: so only the first two of
--- these run, one for each statement. A subject that a reservation does not have is passed over before a table is opened.
+-- What open reservations hold. For a request the store changes nothing but the state, what settled it, and the time: so
+-- only the first two of these run, one for each statement. A subject that a reservation does not have is passed over before a table is opened.
 CREATE TRIGGER botstore_reservation_made AFTER INSERT ON botstore_reservation
 WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET

@@ -1,9 +1,10 @@
 //! Has the schemas do, beside the work of an open store, what takes too long for an opening: counting rows by another
 //! time zone, from which answers come once it is done, and removing what was counted before.
 //!
-//! In pieces of some 10 ms, each a transaction of its own between two batches. Where callers write, the writer is free
-//! for them for three times as long as a piece took; where nobody does, the next piece comes at once. A thread with a
-//! connection of its own was turned down: batches would wait for its transactions all the same, and it for theirs.
+//! In pieces of some 10 ms and a sync, each a transaction of its own between two batches. Where callers write, the writer
+//! is free for them for three times as long as a piece took, unless rows come faster than they are counted; where nobody
+//! does, a third of the time is free for other programs. A thread with a connection of its own was turned down: batches
+//! would wait for its transactions all the same, and it for theirs.
 
 use super::shared::Shared;
 use super::transaction::WriteConnection;
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// For how many times as long as a piece took the writer is free for its callers.
 const FREE: u32 = 3;
+
+/// How long to wait after a failure, and at most after many in a row.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// What is known of that work outside the writer.
 #[derive(Default)]
@@ -48,6 +52,11 @@ pub(super) struct Recounter {
     pace: Pace,
     /// How many mutations were committed before the last piece.
     committed: u64,
+    /// Of which table the last piece was, and how many ids it left.
+    left: (&'static str, i64),
+    /// How long to wait after the next failure, and until when after the last.
+    patience: Duration,
+    again_at: Instant,
 }
 
 impl Recounter {
@@ -56,17 +65,28 @@ impl Recounter {
             shared,
             pace: Pace::default(),
             committed: 0,
+            left: ("", 0),
+            patience: PATIENCE[0],
+            again_at: Instant::now(),
         }
     }
 
-    /// Does a piece. Returns how long to wait before the next; `None` if there was nothing to do. After a failure there
-    /// still is.
+    /// Does a piece. Returns how long to wait before the next; `None` if there was nothing to do, or it is too early after
+    /// a failure.
     pub(super) fn piece(&mut self, open: &WriteConnection) -> Result<Option<Duration>> {
         let began = Instant::now();
-        let done = recount(&open.conn, &self.shared.config.program(), &mut self.pace)?;
+        if began < self.again_at {
+            return Ok(None);
+        }
+        let done = recount(&open.conn, &self.shared.config.program(), &mut self.pace);
+        let done = done.inspect_err(|_| {
+            self.again_at = Instant::now() + self.patience;
+            self.patience = (self.patience * 2).min(PATIENCE[1]);
+        })?;
+        self.patience = PATIENCE[0];
         let recounting = &self.shared.recounting;
         match done {
-            Recounted::UpTo(..) | Recounted::Removed(_) => {}
+            Recounted::UpTo { .. } | Recounted::Removed(_) => {}
             Recounted::All(_) | Recounted::GivenUp => *recounting.zone.lock() = None,
             Recounted::Nothing => {
                 *recounting.zone.lock() = None;
@@ -76,11 +96,24 @@ impl Recounter {
         }
         // So that it is copied into the file when the store is at rest.
         self.shared.checkpoints.written.store(true, Relaxed);
+        Ok(Some(self.pause(&done, began.elapsed())))
+    }
+
+    /// How long the writer does something else after this piece.
+    fn pause(&mut self, done: &Recounted, took: Duration) -> Duration {
         let committed = self.shared.metrics.committed.get();
         let is_busy = std::mem::replace(&mut self.committed, committed) != committed;
-        Ok(Some(match is_busy {
-            true => began.elapsed() * FREE,
-            false => Duration::ZERO,
-        }))
+        let left = match done {
+            Recounted::UpTo { table, behind, .. } => (*table, *behind),
+            _ => ("", 0),
+        };
+        let before = std::mem::replace(&mut self.left, left);
+        let falls_back = left.0 == before.0 && left.1 >= before.1;
+        match (is_busy, falls_back) {
+            (false, _) => took / 2,
+            (true, false) => took * FREE,
+            // It would never end.
+            (true, true) => Duration::ZERO,
+        }
     }
 }

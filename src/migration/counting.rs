@@ -134,13 +134,13 @@ pub(crate) fn recount(
         let done = transaction(conn, &NoClock, |tx| {
             let began = Instant::now();
             let done = (counts.recount)(tx, pace)?;
-            if let Recounted::UpTo(table, _) | Recounted::Removed(table) = done {
+            if let Recounted::UpTo { table, .. } | Recounted::Removed(table) = done {
                 pace.note(table, began.elapsed());
             }
             Ok(done)
         })?;
         match &done {
-            Recounted::UpTo(table, last_id) => {
+            Recounted::UpTo { table, last_id, .. } => {
                 tracing::debug!(
                     table,
                     last_id,

@@ -212,8 +212,13 @@ pub(crate) enum Counted {
 /// What a piece of the work beside did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Recounted {
-    /// Rows of this table are counted up to this row id. There may be more.
-    UpTo(&'static str, i64),
+    /// Rows of a table are counted up to a row id. There may be more.
+    UpTo {
+        table: &'static str,
+        last_id: i64,
+        /// How many ids are left.
+        behind: i64,
+    },
     /// All are: answers come from these counts, which are by this time zone.
     All(String),
     /// What was being counted was given up.

@@ -13,16 +13,21 @@ use super::sums;
 use super::windows::{Window, Zoned};
 use crate::domain::UserId;
 use crate::domain::columns::{cells, integer};
+use crate::domain::page;
 use crate::domain::rollups::spent;
 use crate::error::Result;
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Cell};
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, params_from_iter};
+use std::time::Duration;
 
 /// How many counters of ended periods go when one of another period is made: more than one, so that they do not pile
 /// up.
 const SWEEP_AT_ONCE: u32 = 4;
+
+/// How long a counter is kept after its period.
+const KEEP: Duration = Duration::from_secs(60 * 60);
 
 /// Whose spending is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,13 +125,19 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// Removes some counters whose periods have ended; and with the last counter of somebody, the one of open reservations,
-/// if there are none. One that is asked for again, because the clock was set back, is counted again.
+/// Removes some counters whose periods ended an hour ago; and with the last counter of somebody, the one of open
+/// reservations, if there are none. One that is asked for again, because the clock was set back, is counted again.
+///
+/// Not at once when they end: whoever has limits of a minute would lose the counter of open reservations between two
+/// requests, and to count it again reads all reservations.
 fn sweep(tx: &WriteTx<'_>) -> Result<()> {
+    let Some(before) = page::ago(tx.now(), KEEP) else {
+        return Ok(());
+    };
     let ended = tx.all(
         "SELECT scope, who, ends, per FROM botstore_spent INDEXED BY botstore_spent_ends
          WHERE ends > '' AND ends <= ?1 ORDER BY ends LIMIT ?2",
-        (Window::now(tx), SWEEP_AT_ONCE),
+        (Window::spelled(before), SWEEP_AT_ONCE),
         cells,
     )?;
     for key in ended {

@@ -151,7 +151,8 @@ pub enum Decision {
         reservation: ReservationId,
         /// When it expires, if it is not settled.
         until: DateTime<Utc>,
-        /// What is left after it, of the limit of which the least is left, as a part of it; `None` without limits.
+        /// What is left after it, of the limit of which the least is left, as a part of it; `None` without limits. Less
+        /// by what reservations held that have expired, while there are more than 128 of them.
         remaining: Option<Amount>,
         /// When that limit's next period begins; `None` without limits, and for a limit for ever.
         resets_at: Option<DateTime<Utc>>,
@@ -230,8 +231,12 @@ impl Mutation for Reserve {
             state = State::look(tx, &subjects)?;
         }
         state.keep(tx)?;
-        // Many may have expired while nobody asked. The others hold nothing either, and later requests end them.
-        state.leave_out_expired(tx, sure)?;
+        // Many may have expired while nobody asked. The others hold nothing either, and later requests end them. Until
+        // then all that are open are added up for a request to which it matters.
+        let matters = |standing: &Standing<'_>| !standing.fits || standing.is_near;
+        if state.has_expired(sure) && state.standings(ask).iter().any(matters) {
+            state.leave_out_expired(tx, sure)?;
+        }
         let standings = state.standings(ask);
         let denied = standings.iter().filter(|standing| !standing.fits);
         if let Some(strictest) = denied.max_by_key(|standing| standing.holds_until()) {

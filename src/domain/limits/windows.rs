@@ -3,7 +3,7 @@
 use super::Per;
 use crate::domain::rollups;
 use crate::operation::ReadTx;
-use crate::time::Zone;
+use crate::time::{self, Zone};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Utc};
 
 /// How the file spells the bounds of a period: as it spells times, to the second.
@@ -28,6 +28,13 @@ impl Window {
     /// Now, as the bounds are spelled.
     pub(super) fn now(tx: &ReadTx<'_>) -> String {
         tx.now_text()[..19].to_owned()
+    }
+
+    /// A time, as the bounds are spelled.
+    pub(super) fn spelled(time: DateTime<Utc>) -> String {
+        let mut text = time::format(time);
+        text.truncate(19);
+        text
     }
 
     pub(super) fn open() -> Self {

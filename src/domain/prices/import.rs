@@ -1,7 +1,7 @@
 //! Imports a file of prices.
 
 use super::litellm::{Catalogue, NoCatalogue, SkippedModel};
-use super::{ModelPrice, lookup, row};
+use super::{lookup, row};
 use crate::error::{Error, Result};
 use crate::operation::{Mutation, WriteTx};
 use crate::texts::{self, Texts};
@@ -182,9 +182,11 @@ impl Mutation for ImportPrices {
     }
 
     fn size_bytes(&self) -> usize {
-        let prices = (*self.read).as_ref().map_or(0, |read| read.prices.len());
-        size_of_val(self)
-            + prices * size_of::<ModelPrice>()
-            + texts::weigh(|texts| self.texts(texts))
+        let of = |read: &Catalogue| {
+            // Each name is a part of the text.
+            size_of_val(&*read.prices) + size_of_val(&*read.skipped) + self.json.len()
+        };
+        let read = (*self.read).as_ref().map_or(0, of);
+        size_of_val(self) + read + texts::weigh(|texts| self.texts(texts))
     }
 }

@@ -32,8 +32,10 @@ pub(super) fn recount(tx: &WriteTx<'_>, pace: &Pace) -> Result<Recounted> {
     let Some(Generations { current, next }) = Generations::of(tx)? else {
         return Ok(Recounted::Nothing);
     };
-    let Some(next) = next else {
-        return clear(tx, pace);
+    // First, so that who changes their mind again and again leaves no more than one.
+    let cleared = clear(tx, pace)?;
+    let (Some(next), Recounted::Nothing) = (next, &cleared) else {
+        return Ok(cleared);
     };
     for set in sets(tx)? {
         for part in set.sources.iter().filter(|part| part.facts.have_days()) {
@@ -88,7 +90,11 @@ fn count(
         },
     )?;
     counted_to(tx, set, (table, generation), to)?;
-    Ok(Recounted::UpTo(table, to))
+    Ok(Recounted::UpTo {
+        table,
+        last_id: to,
+        behind: until.saturating_sub(to),
+    })
 }
 
 /// Has answers come from the generation that covers the same rows as the current one.

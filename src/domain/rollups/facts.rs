@@ -252,7 +252,7 @@ pub(super) fn sum(column: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The step's text is released, so nothing can make it from these functions.
+    /// A step's text is a file of its own, so nothing can make it from these functions.
     #[test]
     fn the_triggers_count_what_the_statements_count() {
         let step = concat!(

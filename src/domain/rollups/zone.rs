@@ -97,8 +97,11 @@ fn agree(tx: &WriteTx<'_>, wanted: Option<Zone>, recounts: Recounts) -> Result<Z
         Some(next) => Some((next, rows(tx, next)?)),
         None => None,
     };
-    // The file's own zone is the one that it is to have.
-    let own = next.as_ref().map_or(&old, |(_, rows)| rows);
+    // The file's own zone is the one that it is to have, unless somebody has deleted its rows.
+    let own = match &next {
+        Some((_, rows)) if !rows.is_empty() => rows,
+        _ => &old,
+    };
     let known = || match name(own) {
         Some(name) => Zone::named(name).ok(),
         None => Some(Zone::UTC),
@@ -126,6 +129,8 @@ fn agree(tx: &WriteTx<'_>, wanted: Option<Zone>, recounts: Recounts) -> Result<Z
     };
     if is_recounted && !is_unfinished {
         if recounts == Recounts::Never {
+            let file = shown_zone(tx);
+            tracing::info!(%zone, %file, "the file stays in its time zone until a store opens it");
             return Ok(zone);
         }
         if let Some(next) = generations::begin(tx)? {
