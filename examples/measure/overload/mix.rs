@@ -8,7 +8,7 @@ use botstore::interactions::Receipt;
 use botstore::messages::SessionMessages;
 use botstore::page::PageRequest;
 use botstore::sessions::CreateSession;
-use botstore::users::EnsureUser;
+use botstore::users::{EnsureUser, SetAllowed};
 use botstore::{Result, Store};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ impl Bot {
             tasks.spawn(async move {
                 let user_id = script::user_id(user);
                 store.write(EnsureUser::new(user_id, None)).await?;
+                store.write(SetAllowed::allow(user_id)).await?;
                 let session = CreateSession::new(user_id, script::session_id(user), "/srv");
                 store.write(session).await
             });
