@@ -149,24 +149,16 @@ fn addition<'a>(
     sums: &[&str],
 ) -> Result<Addition<'a>> {
     let columns = || (1..).zip(key.iter().chain(sums));
-    let (of_key, of_sums) = (
-        columns()
-            .take(key.len())
-            .map(|(at, name)| format!("{name} = ?{at}")),
-        columns()
-            .skip(key.len())
-            .map(|(at, name)| format!("{name} = CAST({name} + ?{at} AS INTEGER)")),
-    );
-    let list = |parts: Vec<String>, between: &str| parts.join(between);
-    let (of_key, of_sums) = (
-        list(of_key.collect(), " AND "),
-        list(of_sums.collect(), ", "),
-    );
-    let names = list(
-        columns().map(|(_, name)| (*name).to_owned()).collect(),
-        ", ",
-    );
-    let places = list(columns().map(|(at, _)| format!("?{at}")).collect(), ", ");
+    let of_key = columns().take(key.len());
+    let of_key: Vec<_> = of_key.map(|(at, name)| format!("{name} = ?{at}")).collect();
+    let of_sums = columns().skip(key.len());
+    let of_sums: Vec<_> = of_sums
+        .map(|(at, name)| format!("{name} = CAST({name} + ?{at} AS INTEGER)"))
+        .collect();
+    let (of_key, of_sums) = (of_key.join(" AND "), of_sums.join(", "));
+    let names: Vec<_> = columns().map(|(_, name)| *name).collect();
+    let places: Vec<_> = columns().map(|(at, _)| format!("?{at}")).collect();
+    let (names, places) = (names.join(", "), places.join(", "));
     Addition::new(
         tx,
         &format!("UPDATE {table} SET {of_sums} WHERE {of_key}"),
