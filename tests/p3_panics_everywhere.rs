@@ -152,16 +152,18 @@ impl Query for Answer {
 async fn in_drop_of_an_answer_that_nobody_takes() {
     let store = small_store().await;
     for round in 0..ROUNDS as u64 {
-        // Given up before, while and after it runs.
+        // Given up before, while and after it runs. An answer that comes in that very moment is
+        // dropped by the one who gives it up: his own task unwinds, and nobody else's.
         let patience = Duration::from_micros(round % 40 * 10);
-        let _ = tokio::time::timeout(patience, async {
-            store.try_write(Answer).await.map(std::mem::forget)
-        })
-        .await;
-        let _ = tokio::time::timeout(patience, async {
-            store.try_read(Answer).await.map(std::mem::forget)
-        })
-        .await;
+        let (writing, reading) = (Store::clone(&store), Store::clone(&store));
+        let gives_up = tokio::spawn(tokio::time::timeout(patience, async move {
+            writing.try_write(Answer).await.map(std::mem::forget)
+        }));
+        let _ = gives_up.await;
+        let gives_up = tokio::spawn(tokio::time::timeout(patience, async move {
+            reading.try_read(Answer).await.map(std::mem::forget)
+        }));
+        let _ = gives_up.await;
         // And by a port, which has nobody to give it to.
         store.mutations().do_send(botstore::Write(Answer));
         store.queries().do_send(botstore::Read(Answer));
