@@ -8,7 +8,7 @@ use crate::archive::{self, Upgrading};
 use crate::config::{BeforeUpgrade, Config};
 pub(crate) use crate::domain::rollups::Recounts;
 use crate::domain::rollups::{self, Zones};
-use crate::domain::{BOT_LEGACY, BotSchema, LLM_LEGACY, LlmSchema};
+use crate::domain::{BOT_LEGACY, BOT_WHOLE, BotSchema, LLM_WHOLE, LlmSchema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{self, Plan, Schema, SchemaDef, UnknownObjects};
 use crate::operation::ReadTx;
@@ -24,11 +24,12 @@ pub(crate) fn complete(config: impl Into<Config>) -> Result<Config> {
     config.path = config.path()?;
     config.backups.understand_folder()?;
     let bot = SchemaDef::of::<BotSchema>()
+        .with_whole(BOT_WHOLE)
         .with_legacy(BOT_LEGACY)
         .with_counts(rollups::COUNTS);
     // Its triggers look up in what zone the days are.
     let llm = SchemaDef::of::<LlmSchema>()
-        .with_legacy(LLM_LEGACY)
+        .with_whole(LLM_WHOLE)
         .with_counts(rollups::USAGE_COUNTS)
         .building_on(BotSchema::NAME, 12);
     config.schemas.splice(0..0, [bot, llm]);

@@ -1,7 +1,7 @@
 //! The steps of the tables that a bot without a language model does not need: what requests used, and what follows
 //! from it.
 
-use crate::migration::{Legacy, Migration, Schema};
+use crate::migration::{Migration, Schema, Whole};
 
 /// The tables about language models.
 pub(crate) struct LlmSchema;
@@ -43,8 +43,8 @@ impl Schema for LlmSchema {
     ];
 }
 
-/// No file has these tables from elsewhere.
-pub(crate) const LEGACY: Legacy = Legacy {
-    listed: Some(include_str!("../../migrations/botstore_llm/schema.sql")),
-    ..Legacy::NONE
+/// What a new file is made of.
+pub(crate) const WHOLE: Whole = Whole {
+    objects: include_str!("../../migrations/botstore_llm/schema.sql"),
+    rows: include_str!("../../migrations/botstore_llm/rows.sql"),
 };

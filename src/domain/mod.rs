@@ -33,6 +33,6 @@ mod when;
 pub use ids::{MessageId, SessionId, TokenId, UserId};
 pub use usd::Usd;
 
-pub(crate) use llm::{LEGACY as LLM_LEGACY, LlmSchema};
+pub(crate) use llm::{LlmSchema, WHOLE as LLM_WHOLE};
 pub(crate) use odd::{FindOddValues, SetRight};
-pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY};
+pub(crate) use schema::{BotSchema, LEGACY as BOT_LEGACY, WHOLE as BOT_WHOLE};

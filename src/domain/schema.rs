@@ -5,7 +5,7 @@ mod shape;
 
 use super::rollups;
 use crate::error::Result;
-use crate::migration::{Legacy, Migration, Schema};
+use crate::migration::{Legacy, Migration, Schema, Whole};
 use crate::operation::{ReadTx, WriteTx};
 
 /// This crate's own tables.
@@ -119,10 +119,15 @@ impl Schema for BotSchema {
     }
 }
 
+/// What a new file is made of.
+pub(crate) const WHOLE: Whole = Whole {
+    objects: include_str!("../../migrations/botstore/schema.sql"),
+    rows: include_str!("../../migrations/botstore/rows.sql"),
+};
+
 /// Objects that files of this schema may have although no step makes them so.
 pub(crate) const LEGACY: Legacy = Legacy {
     steps: 2,
-    listed: Some(include_str!("../../migrations/botstore/schema.sql")),
     views: &[(
         "user_stats",
         "CREATE VIEW user_stats AS

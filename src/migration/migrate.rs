@@ -6,7 +6,9 @@ use super::found::{self, Found};
 use super::plan::{Plan, pending, refuse_unknown};
 use super::reference::Makers;
 use super::step::{Left, Rebuild, Stepper, step_failed, transaction};
-use super::{Migration, Program, SchemaDef, ledger, objects, pieces, progress, reference};
+use super::{
+    Migration, Program, SchemaDef, ledger, new_file, objects, pieces, progress, reference,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Authorizer, for_mutations};
@@ -109,6 +111,10 @@ pub(crate) fn apply(
     conn: &mut Connection,
     program: &Program<'_>,
 ) -> Result<()> {
+    let has_rows = has_tables(conn)?;
+    if !has_rows {
+        new_file::make(schemas, conn, program)?;
+    }
     let mut done = Vec::new();
     for schema in schemas {
         let tx = ReadTx::new(conn, program.clock.now());
@@ -118,7 +124,6 @@ pub(crate) fn apply(
     if !schemas.iter().zip(&done).any(is_behind) {
         return Ok(());
     }
-    let has_rows = has_tables(conn)?;
     let Makers { owners, made, .. } = reference::makers(program.schemas)?;
     let stepper = Stepper::new(conn, program.clock, owners)?;
     for (schema, done) in schemas.iter().zip(done) {

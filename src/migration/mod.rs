@@ -8,6 +8,7 @@ mod counting;
 mod found;
 mod ledger;
 mod migrate;
+mod new_file;
 mod objects;
 mod pieces;
 mod plan;
@@ -24,6 +25,7 @@ pub(crate) use migrate::{
     apply, connect, connect_to_take_back, has_begun, has_tables, make_writer, missing, opened,
     refuse_beyond,
 };
+pub(crate) use new_file::Whole;
 pub use objects::{MissingObject, ObjectKind, UnknownObject, UnknownObjects, UnknownTriggers};
 pub(crate) use objects::{
     make_again, refuse_objects, run_own_triggers, unknown_in, unknown_objects,
@@ -134,6 +136,7 @@ pub(crate) struct SchemaDef {
     pub(crate) migrations: &'static [Migration],
     pub(crate) recognise: fn(&ReadTx<'_>) -> Result<()>,
     pub(crate) opened: fn(&WriteTx<'_>) -> Result<()>,
+    pub(crate) whole: Option<Whole>,
     pub(crate) legacy: Legacy,
     pub(crate) counts: Counts,
     pub(crate) builds_on: Option<BuildsOn>,
@@ -161,8 +164,6 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Legacy {
     /// How many of the first steps find their objects in an adopted file.
     pub(crate) steps: u32,
-    /// Everything that the steps make, statement by statement as SQLite stores it.
-    pub(crate) listed: Option<&'static str>,
     /// Views that such a file may have, with their SQL.
     pub(crate) views: &'static [(&'static str, &'static str)],
     /// A text in the steps' triggers, and the text that the file's triggers have instead.
@@ -175,7 +176,6 @@ pub(crate) type Respelling = (String, String);
 impl Legacy {
     pub(crate) const NONE: Self = Self {
         steps: 0,
-        listed: None,
         views: &[],
         respelled: |_| Ok(None),
     };
@@ -257,6 +257,7 @@ impl SchemaDef {
             migrations: S::MIGRATIONS,
             recognise: S::recognise,
             opened: S::opened,
+            whole: None,
             legacy: Legacy::NONE,
             counts: Counts::NONE,
             builds_on: None,
@@ -265,6 +266,11 @@ impl SchemaDef {
 
     pub(crate) fn building_on(mut self, schema: &'static str, step: u32) -> Self {
         self.builds_on = Some(BuildsOn { schema, step });
+        self
+    }
+
+    pub(crate) fn with_whole(mut self, whole: Whole) -> Self {
+        self.whole = Some(whole);
         self
     }
 
@@ -309,6 +315,7 @@ impl SchemaDef {
         }
         Ok(Self {
             migrations: &self.migrations[..to as usize],
+            whole: self.whole.filter(|_| to == self.last()),
             ..*self
         })
     }

@@ -6,6 +6,7 @@ use crate::operation::{ReadTx, WriteTx};
 use crate::sqlite::{self, Authorizer, Owners, StepRules, for_steps};
 use crate::time::Clock;
 use rusqlite::Connection;
+use std::fmt;
 
 /// Whether a step rebuilds a table.
 #[derive(Clone, Copy, PartialEq)]
@@ -222,6 +223,16 @@ pub(super) fn step_failed(
     (step, name): (u32, &str),
     left: Left,
 ) -> Error {
+    let (name, schema) = (quote(name), quote(schema));
+    failed(
+        error,
+        format_args!("{doing} step {step} ({name}) of schema {schema}"),
+        left,
+    )
+}
+
+/// Makes the error for a piece of migration that failed: what it was, such as "applying step 1".
+pub(super) fn failed(error: Error, what: fmt::Arguments<'_>, left: Left) -> Error {
     let kind = match error.kind() {
         kind @ (ErrorKind::DiskFull
         | ErrorKind::Io
@@ -235,12 +246,5 @@ pub(super) fn step_failed(
         Left::AsBefore => "the file is as it was before it",
         Left::Begun => "the next opening continues it",
     };
-    error.because(
-        kind,
-        format_args!(
-            "{doing} step {step} ({}) of schema {} failed and {left}",
-            quote(name),
-            quote(schema)
-        ),
-    )
+    error.because(kind, format_args!("{what} failed and {left}"))
 }

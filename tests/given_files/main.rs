@@ -9,6 +9,7 @@ mod endless;
 mod ids;
 mod made_again;
 mod made_again_of_hosts;
+mod new_file;
 mod not_made_again;
 mod objects;
 mod step_rules;

@@ -1,6 +1,7 @@
 //! Triggers, views and the like that no step made are told of, and refused where a host says so.
 
 use crate::disabled::Logging;
+use crate::new_file::made_by_steps;
 use crate::support::{Given, run};
 use botstore::audit::LogEvent;
 use botstore::backup::{self, IfExists, TakeBackup, VerifyOptions};
@@ -258,9 +259,10 @@ async fn objects_of_a_schema_that_only_the_file_knows_are_listed_with_that_said(
     }
 }
 
-#[tokio::test]
-async fn the_lists_of_what_all_steps_make_are_what_they_make() {
-    let given = Given::file().await;
+#[test]
+fn the_lists_of_what_all_steps_make_are_what_they_make() {
+    // Each step runs: a new file would be made from the lists.
+    let given = made_by_steps();
     let made = || {
         let conn = given.conn();
         let sql = "SELECT sql FROM sqlite_schema

@@ -8,9 +8,6 @@ use crate::operation::ReadTx;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-/// The separator between the statements of a list.
-const LISTED_APART: &str = ";\n\n";
-
 /// What the applied steps made.
 pub(super) struct Known {
     pub(super) objects: Vec<Object>,
@@ -236,23 +233,15 @@ impl Listed {
         let (mut texts, mut is_whole) = (HashSet::new(), true);
         for schema in schemas {
             let last = ledger::last(tx, schema.name)?;
-            let listed = schema.legacy.listed;
-            let Some(listed) = listed.filter(|_| last == schema.last()) else {
+            let Some(whole) = schema.whole.filter(|_| last == schema.last()) else {
                 is_whole &= last == 0;
                 continue;
             };
             let respelled = (schema.legacy.respelled)(tx)?;
-            texts.extend(
-                listed
-                    .trim_end()
-                    .split(LISTED_APART)
-                    .map(|sql| match &respelled {
-                        Some((from, to)) if sql.starts_with("CREATE TRIGGER ") => {
-                            sql.replace(from, to)
-                        }
-                        _ => sql.to_owned(),
-                    }),
-            );
+            texts.extend(whole.statements().map(|sql| match &respelled {
+                Some((from, to)) if sql.starts_with("CREATE TRIGGER ") => sql.replace(from, to),
+                _ => sql.to_owned(),
+            }));
         }
         let squeezed = OnceCell::new();
         Ok(Self {
