@@ -264,8 +264,7 @@ impl<'a> Swap<'a> {
             };
         }
         let which = self.in_the_place();
-        let old = self.taken(which);
-        if !old.is_empty() {
+        if !self.taken(which).is_empty() {
             if which > 1 {
                 let kept = self.kept(which);
                 tracing::warn!(path = %kept.display(), "another database was created in the place; it \
@@ -273,9 +272,15 @@ impl<'a> Swap<'a> {
             }
             files::create_own_folder(&self.aside, Some(self.path))?;
             self.copy_what_cannot_be_moved()?;
-            for Old { at, aside, copy } in old {
+            // The database is the first. Logs are looked for after it: a program that looks at the file until then
+            // may make them, and remove them.
+            for suffix in FILES {
+                let Old { at, aside, copy } = self.old(suffix, which);
+                if !files::is_taken(&at) {
+                    continue;
+                }
                 if !files::is_mount_point(&at) {
-                    rename(&at, &free(aside))?;
+                    self.move_aside(&at, &free(aside))?;
                     continue;
                 }
                 if files::is_taken(&copy) {
@@ -292,6 +297,15 @@ impl<'a> Swap<'a> {
         match files::is_mount_point(self.path) {
             true => files::copy_into(&self.new, self.path),
             false => rename(&self.new, self.path),
+        }
+    }
+
+    /// Moves an old file. A log may be gone in this moment: the last program to close a database removes it, after it
+    /// has copied it into the database.
+    fn move_aside(&self, at: &Path, aside: &Path) -> Result<()> {
+        match rename(at, aside) {
+            Err(_) if at != self.path && !files::is_taken(at) => Ok(()),
+            done => done,
         }
     }
 

@@ -1,12 +1,16 @@
 //! How a backup takes a file's place.
 
+use crate::copy::with;
 use crate::support::*;
 use botstore::backup::{self, IfExists, Mode, RunDrill, TakeBackup, VerifyOptions};
+use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
 use botstore::users::{EnsureUser, GetUser};
 use botstore::{Config, ErrorKind, Store};
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
@@ -190,4 +194,50 @@ async fn whoever_only_looks_leaves_a_restore_that_was_cut_short_alone() {
     // A backup takes the file's lock, and so finishes it.
     let taken = backup::take(&path, TakeBackup::default()).unwrap();
     assert_eq!(dump(&restored(&taken)), dump(&restored(&backup)));
+}
+
+/// The last program to close a file in WAL mode removes its logs: also in the moment in which the file has been moved
+/// and they have not.
+#[tokio::test]
+async fn a_file_whose_logs_go_meanwhile_is_replaced_all_the_same() {
+    const RESTORES: usize = 60;
+    let store = filled(10, |config| config).await;
+    let backup = back_up(&store).await;
+    let (folder, path) = store.into_file().await.unwrap();
+    let logs = ["-wal", "-shm"].map(|suffix| with(&path, suffix));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let restored = scope.spawn(|| {
+            for _ in 0..RESTORES {
+                logs.iter().for_each(|log| fs::write(log, "").unwrap());
+                let reading = VerifyOptions::default();
+                backup::restore(&path, &backup.path, IfExists::MoveAside, reading).unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                if !path.exists() {
+                    logs.iter().for_each(|log| drop(fs::remove_file(log)));
+                }
+            }
+        });
+        let restored = restored.join();
+        done.store(true, Ordering::SeqCst);
+        restored.unwrap();
+    });
+    let is_whole = |path: &Path| {
+        let conn = Connection::open(path).unwrap();
+        let sql =
+            "SELECT (SELECT count(*) FROM messages) || (SELECT * FROM pragma_integrity_check)";
+        let said: String = conn.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(said, "10ok", "{}", path.display());
+    };
+    is_whole(&path);
+    let replaced = names(folder.path()).into_iter();
+    let replaced = replaced.filter(|name| name.contains(".replaced-"));
+    let replaced = Vec::from_iter(replaced);
+    assert_eq!(replaced.len(), RESTORES);
+    for name in replaced {
+        is_whole(&folder.path().join(name).join(path.file_name().unwrap()));
+    }
 }
