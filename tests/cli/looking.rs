@@ -1,6 +1,7 @@
 //! `status`, `check` and `dashboard` tell what is so, and change nothing.
 
 use crate::support::{Place, all_steps, damage, interaction, on};
+use crate::wait::until;
 use botstore::rusqlite::Connection;
 use serde_json::json;
 
@@ -263,9 +264,7 @@ fn a_file_that_is_being_counted_by_another_zone_is_shown_in_the_days_of_before()
     runtime.block_on(async {
         let config = botstore::Config::new(&place.file).time_zone("Asia/Tokyo");
         let store = botstore::Store::open(config).await.unwrap();
-        while !begun() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
+        until("counting has begun", async || begun()).await;
         store.close().await.unwrap();
     });
     place.alter("DROP TRIGGER holds");

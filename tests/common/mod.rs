@@ -14,6 +14,7 @@ use botstore::{Config, Error, ErrorKind, Lane, Mutation, Query, ReadTx, Result, 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
 /// One table of numbers.
 pub struct Probe;
@@ -231,6 +232,17 @@ pub async fn hold_reader(store: &Store) -> (Arc<Holding>, tokio::task::JoinHandl
     });
     holding.started().await;
     (holding, held)
+}
+
+/// On which thread the store writes.
+pub struct WhoWrites;
+
+impl Mutation for WhoWrites {
+    type Output = ThreadId;
+
+    fn apply(&self, _tx: &WriteTx<'_>) -> Result<ThreadId> {
+        Ok(std::thread::current().id())
+    }
 }
 
 /// Whether an operation has begun to run.

@@ -1,9 +1,9 @@
 //! How each log line of the engine comes about: for real, by a disk that fails, a lock that another
 //! program holds, a page that is damaged.
 
-use crate::common::{HoldAnalytics, Put, PutMany, Then, answered, hold, until};
+use crate::common::{HoldAnalytics, Put, PutMany, Then, WhoWrites, answered, hold, until};
 use crate::copy::keeps_its_log;
-use crate::disk::{self, Call, Lasting, Silence};
+use crate::disk::{self, By, Call, Lasting, Silence};
 use crate::subscriber::Armed;
 use crate::trial::Trial;
 use botstore::backup::{Backups, TakeBackup};
@@ -162,7 +162,8 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
             held.await.unwrap().unwrap();
         }
         NOT_COPIED => {
-            disk::breaks_at_the_next_checkpoint();
+            let writer = answered(store.write(WhoWrites)).await.unwrap();
+            disk::breaks_at_the_next_checkpoint(By::Only(writer));
             let _ = answered(store.write(many())).await;
             panicked("the writer copies the log").await;
             disk::heal();
@@ -189,16 +190,10 @@ pub(crate) async fn provoke(line: &'static str, trial: &Trial, armed: &Armed, ti
         }
         CHECKPOINT => panicked("a checkpoint").await,
         CHECKPOINT_FAILED => {
-            until("a checkpoint", async || {
-                // The sync that failed last may have been the writer's, which copies the WAL too. Nobody tries again
-                // until the disk is found to work.
-                match trial.store.health().await.is_ok_and(|health| health.ok) {
-                    true => disk::breaks_at_the_next_checkpoint(),
-                    false => disk::heal(),
-                }
-                armed.hits(line) >= times
-            })
-            .await;
+            // If the writer, which copies the WAL too, failed, nobody would try again.
+            let writer = answered(store.write(WhoWrites)).await.unwrap();
+            disk::breaks_at_the_next_checkpoint(By::AnybodyBut(writer));
+            panicked("a checkpoint fails").await;
             disk::heal();
         }
         RUN_FAILED => {

@@ -1,15 +1,14 @@
 //! Syncs that fail or last where it matters later: what a checkpoint has copied may be on no disk, whatever can be
 //! read of it, and what commits that failed have left in the WAL must not be taken for damage.
 
-use crate::common::until;
+use crate::common::{WhoWrites, until};
 use crate::copy::{copy, keeps_its_log};
-use crate::disk::{self, Call, Lasting};
+use crate::disk::{self, By, Call, Lasting};
 use crate::trial::{
     Told, answer, config, copied, holds, interaction, opened, prepare, with_log_of,
 };
 use botstore::users::{EnsureUser, GetUser};
-use botstore::{ErrorKind, Mutation, Result, Store, WriteTx};
-use std::thread::ThreadId;
+use botstore::{ErrorKind, Store};
 
 #[tokio::test]
 async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_is_copied_anew() {
@@ -24,7 +23,7 @@ async fn after_a_checkpoint_that_could_not_sync_the_log_has_everything_until_it_
     let store = opened(config(&path)).await;
     let mut told = Told::default();
     told.saved.push(0);
-    disk::breaks_at_the_next_checkpoint();
+    disk::breaks_at_the_next_checkpoint(By::Anybody);
     let mut numbers = 1..;
     let mut write = async || {
         let number = numbers.next().unwrap();
@@ -86,17 +85,6 @@ async fn what_two_commits_that_could_not_sync_have_left_is_not_taken_for_damage(
     };
     holds(&copy, &told);
     store.close().await.unwrap();
-}
-
-/// On which thread the store writes.
-struct WhoWrites;
-
-impl Mutation for WhoWrites {
-    type Output = ThreadId;
-
-    fn apply(&self, _tx: &WriteTx<'_>) -> Result<ThreadId> {
-        Ok(std::thread::current().id())
-    }
 }
 
 #[tokio::test]

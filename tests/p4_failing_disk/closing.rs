@@ -2,7 +2,7 @@
 
 use crate::common::{hold_reader, until};
 use crate::copy::{keeps_its_log, with};
-use crate::disk::{self, Call, Lasting};
+use crate::disk::{self, By, Call, Lasting};
 use crate::trial::{Told, answer, config, holds, interaction, opened, prepare};
 use botstore::ErrorKind;
 use botstore::analytics::SystemStats;
@@ -40,7 +40,7 @@ async fn closing_keeps_the_log_when_the_file_cannot_be_synced() {
     assert!(copied > 0 && copied < frames, "{copied} of {frames}");
     drop((reader, other));
 
-    disk::breaks_at_the_next_checkpoint();
+    disk::breaks_at_the_next_checkpoint(By::Anybody);
     let error = answer(store.close()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     assert!(disk::has_failed());

@@ -40,6 +40,26 @@ pub(crate) struct Fault {
     pub(crate) errno: c_int,
 }
 
+/// Whose calls fail.
+#[allow(dead_code, reason = "each test file uses a part of it")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum By {
+    Anybody,
+    Only(ThreadId),
+    AnybodyBut(ThreadId),
+}
+
+impl By {
+    fn is_this_thread(self) -> bool {
+        let this = std::thread::current().id();
+        match self {
+            Self::Anybody => true,
+            Self::Only(thread) => this == thread,
+            Self::AnybodyBut(thread) => this != thread,
+        }
+    }
+}
+
 /// What a share does not answer to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Silence {
@@ -65,6 +85,7 @@ pub(crate) struct Disk {
     errno: AtomicI32,
     lasts: AtomicBool,
     only_database: AtomicBool,
+    by: Mutex<By>,
     failed: AtomicBool,
     unopened: Mutex<Option<PathBuf>>,
     holds_up: Mutex<Option<ThreadId>>,
@@ -83,6 +104,7 @@ impl Default for Disk {
             errno: AtomicI32::new(0),
             lasts: AtomicBool::new(false),
             only_database: AtomicBool::new(false),
+            by: Mutex::new(By::Anybody),
             failed: AtomicBool::new(false),
             unopened: Mutex::new(None),
             holds_up: Mutex::new(None),
@@ -165,8 +187,9 @@ pub(crate) fn breaks_opening(path: &Path, errno: c_int) {
 }
 
 /// The next sync of the database itself fails, once, and not of its WAL.
-pub(crate) fn breaks_at_the_next_checkpoint() {
+pub(crate) fn breaks_at_the_next_checkpoint(by: By) {
     breaks_now(Call::Sync, Lasting::Once, libc::EIO);
+    *this().by.lock().unwrap() = by;
     this().only_database.store(true, SeqCst);
 }
 
@@ -211,6 +234,7 @@ pub(crate) fn heal() {
     *disk.unopened.lock().unwrap() = None;
     *disk.holds_up.lock().unwrap() = None;
     disk.only_database.store(false, SeqCst);
+    *disk.by.lock().unwrap() = By::Anybody;
     for nth in &disk.nth {
         nth.store(u64::MAX, SeqCst);
     }
@@ -266,6 +290,9 @@ pub(crate) fn fails(call: Call, fd: c_int) -> bool {
         return false;
     }
     if disk.only_database.load(SeqCst) && !is_the_database(fd) {
+        return false;
+    }
+    if !disk.by.lock().unwrap().is_this_thread() {
         return false;
     }
     disk.is_its_turn(call)

@@ -1,7 +1,7 @@
 //! The moment after a checkpoint's sync has failed, made as long as it takes: the WAL is kept from it on.
 
 use crate::common::until;
-use crate::disk::{self, Disk};
+use crate::disk::{self, By, Disk};
 use crate::threads;
 use crate::trial::{Told, answer, config, holds, interaction, opened, prepare, with_log_of};
 use botstore::rusqlite::Connection;
@@ -137,7 +137,7 @@ async fn no_moment_passes_between_a_checkpoint_that_could_not_sync_and_the_end_o
     let before = restarts().await;
 
     let holding = Holding::begin();
-    disk::breaks_at_the_next_checkpoint();
+    disk::breaks_at_the_next_checkpoint(By::Anybody);
     drop(second);
     until("a checkpoint that fails", async || {
         write().await;

@@ -18,6 +18,8 @@ mod recounting;
 mod spans;
 mod support;
 mod usage;
+#[path = "../shared/wait.rs"]
+mod wait;
 mod waiting;
 mod zone_rules;
 mod zones;

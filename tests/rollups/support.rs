@@ -1,5 +1,6 @@
 //! A full count by the seed's SQL, to compare every answer with.
 
+use crate::wait::until;
 use botstore::Store;
 use botstore::analytics::{SystemStatistics, SystemStats, UserStatistics, UserStats};
 use botstore::costs::TotalCosts;
@@ -37,9 +38,10 @@ fn near_or_none(what: &str, a: Option<f64>, b: Option<f64>) {
 
 /// Returns once no row is to be counted by another zone than that by which answers are.
 pub(crate) async fn counted_anew(store: &Store) {
-    while store.health().await.unwrap().next_time_zone.is_some() {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+    until("all rows are counted", async || {
+        store.health().await.unwrap().next_time_zone.is_none()
+    })
+    .await;
 }
 
 /// The name of a zone whose clock is always this many minutes ahead of UTC.

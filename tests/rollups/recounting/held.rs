@@ -1,8 +1,8 @@
 //! Holds a count by another zone where a test wants it.
 
 use crate::pieces::{one, other};
+use crate::wait::until;
 use std::path::Path;
-use std::time::Duration;
 
 /// Up to which ids of messages and of requests another program lets rows be counted by the next zone.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +52,10 @@ pub(crate) fn rank(path: &Path) -> Option<[i64; 2]> {
 
 /// Returns once rows are counted so far.
 pub(crate) async fn until_held(path: &Path, Held { messages, requests }: Held) {
-    loop {
-        let ranks = rank(path).expect("it is held");
-        if ranks == [messages, requests] {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until("so many rows are counted", async || {
+        rank(path).expect("it is held") == [messages, requests]
+    })
+    .await;
 }
 
 /// The generations that exist.

@@ -8,6 +8,7 @@ mod held;
 use crate::pieces::{bots_file, one, other};
 use crate::support::{compare, counted_anew};
 use crate::usage::recount::compare_usage;
+use crate::wait::until;
 use botstore::analytics::{Activity, Span, SystemStats, TimeZone};
 use botstore::interactions::SaveInteraction;
 use botstore::limits::{Amount, Per, Scope, SetLimit, UserBudget};
@@ -21,7 +22,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 use tempfile::TempDir;
 
 const NOTHING: i64 = i64::MIN;
@@ -150,9 +150,7 @@ async fn answers_come_whole_from_the_sums_of_before_until_all_rows_are_counted()
 
 /// Waits until the counts of before are removed.
 async fn nothing_is_left(path: &Path) {
-    while left_over(path) > 0 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until("they are gone", async || left_over(path) == 0).await;
     assert_eq!(generations(path).len(), 1);
 }
 
