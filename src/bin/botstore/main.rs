@@ -5,6 +5,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod advice;
+mod amounts;
 mod answer;
 mod ask;
 mod backups;
@@ -18,6 +19,7 @@ mod keys;
 mod limits;
 mod mend;
 mod objects;
+mod pages;
 mod paths;
 mod prices;
 mod print;

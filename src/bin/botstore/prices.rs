@@ -1,9 +1,10 @@
 //! `prices`: what tokens cost, and which models have no price.
 
+use crate::amounts::dollars;
 use crate::answer::{Answer, Outcome};
 use crate::changing::with_store;
 use crate::file::{config, named};
-use crate::limits::{all, dollars};
+use crate::pages::all;
 use crate::text::{self, Column, Facts};
 use botstore::prices::{
     ImportPrices, ImportReport, ModelPrice, Prices as List, RemovePrice, Reprice, SetPrice,

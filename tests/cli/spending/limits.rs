@@ -143,6 +143,23 @@ fn what_is_no_limit_is_refused_and_changes_nothing() {
     ] {
         refused("everyone", "cost", max, "day", &[]);
     }
+    for max in ["1000000000.000000001", "99999999999999999999"] {
+        let words = [
+            "set",
+            "--scope=everyone",
+            "--of=cost",
+            "--per=day",
+            "--max",
+            max,
+        ];
+        let ran = on("limits", &place.file, &words).came_to(2);
+        assert!(
+            ran.err
+                .contains("must be from 0 to 1,000,000,000 US dollars"),
+            "{}",
+            ran.err
+        );
+    }
     for max in [
         "-1",
         "1.5",

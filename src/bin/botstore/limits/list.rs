@@ -3,10 +3,10 @@
 use super::words::{chat, spelled};
 use crate::answer::{Answer, Outcome};
 use crate::file::config;
+use crate::pages::all;
 use crate::text::{self, Column, Facts};
 use botstore::analytics::TimeZone;
 use botstore::limits::{Budget, Limit, Limits, NamedBudgets, Scope, UserBudget};
-use botstore::page::{PageRequest, Paged};
 use botstore::usage::Chat;
 use botstore::{Error, ReadTx, Result, UserId};
 use clap::Args;
@@ -94,20 +94,6 @@ impl List {
         });
         let named = all(tx, NamedBudgets::new())?;
         Ok(each.chain(named.into_iter().map(Line::of)).collect())
-    }
-}
-
-/// All items of a list.
-pub(crate) fn all<Q: Paged>(tx: &ReadTx<'_>, mut list: Q) -> Result<Vec<Q::Item>> {
-    let mut items = Vec::new();
-    *list.page_mut() = PageRequest::first(1_000);
-    loop {
-        let page = tx.query(&list)?;
-        items.extend(page.items);
-        let Some(next) = page.next else {
-            return Ok(items);
-        };
-        *list.page_mut() = list.page_mut().after(next);
     }
 }
 

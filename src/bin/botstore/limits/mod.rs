@@ -4,9 +4,6 @@ mod list;
 mod set;
 mod words;
 
-pub(crate) use list::all;
-pub(crate) use words::dollars;
-
 use crate::answer::Outcome;
 use crate::file::named;
 use clap::{Args, Subcommand};

@@ -1,8 +1,9 @@
 //! How the command line spells limits.
 
+use crate::amounts::{dollars, is_number};
+use botstore::UserId;
 use botstore::limits::{Amount, Measure, Per, Scope};
 use botstore::usage::Chat;
-use botstore::{Usd, UserId};
 use clap::ValueEnum;
 
 /// What a limit measures.
@@ -37,23 +38,6 @@ impl Of {
             Self::Tokens => number().map(Amount::Tokens),
         }
     }
-}
-
-/// Whether a text has digits and nothing else: Rust's numbers may have a sign.
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Reads dollars, digit by digit: a floating-point number would round a billionth of a large amount.
-pub(crate) fn dollars(text: &str) -> Result<Usd, &'static str> {
-    const WHY: &str = "must be dollars with at most 9 digits after the point, such as 2 or 2.50";
-    let text = text.strip_prefix('$').unwrap_or(text);
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    if !is_number(whole) || !is_number(part) || part.len() > 9 {
-        return Err(WHY);
-    }
-    let nanos = format!("{whole}{part:0<9}").parse().map_err(|_| WHY)?;
-    Ok(Usd::from_nanos(nanos))
 }
 
 /// The period of a limit.
