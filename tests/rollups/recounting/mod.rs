@@ -150,7 +150,8 @@ async fn answers_come_whole_from_the_sums_of_before_until_all_rows_are_counted()
 
 /// Waits until the counts of before are removed.
 async fn nothing_is_left(path: &Path) {
-    until("they are gone", async || left_over(path) == 0).await;
+    let conn = other(path);
+    until("they are gone", async || left_over(&conn) == 0).await;
     assert_eq!(generations(path).len(), 1);
 }
 
