@@ -136,10 +136,10 @@ const SCANS: [(&str, &str); 10] = [
 
 /// The rows that are counted, and all of cost_tracking.
 const COUNTED: &str = "
-    CREATE TEMP VIEW counted_messages AS
+    CREATE TEMP TABLE counted_messages AS
         SELECT *, CAST(round(cost * 1e9) AS INTEGER) AS nanos FROM messages
         WHERE message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
-    CREATE TEMP VIEW counted_tools AS SELECT * FROM tool_usage
+    CREATE TEMP TABLE counted_tools AS SELECT * FROM tool_usage
         WHERE id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage');";
 
 /// Everything was counted once, few rows wait, and each count is what a scan says.

@@ -119,7 +119,7 @@ async fn run(
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: histories(12).div_ceil(HELD.len() as u32), failure_persistence: None, ..ProptestConfig::default()
+        cases: histories(9).div_ceil(HELD.len() as u32), failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
