@@ -17,8 +17,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn rows_and_sums_are_those_that_the_bot_left() {
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
         let tables = dump(&legacy.path);
         for (table, count) in object(&legacy.expected["counts"]) {
             let rows = json!(tables[table].len());
@@ -39,7 +38,7 @@ async fn rows_and_sums_are_those_that_the_bot_left() {
 
 #[tokio::test]
 async fn every_user_is_who_the_bot_knew() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let users = list(&store, |page| ListUsers::new().page(page)).await;
         check_newest_first(users.iter().map(|user| (user.first_seen, user.user_id)));
@@ -82,7 +81,7 @@ fn user_ids(users: Vec<User>) -> Value {
 
 #[tokio::test]
 async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (session_id, owner) in legacy.sessions() {
             let mut expected = legacy.timeless("per_session")[session_id].clone();
@@ -124,7 +123,7 @@ async fn every_session_is_what_the_bot_knew_and_only_its_owner_gets_it() {
 
 #[tokio::test]
 async fn loading_a_session_answers_its_owner_and_nobody_else() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let expected = legacy.timeless("load_session");
         for (who, answer) in [("owner", "by_owner"), ("other_user", "by_other_user")] {
@@ -153,7 +152,7 @@ async fn loading_a_session_answers_its_owner_and_nobody_else() {
 
 #[tokio::test]
 async fn active_sessions_are_the_same_by_project_and_altogether() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let active = list(&store, |page| ActiveSessions::new().page(page)).await;
         let expected = legacy.timeless("get_all_sessions");
@@ -179,7 +178,7 @@ fn session_ids(sessions: Vec<Session>) -> Value {
 
 #[tokio::test]
 async fn each_user_has_as_many_of_everything_as_before() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for user_id in legacy.user_ids() {
             let expected = &legacy.timeless("per_user")[user_id.to_string()];
@@ -231,7 +230,7 @@ fn by_name(summary: &Value) -> Value {
 
 #[tokio::test]
 async fn a_stranger_gets_the_answers_that_the_bot_gave() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let expected = legacy.timeless("unknown");
         let user_id = 987_654_321;
@@ -269,7 +268,7 @@ async fn a_stranger_gets_the_answers_that_the_bot_gave() {
 
 #[tokio::test]
 async fn tokens_keep_their_times_and_their_state() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let expected = array(legacy.timeless("user_tokens"));
         let mut found = 0;

@@ -40,7 +40,7 @@ fn in_the_bot_s_words(message: &ChatMessage) -> Map<String, Value> {
 
 #[tokio::test]
 async fn every_prompt_and_response_is_there_to_the_byte() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let mut messages = BTreeMap::new();
         for (session_id, user_id) in legacy.sessions() {
@@ -74,7 +74,7 @@ async fn every_prompt_and_response_is_there_to_the_byte() {
 
 #[tokio::test]
 async fn the_history_of_a_session_is_the_bot_s_own() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (session_id, expected) in object(legacy.timeless("histories")) {
             let user_id = expected["session"]["user_id"].as_i64().unwrap();

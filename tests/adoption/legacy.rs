@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 pub(crate) const NAMES: [&str; 6] = ["v1", "v2", "v2era", "v4", "v4killed", "v4mixed"];
 
@@ -29,6 +30,10 @@ pub(crate) const TIMES: [(&str, &[&str]); 7] = [
 
 /// One row a page, so that rows of the same time, too, end one and begin the next.
 const PAGE: u32 = 1;
+
+/// What each sample file became when it was taken over and closed: for all tests, which only copy it.
+static TAKEN_OVER: [OnceCell<Vec<u8>>; NAMES.len()] =
+    [const { OnceCell::const_new() }; NAMES.len()];
 
 /// A copy of a sample file in a folder of its own, and what the bot answers for it.
 pub(crate) struct Legacy {
@@ -60,6 +65,30 @@ impl Legacy {
     /// Every sample, each a fresh copy.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         NAMES.into_iter().map(Self::copy)
+    }
+
+    /// A copy of a sample file that was taken over: for what does not ask how, nor of the copy beside it.
+    pub(crate) async fn taken_over(name: &'static str) -> Self {
+        let legacy = Self::copy(name);
+        let nth = NAMES.iter().position(|sample| *sample == name).unwrap();
+        let file = TAKEN_OVER[nth].get_or_init(async || {
+            let sample = Self::copy(name);
+            sample.adopt().await;
+            fs::read(&sample.path).unwrap()
+        });
+        fs::write(&legacy.path, file.await).unwrap();
+        // What a bot that was killed has left is in the file.
+        let _ = fs::remove_file(beside(&legacy.path, "-wal"));
+        legacy
+    }
+
+    /// Every sample, each a copy that was taken over.
+    pub(crate) async fn all_taken_over() -> Vec<Self> {
+        let mut all = Vec::new();
+        for name in NAMES {
+            all.push(Self::taken_over(name).await);
+        }
+        all
     }
 
     /// The instant at which the bot gave its answers.

@@ -3,7 +3,7 @@
 
 use crate::legacy::Legacy;
 use botstore::rusqlite::Connection;
-use botstore::{Config, Store, schema};
+use botstore::{BeforeUpgrade, Config, Store, schema};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -117,11 +117,11 @@ async fn nothing_in_a_file_is_newer_than_sqlite_3_31() {
         .unwrap();
     store.close().await.unwrap();
     readable(&new, "a new file");
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
         readable(&legacy.path, legacy.name);
         for step in [2, 1, 0] {
-            schema::rollback(&legacy.path, "botstore", step).unwrap();
+            let config = legacy.config().before_upgrade(BeforeUpgrade::Skip);
+            schema::rollback(config, "botstore", step).unwrap();
             readable(&legacy.path, &format!("{} at step {step}", legacy.name));
         }
     }
@@ -131,8 +131,7 @@ async fn nothing_in_a_file_is_newer_than_sqlite_3_31() {
 #[tokio::test]
 async fn the_strict_ledger_of_an_older_program_is_made_anew_in_either_direction() {
     for to in [None, Some(2)] {
-        let legacy = Legacy::copy("v4");
-        legacy.adopt().await;
+        let legacy = Legacy::taken_over("v4").await;
         schema::rollback(&legacy.path, "botstore", 7).unwrap();
         legacy.make_its_ledger_strict();
         match to {

@@ -12,7 +12,7 @@ const EVER: u32 = 36_500;
 
 #[tokio::test]
 async fn statistics_of_a_user_are_the_bot_s_own() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.timeless("get_user_stats")) {
             let user_id: i64 = user_id.parse().unwrap();
@@ -94,7 +94,7 @@ fn ranking(rows: impl Iterator<Item = (f64, Value)>, cut: bool) -> Value {
 
 #[tokio::test]
 async fn statistics_of_everybody_are_the_bot_s_own() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let expected = legacy.timeless("get_system_stats");
         let stats = store.read(SystemStats::new()).await.unwrap();
@@ -156,7 +156,7 @@ async fn statistics_of_everybody_are_the_bot_s_own() {
 
 #[tokio::test]
 async fn costs_of_every_day_there_ever_was_are_kept() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.timeless("daily_costs_ever")) {
             let user_id: i64 = user_id.parse().unwrap();

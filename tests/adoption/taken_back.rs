@@ -3,6 +3,7 @@
 use crate::legacy::{Legacy, Tables, beside, dump, objects, open_plain};
 use botstore::rusqlite::Connection;
 use botstore::schema::{self, Plan, UnknownSteps};
+use botstore::{BeforeUpgrade, Store};
 use std::fs;
 
 /// The names of what is in the file but for what SQLite makes.
@@ -57,13 +58,14 @@ enum Ledger {
     OfAnOlderProgram,
 }
 
-async fn back(legacy: &Legacy, ledger: Ledger) {
-    let before = names(legacy);
-    let versions = dump(&legacy.path)["schema_version"].clone();
-    legacy.adopt().await;
+/// `legacy` is what the bot's file became when it was taken over.
+async fn back(bots: &Legacy, legacy: &Legacy, ledger: Ledger) {
+    let config = || legacy.config().before_upgrade(BeforeUpgrade::Skip);
+    let before = names(bots);
+    let versions = dump(&bots.path)["schema_version"].clone();
     // What is older than step 8 has no more than seven.
     if ledger == Ledger::OfAnOlderProgram {
-        schema::rollback(&legacy.path, "botstore", 7).unwrap();
+        schema::rollback(config(), "botstore", 7).unwrap();
         legacy.make_its_ledger_strict();
     }
     let mut adopted = rows(legacy);
@@ -71,7 +73,7 @@ async fn back(legacy: &Legacy, ledger: Ledger) {
     let plan = schema::plan_rollback(&legacy.path, "botstore", 0, UnknownSteps::Refuse).unwrap();
     // Straight to nothing, or by way of step 1 and a look.
     if ledger == Ledger::Ours {
-        schema::rollback(&legacy.path, "botstore", 1).unwrap();
+        schema::rollback(config(), "botstore", 1).unwrap();
         assert_eq!(
             rows(legacy)["schema_version"],
             adopted["schema_version"],
@@ -79,17 +81,18 @@ async fn back(legacy: &Legacy, ledger: Ledger) {
             legacy.name
         );
     }
-    schema::rollback(&legacy.path, "botstore", 0).unwrap();
+    schema::rollback(config(), "botstore", 0).unwrap();
     check(legacy, &before, &adopted, &plan);
     // And it is taken over again as if for the first time.
-    legacy.adopt().await;
+    let again = Store::open(config()).await.unwrap();
+    again.close().await.unwrap();
 }
 
 #[tokio::test]
 async fn an_adopted_file_goes_back_to_what_the_bot_left() {
     for ledger in [Ledger::Ours, Ledger::OfAnOlderProgram] {
-        for legacy in Legacy::all() {
-            back(&legacy, ledger).await;
+        for legacy in Legacy::all_taken_over().await {
+            back(&Legacy::copy(legacy.name), &legacy, ledger).await;
         }
     }
 }
@@ -103,9 +106,11 @@ async fn of_a_file_that_lacked_a_part_the_part_goes_again() {
         "DROP VIEW daily_stats",
         "DROP TABLE user_tokens; DELETE FROM schema_version WHERE version = 2",
     ] {
-        let legacy = Legacy::copy("v4");
+        let [bots, legacy] = ["v4"; 2].map(Legacy::copy);
+        alter(&bots, lacks);
         alter(&legacy, lacks);
-        back(&legacy, Ledger::Ours).await;
+        legacy.adopt().await;
+        back(&bots, &legacy, Ledger::Ours).await;
     }
 }
 

@@ -9,15 +9,14 @@ use botstore::rusqlite::Connection;
 use botstore::rusqlite::types::Value as Cell;
 use botstore::sessions::GetSession;
 use botstore::users::GetUser;
-use botstore::{Config, Store, schema};
+use botstore::{BeforeUpgrade, Config, Store, schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 #[tokio::test]
 async fn adoption_changes_the_spelling_of_times_and_nothing_else() {
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
         let (before, after) = (legacy.original(), dump(&legacy.path));
         for (table, columns) in TIMES {
             let (before, after) = (&before[table], &after[table]);
@@ -81,6 +80,7 @@ async fn texts_that_no_message_could_bring_are_taken_over_and_read() {
         drop(conn);
 
         let config = Config::new(&legacy.path).max_text_bytes(64 * 1024);
+        let config = config.before_upgrade(BeforeUpgrade::Skip);
         let store = Store::open(config).await.unwrap();
         let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
         assert_eq!(user.username.as_ref(), Some(&long_text), "{}", legacy.name);
@@ -99,8 +99,7 @@ async fn texts_that_no_message_could_bring_are_taken_over_and_read() {
 #[tokio::test]
 async fn the_bot_s_other_tables_are_left_alone() {
     let mut rows = 0;
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
         let (before, after) = (legacy.original(), dump(&legacy.path));
         for (table, before) in before {
             let adopted = TIMES.iter().any(|(name, _)| *name == table);
@@ -118,9 +117,8 @@ async fn the_bot_s_other_tables_are_left_alone() {
 
 #[tokio::test]
 async fn the_bot_finds_its_tables_indexes_and_views_as_it_made_them() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let before = definitions(&Legacy::copy(legacy.name).path);
-        legacy.adopt().await;
         let after = definitions(&legacy.path);
         for (name, sql) in &before {
             assert_eq!(after.get(name), Some(sql), "{}: {name}", legacy.name);
@@ -181,8 +179,7 @@ async fn a_new_file_has_everything_that_a_bot_of_schema_2_looks_for() {
 /// The bot's own view counts each message once for each session of its user.
 #[tokio::test]
 async fn the_view_of_users_that_is_made_where_it_is_missing_has_the_right_numbers() {
-    let legacy = Legacy::copy("v1");
-    legacy.adopt().await;
+    let legacy = Legacy::taken_over("v1").await;
     let conn = open_plain(&legacy.path);
     let mut statement = conn
         .prepare(
@@ -231,8 +228,7 @@ fn versions(conn: &Connection) -> BTreeSet<i64> {
 
 #[tokio::test]
 async fn the_bot_s_schema_versions_stay() {
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
         let bots = legacy.expected["schema_version"].as_i64().unwrap();
         // Ours are 1 and 2: a file of schema 1 gets the views of schema 2, and says so.
         let expected: BTreeSet<_> = (1..=bots.max(2)).collect();
@@ -249,6 +245,8 @@ async fn a_copy_of_the_file_as_the_bot_left_it_stays_beside_it() {
         assert_eq!(backups.len(), 1, "{}: {backups:?}", legacy.name);
         let restored = legacy.restored_backup();
         assert_eq!(dump(&restored), legacy.original(), "{}", legacy.name);
+        let bots = definitions(&Legacy::copy(legacy.name).path);
+        assert_eq!(definitions(&restored), bots, "{}", legacy.name);
     }
 }
 
@@ -289,10 +287,10 @@ async fn closing_leaves_one_file_without_a_log() {
 
 #[tokio::test]
 async fn rolling_back_to_step_2_leaves_the_bot_s_file_and_it_can_be_opened_again() {
-    for legacy in Legacy::all() {
-        legacy.adopt().await;
+    for legacy in Legacy::all_taken_over().await {
+        let config = || legacy.config().before_upgrade(BeforeUpgrade::Skip);
         let adopted = dump(&legacy.path);
-        let done = schema::rollback(&legacy.path, "botstore", 2).unwrap();
+        let done = schema::rollback(config(), "botstore", 2).unwrap();
         let steps: Vec<_> = done.steps.iter().map(|step| step.step).collect();
         assert!(steps.ends_with(&[4, 3]), "{}: {done}", legacy.name);
 
@@ -305,15 +303,17 @@ async fn rolling_back_to_step_2_leaves_the_bot_s_file_and_it_can_be_opened_again
             ["botstore_found", "botstore_ledger"].map(|name| ("table".to_owned(), name.to_owned()));
         assert_eq!(left, ledger, "{}", legacy.name);
         let before = legacy.original();
-        for (name, sql) in definitions(&legacy.restored_backup()) {
-            assert_eq!(definitions(&legacy.path).get(&name), Some(&sql), "{name}");
+        let definitions_left = definitions(&legacy.path);
+        for (name, sql) in definitions(&Legacy::copy(legacy.name).path) {
+            assert_eq!(definitions_left.get(&name), Some(&sql), "{name}");
         }
         let rolled_back = dump(&legacy.path);
         for table in before.keys() {
             assert_eq!(rolled_back[table], adopted[table], "{}", legacy.name);
         }
 
-        legacy.adopt().await;
+        let again = Store::open(config()).await.unwrap();
+        again.close().await.unwrap();
         assert_eq!(lasting(dump(&legacy.path)), lasting(adopted));
     }
 }

@@ -23,7 +23,7 @@ fn sorted(ids: impl Iterator<Item = i64>) -> Value {
 
 #[tokio::test]
 async fn recent_means_so_many_hours_to_the_second() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (hours, expected) in object(legacy.windowed("recent_message_ids")) {
             let within = HOUR * hours.parse().unwrap();
@@ -48,7 +48,7 @@ async fn recent_means_so_many_hours_to_the_second() {
 
 #[tokio::test]
 async fn activity_by_day_counts_what_the_span_holds() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         let stats = store.read(SystemStats::new()).await.unwrap();
         // The bot meant 168 hours, and compared times of different spellings.
@@ -78,7 +78,7 @@ async fn activity_by_day_counts_what_the_span_holds() {
 
 #[tokio::test]
 async fn activity_of_all_days_is_what_the_bot_s_view_says() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         // The view comes with schema 2.
         let views = [
@@ -99,7 +99,7 @@ async fn activity_of_all_days_is_what_the_bot_s_view_says() {
 
 #[tokio::test]
 async fn costs_of_thirty_days_and_today_are_the_bot_s_own() {
-    for legacy in Legacy::all() {
+    for legacy in Legacy::all_taken_over().await {
         let store = legacy.open().await;
         for (user_id, expected) in object(legacy.windowed("daily_costs_30d")) {
             let user_id: i64 = user_id.parse().unwrap();
@@ -149,7 +149,7 @@ async fn idle_sessions_expire_to_the_second_and_no_others() {
         (30 * DAY, "cleanup_old_sessions_30d"),
         (DAY, "cleanup_expired_sessions_24h"),
     ] {
-        for legacy in Legacy::all() {
+        for legacy in Legacy::all_taken_over().await {
             let store = legacy.open().await;
             let before = list(&store, |page| ActiveSessions::new().page(page)).await;
             let expired = store.write(ExpireIdle::new(idle_for)).await.unwrap();

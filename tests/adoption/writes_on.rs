@@ -66,9 +66,7 @@ const NEW_ROWS: &str = "
 ";
 
 /// A file that was taken over, closed, written on by the bot, and opened again.
-async fn written_on(name: &'static str) -> (Legacy, Store) {
-    let legacy = Legacy::copy(name);
-    legacy.adopt().await;
+async fn written_on(legacy: Legacy) -> (Legacy, Store) {
     let conn = open_plain(&legacy.path);
     conn.execute_batch("PRAGMA foreign_keys=ON").unwrap();
     conn.execute_batch(NEW_ROWS).unwrap();
@@ -107,7 +105,9 @@ const TOKENS: [(&str, &str, &str); 4] = [
 #[tokio::test]
 async fn rows_that_the_bot_wrote_since_are_in_the_one_spelling_after_opening() {
     for name in ["v2era", "v4"] {
-        let (legacy, store) = written_on(name).await;
+        let legacy = Legacy::copy(name);
+        legacy.adopt().await;
+        let (legacy, store) = written_on(legacy).await;
         store.close().await.unwrap();
         let tables = dump(&legacy.path);
         for (table, columns) in TIMES {
@@ -127,7 +127,7 @@ async fn rows_that_the_bot_wrote_since_are_in_the_one_spelling_after_opening() {
 
 #[tokio::test]
 async fn lists_have_the_bot_s_new_rows_in_the_order_of_saving_and_sessions_by_their_times() {
-    let (_legacy, store) = written_on("v4").await;
+    let (_legacy, store) = written_on(Legacy::taken_over("v4").await).await;
     let said = list(&store, |page| SessionMessages::new(8001, "talk").page(page)).await;
     let ids: Vec<_> = said.iter().map(|said| said.message_id).collect();
     assert_eq!(ids, [9008, 9007, 9006, 9005, 9004, 9003, 9002, 9001]);
@@ -174,7 +174,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 #[tokio::test]
 async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
-    let (legacy, store) = written_on("v4").await;
+    let (legacy, store) = written_on(Legacy::taken_over("v4").await).await;
     let hour = list(&store, |page| RecentMessages::new(HOUR).page(page)).await;
     let ids = hour.iter().map(|said| said.message_id);
     // That one took its time from SQLite's clock, which is not the store's.
@@ -218,7 +218,7 @@ async fn spans_of_time_end_at_the_same_second_in_every_spelling() {
 
 #[tokio::test]
 async fn sessions_that_the_bot_left_idle_expire_to_the_second_in_every_spelling() {
-    let (_legacy, store) = written_on("v4").await;
+    let (_legacy, store) = written_on(Legacy::taken_over("v4").await).await;
     let active = async || {
         let sessions = list(&store, |page| UserSessions::new(8001).page(page));
         let sessions = sessions.await.into_iter().map(|s| s.session_id);
@@ -234,7 +234,7 @@ async fn sessions_that_the_bot_left_idle_expire_to_the_second_in_every_spelling(
 
 #[tokio::test]
 async fn tokens_of_the_bot_are_good_until_their_second_in_every_spelling() {
-    let (_legacy, store) = written_on("v4").await;
+    let (_legacy, store) = written_on(Legacy::taken_over("v4").await).await;
     for (secret, _, _) in TOKENS {
         let token = VerifyToken::new(Secret::new(secret));
         let token = store.read(token).await.unwrap();
@@ -258,8 +258,7 @@ async fn the_bot_may_go_on_to_its_later_schemas_in_a_file_that_was_taken_over() 
     let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
     assert!(steps.len() >= 3);
     for name in ["v1", "v2", "v2era"] {
-        let legacy = Legacy::copy(name);
-        legacy.adopt().await;
+        let legacy = Legacy::taken_over(name).await;
         let conn = open_plain(&legacy.path);
         conn.execute_batch(&steps.join(";")).unwrap();
         conn.execute_batch("INSERT INTO schema_version VALUES (3), (4)")

@@ -7,6 +7,7 @@ use botstore::analytics::{
     ActiveUsers, Activity, Bucket, Fill, MAX_DAYS, Span, SystemStats, UserActivity, UserStats,
 };
 use botstore::messages::{DeleteMessage, SaveMessage};
+use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
 use botstore::users::EnsureUser;
 use botstore::{Config, Durability, ErrorKind, Store};
@@ -69,12 +70,10 @@ fn micros(random: &mut fastrand::Rng) -> TimeDelta {
 }
 
 /// How many users have a message after this moment, by a plain count.
-fn counted(path: &Path, after: DateTime<Utc>) -> u64 {
+fn counted(conn: &Connection, after: DateTime<Utc>) -> u64 {
     let sql = "SELECT count(DISTINCT user_id) FROM messages WHERE timestamp > ?1";
     let after = botstore::time::format(after);
-    let count: i64 = open_plain(path)
-        .query_row(sql, [after], |row| row.get(0))
-        .unwrap();
+    let count: i64 = conn.query_row(sql, [after], |row| row.get(0)).unwrap();
     count as u64
 }
 
@@ -84,6 +83,7 @@ async fn compare_active(
     clock: &FixedClock,
     around: DateTime<Utc>,
 ) {
+    let conn = open_plain(store.path());
     for n in 0..24 {
         // The span begins close to where the clocks are set, and anywhere.
         let spread = if n % 4 == 0 { 20 * 86_400 } else { 30 * 3_600 };
@@ -94,7 +94,7 @@ async fn compare_active(
             _ => (since, within),
         };
         clock.set(since + within);
-        let expected = counted(store.path(), since);
+        let expected = counted(&conn, since);
         let ask = ActiveUsers::new(within.to_std().unwrap());
         let found = store.read(ask).await.unwrap();
         assert_eq!(found, expected, "{within} since {since}");
@@ -195,9 +195,14 @@ async fn spans_at_the_ends_of_the_calendar_are_counted() {
 }
 
 /// The days with a message up to today, newest first: of all, or of one user.
-fn active_days(path: &Path, zone: Tz, today: NaiveDate, user_id: Option<i64>) -> Vec<NaiveDate> {
+fn active_days(
+    conn: &Connection,
+    zone: Tz,
+    today: NaiveDate,
+    user_id: Option<i64>,
+) -> Vec<NaiveDate> {
     let sql = "SELECT timestamp FROM messages WHERE ?1 IS NULL OR user_id = ?1";
-    let times: Vec<String> = all(&open_plain(path), sql, [user_id], |row| row.get(0));
+    let times: Vec<String> = all(conn, sql, [user_id], |row| row.get(0));
     let days = times
         .iter()
         .map(|at| time(at).with_timezone(&zone).date_naive());
@@ -222,6 +227,7 @@ async fn the_last_active_days_are_those_that_have_a_message() {
                 store.close().await.unwrap();
                 store = Store::open(config(&path, &clock, name)).await.unwrap();
             }
+            let conn = open_plain(&path);
             for (days, ago) in [
                 (1, 0),
                 (3, 0),
@@ -235,7 +241,7 @@ async fn the_last_active_days_are_those_that_have_a_message() {
                 clock.set(now);
                 let today = now.with_timezone(&zone).date_naive();
                 let last = |user_id| {
-                    let all = active_days(&path, zone, today, user_id);
+                    let all = active_days(&conn, zone, today, user_id);
                     all.into_iter().take(days as usize).collect::<Vec<_>>()
                 };
                 let what = format!("{days} until {now} in {name}");

@@ -1,6 +1,7 @@
 //! Statistics stay exact whatever form of SQL changes a row: through the store, and by other programs, whose
 //! foreign keys are off.
 
+use crate::histories::histories;
 use crate::support::compare;
 use crate::usage::recount::compare_usage;
 use botstore::analytics::{SystemStats, UserStats};
@@ -250,7 +251,7 @@ async fn run(here: &[Change], theirs: &[Change], careful: &[Change]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(16), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn statistics_are_exact_after_any_sql(
@@ -281,13 +282,21 @@ async fn what_replace_removes_is_not_counted_any_more() {
         "REPLACE INTO botstore_usage (usage_id, user_id, request_model) VALUES (1, 2, 'mini')".to_owned(),
         "UPDATE OR REPLACE botstore_usage SET usage_id = -1 WHERE usage_id = 2".to_owned(),
     ];
+    let store = TestStore::open().await.unwrap();
+    seed(&store).await;
+    let clock = store.clock().clone();
+    let (_folder, seeded) = store.into_file().await.unwrap();
     for form in forms {
-        let store = TestStore::open().await.unwrap();
-        seed(&store).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.db");
+        std::fs::copy(&seeded, &path).unwrap();
+        let config = config(&path).clock(clock.clone());
+        let store = Store::open(config).await.unwrap();
         let changed = store.write(Sql(form.clone())).await.expect(&form);
         assert!(changed > 0, "{form}");
         exact(&store, &form).await;
         compare(&store, 0).await;
+        store.close().await.unwrap();
     }
 }
 

@@ -8,7 +8,7 @@ use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
 use botstore::testing::usd;
-use botstore::{BeforeUpgrade, Config, Store, schema};
+use botstore::{BeforeUpgrade, Config, Durability, Store, schema};
 use std::path::Path;
 
 const ENDLESS: [&str; 5] = ["9e999", "-9e999", "1e308", "-1e308", "1e18"];
@@ -19,12 +19,14 @@ fn alter(path: &Path, sql: &str) {
     conn.close().unwrap();
 }
 
-async fn open(path: &Path) -> Store {
+fn config(path: &Path) -> Config {
     let config = Config::new(path).clock(FixedClock::default());
-    let config = config
-        .before_upgrade(BeforeUpgrade::Skip)
-        .row_cache_answers(0);
-    Store::open(config).await.unwrap()
+    let config = config.durability(Durability::Normal).row_cache_answers(0);
+    config.before_upgrade(BeforeUpgrade::Skip)
+}
+
+async fn open(path: &Path) -> Store {
+    Store::open(config(path)).await.unwrap()
 }
 
 /// Each sum of the costs of nine messages of 10 cents, of which one is not counted.
@@ -102,7 +104,7 @@ async fn a_cost_without_end_is_left_out_of_every_sum_after_opening() {
         sums_are_of_the_others(&store, endless).await;
         store.close().await.unwrap();
         // Filled for the first time, it is the same.
-        schema::rollback(&path, "botstore", 6).unwrap();
+        schema::rollback(config(&path), "botstore", 6).unwrap();
         let store = open(&path).await;
         sums_are_of_the_others(&store, endless).await;
         let mut gone = Vec::new();

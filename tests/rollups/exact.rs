@@ -1,5 +1,6 @@
 //! Random histories.
 
+use crate::histories::histories;
 use crate::support::{compare, counted_anew, zone_of};
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
@@ -13,6 +14,9 @@ use botstore::{Config, Durability, Store};
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
 use std::time::Duration;
+
+/// In minutes from UTC: the same, and with days that begin before and after.
+const OFFSETS: [i64; 4] = [0, 330, -480, 840];
 
 const TOOLS: [&str; 4] = ["Read", "Bash", "Edit", "Wëb"];
 
@@ -223,44 +227,50 @@ async fn live(store: &Store, clock: &FixedClock, events: &[Event]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(histories(12).div_ceil(OFFSETS.len() as u32)))]
 
     #[test]
     fn every_answer_is_what_a_full_scan_says(
-        first in prop::collection::vec(event(), 0..40),
-        second in prop::collection::vec(event(), 0..25),
-        offset in prop::sample::select(vec![0, 330, -480, 840]),
+        histories in prop::array::uniform4((
+            prop::collection::vec(event(), 0..40),
+            prop::collection::vec(event(), 0..25),
+        )),
     ) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 2, 26, 22, 30, 0).unwrap());
-            let store = start(&clock).await;
-            live(&store, &clock, &first).await;
-            compare(&store, 0).await;
-            let (_folder, path) = store.into_file().await.unwrap();
-
-            by_hand(&path, &first);
-            let config = || {
-                let config = Config::new(&path).clock(clock.clone());
-                config.durability(Durability::Normal)
-            };
-            let again = Store::open(config()).await.unwrap();
-            compare(&again, 0).await;
-            again.close().await.unwrap();
-
-            // The bot moves: its days begin elsewhere.
-            let moved = config().time_zone(zone_of(offset));
-            let moved = Store::open(moved).await.unwrap();
-            counted_anew(&moved).await;
-            compare(&moved, offset).await;
-            live(&moved, &clock, &second).await;
-            compare(&moved, offset).await;
-            moved.close().await.unwrap();
-            by_hand(&path, &second);
-            // A tool that says nothing of days leaves them where they are.
-            let tool = Store::open(config()).await.unwrap();
-            compare(&tool, offset).await;
-            tool.close().await.unwrap();
-        });
+        for (offset, (first, second)) in OFFSETS.into_iter().zip(&histories) {
+            runtime.block_on(move_by(offset, first, second));
+        }
     }
+}
+
+/// A bot that lives on when its days begin elsewhere.
+async fn move_by(offset: i64, first: &[Event], second: &[Event]) {
+    let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 2, 26, 22, 30, 0).unwrap());
+    let store = start(&clock).await;
+    live(&store, &clock, first).await;
+    compare(&store, 0).await;
+    let (_folder, path) = store.into_file().await.unwrap();
+
+    by_hand(&path, first);
+    let config = || {
+        let config = Config::new(&path).clock(clock.clone());
+        config.durability(Durability::Normal)
+    };
+    let again = Store::open(config()).await.unwrap();
+    compare(&again, 0).await;
+    again.close().await.unwrap();
+
+    // The bot moves: its days begin elsewhere.
+    let moved = config().time_zone(zone_of(offset));
+    let moved = Store::open(moved).await.unwrap();
+    counted_anew(&moved).await;
+    compare(&moved, offset).await;
+    live(&moved, &clock, second).await;
+    compare(&moved, offset).await;
+    moved.close().await.unwrap();
+    by_hand(&path, second);
+    // A tool that says nothing of days leaves them where they are.
+    let tool = Store::open(config()).await.unwrap();
+    compare(&tool, offset).await;
+    tool.close().await.unwrap();
 }

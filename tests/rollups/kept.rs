@@ -184,6 +184,7 @@ async fn a_file_of_the_python_bot_is_counted_as_a_full_scan_counts_it() {
         let clock = botstore::testing::FixedClock::at(now);
         let config = || {
             let config = Config::new(&path).clock(clock.clone());
+            let config = config.durability(Durability::Normal);
             config.before_upgrade(BeforeUpgrade::Skip)
         };
         let store = Store::open(config()).await.unwrap();

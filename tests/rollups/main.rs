@@ -9,6 +9,8 @@ mod child;
 mod endless;
 mod exact;
 mod filling;
+#[path = "../shared/histories.rs"]
+mod histories;
 mod kept;
 mod money;
 mod odd;

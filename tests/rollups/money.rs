@@ -9,7 +9,7 @@ use botstore::messages::GetMessage;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::FixedClock;
-use botstore::{BeforeUpgrade, Config, MessageId, Store, Usd};
+use botstore::{BeforeUpgrade, Config, Durability, MessageId, Store, Usd};
 
 #[tokio::test]
 async fn sums_are_exact_to_the_billionth_of_a_dollar() {
@@ -56,6 +56,7 @@ async fn costs_out_of_range_are_counted_as_the_nearest_and_named() {
         let store = Store::open(
             Config::new(&path)
                 .before_upgrade(BeforeUpgrade::Skip)
+                .durability(Durability::Normal)
                 .clock(clock),
         )
         .await

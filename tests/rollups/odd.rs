@@ -5,7 +5,7 @@ use crate::kept::filled;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::rusqlite::types::Value;
-use botstore::{BeforeUpgrade, Config, Store, schema};
+use botstore::{BeforeUpgrade, Config, Durability, Store, schema};
 use std::path::Path;
 
 const ROLLUPS: [&str; 10] = [
@@ -56,9 +56,13 @@ fn alter(path: &Path, sql: &str) {
     conn.close().unwrap();
 }
 
+fn config(path: &Path) -> Config {
+    let config = Config::new(path).durability(Durability::Normal);
+    config.before_upgrade(BeforeUpgrade::Skip)
+}
+
 async fn open(path: &Path) -> Store {
-    let config = Config::new(path).before_upgrade(BeforeUpgrade::Skip);
-    Store::open(config).await.unwrap()
+    Store::open(config(path)).await.unwrap()
 }
 
 /// Opens the file; the rollups are what a full count says.
@@ -80,7 +84,7 @@ async fn is_counted_alike(path: &Path) {
     );
     is_right(path).await;
     assert_eq!(dump(path), by_triggers);
-    schema::rollback(path, "botstore", 6).unwrap();
+    schema::rollback(config(path), "botstore", 6).unwrap();
     is_right(path).await;
     assert_eq!(dump(path), by_triggers);
 }
@@ -183,7 +187,7 @@ async fn durations_that_64_bits_do_not_hold_are_counted_as_the_triggers_count_th
 #[tokio::test]
 async fn costs_without_end_do_not_keep_a_file_from_being_filled() {
     let (_folder, path) = filled(2).await.into_file().await.unwrap();
-    schema::rollback(&path, "botstore", 6).unwrap();
+    schema::rollback(config(&path), "botstore", 6).unwrap();
     alter(
         &path,
         "UPDATE messages SET cost = 9e999;

@@ -6,25 +6,32 @@ use botstore::interactions::SaveInteraction;
 use botstore::messages::DeleteMessage;
 use botstore::rollups::ReconcileRollups;
 use botstore::testing::FixedClock;
-use botstore::{Config, Store, UnknownTriggers, schema};
+use botstore::{BeforeUpgrade, Config, Durability, Store, UnknownTriggers, schema};
 use chrono::{TimeZone, Utc};
 
 #[tokio::test]
 async fn a_day_that_begins_elsewhere_stays_so_through_steps_and_their_taking_back() {
     for offset in [-11 * 60, 120, 345] {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 1, 1, 23, 0, 0).unwrap());
+        let config = |name: &str| {
+            let config = Config::new(folder.path().join(name)).clock(clock.clone());
+            let config = config.unknown_triggers(UnknownTriggers::Refuse);
+            config
+                .durability(Durability::Normal)
+                .before_upgrade(BeforeUpgrade::Skip)
+        };
+        let first = config("back.db").time_zone(zone_of(offset));
+        let store = Store::open(first).await.unwrap();
+        let saved = store.write(said()).await.unwrap();
+        let back = store.path().to_owned();
+        store.close().await.unwrap();
+        schema::rollback(config("back.db"), "botstore", 9).unwrap();
         // What a later program says of it: nothing, the same, or midnight UTC.
         for then in [None, Some(offset), Some(0)] {
-            let folder = tempfile::tempdir().unwrap();
-            let clock = FixedClock::at(Utc.with_ymd_and_hms(2026, 1, 1, 23, 0, 0).unwrap());
-            let config = || {
-                let config = Config::new(folder.path().join("bot.db")).clock(clock.clone());
-                config.unknown_triggers(UnknownTriggers::Refuse)
-            };
-            let first = config().time_zone(zone_of(offset));
-            let store = Store::open(first).await.unwrap();
-            let saved = store.write(said()).await.unwrap();
-            store.close().await.unwrap();
-            schema::rollback(config(), "botstore", 9).unwrap();
+            let name = format!("{then:?}.db");
+            std::fs::copy(&back, folder.path().join(&name)).unwrap();
+            let config = || config(&name);
             let later = match then {
                 Some(minutes) => config().time_zone(zone_of(minutes)),
                 None => config(),

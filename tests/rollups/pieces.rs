@@ -3,8 +3,9 @@
 use botstore::rusqlite::Connection;
 use botstore::{BeforeUpgrade, Config, Durability, UnknownTriggers, schema};
 use std::fmt::Debug;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -51,10 +52,25 @@ pub(crate) fn bots_file() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
+/// What that file becomes when all steps are applied: for all tests, which only copy it.
+static WITH_ALL_STEPS: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// The file of a Python bot with all steps, which nobody has opened since.
+pub(crate) fn with_all_steps() -> (TempDir, PathBuf) {
+    let file = WITH_ALL_STEPS.get_or_init(|| {
+        let (_folder, path) = bots_file();
+        schema::apply(config(&path)).unwrap();
+        fs::read(path).unwrap()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bot.db");
+    fs::write(&path, file).unwrap();
+    (folder, path)
+}
+
 /// A file with all steps, whose counts have been forgotten: they are there, and no one knows whether they are right.
 pub(crate) fn forgotten() -> (TempDir, PathBuf) {
-    let (folder, path) = bots_file();
-    schema::apply(config(&path)).unwrap();
+    let (folder, path) = with_all_steps();
     let sql = "DELETE FROM botstore_counted; UPDATE botstore_total SET users = 99;
                UPDATE botstore_day SET messages = messages + 1";
     other(&path).execute_batch(sql).unwrap();
@@ -120,10 +136,10 @@ const SCANS: [(&str, &str); 10] = [
 
 /// The rows that are counted, and all of cost_tracking.
 const COUNTED: &str = "
-    CREATE TEMP VIEW counted_messages AS
+    CREATE TEMP TABLE counted_messages AS
         SELECT *, CAST(round(cost * 1e9) AS INTEGER) AS nanos FROM messages
         WHERE message_id <= (SELECT last_id FROM botstore_counted WHERE source = 'messages');
-    CREATE TEMP VIEW counted_tools AS SELECT * FROM tool_usage
+    CREATE TEMP TABLE counted_tools AS SELECT * FROM tool_usage
         WHERE id <= (SELECT last_id FROM botstore_counted WHERE source = 'tool_usage');";
 
 /// Everything was counted once, few rows wait, and each count is what a scan says.

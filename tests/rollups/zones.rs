@@ -1,5 +1,6 @@
 //! Days of a named zone: with 23 and 25 hours, beginning at 01:00, left out.
 
+use crate::histories::histories;
 use crate::support::counted_anew;
 use botstore::analytics::{
     Activity, AdminDashboard, DailyActivity, Span, SystemStats, UserDashboard,
@@ -8,7 +9,7 @@ use botstore::interactions::SaveInteraction;
 use botstore::rollups::ReconcileRollups;
 use botstore::rusqlite::Connection;
 use botstore::testing::{FixedClock, usd};
-use botstore::{Config, Store};
+use botstore::{Config, Durability, Store};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
@@ -20,7 +21,8 @@ pub(crate) fn time(text: &str) -> DateTime<Utc> {
 }
 
 pub(crate) fn config(path: &Path, now: &str) -> Config {
-    Config::new(path).clock(FixedClock::at(time(now)))
+    let config = Config::new(path).clock(FixedClock::at(time(now)));
+    config.durability(Durability::Normal)
 }
 
 /// In a session of its own: one brings its messages along in their order.
@@ -266,7 +268,7 @@ async fn another_zone_counts_anew_and_the_file_keeps_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(histories(10)))]
     /// The file's rows mean what the zone's own clock shows, whichever zone and time.
     #[test]
     fn the_day_of_any_time_is_that_of_the_zones_clock(
@@ -278,7 +280,7 @@ proptest! {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("bot.db");
             let now = DateTime::from_timestamp(start + 310_000_000, 0).unwrap();
-            let config = Config::new(&path).clock(FixedClock::at(now));
+            let config = Config::new(&path).clock(FixedClock::at(now)).durability(Durability::Normal);
             let store = Store::open(config.clone().time_zone(zone.name())).await.unwrap();
             let mut expected = BTreeMap::new();
             for (later, by_hand) in later {

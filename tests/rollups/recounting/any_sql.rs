@@ -3,6 +3,7 @@
 
 use super::held::{Held, generations, hold, release, until_held};
 use crate::any_sql::{Change, INSERTS, Sql, UPDATES, by_another_program, change, config, seed};
+use crate::histories::histories;
 use crate::support::{compare, counted_anew};
 use crate::usage::recount::compare_usage;
 use botstore::testing::TestStore;
@@ -44,7 +45,32 @@ async fn exact(store: &Store, offset: i64, after: &dyn std::fmt::Debug) {
     compare(store, offset).await;
 }
 
-async fn run(held: Held, here: &[Change], theirs: &[Change], careful: &[Change]) {
+/// What changes through the store, by another program, and by another one whose triggers are recursive.
+#[derive(Clone, Debug)]
+struct History {
+    here: Vec<Change>,
+    theirs: Vec<Change>,
+    careful: Vec<Change>,
+}
+
+fn history() -> impl Strategy<Value = History> {
+    let changes = |most| prop::collection::vec(change(), 0..most);
+    let parts = (changes(30), changes(20), changes(20));
+    parts.prop_map(|(here, theirs, careful)| History {
+        here,
+        theirs,
+        careful,
+    })
+}
+
+async fn run(
+    held: Held,
+    History {
+        here,
+        theirs,
+        careful,
+    }: &History,
+) {
     let store = TestStore::open_with(|config| config.durability(Durability::Normal))
         .await
         .unwrap();
@@ -92,16 +118,17 @@ async fn run(held: Held, here: &[Change], theirs: &[Change], careful: &[Change])
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: histories(9).div_ceil(HELD.len() as u32), failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn statistics_are_exact_after_any_sql_while_another_zone_is_counted(
-        held in prop::sample::select(&HELD[..]),
-        here in prop::collection::vec(change(), 0..30),
-        theirs in prop::collection::vec(change(), 0..20),
-        careful in prop::collection::vec(change(), 0..20),
+        histories in prop::array::uniform3(history()),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(held, &here, &theirs, &careful));
+        for (held, history) in HELD.into_iter().zip(&histories) {
+            runtime.block_on(run(held, history));
+        }
     }
 }

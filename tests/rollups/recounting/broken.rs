@@ -39,7 +39,7 @@ async fn who_is_killed_between_any_two_pieces_goes_on_and_others_write_in_betwee
         DELETE FROM botstore_usage WHERE usage_id IN (SELECT usage_id FROM botstore_usage ORDER BY random() LIMIT 2);
         UPDATE botstore_usage SET cost_nanos = 5 WHERE usage_id % 89 = 7;";
     loop {
-        let at = (1 + kills % 2).to_string();
+        let at = (1 + kills % 3).to_string();
         let mut child = Victim::start(again(&[], test, &[&path, Path::new(&at)]));
         if child.says("counted") {
             assert_eq!(child.ends(), Some(0));

@@ -2,6 +2,7 @@
 
 use crate::pieces::{one, other};
 use crate::wait::until;
+use botstore::rusqlite::Connection;
 use std::path::Path;
 
 /// Up to which ids of messages and of requests another program lets rows be counted by the next zone.
@@ -37,13 +38,16 @@ pub(crate) fn release(path: &Path) {
 
 /// Up to which ids messages and requests are counted by the next zone, if there is one.
 pub(crate) fn rank(path: &Path) -> Option<[i64; 2]> {
-    let conn = other(path);
-    if generations(path).len() < 2 {
+    rank_by(&other(path))
+}
+
+fn rank_by(conn: &Connection) -> Option<[i64; 2]> {
+    if generations_by(conn).len() < 2 {
         return None;
     }
     let rank = |table: &str| {
         one(
-            &conn,
+            conn,
             &format!("SELECT max(last_id) FROM {table} WHERE {NEXT}"),
         )
     };
@@ -52,15 +56,19 @@ pub(crate) fn rank(path: &Path) -> Option<[i64; 2]> {
 
 /// Returns once rows are counted so far.
 pub(crate) async fn until_held(path: &Path, Held { messages, requests }: Held) {
+    let conn = other(path);
     until("so many rows are counted", async || {
-        rank(path).expect("it is held") == [messages, requests]
+        rank_by(&conn).expect("it is held") == [messages, requests]
     })
     .await;
 }
 
 /// The generations that exist.
 pub(crate) fn generations(path: &Path) -> Vec<i64> {
-    let conn = other(path);
+    generations_by(&other(path))
+}
+
+fn generations_by(conn: &Connection) -> Vec<i64> {
     let mut rows = conn
         .prepare("SELECT generation FROM botstore_total ORDER BY 1")
         .unwrap();
@@ -69,7 +77,7 @@ pub(crate) fn generations(path: &Path) -> Vec<i64> {
 }
 
 /// How many rows there are that belong to no generation.
-pub(crate) fn left_over(path: &Path) -> i64 {
+pub(crate) fn left_over(conn: &Connection) -> i64 {
     let tables = [
         "botstore_zone",
         "botstore_day",
@@ -84,10 +92,7 @@ pub(crate) fn left_over(path: &Path) -> i64 {
     ];
     let rows = tables.map(|table| {
         let none = "generation NOT IN (SELECT generation FROM botstore_total)";
-        one(
-            &other(path),
-            &format!("SELECT count(*) FROM {table} WHERE {none}"),
-        )
+        one(conn, &format!("SELECT count(*) FROM {table} WHERE {none}"))
     });
     rows.iter().sum()
 }

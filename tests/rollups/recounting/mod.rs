@@ -5,7 +5,7 @@ mod any_sql;
 mod broken;
 mod held;
 
-use crate::pieces::{bots_file, one, other};
+use crate::pieces::{one, other, with_all_steps};
 use crate::support::{compare, counted_anew};
 use crate::usage::recount::compare_usage;
 use crate::wait::until;
@@ -39,8 +39,7 @@ const IN_MESSAGES: Held = Held {
 
 /// A file of 1,600 messages, most of them with a usage, and of some other requests, all counted by UTC.
 fn counted() -> (TempDir, PathBuf) {
-    let (folder, path) = bots_file();
-    schema::apply(config(&path)).unwrap();
+    let (folder, path) = with_all_steps();
     let sql = "INSERT INTO botstore_usage (usage_id, user_id, at, request_model, input_tokens, cost_nanos)
                    SELECT message_id, user_id, timestamp, 'm' || message_id % 3, message_id, 250000000
                    FROM messages WHERE message_id % 7 > 0;
@@ -150,7 +149,8 @@ async fn answers_come_whole_from_the_sums_of_before_until_all_rows_are_counted()
 
 /// Waits until the counts of before are removed.
 async fn nothing_is_left(path: &Path) {
-    until("they are gone", async || left_over(path) == 0).await;
+    let conn = other(path);
+    until("they are gone", async || left_over(&conn) == 0).await;
     assert_eq!(generations(path).len(), 1);
 }
 

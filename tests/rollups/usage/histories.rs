@@ -2,6 +2,7 @@
 
 use super::recount::compare_usage;
 use super::{by_hand, config, drawn, said, store};
+use crate::histories::histories;
 use botstore::messages::{DeleteMessage, EditMessage};
 use botstore::testing::usd;
 use botstore::users::{DeleteUser, EnsureUser};
@@ -111,7 +112,7 @@ async fn live(events: &[Event]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(10), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_requests_used_is_exact_before_rows_are_counted_and_after(

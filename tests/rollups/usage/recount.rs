@@ -41,14 +41,23 @@ fn rows(offset: i64) -> String {
     )
 }
 
-/// Groups the rows that are wanted by what `name` makes of a day, a user, a provider and a model.
-fn group(
-    conn: &Connection,
-    offset: i64,
-    wanted: impl Fn(i64, &str) -> bool,
-    name: impl Fn(&str, i64, &str, &str) -> String,
-) -> Counted {
-    let mut groups = Counted::new();
+/// What requests of one day, user, provider and model come to.
+struct Requests {
+    day: String,
+    user_id: i64,
+    provider: String,
+    model: String,
+    sums: [i64; 9],
+}
+
+impl Requests {
+    fn of_model(&self) -> String {
+        format!("{} {}", self.provider, self.model)
+    }
+}
+
+/// A full scan of all requests.
+fn scan(conn: &Connection, offset: i64) -> Vec<Requests> {
     let read = |row: &Row<'_>| {
         let text = |at| {
             row.get_ref(at)
@@ -58,17 +67,28 @@ fn group(
         for (sum, at) in sums.iter_mut().zip(4..) {
             *sum = row.get(at)?;
         }
-        Ok((text(0)?, row.get::<_, i64>(1)?, text(2)?, text(3)?, sums))
+        Ok(Requests {
+            day: text(0)?,
+            user_id: row.get(1)?,
+            provider: text(2)?,
+            model: text(3)?,
+            sums,
+        })
     };
-    for (day, user_id, provider, model, sums) in all(conn, &rows(offset), [], read) {
-        if wanted(user_id, &model) {
-            let group = groups
-                .entry(name(&day, user_id, &provider, &model))
-                .or_default();
-            group
-                .iter_mut()
-                .zip(sums)
-                .for_each(|(sum, more)| *sum += more);
+    all(conn, &rows(offset), [], read)
+}
+
+/// Groups the requests that are wanted by what `name` makes of them.
+fn group(
+    scanned: &[Requests],
+    wanted: impl Fn(&Requests) -> bool,
+    name: impl Fn(&Requests) -> String,
+) -> Counted {
+    let mut groups = Counted::new();
+    for requests in scanned.iter().filter(|requests| wanted(requests)) {
+        let group = groups.entry(name(requests)).or_default();
+        for (sum, more) in group.iter_mut().zip(requests.sums) {
+            *sum += more;
         }
     }
     groups
@@ -115,10 +135,9 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
         "{:#?} after {after:#?}",
         report.named
     );
-    let conn = open_plain(store.path());
-    let named = |_: &str, _: i64, provider: &str, model: &str| format!("{provider} {model}");
+    let scanned = scan(&open_plain(store.path()), offset);
     let models = store.read(ModelUsage::new(DAYS)).await.unwrap();
-    let due = group(&conn, offset, |_, _| true, named);
+    let due = group(&scanned, |_| true, Requests::of_model);
     assert_eq!(by_model(models), due, "models after {after:#?}");
     let users = store.read(UsageByUser::new(DAYS)).await.unwrap();
     let dearest_first = users.is_sorted_by(|a, b| a.totals.cost >= b.totals.cost);
@@ -126,7 +145,7 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
     let users = users
         .iter()
         .map(|of| (of.user_id.to_string(), sums(&of.totals)));
-    let due = group(&conn, offset, |_, _| true, |_, user, _, _| user.to_string());
+    let due = group(&scanned, |_| true, |of| of.user_id.to_string());
     assert_eq!(users.collect::<Counted>(), due, "users after {after:#?}");
     let models: Vec<Option<String>> = [None, Some("gpt"), Some("mini"), Some("nobody's")]
         .map(|model| model.map(str::to_owned))
@@ -137,7 +156,7 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
                 .read(UserModelUsage::new(user_id, DAYS))
                 .await
                 .unwrap();
-            let due = group(&conn, offset, |user, _| user == user_id, named);
+            let due = group(&scanned, |of| of.user_id == user_id, Requests::of_model);
             assert_eq!(by_model(models), due, "{user_id} after {after:#?}");
         }
         for model in &models {
@@ -157,11 +176,11 @@ pub(crate) async fn compare_usage(store: &Store, offset: i64, after: &dyn Debug)
             let days = days
                 .iter()
                 .map(|day| (day.date.to_string(), sums(&day.totals)));
-            let wanted = |of: i64, to: &str| {
-                user.is_none_or(|user| user == of)
-                    && model.as_deref().is_none_or(|model| model == to)
+            let wanted = |of: &Requests| {
+                user.is_none_or(|user| user == of.user_id)
+                    && model.as_deref().is_none_or(|model| model == of.model)
             };
-            let due = group(&conn, offset, wanted, |day, _, _, _| day.to_owned());
+            let due = group(&scanned, wanted, |of| of.day.clone());
             assert_eq!(
                 days.collect::<Counted>(),
                 due,

@@ -1,6 +1,7 @@
 //! Random histories: answers are the same before rows are counted and after.
 
 use super::*;
+use crate::histories::histories;
 
 /// What happens between two looks.
 #[derive(Clone, Debug)]
@@ -117,7 +118,7 @@ fn is_exact_up_to_now(path: &Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(10), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn answers_are_the_same_before_rows_are_counted_and_after(

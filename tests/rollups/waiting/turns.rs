@@ -6,13 +6,12 @@ use crate::support::{all, compare, open_plain};
 use botstore::interactions::SaveInteraction;
 use botstore::rusqlite::Connection;
 use botstore::tools::ToolCall;
-use std::path::Path;
 
 /// The last messages and tool uses that are counted.
-fn counted(path: &Path) -> Vec<i64> {
+fn counted(conn: &Connection) -> Vec<i64> {
     let sql =
         "SELECT last_id FROM botstore_counted WHERE source <> 'cost_tracking' ORDER BY source";
-    all(&open_plain(path), sql, [], |row| row.get(0))
+    all(conn, sql, [], |row| row.get(0))
 }
 
 /// Mutations wait while rows are counted.
@@ -20,11 +19,12 @@ fn counted(path: &Path) -> Vec<i64> {
 async fn one_table_is_counted_between_two_mutations() {
     let store = filled(3).await;
     let four = (0..4).map(|_| ToolCall::new("Read")).collect::<Vec<_>>();
-    let (mut before, mut turns) = (counted(store.path()), [0, 0]);
+    let conn = open_plain(store.path());
+    let (mut before, mut turns) = (counted(&conn), [0, 0]);
     for number in 0..2_400 {
         let said = interaction(number).tools(four.clone());
         store.write(said).await.unwrap();
-        let now = counted(store.path());
+        let now = counted(&conn);
         let moved: Vec<_> = (0..2).filter(|at| now[*at] != before[*at]).collect();
         assert!(moved.len() <= 1, "{before:?}, {now:?}");
         moved.iter().for_each(|at| turns[*at] += 1);
@@ -44,7 +44,8 @@ async fn long_texts_are_counted_in_smaller_groups() {
         (0, 0, 9_000),
     ] {
         let store = filled(3).await;
-        let start = counted(store.path());
+        let conn = open_plain(store.path());
+        let start = counted(&conn);
         for number in 0..200 {
             let user_id = 1 + number % 3;
             let said =
@@ -53,7 +54,7 @@ async fn long_texts_are_counted_in_smaller_groups() {
             let said = said.tool(ToolCall::new("Read").input("x".repeat(input).into()));
             store.write(said).await.unwrap();
         }
-        let now = counted(store.path());
+        let now = counted(&conn);
         assert_ne!(now, start, "{prompt} {response} {input}");
         compare(&store, 0).await;
     }
