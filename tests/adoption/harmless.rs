@@ -9,14 +9,14 @@ use botstore::testing::usd;
 use botstore::tokens::IssueToken;
 use botstore::tools::ToolCall;
 use botstore::users::{EnsureUser, Touch};
-use botstore::{BeforeUpgrade, Config, Durability, Store};
+use botstore::{Config, Durability, Store};
 use serde_json::json;
 use std::path::Path;
 
 /// What a bot does, one of each that writes a table of the seed.
 pub(crate) async fn check_works(path: &Path, what: &str) {
     let config = Config::new(path).durability(Durability::Normal);
-    let store = Store::open(config.before_upgrade(BeforeUpgrade::Skip))
+    let store = Store::open(config)
         .await
         .unwrap_or_else(|e| panic!("{what}: {e}"));
     store.write(EnsureUser::new(7, None)).await.unwrap();

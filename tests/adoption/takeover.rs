@@ -80,7 +80,6 @@ async fn texts_that_no_message_could_bring_are_taken_over_and_read() {
         drop(conn);
 
         let config = Config::new(&legacy.path).max_text_bytes(64 * 1024);
-        let config = config.before_upgrade(BeforeUpgrade::Skip);
         let store = Store::open(config).await.unwrap();
         let user = store.read(GetUser::new(user_id)).await.unwrap().unwrap();
         assert_eq!(user.username.as_ref(), Some(&long_text), "{}", legacy.name);

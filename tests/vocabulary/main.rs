@@ -14,6 +14,8 @@ mod edits;
 mod ensuring;
 mod errors;
 mod external;
+#[path = "../shared/histories.rs"]
+mod histories;
 mod history;
 mod injections;
 mod integrity;

@@ -24,7 +24,9 @@ fn a_few_seconds_of_overload_lose_nothing_that_was_acknowledged() {
     }
     let verdicts = told["verdicts"].as_array().expect("verdicts");
     for promise in ["in flight", "answers", "log", "at rest", "acknowledged"] {
-        let verdict = verdicts.iter().find(|verdict| verdict["promise"] == promise);
+        let verdict = verdicts
+            .iter()
+            .find(|verdict| verdict["promise"] == promise);
         assert_eq!(verdict.expect(promise)["holds"], true, "{text}");
     }
 }

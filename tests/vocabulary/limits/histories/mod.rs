@@ -9,6 +9,7 @@ mod drawn;
 pub(super) use drawn::Random;
 
 use super::model::{Model, Request};
+use crate::histories::histories;
 use botstore::costs::AddCost;
 use botstore::interactions::SaveInteraction;
 use botstore::limits::{
@@ -353,8 +354,6 @@ fn empty(plain: &Plain) {
 
 #[test]
 fn limits_hold_in_every_history_as_in_a_plain_model() {
-    let histories = std::env::var("BOTSTORE_HISTORIES").ok();
-    let histories = histories.map_or(150, |number| number.parse().expect("a number"));
     let only = std::env::var("BOTSTORE_HISTORY")
         .ok()
         .map(|seed| seed.parse::<u64>().expect("a seed"));
@@ -363,7 +362,7 @@ fn limits_hold_in_every_history_as_in_a_plain_model() {
     let clock = FixedClock::default();
     let mut plain = Some(open(&path, &clock, "UTC"));
     let (mut zone, mut sessions) = ("UTC", 0);
-    for seed in 0..histories {
+    for seed in 0..u64::from(histories(150)) {
         if only.is_some_and(|only| only != seed) {
             continue;
         }
