@@ -40,8 +40,10 @@ const WAYS: usize = 8;
 /// The largest answer that is kept, with its entry and key: about twelve usual ones.
 const MAX_ANSWER_BYTES: usize = 4096;
 
-/// The places in `changes`: half a mebibyte.
+/// The places in `changes`: half a mebibyte, in parts of a constant size. One by one, a build without optimization
+/// makes them in milliseconds, at each opening.
 const CHANGES: usize = 1 << 16;
+const PART: usize = 1 << 10;
 
 /// How many bytes it takes to keep this answer; `None` if it cannot be kept.
 fn size<T>(kept: &Cacheable<'_, T>, answer: &T) -> Option<usize> {
@@ -112,7 +114,7 @@ pub(crate) struct Cache {
     answers: Box<[Mutex<Vec<Entry>>]>,
     /// How many bytes each set may hold.
     set_bytes: usize,
-    changes: Box<[AtomicU64]>,
+    changes: Box<[[AtomicU64; PART]]>,
     commits: AtomicU64,
     hasher: RandomState,
     /// For each table, by the name that queries give, whether SQLite reports its rows. Tables only change while no
@@ -131,7 +133,9 @@ impl Cache {
         Self {
             answers: (0..sets).map(|_| Mutex::default()).collect(),
             set_bytes: bytes / sets.max(1),
-            changes: (0..CHANGES).map(|_| AtomicU64::new(0)).collect(),
+            changes: (0..CHANGES / PART)
+                .map(|_| [const { AtomicU64::new(0) }; PART])
+                .collect(),
             commits: AtomicU64::new(0),
             hasher: RandomState::new(),
             watched: RwLock::default(),
@@ -184,7 +188,7 @@ impl Cache {
     fn changed(&self, places: impl Iterator<Item = Place>) {
         let commit = self.commits.load(Ordering::Relaxed) + 1;
         for place in places {
-            self.changes[place].store(commit, Ordering::SeqCst);
+            self.changes.as_flattened()[place].store(commit, Ordering::SeqCst);
         }
         self.commits.store(commit, Ordering::SeqCst);
     }
@@ -204,8 +208,9 @@ impl Cache {
     ) -> Option<T> {
         let set = self.set(question, kept.key)?;
         let entry = set.iter().find(|entry| entry.is_for(question, kept.key))?;
-        let unchanged =
-            |place: Place| self.changes[place].load(Ordering::SeqCst) <= entry.snapshot.commits;
+        let unchanged = |place: Place| {
+            self.changes.as_flattened()[place].load(Ordering::SeqCst) <= entry.snapshot.commits
+        };
         let holds = unchanged(entry.row_at)
             && entry.table_at.is_none_or(unchanged)
             && now.saturating_duration_since(entry.snapshot.at) < MAX_AGE;

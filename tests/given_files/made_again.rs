@@ -65,28 +65,46 @@ async fn each_trigger_index_and_view_that_was_dropped_is_told_of_and_made_again(
     let objects = derived(&template);
     assert!(objects.len() > 40, "{objects:?}");
     let bytes = std::fs::read(&template.path).expect("the file");
-    for (kind, name, sql) in &objects {
+    // A trigger is missed alone among triggers, since others count what it does not, and an index or a view
+    // with it: those change no row.
+    let (triggers, others): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .partition(|object| object.0 == "trigger");
+    assert!(triggers.len() >= 20 && others.len() >= 20, "{triggers:?}");
+    for at in 0..triggers.len().max(others.len()) {
+        let dropped: Vec<_> = triggers.get(at).into_iter().chain(others.get(at)).collect();
+        let mut names: Vec<_> = dropped.iter().map(|object| object.1.as_str()).collect();
+        names.sort_unstable();
         let given = Given::nowhere();
         std::fs::write(&given.path, &bytes).expect("a copy");
-        given.forge(&format!("DROP {kind} {name}; {ROWS}"));
+        let drops = dropped
+            .iter()
+            .map(|(kind, name, _)| format!("DROP {kind} {name};"));
+        given.forge(&format!("{}{ROWS}", drops.collect::<String>()));
         let found = schema::unknown_objects(given.config()).expect("a look");
-        assert_eq!(found.missing.len(), 1, "{found:?}");
-        assert_eq!(&found.missing[0].name, name);
-        assert!(found.missing[0].made_again && found.is_empty(), "{found:?}");
+        let mut missing: Vec<_> = found.missing.iter().map(|it| it.name.as_str()).collect();
+        missing.sort_unstable();
+        assert_eq!(missing, names, "{found:?}");
+        let made_again = found.missing.iter().all(|lost| lost.made_again);
+        assert!(made_again && found.is_empty(), "{found:?}");
         let plan = schema::plan(given.config()).expect("a plan");
         assert_eq!(plan.missing, found.missing);
         assert!(!plan.is_empty());
 
         // Nothing is refused for what is not there.
         let config = given.config().unknown_triggers(UnknownTriggers::Refuse);
-        let store = Store::open(config).await.expect(name);
+        let store = Store::open(config)
+            .await
+            .unwrap_or_else(|e| panic!("{names:?}: {e}"));
         let health = store.health().await.expect("health");
-        assert_eq!(health.unknown_objects.missing, [], "{name}");
+        assert_eq!(health.unknown_objects.missing, [], "{names:?}");
         exact(&store).await;
         store.close().await.expect("closed");
         let again = derived(&given);
-        let again = again.iter().find(|object| &object.1 == name);
-        assert_eq!(again.map(|object| &object.2), Some(sql));
+        assert!(
+            dropped.iter().all(|object| again.contains(object)),
+            "{names:?}: {again:?}"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use botstore::testing::usd;
 use botstore::tools::ToolCall;
 use botstore::usage::{Chat, Usage};
 use botstore::users::{EnsureUser, SetAllowed};
-use botstore::{BeforeUpgrade, Config, Store};
+use botstore::{BeforeUpgrade, Config, Durability, Store};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
@@ -45,7 +45,11 @@ impl Given {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config::new(&self.path).before_upgrade(BeforeUpgrade::Skip)
+        // No power goes off here, and nobody reads beside another.
+        Config::new(&self.path)
+            .before_upgrade(BeforeUpgrade::Skip)
+            .durability(Durability::Normal)
+            .readers(1)
     }
 
     /// Another program's connection, which may write what it likes.

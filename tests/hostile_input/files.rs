@@ -12,7 +12,7 @@ use botstore::rusqlite::Connection;
 use botstore::testing::usd;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::EnsureUser;
-use botstore::{BeforeUpgrade, Config, ErrorKind, Store};
+use botstore::{BeforeUpgrade, Config, Durability, ErrorKind, Store};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -43,6 +43,8 @@ fn config(path: &Path) -> Config {
     Config::new(path)
         .clock(FixedClock::default())
         .before_upgrade(BeforeUpgrade::Skip)
+        .durability(Durability::Normal)
+        .readers(1)
 }
 
 async fn told_what_is_wrong(path: &Path, context: &str) {
@@ -99,6 +101,36 @@ async fn no_number_in_a_file_makes_the_store_panic() {
             conn.execute(&sql, [number]).expect("numbers");
             drop(conn);
             told_what_is_wrong(&path, &format!("{table} = {number}")).await;
+        }
+    }
+}
+
+/// The store mends some of them when it opens, and counts anew: not those that come while it is open.
+#[tokio::test]
+async fn no_offset_of_a_clock_that_is_written_beside_a_store_makes_it_panic() {
+    let (_folder, path) = four_days().await;
+    let store = Store::open(config(&path)).await.expect("a store");
+    let conn = Connection::open(&path).expect("the file");
+    for seconds in [i64::MIN, i64::MAX, 1_000_000_000_000_000, 0] {
+        let sql = "UPDATE botstore_zone SET offset_seconds = ?1";
+        conn.execute(sql, [seconds]).expect("an offset");
+        questions_do_not_panic(&store, &format!("{seconds} seconds")).await;
+    }
+    // As texts, the second follows the first, and the third is before the end of the days nearby; as times not.
+    for (days, time) in [(7, "15:00:00"), (7, "5:00:00"), (3, "15: 59:00")] {
+        let since = (store.now() - days * DAY).format("%Y-%m-%d").to_string() + " " + time;
+        let sql = "INSERT INTO botstore_zone (generation, since, offset_seconds, zone)
+                   SELECT generation, ?1, 0, zone FROM botstore_zone LIMIT 1";
+        conn.execute(sql, [&since]).expect(&since);
+        questions_do_not_panic(&store, &since).await;
+    }
+    store.close().await.expect("closed");
+}
+
+async fn questions_do_not_panic(store: &Store, context: &str) {
+    for kind in vocabulary().iter().filter(|kind| kind.is_question) {
+        if let Answer::Refused(error) = kind.send(store, kind.example.clone()).await {
+            assert_ne!(error.kind(), ErrorKind::Panicked, "{context}: {error}");
         }
     }
 }

@@ -112,8 +112,9 @@ fn there_are_a_hundred_of_them_and_no_two_are_the_same() {
 
 pub(crate) fn config(path: &Path) -> Config {
     let config = Config::new(path).clock(FixedClock::default());
-    // What is changed beside the store is seen at once. No power goes off here.
+    // What is changed beside the store is seen at once. No power goes off here, and nobody reads beside another.
     patient(config)
+        .readers(1)
         .durability(Durability::Normal)
         .before_upgrade(BeforeUpgrade::Skip)
         .row_cache_answers(0)
@@ -125,6 +126,11 @@ pub(crate) async fn open(path: &Path) -> Store {
 
 /// Many rows of everything, all of them of user 1, and most in the session `s`.
 pub(crate) async fn base(path: &Path, encoding: &str) {
+    base_of(ROWS, path, encoding).await;
+}
+
+/// The same with so many rows.
+pub(crate) async fn base_of(rows: usize, path: &Path, encoding: &str) {
     let conn = Connection::open(path).expect("open");
     let sql = format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t (c); DROP TABLE t;");
     conn.execute_batch(&sql).expect("an encoding");
@@ -133,10 +139,10 @@ pub(crate) async fn base(path: &Path, encoding: &str) {
     let conn = Connection::open(path).expect("open");
     let at = "'2026-03-10T15:' || printf('%02d', i / 60) || ':' || printf('%02d', i % 60) || '.000000+00:00'";
     conn.execute_batch(&format!(
-        "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+        "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
              SELECT i, {at} AS at FROM n;
          INSERT INTO users SELECT i, 'ada', at, at, 1, 0.5, 1, 1 FROM n;
-         INSERT INTO sessions SELECT iif(i = {ROWS}, 's', 's-' || i), 1, '/srv', at, at, 0.5, 1, 1, 1 FROM n;
+         INSERT INTO sessions SELECT iif(i = {rows}, 's', 's-' || i), 1, '/srv', at, at, 0.5, 1, 1, 1 FROM n;
          INSERT INTO messages SELECT i, 's', 1, at, 'p', 'r', 0.5, 5, NULL FROM n;
          INSERT INTO tool_usage SELECT i, 's', i, 'Read', '{{}}', at, 1, NULL FROM n;
          INSERT INTO botstore_usage (usage_id, user_id, at, provider_name, request_model, prompt_id)

@@ -3,7 +3,7 @@
 //! repair sets it right.
 
 use crate::fields::field;
-use crate::odd_files::{ODD, ROWS, base, columns, columns_of, config, open, put, values};
+use crate::odd_files::{ODD, ROWS, base, base_of, columns, columns_of, config, open, put, values};
 use crate::support::is_told_why;
 use crate::vocabulary::{Answer, vocabulary};
 use botstore::integrity::{CheckFile, CheckReport};
@@ -53,8 +53,9 @@ fn any_turn() -> usize {
     fastrand::usize(..ODD)
 }
 
-/// Asks everything; gives how many rows each list has shown.
-async fn ask_everything(store: &Store, context: &str) -> Vec<(String, usize)> {
+/// Asks everything of a file with so many rows of each kind; gives how many of them each list has shown, which it
+/// does in three pages.
+async fn ask_everything(store: &Store, rows: usize, context: &str) -> Vec<(String, usize)> {
     let mut shown = Vec::new();
     for kind in vocabulary().into_iter().filter(|kind| kind.is_question) {
         let mut message = kind.example.clone();
@@ -76,8 +77,8 @@ async fn ask_everything(store: &Store, context: &str) -> Vec<(String, usize)> {
         }
         let (mut after, mut items) = (Value::Null, Vec::new());
         for pages in 0.. {
-            assert!(pages <= ROWS, "{context}: {} has no end", kind.name);
-            *field(&mut message, page) = json!({ "limit": 41, "after": after });
+            assert!(pages <= rows, "{context}: {} has no end", kind.name);
+            *field(&mut message, page) = json!({ "limit": rows * 2 / 5, "after": after });
             let answer = match kind.send(store, message.clone()).await {
                 Answer::Said(answer) => answer,
                 Answer::Refused(error) if error.field() == Some("session_id") => break,
@@ -165,12 +166,12 @@ async fn column_may_hold_anything(base: &Path, folder: &Path, table: &str, colum
     let store = open(&path).await;
     let taken = put(&path, table, column);
     assert!(taken >= 10, "{context}: {taken} values were taken");
-    let shown = ask_everything(&store, &context).await;
+    let shown = ask_everything(&store, ROWS, &context).await;
     nothing_is_missing(&shown, &path, table, column, &context);
     store.close().await.expect("closed");
 
     let store = open(&path).await;
-    let shown = ask_everything(&store, &format!("{context}, opened")).await;
+    let shown = ask_everything(&store, ROWS, &format!("{context}, opened")).await;
     nothing_is_missing(&shown, &path, table, column, &context);
     let named = check(&store).await.odd_values;
     assert!(
@@ -315,7 +316,7 @@ async fn any_value_in_a_file_of_before_the_first_opening() {
             for opening in 0..2 {
                 let store = open(&copy).await;
                 if everything() || turn % 2 == opening {
-                    ask_everything(&store, &context).await;
+                    ask_everything(&store, ROWS, &context).await;
                 }
                 let report = store.read(ReconcileRollups::new()).await.expect(&context);
                 assert_eq!(report.differences, 0, "{context}: {:?}", report.named);
@@ -326,12 +327,25 @@ async fn any_value_in_a_file_of_before_the_first_opening() {
     }
 }
 
+/// Rows of each kind where a value is in all of them at once.
+const FEW: usize = 12;
+
+/// Puts a value into all rows of a column, as far as SQLite takes it. What it refuses is not there.
+fn put_everywhere(path: &Path, table: &str, column: &str, value: &str) {
+    let conn = Connection::open(path).expect("open");
+    conn.execute_batch("PRAGMA ignore_check_constraints = ON")
+        .expect("settings");
+    let sql = format!("UPDATE OR IGNORE {table} SET {column} = {value}");
+    let _ = conn.execute(&sql, []);
+    conn.close().expect("closed");
+}
+
 /// What the store keeps for itself is read as leniently.
 #[tokio::test]
 async fn any_value_in_a_table_of_the_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("base.db");
-    base(&path, "UTF-8").await;
+    base_of(FEW, &path, "UTF-8").await;
     let columns = columns(
         &path,
         "SELECT t.name, c.name FROM pragma_table_list t, pragma_table_info(t.name) c
@@ -344,35 +358,27 @@ async fn any_value_in_a_table_of_the_store() {
     for (table, column) in columns {
         let copy = folder.path().join(format!("{table}.{column}.db"));
         fs::copy(&path, &copy).expect("a copy");
-        let store = open(&copy).await;
-        // The questions come while it is written beside them, or after another opening. Not by the turn, which
-        // picks the value: each value is to come in both.
-        let opened_again = fastrand::bool();
-        for _ in 0..each {
+        // The store opens with one value, and others are put there beside it. The questions come after the one or
+        // the others. Not by the turn, which picks the value: each value is to come in both.
+        let opened_with = fastrand::bool();
+        let mut next = || {
             // 7 and 100 have no divisor in common, so that all have their turn.
             turn += 1;
             let value = &values[turn * 7 % ODD];
-            let context = format!("{table}.{column} = {value}");
-            let conn = Connection::open(&copy).expect("open");
-            conn.execute_batch("PRAGMA ignore_check_constraints = ON")
-                .expect("settings");
-            // What SQLite refuses is not there.
-            let _ = conn.execute(
-                &format!("UPDATE OR IGNORE {table} SET {column} = {value}"),
-                [],
-            );
-            drop(conn);
-            if everything() || !opened_again {
-                ask_everything(&store, &context).await;
+            put_everywhere(&copy, &table, &column, value);
+            format!("{table}.{column} = {value}")
+        };
+        let context = next() + ", opened";
+        let store = open(&copy).await;
+        if everything() || opened_with {
+            ask_everything(&store, FEW, &context).await;
+        }
+        for _ in 0..each {
+            if everything() || !opened_with {
+                ask_everything(&store, FEW, &next()).await;
             }
         }
-        store.close().await.expect("closed");
-        let store = open(&copy).await;
-        if everything() || opened_again {
-            let value = &values[turn * 7 % ODD];
-            let context = format!("{table}.{column} = {value}, opened");
-            ask_everything(&store, &context).await;
-        }
-        store.close().await.expect("closed");
+        store.close().await.expect(&context);
+        fs::remove_file(&copy).expect("removed");
     }
 }

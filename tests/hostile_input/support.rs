@@ -11,7 +11,7 @@ use botstore::sessions::CreateSession;
 use botstore::testing::{TestStore, usd};
 use botstore::tokens::IssueToken;
 use botstore::users::EnsureUser;
-use botstore::{Config, Error, ErrorKind, Query, ReadTx, Result, Store, Usd};
+use botstore::{Config, Durability, Error, ErrorKind, Query, ReadTx, Result, Store, Usd};
 
 /// With user 1, the session `s`, message 1, token 1 and a price.
 pub(crate) async fn populated() -> TestStore {
@@ -19,8 +19,9 @@ pub(crate) async fn populated() -> TestStore {
 }
 
 pub(crate) async fn populated_with(configure: impl FnOnce(Config) -> Config) -> TestStore {
-    // No deadline is met on a busy machine, but where a test sets one.
-    let store = TestStore::open_with(|config| configure(patient(config)))
+    // No deadline is met on a busy machine, but where a test sets one. No power goes off.
+    let calm = |config| patient(config).durability(Durability::Normal);
+    let store = TestStore::open_with(|config| configure(calm(config)))
         .await
         .expect("a store");
     populate(&store).await;

@@ -7,7 +7,7 @@ use crate::wait::patient;
 use botstore::integrity::CheckFile;
 use botstore::testing::FixedClock;
 use botstore::updates::ClaimUpdate;
-use botstore::{Config, ErrorKind, Query, ReadTx, Result, Store};
+use botstore::{Config, Durability, ErrorKind, Query, ReadTx, Result, Store};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ fn hostile() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    texts.push("🤖'".repeat(200_000));
+    // Longer than what is kept of a tool's result, and than a page of the file.
+    texts.push("🤖'".repeat(20_000));
     texts.push("[".repeat(100_000));
     texts
 }
@@ -339,33 +340,39 @@ async fn is_only_text(
 async fn whatever_a_text_says_it_is_kept_as_it_is_or_refused_by_name() {
     let (kinds, texts, mut number) = (vocabulary(), hostile(), 0);
     let (folder, populated) = populated().await.into_file().await.expect("closed");
-    for kind in &kinds {
-        // Of its own, so that no text finds what another message has made of it.
-        let path = folder.path().join(format!("{}.db", kind.name));
+    // Each change has a file of its own, so that no text finds what another message has made of it. Questions make
+    // nothing.
+    let (questions, changes): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| kind.is_question);
+    for together in changes.chunks(1).chain([&*questions]) {
+        let name = together[0].name;
+        let path = folder.path().join(format!("{name}.db"));
         std::fs::copy(&populated, &path).expect("a copy");
         let clock = FixedClock::default();
         let config = patient(Config::new(&path)).clock(clock.clone());
+        let config = config.durability(Durability::Normal).readers(1);
         let store = Store::open(config).await.expect("a store");
         let schema = store.read(SchemaOf).await.expect("a schema");
-        for pointer in pointers(&kind.example, Value::is_string) {
-            for text in &texts {
-                // What was saved last is the newest.
-                clock.advance(Duration::from_millis(1));
-                number += 1;
-                let mut message = numbered(&kind.example, number);
-                *field(&mut message, &pointer) = text.as_str().into();
-                if pointer == "/username" {
-                    // A name of history replaces none.
-                    message["at"] = Value::Null;
+        for kind in together {
+            for pointer in pointers(&kind.example, Value::is_string) {
+                for text in &texts {
+                    // What was saved last is the newest.
+                    clock.advance(Duration::from_millis(1));
+                    number += 1;
+                    let mut message = numbered(&kind.example, number);
+                    *field(&mut message, &pointer) = text.as_str().into();
+                    if pointer == "/username" {
+                        // A name of history replaces none.
+                        message["at"] = Value::Null;
+                    }
+                    is_only_text(&store, &kinds, kind, message, &pointer, text).await;
                 }
-                is_only_text(&store, &kinds, kind, message, &pointer, text).await;
             }
         }
         let now = store.read(SchemaOf).await.expect("a schema");
-        assert_eq!(now, schema, "after {}", kind.name);
-        everything_is_answered(&store, kind.name).await;
+        assert_eq!(now, schema, "after {name}");
+        everything_is_answered(&store, name).await;
         let report = store.read(CheckFile::new()).await.expect("a report");
-        assert!(!report.is_damaged(), "after {}: {report:?}", kind.name);
+        assert!(!report.is_damaged(), "after {name}: {report:?}");
         store.close().await.expect("closed");
         std::fs::remove_file(&path).expect("removed");
     }

@@ -24,11 +24,16 @@ pub(in crate::domain) struct WholeDays {
     pub(in crate::domain) before: NaiveDate,
 }
 
-/// From one time on, and until another, the bot's clock has this offset from UTC, in seconds.
+/// From one time on, and until another, the bot's clock is so far ahead of UTC.
 struct Offset {
     from: NaiveDateTime,
     until: NaiveDateTime,
-    seconds: i64,
+    ahead: TimeDelta,
+}
+
+/// An offset as the file has it. Another program may have written a number of seconds that no interval has.
+fn ahead(seconds: i64) -> TimeDelta {
+    TimeDelta::try_seconds(seconds).unwrap_or_default()
 }
 
 /// The whole days of the span that begins at `since`; `None` at the calendar's ends.
@@ -58,7 +63,7 @@ fn offsets(tx: &ReadTx<'_>, from: NaiveDateTime, until: NaiveDateTime) -> Result
     let mut found = vec![Offset {
         from,
         until,
-        seconds: seconds.unwrap_or(0),
+        ahead: ahead(seconds.unwrap_or(0)),
     }];
     let within = format!(
         "SELECT since, offset_seconds FROM botstore_zone
@@ -71,13 +76,15 @@ fn offsets(tx: &ReadTx<'_>, from: NaiveDateTime, until: NaiveDateTime) -> Result
         let Ok(from) = NaiveDateTime::parse_from_str(&at, SPELLING) else {
             continue;
         };
-        if let Some(last) = found.last_mut() {
-            last.until = from;
+        // Of another program's spelling, the order as texts need not be that of the times.
+        match found.last_mut() {
+            Some(last) if last.from <= from && from <= until => last.until = from,
+            _ => continue,
         }
         found.push(Offset {
             from,
             until,
-            seconds,
+            ahead: ahead(seconds),
         });
     }
     Ok(found)
@@ -90,9 +97,7 @@ fn first_after(since: NaiveDateTime, offsets: &[Offset]) -> Option<WholeDays> {
         .iter()
         .rfind(|offset| offset.from <= since)
         .or(offsets.first())?;
-    let today = since
-        .checked_add_signed(TimeDelta::seconds(now.seconds))?
-        .date();
+    let today = since.checked_add_signed(now.ahead)?.date();
     let days = (0..=2).filter_map(|days| today.checked_add_days(Days::new(days)));
     let mut days = days.filter_map(|day| {
         let (begins, earlier_end) = bounds(day, offsets)?;
@@ -111,7 +116,7 @@ fn earliest(from: NaiveDateTime, until: NaiveDateTime, offsets: &[Offset]) -> Op
     let within = nearby.filter(|offset| offset.from < until && from < offset.until);
     let shown = within.filter_map(|offset| {
         let begins = offset.from.max(from);
-        begins.checked_add_signed(TimeDelta::seconds(offset.seconds))
+        begins.checked_add_signed(offset.ahead)
     });
     Some(shown.min()?.date())
 }
@@ -120,7 +125,7 @@ fn earliest(from: NaiveDateTime, until: NaiveDateTime, offsets: &[Offset]) -> Op
 fn bounds(day: NaiveDate, offsets: &[Offset]) -> Option<(NaiveDateTime, NaiveDateTime)> {
     let midnight = day.and_time(NaiveTime::MIN);
     let shown = |offset: &Offset| {
-        let at = midnight.checked_sub_signed(TimeDelta::seconds(offset.seconds))?;
+        let at = midnight.checked_sub_signed(offset.ahead)?;
         Some(at.clamp(offset.from, offset.until))
     };
     let begins = offsets.iter().filter_map(|offset| {
@@ -147,7 +152,7 @@ mod tests {
         let offsets = all.iter().zip(ends).map(|(&(start, seconds), end)| Offset {
             from: start.max(from),
             until: end.min(until),
-            seconds,
+            ahead: ahead(seconds),
         });
         offsets
             .filter(|offset| offset.from < offset.until)
