@@ -206,13 +206,11 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, bytes: &[u8]) {
-        let (mut a, mut b) = self.state;
-        let mut words = bytes
-            .chunks_exact(4)
-            .map(|four| (self.word)([four[0], four[1], four[2], four[3]]));
-        while let (Some(x), Some(y)) = (words.next(), words.next()) {
-            a = a.wrapping_add(x).wrapping_add(b);
-            b = b.wrapping_add(y).wrapping_add(a);
+        let (word, (mut a, mut b)) = (self.word, self.state);
+        let (pairs, _) = bytes.as_chunks();
+        for &[x0, x1, x2, x3, y0, y1, y2, y3] in pairs {
+            a = a.wrapping_add(word([x0, x1, x2, x3])).wrapping_add(b);
+            b = b.wrapping_add(word([y0, y1, y2, y3])).wrapping_add(a);
         }
         self.state = (a, b);
     }

@@ -8,7 +8,7 @@ use botstore::testing::TestStore;
 use std::fs;
 use std::ops::Range;
 
-const PER_ROUND: u32 = 34;
+const PER_ROUND: u32 = 16;
 
 fn reading(identity: Option<&AgeIdentity>) -> VerifyOptions {
     identity.map_or(VerifyOptions::default(), |secret| {

@@ -1,9 +1,10 @@
 //! A restore is cut short, and somebody makes another database in the place before it is finished: no file is
 //! written over, and none of the three has the log of another.
 
-use crate::child::{self, Victim, again, works};
+use crate::child::{self, Victim, again};
 use crate::copy::with;
 use crate::killed::{Scene, aside, is_tidy, put};
+use crate::strace::{has_strace, strs, tampered};
 use crate::support::*;
 use botstore::Store;
 use botstore::rusqlite::Connection;
@@ -107,8 +108,7 @@ async fn what_cannot_be_moved_aside_is_as_it_was_and_so_is_the_old_file() {
         }
         exit(0);
     }
-    if !works(&["strace", "-qq", "-o", "/dev/null", "true"]) {
-        eprintln!("skipped: there is no strace to have renames fail with");
+    if !has_strace() {
         return;
     }
     let test = what_cannot_be_moved_aside_is_as_it_was_and_so_is_the_old_file;
@@ -119,19 +119,8 @@ async fn what_cannot_be_moved_aside_is_as_it_was_and_so_is_the_old_file() {
         let (_folder, path) = scene.left();
         let folder = cut_short(&scene, &path, &["bot.db", "bot.db-wal"]);
         make_another(&path, 2, true);
-        let inject = format!("inject=/^rename:error=EIO:when={time}");
-        let before = [
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=/^rename",
-            "-e",
-            &inject,
-        ];
-        let mut child = Victim::start(again(&before, test, &[&path]));
+        let words = tampered("/^rename", &format!("error=EIO:when={time}"));
+        let mut child = Victim::start(again(&strs(&words), test, &[&path]));
         while child.line().is_some() {}
         assert_eq!(child.ends(), Some(0), "{time}");
         is_tidy(&path);

@@ -1,7 +1,8 @@
 //! Processes that are killed while they make or restore a backup.
 
-use crate::child::{self, Victim, again, rounds, works};
+use crate::child::{self, Victim, again, rounds};
 use crate::copy::{copy_as_killed, keeps_its_log};
+use crate::strace::{has_strace, strs, tampered};
 use crate::support::*;
 use crate::wait::wait_until;
 use botstore::backup::{self, Backup, IfExists, Pace, Stage, TakeBackup, VerifyOptions};
@@ -129,18 +130,18 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn set() -> Self {
-        let store = filled(30, |config| config).await;
+        let store = filled(12, |config| config).await;
         let backup = back_up(&store).await;
         let whole = restored(&backup);
         // Another history of another length.
-        let other = filled(60, keeps_its_log).await;
+        let other = filled(24, keeps_its_log).await;
         let left = store.folder().join("left");
         fs::create_dir(&left).unwrap();
         copy_as_killed(other.path(), &left.join("bot.db"));
         let looked_at = left.join("looked-at");
         fs::create_dir(&looked_at).unwrap();
         let old = dump(&put(&left, &looked_at));
-        assert_eq!(old["messages"].len(), 60);
+        assert_eq!(old["messages"].len(), 24);
         assert!(
             fs::metadata(left.join("bot.db")).unwrap().len() < 100_000,
             "it is all in the log"
@@ -256,8 +257,7 @@ async fn a_process_killed_in_a_restore_leaves_the_old_file_or_the_new_one() {
 
 #[tokio::test]
 async fn whatever_the_last_thing_was_that_a_restore_did_the_file_is_whole() {
-    if !works(&["strace", "-qq", "-o", "/dev/null", "true"]) {
-        eprintln!("skipped: there is no strace to kill a process in the middle of a restore with");
+    if !has_strace() {
         return;
     }
     let scene = Scene::set().await;
@@ -265,11 +265,8 @@ async fn whatever_the_last_thing_was_that_a_restore_did_the_file_is_whole() {
     for call in ["/^write$", "/^fsync", "/^rename", "/^mkdir", "/^unlink"] {
         for times in 1.. {
             let (_folder, path) = scene.left();
-            let trace = format!("trace={call}");
-            let kill = format!("inject={call}:signal=KILL:when={times}");
-            let strace = ["strace", "-f", "-qq", "-o", "/dev/null"];
-            let before = [&strace[..], &["-e", &trace, "-e", &kill]].concat();
-            if restoring(&before, &scene, &path).ends() == Some(0) {
+            let words = tampered(call, &format!("signal=KILL:when={times}"));
+            if restoring(&strs(&words), &scene, &path).ends() == Some(0) {
                 break;
             }
             match scene.opens(&path).await {

@@ -23,6 +23,7 @@ mod retaining;
 mod sealing;
 mod sharing;
 mod signed;
+mod strace;
 mod support;
 mod telling;
 mod tokens;

@@ -3,8 +3,9 @@
 
 use crate::child::{self, again, succeed, works};
 use crate::killed::{Scene, is_tidy, put};
+use crate::strace::{has_strace, strs, tampered};
 use crate::support::*;
-use crate::unmovable::{RESTORED, acts, has_strace, outcome, strs, tampered};
+use crate::unmovable::{RESTORED, acts, outcome};
 use botstore::ErrorKind;
 use botstore::backup::{self, IfExists, VerifyOptions};
 use std::fs;

@@ -1,5 +1,6 @@
 //! How a backup takes a file's place.
 
+use crate::child::rounds_or;
 use crate::copy::with;
 use crate::support::*;
 use botstore::backup::{self, IfExists, Mode, RunDrill, TakeBackup, VerifyOptions};
@@ -200,7 +201,7 @@ async fn whoever_only_looks_leaves_a_restore_that_was_cut_short_alone() {
 /// and they have not.
 #[tokio::test]
 async fn a_file_whose_logs_go_meanwhile_is_replaced_all_the_same() {
-    const RESTORES: usize = 60;
+    let restores = rounds_or(20) as usize;
     let store = filled(10, |config| config).await;
     let backup = back_up(&store).await;
     let (folder, path) = store.into_file().await.unwrap();
@@ -208,7 +209,7 @@ async fn a_file_whose_logs_go_meanwhile_is_replaced_all_the_same() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let restored = scope.spawn(|| {
-            for _ in 0..RESTORES {
+            for _ in 0..restores {
                 logs.iter().for_each(|log| fs::write(log, "").unwrap());
                 let reading = VerifyOptions::default();
                 backup::restore(&path, &backup.path, IfExists::MoveAside, reading).unwrap();
@@ -236,7 +237,7 @@ async fn a_file_whose_logs_go_meanwhile_is_replaced_all_the_same() {
     let replaced = names(folder.path()).into_iter();
     let replaced = replaced.filter(|name| name.contains(".replaced-"));
     let replaced = Vec::from_iter(replaced);
-    assert_eq!(replaced.len(), RESTORES);
+    assert_eq!(replaced.len(), restores);
     for name in replaced {
         is_whole(&folder.path().join(name).join(path.file_name().unwrap()));
     }

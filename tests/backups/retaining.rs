@@ -1,5 +1,6 @@
 //! Which backups stay. The model says the rules once more, in the plainest way.
 
+use crate::child::rounds_or;
 use crate::support::*;
 use botstore::backup::{self, Backup, Backups, Retention, RetentionPlan};
 use botstore::testing::{FixedClock, TestStore};
@@ -53,7 +54,7 @@ fn newest_of_each<P: Ord>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(rounds_or(10)))]
 
     #[test]
     fn what_any_rule_keeps_stays_and_the_rest_goes(

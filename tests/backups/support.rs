@@ -9,19 +9,21 @@ use botstore::sessions::CreateSession;
 use botstore::testing::TestStore;
 use botstore::testing::usd;
 use botstore::users::EnsureUser;
-use botstore::{Config, ErrorKind, Result, Store};
+use botstore::{Config, Durability, ErrorKind, Result, Store};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) type Tables = BTreeMap<String, Vec<Vec<Value>>>;
 
-/// A store with a user, a session and so many interactions, and no deadline that it meets.
+/// A store with a user, a session and so many interactions, and no deadline that it meets. No test here is about a
+/// loss of power.
 pub(crate) async fn filled(
     interactions: u64,
     configure: impl FnOnce(Config) -> Config,
 ) -> TestStore {
-    let store = TestStore::open_with(|config| configure(patient(config))).await;
+    let config = |config| configure(patient(config).durability(Durability::Normal));
+    let store = TestStore::open_with(config).await;
     let store = store.unwrap();
     sign_up(&store).await;
     for number in 0..interactions {

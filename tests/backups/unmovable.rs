@@ -2,6 +2,7 @@
 
 use crate::child::{self, Victim, again, works};
 use crate::killed::{Scene, aside, is_tidy};
+use crate::strace::{has_strace, strs, tampered};
 use crate::support::*;
 use botstore::backup::{self, IfExists, Stage, VerifyOptions};
 use botstore::{ErrorKind, Store};
@@ -40,28 +41,6 @@ pub(crate) fn outcome(child: Command) -> (String, Option<i32>) {
     let mut victim = Victim::start(child);
     let said = std::iter::from_fn(|| victim.line()).find(|line| line.contains("refused: "));
     (said.unwrap_or_default(), victim.ends())
-}
-
-const STRACE: [&str; 5] = ["strace", "-f", "-qq", "-o", "/dev/null"];
-
-pub(crate) fn has_strace() -> bool {
-    let works = works(&["strace", "-qq", "-o", "/dev/null", "true"]);
-    if !works {
-        eprintln!("skipped: there is no strace to have renames fail with");
-    }
-    works
-}
-
-/// With this done to each call whose name matches.
-pub(crate) fn tampered(call: &str, with: &str) -> Vec<String> {
-    let words = STRACE.map(str::to_owned).into_iter();
-    let more = [format!("trace={call}"), format!("inject={call}:{with}")];
-    let more = more.into_iter().flat_map(|word| ["-e".to_owned(), word]);
-    words.chain(more).collect()
-}
-
-pub(crate) fn strs(words: &[String]) -> Vec<&str> {
-    words.iter().map(String::as_str).collect()
 }
 
 #[tokio::test]

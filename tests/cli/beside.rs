@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 4;
 
 /// What a program says when it has changed the file once, so that it is in the middle of it.
 pub(crate) const UNDER_WAY: &str = "under way";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The Python bot's way to keep a total: a message's cost and its user's change in one transaction.
 fn moves_money(conn: &Connection, number: u64) {
-    let message = 1 + number as i64 * 7919 % 5_000;
+    let message = 1 + number as i64 * 7919 % 2_500;
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     for sql in [
         "UPDATE users SET total_cost = total_cost + 1 WHERE user_id =
@@ -35,7 +35,7 @@ fn with_totals(mode: &str) -> Place {
          INSERT INTO sessions (session_id, user_id, project_path) SELECT 's' || user_id, user_id, '/'
              FROM users;
          INSERT INTO messages (message_id, session_id, user_id, prompt, response, cost)
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
              SELECT 1000000 + i, 's' || (i % 50 + 1), i % 50 + 1, 'a question',
                  hex(randomblob(500)), 0 FROM n;
          UPDATE users SET total_cost = 0;"
@@ -61,7 +61,7 @@ fn moved_in(place: &Place, backup: &str) -> i64 {
     one("SELECT CAST(sum(total_cost) AS INTEGER) FROM users")
 }
 
-const BACKUPS: usize = 3;
+const BACKUPS: usize = 2;
 
 /// Backups beside a program that moves money all the time, of as many moments.
 fn as_many_moments(mode: &str, child: std::process::Command, place: &Place) {

@@ -1,6 +1,6 @@
 //! Names that are no attack are shown as they are, and what is no text stops nothing.
 
-use crate::support::{Place, command, on};
+use crate::support::{Place, command, on, ran, text};
 use botstore::rusqlite::Connection;
 
 #[test]
@@ -38,8 +38,8 @@ fn names_that_people_have_are_shown_as_they_are() {
     }
 }
 
-/// Each command with the name of a file where it takes one, and what it comes to.
-fn commands(name: &str, backup: &str) -> Vec<(Vec<String>, i32)> {
+/// Each command with the name of a file where it takes one.
+fn commands(name: &str, backup: &str) -> Vec<Vec<String>> {
     let words = |line: &str| -> Vec<String> {
         let words = line.split(' ');
         words
@@ -70,51 +70,74 @@ fn commands(name: &str, backup: &str) -> Vec<(Vec<String>, i32)> {
         "restore --latest --to NAME --replace",
         "restore --latest NAME --to NAME --replace",
     ]
-    .map(|line| (words(line), 0))
+    .map(words)
     .into()
 }
 
-#[test]
-fn each_command_takes_the_url_of_the_python_bot_and_the_home_folder() {
-    for name in [
-        "bot.db",
-        "sqlite:///bot.db",
-        "sqlite:bot.db",
-        "~/bot.db",
-        "sqlite:////FOLDER/bot.db",
-    ] {
+/// A bot's folder, which is the home folder too, and the command line in it.
+struct Home {
+    place: Place,
+    backup: String,
+}
+
+impl Home {
+    /// Makes a backup of the file with this name.
+    fn of(name: &str) -> Self {
         let place = Place::filled(1);
-        let folder = place.folder.path().to_str().unwrap();
-        let name = name.replace("/FOLDER", folder);
-        let at_home = |words: &[String]| {
-            let mut command = command(words);
-            command
-                .current_dir(folder)
-                .env("HOME", folder)
-                .output()
-                .unwrap()
+        let mut home = Self {
+            place,
+            backup: String::new(),
         };
-        assert!(
-            at_home(&["backup".into(), name.clone()]).status.success(),
-            "{name}"
-        );
-        let backups = std::fs::read_dir(place.path("bot.db.backups")).unwrap();
-        let backup = backups
-            .map(|name| name.unwrap().path())
-            .find(|path| path.is_dir())
-            .unwrap();
-        for (words, code) in commands(&name, backup.to_str().unwrap()) {
-            let output = at_home(&words);
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
-        }
-        for entry in std::fs::read_dir(folder).unwrap() {
+        home.takes(&["backup".into(), home.in_folder(name)]);
+        let backups = std::fs::read_dir(home.place.path("bot.db.backups")).unwrap();
+        let mut backups = backups.map(|name| name.unwrap().path());
+        let backup = backups.find(|path| path.is_dir()).unwrap();
+        home.backup = text(&backup).to_owned();
+        home
+    }
+
+    fn in_folder(&self, name: &str) -> String {
+        name.replace("/FOLDER", text(self.place.folder.path()))
+    }
+
+    fn takes(&self, words: &[String]) {
+        let folder = self.place.folder.path();
+        let mut command = command(words);
+        let ran = ran(command.current_dir(folder).env("HOME", folder));
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+    }
+
+    /// Nothing is there but the file and what belongs to it.
+    fn has_one_file(&self, name: &str) {
+        for entry in std::fs::read_dir(self.place.folder.path()).unwrap() {
             let entry = entry.unwrap().file_name();
             assert!(
                 entry.to_string_lossy().starts_with("bot.db"),
                 "{name}: {entry:?}"
             );
         }
+    }
+}
+
+#[test]
+fn each_command_takes_the_url_of_the_python_bot_and_the_home_folder() {
+    for name in ["sqlite:///bot.db", "~/bot.db"] {
+        let home = Home::of(name);
+        for words in commands(name, &home.backup) {
+            home.takes(&words);
+        }
+        home.has_one_file(name);
+    }
+}
+
+#[test]
+fn each_form_of_a_name_is_the_same_file() {
+    for name in ["bot.db", "sqlite:bot.db", "sqlite:////FOLDER/bot.db"] {
+        let home = Home::of(name);
+        home.takes(&["status".into(), home.in_folder(name)]);
+        let to = ["--to".into(), home.in_folder(name), "--replace".into()];
+        home.takes(&[&["restore".into(), home.backup.clone()][..], &to].concat());
+        home.has_one_file(name);
     }
 }
 
@@ -128,7 +151,7 @@ fn each_command_refuses_what_is_no_path_and_makes_nothing_of_it() {
         let place = Place::filled(1);
         let folder = place.folder.path();
         let before = std::fs::read_dir(folder).unwrap().count();
-        for (words, _) in commands(name, "bot.db.backups") {
+        for words in commands(name, "bot.db.backups") {
             let output = command(&words).current_dir(folder).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 const MARKER: &str = "PLAINTEXTMARKER";
 
@@ -22,30 +23,57 @@ struct Scene {
     restored: PathBuf,
 }
 
-impl Scene {
-    fn set() -> Self {
+/// What is in the folder of every scene, under relative paths. A dev build encrypts slowly.
+struct Made {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    backup: PathBuf,
+    recipient: String,
+}
+
+const IDENTITY: &str = "identity.txt";
+const ELSEWHERE: &str = "elsewhere";
+
+impl Made {
+    fn new() -> Self {
         let place = Place::filled(1);
         place.alter(&format!(
             "CREATE TABLE noise AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
                  WHERE i < 3000) SELECT i, '{MARKER}' || hex(randomblob(1000)) AS noise FROM n;"
         ));
         let age = AgeIdentity::generate();
-        let identity = place.path("identity.txt");
-        fs::write(&identity, age.to_secret()).unwrap();
-        let elsewhere = place.path("elsewhere");
+        fs::write(place.path(IDENTITY), age.to_secret()).unwrap();
+        let recipient = age.recipient().to_string();
+        let elsewhere = place.path(ELSEWHERE);
+        let backup = place.back_up(&["--to", text(&elsewhere), "--recipient", &recipient]);
+        let inside = |path: &Path| path.strip_prefix(place.folder.path()).unwrap().to_owned();
+        let files = place.picture().into_iter();
+        Self {
+            files: files.map(|(path, bytes)| (inside(&path), bytes)).collect(),
+            backup: inside(&backup),
+            recipient,
+        }
+    }
+}
+
+impl Scene {
+    fn set() -> Self {
+        static MADE: LazyLock<Made> = LazyLock::new(Made::new);
+        let place = Place::new();
+        for (path, bytes) in &MADE.files {
+            let path = place.folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
         let temporary = place.path("tmp");
         fs::create_dir(&temporary).unwrap();
-        let recipient = age.recipient().to_string();
-        let backup = place.back_up(&["--to", text(&elsewhere), "--recipient", &recipient]);
-        let restored = place.path("restored.db");
         Self {
-            place,
-            recipient,
-            identity,
-            backup,
-            elsewhere,
+            recipient: MADE.recipient.clone(),
+            identity: place.path(IDENTITY),
+            backup: place.folder.path().join(&MADE.backup),
+            elsewhere: place.path(ELSEWHERE),
             temporary,
-            restored,
+            restored: place.path("restored.db"),
+            place,
         }
     }
 

@@ -12,11 +12,12 @@ use botstore::tools::ToolCall;
 use botstore::users::EnsureUser;
 use botstore::{Config, Store};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Permissions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// After the file: sets a limit, and removes it.
@@ -105,6 +106,34 @@ pub(crate) fn on(command: &str, file: &Path, more: &[&str]) -> Ran {
     run(arguments.into_iter().chain(more.iter().map(OsStr::new)))
 }
 
+/// A file that a closed store left: its name, what is in it, and who may read it.
+struct Left {
+    name: OsString,
+    bytes: Vec<u8>,
+    permissions: Permissions,
+}
+
+impl Left {
+    fn all(place: &Place) -> Vec<Self> {
+        let entries = fs::read_dir(place.folder.path()).unwrap();
+        let left = entries.map(|entry| {
+            let entry = entry.unwrap();
+            Self {
+                name: entry.file_name(),
+                bytes: fs::read(entry.path()).unwrap(),
+                permissions: entry.metadata().unwrap().permissions(),
+            }
+        });
+        left.collect()
+    }
+
+    fn put_into(&self, place: &Place) {
+        let path = place.folder.path().join(&self.name);
+        fs::write(&path, &self.bytes).unwrap();
+        fs::set_permissions(&path, self.permissions.clone()).unwrap();
+    }
+}
+
 /// A folder that goes with the test, and a file in it.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
@@ -118,10 +147,18 @@ impl Place {
         Self { folder, file }
     }
 
-    /// With the closed file of a bot.
+    /// With the closed file of a bot. The first of each size is made by a store; the others are copies of it.
     pub(crate) fn filled(interactions: u64) -> Self {
+        static MADE: Mutex<BTreeMap<u64, Vec<Left>>> = Mutex::new(BTreeMap::new());
         let place = Self::new();
-        place.fill(interactions);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        match made.get(&interactions) {
+            Some(left) => left.iter().for_each(|file| file.put_into(&place)),
+            None => {
+                place.fill(interactions);
+                made.insert(interactions, Left::all(&place));
+            }
+        }
         place
     }
 

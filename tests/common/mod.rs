@@ -10,7 +10,9 @@ pub use wait::{HANG, answered, is_sent, patient, pause, until, wait_until};
 
 use botstore::schema::{Migration, Schema};
 use botstore::testing::TestStore;
-use botstore::{Config, Error, ErrorKind, Lane, Mutation, Query, ReadTx, Result, Store, WriteTx};
+use botstore::{
+    Config, Durability, Error, ErrorKind, Lane, Mutation, Query, ReadTx, Result, Store, WriteTx,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -29,9 +31,11 @@ impl Schema for Probe {
     )];
 }
 
-/// A store with the table, otherwise as configured. A deadline is a test's own, or none that it meets.
+/// A store with the table, otherwise as configured. A deadline is a test's own, or none that it meets. It does not wait
+/// for the disk, unless it is configured to.
 pub async fn probe_store(configure: impl FnOnce(Config) -> Config) -> TestStore {
-    TestStore::open_with(|config| configure(patient(config).schema::<Probe>()))
+    let config = |config| patient(config).durability(Durability::Normal);
+    TestStore::open_with(|given| configure(config(given).schema::<Probe>()))
         .await
         .expect("a new store opens")
 }

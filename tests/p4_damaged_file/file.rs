@@ -2,7 +2,7 @@
 
 use crate::wait::answered;
 use crate::{Everything, INTERACTIONS, change, copied, interaction, sign_up};
-use botstore::integrity::CheckFile;
+use botstore::integrity::{CheckFile, CheckReport};
 use botstore::rusqlite::Connection;
 use botstore::testing::{FixedClock, TestStore};
 use botstore::users::{EnsureUser, GetUser};
@@ -40,6 +40,18 @@ fn is_told(error: &Error) -> bool {
     corrupt
 }
 
+/// What a check has found.
+fn found_by(check: botstore::Result<CheckReport>) -> Seen {
+    match check {
+        Ok(report) if !report.is_damaged() && !report.differs() => Seen::Nothing,
+        Ok(_) => Seen::Damage,
+        Err(error) => {
+            is_told(&error);
+            Seen::Damage
+        }
+    }
+}
+
 /// Opens the file, asks about everything, writes, checks and closes.
 async fn look(path: &Path) -> Seen {
     // No power goes off here.
@@ -58,13 +70,7 @@ async fn look(path: &Path) -> Seen {
     note(store.read(Everything).await.err());
     note(store.write(interaction(1_000)).await.err());
     note(store.write(EnsureUser::new(2, None)).await.err());
-    match store.read(CheckFile::new()).await {
-        Ok(report) => told |= report.is_damaged() || report.differs(),
-        Err(error) => {
-            is_told(&error);
-            told = true;
-        }
-    }
+    told |= found_by(store.read(CheckFile::new()).await) == Seen::Damage;
     let health = store.health().await.unwrap();
     assert!(health.damage.is_none() || !health.ok);
     let _ = store.close().await;
@@ -87,7 +93,8 @@ async fn a_damaged_header_of_a_stores_file_is_told_as_damage_with_the_advice_to_
         let error = botstore::status(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {at}: {error}");
     }
-    for at in 0..100 {
+    // Behind what is told already, numbers of four bytes: each by a little, and by much.
+    for at in (18..24).chain((24..100).filter(|at| matches!(at % 4, 0 | 3))) {
         let (_folder, path) = copied(&path);
         change(&path, at, 1, |byte| byte ^ 0x01);
         look(&path).await;
@@ -106,7 +113,12 @@ async fn a_page_that_is_garbage_is_found_wherever_it_is() {
         change(&path, page * 4096 + skip, 4096 - skip as usize, |byte| {
             byte ^ 0x5a
         });
-        assert_eq!(look(&path).await, Seen::Damage, "page {page}");
+        // Whoever only checks the file finds it, and so does a bot that works with it.
+        let found = botstore::snapshot(&path, |tx| tx.query(&CheckFile::new()));
+        assert_eq!(found_by(found), Seen::Damage, "page {page}");
+        if page % 4 == 0 || std::env::var_os("BOTSTORE_TEST_EVERY_CALL").is_some() {
+            assert_eq!(look(&path).await, Seen::Damage, "page {page}");
+        }
     }
 }
 
@@ -116,7 +128,7 @@ async fn no_flipped_bit_makes_anybody_panic() {
     let size = fs::metadata(&path).unwrap().len();
     let mut random = fastrand::Rng::with_seed(11);
     let mut found = 0;
-    for _ in 0..80 {
+    for _ in 0..40 {
         let (_folder, path) = copied(&path);
         // Half of them where a page tells how it is laid out.
         let page = random.u64(0..size / 4096) * 4096;
@@ -129,7 +141,7 @@ async fn no_flipped_bit_makes_anybody_panic() {
         found += i32::from(look(&path).await == Seen::Damage);
     }
     // SQLite keeps no checksum of a page: a bit inside a text is nothing that it can miss.
-    assert!(found > 20, "{found} of 80");
+    assert!(found > 10, "{found} of 40");
 }
 
 #[tokio::test]

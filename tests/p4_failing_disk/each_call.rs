@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// How many of the calls fail in turn in `cargo test`. `BOTSTORE_TEST_EVERY_CALL=1` has all of them
 /// do: some minutes.
-const SAMPLE: u64 = 12;
+const SAMPLE: u64 = 8;
 
 async fn each(call: Call, lasting: Lasting, errno: i32) {
     disk::begin();

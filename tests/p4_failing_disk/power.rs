@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 fn cuts() -> u64 {
     match std::env::var_os("BOTSTORE_TEST_EVERY_CALL") {
         Some(_) => 400,
-        None => 24,
+        None => 16,
     }
 }
 

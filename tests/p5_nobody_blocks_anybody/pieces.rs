@@ -19,8 +19,8 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// More than a handful of the largest pieces.
-const MANY: usize = 45_000;
+/// More than two of the largest pieces.
+const MANY: usize = 21_000;
 
 /// How many rows a piece looks at, at most, as the documents say.
 const LARGEST_PIECE: usize = 10_000;

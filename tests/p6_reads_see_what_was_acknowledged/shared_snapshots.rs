@@ -223,7 +223,7 @@ async fn one_that_meets_its_deadline_leaves_the_others_their_answers() {
     let store = probe_store(|config| {
         config
             .readers(2)
-            .interactive_deadline(Duration::from_secs(10))
+            .interactive_deadline(Duration::from_secs(5))
     })
     .await;
     let held = hold_both(&store).await;

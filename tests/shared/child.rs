@@ -192,8 +192,13 @@ impl Drop for Victim {
     }
 }
 
-/// How many processes a test kills.
+/// How many processes a test kills: see [`rounds_or`].
 pub fn rounds() -> u32 {
+    rounds_or(15)
+}
+
+/// How often a test tries what comes out differently each time: so often, or `BOTSTORE_TEST_ROUNDS` times.
+pub fn rounds_or(usual: u32) -> u32 {
     let rounds = std::env::var("BOTSTORE_TEST_ROUNDS").ok();
-    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(15)
+    rounds.map_or(usual, |rounds| rounds.parse().expect("a number"))
 }

@@ -65,11 +65,11 @@ pub(crate) fn at_no_risk(path: &Path, clock: &FixedClock) -> Config {
 }
 
 #[tokio::test]
-async fn a_daily_job_of_a_bot_that_restarts_hourly_runs_daily() {
+async fn a_daily_job_of_a_bot_that_restarts_many_times_a_day_runs_daily() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bot.db");
     let clock = FixedClock::default();
-    for hour in 0..72_usize {
+    for hour in (0..72_usize).step_by(3) {
         let first = hour as i64 * 100;
         let config = at_no_risk(&path, &clock)
             .schema::<Probe>()
@@ -78,7 +78,7 @@ async fn a_daily_job_of_a_bot_that_restarts_hourly_runs_daily() {
         settled(&store).await;
         assert_eq!(runs(&store).await, hour / 24, "in hour {hour}");
         store.close().await.unwrap();
-        clock.advance(HOUR);
+        clock.advance(3 * HOUR);
     }
 }
 
