@@ -13,9 +13,10 @@ pub(crate) use zone::Zone;
 
 use crate::error::{Error, ErrorKind, Result, quote};
 use crate::panics::caught;
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The source of the store's time. Tests set it. Everything that the store writes or compares uses it, never
@@ -200,6 +201,30 @@ pub fn format(time: DateTime<Utc>) -> String {
 /// assert_eq!(parse("yesterday"), None);
 /// ```
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
+    parse_own(text).or_else(|| parse_any(text))
+}
+
+/// Reads the store's own format, digit by digit. Nearly every time in a file has it, and a page has a time for each of
+/// its messages; chrono's parser, which reads the others, takes several times as long.
+fn parse_own(text: &str) -> Option<DateTime<Utc>> {
+    let text: &[u8; 32] = text.as_bytes().try_into().ok()?;
+    let apart = [4, 7, 10, 13, 16, 19].map(|at| text[at]);
+    if apart != *b"--T::." || !text.ends_with(b"+00:00") {
+        return None;
+    }
+    let number = |digits: Range<usize>| {
+        text[digits].iter().try_fold(0, |number, digit| {
+            let is_digit = digit.is_ascii_digit();
+            is_digit.then(|| number * 10 + u32::from(digit - b'0'))
+        })
+    };
+    let date = NaiveDate::from_ymd_opt(number(0..4)? as i32, number(5..7)?, number(8..10)?)?;
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let time = date.and_hms_micro_opt(hour, minute, second, number(20..26)?)?;
+    Some(time.and_utc())
+}
+
+fn parse_any(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     if !text.is_ascii() {
         return None;
@@ -300,6 +325,18 @@ mod tests {
             prop_assert_eq!(format(a).len(), 32);
             prop_assert_eq!(parse(&format(a)), Some(a));
             prop_assert_eq!(format(a).cmp(&format(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn the_stores_own_format_is_read_as_any_other(
+            micros in 0_i64..253_402_300_799_000_000, at in 0_usize..32, other in "[ -~]"
+        ) {
+            let mut text = format(Utc.timestamp_micros(micros).unwrap());
+            prop_assert!(parse_own(&text).is_some());
+            text.replace_range(at..=at, &other);
+            if let Some(time) = parse_own(&text) {
+                prop_assert_eq!(parse_any(&text), Some(time), "{}", text);
+            }
         }
 
         #[test]
