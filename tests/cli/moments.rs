@@ -61,7 +61,7 @@ fn moved_in(place: &Place, backup: &str) -> i64 {
     one("SELECT CAST(sum(total_cost) AS INTEGER) FROM users")
 }
 
-const BACKUPS: usize = 2;
+const BACKUPS: usize = 3;
 
 /// Backups beside a program that moves money all the time, of as many moments.
 fn as_many_moments(mode: &str, child: std::process::Command, place: &Place) {
