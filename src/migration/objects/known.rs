@@ -284,34 +284,34 @@ fn squeezed(object: &Object) -> Object {
 }
 
 fn squeeze(sql: &str) -> String {
+    let is_special = |c: char| c.is_ascii_whitespace() || "'\"`[-/".contains(c);
     let mut squeezed = String::with_capacity(sql.len());
     let mut rest = sql;
     while let Some(c) = rest.chars().next() {
-        let (taken, kept) = match c {
-            '\'' | '"' | '`' => {
-                let end = rest[1..].find(c).map_or(rest.len(), |at| at + 2);
-                (end, &rest[..end])
+        let end = match c {
+            '\'' | '"' | '`' => rest[1..].find(c).map(|at| at + 2),
+            '[' => rest.find(']').map(|at| at + 1),
+            '-' if rest.starts_with("--") => rest.find('\n'),
+            '/' if rest.starts_with("/*") => rest[2..].find("*/").map(|at| at + 4),
+            c if c.is_ascii_whitespace() => Some(1),
+            c => {
+                let next = rest[c.len_utf8()..].find(is_special);
+                next.map(|at| at + c.len_utf8())
             }
-            '[' => {
-                let end = rest.find(']').map_or(rest.len(), |at| at + 1);
-                (end, &rest[..end])
-            }
-            '-' if rest.starts_with("--") => (rest.find('\n').unwrap_or(rest.len()), " "),
-            '/' if rest.starts_with("/*") => {
-                let end = rest[2..].find("*/").map_or(rest.len(), |at| at + 4);
-                (end, " ")
-            }
-            c if c.is_ascii_whitespace() => (1, " "),
-            c => (c.len_utf8(), &rest[..c.len_utf8()]),
         };
-        if matches!(c, '\'' | '"' | '`' | '[') {
-            squeezed += kept;
-        } else if kept != " " {
-            squeezed += &kept.to_ascii_lowercase();
+        let (taken, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let is_ignored =
+            c.is_ascii_whitespace() || taken.starts_with("--") || taken.starts_with("/*");
+        if !is_ignored {
+            let begin = squeezed.len();
+            squeezed.push_str(taken);
+            if !matches!(c, '\'' | '"' | '`' | '[') {
+                squeezed[begin..].make_ascii_lowercase();
+            }
         } else if !squeezed.ends_with(' ') {
             squeezed.push(' ');
         }
-        rest = &rest[taken..];
+        rest = after;
     }
     squeezed.trim_end().to_owned()
 }
