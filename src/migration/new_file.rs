@@ -3,7 +3,7 @@
 
 use super::step::{Left, failed, transaction};
 use super::{Program, SchemaDef, ledger};
-use crate::error::{Result, quote};
+use crate::error::Result;
 use crate::operation::WriteTx;
 use rusqlite::Connection;
 
@@ -37,20 +37,14 @@ pub(super) fn make(schemas: &[SchemaDef], conn: &Connection, program: &Program<'
         return Ok(());
     }
     tracing::info!("making the tables of a new file");
-    transaction(conn, program.clock, |tx| {
+    let made = transaction(conn, program.clock, |tx| {
         // A new file has applied nothing, so its ledger is not an old one either.
         ledger::prepare(tx, |_| Ok(()))?;
-        known.iter().try_for_each(|(schema, whole)| {
-            fill(tx, schema, whole).map_err(|e| {
-                let schema = quote(schema.name);
-                failed(
-                    e,
-                    format_args!("making the tables of schema {schema}"),
-                    Left::AsBefore,
-                )
-            })
-        })
-    })
+        let mut known = known.iter();
+        known.try_for_each(|(schema, whole)| fill(tx, schema, whole))
+    });
+    let what = format_args!("making the tables of a new file");
+    made.map_err(|error| failed(error, what, Left::AsBefore))
 }
 
 fn fill(tx: &WriteTx<'_>, schema: &SchemaDef, whole: &Whole) -> Result<()> {
