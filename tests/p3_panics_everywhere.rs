@@ -24,8 +24,7 @@ const ROUNDS: i64 = 1_000;
 
 async fn small_store() -> TestStore {
     keep_quiet();
-    let quick = botstore::Durability::Normal;
-    probe_store(|config| config.max_in_flight(ROOM).durability(quick)).await
+    probe_store(|config| config.max_in_flight(ROOM)).await
 }
 
 /// As many requests as configured are taken in, and not one more; everybody is at work.

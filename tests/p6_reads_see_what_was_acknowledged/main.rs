@@ -6,7 +6,7 @@ mod callers_thread;
 mod common;
 mod shared_snapshots;
 
-use botstore::{Config, Durability, PointReads, Query, ReadTx, Result, Store};
+use botstore::{Config, PointReads, Query, ReadTx, Result, Store};
 use common::{Hold, Numbers, Put, hold, probe_store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
@@ -98,7 +98,7 @@ impl Query for Newest {
 /// So many wait that a snapshot is hardly ever used by one alone, and commits come as fast as they can.
 async fn never_an_older_one(configure: impl FnOnce(Config) -> Config) {
     const WRITES: i64 = 2_000;
-    let store = probe_store(|config| configure(config.durability(Durability::Normal))).await;
+    let store = probe_store(configure).await;
     let acknowledged = Arc::new(AtomicI64::new(-1));
     let over = Arc::new(AtomicBool::new(false));
     let mut readers = JoinSet::new();
