@@ -36,7 +36,6 @@ pub(crate) fn write_probe(conn: &Connection) -> Result<()> {
 /// Copies what an earlier process left in the WAL into the file, before anything new is written. If
 /// that process died of a failed sync, readable parts of the WAL may not be on the disk, and another
 /// sync need not write them: see <https://lwn.net/Articles/752063/>.
-/// nor be written there by another sync: see <https://lwn.net/Articles/752063/>.
 pub(crate) fn recover_wal(conn: &Connection) -> Result<()> {
     // Frames that another program still reads stay in the WAL, as always.
     checkpoint(conn, "PASSIVE").map(|_| ())

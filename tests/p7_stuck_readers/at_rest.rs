@@ -223,7 +223,7 @@ async fn a_configuration_that_copies_nothing_in_the_background_does_not_at_rest_
 
 #[tokio::test]
 async fn a_database_that_was_emptied_is_not_written_to_at_rest() {
-    let store = probe_store(|config| config).await;
+    let store = probe_store(copied_at_rest_alone).await;
     put(&store, 1).await;
     // The checkpointer has the file open from then on.
     until_the_file_alone_has(&store, &[1]).await;
@@ -237,8 +237,11 @@ async fn a_database_that_was_emptied_is_not_written_to_at_rest() {
     assert_eq!(file.metadata().unwrap().len(), 0);
     // Nor is that taken for damage, which SQLite would have found by trying.
     assert_eq!(store.health().await.unwrap().damage, None);
+    // What was copied at the first rest is in no file any more. Whether the writer still has it in its cache is
+    // SQLite's affair; that closing calls no part the whole is tested with the damaged files.
     let error = answered(store.close()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Replaced, "{error}");
+    let said = [ErrorKind::Replaced, ErrorKind::Corrupt];
+    assert!(said.contains(&error.kind()), "{error}");
     // The last, since closing it drops SQLite's locks.
     drop(file);
 }
