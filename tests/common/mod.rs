@@ -160,13 +160,21 @@ impl Hold {
 impl Holding {
     /// Waits until somebody is held.
     pub async fn started(self: &Arc<Self>) {
+        assert!(self.has_started().await, "it was dropped before");
+    }
+
+    /// The same for what may be refused at its deadline before it begins: then returns false.
+    pub async fn has_started(self: &Arc<Self>) -> bool {
         let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
+        let waited = tokio::task::spawn_blocking(move || {
             let started = this.started.lock().unwrap();
-            started.recv_timeout(HANG).unwrap();
-        })
-        .await
-        .unwrap();
+            started.recv_timeout(HANG)
+        });
+        match waited.await.unwrap() {
+            Ok(()) => true,
+            Err(mpsc::RecvTimeoutError::Disconnected) => false,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("nobody was ever held"),
+        }
     }
 
     pub fn release(&self) {

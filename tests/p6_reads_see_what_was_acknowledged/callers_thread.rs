@@ -167,7 +167,12 @@ async fn an_interrupted_query_leaves_no_answer_in_the_cache() {
         let first = answered(store.read(Stubborn(Arc::clone(&endless)))).await;
         assert!(matches!(first, Ok(0) | Err(_)), "{first:?}");
         endless.store(false, SeqCst);
-        assert_eq!(answered(store.read(Stubborn(endless))).await.unwrap(), 1);
+        // On a busy machine one may be too late to begin.
+        until("an answer", async || {
+            let answer = answered(store.read(Stubborn(Arc::clone(&endless)))).await;
+            answer.is_ok_and(|number| number == 1)
+        })
+        .await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operations as plain actix messages: a bot's actor holds recipients, its test a mock.
 
 use crate::common::{
-    HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until,
+    HANG, HoldWriter, Numbers, Put, answered, hold, hold_writer, kind, probe_store, until,
 };
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use botstore::interactions::{Receipt, SaveInteraction};
@@ -147,18 +147,25 @@ async fn put_within(store: &Store, number: i64, patience: Duration) -> Result<i6
 async fn a_sender_that_does_not_wait_for_the_answer_is_in_doubt_and_not_refused() {
     let store = probe_store(|config| config).await;
     let (writer, held) = hold_writer(&store).await;
-    let error = answered(put_within(&store, 1, Duration::from_millis(1))).await;
-    let error = error.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InDoubt, "{error}");
+    let in_flight = async || store.health().await.unwrap().writer.in_flight;
+    let mut number = 0;
+    let mut patience = Duration::from_millis(1);
+    // A message that nobody waits for any more before it is read is dropped: on a busy machine the first may be.
+    while in_flight().await < 2 {
+        number += 1;
+        let error = answered(put_within(&store, number, patience)).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InDoubt, "{error}");
+        patience *= 2;
+    }
     writer.release();
     held.await.unwrap().unwrap();
     until("it is carried out all the same", async || {
-        store.read(Numbers).await.unwrap() == [1]
+        !store.read(Numbers).await.unwrap().is_empty()
     })
     .await;
     store.close().await.unwrap();
     // And one whose store is closed is refused.
-    let patience = Duration::from_secs(300);
-    let error = answered(put_within(&store, 2, patience)).await.unwrap_err();
+    let error = answered(put_within(&store, -1, HANG)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }
