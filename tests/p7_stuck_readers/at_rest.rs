@@ -92,11 +92,11 @@ async fn a_bot_at_rest_has_everything_in_its_file_whatever_is_copied() {
 #[tokio::test]
 async fn a_rest_is_used_once_and_the_stores_own_bookkeeping_ends_none() {
     const MINUTE: Duration = Duration::from_secs(60);
-    let store = probe_store(|config| config).await;
+    let store = probe_store(copied_at_rest_alone).await;
     put(&store, 1).await;
-    until_the_file_alone_has(&store, &[1]).await;
-    let last = async || store.health().await.unwrap().last_checkpoint.unwrap().at;
+    let last = async || Some(store.health().await.unwrap().last_checkpoint?.at);
     let written = async || store.health().await.unwrap().writer.committed;
+    until("it rests", async || last().await.is_some()).await;
     let before = last().await;
     let mut other = OtherBot::start().await;
     for _ in 0..2 {
