@@ -103,15 +103,7 @@ pub(crate) fn upgrade(
         migration::opened(conn, &config.program())?;
         Ok(zones)
     });
-    let lost = &done.unknown_objects.missing;
-    let lost = lost.iter().find(|missing| !missing.made_again);
-    let zones = opened.map_err(|error| match (error.kind(), lost) {
-        (ErrorKind::Sql, Some(lost)) => {
-            let why = format!("{lost} that a step made is missing; restore a backup");
-            error.because(ErrorKind::Corrupt, why)
-        }
-        _ => error,
-    })?;
+    let zones = opened.map_err(|error| done.unknown_objects.explain(error))?;
     Ok((done, zones))
 }
 

@@ -16,7 +16,8 @@ use crate::sqlite::{self, Authorizer, Inspection, for_queries};
 /// # Errors
 /// [`NotFound`](crate::ErrorKind::NotFound) for a file that does not exist; [`OlderSchema`](crate::ErrorKind::OlderSchema) for
 /// a file that opening would migrate, or whose rows it would count first; the errors with which
-/// [`schema::plan`](crate::schema::plan()) refuses a file; and those of the queries. Also
+/// [`schema::plan`](crate::schema::plan()) refuses a file; those of the queries; and
+/// [`Corrupt`](crate::ErrorKind::Corrupt), if a query fails for a table or column that somebody has dropped. Also
 /// [`Busy`](crate::ErrorKind::Busy), if the file or its folder cannot be written, no store had it open, and a program
 /// changed it before `read` returned: discard what `read` computed.
 ///
@@ -53,8 +54,11 @@ pub fn snapshot<T>(
     file.go_on(|conn| {
         let guard = Authorizer::install(conn, for_queries)?;
         let tx = ReadTx::new(conn, config.clock.now()).within(config.limits());
-        guard
-            .during(|| read(&tx))
-            .map_err(|e| sqlite::name_file(e, &path))
+        let done = guard.during(|| read(&tx));
+        done.map_err(|error| {
+            // If even that cannot be found out, the first error tells more.
+            let objects = migration::unknown_in(&tx, &config.schemas).unwrap_or_default();
+            sqlite::name_file(objects.explain(error), &path)
+        })
     })
 }

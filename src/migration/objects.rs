@@ -59,6 +59,9 @@ pub enum ObjectKind {
     Index,
     /// A table that a step made and whose definition has changed. Other plain tables are not listed.
     Table,
+    /// A column that a step gave a table and that the table no longer has. Only [`MissingObject`] has this
+    /// kind.
+    Column,
 }
 
 impl fmt::Display for ObjectKind {
@@ -70,6 +73,7 @@ impl fmt::Display for ObjectKind {
             Self::GeneratedColumn => "generated column",
             Self::Index => "index",
             Self::Table => "table",
+            Self::Column => "column",
         })
     }
 }
@@ -102,7 +106,8 @@ pub struct UnknownObjects {
     /// Schemas in the file's ledger that this program does not know. They may have made the objects.
     pub unknown_schemas: Vec<String>,
     /// Objects that applied steps made and somebody has dropped since, and indexes that somebody has
-    /// altered. Opening the file makes them again, except for tables that hold more than counts.
+    /// altered. Opening the file makes them again, except for columns, and tables that hold more than
+    /// counts.
     #[serde(default)]
     pub missing: Vec<MissingObject>,
 }
@@ -111,6 +116,18 @@ impl UnknownObjects {
     /// Whether the file has no object that no step made. Objects may be missing all the same.
     pub fn is_empty(&self) -> bool {
         self.total == 0
+    }
+
+    /// Explains SQL that fails for what somebody has dropped and only a backup has.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let mut missing = self.missing.iter();
+        match missing.find(|missing| !missing.made_again) {
+            Some(lost) if error.kind() == ErrorKind::Sql => {
+                let why = format!("{lost} that a step made is missing; restore a backup");
+                error.because(ErrorKind::Corrupt, why)
+            }
+            _ => error,
+        }
     }
 
     /// Whether an object that a step made was replaced by another.

@@ -224,11 +224,28 @@ pub(super) fn step_failed(
     left: Left,
 ) -> Error {
     let (name, schema) = (quote(name), quote(schema));
+    if makes_what_is_there(&error) {
+        let why = format_args!(
+            "{doing} step {step} ({name}) of schema {schema} would make what is in the file already, so \
+             another program has removed rows from botstore_ledger; restore a backup"
+        );
+        return error.because(ErrorKind::Corrupt, why);
+    }
     failed(
         error,
         format_args!("{doing} step {step} ({name}) of schema {schema}"),
         left,
     )
+}
+
+/// Whether a statement failed since an object with the store's own prefix exists. No other program's object has such
+/// a name, so a step has run of which the ledger does not know. SQLite has no error code for that.
+fn makes_what_is_there(error: &Error) -> bool {
+    let said = error.to_string();
+    let name = said
+        .split_once(" already exists")
+        .and_then(|(before, _)| before.rsplit(' ').next());
+    error.kind() == ErrorKind::Sql && name.is_some_and(|name| name.starts_with("botstore_"))
 }
 
 /// Makes the error for a piece of migration that failed: what it was, such as "applying step 1".

@@ -69,7 +69,8 @@ impl Running {
             duties,
             prepared.clock,
             tokens::record_uses,
-        )?;
+        )
+        .map_err(|error| prepared.unknown_objects.explain(error))?;
         let shared = &engine.handle.shared;
         shared.recounting.begin(prepared.zones.next);
         let subscribers = &shared.subscribers;
@@ -188,10 +189,7 @@ fn prepare(config: &Config) -> Result<Prepared> {
     migration::run_own_triggers(&conn, &config.program())?;
     let tx = ReadTx::new(&conn, now);
     let schemas = migration::steps(&tx)?;
-    let mut clock = schedule::recorded_clock(&tx)?;
-    if clock.believed.is_none() {
-        clock.believed = messages::newest_time(&tx)?;
-    }
+    let clock = clock_record(&tx).map_err(|error| unknown_objects.explain(error))?;
     if !unknown_objects.is_empty() {
         tracing::warn!(
             path = %path.display(), total = unknown_objects.total,
@@ -210,4 +208,13 @@ fn prepare(config: &Config) -> Result<Prepared> {
         zones,
         news: news.into_iter().collect(),
     })
+}
+
+/// What the file says of the clock, or else its newest message.
+fn clock_record(tx: &ReadTx<'_>) -> Result<ClockRecord> {
+    let mut clock = schedule::recorded_clock(tx)?;
+    if clock.believed.is_none() {
+        clock.believed = messages::newest_time(tx)?;
+    }
+    Ok(clock)
 }

@@ -7,6 +7,8 @@ mod child;
 mod disabled;
 mod endless;
 mod ids;
+mod lost_columns;
+mod lost_ledger;
 mod made_again;
 mod made_again_of_hosts;
 mod new_file;

@@ -106,12 +106,12 @@ const DAMAGED: &str = "\
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Finding {
     Damage,
+    /// A table with rows of its own is missing, or a column.
+    Lost,
     /// An object differs from what a step made.
     Altered,
     /// An id counter is near its end.
     Ids,
-    /// A table with rows of its own is missing.
-    Lost,
     /// Another object that a step made is missing.
     Missing,
     OddValues,
@@ -127,6 +127,10 @@ pub(crate) enum Finding {
 pub(crate) fn after_check(found: &[Finding]) -> &'static str {
     match found.iter().min() {
         Some(Finding::Damage) => DAMAGED,
+        Some(Finding::Lost) => {
+            "stop the bot, and restore a backup: a table or a column was dropped, and only backups have its \
+             contents"
+        }
         Some(Finding::Altered) => {
             "find out which program altered the object; if that is unknown, stop the bot and restore a \
              backup from before the change"
@@ -134,9 +138,6 @@ pub(crate) fn after_check(found: &[Finding]) -> &'static str {
         Some(Finding::Ids) => {
             "stop the bot, and restore a backup from before the id was written, or correct \
              sqlite_sequence"
-        }
-        Some(Finding::Lost) => {
-            "stop the bot, and restore a backup: a table was dropped, and only backups have its rows"
         }
         Some(Finding::Missing) => {
             "find out which program removed the object; the bot makes it again when it opens the file, \

@@ -37,7 +37,7 @@ use serde_json::json;
 /// Triggers, views, virtual tables and generated columns that no step of this program made are listed.
 /// They may be the bot's own or an operator's (code 0), or replace what a step made (code 4). Missing
 /// objects of steps, such as triggers, are listed too (code 4): opening the file makes them again, and
-/// so does --repair.
+/// so does --repair. Tables and columns with contents of their own are not made again: restore a backup.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
@@ -86,8 +86,8 @@ impl Found {
         self.report.odd_values.total > 0
     }
 
-    /// Whether a table is missing whose rows exist nowhere else.
-    fn has_lost_rows(&self) -> bool {
+    /// Whether a table or a column is missing whose contents exist nowhere else.
+    fn has_lost_contents(&self) -> bool {
         let mut missing = self.unknown.missing.iter();
         missing.any(|missing| !missing.made_again)
     }
@@ -121,9 +121,9 @@ impl Found {
     fn findings(&self) -> Vec<Finding> {
         let found = [
             (self.report.is_damaged(), Finding::Damage),
+            (self.has_lost_contents(), Finding::Lost),
             (self.unknown.has_altered(), Finding::Altered),
             (self.report.ids.total > 0, Finding::Ids),
-            (self.has_lost_rows(), Finding::Lost),
             (!self.unknown.missing.is_empty(), Finding::Missing),
             (self.has_odd_values(), Finding::OddValues),
             (self.rollups.differences > 0, Finding::Rollups),

@@ -46,9 +46,9 @@ pub(crate) fn missing_verdict(found: &UnknownObjects) -> String {
         ));
     }
     if lost > 0 {
-        let tables = text::count(lost, "table");
+        let objects = text::count(lost, "object");
         text.push(format!(
-            "{tables} whose rows only a backup has: restore a backup"
+            "{objects} with contents that only a backup has: restore a backup"
         ));
     }
     text.join("; ")

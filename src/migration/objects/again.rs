@@ -21,12 +21,12 @@ pub struct MissingObject {
     pub schema: String,
     /// What it is.
     pub kind: ObjectKind,
-    /// Its name. At most 200 characters.
+    /// Its name; for a column, preceded by its table's name. At most 200 characters.
     pub name: String,
     /// The table or view that it is on; otherwise its own name.
     pub table: String,
-    /// Whether opening the file makes it again. A table with rows of its own is not made again: a
-    /// backup has the rows.
+    /// Whether opening the file makes it again. A table with rows of its own is not made again, nor is a
+    /// column: a backup has the contents.
     pub made_again: bool,
 }
 
@@ -65,7 +65,13 @@ pub(super) fn missing(
             let are_indexes = object.kind == "index" && same.kind == "index";
             are_indexes && same.sql != object.sql && !known.has(same) && !known.is_the_bots(same)
         });
-        if same.is_some() && !is_altered {
+        let columns = match same {
+            Some(same) if object.kind == "table" && same.kind == "table" && !known.has(same) => {
+                known.missing_columns(tx, object)?
+            }
+            _ => Vec::new(),
+        };
+        if same.is_some() && !is_altered && columns.is_empty() {
             continue;
         }
         let Some(maker) = known.sure_maker(object) else {
@@ -74,6 +80,21 @@ pub(super) fn missing(
         let Some(schema) = schemas.iter().find(|schema| schema.name == maker) else {
             continue;
         };
+        if !columns.is_empty() {
+            found.extend(columns.iter().map(|column| Missing {
+                report: MissingObject {
+                    schema: schema.name.to_owned(),
+                    kind: ObjectKind::Column,
+                    name: bounded(&format!("{}.{column}", object.name), 200),
+                    table: bounded(&object.table, 200),
+                    made_again: false,
+                },
+                object: object.clone(),
+                is_altered: false,
+                keeps_counts: false,
+            }));
+            continue;
+        }
         let is_table = object.kind == "table";
         let counts = schema.counts.tables.contains(&object.name.as_str());
         found.push(Missing {

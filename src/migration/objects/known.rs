@@ -22,6 +22,8 @@ pub(super) struct Known {
     cut_short: HashSet<&'static str>,
     /// Indexes of a bot that serve as well as the steps' indexes of the same names.
     of_the_bot: HashSet<Object>,
+    /// The database in which the steps have run.
+    reference: Reference,
 }
 
 impl Known {
@@ -64,6 +66,7 @@ impl Known {
             makers,
             cut_short,
             of_the_bot: of_the_bot(tx, &reference)?,
+            reference,
         };
         for object in &objects {
             known.add(object);
@@ -96,6 +99,17 @@ impl Known {
     pub(super) fn has(&self, object: &Object) -> bool {
         let texts = self.texts.get(&object.key());
         texts.is_some_and(|texts| texts.contains(&squeezed(object)))
+    }
+
+    /// Returns the columns that steps gave a table and that the file's table of this name does not have.
+    pub(super) fn missing_columns(&self, tx: &ReadTx<'_>, table: &Object) -> Result<Vec<String>> {
+        let steps = ReadTx::new(self.reference.conn(), tx.now());
+        let there = columns(tx, table)?;
+        let is_there =
+            |column: &String| there.iter().any(|other| other.eq_ignore_ascii_case(column));
+        let mut missing = columns(&steps, table)?;
+        missing.retain(|column| !is_there(column));
+        Ok(missing)
     }
 
     /// Whether it is an index that existed before the steps and keeps its form.
@@ -195,6 +209,11 @@ fn keys(tx: &ReadTx<'_>, index: &str) -> Result<Option<Vec<(String, bool, String
         Ok(name.map(|name| (name, descends, collation)))
     })?;
     Ok(keys.into_iter().collect())
+}
+
+fn columns(tx: &ReadTx<'_>, table: &Object) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM pragma_table_xinfo(?1) ORDER BY cid";
+    tx.all(sql, [&table.name], |row| Ok(row.get(0)?))
 }
 
 /// Adds the computed columns of a table.
