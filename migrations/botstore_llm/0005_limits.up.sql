@@ -50,7 +50,8 @@ CREATE TABLE botstore_reservation (
     state          TEXT,    -- open, settled, released or expired
     settled_by     INTEGER  -- a message, or a row of botstore_usage
 );
-CREATE INDEX botstore_reservation_open ON botstore_reservation(until) WHERE state = 'open';
+-- A time that is no number is long over: without that, one without a time would come first for ever, and hide all others.
+CREATE INDEX botstore_reservation_open ON botstore_reservation(CAST(coalesce(until, 0) AS INTEGER)) WHERE state = 'open';
 
 -- Who has spent something since the store last looked whether a limit, or its warning, is reached.
 CREATE TABLE botstore_spender (
@@ -257,99 +258,99 @@ WHEN EXISTS (SELECT 1 FROM botstore_limit)
     ON CONFLICT DO NOTHING;
 END;
 
--- What open reservations hold. For a request the store changes nothing but the state, what settled it, and the time: so
+-- What open reservations hold: a cost and a number of tokens count as those of usage do. For a request the store changes nothing but the state, what settled it, and the time: so
 -- only the first two of these run, one for each statement. A subject that a reservation does not have is passed over before a table is opened.
 CREATE TRIGGER botstore_reservation_made AFTER INSERT ON botstore_reservation
 WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_over AFTER UPDATE OF state ON botstore_reservation
 WHEN (old.state IS 'open') <> (new.state IS 'open') BEGIN
     UPDATE botstore_spent SET
-        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
-        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) ELSE -max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) ELSE -max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) END AS INTEGER)
     WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
-        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) ELSE -max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) ELSE -max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) END AS INTEGER)
     WHERE scope = 'user' AND who = CASE WHEN new.state IS 'open' THEN new.user_id ELSE old.user_id END AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
-        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) ELSE -max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) ELSE -max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) END AS INTEGER)
     WHERE CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END IS NOT NULL AND scope = 'chat' AND who = CASE WHEN new.state IS 'open' THEN new.chat ELSE old.chat END AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN new.cost ELSE -old.cost END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
-        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN new.tokens ELSE -old.tokens END AS INTEGER)
+        cost = CAST(cost + CASE WHEN new.state IS 'open' THEN max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) ELSE -max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) END AS INTEGER), requests = requests + CASE WHEN new.state IS 'open' THEN 1 ELSE -1 END,
+        tokens = CAST(tokens + CASE WHEN new.state IS 'open' THEN max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) ELSE -max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) END AS INTEGER)
     WHERE CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END IS NOT NULL AND scope = 'model' AND who = CASE WHEN new.state IS 'open' THEN new.model ELSE old.model END AND ends = '' AND per = 'open';
 END;
 -- What another program does to one that stays open.
 CREATE TRIGGER botstore_reservation_changed AFTER UPDATE OF user_id, chat, model, cost, tokens ON botstore_reservation
 WHEN old.state = 'open' AND new.state = 'open' BEGIN
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'user' AND who = new.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE new.chat IS NOT NULL AND scope = 'chat' AND who = new.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost + new.cost AS INTEGER), requests = requests + 1,
-        tokens = CAST(tokens + new.tokens AS INTEGER)
+        cost = CAST(cost + max(0, min(9000000000000000, CAST(coalesce(new.cost, 0) AS INTEGER))) AS INTEGER), requests = requests + 1,
+        tokens = CAST(tokens + max(0, min(1000000000000, CAST(coalesce(new.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE new.model IS NOT NULL AND scope = 'model' AND who = new.model AND ends = '' AND per = 'open';
 END;
 CREATE TRIGGER botstore_reservation_gone AFTER DELETE ON botstore_reservation
 WHEN old.state = 'open' BEGIN
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'everyone' AND who = '' AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE scope = 'user' AND who = old.user_id AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE old.chat IS NOT NULL AND scope = 'chat' AND who = old.chat AND ends = '' AND per = 'open';
     UPDATE botstore_spent SET
-        cost = CAST(cost - old.cost AS INTEGER), requests = requests - 1,
-        tokens = CAST(tokens - old.tokens AS INTEGER)
+        cost = CAST(cost - max(0, min(9000000000000000, CAST(coalesce(old.cost, 0) AS INTEGER))) AS INTEGER), requests = requests - 1,
+        tokens = CAST(tokens - max(0, min(1000000000000, CAST(coalesce(old.tokens, 0) AS INTEGER))) AS INTEGER)
     WHERE old.model IS NOT NULL AND scope = 'model' AND who = old.model AND ends = '' AND per = 'open';
 END;
 

@@ -57,7 +57,7 @@ const SCANS: &[&str] = &[
     // Counters are forgotten with a zone, and compared with the rows.
     "starts, cost, requests, tokens FROM botstore_spent",
     // The oldest few that are over: it reads past those that are open.
-    "WHERE state <> 'open' ORDER BY reservation_id LIMIT",
+    "WHERE state IS NOT 'open' ORDER BY reservation_id LIMIT",
     // DeleteUser: those of a day.
     "SELECT reservation_id FROM botstore_reservation WHERE user_id = ?1",
 ];

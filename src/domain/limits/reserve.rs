@@ -304,8 +304,8 @@ fn sweep(tx: &WriteTx<'_>, newest: ReservationId, now: DateTime<Utc>) -> Result<
         "DELETE FROM botstore_reservation
          WHERE reservation_id IN (
                  SELECT reservation_id FROM botstore_reservation
-                 WHERE state <> 'open' ORDER BY reservation_id LIMIT ?1)
-           AND (made_at <= ?2 OR reservation_id <= ?3)",
+                 WHERE state IS NOT 'open' ORDER BY reservation_id LIMIT ?1)
+           AND (CAST(coalesce(made_at, 0) AS INTEGER) <= ?2 OR reservation_id <= ?3)",
         (SWEEP_AT_ONCE, before, newest.get() - REMEMBER_AT_MOST),
     )?;
     Ok(())

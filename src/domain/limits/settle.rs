@@ -2,7 +2,7 @@
 
 use super::ReservationId;
 use crate::domain::UserId;
-use crate::domain::columns::{id, text};
+use crate::domain::columns::{id, integer, text};
 use crate::error::{Error, Result};
 use crate::operation::{ReadTx, WriteTx};
 use chrono::{DateTime, Utc};
@@ -41,9 +41,10 @@ pub(in crate::domain) fn find(
     reservation: ReservationId,
 ) -> Result<Named> {
     let found = tx.maybe(
-        "SELECT user_id, state, until, settled_by FROM botstore_reservation WHERE reservation_id = ?1",
+        "SELECT user_id, state, CAST(coalesce(until, 0) AS INTEGER), settled_by
+         FROM botstore_reservation WHERE reservation_id = ?1",
         [reservation],
-        |row| Ok((id(row, 0)?, text(row, 1)?, id(row, 2)?, id(row, 3)?)),
+        |row| Ok((id(row, 0)?, text(row, 1)?, integer(row, 2)?, id(row, 3)?)),
     )?;
     let named = |settled, settled_by| Named {
         reservation,
@@ -63,7 +64,7 @@ pub(in crate::domain) fn find(
     Ok(match state.as_str() {
         "open" => {
             let sure = tx.sure_now()?.timestamp_micros();
-            match until.is_some_and(|until| until <= sure) {
+            match until <= sure {
                 true => named(Settled::Expired, None),
                 false => named(Settled::InTime, None),
             }
@@ -139,17 +140,23 @@ pub(super) fn expire(tx: &WriteTx<'_>, now: DateTime<Utc>, most: u32) -> Result<
     tx.execute(
         "UPDATE botstore_reservation SET state = 'expired' WHERE reservation_id IN (
              SELECT reservation_id FROM botstore_reservation INDEXED BY botstore_reservation_open
-             WHERE state = 'open' AND until <= ?1 ORDER BY until LIMIT ?2)",
+             WHERE state = 'open' AND CAST(coalesce(until, 0) AS INTEGER) <= ?1
+             ORDER BY CAST(coalesce(until, 0) AS INTEGER) LIMIT ?2)",
         (now.timestamp_micros(), most),
     )
 }
 
 /// Lets reservations hold from now on that were made at a time still to come: the clock was set back since, and nobody
-/// knows how much of their time is over.
+/// knows how much of their time is over. The newest of all is changed even if it is over: by it the store knows that the
+/// clock was set back, and would look at all that are open for each request until one is granted.
 pub(super) fn hold_anew(tx: &WriteTx<'_>, now: DateTime<Utc>) -> Result<usize> {
     tx.execute(
-        "UPDATE botstore_reservation SET until = until - made_at + ?1, made_at = ?1
-         WHERE state = 'open' AND made_at > ?1",
+        "UPDATE botstore_reservation SET made_at = ?1,
+             until = CAST(coalesce(until, 0) AS INTEGER) - CAST(coalesce(made_at, 0) AS INTEGER) + ?1
+         WHERE CAST(coalesce(made_at, 0) AS INTEGER) > ?1 AND reservation_id IN (
+             SELECT reservation_id FROM botstore_reservation INDEXED BY botstore_reservation_open
+             WHERE state = 'open'
+             UNION ALL SELECT max(reservation_id) FROM botstore_reservation)",
         [now.timestamp_micros()],
     )
 }

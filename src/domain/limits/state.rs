@@ -89,7 +89,8 @@ pub(super) struct State<'a> {
     last_made: Option<i64>,
 }
 
-/// Limits of everybody, of the user and of each user, with their counters; and the reservations.
+/// Limits of everybody, of the user and of each user, with their counters; and the reservations. A reservation's time
+/// that is no number, which another program has written, is 1970: unread, it would come first and hide all others.
 const LOOK: &str = "
     SELECT 0, scope, measure, per, max, soft, NULL, NULL, NULL
         FROM botstore_limit WHERE scope = 'everyone' AND who = ''
@@ -102,8 +103,9 @@ const LOOK: &str = "
     UNION ALL SELECT 1, scope, NULL, per, cost, requests, tokens, starts, ends
         FROM botstore_spent WHERE scope = 'user' AND who = ?1 AND (ends > ?2 AND starts <= ?2 OR ends = '')
     UNION ALL SELECT 2, NULL, NULL, NULL,
-        (SELECT until FROM botstore_reservation WHERE state = 'open' ORDER BY until LIMIT 1),
-        (SELECT made_at FROM botstore_reservation ORDER BY reservation_id DESC LIMIT 1),
+        (SELECT CAST(coalesce(until, 0) AS INTEGER) FROM botstore_reservation WHERE state = 'open'
+            ORDER BY CAST(coalesce(until, 0) AS INTEGER) LIMIT 1),
+        (SELECT CAST(coalesce(made_at, 0) AS INTEGER) FROM botstore_reservation ORDER BY reservation_id DESC LIMIT 1),
         NULL, NULL, NULL";
 
 /// Limits of the chat and of the model, with their counters.

@@ -238,7 +238,7 @@ pub(super) fn nanos(dollars: &str) -> String {
 }
 
 /// A whole number from 0 to 10^12, the largest that the store takes.
-fn whole(number: &str) -> String {
+pub(super) fn whole(number: &str) -> String {
     format!("max(0, min(1000000000000, CAST(coalesce({number}, 0) AS INTEGER)))")
 }
 

@@ -10,6 +10,10 @@
 
 use super::facts::{self, CURRENT, Facts, MESSAGES, USAGE, sum};
 
+/// When a reservation expires. A time that is no number is long over. This is what the index of open reservations has;
+/// whole statements spell it out.
+const UNTIL: &str = "CAST(coalesce(until, 0) AS INTEGER)";
+
 /// Whose spending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Of {
@@ -189,7 +193,7 @@ pub(in crate::domain) fn reserved(of: &str) -> String {
         held(),
         "botstore_reservation INDEXED BY botstore_reservation_open",
     );
-    format!("SELECT {sums} FROM {table} WHERE state = 'open' AND until > ?2 AND {of}")
+    format!("SELECT {sums} FROM {table} WHERE state = 'open' AND {UNTIL} > ?2 AND {of}")
 }
 
 /// The counters of open reservations, by their key, each with what these hold: all are read four times, whatever the
@@ -217,9 +221,10 @@ pub(in crate::domain) fn open_counters() -> String {
     )
 }
 
-/// The sums over open reservations.
+/// The sums over open reservations. A cost and a number of tokens count as those of usage do, here and in triggers.
 fn held() -> String {
-    let (cost, tokens) = (sum("cost"), sum("tokens"));
+    let cost = sum("max(0, min(9000000000000000, CAST(coalesce(cost, 0) AS INTEGER)))");
+    let tokens = sum(&facts::whole("tokens"));
     format!(
         "CAST(coalesce({cost}, 0) AS INTEGER), count(*), CAST(coalesce({tokens}, 0) AS INTEGER)"
     )

@@ -5,6 +5,7 @@ mod bad_input;
 mod histories;
 mod holding;
 mod model;
+mod odd;
 mod settling;
 mod support;
 mod telling;
