@@ -50,7 +50,8 @@ CREATE TABLE botstore_reservation (
     state          TEXT,    -- open, settled, released or expired
     settled_by     INTEGER  -- a message, or a row of botstore_usage
 );
--- A time that is no number is long over: without that, one without a time would come first for ever, and hide all others.
+-- A time that is no number is long over: without that, one without a time would come first for ever, and hide all
+-- others.
 CREATE INDEX botstore_reservation_open ON botstore_reservation(CAST(coalesce(until, 0) AS INTEGER)) WHERE state = 'open';
 
 -- Who has spent something since the store last looked whether a limit, or its warning, is reached.
@@ -258,8 +259,9 @@ WHEN EXISTS (SELECT 1 FROM botstore_limit)
     ON CONFLICT DO NOTHING;
 END;
 
--- What open reservations hold: a cost and a number of tokens count as those of usage do. For a request the store changes nothing but the state, what settled it, and the time: so
--- only the first two of these run, one for each statement. A subject that a reservation does not have is passed over before a table is opened.
+-- What open reservations hold: a cost and a number of tokens count as those of usage do. For a request the store changes
+-- nothing but the state, what settled it, and the time: so only the first two of these run, one for each statement. A
+-- subject that a reservation does not have is passed over before a table is opened.
 CREATE TRIGGER botstore_reservation_made AFTER INSERT ON botstore_reservation
 WHEN new.state = 'open' BEGIN
     UPDATE botstore_spent SET
