@@ -169,8 +169,14 @@ async fn an_interrupted_query_leaves_no_answer_in_the_cache() {
         endless.store(false, SeqCst);
         // On a busy machine one may be too late to begin.
         until("an answer", async || {
-            let answer = answered(store.read(Stubborn(Arc::clone(&endless)))).await;
-            answer.is_ok_and(|number| number == 1)
+            match answered(store.read(Stubborn(Arc::clone(&endless)))).await {
+                Ok(number) => assert_eq!(number, 1),
+                late => {
+                    assert_eq!(kind(late), ErrorKind::Deadline);
+                    return false;
+                }
+            }
+            true
         })
         .await;
     }
